@@ -1,0 +1,1 @@
+//! One module a technology. The only crate that names a vendor.

@@ -1,0 +1,1 @@
+//! Bytes to checked pixels to the network's input; rendering for people.

@@ -1,0 +1,1 @@
+//! Notification to durable job.

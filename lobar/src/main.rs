@@ -1,0 +1,3 @@
+//! The executable: command line, settings, wiring, shutdown, telemetry.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Network, engine, Grad-CAM, training, evaluation, export. The only crate that links libtorch.

@@ -1,0 +1,1 @@
+//! The test kit and the suites: contract, system, browser, faults.
