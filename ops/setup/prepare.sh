@@ -1,0 +1,90 @@
+#!/bin/sh
+# Gets this machine ready to build (`prepare.sh build`), or to build and test (`prepare.sh test`).
+# What is there already is left alone, so that a second call takes well under a second.
+# With CUDA=1 in the environment it also fetches libtorch's CUDA libraries.
+set -eu
+
+here=$(cd "$(dirname "$0")" && pwd)
+checkout=$(cd "$here/../.." && pwd)
+rust_wanted=1.95
+python_wanted=3.9
+
+say() { printf 'set-up: %s\n' "$*" >&2; }
+stop() { say "$*"; exit 2; }
+
+# need COMMAND PACKAGE: notes the Debian package when the command is not there.
+missing=
+need() { command -v "$1" >/dev/null 2>&1 || missing="$missing $2"; }
+
+install_missing() {
+    [ -n "$missing" ] || return 0
+    if ! command -v apt-get >/dev/null 2>&1; then
+        stop "Please install these packages (named as in Debian), then run this again:$missing."
+    elif [ "$(id -u)" -ne 0 ]; then
+        stop "Please run 'sudo apt-get install --no-install-recommends$missing', then run this again."
+    fi
+    say "Installing from the distribution:$missing. This takes a minute or less."
+    export DEBIAN_FRONTEND=noninteractive
+    log=$(mktemp)
+    # shellcheck disable=SC2086  # one word a package
+    if ! { apt-get update && apt-get install -y --no-install-recommends -o DPkg::Lock::Timeout=300 $missing; } \
+        </dev/null >"$log" 2>&1; then
+        tail -n 20 "$log" >&2
+        rm -f "$log"
+        stop "apt-get could not install$missing; its own last words stand above."
+    fi
+    rm -f "$log"
+}
+
+# at_least FOUND WANTED: both as MAJOR.MINOR, whatever follows.
+at_least() {
+    [ "$(printf '%s\n%s\n' "$2" "$1" | sort -V | head -n 1)" = "$2" ]
+}
+
+check_rust() {
+    for tool in cargo rustc; do
+        command -v "$tool" >/dev/null 2>&1 ||
+            stop "Please install Rust $rust_wanted or newer with rustup: there is no $tool on the PATH."
+    done
+    found=$(rustc --version 2>/dev/null | cut -d ' ' -f 2)
+    at_least "${found:-0}" "$rust_wanted" ||
+        stop "Please update Rust to $rust_wanted or newer ('rustup update stable'): rustc is ${found:-not working} here."
+}
+
+check_python() {
+    found=$(python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null || echo 0)
+    at_least "$found" "$python_wanted" ||
+        stop "Please make python3 version $python_wanted or newer the first on the PATH: it is $found here."
+    # Debian keeps these two out of its python3 package.
+    python3 -c 'import venv, ensurepip' 2>/dev/null || {
+        missing=" python3-venv"
+        install_missing
+        python3 -c 'import venv, ensurepip' 2>/dev/null ||
+            stop "Please install Python's venv module for the python3 on the PATH ($(command -v python3))."
+    }
+}
+
+what=${1:-}
+case $what in build | test) ;; *) stop "usage: prepare.sh build|test" ;; esac
+
+[ "$(uname -s)-$(uname -m)" = Linux-x86_64 ] ||
+    stop "Lobar is built for Linux on x86-64 only: this machine is $(uname -s) on $(uname -m)."
+
+need cc gcc
+need c++ g++
+need python3 python3
+if [ "$what" = test ]; then
+    need chromium chromium
+    need chromedriver chromium-driver
+fi
+install_missing
+check_rust
+check_python
+
+python3 "$here/libtorch.py" cpu "$checkout/.libtorch"
+if [ "${CUDA:-}" = 1 ]; then
+    python3 "$here/libtorch.py" cuda "$checkout/.libtorch-cuda"
+fi
+if [ "$what" = test ]; then
+    python3 "$here/test_venv.py" "$checkout/tests/requirements.txt" "$checkout/.venv"
+fi
