@@ -1,1 +1,23 @@
-//! Domain and ports: ids, image states, findings, messages, failures, retry policy. No I/O, no vendor.
+//! Lobar's domain and its ports. No I/O and no vendor: everything else depends on this crate, and
+//! this crate depends on nothing of ours.
+//!
+//! The domain: [`object`] (what was uploaded), [`image`] (what becomes of it), [`finding`] (what the
+//! network saw), [`job`] (the message between ingest and worker), [`event`] (what a page follows),
+//! [`failure`] (what must happen after an error), [`retry`], [`time`].
+//!
+//! The ports: [`queue`], [`store`], [`signal`], [`objects`], [`engine`]. Each sentence of a port's
+//! documentation is the name of a test in the contract suite that every adapter passes.
+
+pub mod engine;
+pub mod event;
+pub mod failure;
+pub mod finding;
+pub mod image;
+pub mod job;
+pub mod object;
+pub mod objects;
+pub mod queue;
+pub mod retry;
+pub mod signal;
+pub mod store;
+pub mod time;

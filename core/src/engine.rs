@@ -1,0 +1,88 @@
+//! The port of the engine: a batch of inputs in, answers out. Synchronous; owned by one thread.
+//!
+//! - Batching never changes an answer beyond the engine's stated tolerance.
+//! - A batch of `n` gives `n` answers in order.
+//! - An answer that is not a number is an error, never a negative.
+
+use crate::finding::{Heatmap, ModelRef};
+
+/// The network's input for one image: 8-bit grey, 224 × 224, row-major from the top left.
+#[derive(Clone, PartialEq, Eq)]
+pub struct NetworkInput(Box<[u8]>);
+
+impl NetworkInput {
+    /// Pixels a side.
+    pub const SIDE: usize = 224;
+
+    /// `None` unless there are exactly `SIDE × SIDE` pixels.
+    pub fn new(pixels: impl Into<Box<[u8]>>) -> Option<Self> {
+        let pixels = pixels.into();
+        (pixels.len() == Self::SIDE * Self::SIDE).then_some(Self(pixels))
+    }
+
+    /// The pixels, row-major.
+    pub fn pixels(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for NetworkInput {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("NetworkInput(224×224)")
+    }
+}
+
+/// What the engine runs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EngineInfo {
+    /// The weights.
+    pub model: ModelRef,
+    /// The model's operating point, 0..=1.
+    pub threshold: f64,
+    /// Largest batch that was warmed up.
+    pub max_batch: usize,
+    /// Where and how it computes: `cpu bf16`, `cuda:0 bf16`.
+    pub device: String,
+    /// How far two batchings of one image may differ in probability.
+    pub tolerance: f64,
+}
+
+/// The network's answer on one input.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Prediction {
+    /// Calibrated probability of pneumonia, 0..=1.
+    pub probability: f64,
+    /// Probability that a pneumonia is bacterial, 0..=1, when the model has that output.
+    pub bacterial: Option<f64>,
+    /// Grad-CAM, when the engine was built with explanations.
+    pub heatmap: Option<Heatmap>,
+}
+
+/// Why a batch failed.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The batch failed as a whole; halves of it may succeed.
+    #[error("the batch of {size} failed: {why}")]
+    Batch {
+        /// Images in the batch.
+        size: usize,
+        /// The library's own words.
+        why: String,
+    },
+    /// The device is lost: the process must end.
+    #[error("the device is lost: {0}")]
+    DeviceLost(String),
+}
+
+/// See the module's documentation.
+pub trait Engine {
+    /// What it runs.
+    fn info(&self) -> &EngineInfo;
+
+    /// Answers for `batch`, in order. One answer an image; an image whose answer is not a finite
+    /// number has `Err` of its own.
+    fn infer(
+        &mut self,
+        batch: &[NetworkInput],
+    ) -> Result<Vec<Result<Prediction, String>>, EngineError>;
+}

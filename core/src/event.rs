@@ -1,0 +1,27 @@
+//! What a page follows: every change of state, numbered in the order of commit.
+
+use serde::{Deserialize, Serialize};
+
+use crate::image::State;
+use crate::object::ImageId;
+use crate::time::Stamp;
+
+/// An event's number. Events become visible in this order, without exception.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct Seq(pub i64);
+
+/// One image changed its state. Carries nothing personal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// Its place in the order of commit.
+    pub seq: Seq,
+    /// Which image.
+    pub image: ImageId,
+    /// Its new state.
+    pub state: State,
+    /// When.
+    pub at: Stamp,
+}

@@ -1,0 +1,138 @@
+//! The port of a message queue: durable, leased, at least once.
+//!
+//! One `Queue` is one lane: the uploads queue is one, and the jobs have two ([`Jobs`]).
+//! Bytes in, bytes out. What it promises, each sentence a test of the contract suite:
+//!
+//! - A sent message is received once while its lease is kept.
+//! - A leased message is hidden until its deadline.
+//! - A lease that ran out gives the message to another receiver with a higher receive count.
+//! - Extending a lease moves its deadline.
+//! - A lost lease can neither be extended nor settled.
+//! - A done message is gone.
+//! - A retried message comes back after its delay, not before.
+//! - A released message comes back at once and its receive count does not grow.
+//! - A dead message is kept aside with its reason and is not received again.
+//! - A delayed message is not received before its time.
+//! - Every item of a batch has a result of its own.
+//! - Waiting for a message ends when one is sent.
+//! - An empty queue answers with nothing when the wait is over.
+//! - Depth counts what is ready, in flight, delayed and dead.
+//! - Messages survive closing and opening the queue.
+//! - Two receivers never hold the same message.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+
+use crate::failure::PortError;
+use crate::image::Lanes;
+use crate::time::Stamp;
+
+/// The job queues, one a lane.
+pub type Jobs = Lanes<Arc<dyn Queue>>;
+
+/// A message to send.
+#[derive(Clone, Debug)]
+pub struct Outgoing {
+    /// Its content.
+    pub body: Bytes,
+    /// How long it stays hidden at first.
+    pub delay: Duration,
+}
+
+impl Outgoing {
+    /// A message that can be received at once.
+    pub fn now(body: impl Into<Bytes>) -> Self {
+        Self { body: body.into(), delay: Duration::ZERO }
+    }
+}
+
+/// The right to settle one delivery, in the adapter's own words.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Receipt(pub String);
+
+/// A message on lease to its receiver.
+#[derive(Clone, Debug)]
+pub struct Delivery {
+    /// What to settle it with.
+    pub receipt: Receipt,
+    /// Its content.
+    pub body: Bytes,
+    /// How often it has been received, this time included; released deliveries do not count.
+    pub receive_count: u32,
+    /// When it was first sent.
+    pub sent_at: Stamp,
+}
+
+/// What is to become of a delivery.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Settlement {
+    /// The work is durable elsewhere: forget the message.
+    Done,
+    /// It failed for now: bring it back after this long.
+    Retry {
+        /// How long to hide it.
+        after: Duration,
+    },
+    /// It was not worked on: give it back at once, uncounted.
+    Release,
+    /// Nobody understands it: keep it aside.
+    Dead {
+        /// Why, in words without personal data.
+        reason: String,
+    },
+}
+
+/// How many messages there are, by what they are waiting for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Depth {
+    /// Can be received now.
+    pub ready: u64,
+    /// On lease.
+    pub in_flight: u64,
+    /// Hidden by a delay.
+    pub delayed: u64,
+    /// Kept aside.
+    pub dead: u64,
+    /// When the oldest one that is ready or in flight was sent.
+    pub oldest: Option<Stamp>,
+}
+
+/// Why one delivery could not be extended or settled.
+#[derive(Debug, thiserror::Error)]
+pub enum LeaseError {
+    /// The lease ran out, or was taken by another, or was settled before.
+    #[error("the lease on this message is lost")]
+    Lost,
+    /// The queue could not be asked.
+    #[error(transparent)]
+    Port(#[from] PortError),
+}
+
+/// See the module's documentation.
+#[async_trait]
+pub trait Queue: Send + Sync {
+    /// Makes messages durable; one result an item, in order. `Ok` is said only after the message
+    /// would survive a crash.
+    async fn send(&self, messages: Vec<Outgoing>) -> Vec<Result<(), PortError>>;
+
+    /// Takes up to `max` messages on lease for `lease`, waiting up to `wait` for the first.
+    /// Dropping the future loses nothing for longer than `lease`.
+    async fn receive(
+        &self,
+        max: usize,
+        wait: Duration,
+        lease: Duration,
+    ) -> Result<Vec<Delivery>, PortError>;
+
+    /// Moves the deadline of each lease to `lease` from now; one result an item, in order.
+    async fn extend(&self, receipts: &[Receipt], lease: Duration) -> Vec<Result<(), LeaseError>>;
+
+    /// Ends leases; one result an item, in order.
+    async fn settle(&self, settlements: Vec<(Receipt, Settlement)>) -> Vec<Result<(), LeaseError>>;
+
+    /// How many messages there are.
+    async fn depth(&self) -> Result<Depth, PortError>;
+}

@@ -1,0 +1,22 @@
+//! The port of the signal: "something changed". A hint only: it may be lost or doubled, and nothing
+//! but latency may depend on it. Contract:
+//!
+//! - A subscriber hears of what is published after it subscribed.
+//! - Every subscriber hears of it.
+//! - Publishing without subscribers is no error.
+//! - A slow subscriber delays nobody and still hears that something changed.
+
+use async_trait::async_trait;
+use futures::stream::BoxStream;
+
+use crate::failure::PortError;
+
+/// See the module's documentation.
+#[async_trait]
+pub trait Signal: Send + Sync {
+    /// Says that events were written.
+    async fn publish(&self) -> Result<(), PortError>;
+
+    /// An item whenever something may have changed.
+    async fn subscribe(&self) -> Result<BoxStream<'static, ()>, PortError>;
+}

@@ -1,0 +1,225 @@
+//! The port of the store: images, their states, their findings and their events.
+//!
+//! Coarse verbs, each one transaction. Every change of an image's state writes an [`Event`] in the
+//! same transaction. What it promises, each sentence a test of the contract suite:
+//!
+//! - An image is admitted once however often it is notified.
+//! - A newer version of the same key supersedes the older ones.
+//! - An older version that arrives late is stored as superseded.
+//! - Versions without an order supersede in the order of arrival.
+//! - A claim takes a queued image and counts an attempt.
+//! - A claim on an image that another worker holds takes it over with a new fence.
+//! - A finished image cannot be claimed.
+//! - An unknown image cannot be claimed.
+//! - An image claimed too often goes to quarantine instead.
+//! - A completion with the current fence is accepted and visible with its event.
+//! - A completion with an old fence is refused and changes nothing.
+//! - One stale completion in a batch does not spoil the others.
+//! - A released image is queued again and its attempt does not count.
+//! - A retried image is queued again and its attempt counts.
+//! - Removing an object cancels its pending work and marks the image.
+//! - Removing an object before it was admitted marks it when it is.
+//! - Lists are pages by key, newest first, and no image is missed or shown twice.
+//! - Filters narrow a list and its total.
+//! - Events are numbered in the order of commit, without gaps for a reader that resumes.
+//! - Concurrent writers never let a reader miss an event.
+//! - The sweeper finds what stayed unfinished too long, once a period.
+//! - Everything survives closing and opening the store.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::event::{Event, Seq};
+use crate::failure::PortError;
+use crate::finding::Finding;
+use crate::image::{Image, Lane, Lanes, NewImage, Reason, State};
+use crate::object::{ImageId, ObjectVersion};
+use crate::time::Stamp;
+
+/// What became of one admission.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Admission {
+    /// Seen for the first time; it is queued and needs a job.
+    New(ImageId),
+    /// Seen before and not finished. A job may be missing, so put one again: work is idempotent.
+    Pending(ImageId),
+    /// Seen before and finished, or superseded or removed from the start: needs no job.
+    Settled(ImageId),
+}
+
+impl Admission {
+    /// The image's id.
+    pub fn id(self) -> ImageId {
+        match self {
+            Admission::New(id) | Admission::Pending(id) | Admission::Settled(id) => id,
+        }
+    }
+}
+
+/// The right to finish one image: a later claim makes an earlier fence void.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Fence(pub i64);
+
+/// What became of one claim.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Claim {
+    /// The caller may work on it.
+    Granted(Claimed),
+    /// It is finished already (or was quarantined by this very claim): nothing to do.
+    Settled(State),
+    /// The store has never heard of it.
+    Unknown,
+}
+
+/// An image in a worker's hands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claimed {
+    /// Which image.
+    pub id: ImageId,
+    /// What to finish it with.
+    pub fence: Fence,
+    /// Attempts so far, this one included: 1 on the first.
+    pub attempt: u32,
+    /// What to fetch.
+    pub object: ObjectVersion,
+    /// Its lane.
+    pub lane: Lane,
+}
+
+/// How work on an image ended.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    /// Assessed.
+    Ready(Box<Finding>),
+    /// Not assessed; a person must look.
+    NeedsHuman {
+        /// Why.
+        reason: Reason,
+        /// A sentence more, without personal data.
+        detail: String,
+    },
+    /// The version is gone because a newer one took its place.
+    Superseded,
+}
+
+/// One finished piece of work.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Completion {
+    /// Which image.
+    pub id: ImageId,
+    /// The fence its claim gave.
+    pub fence: Fence,
+    /// How it ended.
+    pub outcome: Outcome,
+}
+
+/// Which images to list.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// Only these states; all when empty.
+    pub states: Vec<State>,
+    /// Only flagged, or only not flagged. Images without a finding are neither.
+    pub flagged: Option<bool>,
+    /// Only this site.
+    pub site: Option<String>,
+}
+
+/// Where a page ends and the next begins: newest first, by time received, then id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PageKey {
+    /// The last row's time.
+    pub received_at: Stamp,
+    /// The last row's id.
+    pub id: ImageId,
+}
+
+/// One page of images.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Page {
+    /// The images, newest first.
+    pub items: Vec<Image>,
+    /// Where the next page begins; `None` on the last.
+    pub next: Option<PageKey>,
+    /// How many images the filter matches in all.
+    pub total: u64,
+}
+
+/// Figures over everything, for metrics and health.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Overview {
+    /// Images in each state; states without images may be missing.
+    pub by_state: Vec<(State, u64)>,
+    /// When the oldest unfinished image of each lane was received.
+    pub oldest_unfinished: Lanes<Option<Stamp>>,
+    /// Unfinished images of each lane.
+    pub unfinished: Lanes<u64>,
+    /// The newest event's number; 0 when there is none.
+    pub last_event: Seq,
+}
+
+/// A message nobody could read, kept for an operator.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Quarantined {
+    /// Where it came from: `uploads`, `jobs`.
+    pub source: String,
+    /// Why it was put aside: a stable code such as `malformed` or `wrong_source`.
+    pub reason: String,
+    /// The message itself.
+    pub body: Vec<u8>,
+}
+
+/// See the module's documentation.
+#[async_trait]
+pub trait Store: Send + Sync {
+    /// Admits images; one answer an item, in order.
+    async fn admit(&self, images: &[NewImage]) -> Result<Vec<Admission>, PortError>;
+
+    /// An object was deleted. `version` and `etag` both missing means every version of the key.
+    async fn remove(&self, object: &ObjectVersion) -> Result<Vec<ImageId>, PortError>;
+
+    /// Takes images for work; one answer an item, in order. An image whose attempts exceed
+    /// `max_attempts` becomes `failed` ([`Reason::RepeatedFailure`]) instead.
+    async fn claim(&self, ids: &[ImageId], max_attempts: u32) -> Result<Vec<Claim>, PortError>;
+
+    /// Finishes work, all in one transaction; one answer an item, in order: whether it was
+    /// accepted. Refused means that another claim came between, or that it is finished already.
+    async fn complete(&self, completions: &[Completion]) -> Result<Vec<bool>, PortError>;
+
+    /// Gives images back untried: queued again, the attempt uncounted. Old fences are ignored.
+    async fn release(&self, work: &[(ImageId, Fence)]) -> Result<(), PortError>;
+
+    /// Gives images back after a failed try: queued again, the attempt counted.
+    async fn retry(&self, work: &[(ImageId, Fence)]) -> Result<(), PortError>;
+
+    /// Up to `limit` images that have been queued or analysing without any change for
+    /// `older_than`, and marks them as looked at, so that the next sweep waits as long again.
+    async fn sweep(
+        &self,
+        older_than: Duration,
+        limit: usize,
+    ) -> Result<Vec<(ImageId, Lane)>, PortError>;
+
+    /// One image.
+    async fn image(&self, id: ImageId) -> Result<Option<Image>, PortError>;
+
+    /// A page of images after `after`, newest first.
+    async fn list(
+        &self,
+        filter: &Filter,
+        after: Option<PageKey>,
+        limit: usize,
+    ) -> Result<Page, PortError>;
+
+    /// Up to `limit` events numbered above `after`, in order.
+    async fn events(&self, after: Seq, limit: usize) -> Result<Vec<Event>, PortError>;
+
+    /// The number of the oldest event that is kept; `None` when there are none.
+    async fn first_event(&self) -> Result<Option<Seq>, PortError>;
+
+    /// Figures over everything.
+    async fn overview(&self) -> Result<Overview, PortError>;
+
+    /// Keeps a message that nobody could read.
+    async fn quarantine(&self, message: &Quarantined) -> Result<(), PortError>;
+}
