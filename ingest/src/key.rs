@@ -1,0 +1,70 @@
+//! The key of an object as S3 writes it into an event: form-encoded UTF-8.
+
+/// S3's own limit on a key, in bytes of UTF-8.
+pub(crate) const LONGEST: usize = 1024;
+
+/// Reverses the event's encoding: `+` is a space, `%XX` is a byte, everything else is itself.
+/// `None` when the bytes are not UTF-8. A `%` without two hexadecimal digits stands for itself:
+/// senders that do not encode at all are read right, and no sender means anything else by it.
+pub(crate) fn decode(encoded: &str) -> Option<String> {
+    let bytes = encoded.as_bytes();
+    let mut decoded = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while let Some(&byte) = bytes.get(at) {
+        let escaped = (byte == b'%').then(|| escape(bytes, at)).flatten();
+        at += if escaped.is_some() { 3 } else { 1 };
+        decoded.push(match (escaped, byte) {
+            (Some(escaped), _) => escaped,
+            (None, b'+') => b' ',
+            (None, plain) => plain,
+        });
+    }
+    String::from_utf8(decoded).ok()
+}
+
+/// The byte that the two digits after the `%` at `at` stand for.
+fn escape(bytes: &[u8], at: usize) -> Option<u8> {
+    let digit = |offset: usize| char::from(*bytes.get(at + offset)?).to_digit(16);
+    u8::try_from(digit(1)? * 16 + digit(2)?).ok()
+}
+
+/// Whether a decoded key can be the name of an object. A zero byte cannot: S3's own answers are XML,
+/// and databases refuse it.
+pub(crate) fn is_valid(key: &str) -> bool {
+    !key.is_empty() && key.len() <= LONGEST && !key.contains('\0')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plus_is_a_space_and_percent_is_a_byte() {
+        let key = decode("in/a+b%2Bc+%C3%A9/x%26y%25.dcm");
+        assert_eq!(key.as_deref(), Some("in/a b+c é/x&y%.dcm"));
+        assert_eq!(decode("in%2Fa%20b.png").as_deref(), Some("in/a b.png"));
+        assert_eq!(decode("%c3%A9").as_deref(), Some("é"));
+    }
+
+    #[test]
+    fn a_percent_sign_without_digits_stands_for_itself() {
+        assert_eq!(decode("100%").as_deref(), Some("100%"));
+        assert_eq!(decode("%zz%4").as_deref(), Some("%zz%4"));
+        assert_eq!(decode("%+1").as_deref(), Some("% 1"));
+    }
+
+    #[test]
+    fn bytes_that_are_not_utf_8_are_no_key() {
+        assert_eq!(decode("%ff%fe"), None);
+    }
+
+    #[test]
+    fn empty_long_and_zero_byte_keys_are_refused() {
+        assert!(!is_valid(""));
+        assert!(!is_valid("a\0b"));
+        assert!(is_valid(&"k".repeat(LONGEST)));
+        assert!(!is_valid(&"k".repeat(LONGEST + 1)));
+        assert!(is_valid("../../etc/passwd"));
+        assert!(is_valid("/leading"));
+    }
+}

@@ -1,0 +1,74 @@
+//! What ingest counts. Labels come from closed sets; nothing personal.
+
+use prometheus::{Error, Histogram, HistogramOpts, IntCounterVec, Opts, Registry};
+
+/// Ingest's metrics. Cloning shares them.
+#[derive(Clone, Debug)]
+pub struct IngestMetrics {
+    pub(crate) messages: IntCounterVec,
+    pub(crate) records: IntCounterVec,
+    pub(crate) admissions: IntCounterVec,
+    pub(crate) jobs: IntCounterVec,
+    pub(crate) swept: IntCounterVec,
+    pub(crate) outages: IntCounterVec,
+    pub(crate) batch_seconds: Histogram,
+    pub(crate) lag_seconds: Histogram,
+}
+
+impl IngestMetrics {
+    /// Adds the metrics to `registry`.
+    ///
+    /// # Errors
+    /// When the registry has metrics of these names already.
+    pub fn register(registry: &Registry) -> Result<Self, Error> {
+        let counter = |name: &str, help: &str, label: &str| {
+            let counter = IntCounterVec::new(Opts::new(name, help), &[label])?;
+            registry.register(Box::new(counter.clone()))?;
+            Ok::<_, Error>(counter)
+        };
+        let histogram = |name: &str, help: &str, buckets: &[f64]| {
+            let opts = HistogramOpts::new(name, help).buckets(buckets.to_vec());
+            let histogram = Histogram::with_opts(opts)?;
+            registry.register(Box::new(histogram.clone()))?;
+            Ok::<_, Error>(histogram)
+        };
+        Ok(Self {
+            messages: counter(
+                "lobar_ingest_messages_total",
+                "Messages of the uploads queue, by how they were settled",
+                "outcome",
+            )?,
+            records: counter(
+                "lobar_ingest_records_total",
+                "Records in those messages, by what they say",
+                "kind",
+            )?,
+            admissions: counter(
+                "lobar_ingest_admissions_total",
+                "Objects admitted to the store: seen first, seen before, or finished already",
+                "outcome",
+            )?,
+            jobs: counter("lobar_ingest_jobs_total", "Jobs sent to the workers", "lane")?,
+            swept: counter(
+                "lobar_ingest_swept_total",
+                "Images that stayed unfinished too long and got another job",
+                "lane",
+            )?,
+            outages: counter(
+                "lobar_ingest_outages_total",
+                "Times that ingest stopped receiving because a part was away",
+                "part",
+            )?,
+            batch_seconds: histogram(
+                "lobar_ingest_batch_seconds",
+                "From receiving a batch of messages to settling it",
+                &[0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0],
+            )?,
+            lag_seconds: histogram(
+                "lobar_ingest_lag_seconds",
+                "From the sending of a notification to its settlement",
+                &[0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 3600.0],
+            )?,
+        })
+    }
+}

@@ -1,0 +1,142 @@
+//! One record of a notification, in S3's form and in EventBridge's.
+
+use lobar_core::object::ObjectVersion;
+use serde_json::Value;
+
+use crate::key;
+use crate::notification::{Ignored, Item, Refusal};
+
+/// The event format's versions that were known when this was written: 2.0 to 2.6.
+const MAJOR: u32 = 2;
+const NEWEST_MINOR: u32 = 6;
+
+/// A record, read.
+pub(crate) struct Read {
+    pub(crate) item: Result<Item, Refusal>,
+    pub(crate) newer_minor: bool,
+}
+
+enum Change {
+    Created,
+    /// A version was deleted, or the only one there was.
+    Deleted,
+    /// The key was hidden: every version of it is gone for readers.
+    Hidden,
+}
+
+/// Reads one element of `Records`.
+pub(crate) fn from_s3(record: &Value, buckets: &[String]) -> Read {
+    let minor = match version(record) {
+        Ok(minor) => minor,
+        Err(refusal) => return Read { item: Err(refusal), newer_minor: false },
+    };
+    Read { item: s3_item(record, buckets), newer_minor: minor > NEWEST_MINOR }
+}
+
+/// The minor version. A record that names no version is taken for one of ours: some stores leave
+/// the field out, and everything that matters is checked below.
+fn version(record: &Value) -> Result<u32, Refusal> {
+    let Some(version) = record.get("eventVersion") else { return Ok(0) };
+    let version = version.as_str().ok_or(Refusal::Malformed)?;
+    let (major, minor) = version.split_once('.').unwrap_or((version, "0"));
+    match major.parse::<u32>() {
+        Ok(MAJOR) => Ok(minor.parse().unwrap_or(u32::MAX)),
+        Ok(_) => Err(Refusal::UnsupportedVersion),
+        Err(_) => Err(Refusal::Malformed),
+    }
+}
+
+fn s3_item(record: &Value, buckets: &[String]) -> Result<Item, Refusal> {
+    // MinIO and Ceph write `minio:s3` and `ceph:s3`.
+    let source = text(record, "/eventSource").unwrap_or("aws:s3");
+    if !source.ends_with(":s3") {
+        return Err(Refusal::WrongSource);
+    }
+    let name = text(record, "/eventName").ok_or(Refusal::Malformed)?;
+    let name = name.strip_prefix("s3:").unwrap_or(name);
+    let change = match name.split_once(':') {
+        Some(("ObjectCreated", _)) => Change::Created,
+        Some(("ObjectRemoved", "DeleteMarkerCreated")) => Change::Hidden,
+        Some(("ObjectRemoved", _)) => Change::Deleted,
+        _ => return Ok(Item::Ignored(Ignored::OtherEvent)),
+    };
+    let bucket = allowed(text(record, "/s3/bucket/name"), buckets)?;
+    let encoded = text(record, "/s3/object/key").ok_or(Refusal::Malformed)?;
+    let key = key::decode(encoded).ok_or(Refusal::BadKey)?;
+    let object = record.pointer("/s3/object").unwrap_or(&Value::Null);
+    item(change, &bucket, key, object, ["versionId", "eTag"])
+}
+
+/// Reads an EventBridge event of the type `kind`.
+pub(crate) fn from_event_bridge(kind: &str, event: &Value, buckets: &[String]) -> Item {
+    event_bridge_item(kind, event, buckets)
+        .unwrap_or_else(|refusal| Item::Refused(refusal, event.to_string().into_bytes()))
+}
+
+fn event_bridge_item(kind: &str, event: &Value, buckets: &[String]) -> Result<Item, Refusal> {
+    if text(event, "/source").is_some_and(|source| source != "aws.s3") {
+        return Err(Refusal::WrongSource);
+    }
+    let marker = text(event, "/detail/deletion-type") == Some("Delete Marker Created");
+    let change = match kind {
+        "Object Created" => Change::Created,
+        "Object Deleted" if marker => Change::Hidden,
+        "Object Deleted" => Change::Deleted,
+        _ => return Ok(Item::Ignored(Ignored::OtherEvent)),
+    };
+    let bucket = allowed(text(event, "/detail/bucket/name"), buckets)?;
+    let key = text(event, "/detail/object/key").ok_or(Refusal::Malformed)?.to_owned();
+    let object = event.pointer("/detail/object").unwrap_or(&Value::Null);
+    item(change, &bucket, key, object, ["version-id", "etag"])
+}
+
+/// What `change` to `key` asks for. `names` are the fields of the version and of the entity tag.
+fn item(
+    change: Change,
+    bucket: &str,
+    key: String,
+    object: &Value,
+    [version, etag]: [&str; 2],
+) -> Result<Item, Refusal> {
+    if !key::is_valid(&key) {
+        return Err(Refusal::BadKey);
+    }
+    let named = |name: &str| {
+        let value = object.get(name).and_then(Value::as_str)?.trim_matches('"');
+        (!value.is_empty()).then(|| value.to_owned())
+    };
+    // `null` is the version of everything written while versioning was off: no name at all.
+    let unversioned = named(version).as_deref() == Some("null");
+    let object = ObjectVersion {
+        bucket: bucket.to_owned(),
+        key,
+        version: named(version).filter(|_| !unversioned),
+        etag: named(etag),
+        sequencer: named("sequencer"),
+        size: object.get("size").and_then(Value::as_u64),
+    };
+    Ok(match change {
+        Change::Created if object.size == Some(0) && object.key.ends_with('/') => {
+            Item::Ignored(Ignored::Folder)
+        }
+        Change::Created => Item::Created(object),
+        // The version and the tag named are the marker's own.
+        Change::Hidden => Item::Removed(ObjectVersion { version: None, etag: None, ..object }),
+        Change::Deleted if unversioned && object.etag.is_none() => {
+            Item::Ignored(Ignored::NullVersion)
+        }
+        Change::Deleted => Item::Removed(object),
+    })
+}
+
+fn allowed(bucket: Option<&str>, buckets: &[String]) -> Result<String, Refusal> {
+    let bucket = bucket.filter(|name| !name.is_empty()).ok_or(Refusal::Malformed)?;
+    if !buckets.iter().any(|one| one == bucket) {
+        return Err(Refusal::WrongSource);
+    }
+    Ok(bucket.to_owned())
+}
+
+fn text<'a>(value: &'a Value, pointer: &str) -> Option<&'a str> {
+    value.pointer(pointer).and_then(Value::as_str)
+}

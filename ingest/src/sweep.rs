@@ -1,0 +1,81 @@
+//! The sweeper: gives another job to images that stayed unfinished although no queue holds theirs.
+//!
+//! A job can only be missing when every job still waiting is younger than the image's last change.
+//! So an image must be older than the oldest waiting job before it is swept: a deep backlog makes no
+//! second jobs, and a lost one is found as soon as the backlog has passed it.
+
+use std::time::Duration;
+
+use lobar_core::failure::PortError;
+use lobar_core::image::{Lane, Lanes};
+use lobar_core::object::ImageId;
+use tokio::time::MissedTickBehavior;
+use tokio_util::sync::CancellationToken;
+
+use crate::ingest::Ingest;
+use crate::intake::Outage;
+
+/// Added to the age of the oldest job: admission comes before the job by less than this.
+const MARGIN: Duration = Duration::from_secs(60);
+
+impl Ingest {
+    pub(crate) async fn sweep_loop(&self, stop: &CancellationToken) {
+        let every = self.intake.settings.sweep_every;
+        if every.is_zero() {
+            return;
+        }
+        let mut ticks = tokio::time::interval(every);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                _ = ticks.tick() => {}
+                () = stop.cancelled() => return,
+            }
+            if let Err(outage) = self.sweep().await {
+                tracing::warn!(part = outage.part, error = %outage.error, "the sweep failed");
+            }
+        }
+    }
+
+    /// Sweeps once. Answers how many images got another job.
+    ///
+    /// # Errors
+    /// When the store or a job queue is away; what was marked as looked at waits for a later sweep.
+    async fn sweep(&self) -> Result<usize, Outage> {
+        let away = |part| move |error: PortError| Outage { part, error };
+        let Some(waiting) = self.oldest_job().await.map_err(away("jobs"))? else { return Ok(0) };
+        let settings = &self.intake.settings;
+        let older_than = settings.sweep_after.max(waiting);
+        let found = self.intake.store.sweep(older_than, settings.sweep_limit).await;
+        let found = found.map_err(away("store"))?;
+        let mut lanes: Lanes<Vec<ImageId>> = Lanes::default();
+        for &(image, lane) in &found {
+            lanes.of_mut(lane).push(image);
+        }
+        for lane in Lane::ALL {
+            let images = lanes.of(lane);
+            self.intake.send(lane, images).await?;
+            let count = u64::try_from(images.len()).unwrap_or(u64::MAX);
+            self.intake.metrics.swept.with_label_values(&[lane.as_str()]).inc_by(count);
+        }
+        if !found.is_empty() {
+            tracing::info!(images = found.len(), "images without a job got another one");
+        }
+        Ok(found.len())
+    }
+
+    /// How long the oldest job has waited, with the margin; zero when none waits, `None` when there
+    /// is a backlog whose age the queue does not know.
+    async fn oldest_job(&self) -> Result<Option<Duration>, PortError> {
+        let mut oldest = Duration::ZERO;
+        for lane in Lane::ALL {
+            let depth = self.intake.jobs.of(lane).depth().await?;
+            match depth.oldest {
+                Some(sent) => oldest = oldest.max(self.clock.now().since(sent) + MARGIN),
+                None if depth.ready > self.intake.settings.sweep_limit as u64 => return Ok(None),
+                None => {}
+            }
+        }
+        Ok(Some(oldest))
+    }
+}
