@@ -76,7 +76,8 @@ impl Ingest {
     /// before.
     pub async fn run(self, stop: Stop) {
         self.intake.health.set_running(true);
-        let receivers = join_all((0..self.intake.settings.receivers.max(1)).map(|_| self.receive(&stop)));
+        let receivers =
+            join_all((0..self.intake.settings.receivers.max(1)).map(|_| self.receive(&stop)));
         let all = async { tokio::join!(receivers, self.sweep_loop(&stop.receiving)) };
         let readiness = async {
             stop.receiving.cancelled().await;

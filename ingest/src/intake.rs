@@ -69,7 +69,11 @@ impl Intake {
         if changed && let Err(error) = self.signal.publish().await {
             tracing::debug!(%error, "the signal was not published; pages follow by polling");
         }
-        Ok(retry.iter().zip(batch).map(|(retry, delivery)| self.settlement(*retry, delivery)).collect())
+        Ok(retry
+            .iter()
+            .zip(batch)
+            .map(|(retry, delivery)| self.settlement(*retry, delivery))
+            .collect())
     }
 
     fn settlement(&self, retry: bool, delivery: &Delivery) -> Settlement {
@@ -85,7 +89,9 @@ impl Intake {
         for (place, delivery) in batch.iter().enumerate() {
             let read = notification::parse(&delivery.body, &self.settings.buckets);
             if read.newer_minor {
-                tracing::warn!("an event of a newer minor version was read; check for a new release");
+                tracing::warn!(
+                    "an event of a newer minor version was read; check for a new release"
+                );
             }
             for item in read.items {
                 self.count(&item);
@@ -119,7 +125,8 @@ impl Intake {
         let laned = stream::iter(items).map(|(place, item)| async move {
             let laned = match item {
                 Item::Created(object) => {
-                    let patient = batch.get(place).is_none_or(|d| d.receive_count < self.settings.patience);
+                    let patient =
+                        batch.get(place).is_none_or(|d| d.receive_count < self.settings.patience);
                     let lane = self.lane(&object, patient).await;
                     lane.map(|lane| Some(Laned::Created(NewImage { object, lane })))
                 }
@@ -216,7 +223,11 @@ impl Intake {
 
     /// The store refuses an image for good. True when the message was put aside, false when it is
     /// to be tried again, since the store may be at fault after all.
-    async fn refused(&self, delivery: Option<&Delivery>, error: &PortError) -> Result<bool, Outage> {
+    async fn refused(
+        &self,
+        delivery: Option<&Delivery>,
+        error: &PortError,
+    ) -> Result<bool, Outage> {
         tracing::error!(%error, "the store refused an image");
         let Some(delivery) = delivery.filter(|d| d.receive_count >= self.settings.patience) else {
             return Ok(false);
