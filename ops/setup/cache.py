@@ -60,7 +60,7 @@ def workspace(gigabytes):
     a killed set-up left behind. Stops when the disk has less room than `gigabytes`."""
     cache = folder()
     for left_over in cache.glob("partial-*"):
-        shutil.rmtree(left_over)
+        shutil.rmtree(left_over, ignore_errors=True)
     free = shutil.disk_usage(cache).free / 1e9
     if free < gigabytes:
         stop(f"Please free some disk space: {gigabytes} GB are needed in {cache}, and {free:.1f} GB are left.")

@@ -137,8 +137,8 @@ def main():
                         f"Fetching libtorch {VERSION}, once: 544 MB. This takes half a minute at 200 Mbit/s.")
     else:
         check_driver()
-        final = install("cuda", cuda_place, lambda built: None, 8,
-                        f"Fetching libtorch {VERSION} for CUDA, once: 2.3 GB. This takes some minutes.")
+        final = install("cuda", cuda_place, lambda built: None, 6.5,
+                        f"Fetching libtorch {VERSION} for CUDA, once: 2.5 GB. This takes two minutes at 200 Mbit/s.")
     cache.link(link, final)
 
 

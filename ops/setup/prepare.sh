@@ -21,7 +21,7 @@ install_missing() {
     if ! command -v apt-get >/dev/null 2>&1; then
         stop "Please install these packages (named as in Debian), then run this again:$missing."
     elif [ "$(id -u)" -ne 0 ]; then
-        stop "Please run 'sudo apt-get install --no-install-recommends$missing', then run this again."
+        stop "Please run 'apt-get install --no-install-recommends$missing' as root, then run this again."
     fi
     say "Installing from the distribution:$missing. This takes a minute or less."
     export DEBIAN_FRONTEND=noninteractive
