@@ -1,1 +1,45 @@
 //! Bytes to checked pixels to the network's input; rendering for people.
+//!
+//! ```text
+//! bytes ─▶ sniff ─▶ decode ─▶ Radiograph ─▶ gate ─▶ network_input ─▶ gate ─▶ Prepared
+//!                                 └─▶ picture_png (for people; no gate: a doctor sees what was refused)
+//! ```
+//!
+//! [`prepare`] is the whole way. Its steps are public so that each can be timed alone. All of it is
+//! synchronous and pure; a call holds no lock and keeps no state, so any number run side by side.
+//!
+//! A refusal is a [`Rejection`]: one of the closed set of reasons and a sentence with the measured
+//! figures. A file that is cut short is refused, never shown half; a panic inside a decoder is caught
+//! and is the reason `undecodable`.
+//!
+//! Memory while decoding, at most, for `p` pixels: PNG `2p` bytes; JPEG `4p`, progressive `10p`.
+
+mod chroma;
+mod decode;
+mod format;
+mod gate;
+mod heatmap;
+mod jpeg;
+mod jpeg_structure;
+mod limits;
+mod network_input;
+mod orientation;
+mod picture;
+mod png_file;
+mod prepare;
+mod radiograph;
+mod rejection;
+mod warning;
+
+pub use chroma::Chroma;
+pub use decode::decode;
+pub use format::{Format, sniff};
+pub use gate::{check_contrast, check_shape_and_colour};
+pub use heatmap::heatmap_png;
+pub use limits::Limits;
+pub use network_input::network_input;
+pub use picture::{RenderError, picture_png};
+pub use prepare::{Prepared, prepare};
+pub use radiograph::Radiograph;
+pub use rejection::Rejection;
+pub use warning::Warning;

@@ -1,0 +1,42 @@
+//! Bytes to a [`Radiograph`]: sniffing, limits, the codec behind a wall, orientation, depth.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use crate::radiograph::{Decoded, Samples, reduce_to_8_bits};
+use crate::{Format, Limits, Radiograph, Rejection, Warning, format, jpeg, orientation, png_file};
+
+/// Decodes a JPEG or PNG whole, or refuses it: `empty`, `too_large`, `not_an_image`,
+/// `unsupported_format`, `too_many_pixels` (from the header, before any allocation) or `undecodable`.
+/// Whether it looks like an X-ray is not asked here.
+pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Radiograph, Rejection> {
+    limits.admit_bytes(bytes.len())?;
+    let codec: fn(&[u8], &Limits) -> Result<Decoded, Rejection> = match format::sniff(bytes) {
+        Some(Format::Jpeg) => jpeg::decode,
+        Some(Format::Png) => png_file::decode,
+        other => return Err(format::refuse(other)),
+    };
+    // A codec has no state that outlives the call, so a panic leaves nothing half done.
+    let decoded = catch_unwind(AssertUnwindSafe(|| codec(bytes, limits)))
+        .unwrap_or_else(|_| Err(Rejection::undecodable("The decoder broke on this file.")))?;
+    Ok(upright_grey(decoded))
+}
+
+fn upright_grey(decoded: Decoded) -> Radiograph {
+    let mut warnings = Vec::new();
+    let grey = match decoded.samples {
+        Samples::Eight(samples) => samples,
+        Samples::Sixteen(samples) => {
+            warnings.push(Warning::ReducedDepth);
+            reduce_to_8_bits(&samples)
+        }
+    };
+    if decoded.orientation != 1 {
+        warnings.push(Warning::Oriented);
+    }
+    if decoded.transparent {
+        warnings.push(Warning::Transparent);
+    }
+    let (width, height, pixels) =
+        orientation::apply(decoded.orientation, decoded.width, decoded.height, grey);
+    Radiograph { width, height, pixels, chroma: decoded.chroma, format: decoded.format, warnings }
+}

@@ -1,0 +1,138 @@
+//! What a file is, by its first bytes. Names and extensions lie and are never looked at.
+
+use lobar_core::image::Reason;
+
+use crate::Rejection;
+
+/// A kind of file that can be told by its first bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Format {
+    /// Read: ISO 10918-1.
+    Jpeg,
+    /// Read: ISO 15948.
+    Png,
+    /// DICOM with its preamble, or a bare data set. Recognised, not read.
+    Dicom,
+    /// Another image format, by name. Recognised, not read.
+    OtherImage(&'static str),
+    /// Something that is not an image, by name.
+    NotImage(&'static str),
+}
+
+/// Prefixes of the formats that are named in a refusal.
+const PREFIXES: [(&[u8], Format); 16] = [
+    (b"\xff\xd8\xff", Format::Jpeg),
+    (b"\x89PNG\r\n\x1a\n", Format::Png),
+    (b"GIF8", Format::OtherImage("GIF")),
+    (b"II*\0", Format::OtherImage("TIFF")),
+    (b"MM\0*", Format::OtherImage("TIFF")),
+    (b"II+\0", Format::OtherImage("BigTIFF")),
+    (b"BM", Format::OtherImage("BMP")),
+    (b"\0\0\0\x0cjP  ", Format::OtherImage("JPEG 2000")),
+    (b"\xff\x4f\xff\x51", Format::OtherImage("JPEG 2000")),
+    (b"\xff\x0a", Format::OtherImage("JPEG XL")),
+    (b"\0\0\0\x0cJXL ", Format::OtherImage("JPEG XL")),
+    (b"%PDF", Format::NotImage("PDF")),
+    (b"PK\x03\x04", Format::NotImage("ZIP")),
+    (b"\x1f\x8b", Format::NotImage("gzip")),
+    (b"7z\xbc\xaf\x27\x1c", Format::NotImage("7-Zip")),
+    (b"Rar!", Format::NotImage("RAR")),
+];
+
+/// Tells the format of a file, or `None` when its bytes say nothing.
+pub fn sniff(bytes: &[u8]) -> Option<Format> {
+    if bytes.get(128..132) == Some(b"DICM") {
+        return Some(Format::Dicom);
+    }
+    if let Some((_, format)) = PREFIXES.iter().find(|(prefix, _)| bytes.starts_with(prefix)) {
+        return Some(*format);
+    }
+    if bytes.starts_with(b"RIFF") && bytes.get(8..12) == Some(b"WEBP") {
+        return Some(Format::OtherImage("WebP"));
+    }
+    if bytes.get(4..8) == Some(b"ftyp") {
+        return Some(match bytes.get(8..12) {
+            Some(b"avif" | b"avis") => Format::OtherImage("AVIF"),
+            Some(b"heic" | b"heix" | b"mif1" | b"msf1" | b"hevc") => Format::OtherImage("HEIC"),
+            _ => Format::NotImage("MP4 video"),
+        });
+    }
+    if is_bare_data_set(bytes) {
+        return Some(Format::Dicom);
+    }
+    is_text(bytes).then_some(Format::NotImage("text"))
+}
+
+/// A DICOM data set without preamble starts, little endian, with a low element of group 0002 or 0008
+/// (PS3.5 section 7.1), followed by a value representation or a small length.
+fn is_bare_data_set(bytes: &[u8]) -> bool {
+    let Some(&[group, 0, element, 0, a, b, c, d]) = bytes.first_chunk() else { return false };
+    let explicit = a.is_ascii_uppercase() && b.is_ascii_uppercase();
+    let implicit = [c, d] == [0, 0] && (a, b) != (0, 0);
+    matches!(group, 0x02 | 0x08) && element <= 0x18 && (explicit || implicit)
+}
+
+fn is_text(bytes: &[u8]) -> bool {
+    let head = &bytes[..bytes.len().min(512)];
+    // A multi-byte character may be cut at the end of the head.
+    let valid = match std::str::from_utf8(head) {
+        Ok(_) => true,
+        Err(e) => e.error_len().is_none(),
+    };
+    let control = |b: &u8| b.is_ascii_control() && !b"\t\n\r\x0c\x1b".contains(b);
+    !head.is_empty() && valid && !head.iter().any(control)
+}
+
+/// The refusal of a format that is not read.
+pub(crate) fn refuse(format: Option<Format>) -> Rejection {
+    match format {
+        Some(Format::Dicom) => Rejection::unsupported(
+            "A DICOM file; DICOM is not read yet. Export the image as PNG or JPEG.",
+        ),
+        Some(Format::OtherImage(name)) => {
+            Rejection::unsupported(format!("A {name} file; JPEG and PNG are read."))
+        }
+        Some(Format::NotImage(name)) => {
+            Rejection::new(Reason::NotAnImage, format!("A {name} file; JPEG and PNG are read."))
+        }
+        _ => Rejection::new(Reason::NotAnImage, "An unknown kind of file; JPEG and PNG are read."),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn formats_are_told_by_their_first_bytes() {
+        let mut dicom = vec![0; 128];
+        dicom.extend(b"DICM\x02\0\0\0UL\x04\0");
+        let cases: [(&[u8], Option<Format>); 13] = [
+            (b"\xff\xd8\xff\xe0", Some(Format::Jpeg)),
+            (b"\x89PNG\r\n\x1a\n\0\0", Some(Format::Png)),
+            (&dicom, Some(Format::Dicom)),
+            (b"\x08\0\0\0\x04\0\0\0\x1e\x01\0\0", Some(Format::Dicom)),
+            (b"\x08\0\x05\0CS\x0a\0ISO_IR 100", Some(Format::Dicom)),
+            (b"\x02\0\0\0UL\x04\0\0\0\0\0", Some(Format::Dicom)),
+            (b"GIF89a", Some(Format::OtherImage("GIF"))),
+            (b"RIFF\x10\0\0\0WEBPVP8 ", Some(Format::OtherImage("WebP"))),
+            (b"\0\0\0\x18ftypheic", Some(Format::OtherImage("HEIC"))),
+            (b"%PDF-1.7", Some(Format::NotImage("PDF"))),
+            ("name;räumt\n".as_bytes(), Some(Format::NotImage("text"))),
+            (b"\0\0\0\0\0\0\0\0\0\0\0\0", None),
+            (b"", None),
+        ];
+        for (bytes, expected) in cases {
+            assert_eq!(sniff(bytes), expected, "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_names_the_format() {
+        assert!(refuse(Some(Format::Dicom)).detail.contains("DICOM"));
+        assert_eq!(refuse(Some(Format::Dicom)).reason, Reason::UnsupportedFormat);
+        assert_eq!(refuse(Some(Format::OtherImage("TIFF"))).reason, Reason::UnsupportedFormat);
+        assert_eq!(refuse(Some(Format::NotImage("PDF"))).reason, Reason::NotAnImage);
+        assert_eq!(refuse(None).reason, Reason::NotAnImage);
+    }
+}

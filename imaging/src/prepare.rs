@@ -1,0 +1,41 @@
+//! The whole way from a file's bytes to the network's input.
+
+use lobar_core::engine::NetworkInput;
+
+use crate::{
+    Limits, Radiograph, Rejection, Warning, check_contrast, check_shape_and_colour, decode,
+    network_input,
+};
+
+/// Mean chroma above which a picture counts as tinted, 0..=255. Compression of a grey picture stored in
+/// colour stays below it.
+const TINT: f64 = 4.0;
+
+/// An image that the network can be asked about.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Prepared {
+    /// What the network reads.
+    pub input: NetworkInput,
+    /// Pixels a row of the upright original.
+    pub width: u32,
+    /// Rows of the upright original.
+    pub height: u32,
+    /// What a reader should know, each once.
+    pub warnings: Vec<Warning>,
+}
+
+/// Decodes, checks and resizes, or says why not.
+pub fn prepare(bytes: &[u8], limits: &Limits) -> Result<Prepared, Rejection> {
+    let radiograph = decode(bytes, limits)?;
+    check_shape_and_colour(&radiograph)?;
+    let input = network_input(&radiograph)?;
+    check_contrast(&input)?;
+    let Radiograph { width, height, chroma, mut warnings, .. } = radiograph;
+    if chroma.mean > TINT {
+        warnings.push(Warning::Tinted);
+    }
+    if width.min(height) < NetworkInput::SIDE as u32 {
+        warnings.push(Warning::LowResolution);
+    }
+    Ok(Prepared { input, width, height, warnings })
+}
