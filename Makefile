@@ -1,0 +1,43 @@
+# The commands of this project, each a line or two. `make` alone lists them.
+#   CUDA=1      with run, build, bench: also fetch libtorch's CUDA libraries, and use them
+#   DATA=DIR    with run: where Lobar keeps what it stores (./data)
+#   ARGS='…'    with run: further arguments for `lobar up`
+
+TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
+DATA ?= ./data
+CARGO ?= cargo
+SETUP := CUDA=$(CUDA) sh ops/setup/prepare.sh
+# Set-up's variable is not one of the executable's settings.
+LOBAR := env -u LOBAR_CACHE $(if $(filter 1,$(CUDA)),LOBAR_LIBTORCH_CUDA=$(CURDIR)/.libtorch-cuda/torch/lib/libtorch_cuda.so) $(TARGET)/release/lobar
+
+.PHONY: help run build test check bench
+.NOTPARALLEL:
+
+help: ## list the commands
+	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' Makefile | expand -t 12
+
+run: build ## install what is missing, build, and start Lobar on this machine
+	exec $(LOBAR) up --data $(DATA) $(ARGS)
+
+build: ## make target/release/lobar
+	@$(SETUP) build
+	@echo "Building Lobar: the first time takes about ten minutes on two cores, later times seconds."
+	$(CARGO) build --locked --release -p lobar
+
+test: ## install what the tests need, build, run every suite
+	@$(SETUP) test
+	@echo "Building and testing Lobar: the first time takes about fifteen minutes on two cores."
+	LIBTORCH=/nowhere $(CARGO) check --locked -p lobar --no-default-features
+	$(CARGO) build --locked --workspace
+	env -u LOBAR_CACHE LOBAR_BIN=$(TARGET)/debug/lobar $(CARGO) test --locked --workspace
+
+check: ## formatting and lints
+	@$(SETUP) build
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	$(CARGO) clippy --locked -p lobar --no-default-features -- -D warnings
+
+bench: build ## the figures of docs/benchmarks.md
+	$(LOBAR) bench engine
+	$(LOBAR) bench decode
+	$(LOBAR) bench pipeline
