@@ -6,9 +6,11 @@
 TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
 DATA ?= ./data
 CARGO ?= cargo
+LOBAR := $(TARGET)/release/lobar
 SETUP := CUDA=$(CUDA) sh ops/setup/prepare.sh
-# Set-up's variable is not one of the executable's settings.
-LOBAR := env -u LOBAR_CACHE $(if $(filter 1,$(CUDA)),LOBAR_LIBTORCH_CUDA=$(CURDIR)/.libtorch-cuda/torch/lib/libtorch_cuda.so) $(TARGET)/release/lobar
+ifeq ($(CUDA),1)
+export LOBAR_LIBTORCH_CUDA := $(CURDIR)/.libtorch-cuda/torch/lib/libtorch_cuda.so
+endif
 
 .PHONY: help run build test check bench
 .NOTPARALLEL:
@@ -29,7 +31,7 @@ test: ## install what the tests need, build, run every suite
 	@echo "Building and testing Lobar: the first time takes about fifteen minutes on two cores."
 	LIBTORCH=/nowhere $(CARGO) check --locked -p lobar --no-default-features
 	$(CARGO) build --locked --workspace
-	env -u LOBAR_CACHE LOBAR_BIN=$(TARGET)/debug/lobar $(CARGO) test --locked --workspace
+	LOBAR_BIN=$(TARGET)/debug/lobar $(CARGO) test --locked --workspace
 
 check: ## formatting and lints
 	@$(SETUP) build
