@@ -1,0 +1,5 @@
+//! Parts that live in this process only.
+
+mod signal;
+
+pub use signal::MemorySignal;

@@ -1,0 +1,114 @@
+//! From settings to ports: a URL's scheme picks the adapter.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use lobar_core::failure::PortError;
+use lobar_core::queue::Queue;
+use lobar_core::signal::Signal;
+use lobar_core::store::Store;
+use lobar_core::time::Clock;
+use tokio::sync::Mutex;
+
+use crate::memory::MemorySignal;
+use crate::sqlite::{self, SqliteQueue, SqliteStore};
+
+/// Opens ports. A database is opened once however many ports live in it, so that they share its
+/// connections and wake one another; keep one opener a process.
+pub struct Opener {
+    clock: Arc<dyn Clock>,
+    files: Mutex<HashMap<PathBuf, Arc<SqliteStore>>>,
+    signal: Arc<MemorySignal>,
+}
+
+/// Why a port could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// No adapter has this scheme. Only the scheme is told: the rest may hold a password.
+    #[error("setting {setting}: no adapter for `{scheme}:`; known: {known}")]
+    UnknownScheme {
+        /// The setting at fault: `store`, `uploads`, `jobs`, `signal`.
+        setting: &'static str,
+        /// What it begins with.
+        scheme: String,
+        /// What it may begin with.
+        known: &'static str,
+    },
+    /// The adapter could not open it.
+    #[error("setting {setting}: {source}")]
+    Port {
+        /// The setting at fault.
+        setting: &'static str,
+        /// What went wrong.
+        source: PortError,
+    },
+}
+
+impl Opener {
+    /// Adapters opened by it read the time from `clock`.
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
+        Self { clock, files: Mutex::default(), signal: Arc::default() }
+    }
+
+    /// The store that `url` names: `sqlite:FILE`.
+    pub async fn store(
+        &self,
+        setting: &'static str,
+        url: &str,
+    ) -> Result<Arc<dyn Store>, OpenError> {
+        match url.split_once(':') {
+            Some(("sqlite", path)) => Ok(self.file(setting, path).await?),
+            _ => Err(unknown(setting, url, "sqlite:FILE")),
+        }
+    }
+
+    /// The queue `name` in what `url` names: `sqlite:FILE`.
+    pub async fn queue(
+        &self,
+        setting: &'static str,
+        url: &str,
+        name: &str,
+    ) -> Result<Arc<dyn Queue>, OpenError> {
+        match url.split_once(':') {
+            Some(("sqlite", path)) => {
+                Ok(Arc::new(SqliteQueue::new(self.file(setting, path).await?, name)))
+            }
+            _ => Err(unknown(setting, url, "sqlite:FILE")),
+        }
+    }
+
+    /// The signal that `url` names: `memory:`, of which each opener has one.
+    pub fn signal(&self, setting: &'static str, url: &str) -> Result<Arc<dyn Signal>, OpenError> {
+        match url.split_once(':') {
+            Some(("memory", _)) => Ok(self.signal.clone()),
+            _ => Err(unknown(setting, url, "memory:")),
+        }
+    }
+
+    /// Closes what it opened; what is running ends first.
+    pub async fn close(&self) {
+        for file in self.files.lock().await.values() {
+            file.close().await;
+        }
+    }
+
+    async fn file(&self, setting: &'static str, path: &str) -> Result<Arc<SqliteStore>, OpenError> {
+        let path = path.strip_prefix("//").unwrap_or(path);
+        let failed = |source| OpenError::Port { setting, source };
+        let path = std::path::absolute(path)
+            .map_err(|error| failed(PortError::permanent("open database", error)))?;
+        let mut files = self.files.lock().await;
+        if let Some(open) = files.get(&path) {
+            return Ok(open.clone());
+        }
+        let file = Arc::new(sqlite::open(&path, self.clock.clone()).await.map_err(failed)?);
+        files.insert(path, file.clone());
+        Ok(file)
+    }
+}
+
+fn unknown(setting: &'static str, url: &str, known: &'static str) -> OpenError {
+    let scheme = url.split_once(':').map_or("", |(scheme, _)| scheme).to_owned();
+    OpenError::UnknownScheme { setting, scheme, known }
+}

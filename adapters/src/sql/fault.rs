@@ -1,0 +1,34 @@
+//! An error of a database, classed.
+
+use std::sync::Arc;
+
+use lobar_core::failure::{Disposition, PortError};
+
+use super::Driver;
+
+/// What a statement failed with, and what to do about it. Cheap to copy, since every item of a failed
+/// batch answers with it.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{driver}: {error}")]
+pub struct Fault {
+    driver: &'static str,
+    disposition: Disposition,
+    error: Arc<sqlx::Error>,
+}
+
+impl Fault {
+    /// Classes an error of the driver `D`.
+    pub fn of<D: Driver>(error: sqlx::Error) -> Self {
+        Self { driver: D::NAME, disposition: D::disposition(&error), error: Arc::new(error) }
+    }
+
+    /// Something stored cannot be read by this release: `what` names it, without its content.
+    pub fn unreadable<D: Driver>(what: &str) -> Self {
+        Self::of::<D>(sqlx::Error::Decode(format!("{what} is not known to this release").into()))
+    }
+
+    /// As the port says it; `what` is the operation.
+    pub fn during(self, what: &'static str) -> PortError {
+        PortError { what, disposition: self.disposition, source: Box::new(self) }
+    }
+}

@@ -1,0 +1,165 @@
+//! What an admission comes to, decided without a database.
+//!
+//! Versions of one key have an order only where both bring a sequencer; else the order is that of
+//! arrival. A version that is older than the newest one ever recorded is superseded from the start.
+//! Buckets without versioning name an object by its content alone, so that the same file put again
+//! after another one has the identity of the first: with a sequencer newer than all others, that image
+//! is the current one again.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use lobar_core::image::{NewImage, State};
+use lobar_core::object::{ImageId, ObjectVersion, Sequencer};
+use lobar_core::store::Admission;
+
+/// The id of a key without a version.
+pub(super) fn key_id(object: &ObjectVersion) -> ImageId {
+    let key = ObjectVersion { version: None, etag: None, sequencer: None, ..object.clone() };
+    key.id()
+}
+
+/// The sequencer in sortable form; `None` when it is missing or no sequencer.
+pub(super) fn sequence(object: &ObjectVersion) -> Option<String> {
+    object.sequencer.as_deref().and_then(Sequencer::parse).map(|parsed| parsed.sortable())
+}
+
+/// What the database remembers of the objects of a batch, then what the batch changes.
+#[derive(Default)]
+pub(super) struct Plan<'a> {
+    /// Images that are stored already.
+    pub(super) known: HashMap<ImageId, State>,
+    /// The highest sequence recorded for each key.
+    pub(super) newest: HashMap<ImageId, String>,
+    /// Deletions, by image or by key, with their sequence.
+    pub(super) removals: HashMap<ImageId, Option<String>>,
+
+    /// Images to insert.
+    pub(super) fresh: Vec<Fresh<'a>>,
+    /// Keys whose stored images are superseded.
+    pub(super) retired_keys: BTreeSet<ImageId>,
+    /// Stored images that are queued anew.
+    pub(super) renewed: BTreeMap<ImageId, Renewed>,
+    places: HashMap<ImageId, usize>,
+}
+
+/// An image to insert.
+pub(super) struct Fresh<'a> {
+    pub(super) id: ImageId,
+    pub(super) key_id: ImageId,
+    pub(super) image: &'a NewImage,
+    pub(super) sequence: Option<String>,
+    pub(super) state: State,
+}
+
+/// A stored image that was put again.
+pub(super) struct Renewed {
+    key_id: ImageId,
+    pub(super) sequencer: Option<String>,
+    pub(super) sequence: Option<String>,
+}
+
+impl<'a> Plan<'a> {
+    /// Takes every image in order; one answer each.
+    pub(super) fn admit(&mut self, images: &'a [NewImage]) -> Vec<Admission> {
+        let first: Vec<bool> = images.iter().map(|image| self.take(image)).collect();
+        let answer = |(image, first): (&NewImage, bool)| {
+            let id = image.object.id();
+            let state = match self.places.get(&id) {
+                Some(place) => self.fresh[*place].state,
+                None => self.known[&id],
+            };
+            match (state.is_terminal(), first) {
+                (true, _) => Admission::Settled(id),
+                (false, true) => Admission::New(id),
+                (false, false) => Admission::Pending(id),
+            }
+        };
+        images.iter().zip(first).map(answer).collect()
+    }
+
+    /// Whether it is seen for the first time.
+    fn take(&mut self, image: &'a NewImage) -> bool {
+        let object = &image.object;
+        let (id, key_id, sequence) = (object.id(), key_id(object), sequence(object));
+        if self.places.contains_key(&id) {
+            return false;
+        }
+        if let Some(state) = self.known.get(&id).copied() {
+            if let Some(sequence) = sequence
+                && matches!(state, State::Superseded | State::Removed)
+                && self.is_put_again(object, key_id, &sequence)
+            {
+                self.retire(key_id);
+                self.known.insert(id, State::Queued);
+                self.newest.insert(key_id, sequence.clone());
+                let sequencer = object.sequencer.clone();
+                self.renewed.insert(id, Renewed { key_id, sequencer, sequence: Some(sequence) });
+            }
+            return false;
+        }
+        let newest = self.newest.get(&key_id);
+        let late = sequence.as_ref().zip(newest).is_some_and(|(new, newest)| new < newest);
+        let state = if self.is_removed(id, key_id, object, sequence.as_deref()) {
+            State::Removed
+        } else if late {
+            State::Superseded
+        } else {
+            self.retire(key_id);
+            State::Queued
+        };
+        if let (false, Some(sequence)) = (late, &sequence) {
+            self.newest.insert(key_id, sequence.clone());
+        }
+        self.places.insert(id, self.fresh.len());
+        self.fresh.push(Fresh { id, key_id, image, sequence, state });
+        true
+    }
+
+    /// Whether a deletion that came first concerns this version.
+    fn is_removed(
+        &self,
+        id: ImageId,
+        key_id: ImageId,
+        object: &ObjectVersion,
+        sequence: Option<&str>,
+    ) -> bool {
+        let precedes = |removal: Option<&str>| Some(sequence? < removal?);
+        let own = (id != key_id).then(|| self.removals.get(&id)).flatten();
+        let itself = own.is_some_and(|removal| {
+            // A version id never comes back, a content may.
+            object.version.is_some() || precedes(removal.as_deref()).unwrap_or(true)
+        });
+        let whole_key = self.removals.get(&key_id).and_then(|removal| precedes(removal.as_deref()));
+        itself || whole_key.unwrap_or(false)
+    }
+
+    /// Whether a stored image that is no longer current was put again, later than all else.
+    fn is_put_again(&self, object: &ObjectVersion, key_id: ImageId, sequence: &str) -> bool {
+        let after = |other: Option<&Option<String>>| match other {
+            Some(Some(other)) => sequence > other.as_str(),
+            Some(None) => false,
+            None => true,
+        };
+        object.version.is_none()
+            && self.newest.get(&key_id).is_some_and(|newest| sequence > newest.as_str())
+            && after(self.removals.get(&object.id()))
+            && after(self.removals.get(&key_id))
+    }
+
+    /// A newer version of this key has come.
+    fn retire(&mut self, key_id: ImageId) {
+        self.retired_keys.insert(key_id);
+        let superseded = self.fresh.iter_mut().filter(|fresh| fresh.key_id == key_id);
+        for fresh in superseded.filter(|fresh| fresh.state == State::Queued) {
+            fresh.state = State::Superseded;
+        }
+        let known = &mut self.known;
+        self.renewed.retain(|id, renewed| {
+            let stays = renewed.key_id != key_id;
+            if !stays {
+                known.insert(*id, State::Superseded);
+            }
+            stays
+        });
+    }
+}

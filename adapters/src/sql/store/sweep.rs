@@ -1,0 +1,34 @@
+//! The sweeper's question: what has stayed unfinished too long?
+
+use std::time::Duration;
+
+use lobar_core::image::Lane;
+use lobar_core::object::ImageId;
+use uuid::Uuid;
+
+use super::super::{Db, Driver, Fault, Sql};
+use super::row::lane;
+use super::rows;
+
+pub(super) async fn sweep<D: Driver>(
+    db: &Db<D>,
+    older_than: Duration,
+    limit: usize,
+) -> Result<Vec<(ImageId, Lane)>, Fault> {
+    let now = db.now();
+    let mut sql = Sql::<D>::new(
+        "with stale as materialized (
+           select id from image where state in ('queued', 'analysing') and touched_at <= $1
+           order by touched_at limit $2",
+    );
+    sql.push(D::SKIP_LOCKED).push(
+        ") update image set touched_at = $3 where id in (select id from stale) returning id, lane",
+    );
+    let found: Vec<(Uuid, String)> = sql
+        .bind(now.minus(older_than).0)
+        .bind(rows(limit))
+        .bind(now.0)
+        .all(&mut *db.writer().await?)
+        .await?;
+    found.into_iter().map(|(id, word)| Ok((ImageId(id), lane::<D>(&word)?))).collect()
+}
