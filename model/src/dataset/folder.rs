@@ -1,0 +1,181 @@
+//! Reads a data folder into memory.
+
+use std::path::{Path, PathBuf};
+
+use rayon::prelude::*;
+use sha2::{Digest, Sha256};
+
+use super::{DatasetError, Manifest, Sample, identify};
+use crate::preprocessing::SIDE;
+
+/// A folder of the data set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Split {
+    /// `train/`
+    Train,
+    /// `val/`
+    Val,
+    /// `test/`
+    Test,
+}
+
+impl Split {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Train, Self::Val, Self::Test];
+
+    /// Name of its folder.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Train => "train",
+            Self::Val => "val",
+            Self::Test => "test",
+        }
+    }
+}
+
+/// The label of a picture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Class {
+    /// Labelled as free of pneumonia.
+    Normal,
+    /// Labelled as pneumonia.
+    Pneumonia,
+}
+
+impl Class {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Normal, Self::Pneumonia];
+
+    /// Name of its folder.
+    #[must_use]
+    pub fn folder(self) -> &'static str {
+        match self {
+            Self::Normal => "NORMAL",
+            Self::Pneumonia => "PNEUMONIA",
+        }
+    }
+}
+
+/// What a pneumonia is caused by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Subtype {
+    /// Bacteria.
+    Bacterial,
+    /// Virus.
+    Viral,
+}
+
+impl Subtype {
+    /// The word that file names and manifests use.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Bacterial => "bacteria",
+            Self::Viral => "virus",
+        }
+    }
+
+    /// The cause of that word.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        [Self::Bacterial, Self::Viral].into_iter().find(|subtype| subtype.name() == word)
+    }
+}
+
+/// Reads, decodes and identifies every picture of the splits asked for, sorted by split and name.
+/// A `manifest.csv` in the folder, or beside it, adds what the file names do not tell.
+///
+/// # Errors
+/// See [`DatasetError`]; a picture that cannot be decoded or has no patient stops the reading,
+/// because a figure measured on what remains would be about other data than the card says.
+pub fn read(folder: &Path, splits: &[Split]) -> Result<Vec<Sample>, DatasetError> {
+    let manifest = manifest_of(folder)?;
+    let mut files = Vec::new();
+    for &split in splits {
+        for class in Class::ALL {
+            let at = folder.join(split.name()).join(class.folder());
+            files.extend(pictures(&at)?.into_iter().map(|path| (split, class, path)));
+        }
+    }
+    files.sort();
+    if files.is_empty() {
+        return Err(DatasetError::Empty { path: folder.to_owned(), what: "pictures" });
+    }
+    files
+        .into_par_iter()
+        .map(|(split, class, path)| sample(split, class, &path, &manifest))
+        .collect()
+}
+
+fn manifest_of(folder: &Path) -> Result<Manifest, DatasetError> {
+    let beside = folder.parent().map(|parent| parent.join("manifest.csv"));
+    for path in [Some(folder.join("manifest.csv")), beside].into_iter().flatten() {
+        if path.is_file() {
+            return Manifest::read(&path);
+        }
+    }
+    Ok(Manifest::default())
+}
+
+/// Files of one class; a class folder that does not exist has none.
+fn pictures(folder: &Path) -> Result<Vec<PathBuf>, DatasetError> {
+    let failed = |source| DatasetError::Read { path: folder.to_owned(), source };
+    let entries = match std::fs::read_dir(folder) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.map_err(failed)?,
+    };
+    let mut found = Vec::new();
+    for entry in entries {
+        let path = entry.map_err(failed)?.path();
+        let extension =
+            path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
+        if ["jpeg", "jpg", "png"].contains(&extension.to_ascii_lowercase().as_str()) {
+            found.push(path);
+        }
+    }
+    Ok(found)
+}
+
+fn sample(
+    split: Split,
+    class: Class,
+    path: &Path,
+    manifest: &Manifest,
+) -> Result<Sample, DatasetError> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let bytes = std::fs::read(path)
+        .map_err(|source| DatasetError::Read { path: path.to_owned(), source })?;
+    let row = manifest.row(split.name(), &name);
+    let identity = identify(&name);
+    let subtype =
+        row.and_then(|row| row.subtype).or(identity.as_ref().and_then(|identity| identity.subtype));
+    // A name that follows the data set's pattern tells more than the manifest, whose person numbers
+    // repeat between bacterial and viral pictures.
+    let patient = identity
+        .map(|identity| identity.patient)
+        .or_else(|| row.map(|row| row.patient.clone()))
+        .ok_or_else(|| DatasetError::NoPatient { path: path.to_owned() })?;
+    Ok(Sample {
+        patient,
+        subtype: subtype.filter(|_| class == Class::Pneumonia),
+        original_size: row.and_then(|row| row.original_size),
+        sha256: hex::encode(Sha256::digest(&bytes)),
+        pixels: decode(&bytes)
+            .map_err(|reason| DatasetError::Decode { path: path.to_owned(), reason })?,
+        name,
+        split,
+        class,
+    })
+}
+
+/// File bytes to 224×224 grey levels.
+fn decode(bytes: &[u8]) -> Result<Vec<u8>, String> {
+    let picture = image::load_from_memory(bytes).map_err(|error| error.to_string())?.into_luma8();
+    let side = SIDE as u32;
+    if picture.dimensions() == (side, side) {
+        return Ok(picture.into_raw());
+    }
+    Ok(image::imageops::resize(&picture, side, side, image::imageops::FilterType::Triangle)
+        .into_raw())
+}

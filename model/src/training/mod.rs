@@ -1,0 +1,61 @@
+//! Training: `train(options)` from a data folder to the best weights.
+//!
+//! AdamW with warm-up and cosine decay, small pictures first, strong augmentation, label smoothing,
+//! class weights, and a moving average of the weights that is what validation looks at and what is
+//! kept. Everything random follows from the seed and the step's number, and every few hundred steps
+//! the whole state goes to disk at once, so a run that is killed goes on as if it had not been.
+
+mod average;
+mod checkpoint;
+mod init;
+mod loader;
+mod optimiser;
+mod options;
+mod report;
+mod run;
+mod schedule;
+
+use std::path::PathBuf;
+
+pub use options::TrainOptions;
+pub use report::{Epoch, TrainReport};
+pub use run::train;
+pub use schedule::Stage;
+
+/// Why a run cannot start or go on.
+#[derive(Debug, thiserror::Error)]
+pub enum TrainError {
+    /// An option makes no sense.
+    #[error("{0}")]
+    Options(String),
+    /// The data cannot be used.
+    #[error(transparent)]
+    Dataset(#[from] crate::dataset::DatasetError),
+    /// The output folder cannot be written.
+    #[error("cannot write {path}: {source}", path = path.display())]
+    Write {
+        /// What was to be written.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The output folder holds a run that cannot be gone on with.
+    #[error("{path} cannot be used: {reason}. Give another output folder, or remove it to start anew", path = path.display())]
+    Checkpoint {
+        /// The checkpoint.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The loss is no number any more.
+    #[error("the loss became {loss} at step {step}: lower the learning rate")]
+    Diverged {
+        /// The step.
+        step: usize,
+        /// The loss.
+        loss: f64,
+    },
+    /// libtorch failed.
+    #[error("libtorch: {0}")]
+    Torch(#[from] tch::TchError),
+}

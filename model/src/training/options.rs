@@ -1,0 +1,105 @@
+//! What a run is asked to do.
+
+use std::path::PathBuf;
+
+use tch::Device;
+
+use super::{Stage, TrainError};
+use crate::augmentation::Augmentation;
+use crate::network::Layout;
+
+/// Settings of a run. [`TrainOptions::new`] gives those that the shipped model was trained with.
+#[derive(Clone, Debug)]
+pub struct TrainOptions {
+    /// Data folder, see [`crate::dataset`].
+    pub data: PathBuf,
+    /// Folder for checkpoint, best weights and history; made if absent. A run that is found there
+    /// goes on.
+    pub out: PathBuf,
+    /// Weights to start from (torchvision's names); from scratch if none.
+    pub init: Option<PathBuf>,
+    /// Resolutions and their epochs, in order.
+    pub stages: Vec<Stage>,
+    /// Pictures in a batch.
+    pub batch: usize,
+    /// Peak learning rate.
+    pub rate: f64,
+    /// AdamW's weight decay.
+    pub weight_decay: f64,
+    /// Label smoothing: a label of 1 becomes `1 - smoothing / 2`.
+    pub smoothing: f64,
+    /// Weight of the bacterial-or-viral loss beside the pneumonia loss.
+    pub subtype_weight: f64,
+    /// Decay per step of the moving average of the weights.
+    pub average_decay: f64,
+    /// Epochs of a stage without a better validation AUC after which the stage ends.
+    pub patience: usize,
+    /// Seed of everything random.
+    pub seed: u64,
+    /// libtorch's threads.
+    pub threads: usize,
+    /// Steps between checkpoints.
+    pub checkpoint_every: usize,
+    /// Convolutions in bf16. Pays where the processor has it (`avx512_bf16`, AMX) and on a GPU.
+    pub bf16: bool,
+    /// Where to compute.
+    pub device: Device,
+    /// Strength of the augmentation.
+    pub augmentation: Augmentation,
+    /// Depth and width of the network.
+    pub layout: Layout,
+    /// Show a progress bar if standard error is a terminal.
+    pub progress: bool,
+}
+
+impl TrainOptions {
+    /// The shipped model's settings for a data folder and an output folder.
+    #[must_use]
+    pub fn new(data: impl Into<PathBuf>, out: impl Into<PathBuf>) -> Self {
+        Self {
+            data: data.into(),
+            out: out.into(),
+            init: None,
+            stages: vec![
+                Stage { side: 96, epochs: 12 },
+                Stage { side: 128, epochs: 15 },
+                Stage { side: 224, epochs: 3 },
+            ],
+            batch: 32,
+            rate: 1e-3,
+            weight_decay: 0.05,
+            smoothing: 0.05,
+            subtype_weight: 0.3,
+            average_decay: 0.998,
+            patience: 8,
+            seed: 1,
+            threads: std::thread::available_parallelism().map_or(1, usize::from),
+            checkpoint_every: 200,
+            bf16: true,
+            device: Device::Cpu,
+            augmentation: Augmentation::default(),
+            layout: Layout::RESNET50,
+            progress: true,
+        }
+    }
+
+    pub(super) fn check(&self) -> Result<(), TrainError> {
+        let wrong = |what: &str| Err(TrainError::Options(what.to_owned()));
+        if self.stages.is_empty() {
+            return wrong("at least one stage is needed");
+        }
+        if self.batch < 2 {
+            return wrong("the batch must hold at least 2 pictures: batch norms need a variance");
+        }
+        if self.rate <= 0.0 || !self.rate.is_finite() {
+            return wrong("the learning rate must be above 0");
+        }
+        if self.checkpoint_every == 0 || self.threads == 0 || self.patience == 0 {
+            return wrong("threads, patience and the steps between checkpoints must be at least 1");
+        }
+        if !(0.0..1.0).contains(&self.smoothing) || !(0.0..1.0).contains(&self.average_decay) {
+            return wrong("smoothing and the average's decay must be at least 0 and below 1");
+        }
+        Ok(())
+    }
+}

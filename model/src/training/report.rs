@@ -1,0 +1,69 @@
+//! What a run tells.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// One finished epoch.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Epoch {
+    /// Counted from 1 over the whole run.
+    pub epoch: usize,
+    /// Epochs planned.
+    pub of: usize,
+    /// Side of the pictures, pixels.
+    pub side: usize,
+    /// Mean training loss.
+    pub loss: f64,
+    /// Learning rate at its end.
+    pub rate: f64,
+    /// Training pictures a second, validation not counted; 0 where the epoch was not run whole.
+    pub images_per_second: f64,
+    /// Seconds, validation included.
+    pub seconds: f64,
+    /// AUC of pneumonia against normal on the validation set, by the averaged weights.
+    pub auc: f64,
+    /// Accuracy at probability 0.5, likewise.
+    pub accuracy: f64,
+    /// Cross-entropy, likewise.
+    pub cross_entropy: f64,
+    /// AUC of bacterial against viral, where both are labelled.
+    pub subtype_auc: Option<f64>,
+    /// Whether it is the best of its stage so far.
+    pub best: bool,
+}
+
+impl fmt::Display for Epoch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "epoch {}/{} at {} px: loss {:.4}, validation AUC {:.4}, accuracy {:.4}, cross-entropy {:.4}",
+            self.epoch, self.of, self.side, self.loss, self.auc, self.accuracy, self.cross_entropy
+        )?;
+        if let Some(auc) = self.subtype_auc {
+            write!(f, ", bacterial/viral AUC {auc:.4}")?;
+        }
+        write!(
+            f,
+            ", rate {:.2e}, {:.1} images/s, {:.0} s",
+            self.rate, self.images_per_second, self.seconds
+        )?;
+        f.write_str(if self.best { ", best so far" } else { "" })
+    }
+}
+
+/// A finished run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TrainReport {
+    /// The averaged weights of the last stage's best epoch, fp32 safetensors.
+    pub weights: PathBuf,
+    /// Every epoch.
+    pub epochs: Vec<Epoch>,
+    /// Pictures trained on.
+    pub train: usize,
+    /// Pictures chosen on.
+    pub validation: usize,
+    /// Digest of both, see [`crate::dataset::digest`].
+    pub data_digest: String,
+}
