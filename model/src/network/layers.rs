@@ -15,14 +15,8 @@ const EPSILON: f64 = 1e-5;
 pub fn channels_last(tensor: &Tensor) -> Tensor {
     match tensor.size()[..] {
         // One channel is in both orders at once; what libtorch looks at is the stride.
-        [n, 1, h, w] => tensor
-            .contiguous()
-            .view([n, h, w, 1])
-            .permute([0, 3, 1, 2]),
-        [_, _, _, _] => tensor
-            .permute([0, 2, 3, 1])
-            .contiguous()
-            .permute([0, 3, 1, 2]),
+        [n, 1, h, w] => tensor.contiguous().view([n, h, w, 1]).permute([0, 3, 1, 2]),
+        [_, _, _, _] => tensor.permute([0, 2, 3, 1]).contiguous().permute([0, 3, 1, 2]),
         _ => tensor.shallow_clone(),
     }
 }
@@ -40,7 +34,8 @@ impl Convolution {
     pub(crate) fn new(path: &nn::Path, from: i64, to: i64, side: i64, stride: i64) -> Self {
         // Kaiming, fan out, ReLU: torchvision's.
         let stdev = (2.0 / (to * side * side) as f64).sqrt();
-        let mut weight = path.var("weight", &[to, from, side, side], Init::Randn { mean: 0.0, stdev });
+        let mut weight =
+            path.var("weight", &[to, from, side, side], Init::Randn { mean: 0.0, stdev });
         if side > 1 {
             let reordered = tch::no_grad(|| channels_last(&weight));
             weight.set_data(&reordered);
@@ -109,10 +104,7 @@ impl Linear {
     pub(crate) fn new(path: &nn::Path, from: i64, to: i64) -> Self {
         let bound = 1.0 / (from as f64).sqrt();
         let init = Init::Uniform { lo: -bound, up: bound };
-        Self {
-            weight: path.var("weight", &[to, from], init),
-            bias: path.var("bias", &[to], init),
-        }
+        Self { weight: path.var("weight", &[to, from], init), bias: path.var("bias", &[to], init) }
     }
 
     pub(crate) fn forward(&self, xs: &Tensor) -> Tensor {

@@ -47,8 +47,7 @@ impl Network {
     /// the statistics of the batch, and turns dropout on.
     #[must_use]
     pub fn forward(&self, images: &Tensor, train: bool) -> Output {
-        self.head
-            .forward(&self.trunk.forward(images, train), train)
+        self.head.forward(&self.trunk.forward(images, train), train)
     }
 
     /// The last feature map of the trunk, `[N, 2048, H/32, W/32]`, in evaluation mode.

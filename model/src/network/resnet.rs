@@ -70,7 +70,11 @@ impl Trunk {
         } else {
             self.conv1.forward(&images)
         };
-        let mut map = self.bn1.forward(&stem, train).relu_().max_pool2d([3; 2], [2; 2], [1; 2], [1; 2], false);
+        let mut map = self
+            .bn1
+            .forward(&stem, train)
+            .relu_()
+            .max_pool2d([3; 2], [2; 2], [1; 2], [1; 2], false);
         for block in self.stages.iter().flatten() {
             map = block.forward(&map, train);
         }
@@ -95,7 +99,10 @@ impl Bottleneck {
         let to = width * EXPANSION;
         let downsample = (stride != 1 || from != to).then(|| {
             let path = path / "downsample";
-            (Convolution::new(&(&path / 0), from, to, 1, stride), BatchNorm::new(&(&path / 1), to, 1.0))
+            (
+                Convolution::new(&(&path / 0), from, to, 1, stride),
+                BatchNorm::new(&(&path / 1), to, 1.0),
+            )
         });
         Self {
             conv1: Convolution::new(&(path / "conv1"), from, width, 1, 1),
