@@ -1,1 +1,32 @@
-//! HTTP, server-sent events, the web page.
+//! HTTP, server-sent events, the web page. Sees ports only.
+//!
+//! [`Api::build`] binds and assembles, [`Api::run`] serves until told to stop. Every call to a port
+//! runs on the runtime that built the server, since connections of a pool must not die with one of
+//! the HTTP threads ([`context`]). One follower a process reads new events from the store and fans
+//! them out to all clients ([`stream`]). Every error is `application/problem+json` from one table
+//! ([`problem`]).
+
+mod accepted;
+mod context;
+mod figures;
+mod guard;
+mod health;
+mod item;
+mod key;
+mod measure;
+mod page_token;
+mod problem;
+mod readiness;
+mod routes;
+mod server;
+mod settings;
+mod statement;
+mod stream;
+mod throughput;
+mod timestamp;
+
+pub use health::HealthServer;
+pub use readiness::{Check, Readiness};
+pub use server::{Api, ApiParts, BuildError};
+pub use settings::ApiSettings;
+pub use statement::STATEMENT_OF_USE;

@@ -1,0 +1,107 @@
+//! What every route works with, and how it reaches a port.
+//!
+//! HTTP threads have runtimes of their own that end when the server stops, while other roles of the
+//! process may still be finishing work on the same pools. So each call to a port is a task on the
+//! runtime that built the server. A task goes on when its client hangs up, and a panic in it is a
+//! problem like any other.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use lobar_core::failure::PortError;
+use lobar_core::objects::Objects;
+use lobar_core::store::Store;
+use lobar_core::time::Clock;
+use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
+
+use crate::accepted::Accepted;
+use crate::figures::Figures;
+use crate::problem::{Kind, Problem};
+use crate::readiness::Readiness;
+use crate::settings::ApiSettings;
+use crate::stream::Hub;
+
+/// Files that are held in memory at once while they are received or drawn.
+const FILES_AT_ONCE: usize = 8;
+
+/// Shared by all HTTP threads.
+pub(crate) struct Context {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) objects: Arc<dyn Objects>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) hub: Arc<Hub>,
+    pub(crate) figures: Arc<Figures>,
+    pub(crate) readiness: Readiness,
+    pub(crate) registry: prometheus::Registry,
+    pub(crate) accepted: Accepted,
+    pub(crate) settings: ApiSettings,
+    files: Semaphore,
+    runtime: Handle,
+}
+
+/// The parts of a [`Context`] that are made elsewhere.
+pub(crate) struct Shared {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) objects: Arc<dyn Objects>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) hub: Arc<Hub>,
+    pub(crate) figures: Arc<Figures>,
+    pub(crate) readiness: Readiness,
+    pub(crate) registry: prometheus::Registry,
+}
+
+impl Context {
+    /// Calls ports on `runtime`.
+    pub(crate) fn new(shared: Shared, settings: ApiSettings, runtime: Handle) -> Self {
+        Self {
+            store: shared.store,
+            objects: shared.objects,
+            clock: shared.clock,
+            hub: shared.hub,
+            figures: shared.figures,
+            readiness: shared.readiness,
+            registry: shared.registry,
+            accepted: Accepted::default(),
+            settings,
+            files: Semaphore::new(FILES_AT_ONCE),
+            runtime,
+        }
+    }
+
+    /// Runs `work` on the program's own runtime.
+    pub(crate) async fn run<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> Result<T, Problem> {
+        let done = self.runtime.spawn(work).await;
+        done.map_err(|error| Problem::internal("task", &error))
+    }
+
+    /// Asks the store.
+    pub(crate) async fn ask<T, F>(
+        &self,
+        question: impl FnOnce(Arc<dyn Store>) -> F,
+    ) -> Result<T, Problem>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, PortError>> + Send + 'static,
+    {
+        Ok(self.run(question(Arc::clone(&self.store))).await??)
+    }
+
+    /// Computes something that takes longer than a request may hold an HTTP thread.
+    pub(crate) async fn compute<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Problem> {
+        let done = self.runtime.spawn_blocking(work).await;
+        done.map_err(|error| Problem::internal("computation", &error))
+    }
+
+    /// The right to hold one whole file in memory; waits its turn.
+    pub(crate) async fn file_slot(&self) -> Result<tokio::sync::SemaphorePermit<'_>, Problem> {
+        let slot = self.files.acquire().await;
+        slot.map_err(|_| Problem::new(Kind::Stopping, "No more files are taken."))
+    }
+}

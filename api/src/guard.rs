@@ -1,0 +1,136 @@
+//! What every request passes: the address it was sent to, the page it comes from, and the headers
+//! that its answer carries.
+//!
+//! There are no accounts yet, so a page elsewhere must not be able to use a browser inside the
+//! network: DNS rebinding is stopped by `Host`, cross-site requests by `Sec-Fetch-Site` and `Origin`.
+
+use std::net::IpAddr;
+
+use actix_web::body::{BoxBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use actix_web::middleware::Next;
+use actix_web::{Error, ResponseError as _, web};
+
+use crate::context::Context;
+use crate::problem::{Kind, Problem};
+
+/// No inline script or style, nothing from elsewhere.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
+    img-src 'self' blob: data:; connect-src 'self'; base-uri 'none'; form-action 'none'; \
+    frame-ancestors 'none'";
+/// Swagger UI writes style attributes of its own.
+const DOCS_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
+    img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; \
+    frame-ancestors 'none'";
+
+/// Checks a request and adorns its answer.
+pub(crate) async fn guard(
+    context: web::Data<Context>,
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let docs = request.path().starts_with("/docs");
+    let mut response = match check(&request, &context.settings.hosts) {
+        Ok(()) => next.call(request).await?.map_into_boxed_body(),
+        Err(problem) => request.into_response(problem.error_response()),
+    };
+    let policy = if docs { DOCS_POLICY } else { POLICY };
+    for (name, value) in [
+        (header::CONTENT_SECURITY_POLICY, policy),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+        (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+    ] {
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    // What says nothing about caching is personal.
+    if !response.headers().contains_key(header::CACHE_CONTROL) {
+        let no_store = HeaderValue::from_static("no-store");
+        response.headers_mut().insert(header::CACHE_CONTROL, no_store);
+    }
+    Ok(response)
+}
+
+fn check(request: &ServiceRequest, names: &[String]) -> Result<(), Problem> {
+    // Probes and scrapers use whatever address they have, and see nothing personal.
+    if matches!(request.path(), "/livez" | "/readyz" | "/metrics") {
+        return Ok(());
+    }
+    let host = text(request.headers(), &header::HOST).unwrap_or_default();
+    if !is_own(host, names) {
+        let detail = "Use localhost or an IP address, or add the name to the server's settings.";
+        return Err(Problem::new(Kind::ForeignHost, detail));
+    }
+    if request.method().is_safe() || from_here(request.headers(), host) {
+        return Ok(());
+    }
+    Err(Problem::new(Kind::ForeignOrigin, "Send this request from the server's own page."))
+}
+
+/// An IP address cannot be rebound; of names only our own are answered.
+fn is_own(host: &str, names: &[String]) -> bool {
+    let name = without_port(host);
+    let bare = name.strip_prefix('[').and_then(|n| n.strip_suffix(']')).unwrap_or(name);
+    bare.parse::<IpAddr>().is_ok()
+        || name.eq_ignore_ascii_case("localhost")
+        || names.iter().any(|own| own.eq_ignore_ascii_case(name))
+}
+
+fn without_port(host: &str) -> &str {
+    match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) && !name.is_empty() => name,
+        _ => host,
+    }
+}
+
+/// Whether a request that changes something comes from our own page or from no page at all.
+fn from_here(headers: &HeaderMap, host: &str) -> bool {
+    let site = text(headers, &HeaderName::from_static("sec-fetch-site"));
+    let same_site = matches!(site, None | Some("same-origin" | "none"));
+    let same_origin = text(headers, &header::ORIGIN).is_none_or(|origin| {
+        let authority = origin.split_once("://").map(|(_, authority)| authority);
+        authority.is_some_and(|authority| authority.eq_ignore_ascii_case(host))
+    });
+    same_site && same_origin
+}
+
+/// A header's text; what is no text is as foreign as an empty one.
+fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+    headers.get(name).map(|value| value.to_str().unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use actix_web::test::TestRequest;
+
+    #[test]
+    fn only_own_names_and_ip_addresses_are_answered() {
+        let names = ["xray.example".to_owned()];
+        for own in ["localhost:8080", "127.0.0.1", "[::1]:80", "10.0.0.7:1", "XRAY.example:443"] {
+            assert!(is_own(own, &names), "{own}");
+        }
+        for foreign in ["", "evil.example", "localhost.evil.example", "127.0.0.1.evil.example:80"] {
+            assert!(!is_own(foreign, &names), "{foreign}");
+        }
+    }
+
+    #[test]
+    fn a_request_that_changes_something_must_come_from_the_own_page_or_from_none() {
+        let passes = |pairs: &[(&'static str, &'static str)]| {
+            let mut request = TestRequest::post().insert_header(("host", "localhost:1"));
+            for pair in pairs {
+                request = request.insert_header(*pair);
+            }
+            check(&request.to_srv_request(), &[]).is_ok()
+        };
+        assert!(passes(&[]));
+        assert!(passes(&[("origin", "http://localhost:1"), ("sec-fetch-site", "same-origin")]));
+        assert!(!passes(&[("origin", "http://localhost:2")]));
+        assert!(!passes(&[("origin", "null")]));
+        assert!(!passes(&[("sec-fetch-site", "cross-site")]));
+        assert!(!passes(&[("sec-fetch-site", "same-site")]));
+    }
+}

@@ -1,0 +1,107 @@
+//! `/livez`, `/readyz`, `/metrics`: on every process, with or without the API.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use actix_web::dev::Server;
+use actix_web::{App, HttpResponse, HttpServer, web};
+use prometheus::{Encoder as _, Registry, TextEncoder};
+use serde_json::{Map, json};
+use tokio_util::sync::CancellationToken;
+
+use crate::problem::Problem;
+use crate::readiness::Readiness;
+
+/// A listener for probes and scrapers alone, for a process without the API or on another address.
+pub struct HealthServer {
+    server: Server,
+    address: SocketAddr,
+}
+
+impl HealthServer {
+    /// Binds `listen`.
+    pub fn build(
+        listen: SocketAddr,
+        registry: Registry,
+        readiness: Readiness,
+    ) -> std::io::Result<Self> {
+        let make = move || {
+            App::new()
+                .app_data(web::Data::new(readiness.clone()))
+                .app_data(web::Data::new(registry.clone()))
+                .configure(routes)
+        };
+        let server = HttpServer::new(make).workers(1).disable_signals().bind(listen)?;
+        let address = server.addrs().first().copied().unwrap_or(listen);
+        Ok(Self { server: server.run(), address })
+    }
+
+    /// Where it listens.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Answers until `stop`; call it to the very end of the process, so that readiness stays visible.
+    pub async fn run(self, stop: CancellationToken) -> std::io::Result<()> {
+        run_until(self.server, stop, Duration::ZERO).await
+    }
+}
+
+/// Runs a server until `stop`, then lets its requests finish within the time it was built with.
+pub(crate) async fn run_until(
+    server: Server,
+    stop: CancellationToken,
+    before_stop: Duration,
+) -> std::io::Result<()> {
+    let handle = server.handle();
+    let stopper = async move {
+        stop.cancelled().await;
+        tokio::time::sleep(before_stop).await;
+        handle.stop(true).await;
+    };
+    let (served, ()) = tokio::join!(server, stopper);
+    served
+}
+
+/// The three routes.
+pub(crate) fn routes(config: &mut web::ServiceConfig) {
+    config
+        .route("/livez", web::get().to(live))
+        .route("/readyz", web::get().to(ready))
+        .route("/metrics", web::get().to(metrics));
+}
+
+/// The process runs.
+#[utoipa::path(get, path = "/livez", tag = "operations", responses((status = 200, description = "It runs.")))]
+pub(crate) async fn live() -> HttpResponse {
+    HttpResponse::Ok().json(json!({ "live": true }))
+}
+
+/// Every part can do its work.
+#[utoipa::path(get, path = "/readyz", tag = "operations", responses(
+    (status = 200, description = "Every check passes."),
+    (status = 503, description = "One or more checks fail; each says why."),
+))]
+pub(crate) async fn ready(readiness: web::Data<Readiness>) -> HttpResponse {
+    let checks = readiness.checks();
+    let ready = checks.values().all(Result::is_ok);
+    let checks: Map<_, _> = checks
+        .into_iter()
+        .map(|(name, state)| (name.to_owned(), json!({ "ok": state.is_ok(), "why": state.err() })))
+        .collect();
+    let mut response = if ready { HttpResponse::Ok() } else { HttpResponse::ServiceUnavailable() };
+    response.json(json!({ "ready": ready, "checks": checks }))
+}
+
+/// Figures in the Prometheus text format.
+#[utoipa::path(get, path = "/metrics", tag = "operations", responses(
+    (status = 200, description = "Prometheus text format.", content_type = "text/plain"),
+))]
+pub(crate) async fn metrics(registry: web::Data<Registry>) -> Result<HttpResponse, Problem> {
+    let encoder = TextEncoder::new();
+    let mut text = Vec::new();
+    encoder
+        .encode(&registry.gather(), &mut text)
+        .map_err(|error| Problem::internal("metrics", &error))?;
+    Ok(HttpResponse::Ok().content_type(encoder.format_type()).body(text))
+}

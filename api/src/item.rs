@@ -1,0 +1,162 @@
+//! One image as clients see it. The object's key is not among it.
+
+use std::collections::BTreeMap;
+
+use lobar_core::finding::{Finding, Label, SubtypeLabel};
+use lobar_core::image::{Image, State};
+use lobar_core::object::ImageId;
+use serde::Serialize;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::accepted::Upload;
+use crate::statement::STATEMENT_OF_USE;
+use crate::timestamp::rfc3339;
+
+/// One image.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ImageItem {
+    /// Its opaque id.
+    id: Uuid,
+    /// `queued`, `analysing`, `ready`, `needs_human`, `failed`, `superseded`, `removed`.
+    #[schema(value_type = String, example = "ready")]
+    status: &'static str,
+    /// Stable code of the reason when it was not assessed.
+    #[schema(value_type = Option<String>, example = json!(null))]
+    reason: Option<&'static str>,
+    /// The reason as a sentence.
+    #[schema(value_type = Option<String>)]
+    reason_text: Option<&'static str>,
+    /// A sentence more: sizes, formats.
+    reason_detail: Option<String>,
+    /// The uploading site, when the key names one.
+    site: Option<String>,
+    /// `stat` or `routine`.
+    #[schema(value_type = String, example = "routine")]
+    priority: &'static str,
+    /// RFC 3339, UTC.
+    received_at: String,
+    /// RFC 3339, UTC; null until the end is reached.
+    finished_at: Option<String>,
+    /// What the network saw; null when it did not assess the image (yet).
+    result: Option<ResultBody>,
+}
+
+/// What the network saw.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ResultBody {
+    model: ModelBody,
+    /// Calibrated probability of pneumonia, 0 to 1.
+    probability: f64,
+    /// The model's operating point, 0 to 1.
+    threshold: f64,
+    /// `probability >= threshold`.
+    flagged: bool,
+    /// `PNEUMONIA` or `NORMAL`; the latter only means "not flagged".
+    #[schema(value_type = String, example = "PNEUMONIA")]
+    label: &'static str,
+    /// Bacterial or viral, when flagged and the model has that output.
+    subtype: Option<SubtypeBody>,
+    /// Whether `/v1/images/{id}/heatmap` has one.
+    heatmap: bool,
+    /// What a reader should know about the input.
+    warnings: Vec<String>,
+    /// Milliseconds by stage.
+    timings_ms: BTreeMap<String, f64>,
+    /// What results are for.
+    #[schema(value_type = String)]
+    statement_of_use: &'static str,
+}
+
+/// Which weights, exactly.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ModelBody {
+    version: String,
+    /// SHA-256 of the weights file.
+    sha256: String,
+    /// Preprocessing version.
+    preprocessing: String,
+}
+
+/// The second output.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct SubtypeBody {
+    /// `BACTERIAL` or `VIRAL`.
+    #[schema(value_type = String)]
+    label: &'static str,
+    /// Probability of that label, 0.5 to 1.
+    probability: f64,
+    /// True until validated.
+    experimental: bool,
+}
+
+/// The label's word in HTTP.
+pub(crate) fn label_word(label: Label) -> &'static str {
+    match label {
+        Label::Pneumonia => "PNEUMONIA",
+        Label::Normal => "NORMAL",
+    }
+}
+
+impl From<Image> for ImageItem {
+    fn from(image: Image) -> Self {
+        Self {
+            id: image.id.0,
+            status: image.state.as_str(),
+            reason: image.reason.map(|reason| reason.code()),
+            reason_text: image.reason.map(|reason| reason.text()),
+            reason_detail: image.detail,
+            site: image.object.site().map(str::to_owned),
+            priority: image.lane.as_str(),
+            received_at: rfc3339(image.received_at),
+            finished_at: image.finished_at.map(rfc3339),
+            result: image.finding.map(ResultBody::from),
+        }
+    }
+}
+
+impl ImageItem {
+    /// An upload that is stored and waits to be admitted.
+    pub(crate) fn accepted(id: ImageId, upload: Upload) -> Self {
+        Self {
+            id: id.0,
+            status: State::Queued.as_str(),
+            reason: None,
+            reason_text: None,
+            reason_detail: None,
+            site: Some(upload.site),
+            priority: upload.lane.as_str(),
+            received_at: rfc3339(upload.at),
+            finished_at: None,
+            result: None,
+        }
+    }
+}
+
+impl From<Finding> for ResultBody {
+    fn from(finding: Finding) -> Self {
+        Self {
+            model: ModelBody {
+                version: finding.model.version,
+                sha256: finding.model.sha256,
+                preprocessing: finding.model.preprocessing,
+            },
+            probability: finding.probability,
+            threshold: finding.threshold,
+            flagged: finding.flagged,
+            label: label_word(finding.label),
+            subtype: finding.subtype.map(|subtype| SubtypeBody {
+                label: match subtype.label {
+                    SubtypeLabel::Bacterial => "BACTERIAL",
+                    SubtypeLabel::Viral => "VIRAL",
+                },
+                probability: subtype.probability,
+                experimental: subtype.experimental,
+            }),
+            heatmap: finding.heatmap.is_some(),
+            warnings: finding.warnings,
+            timings_ms: finding.timings_ms,
+            statement_of_use: STATEMENT_OF_USE,
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! Keys under which uploads of this program are stored. Personal data: never logged, never shown.
+
+use lobar_core::image::Lane;
+use uuid::Uuid;
+
+/// Longest site name, in bytes.
+const SITE_MAX: usize = 63;
+/// Longest part of a file name that is kept, in bytes.
+const NAME_MAX: usize = 80;
+
+/// Whether a text can name a site: letters, digits, `.`, `_`, `-`, not beginning with a mark.
+pub(crate) fn is_site(text: &str) -> bool {
+    text.len() <= SITE_MAX
+        && text.bytes().next().is_some_and(|first| first.is_ascii_alphanumeric())
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
+}
+
+/// A fresh key: `incoming/{site}/[stat/]{uuid}/{name}`.
+pub(crate) fn fresh(site: &str, lane: Lane, name: &str) -> String {
+    let lane = if lane == Lane::Stat { "stat/" } else { "" };
+    format!("incoming/{site}/{lane}{}/{}", Uuid::now_v7(), sanitised(name))
+}
+
+/// The last component of a client's file name, every byte outside `[A-Za-z0-9._-]` made `_`.
+fn sanitised(name: &str) -> String {
+    let last = name.rsplit(['/', '\\']).next().unwrap_or_default();
+    let kept = |c: char| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '_' };
+    let clean: String = last.chars().map(kept).take(NAME_MAX).collect();
+    if clean.trim_matches(['.', '_']).is_empty() { "image".into() } else { clean }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_names_the_site_and_the_lane_and_cannot_leave_them() {
+        let key = fresh("north", Lane::Stat, "../../etc/M\u{fc}ller 1.jpg");
+        assert!(key.starts_with("incoming/north/stat/") && key.ends_with("/M_ller_1.jpg"), "{key}");
+        assert!(fresh("north", Lane::Routine, "..").ends_with("/image"));
+        assert!(fresh("a", Lane::Routine, &"x".repeat(900)).len() < 200);
+    }
+
+    #[test]
+    fn a_site_is_a_plain_word() {
+        assert!(is_site("north-2") && is_site("a"));
+        for bad in ["", "-a", "a/b", "a b", ".", "\u{e9}"] {
+            assert!(!is_site(bad), "{bad}");
+        }
+        assert!(!is_site(&"a".repeat(64)));
+    }
+}

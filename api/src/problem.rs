@@ -1,0 +1,179 @@
+//! Every error of the API: RFC 9457 `application/problem+json` with stable types, from one table.
+
+use std::fmt;
+
+use actix_web::http::{StatusCode, header};
+use actix_web::{HttpResponse, ResponseError};
+use lobar_core::failure::PortError;
+use serde_json::{Map, Value, json};
+
+macro_rules! problems {
+    ($($(#[$doc:meta])* $name:ident = $status:literal, $slug:literal, $title:literal;)*) => {
+        /// A type of problem.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub(crate) enum Kind { $($(#[$doc])* $name,)* }
+
+        impl Kind {
+            /// Every type.
+            pub(crate) const ALL: &'static [Kind] = &[$(Kind::$name),*];
+
+            /// The HTTP status.
+            pub(crate) fn status(self) -> u16 { match self { $(Kind::$name => $status),* } }
+
+            /// The last part of the type's URI, `/problems/{slug}`.
+            pub(crate) fn slug(self) -> &'static str { match self { $(Kind::$name => $slug),* } }
+
+            /// What it means, the same for every occurrence.
+            pub(crate) fn title(self) -> &'static str { match self { $(Kind::$name => $title),* } }
+        }
+    };
+}
+
+problems! {
+    BadRequest = 400, "bad-request", "The request could not be read";
+    BadParameter = 400, "bad-parameter", "A parameter has no valid value";
+    BadJson = 400, "bad-json", "The body is not the JSON that is expected";
+    BadMultipart = 400, "bad-multipart", "The multipart body could not be read";
+    MissingFile = 400, "missing-file", "The request carries no file";
+    BadImage = 400, "bad-base64", "The image is not valid base64";
+    ForeignOrigin = 403, "foreign-origin", "Requests from other web pages are refused";
+    UnknownRoute = 404, "unknown-route", "There is nothing under this address";
+    UnknownImage = 404, "unknown-image", "No image of this id is known";
+    NoPicture = 404, "no-picture", "There is no picture of this image";
+    NoHeatmap = 404, "no-heatmap", "There is no heatmap of this image";
+    WrongMethod = 405, "wrong-method", "This address does not take this method";
+    TooSlowUpload = 408, "upload-timeout", "The upload took too long";
+    TooLarge = 413, "too-large", "The body is larger than accepted";
+    WrongMediaType = 415, "wrong-media-type", "The body has a media type that is not accepted";
+    ForeignHost = 421, "foreign-host", "This server does not answer under this name";
+    NotAssessed = 422, "not-assessed", "The image could not be assessed; a person must look at it";
+    Internal = 500, "internal", "Something went wrong in this program";
+    Unavailable = 503, "unavailable", "A service that is needed is away or busy";
+    Stopping = 503, "stopping", "The server is stopping";
+    TimedOut = 504, "timed-out", "The result did not arrive in time";
+}
+
+/// One occurrence of a problem.
+#[derive(Debug)]
+pub(crate) struct Problem {
+    kind: Kind,
+    detail: String,
+    more: Map<String, Value>,
+    header: Option<(header::HeaderName, &'static str)>,
+}
+
+impl Problem {
+    /// A problem with a sentence about this occurrence. Nothing personal.
+    pub(crate) fn new(kind: Kind, detail: impl Into<String>) -> Self {
+        let header = match kind {
+            Kind::Unavailable | Kind::Stopping => Some((header::RETRY_AFTER, "2")),
+            _ => None,
+        };
+        Self { kind, detail: detail.into(), more: Map::new(), header }
+    }
+
+    /// One member more in the answer.
+    pub(crate) fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.more.insert(name.into(), value.into());
+        self
+    }
+
+    /// The method is not taken; `allow` lists those that are.
+    pub(crate) fn wrong_method(allow: &'static str) -> Self {
+        let mut problem = Self::new(Kind::WrongMethod, format!("Allowed here: {allow}."));
+        problem.header = Some((header::ALLOW, allow));
+        problem
+    }
+
+    /// A part of this program failed; the cause is in the log.
+    pub(crate) fn internal(what: &'static str, error: &dyn fmt::Display) -> Self {
+        tracing::error!(what, %error, "request failed");
+        Self::new(Kind::Internal, "The cause is in the server's log.")
+    }
+
+    #[cfg(test)]
+    pub(crate) fn kind(&self) -> Kind {
+        self.kind
+    }
+}
+
+impl From<PortError> for Problem {
+    fn from(error: PortError) -> Self {
+        if error.is_transient() {
+            tracing::warn!(what = error.what, %error, "a service is away or busy");
+            let detail = format!("{} did not answer as it should; try again.", error.what);
+            return Self::new(Kind::Unavailable, detail);
+        }
+        Self::internal(error.what, &error)
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.kind.title(), self.detail)
+    }
+}
+
+impl std::error::Error for Problem {}
+
+impl ResponseError for Problem {
+    fn status_code(&self) -> StatusCode {
+        StatusCode::from_u16(self.kind.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        let mut body = json!({
+            "type": format!("/problems/{}", self.kind.slug()),
+            "title": self.kind.title(),
+            "status": self.kind.status(),
+            "detail": self.detail,
+        });
+        if let Value::Object(members) = &mut body {
+            members.extend(self.more.clone());
+        }
+        let mut response = HttpResponse::build(self.status_code());
+        if let Some((name, value)) = &self.header {
+            response.insert_header((name.clone(), *value));
+        }
+        response
+            .insert_header((header::CONTENT_TYPE, "application/problem+json"))
+            .insert_header((header::CACHE_CONTROL, "no-store"))
+            .body(body.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_type_has_a_slug_of_its_own_and_a_valid_error_status() {
+        let mut slugs: Vec<_> = Kind::ALL.iter().map(|kind| kind.slug()).collect();
+        slugs.sort_unstable();
+        slugs.dedup();
+        assert_eq!(slugs.len(), Kind::ALL.len());
+        for kind in Kind::ALL {
+            let status = Problem::new(*kind, "x").status_code();
+            assert!(status.is_client_error() || status.is_server_error());
+            assert_eq!(status.as_u16(), kind.status());
+        }
+    }
+
+    #[actix_web::test]
+    async fn a_problem_is_rfc_9457_json_with_its_own_members() {
+        let problem = Problem::new(Kind::NotAssessed, "Blank.").with("reason", "blank");
+        let response = problem.error_response();
+        assert_eq!(response.status().as_u16(), 422);
+        assert_eq!(response.headers()["content-type"], "application/problem+json");
+        let body = actix_web::body::to_bytes(response.into_body()).await.expect("in memory");
+        let body: Value = serde_json::from_slice(&body).expect("JSON");
+        assert_eq!(body["type"], "/problems/not-assessed");
+        assert_eq!((&body["status"], &body["reason"]), (&json!(422), &json!("blank")));
+    }
+
+    #[test]
+    fn a_port_that_is_away_is_503_and_a_fault_of_ours_is_500() {
+        assert_eq!(Problem::from(PortError::transient("x", "y")).kind(), Kind::Unavailable);
+        assert_eq!(Problem::from(PortError::permanent("x", "y")).kind(), Kind::Internal);
+    }
+}

@@ -1,0 +1,64 @@
+//! `GET /v1/events`: every change of state, live and in order.
+
+use std::sync::Arc;
+
+use actix_web::http::header;
+use actix_web::web::{Data, Query};
+use actix_web::{HttpRequest, HttpResponse};
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+use crate::context::Context;
+use crate::problem::{Kind, Problem};
+use crate::stream::{Client, asked, start};
+
+/// Where to begin.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct EventsQuery {
+    /// Everything after this number; 0 is the beginning. Without it, and without `Last-Event-ID`:
+    /// from now on.
+    #[param(value_type = Option<u64>)]
+    after: Option<String>,
+}
+
+/// The live events as server-sent events.
+///
+/// `event: image` with `{"id","status"}`, its `id:` the event's number. `event: reset` when the
+/// position asked for is older than what is kept or newer than what there is: load lists anew.
+/// `event: stale` while the store cannot be read. `event: goodbye` when the server stops. A comment
+/// at least every 15 s.
+#[utoipa::path(get, path = "/v1/events", tag = "events",
+    params(EventsQuery, ("Last-Event-ID" = Option<u64>, Header, description = "Goes before `after`.")),
+    responses(
+        (status = 200, description = "The stream.", content_type = "text/event-stream"),
+        (status = 400, description = "Not an event number.", content_type = "application/problem+json"),
+    ),
+)]
+pub(crate) async fn events(
+    context: Data<Context>,
+    request: HttpRequest,
+    query: Query<EventsQuery>,
+) -> Result<HttpResponse, Problem> {
+    let last = request.headers().get("last-event-id").map(|id| id.to_str().unwrap_or("not text"));
+    let asked = asked(last, query.after.as_deref())?;
+    if context.hub.stop.is_cancelled() {
+        return Err(Problem::new(Kind::Stopping, "Come back in a moment."));
+    }
+    // Subscribed first, so that nothing falls between the position and the live batches.
+    let batches = context.hub.subscribe();
+    let now = context.hub.position();
+    let start = context.ask(move |store| async move { start(&store, asked, now).await }).await?;
+    let client = Client::new(
+        Arc::clone(&context.hub),
+        Arc::clone(&context.store),
+        batches,
+        start,
+        context.settings.heartbeat,
+    );
+    Ok(HttpResponse::Ok()
+        .content_type("text/event-stream")
+        .insert_header((header::CACHE_CONTROL, "no-store"))
+        .insert_header(("x-accel-buffering", "no"))
+        .streaming(client.into_stream()))
+}

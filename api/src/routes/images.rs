@@ -1,0 +1,161 @@
+//! `GET /v1/images` and `GET /v1/images/{id}`.
+
+use actix_web::web::{Data, Json, Path, Query};
+use lobar_core::image::State;
+use lobar_core::object::ImageId;
+use lobar_core::store::Filter;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use uuid::Uuid;
+
+use crate::context::Context;
+use crate::item::ImageItem;
+use crate::page_token;
+use crate::problem::{Kind, Problem};
+
+const DEFAULT_LIMIT: usize = 50;
+const MAX_LIMIT: usize = 200;
+
+/// Which images, and how many at once. An unknown parameter is an error: a filter with a slip in
+/// its name must not show everything.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ListQuery {
+    /// States, with commas between them: `ready,needs_human`. All when missing.
+    status: Option<String>,
+    /// `true` or `false`: only flagged, or only assessed and not flagged.
+    #[param(value_type = Option<bool>)]
+    flagged: Option<String>,
+    /// Only this site.
+    site: Option<String>,
+    /// The `next` of the page before.
+    after: Option<String>,
+    /// Images a page, 1 to 200; 50 when missing.
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 200)]
+    limit: Option<String>,
+}
+
+/// One page, newest first.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ImagePage {
+    items: Vec<ImageItem>,
+    /// Ask with `?after=` this for the next page; null on the last.
+    next: Option<String>,
+    /// How many images the filter matches in all.
+    total: u64,
+    /// Every change that this page may lack has an event after this number: follow
+    /// `/v1/events?after=` it, and nothing is missed.
+    last_event: i64,
+}
+
+/// A page of images, newest first.
+#[utoipa::path(get, path = "/v1/images", tag = "images", params(ListQuery), responses(
+    (status = 200, body = ImagePage),
+    (status = 400, description = "A parameter has no valid value.", content_type = "application/problem+json"),
+))]
+pub(crate) async fn list(
+    context: Data<Context>,
+    query: Query<ListQuery>,
+) -> Result<Json<ImagePage>, Problem> {
+    let filter = filter(&query)?;
+    let after = query.after.as_deref().map(|token| {
+        let detail = "`after` is the `next` of an earlier page.";
+        page_token::decode(token).ok_or_else(|| Problem::new(Kind::BadParameter, detail))
+    });
+    let (after, limit) = (after.transpose()?, limit(query.limit.as_deref())?);
+    // Before the page is read, so that no change falls between the two.
+    let last_event = context.hub.position().0;
+    let page =
+        context.ask(move |store| async move { store.list(&filter, after, limit).await }).await?;
+    Ok(Json(ImagePage {
+        items: page.items.into_iter().map(ImageItem::from).collect(),
+        next: page.next.map(page_token::encode),
+        total: page.total,
+        last_event,
+    }))
+}
+
+/// One image.
+#[utoipa::path(get, path = "/v1/images/{id}", tag = "images",
+    params(("id" = Uuid, Path, description = "The image's id.")),
+    responses(
+        (status = 200, body = ImageItem),
+        (status = 404, description = "Not known.", content_type = "application/problem+json"),
+    ),
+)]
+pub(crate) async fn one(
+    context: Data<Context>,
+    id: Path<Uuid>,
+) -> Result<Json<ImageItem>, Problem> {
+    let id = ImageId(id.into_inner());
+    let known = context.ask(move |store| async move { store.image(id).await }).await?;
+    if let Some(image) = known {
+        return Ok(Json(image.into()));
+    }
+    match context.accepted.get(id) {
+        Some(upload) => Ok(Json(ImageItem::accepted(id, upload))),
+        None => Err(unknown()),
+    }
+}
+
+/// No image of an id.
+pub(super) fn unknown() -> Problem {
+    let detail = "An upload to the bucket is known as soon as its notification has been read.";
+    Problem::new(Kind::UnknownImage, detail)
+}
+
+fn filter(query: &ListQuery) -> Result<Filter, Problem> {
+    let words = query.status.as_deref().unwrap_or_default();
+    let states = words.split(',').map(str::trim).filter(|word| !word.is_empty()).map(|word| {
+        State::parse(word).ok_or_else(|| {
+            let known = State::ALL.map(State::as_str).join(", ");
+            Problem::new(Kind::BadParameter, format!("`status` takes: {known}."))
+        })
+    });
+    let flagged = match query.flagged.as_deref() {
+        None | Some("") => None,
+        Some("true") => Some(true),
+        Some("false") => Some(false),
+        Some(_) => {
+            return Err(Problem::new(Kind::BadParameter, "`flagged` takes true or false."));
+        }
+    };
+    let site = query.site.clone().filter(|site| !site.is_empty());
+    Ok(Filter { states: states.collect::<Result<_, _>>()?, flagged, site })
+}
+
+fn limit(text: Option<&str>) -> Result<usize, Problem> {
+    let Some(text) = text else { return Ok(DEFAULT_LIMIT) };
+    text.parse().ok().filter(|limit| (1..=MAX_LIMIT).contains(limit)).ok_or_else(|| {
+        Problem::new(Kind::BadParameter, format!("`limit` is a number from 1 to {MAX_LIMIT}."))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_filter_reads_states_flag_and_site() {
+        let query = ListQuery {
+            status: Some("ready, needs_human".into()),
+            flagged: Some("false".into()),
+            site: Some(String::new()),
+            ..ListQuery::default()
+        };
+        let filter = filter(&query).expect("valid");
+        assert_eq!(filter.states, [State::Ready, State::NeedsHuman]);
+        assert_eq!((filter.flagged, filter.site), (Some(false), None));
+    }
+
+    #[test]
+    fn what_no_filter_can_mean_is_refused() {
+        let status = ListQuery { status: Some("readi".into()), ..ListQuery::default() };
+        let flagged = ListQuery { flagged: Some("yes".into()), ..ListQuery::default() };
+        assert!(filter(&status).is_err() && filter(&flagged).is_err());
+        for bad in ["0", "201", "-1", "x", ""] {
+            assert!(limit(Some(bad)).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! The web page: files that are part of the program.
+
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+
+use actix_web::http::header::{self, ETag, EntityTag, IfNoneMatch};
+use actix_web::{HttpResponse, web};
+
+/// Address, media type, content.
+type File = (&'static str, &'static str, &'static str);
+
+const HTML: &str = "text/html; charset=utf-8";
+const CSS: &str = "text/css; charset=utf-8";
+const SCRIPT: &str = "text/javascript; charset=utf-8";
+const SVG: &str = "image/svg+xml";
+
+macro_rules! web_file {
+    ($address:literal, $kind:expr, $name:literal) => {
+        ($address, $kind, include_str!(concat!("../../web/", $name)))
+    };
+}
+
+const FILES: &[File] = &[
+    web_file!("/", HTML, "index.html"),
+    web_file!("/web/page.css", CSS, "page.css"),
+    web_file!("/web/worklist.css", CSS, "worklist.css"),
+    web_file!("/web/viewer.css", CSS, "viewer.css"),
+    web_file!("/web/icon.svg", SVG, "icon.svg"),
+    web_file!("/web/main.js", SCRIPT, "main.js"),
+    web_file!("/web/address.js", SCRIPT, "address.js"),
+    web_file!("/web/api.js", SCRIPT, "api.js"),
+    web_file!("/web/elements.js", SCRIPT, "elements.js"),
+    web_file!("/web/events.js", SCRIPT, "events.js"),
+    web_file!("/web/filters.js", SCRIPT, "filters.js"),
+    web_file!("/web/rows.js", SCRIPT, "rows.js"),
+    web_file!("/web/upload.js", SCRIPT, "upload.js"),
+    web_file!("/web/viewer.js", SCRIPT, "viewer.js"),
+    web_file!("/web/words.js", SCRIPT, "words.js"),
+    web_file!("/web/worklist.js", SCRIPT, "worklist.js"),
+];
+
+pub(super) fn configure(config: &mut web::ServiceConfig) {
+    for (address, kind, content) in FILES.iter().copied() {
+        let mut hasher = DefaultHasher::new();
+        content.hash(&mut hasher);
+        let tag = EntityTag::new_strong(format!("{:016x}", hasher.finish()));
+        let serve = move |known: web::Header<IfNoneMatch>| {
+            let answer = answer(kind, content, &tag, &known);
+            async move { answer }
+        };
+        config.service(super::resource(address, "GET").route(super::get().to(serve)));
+    }
+}
+
+/// Not personal: a browser may keep it, but asks each time whether it is still the same.
+fn answer(kind: &str, content: &'static str, tag: &EntityTag, known: &IfNoneMatch) -> HttpResponse {
+    let same = match known {
+        IfNoneMatch::Any => true,
+        IfNoneMatch::Items(tags) => tags.iter().any(|known| known.weak_eq(tag)),
+    };
+    let mut response = if same { HttpResponse::NotModified() } else { HttpResponse::Ok() };
+    response.insert_header((header::CACHE_CONTROL, "no-cache")).insert_header(ETag(tag.clone()));
+    if same { response.finish() } else { response.content_type(kind).body(content) }
+}

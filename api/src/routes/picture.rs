@@ -1,0 +1,79 @@
+//! The picture and the heatmap, as PNG.
+
+use std::sync::Arc;
+
+use actix_web::HttpResponse;
+use actix_web::web::{Data, Path};
+use lobar_core::image::Image;
+use lobar_core::object::ImageId;
+use lobar_core::objects::FetchError;
+use lobar_imaging::{decode, heatmap_png, picture_png};
+use uuid::Uuid;
+
+use crate::context::Context;
+use crate::problem::{Kind, Problem};
+
+/// Side of the heatmap in pixels. It covers the whole picture, whatever the picture's shape: the
+/// page stretches it.
+const HEATMAP_SIDE: u32 = 448;
+
+/// The image as people see it: upright, 8 bits, at most as large as a page needs.
+#[utoipa::path(get, path = "/v1/images/{id}/picture", tag = "images",
+    params(("id" = Uuid, Path, description = "The image's id.")),
+    responses(
+        (status = 200, description = "The picture.", content_type = "image/png"),
+        (status = 404, description = "Not known, gone, or not an image.", content_type = "application/problem+json"),
+    ),
+)]
+pub(crate) async fn picture(
+    context: Data<Context>,
+    id: Path<Uuid>,
+) -> Result<HttpResponse, Problem> {
+    let image = known(&context, ImageId(id.into_inner())).await?;
+    let (limits, side) = (context.settings.limits, context.settings.picture_side);
+    let _slot = context.file_slot().await?;
+    let objects = Arc::clone(&context.objects);
+    let fetching = async move { objects.fetch(&image.object, limits.max_bytes as u64).await };
+    let bytes = context.run(fetching).await?.map_err(not_fetched)?;
+    let drawn = context.compute(move || {
+        let radiograph = decode(&bytes, &limits).map_err(|refused| {
+            Problem::new(Kind::NoPicture, refused.detail).with("reason", refused.reason.code())
+        })?;
+        picture_png(&radiograph, side).map_err(|error| Problem::internal("picture", &error))
+    });
+    Ok(HttpResponse::Ok().content_type("image/png").body(drawn.await??))
+}
+
+/// What influenced the score, as a layer over the whole picture. Not a lesion outline.
+#[utoipa::path(get, path = "/v1/images/{id}/heatmap", tag = "images",
+    params(("id" = Uuid, Path, description = "The image's id.")),
+    responses(
+        (status = 200, description = "A square layer with transparency, to be stretched over the picture.", content_type = "image/png"),
+        (status = 404, description = "Not known, or without a heatmap.", content_type = "application/problem+json"),
+    ),
+)]
+pub(crate) async fn heatmap(
+    context: Data<Context>,
+    id: Path<Uuid>,
+) -> Result<HttpResponse, Problem> {
+    let image = known(&context, ImageId(id.into_inner())).await?;
+    let grid = image.finding.and_then(|finding| finding.heatmap).ok_or_else(|| {
+        Problem::new(Kind::NoHeatmap, "It was not assessed, or explanations were off.")
+    })?;
+    let drawing = move || heatmap_png(&grid, HEATMAP_SIDE, HEATMAP_SIDE);
+    let drawn = context.compute(drawing).await?;
+    let png = drawn.map_err(|error| Problem::internal("heatmap", &error))?;
+    Ok(HttpResponse::Ok().content_type("image/png").body(png))
+}
+
+async fn known(context: &Context, id: ImageId) -> Result<Image, Problem> {
+    let image = context.ask(move |store| async move { store.image(id).await }).await?;
+    image.ok_or_else(super::images::unknown)
+}
+
+fn not_fetched(error: FetchError) -> Problem {
+    match error {
+        FetchError::Port(error) => error.into(),
+        other => Problem::new(Kind::NoPicture, format!("{other}.")),
+    }
+}

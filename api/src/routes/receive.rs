@@ -1,0 +1,253 @@
+//! `POST /v1/images`: one file into the bucket. The bucket's own event does the rest, so an upload
+//! here and one by any S3 client go the same way.
+
+use actix_multipart::{Field, Multipart, MultipartError};
+use actix_web::error::PayloadError;
+use actix_web::http::header;
+use actix_web::web::{Data, Payload, Query};
+use actix_web::{FromRequest as _, HttpRequest, HttpResponse};
+use bytes::{Bytes, BytesMut};
+use futures::{Stream, StreamExt as _, TryStreamExt as _};
+use lobar_core::image::{Lane, State};
+use lobar_core::object::{ImageId, ObjectVersion};
+use lobar_core::objects;
+use serde::{Deserialize, Serialize};
+use tokio::time::timeout;
+use utoipa::{IntoParams, ToSchema};
+use uuid::Uuid;
+
+use crate::accepted::Upload;
+use crate::context::Context;
+use crate::key;
+use crate::problem::{Kind, Problem};
+
+/// Longest text field of a form, in bytes.
+const FIELD_MAX: usize = 256;
+
+/// Where an upload comes from and how urgent it is; a form may say so in fields instead.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ReceiveQuery {
+    /// Uploading site: letters, digits, `.`, `_`, `-`.
+    site: Option<String>,
+    /// `stat` or `routine`.
+    priority: Option<String>,
+}
+
+/// A form with one file.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes the form in the OpenAPI document")]
+pub(crate) struct ReceiveForm {
+    /// The image.
+    #[schema(value_type = String, format = Binary)]
+    file: Vec<u8>,
+    /// As in the address.
+    site: Option<String>,
+    /// As in the address.
+    priority: Option<String>,
+}
+
+/// A stored upload.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Receipt {
+    id: Uuid,
+    /// `queued`.
+    #[schema(value_type = String, example = "queued")]
+    status: &'static str,
+    links: Links,
+}
+
+/// Where to look next.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Links {
+    /// The image.
+    #[serde(rename = "self")]
+    own: String,
+    /// Its picture.
+    picture: String,
+    /// The live events.
+    events: String,
+}
+
+/// What a request brought.
+#[derive(Default)]
+struct Received {
+    file: Option<Bytes>,
+    name: String,
+    site: Option<String>,
+    priority: Option<String>,
+}
+
+/// Stores one file: a form with the field `file`, or the bytes themselves as the body.
+#[utoipa::path(post, path = "/v1/images", tag = "images", params(ReceiveQuery),
+    request_body(content((ReceiveForm = "multipart/form-data"), (Vec<u8> = "application/octet-stream"))),
+    responses(
+        (status = 202, body = Receipt),
+        (status = 400, description = "No file, or a bad field.", content_type = "application/problem+json"),
+        (status = 413, description = "Too large.", content_type = "application/problem+json"),
+    ),
+)]
+pub(crate) async fn receive(
+    context: Data<Context>,
+    request: HttpRequest,
+    query: Query<ReceiveQuery>,
+    payload: Payload,
+) -> Result<HttpResponse, Problem> {
+    let limit = context.settings.limits.max_bytes;
+    refuse_declared_size(&request, limit)?;
+    let _slot = context.file_slot().await?;
+    let reading = read(&request, payload, limit);
+    let mut received =
+        timeout(context.settings.upload_timeout, reading).await.map_err(|_| {
+            let seconds = context.settings.upload_timeout.as_secs();
+            Problem::new(Kind::TooSlowUpload, format!("A file must arrive within {seconds} s."))
+        })??;
+    let ReceiveQuery { site, priority } = query.into_inner();
+    let site = site_or_default(&context, received.site.take().or(site))?;
+    let lane = lane(received.priority.take().or(priority).as_deref())?;
+    let body = received.file.take().ok_or_else(|| {
+        Problem::new(Kind::MissingFile, "Send a form with the field `file`, or the bytes as body.")
+    })?;
+    let id = store(&context, body, &site, lane, &received.name).await?.id();
+    let own = format!("/v1/images/{id}");
+    let links = Links { picture: format!("{own}/picture"), events: "/v1/events".into(), own };
+    Ok(HttpResponse::Accepted()
+        .insert_header((header::LOCATION, links.own.clone()))
+        .json(Receipt { id: id.0, status: State::Queued.as_str(), links }))
+}
+
+/// Puts a file into the bucket, and remembers its id until ingest has admitted it.
+pub(super) async fn store(
+    context: &Context,
+    body: Bytes,
+    site: &str,
+    lane: Lane,
+    name: &str,
+) -> Result<ObjectVersion, Problem> {
+    let upload = objects::Upload { key: key::fresh(site, lane, name), body, lane };
+    let objects = std::sync::Arc::clone(&context.objects);
+    let object = context.run(async move { objects.put(upload).await }).await??;
+    let noted = Upload { site: site.to_owned(), lane, at: context.clock.now() };
+    context.accepted.note(object.id(), noted);
+    Ok(object)
+}
+
+/// The site that was named, if it can be one.
+pub(super) fn site_or_default(context: &Context, named: Option<String>) -> Result<String, Problem> {
+    match named.filter(|site| !site.is_empty()) {
+        None => Ok(context.settings.default_site.clone()),
+        Some(site) if key::is_site(&site) => Ok(site),
+        Some(_) => {
+            let detail = "`site` is 1 to 63 letters, digits, `.`, `_` or `-`.";
+            Err(Problem::new(Kind::BadParameter, detail))
+        }
+    }
+}
+
+/// The lane that was named.
+pub(super) fn lane(named: Option<&str>) -> Result<Lane, Problem> {
+    match named.filter(|word| !word.is_empty()) {
+        None => Ok(Lane::default()),
+        Some(word) => Lane::parse(word)
+            .ok_or_else(|| Problem::new(Kind::BadParameter, "`priority` is stat or routine.")),
+    }
+}
+
+/// A size that is too large is refused before a byte of the body is read. A form has a little
+/// more than the file.
+fn refuse_declared_size(request: &HttpRequest, limit: usize) -> Result<(), Problem> {
+    let declared = request.headers().get(header::CONTENT_LENGTH);
+    let declared = declared.and_then(|text| text.to_str().ok()?.parse::<u64>().ok());
+    if declared.is_some_and(|bytes| bytes > limit as u64 + 16_384) {
+        return Err(too_large(limit));
+    }
+    Ok(())
+}
+
+fn too_large(limit: usize) -> Problem {
+    Problem::new(Kind::TooLarge, format!("A file may have at most {limit} bytes."))
+}
+
+async fn read(request: &HttpRequest, payload: Payload, limit: usize) -> Result<Received, Problem> {
+    let mut payload = payload.into_inner();
+    let kind = request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    if kind.is_some_and(|kind| kind.to_ascii_lowercase().starts_with("multipart/form-data")) {
+        let form = Multipart::from_request(request, &mut payload).await;
+        return read_form(form.map_err(|_| broken_form())?, limit).await;
+    }
+    if kind.is_some_and(|kind| kind.starts_with("multipart/")) {
+        return Err(Problem::new(Kind::WrongMediaType, "Of forms only multipart/form-data."));
+    }
+    let cut = |_: PayloadError| Problem::new(Kind::BadRequest, "The body ended early.");
+    let body = capped(payload.map_err(cut), limit).await?;
+    // An empty body is a slip of the client; an empty file in a form is a file.
+    let file = (!body.is_empty()).then_some(body);
+    Ok(Received { file, ..Received::default() })
+}
+
+async fn read_form(mut form: Multipart, limit: usize) -> Result<Received, Problem> {
+    let mut received = Received::default();
+    while let Some(mut field) = form.try_next().await.map_err(|_: MultipartError| broken_form())? {
+        match field.name() {
+            Some("file") if received.file.is_some() => {
+                let detail = "One file a request; send several requests side by side.";
+                return Err(Problem::new(Kind::BadMultipart, detail));
+            }
+            Some("file") => {
+                let named = field.content_disposition().and_then(|head| head.get_filename());
+                received.name = named.unwrap_or_default().to_owned();
+                received.file = Some(bytes_of(&mut field, limit).await?);
+            }
+            Some("site") => received.site = Some(text_of(&mut field).await?),
+            Some("priority") => received.priority = Some(text_of(&mut field).await?),
+            _ => {
+                let detail = "A form has the fields `file`, `site` and `priority`.";
+                return Err(Problem::new(Kind::BadMultipart, detail));
+            }
+        }
+    }
+    Ok(received)
+}
+
+async fn bytes_of(field: &mut Field, limit: usize) -> Result<Bytes, Problem> {
+    capped(field.map_err(|_: MultipartError| broken_form()), limit).await
+}
+
+async fn text_of(field: &mut Field) -> Result<String, Problem> {
+    let bytes = bytes_of(field, FIELD_MAX).await?;
+    String::from_utf8(bytes.into()).map_err(|_| broken_form())
+}
+
+fn broken_form() -> Problem {
+    Problem::new(Kind::BadMultipart, "The form is damaged or ended early.")
+}
+
+/// Everything a stream brings, refused as soon as it passes `limit`.
+async fn capped(
+    stream: impl Stream<Item = Result<Bytes, Problem>>,
+    limit: usize,
+) -> Result<Bytes, Problem> {
+    let mut stream = std::pin::pin!(stream);
+    let mut body = BytesMut::new();
+    while let Some(chunk) = stream.next().await {
+        let chunk = chunk?;
+        if body.len() + chunk.len() > limit {
+            return Err(too_large(limit));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body.freeze())
+}
+
+/// The id of an object, for routes that know its parts only.
+pub(super) fn id_of(
+    bucket: &str,
+    key: String,
+    version: Option<String>,
+    etag: Option<String>,
+) -> ImageId {
+    let etag = etag.map(|etag| etag.trim_matches('"').to_owned());
+    let bucket = bucket.to_owned();
+    ObjectVersion { bucket, key, version, etag, sequencer: None, size: None }.id()
+}

@@ -1,0 +1,150 @@
+//! `POST /v1/uploads`: leave to PUT files straight into the bucket, and the ids they got there.
+//!
+//! An id is derived from the version that the bucket gives an object, so it is known only after the
+//! PUT: its answer's `x-amz-version-id` and `ETag` go to `POST /v1/uploads/identify`.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use actix_web::web::{Data, Json};
+use lobar_core::image::Lane;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::receive::{id_of, lane, site_or_default};
+use crate::context::Context;
+use crate::key;
+use crate::problem::{Kind, Problem};
+use crate::timestamp::rfc3339;
+
+const NAMES_MAX: usize = 1000;
+/// S3's own limit, in bytes.
+const KEY_MAX: usize = 1024;
+
+/// Files about to be uploaded.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PresignBody {
+    /// Uploading site.
+    site: Option<String>,
+    /// `stat` or `routine`.
+    priority: Option<String>,
+    /// File names, 1 to 1,000; only the last component is kept, in the key.
+    names: Vec<String>,
+}
+
+/// Leave to PUT, in the order of the names.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Presigned {
+    uploads: Vec<PresignedPut>,
+    /// RFC 3339, UTC.
+    expires_at: String,
+}
+
+/// Leave to PUT one object.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct PresignedPut {
+    /// The name that was asked for.
+    name: String,
+    /// Opaque; for `/v1/uploads/identify`.
+    key: String,
+    /// `PUT`.
+    #[schema(value_type = String)]
+    method: &'static str,
+    url: String,
+    /// Headers that must be sent, exactly so.
+    headers: BTreeMap<String, String>,
+}
+
+/// Objects that were PUT.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct IdentifyBody {
+    uploads: Vec<PutObject>,
+}
+
+/// One object with what the bucket answered.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PutObject {
+    key: String,
+    /// The header `x-amz-version-id` of the answer.
+    version_id: Option<String>,
+    /// The header `ETag` of the answer.
+    etag: Option<String>,
+}
+
+/// Ids in the order of the objects.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Identified {
+    ids: Vec<Uuid>,
+}
+
+/// Presigned URLs for a list of names.
+#[utoipa::path(post, path = "/v1/uploads", tag = "uploads", request_body = PresignBody, responses(
+    (status = 200, body = Presigned),
+    (status = 400, description = "A bad field.", content_type = "application/problem+json"),
+))]
+pub(crate) async fn presign(
+    context: Data<Context>,
+    body: Json<PresignBody>,
+) -> Result<Json<Presigned>, Problem> {
+    let PresignBody { site, priority, names } = body.into_inner();
+    check_count(names.len())?;
+    let site = site_or_default(&context, site)?;
+    let lane = lane(priority.as_deref())?;
+    let valid = context.settings.presigned_for;
+    let expires_at = rfc3339(context.clock.now().plus(valid));
+    let objects = Arc::clone(&context.objects);
+    let uploads = context.run(async move {
+        let mut uploads = Vec::with_capacity(names.len());
+        for name in names {
+            let key = key::fresh(&site, lane, &name);
+            let url = objects.presign_put(&key, lane, valid).await?;
+            uploads.push(PresignedPut { name, key, method: "PUT", url, headers: headers(lane) });
+        }
+        Ok::<_, lobar_core::failure::PortError>(uploads)
+    });
+    Ok(Json(Presigned { uploads: uploads.await??, expires_at }))
+}
+
+/// Which image ids the bucket's answers mean.
+#[utoipa::path(post, path = "/v1/uploads/identify", tag = "uploads", request_body = IdentifyBody,
+    responses(
+        (status = 200, body = Identified),
+        (status = 400, description = "A bad field.", content_type = "application/problem+json"),
+    ),
+)]
+pub(crate) async fn identify(
+    context: Data<Context>,
+    body: Json<IdentifyBody>,
+) -> Result<Json<Identified>, Problem> {
+    let uploads = body.into_inner().uploads;
+    check_count(uploads.len())?;
+    let bucket = &context.settings.bucket;
+    let ids = uploads.into_iter().map(|upload| {
+        if upload.key.is_empty() || upload.key.len() > KEY_MAX {
+            let detail = format!("A key has 1 to {KEY_MAX} bytes.");
+            return Err(Problem::new(Kind::BadParameter, detail));
+        }
+        if upload.version_id.is_none() && upload.etag.is_none() {
+            let detail = "Send `version_id`, or `etag` when the bucket has no versions.";
+            return Err(Problem::new(Kind::BadParameter, detail));
+        }
+        Ok(id_of(bucket, upload.key, upload.version_id, upload.etag).0)
+    });
+    Ok(Json(Identified { ids: ids.collect::<Result<_, _>>()? }))
+}
+
+fn check_count(count: usize) -> Result<(), Problem> {
+    if (1..=NAMES_MAX).contains(&count) {
+        return Ok(());
+    }
+    Err(Problem::new(Kind::BadParameter, format!("1 to {NAMES_MAX} files a request.")))
+}
+
+fn headers(lane: Lane) -> BTreeMap<String, String> {
+    let stat = (lane == Lane::Stat).then(|| ("x-amz-meta-priority".into(), "stat".into()));
+    stat.into_iter().collect()
+}

@@ -1,0 +1,204 @@
+//! The server: built, then run until stopped.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
+use std::time::Duration;
+
+use actix_web::dev::Server;
+use actix_web::middleware::from_fn;
+use actix_web::{App, HttpServer, web};
+use lobar_core::failure::PortError;
+use lobar_core::objects::Objects;
+use lobar_core::queue::Jobs;
+use lobar_core::signal::Signal;
+use lobar_core::store::Store;
+use lobar_core::time::Clock;
+use prometheus::{IntGauge, Registry};
+use tokio::runtime::Handle;
+use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio_util::sync::CancellationToken;
+
+use crate::context::{Context, Shared};
+use crate::figures::{Figures, Sources};
+use crate::guard::guard;
+use crate::health::run_until;
+use crate::measure::{Requests, measure};
+use crate::readiness::{Check, Readiness};
+use crate::routes;
+use crate::settings::ApiSettings;
+use crate::stream::{Follower, Hub, follow};
+use crate::throughput::Throughput;
+
+/// Time for the goodbye of open streams to be written before connections are drained.
+const GOODBYE: Duration = Duration::from_millis(100);
+/// How often figures are read for the metrics.
+const FIGURES_EVERY: Duration = Duration::from_secs(5);
+/// How often the bucket is looked at for readiness.
+const BUCKET_EVERY: Duration = Duration::from_secs(10);
+
+/// The ports and the parts of the process that the API shares with other roles.
+pub struct ApiParts {
+    /// Images, findings, events.
+    pub store: Arc<dyn Store>,
+    /// The uploads bucket.
+    pub objects: Arc<dyn Objects>,
+    /// Hints that events were written.
+    pub signal: Arc<dyn Signal>,
+    /// The job queues, to measure.
+    pub jobs: Jobs,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Where metrics are registered; shown under `/metrics` whole.
+    pub registry: Registry,
+    /// Shown under `/readyz`; the API adds its own checks.
+    pub readiness: Readiness,
+    /// How many workers run, when this process knows.
+    pub workers: Option<Arc<AtomicU32>>,
+}
+
+/// Why the server could not be built.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// The address is taken or not ours.
+    #[error("cannot listen on {address}: {source}; choose another address with --listen")]
+    Bind {
+        /// The address that was asked for.
+        address: SocketAddr,
+        /// The system's own words.
+        source: std::io::Error,
+    },
+    /// A metric of the same name is registered already.
+    #[error("cannot register the metrics of the API: {0}")]
+    Metrics(#[from] prometheus::Error),
+    /// The store could not be read.
+    #[error("cannot read the store: {0}")]
+    Store(#[from] PortError),
+}
+
+/// A bound server.
+pub struct Api {
+    server: Server,
+    address: SocketAddr,
+    context: web::Data<Context>,
+    follower: Follower,
+    bucket: Check,
+}
+
+impl Api {
+    /// Binds the address and assembles everything. Call it on the program's own runtime, which must
+    /// outlive the server: all calls to ports run there.
+    pub async fn build(parts: ApiParts, settings: ApiSettings) -> Result<Self, BuildError> {
+        let ApiParts { store, objects, signal, jobs, clock, registry, readiness, workers } = parts;
+        let runtime = Handle::current();
+        let clients = IntGauge::new("lobar_sse_clients", "Connected clients of the event stream.")?;
+        registry.register(Box::new(clients.clone()))?;
+        let last = store.overview().await?.last_event;
+        let hub = Arc::new(Hub::new(last, settings.lag, runtime.clone(), clients));
+        let throughput = Arc::new(Throughput::default());
+        let sources = Sources {
+            store: Arc::clone(&store),
+            jobs,
+            clock: Arc::clone(&clock),
+            throughput: Arc::clone(&throughput),
+            workers,
+            target: settings.backlog_target,
+        };
+        let follower = Follower {
+            store: Arc::clone(&store),
+            signal,
+            clock: Arc::clone(&clock),
+            hub: Arc::clone(&hub),
+            throughput,
+            check: readiness.check("events"),
+            poll: settings.poll,
+        };
+        let requests = Requests::register(&registry)?;
+        let figures = Arc::new(Figures::register(sources, &registry)?);
+        let bucket = readiness.check("bucket");
+        let shared = Shared { store, objects, clock, hub, figures, readiness, registry };
+        let (listen, threads, drain) = (settings.listen, settings.threads.max(1), settings.drain);
+        let context = web::Data::new(Context::new(shared, settings, runtime));
+
+        let served = context.clone();
+        let bound = HttpServer::new(move || {
+            App::new()
+                .app_data(served.clone())
+                .app_data(web::Data::new(requests.clone()))
+                .app_data(web::Data::new(served.readiness.clone()))
+                .app_data(web::Data::new(served.registry.clone()))
+                .wrap(from_fn(measure))
+                .wrap(from_fn(guard))
+                .configure(routes::configure)
+        })
+        .workers(threads)
+        .shutdown_timeout(drain.as_secs().max(1))
+        .disable_signals()
+        .bind(listen)
+        .map_err(|source| BuildError::Bind { address: listen, source })?;
+        let address = bound.addrs().first().copied().unwrap_or(listen);
+        Ok(Self { server: bound.run(), address, context, follower, bucket })
+    }
+
+    /// Where it listens.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves until `stop`: then readiness goes red, open streams say goodbye and close, and
+    /// requests finish within the drain time.
+    pub async fn run(self, stop: CancellationToken) -> std::io::Result<()> {
+        let Self { server, context, follower, bucket, .. } = self;
+        let served = CancellationToken::new();
+        let ended = served.clone().drop_guard();
+        let say_goodbye = async {
+            stop.cancelled().await;
+            context.readiness.stopping();
+            context.hub.stop.cancel();
+        };
+        let serve = async {
+            let result = run_until(server, stop.clone(), GOODBYE).await;
+            drop(ended);
+            result
+        };
+        let background = async {
+            tokio::join!(
+                follow(follower, served.clone()),
+                served.run_until_cancelled(watch_figures(&context)),
+                served.run_until_cancelled(watch_bucket(&context, &bucket)),
+                served.run_until_cancelled(say_goodbye),
+            )
+        };
+        let (result, _) = tokio::join!(serve, background);
+        result
+    }
+}
+
+/// Keeps the gauges fresh for a scraper, also when nobody asks for `/v1/queues`.
+async fn watch_figures(context: &Context) {
+    let mut ticks = interval(FIGURES_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        if let Err(error) = context.figures.current().await {
+            tracing::warn!(%error, "the queues cannot be measured");
+        }
+    }
+}
+
+/// Keeps the readiness check of the bucket true.
+async fn watch_bucket(context: &Context, check: &Check) {
+    let mut ticks = interval(BUCKET_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        match timeout(BUCKET_EVERY, context.objects.check()).await {
+            Ok(Ok(())) => check.pass(),
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "the bucket cannot be reached");
+                check.fail("the uploads bucket cannot be reached");
+            }
+            Err(_) => check.fail("the uploads bucket does not answer"),
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! What can be set about the server.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// Settings of the HTTP server. The default suits one machine: loopback only.
+#[derive(Clone, Debug)]
+pub struct ApiSettings {
+    /// Where to listen; port 0 picks a free one.
+    pub listen: SocketAddr,
+    /// Names in `Host` that are answered, besides `localhost` and IP addresses.
+    pub hosts: Vec<String>,
+    /// Bucket of the uploads, from which ids are derived.
+    pub bucket: String,
+    /// Site of uploads that name none.
+    pub default_site: String,
+    /// HTTP threads.
+    pub threads: usize,
+    /// What a picture may be at most, as for the worker; also bounds an upload's bytes.
+    pub limits: lobar_imaging::Limits,
+    /// Longest side of a picture for the page, in pixels.
+    pub picture_side: u32,
+    /// How long a silent event stream waits before it shows that it lives. At most 15 s.
+    pub heartbeat: Duration,
+    /// How often new events are looked for when no signal comes.
+    pub poll: Duration,
+    /// Batches of events that a slow client may fall behind before it reads the store itself.
+    pub lag: usize,
+    /// How long `POST /v1/predict` waits for the pipeline.
+    pub predict_timeout: Duration,
+    /// How long a client may take to send one file.
+    pub upload_timeout: Duration,
+    /// How long a presigned URL is valid.
+    pub presigned_for: Duration,
+    /// How long requests may finish after the stop.
+    pub drain: Duration,
+    /// In how many seconds a backlog should be worked off; `workers_wanted` follows from it.
+    pub backlog_target: Duration,
+}
+
+impl Default for ApiSettings {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            hosts: Vec::new(),
+            bucket: "xrays".into(),
+            default_site: "local".into(),
+            threads: 2,
+            limits: lobar_imaging::Limits::default(),
+            picture_side: 1600,
+            heartbeat: Duration::from_secs(10),
+            poll: Duration::from_secs(1),
+            lag: 256,
+            predict_timeout: Duration::from_secs(30),
+            upload_timeout: Duration::from_secs(120),
+            presigned_for: Duration::from_secs(3600),
+            drain: Duration::from_secs(10),
+            backlog_target: Duration::from_secs(60),
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! One client's stream.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::{Stream, stream};
+use lobar_core::event::Seq;
+use lobar_core::store::Store;
+use prometheus::IntGauge;
+use tokio::sync::broadcast::{Receiver, error::RecvError};
+use tokio::time::{Instant, sleep, sleep_until};
+
+use super::Start;
+use super::frame::{self, Batch};
+use super::hub::{Hub, PAGE};
+
+/// A connected client, at a position of its own.
+pub(crate) struct Client {
+    hub: Arc<Hub>,
+    store: Arc<dyn Store>,
+    batches: Receiver<Arc<Batch>>,
+    /// Everything up to here was sent.
+    position: Seq,
+    /// Something between the position and the live batches is missing: read the store.
+    behind: bool,
+    opening: Option<Bytes>,
+    over: bool,
+    heartbeat: Duration,
+    last_sent: Instant,
+    _counted: Counted,
+}
+
+/// Counts a client as long as it lives.
+struct Counted(IntGauge);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+impl Client {
+    /// A client that begins at `start`. `batches` must have been subscribed before `start` was
+    /// found, so that nothing falls in between.
+    pub(crate) fn new(
+        hub: Arc<Hub>,
+        store: Arc<dyn Store>,
+        batches: Receiver<Arc<Batch>>,
+        start: Start,
+        heartbeat: Duration,
+    ) -> Self {
+        let mut opening = frame::OPENING.to_owned();
+        if start.reset {
+            opening.push_str(&frame::reset(start.after));
+        }
+        hub.clients.inc();
+        let counted = Counted(hub.clients.clone());
+        Self {
+            behind: start.after != hub.position(),
+            hub,
+            store,
+            batches,
+            position: start.after,
+            opening: Some(opening.into()),
+            over: false,
+            heartbeat,
+            last_sent: Instant::now(),
+            _counted: counted,
+        }
+    }
+
+    /// The bytes of the stream, until the client goes or the server stops.
+    pub(crate) fn into_stream(self) -> impl Stream<Item = Result<Bytes, std::io::Error>> {
+        stream::unfold(self, |mut client| async move {
+            let bytes = client.next().await?;
+            client.last_sent = Instant::now();
+            Some((Ok(bytes), client))
+        })
+    }
+
+    async fn next(&mut self) -> Option<Bytes> {
+        if let Some(opening) = self.opening.take() {
+            return Some(opening);
+        }
+        if self.over {
+            return None;
+        }
+        let stop = self.hub.stop.clone();
+        let Some(bytes) = stop.run_until_cancelled(self.live_or_stored()).await else {
+            self.over = true;
+            return Some(frame::GOODBYE);
+        };
+        Some(bytes)
+    }
+
+    async fn live_or_stored(&mut self) -> Bytes {
+        loop {
+            if self.behind {
+                if let Some(bytes) = self.stored().await {
+                    return bytes;
+                }
+                continue;
+            }
+            tokio::select! {
+                biased;
+                batch = self.batches.recv() => {
+                    if let Some(bytes) = self.live(batch) {
+                        return bytes;
+                    }
+                }
+                () = sleep_until(self.last_sent + self.heartbeat) => return self.sign_of_life(),
+            }
+        }
+    }
+
+    /// What a batch brings at this position; `None` when it brings nothing, or when the client is
+    /// behind and must read the store first.
+    fn live(&mut self, batch: Result<Arc<Batch>, RecvError>) -> Option<Bytes> {
+        match batch {
+            Ok(batch) if batch.last() <= self.position => None,
+            Ok(batch) if batch.follows <= self.position => {
+                let bytes = batch.after(self.position);
+                self.position = batch.last();
+                Some(bytes)
+            }
+            // The hub lives as long as the client, so the channel cannot be closed.
+            Ok(_) | Err(RecvError::Lagged(_) | RecvError::Closed) => {
+                self.behind = true;
+                None
+            }
+        }
+    }
+
+    /// The next page from the store; `None` when there was nothing more.
+    async fn stored(&mut self) -> Option<Bytes> {
+        match self.hub.read(&self.store, self.position).await {
+            Ok(events) => {
+                // A page that is not full ended after everything that was there; what came later
+                // is in the batches, to which the client was subscribed before.
+                self.behind = events.len() == PAGE;
+                self.position = events.last()?.seq;
+                Some(frame::images(&events))
+            }
+            Err(_) => {
+                sleep(self.heartbeat.min(Duration::from_secs(1))).await;
+                (self.last_sent.elapsed() >= self.heartbeat).then(|| self.sign_of_life())
+            }
+        }
+    }
+
+    fn sign_of_life(&self) -> Bytes {
+        match self.hub.stale_since() {
+            Some(since) => frame::stale(since),
+            None => frame::HEARTBEAT,
+        }
+    }
+}

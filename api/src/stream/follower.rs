@@ -1,0 +1,117 @@
+//! The one task of a process that reads new events from the store and hands them out.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use futures::stream::{self, BoxStream};
+use lobar_core::image::State;
+use lobar_core::signal::Signal;
+use lobar_core::store::Store;
+use lobar_core::time::Clock;
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::frame::Batch;
+use super::hub::{Hub, PAGE};
+use crate::readiness::Check;
+use crate::throughput::Throughput;
+
+/// What the follower works with.
+pub(crate) struct Follower {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) signal: Arc<dyn Signal>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) hub: Arc<Hub>,
+    pub(crate) throughput: Arc<Throughput>,
+    pub(crate) check: Check,
+    pub(crate) poll: Duration,
+}
+
+/// Reads after every signal, and every `poll` since signals may be lost, until `stop`.
+pub(crate) async fn follow(follower: Follower, stop: CancellationToken) {
+    let work = async {
+        let mut signals = follower.subscribe().await;
+        loop {
+            follower.read().await;
+            match timeout(follower.poll, signals.next()).await {
+                Ok(Some(())) => sleep(gap(follower.hub.clients.get())).await,
+                Ok(None) => {
+                    sleep(follower.poll).await;
+                    signals = follower.subscribe().await;
+                }
+                Err(_) => {}
+            }
+        }
+    };
+    stop.run_until_cancelled(work).await;
+}
+
+/// Signals that arrive close together share one read and one batch: writing to each of many
+/// clients is what costs. 1 ms for a few clients, 100 ms for ten thousand.
+fn gap(clients: i64) -> Duration {
+    Duration::from_micros(u64::try_from(clients).unwrap_or(0) * 10).max(Duration::from_millis(1))
+}
+
+/// Whether a worker brought an image to this state.
+fn is_worked_off(state: State) -> bool {
+    matches!(state, State::Ready | State::NeedsHuman | State::Failed)
+}
+
+impl Follower {
+    /// Without a subscription the poll alone finds events.
+    async fn subscribe(&self) -> BoxStream<'static, ()> {
+        match self.signal.subscribe().await {
+            Ok(signals) => signals,
+            Err(error) => {
+                tracing::warn!(%error, "no signal; events are found by polling");
+                stream::empty().boxed()
+            }
+        }
+    }
+
+    /// Everything new, page by page.
+    async fn read(&self) {
+        loop {
+            let follows = self.hub.position();
+            let read = self.store.events(follows, PAGE).await;
+            let was_stale = self.hub.stale_since().is_some();
+            self.hub.note_read(read.is_ok(), self.clock.now());
+            match read {
+                Ok(events) => {
+                    self.check.pass();
+                    if was_stale {
+                        tracing::info!("events can be read again");
+                    }
+                    for event in events.iter().filter(|event| is_worked_off(event.state)) {
+                        self.throughput.finished(event.at);
+                    }
+                    if !events.is_empty() {
+                        self.hub.hand_out(Batch::new(follows, &events));
+                    }
+                    if events.len() < PAGE {
+                        return;
+                    }
+                }
+                Err(error) => {
+                    self.check.fail("events cannot be read from the store");
+                    if !was_stale {
+                        tracing::warn!(%error, "events cannot be read");
+                    }
+                    return;
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_more_clients_there_are_the_longer_signals_are_gathered() {
+        assert_eq!(gap(0), Duration::from_millis(1));
+        assert_eq!(gap(10_000), Duration::from_millis(100));
+    }
+}
