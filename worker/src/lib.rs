@@ -1,1 +1,42 @@
-//! Job to result.
+//! The worker: from a job to a result.
+//!
+//! ```text
+//! receive(n ≤ free slots) ─▶ claim ─▶ fetch, decode, check ─▶ batcher ─▶ device thread ─▶ complete ─▶ settle
+//!     └─ a keeper extends each lease from the moment of receipt; a lost lease stops its work
+//! ```
+//!
+//! What each module does:
+//! - `slots`: permits held from receipt to settlement. They bound memory, and the stop waits for them.
+//! - `lease`: extends leases at a third of their term, and tells when one is lost.
+//! - `intake`: receives, claims, and hands each image to a task of its own.
+//! - `suspect`: images whose earlier attempt ended without a report take their turn one at a time.
+//! - `work`: fetches and decodes one image.
+//! - [`batcher`]: which images go together; pure.
+//! - `device`: the thread that owns the engine.
+//! - `dispatch`: keeps the device busy, and watches it.
+//! - `finish`: writes what came out, in one transaction a batch, and settles.
+//! - `circuit`: stops receiving while a part is away, so that infrastructure costs no attempts.
+
+pub mod batcher;
+mod circuit;
+mod context;
+mod device;
+mod dispatch;
+pub mod finding;
+mod finish;
+mod health;
+mod intake;
+mod lease;
+mod metrics;
+mod settings;
+mod slots;
+mod suspect;
+mod ticket;
+mod work;
+mod worker;
+
+pub use device::DeviceFault;
+pub use health::{Presence, WorkerHealth};
+pub use metrics::WorkerMetrics;
+pub use settings::WorkerSettings;
+pub use worker::{Stop, Worker, WorkerError, WorkerParts};

@@ -1,0 +1,82 @@
+//! What every part of a running worker shares.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+
+use lobar_core::objects::Objects;
+use lobar_core::queue::Jobs;
+use lobar_core::signal::Signal;
+use lobar_core::store::Store;
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::circuit::Circuits;
+use crate::health::WorkerHealth;
+use crate::metrics::WorkerMetrics;
+use crate::settings::WorkerSettings;
+use crate::slots::Slots;
+use crate::ticket::{Decoded, Finished, Roll};
+
+pub(crate) struct Context {
+    pub(crate) jobs: Jobs,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) objects: Arc<dyn Objects>,
+    pub(crate) signal: Arc<dyn Signal>,
+    pub(crate) settings: WorkerSettings,
+    pub(crate) metrics: WorkerMetrics,
+    pub(crate) health: Arc<WorkerHealth>,
+
+    pub(crate) slots: Slots,
+    pub(crate) fetches: Semaphore,
+    pub(crate) decoders: Arc<Semaphore>,
+    /// One permit: see `suspect`.
+    pub(crate) turns: Arc<Semaphore>,
+    pub(crate) waiting_suspects: AtomicUsize,
+    pub(crate) roll: Roll,
+    pub(crate) circuits: Circuits,
+
+    /// To the dispatcher. Each decoded image holds a slot, and there is room for every slot.
+    pub(crate) decoded: mpsc::Sender<Decoded>,
+    /// To the finisher; as roomy.
+    pub(crate) finished: mpsc::Sender<Finished>,
+
+    /// Receivers and images; the stop waits for them.
+    pub(crate) work: TaskTracker,
+    /// What serves them: keepers, the dispatcher, the finisher.
+    pub(crate) parts: TaskTracker,
+    /// No new messages.
+    pub(crate) stopping: CancellationToken,
+    /// The drain is over, or the engine is: give back what is in hand.
+    pub(crate) give_up: CancellationToken,
+    /// End at once, whatever is in hand.
+    pub(crate) kill: CancellationToken,
+}
+
+impl Context {
+    /// Runs `task` until it ends or the worker does; the stop waits for it.
+    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let kill = self.kill.clone();
+        self.work.spawn(async move {
+            kill.run_until_cancelled(task).await;
+        });
+    }
+
+    /// Runs what serves the images until it ends or the worker does.
+    pub(crate) fn spawn_part<T: Send + 'static>(
+        &self,
+        part: impl Future<Output = T> + Send + 'static,
+    ) -> JoinHandle<Option<T>> {
+        let kill = self.kill.clone();
+        self.parts.spawn(async move { kill.run_until_cancelled(part).await })
+    }
+
+    /// Hands something to the finisher.
+    pub(crate) async fn finish(&self, finished: Finished) {
+        if self.finished.send(finished).await.is_err() {
+            // Only when the finisher died; the lease lapses, and another worker takes over.
+            tracing::error!("an image was dropped unfinished; its lease will lapse");
+        }
+    }
+}

@@ -1,0 +1,278 @@
+//! The device: one named thread that owns the engine, because engines are synchronous and their
+//! libraries keep state by thread.
+//!
+//! A batch that fails is cut in two once. When nothing of it succeeds, the engine is tried on an
+//! input that is known to be good: if that fails as well, the device is at fault and not the images.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::time::{Duration, Instant};
+
+use lobar_core::engine::{Engine, EngineError, EngineInfo, NetworkInput, Prediction};
+use tokio::sync::oneshot;
+
+/// Batches that may be at the device at once: one being computed, one waiting.
+pub(crate) const DEPTH: usize = 2;
+
+/// Why a worker cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum DeviceFault {
+    /// The device is lost, or answers nothing any more.
+    #[error("the device is lost: {0}")]
+    Lost(String),
+    /// The engine panicked.
+    #[error("the engine panicked: {0}")]
+    Panicked(String),
+    /// A batch took longer than the watchdog allows.
+    #[error("the engine has not answered for {0:?}")]
+    Hung(Duration),
+}
+
+/// What became of one image of a batch.
+#[derive(Debug)]
+pub(crate) enum Answer {
+    /// The network's answer.
+    Prediction(Prediction),
+    /// The network gives no number for this image, now or later.
+    Unusable(String),
+    /// Its batch failed, and its half of it too.
+    Failed(String),
+}
+
+/// What became of a batch.
+pub(crate) struct Reply {
+    /// One answer an image, in order.
+    pub(crate) answers: Result<Vec<Answer>, DeviceFault>,
+    /// When the device began.
+    pub(crate) started: Instant,
+    /// How long it computed.
+    pub(crate) busy: Duration,
+    /// Whether the batch failed as a whole at first.
+    pub(crate) was_cut: bool,
+}
+
+struct Order {
+    inputs: Vec<NetworkInput>,
+    reply: oneshot::Sender<Reply>,
+}
+
+/// The way to the thread. Dropping it ends the thread after the batch at hand.
+pub(crate) struct Device {
+    orders: SyncSender<Order>,
+    ended: oneshot::Receiver<()>,
+    pub(crate) info: EngineInfo,
+}
+
+impl Device {
+    /// Moves the engine to its thread.
+    ///
+    /// # Errors
+    /// When the system starts no thread.
+    pub(crate) fn start(engine: Box<dyn Engine + Send>) -> std::io::Result<Self> {
+        let info = engine.info().clone();
+        let (orders, received) = sync_channel(DEPTH);
+        let (alive, ended) = oneshot::channel();
+        std::thread::Builder::new().name("engine".into()).spawn(move || {
+            serve(engine, &received);
+            drop(alive);
+        })?;
+        Ok(Self { orders, ended, info })
+    }
+
+    /// Hands a batch over. At most [`DEPTH`] at once; more, and everything after the thread's end,
+    /// is answered by a closed channel.
+    pub(crate) fn submit(&self, inputs: Vec<NetworkInput>) -> oneshot::Receiver<Reply> {
+        let (reply, answer) = oneshot::channel();
+        // A refused order drops its reply, and that closes the channel.
+        let _ = self.orders.try_send(Order { inputs, reply });
+        answer
+    }
+
+    /// Lets the thread end, and waits for that at most `limit`.
+    pub(crate) async fn close(self, limit: Duration) {
+        drop(self.orders);
+        let _ = tokio::time::timeout(limit, self.ended).await;
+    }
+}
+
+fn serve(mut engine: Box<dyn Engine + Send>, orders: &Receiver<Order>) {
+    while let Ok(Order { inputs, reply }) = orders.recv() {
+        let started = Instant::now();
+        let mut was_cut = false;
+        let infer = || answer(engine.as_mut(), &inputs, &mut was_cut);
+        let answers = catch_unwind(AssertUnwindSafe(infer))
+            .unwrap_or_else(|panic| Err(DeviceFault::Panicked(words(panic.as_ref()))));
+        let broken = answers.is_err();
+        let _ = reply.send(Reply { answers, started, busy: started.elapsed(), was_cut });
+        if broken {
+            return;
+        }
+    }
+}
+
+fn answer(
+    engine: &mut dyn Engine,
+    inputs: &[NetworkInput],
+    was_cut: &mut bool,
+) -> Result<Vec<Answer>, DeviceFault> {
+    let why = match once(engine, inputs)? {
+        Ok(answers) => return Ok(answers),
+        Err(why) => why,
+    };
+    *was_cut = true;
+    let mut answers = Vec::with_capacity(inputs.len());
+    if inputs.len() > 1 {
+        let (left, right) = inputs.split_at(inputs.len().div_ceil(2));
+        for half in [left, right] {
+            match once(engine, half)? {
+                Ok(half) => answers.extend(half),
+                Err(why) => answers.extend(half.iter().map(|_| Answer::Failed(why.clone()))),
+            }
+        }
+    } else {
+        answers.extend(inputs.iter().map(|_| Answer::Failed(why.clone())));
+    }
+    if answers.iter().all(|answer| matches!(answer, Answer::Failed(_)))
+        && let Err(why) = once(engine, &[probe()])?
+    {
+        return Err(DeviceFault::Lost(format!("it fails on a known good input too: {why}")));
+    }
+    Ok(answers)
+}
+
+/// One call of the engine; the inner error is the batch's own.
+fn once(
+    engine: &mut dyn Engine,
+    inputs: &[NetworkInput],
+) -> Result<Result<Vec<Answer>, String>, DeviceFault> {
+    match engine.infer(inputs) {
+        Ok(answers) if answers.len() == inputs.len() => Ok(Ok(answers
+            .into_iter()
+            .map(|answer| answer.map_or_else(Answer::Unusable, Answer::Prediction))
+            .collect())),
+        Ok(answers) => Ok(Err(format!("{} answers for {} images", answers.len(), inputs.len()))),
+        Err(EngineError::Batch { why, .. }) => Ok(Err(why)),
+        Err(EngineError::DeviceLost(why)) => Err(DeviceFault::Lost(why)),
+    }
+}
+
+/// An input that every engine can compute: an even slope of greys.
+pub(crate) fn probe() -> NetworkInput {
+    let side = NetworkInput::SIDE;
+    let pixels: Vec<u8> = (0..side * side).map(|at| (at % side).to_le_bytes()[0]).collect();
+    NetworkInput::new(pixels).expect("it has side × side pixels")
+}
+
+fn words(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no words".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lobar_core::finding::ModelRef;
+
+    type Script =
+        Box<dyn FnMut(usize) -> Result<Vec<Result<Prediction, String>>, EngineError> + Send>;
+
+    /// An engine that does what the test says, given the size of each batch.
+    struct Scripted(EngineInfo, Script);
+
+    impl Engine for Scripted {
+        fn info(&self) -> &EngineInfo {
+            &self.0
+        }
+        fn infer(
+            &mut self,
+            batch: &[NetworkInput],
+        ) -> Result<Vec<Result<Prediction, String>>, EngineError> {
+            (self.1)(batch.len())
+        }
+    }
+
+    fn device(
+        script: impl FnMut(usize) -> Result<Vec<Result<Prediction, String>>, EngineError>
+        + Send
+        + 'static,
+    ) -> Device {
+        let model = ModelRef {
+            version: "test".into(),
+            sha256: "0".repeat(64),
+            preprocessing: "test".into(),
+        };
+        let info = EngineInfo {
+            model,
+            threshold: 0.5,
+            max_batch: 8,
+            device: "test".into(),
+            tolerance: 0.0,
+        };
+        Device::start(Box::new(Scripted(info, Box::new(script)))).expect("a thread")
+    }
+
+    fn good(n: usize) -> Result<Vec<Result<Prediction, String>>, EngineError> {
+        let prediction = Prediction { probability: 0.25, bacterial: None, heatmap: None };
+        Ok(vec![Ok(prediction); n])
+    }
+
+    fn bad(size: usize) -> Result<Vec<Result<Prediction, String>>, EngineError> {
+        Err(EngineError::Batch { size, why: "out of memory".into() })
+    }
+
+    async fn reply(device: &Device, n: usize) -> Reply {
+        device.submit(vec![probe(); n]).await.expect("a reply")
+    }
+
+    #[tokio::test]
+    async fn a_batch_that_fails_as_a_whole_succeeds_in_halves() {
+        let device = device(|n| if n > 2 { bad(n) } else { good(n) });
+        let reply = reply(&device, 4).await;
+        assert!(reply.was_cut);
+        let answers = reply.answers.expect("no fault");
+        assert_eq!(answers.len(), 4);
+        assert!(answers.iter().all(|answer| matches!(answer, Answer::Prediction(_))));
+    }
+
+    #[tokio::test]
+    async fn a_half_that_fails_too_spoils_only_itself() {
+        let mut call = 0;
+        let device = device(move |n| {
+            call += 1;
+            if call <= 2 { bad(n) } else { good(n) }
+        });
+        let answers = reply(&device, 5).await.answers.expect("no fault");
+        let failed: Vec<bool> =
+            answers.iter().map(|answer| matches!(answer, Answer::Failed(_))).collect();
+        assert_eq!(failed, [true, true, true, false, false]);
+    }
+
+    #[tokio::test]
+    async fn an_image_that_fails_alone_is_blamed_only_when_the_engine_still_works() {
+        let mut call = 0;
+        let works = device(move |n| {
+            call += 1;
+            if call == 1 { bad(n) } else { good(n) }
+        });
+        let answers = reply(&works, 1).await.answers.expect("no fault");
+        assert!(matches!(answers.as_slice(), [Answer::Failed(_)]));
+        let broken = device(bad);
+        assert!(matches!(reply(&broken, 1).await.answers, Err(DeviceFault::Lost(_))));
+    }
+
+    #[tokio::test]
+    async fn too_few_answers_are_no_answers() {
+        let device = device(|n| good(n.saturating_sub(usize::from(n == 3))));
+        let answers = reply(&device, 3).await.answers.expect("no fault");
+        assert_eq!(answers.len(), 3);
+        assert!(answers.iter().all(|answer| matches!(answer, Answer::Prediction(_))));
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_a_fault_and_ends_the_thread() {
+        let device = device(|_| panic!("as told"));
+        let reply = reply(&device, 1).await;
+        assert!(matches!(&reply.answers, Err(DeviceFault::Panicked(why)) if why == "as told"));
+        device.close(Duration::from_secs(60)).await;
+    }
+}

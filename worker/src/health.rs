@@ -1,0 +1,113 @@
+//! What others may know of a running worker: readiness, and the figures of `GET /v1/queues`.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use lobar_core::time::Stamp;
+use tokio::sync::watch;
+
+/// How much a worker does, measured over the last seconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Presence {
+    /// Share of the time in which the engine was computing, 0..=1.
+    pub busy: f64,
+    /// Images that left the engine, per second.
+    pub images_per_second: f64,
+    /// Engine seconds an image takes; `None` until one was computed. Its inverse is what this
+    /// worker could do when fully busy.
+    pub seconds_per_image: Option<f64>,
+    /// Images in hand.
+    pub in_flight: usize,
+}
+
+/// Written by the running worker, read by whoever answers for it.
+#[derive(Debug, Default)]
+pub struct WorkerHealth {
+    ready: AtomicBool,
+    last_batch: AtomicU64,
+    busy_micros: AtomicU64,
+    images: AtomicU64,
+    in_flight: AtomicUsize,
+    presence: watch::Sender<Presence>,
+}
+
+impl WorkerHealth {
+    /// Whether the engine answered on the golden image and jobs are being received.
+    pub fn is_ready(&self) -> bool {
+        self.ready.load(Ordering::Relaxed)
+    }
+
+    /// When the last batch left the engine.
+    pub fn last_batch(&self) -> Option<Stamp> {
+        let micros = self.last_batch.load(Ordering::Relaxed);
+        (micros > 0).then(|| Stamp(i64::try_from(micros).unwrap_or(i64::MAX)))
+    }
+
+    /// The figures, now.
+    pub fn presence(&self) -> Presence {
+        *self.presence.borrow()
+    }
+
+    /// The figures, as they change (every few seconds).
+    pub fn watch(&self) -> watch::Receiver<Presence> {
+        self.presence.subscribe()
+    }
+
+    pub(crate) fn set_ready(&self, ready: bool) {
+        self.ready.store(ready, Ordering::Relaxed);
+    }
+
+    pub(crate) fn set_in_flight(&self, in_flight: usize) {
+        self.in_flight.store(in_flight, Ordering::Relaxed);
+    }
+
+    pub(crate) fn batch_done(&self, images: usize, busy: Duration, at: Stamp) {
+        self.busy_micros.fetch_add(micros(busy), Ordering::Relaxed);
+        self.images.fetch_add(images as u64, Ordering::Relaxed);
+        self.last_batch.store(u64::try_from(at.0).unwrap_or(0), Ordering::Relaxed);
+    }
+
+    /// Closes a period of `elapsed`: the figures become what happened in it.
+    pub(crate) fn close_period(&self, elapsed: Duration) -> Presence {
+        let busy = self.busy_micros.swap(0, Ordering::Relaxed) as f64 / 1e6;
+        let images = self.images.swap(0, Ordering::Relaxed) as f64;
+        let elapsed = elapsed.as_secs_f64().max(1e-6);
+        let before = self.presence();
+        let presence = Presence {
+            busy: (busy / elapsed).clamp(0.0, 1.0),
+            images_per_second: images / elapsed,
+            seconds_per_image: if images > 0.0 {
+                Some(busy / images)
+            } else {
+                before.seconds_per_image
+            },
+            in_flight: self.in_flight.load(Ordering::Relaxed),
+        };
+        self.presence.send_replace(presence);
+        presence
+    }
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_figures_are_those_of_the_last_period() {
+        let health = WorkerHealth::default();
+        assert_eq!(health.last_batch(), None);
+        health.batch_done(20, Duration::from_secs(1), Stamp(5));
+        let presence = health.close_period(Duration::from_secs(2));
+        assert_eq!(presence.busy, 0.5);
+        assert_eq!(presence.images_per_second, 10.0);
+        assert_eq!(presence.seconds_per_image, Some(0.05));
+        assert_eq!(health.last_batch(), Some(Stamp(5)));
+        let idle = health.close_period(Duration::from_secs(2));
+        assert_eq!((idle.busy, idle.images_per_second), (0.0, 0.0));
+        assert_eq!(idle.seconds_per_image, Some(0.05), "what it could do is still known");
+    }
+}

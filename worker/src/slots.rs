@@ -1,0 +1,103 @@
+//! Slots: how many images a worker has in hand. A slot is held from receipt to settlement.
+
+use std::sync::Arc;
+
+use lobar_core::image::Lane;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// One image's place. Dropping it makes room for another.
+#[derive(Debug)]
+pub(crate) struct Slot(#[expect(dead_code, reason = "held for its drop")] OwnedSemaphorePermit);
+
+/// All slots: some for any image, some for urgent ones only.
+#[derive(Debug)]
+pub(crate) struct Slots {
+    shared: Arc<Semaphore>,
+    reserved: Arc<Semaphore>,
+    total: usize,
+}
+
+impl Slots {
+    /// `total` slots, `reserved` of them for the `stat` lane. Each lane gets at least one.
+    pub(crate) fn new(total: usize, reserved: usize) -> Self {
+        let total = total.max(2);
+        let reserved = reserved.clamp(1, total - 1);
+        Self {
+            shared: Arc::new(Semaphore::new(total - reserved)),
+            reserved: Arc::new(Semaphore::new(reserved)),
+            total,
+        }
+    }
+
+    pub(crate) fn total(&self) -> usize {
+        self.total
+    }
+
+    pub(crate) fn in_use(&self) -> usize {
+        self.total - self.shared.available_permits() - self.reserved.available_permits()
+    }
+
+    /// Waits for a slot, then takes up to `max` that are free. `stat` draws on its own slots, and on
+    /// the shared ones when those are taken or when it is `flooded`: an idle receiver must not sit
+    /// on places that the other lane could use.
+    pub(crate) async fn take(&self, lane: Lane, max: usize, flooded: bool) -> Vec<Slot> {
+        let first = match lane {
+            Lane::Routine => self.shared.clone().acquire_owned().await,
+            Lane::Stat => tokio::select! {
+                biased;
+                slot = self.reserved.clone().acquire_owned() => slot,
+                slot = self.shared.clone().acquire_owned() => slot,
+            },
+        };
+        let mut slots: Vec<Slot> = first.map(Slot).into_iter().collect();
+        let pools: &[&Arc<Semaphore>] = match (lane, flooded) {
+            (Lane::Routine, _) => &[&self.shared],
+            (Lane::Stat, false) => &[&self.reserved],
+            (Lane::Stat, true) => &[&self.reserved, &self.shared],
+        };
+        for pool in pools {
+            while slots.len() < max
+                && let Ok(slot) = Arc::clone(pool).try_acquire_owned()
+            {
+                slots.push(Slot(slot));
+            }
+        }
+        slots
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn routine_cannot_take_what_is_reserved_for_stat() {
+        let slots = Slots::new(8, 3);
+        let routine = slots.take(Lane::Routine, 100, true).await;
+        assert_eq!(routine.len(), 5);
+        let stat = slots.take(Lane::Stat, 100, false).await;
+        assert_eq!(stat.len(), 3);
+        assert_eq!(slots.in_use(), 8);
+        drop(routine);
+        assert_eq!(slots.in_use(), 3);
+    }
+
+    #[tokio::test]
+    async fn stat_uses_shared_slots_only_when_flooded_or_out_of_its_own() {
+        let slots = Slots::new(8, 3);
+        let calm = slots.take(Lane::Stat, 100, false).await;
+        assert_eq!(calm.len(), 3);
+        let next = slots.take(Lane::Stat, 100, false).await;
+        assert_eq!(next.len(), 1, "its own are taken, so one of the shared");
+        drop((calm, next));
+        assert_eq!(slots.take(Lane::Stat, 100, true).await.len(), 8);
+    }
+
+    #[tokio::test]
+    async fn every_lane_has_a_slot_whatever_the_settings() {
+        let slots = Slots::new(0, 0);
+        assert_eq!(slots.total(), 2);
+        assert_eq!(slots.take(Lane::Routine, 9, false).await.len(), 1);
+        assert_eq!(Slots::new(4, 9).take(Lane::Routine, 9, false).await.len(), 1);
+    }
+}

@@ -1,0 +1,101 @@
+//! What travels with an image through the worker, and how its way ends.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use lobar_core::engine::NetworkInput;
+use lobar_core::image::Lane;
+use lobar_core::object::ImageId;
+use lobar_core::queue::Settlement;
+use lobar_core::store::{Claimed, Fence, Outcome};
+use tokio::sync::OwnedSemaphorePermit;
+
+use crate::lease::Lease;
+use crate::slots::Slot;
+
+/// A message in hand.
+pub(crate) struct Held {
+    /// The queue it came from.
+    pub(crate) lane: Lane,
+    pub(crate) lease: Lease,
+    pub(crate) receive_count: u32,
+    pub(crate) _slot: Slot,
+}
+
+/// An image in hand.
+pub(crate) struct Ticket {
+    pub(crate) held: Held,
+    pub(crate) claimed: Claimed,
+    /// The turn of an image that must be alone; see `suspect`.
+    pub(crate) turn: Option<OwnedSemaphorePermit>,
+    pub(crate) in_work: InWork,
+}
+
+impl Ticket {
+    pub(crate) fn work(&self) -> (ImageId, Fence) {
+        (self.claimed.id, self.claimed.fence)
+    }
+
+    pub(crate) fn is_lost(&self) -> bool {
+        self.held.lease.lost().is_cancelled()
+    }
+}
+
+/// An image ready for the device.
+pub(crate) struct Decoded {
+    pub(crate) ticket: Ticket,
+    pub(crate) input: NetworkInput,
+    pub(crate) warnings: Vec<String>,
+    pub(crate) timings_ms: BTreeMap<String, f64>,
+    /// When it was ready.
+    pub(crate) since: Instant,
+}
+
+/// How work on an image ended.
+#[derive(Debug)]
+pub(crate) enum End {
+    /// With an outcome, to be written.
+    Complete(Outcome),
+    /// It failed, and the attempt counts.
+    Retry,
+    /// It was not its fault, and the attempt does not count.
+    Release(Settlement),
+    /// The lease is lost: given back in the store, nothing to settle.
+    Lost,
+}
+
+/// What the finisher gets.
+#[expect(clippy::large_enum_variant, reason = "nearly all of them are images")]
+pub(crate) enum Finished {
+    /// An image, and how work on it ended.
+    Image(Ticket, End),
+    /// A message that no image is claimed for.
+    Message(Held, Settlement),
+}
+
+/// The images in this process's hands. A second job for one of them waits, since claiming it would
+/// void the first one's fence.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Roll(Arc<Mutex<HashSet<ImageId>>>);
+
+impl Roll {
+    /// `None` when the image is in work already.
+    pub(crate) fn enter(&self, id: ImageId) -> Option<InWork> {
+        let entered = self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(id);
+        entered.then(|| InWork { roll: self.clone(), id })
+    }
+}
+
+/// One image's place on the roll.
+#[derive(Debug)]
+pub(crate) struct InWork {
+    roll: Roll,
+    pub(crate) id: ImageId,
+}
+
+impl Drop for InWork {
+    fn drop(&mut self) {
+        self.roll.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.id);
+    }
+}

@@ -1,0 +1,131 @@
+//! One image, from its claim to the device: fetched, decoded, checked.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use lobar_core::image::Reason;
+use lobar_core::objects::FetchError;
+use lobar_core::queue::Settlement;
+use lobar_core::store::{Claimed, Outcome};
+use lobar_imaging::{Prepared, Rejection};
+
+use crate::context::Context;
+use crate::ticket::{Decoded, End, Finished, Ticket};
+
+/// How long one fetch may take before it counts as failed for now.
+const FETCH_LIMIT: Duration = Duration::from_secs(60);
+
+/// Works on one image until it is at the device, or ended before.
+pub(crate) async fn work(context: Arc<Context>, ticket: Ticket) {
+    let lost = ticket.held.lease.lost();
+    let receive_count = ticket.held.receive_count;
+    let end = tokio::select! {
+        biased;
+        () = lost.cancelled() => End::Lost,
+        () = context.give_up.cancelled() => End::Release(Settlement::Release),
+        prepared = prepare(&context, &ticket.claimed, receive_count) => match prepared {
+            Ok((prepared, timings_ms)) => {
+                let Prepared { input, warnings, .. } = prepared;
+                let warnings = warnings.iter().map(ToString::to_string).collect();
+                let since = Instant::now();
+                let decoded = Decoded { ticket, input, warnings, timings_ms, since };
+                match context.decoded.send(decoded).await {
+                    Ok(()) => return,
+                    // The dispatcher has ended: so has the engine.
+                    Err(refused) => {
+                        let end = End::Release(Settlement::Release);
+                        return context.finish(Finished::Image(refused.0.ticket, end)).await;
+                    }
+                }
+            }
+            Err(end) => end,
+        },
+    };
+    context.finish(Finished::Image(ticket, end)).await;
+}
+
+type Ready = (Prepared, BTreeMap<String, f64>);
+
+async fn prepare(context: &Context, claimed: &Claimed, receives: u32) -> Result<Ready, End> {
+    // Held until the bytes are gone again: bounds the files in memory.
+    let _room = context.fetches.acquire().await;
+    let started = Instant::now();
+    let bytes = fetch(context, claimed, receives).await?;
+    let fetched = started.elapsed();
+    context.metrics.stage("fetch", fetched.as_secs_f64());
+
+    let decoder = context.decoders.clone().acquire_owned().await;
+    let limits = context.settings.limits;
+    let started = Instant::now();
+    let decoding = tokio::task::spawn_blocking(move || {
+        // Held by the work itself, which goes on when nobody waits for it any more.
+        let _decoder = decoder;
+        lobar_imaging::prepare(&bytes, &limits)
+    });
+    let prepared = match decoding.await {
+        Ok(prepared) => prepared,
+        Err(failed) if failed.is_panic() => {
+            tracing::error!(image = %claimed.id, "the decoder panicked");
+            Err(Rejection::new(Reason::Undecodable, "The decoder gave up on this file."))
+        }
+        // The runtime is going away.
+        Err(_) => return Err(End::Release(Settlement::Release)),
+    };
+    let decoded = started.elapsed();
+    context.metrics.stage("decode", decoded.as_secs_f64());
+    let prepared = prepared.map_err(|Rejection { reason, detail }| needs_human(reason, detail))?;
+    Ok((prepared, BTreeMap::from([("fetch".into(), ms(fetched)), ("decode".into(), ms(decoded))])))
+}
+
+async fn fetch(context: &Context, claimed: &Claimed, receives: u32) -> Result<Bytes, End> {
+    let limit = u64::try_from(context.settings.limits.max_bytes).unwrap_or(u64::MAX);
+    let later = || {
+        let after = context.settings.backoff.delay(receives.saturating_sub(1), rand::random());
+        End::Release(Settlement::Retry { after })
+    };
+    let fetching = context.objects.fetch(&claimed.object, limit);
+    let Ok(fetched) = tokio::time::timeout(FETCH_LIMIT, fetching).await else {
+        context.circuits.objects.failed(&SlowFetch);
+        return Err(later());
+    };
+    if !matches!(fetched, Err(FetchError::Port(_) | FetchError::Denied)) {
+        context.circuits.objects.succeeded();
+    }
+    match fetched {
+        Ok(bytes) => Ok(bytes),
+        Err(FetchError::Gone) => Err(End::Complete(Outcome::Superseded)),
+        Err(FetchError::Missing) => {
+            Err(needs_human(Reason::ObjectMissing, "There is no object of this name."))
+        }
+        Err(FetchError::TooLarge { limit }) => {
+            Err(needs_human(Reason::TooLarge, format!("At most {limit} bytes are accepted.")))
+        }
+        // Denied for this object, or for everything? Only the first says something of the image.
+        Err(FetchError::Denied) => match context.objects.check().await {
+            Ok(()) => Err(needs_human(Reason::AccessDenied, "The bucket refuses this object.")),
+            Err(error) => {
+                context.circuits.objects.failed(&error);
+                Err(later())
+            }
+        },
+        Err(FetchError::Port(error)) => {
+            context.circuits.objects.failed(&error);
+            Err(later())
+        }
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("an object was not delivered within {FETCH_LIMIT:?}")]
+struct SlowFetch;
+
+fn needs_human(reason: Reason, detail: impl Into<String>) -> End {
+    End::Complete(Outcome::NeedsHuman { reason, detail: detail.into() })
+}
+
+/// Milliseconds, as in a finding's timings.
+pub(crate) fn ms(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1e3
+}
