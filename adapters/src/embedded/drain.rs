@@ -1,0 +1,86 @@
+//! Carries events from the outbox onto the uploads queue. An event leaves the outbox only after the
+//! queue has said that it is durable; a crash between the two doubles it, and never loses it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use lobar_core::queue::{Outgoing, Queue};
+use tokio_util::sync::CancellationToken;
+
+use super::catalog::Catalog;
+use super::fault::Fault;
+
+/// How many events are sent at a time.
+const BATCH: u32 = 100;
+/// The first and the longest pause after a failure.
+const PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+
+/// See the module's documentation.
+pub(super) struct Drain {
+    pub(super) catalog: Arc<Catalog>,
+    pub(super) uploads: Arc<dyn Queue>,
+    pub(super) region: String,
+}
+
+/// What one round left.
+enum Left {
+    Nothing,
+    More,
+    /// The queue did not take this many events.
+    Refused(usize),
+}
+
+impl Drain {
+    /// Sends what is there and what comes, until told to stop; then what is there once more.
+    pub(super) async fn run(&self, stop: CancellationToken) {
+        let mut pause = PAUSE.0;
+        while !stop.is_cancelled() {
+            match self.round().await {
+                Ok(Left::More) => pause = PAUSE.0,
+                Ok(Left::Nothing) => {
+                    pause = PAUSE.0;
+                    tokio::select! {
+                        () = self.catalog.announced.notified() => {}
+                        () = stop.cancelled() => {}
+                    }
+                }
+                Ok(Left::Refused(events)) => {
+                    tracing::warn!(events, "embedded S3: the uploads queue took not all events");
+                    pause = rest(pause, &stop).await;
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "embedded S3: events could not be sent");
+                    pause = rest(pause, &stop).await;
+                }
+            }
+        }
+        while let Ok(Left::More) = self.round().await {}
+    }
+
+    async fn round(&self) -> Result<Left, Fault> {
+        let events = self.catalog.waiting(BATCH).await?;
+        if events.is_empty() {
+            return Ok(Left::Nothing);
+        }
+        let messages =
+            events.iter().map(|event| Outgoing::now(event.notification(&self.region).to_string()));
+        let results = self.uploads.send(messages.collect()).await;
+        let sent: Vec<i64> = events
+            .iter()
+            .zip(&results)
+            .filter(|(_, result)| result.is_ok())
+            .map(|(event, _)| event.sequencer)
+            .collect();
+        let refused = events.len() - sent.len();
+        self.catalog.forget(sent).await?;
+        Ok(if refused > 0 { Left::Refused(refused) } else { Left::More })
+    }
+}
+
+async fn rest(pause: Duration, stop: &CancellationToken) -> Duration {
+    tokio::select! {
+        () = tokio::time::sleep(pause) => {}
+        () = stop.cancelled() => {}
+    }
+    (pause * 2).min(PAUSE.1)
+}

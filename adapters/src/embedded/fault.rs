@@ -1,0 +1,78 @@
+//! Why an operation failed, and S3's answer to it.
+
+use std::io;
+
+use hyper::StatusCode;
+use s3s::{S3Error, S3ErrorCode};
+
+/// A failure inside the endpoint.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Fault {
+    /// An answer that S3 has a code for.
+    #[error("refused")]
+    Refused(S3Error),
+    #[error("object database: {0}")]
+    Database(#[from] sqlx::Error),
+    #[error("object bodies: {0}")]
+    Bodies(#[from] io::Error),
+    #[error("object database: a stored value is not readable: {0}")]
+    Stored(#[from] serde_json::Error),
+    #[error("a task of the endpoint ended early")]
+    Task(#[from] tokio::task::JoinError),
+}
+
+impl From<S3Error> for Fault {
+    fn from(error: S3Error) -> Self {
+        Self::Refused(error)
+    }
+}
+
+impl From<S3ErrorCode> for Fault {
+    fn from(code: S3ErrorCode) -> Self {
+        Self::Refused(code.into())
+    }
+}
+
+impl Fault {
+    /// A refusal with a sentence for the client.
+    pub(super) fn refused(code: S3ErrorCode, message: &'static str) -> Self {
+        Self::Refused(S3Error::with_message(code, message))
+    }
+
+    /// Whether the disk, a quota or a file size limit is exhausted.
+    fn is_full(&self) -> bool {
+        use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+        // The low byte of a result code is the primary one: <https://sqlite.org/rescode.html>.
+        const SQLITE_FULL: i32 = 13;
+        match self {
+            Self::Bodies(error) => {
+                matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge)
+            }
+            Self::Database(sqlx::Error::Database(error)) => {
+                let code = error.code().and_then(|code| code.parse::<i32>().ok());
+                code.is_some_and(|code| code & 0xff == SQLITE_FULL)
+            }
+            Self::Database(sqlx::Error::Io(error)) => error.kind() == StorageFull,
+            _ => false,
+        }
+    }
+}
+
+impl From<Fault> for S3Error {
+    /// What is not the client's doing is logged here, once.
+    fn from(fault: Fault) -> Self {
+        if let Fault::Refused(error) = fault {
+            return error;
+        }
+        tracing::error!(error = %fault, "embedded S3: an operation failed");
+        if fault.is_full() {
+            let mut error = S3Error::with_message(
+                S3ErrorCode::Custom("InsufficientStorage".into()),
+                "The disk of this endpoint is full; nothing was stored.",
+            );
+            error.set_status_code(StatusCode::INSUFFICIENT_STORAGE);
+            return error;
+        }
+        S3Error::with_message(S3ErrorCode::InternalError, "The endpoint failed; try again.")
+    }
+}

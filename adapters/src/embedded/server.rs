@@ -1,0 +1,155 @@
+//! The HTTP/1.1 server in front of the operations.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::header::HeaderValue;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, Response, StatusCode};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use s3s::service::S3Service;
+use s3s::{Body, HttpResponse};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::Dispatch;
+use tracing::instrument::WithSubscriber as _;
+use uuid::Uuid;
+
+use super::cors::Cors;
+use super::event::Origin;
+
+/// How many connections are served at once; further ones wait to be accepted.
+const CONNECTIONS: usize = 1024;
+/// How long a client may take over its request's headers.
+const HEADERS: Duration = Duration::from_secs(30);
+/// The pause after a failed accept, when file descriptors have run out.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+#[derive(Clone)]
+pub(super) struct Server {
+    pub(super) service: S3Service,
+    pub(super) cors: Arc<Cors>,
+    /// Where log lines go, without those of `s3s`.
+    pub(super) log: Dispatch,
+}
+
+impl Server {
+    /// Serves until `stop`; then requests under way have `drain` to end.
+    pub(super) async fn run(self, listener: TcpListener, stop: CancellationToken, drain: Duration) {
+        let connections = TaskTracker::new();
+        let free = Arc::new(Semaphore::new(CONNECTIONS));
+        // Cancelled when the time for draining is over.
+        let over = CancellationToken::new();
+        loop {
+            let accepted = tokio::select! {
+                () = stop.cancelled() => break,
+                accepted = accept(&listener, &free) => accepted,
+            };
+            let (stream, peer, permit) = accepted;
+            let (server, stop, over) = (self.clone(), stop.clone(), over.clone());
+            connections.spawn(async move {
+                server.connection(stream, peer, stop, over).await;
+                drop(permit);
+            });
+        }
+        drop(listener);
+        connections.close();
+        if tokio::time::timeout(drain, connections.wait()).await.is_err() {
+            tracing::warn!(connections = connections.len(), "embedded S3: requests were cut off");
+            over.cancel();
+            connections.wait().await;
+        }
+    }
+
+    async fn connection(
+        self,
+        stream: TcpStream,
+        peer: SocketAddr,
+        stop: CancellationToken,
+        over: CancellationToken,
+    ) {
+        // An answer must not wait for more to send; a socket that refuses this still works.
+        let _ = stream.set_nodelay(true);
+        let service = service_fn(move |request| {
+            let server = self.clone();
+            async move { Ok::<_, Infallible>(server.answer(request, peer).await) }
+        });
+        let mut connection = std::pin::pin!(
+            http1::Builder::new()
+                .timer(TokioTimer::new())
+                .header_read_timeout(HEADERS)
+                .serve_connection(TokioIo::new(stream), service)
+        );
+        let ended = tokio::select! {
+            ended = connection.as_mut() => ended,
+            () = stop.cancelled() => {
+                connection.as_mut().graceful_shutdown();
+                tokio::select! {
+                    ended = connection => ended,
+                    () = over.cancelled() => return,
+                }
+            }
+        };
+        if let Err(error) = ended {
+            tracing::debug!(%error, "embedded S3: a connection broke");
+        }
+    }
+
+    async fn answer(
+        &self,
+        mut request: Request<hyper::body::Incoming>,
+        peer: SocketAddr,
+    ) -> HttpResponse {
+        let id = Uuid::now_v7().simple().to_string().to_uppercase();
+        if let Some((status, headers)) = self.cors.preflight(request.method(), request.headers()) {
+            let mut response = Response::new(Body::empty());
+            *response.status_mut() = status;
+            *response.headers_mut() = headers;
+            return response;
+        }
+        let cors = self.cors.headers(request.headers());
+        let origin = Origin { peer: peer.ip().to_string(), request: id.clone() };
+        request.extensions_mut().insert(origin);
+        let answered =
+            self.service.call(request.map(Body::from)).with_subscriber(self.log.clone()).await;
+        let mut response = answered.unwrap_or_else(|_| {
+            tracing::error!("embedded S3: an answer could not be written");
+            let mut response = Response::new(Body::empty());
+            *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+            response
+        });
+        let headers = response.headers_mut();
+        headers.extend(cors);
+        if let Ok(id) = HeaderValue::from_str(&id) {
+            headers.insert("x-amz-request-id", id.clone());
+            headers.insert("x-amz-id-2", id);
+        }
+        headers.insert(hyper::header::SERVER, HeaderValue::from_static("lobar"));
+        response
+    }
+}
+
+async fn accept(
+    listener: &TcpListener,
+    free: &Arc<Semaphore>,
+) -> (TcpStream, SocketAddr, OwnedSemaphorePermit) {
+    loop {
+        let Ok(permit) = free.clone().acquire_owned().await else {
+            // Nobody closes this semaphore.
+            std::future::pending::<()>().await;
+            continue;
+        };
+        match listener.accept().await {
+            Ok((stream, peer)) => return (stream, peer, permit),
+            Err(error) => {
+                tracing::warn!(%error, "embedded S3: a connection could not be accepted");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}

@@ -1,0 +1,323 @@
+//! Put, copy and delete.
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use s3s::dto::*;
+use s3s::{S3Error, S3ErrorCode, S3Request, TrailingHeaders};
+
+use super::attributes::{attributes_of, show_sum, stated_sum};
+use super::catalog::{Content, New, Source};
+use super::conditions::{Conditions, etag, timestamp};
+use super::deliver::Segment;
+use super::digest::{Algorithm, Sum};
+use super::event::Happening;
+use super::fault::Fault;
+use super::receive::{Received, receive};
+use super::service::{Service, origin};
+
+/// S3's bound on a key, in bytes. `s3s` holds it for keys in URLs, not for those in XML.
+const KEY_LIMIT: usize = 1024;
+/// S3's bound on the keys of one DeleteObjects.
+const DELETE_LIMIT: usize = 1000;
+
+/// What a client said of a body's digests, before or behind it.
+pub(super) struct Stated {
+    md5: Option<[u8; 16]>,
+    sum: Option<Sum>,
+    algorithm: Option<Algorithm>,
+    trailers: Option<TrailingHeaders>,
+}
+
+impl Stated {
+    pub(super) fn new(
+        headers: &hyper::HeaderMap,
+        trailers: Option<TrailingHeaders>,
+        md5: Option<String>,
+        sum: Option<Sum>,
+        algorithm: Option<&ChecksumAlgorithm>,
+    ) -> Result<Self, Fault> {
+        let md5 = md5
+            .map(|text| {
+                let bytes = BASE64_STANDARD.decode(text).ok();
+                bytes.and_then(|bytes| bytes.try_into().ok()).ok_or(S3ErrorCode::InvalidDigest)
+            })
+            .transpose()?;
+        let announced = headers.get("x-amz-trailer").and_then(|name| name.to_str().ok());
+        let announced = announced
+            .and_then(|name| Algorithm::ALL.into_iter().find(|a| a.header() == name.trim()));
+        let named = algorithm.and_then(|name| Algorithm::parse(name.as_str()));
+        let algorithm = sum.as_ref().map(|sum| sum.algorithm).or(announced).or(named);
+        Ok(Self { md5, sum, algorithm, trailers: trailers.filter(|_| announced.is_some()) })
+    }
+
+    /// Computes this one when the client named none.
+    pub(super) fn or_algorithm(&mut self, algorithm: Option<Algorithm>) {
+        self.algorithm = self.algorithm.or(algorithm);
+    }
+
+    /// Compares with what has arrived.
+    pub(super) fn check(&self, received: &Received) -> Result<(), Fault> {
+        if self.md5.is_some_and(|md5| md5 != received.md5) {
+            let why = "The Content-MD5 you specified did not match what was received.";
+            return Err(Fault::refused(S3ErrorCode::BadDigest, why));
+        }
+        let behind =
+            self.algorithm.zip(self.trailers.as_ref()).and_then(|(algorithm, trailers)| {
+                let value = trailers.read(|headers| {
+                    let value = headers.get(algorithm.header().as_str())?;
+                    value.to_str().ok().map(str::to_owned)
+                });
+                value.flatten().map(|value| Sum { algorithm, value, composite: false })
+            });
+        for stated in [&self.sum, &behind].into_iter().flatten() {
+            if received.sum.as_ref() != Some(stated) {
+                let why = "The checksum you specified did not match the calculated one.";
+                return Err(Fault::refused(S3ErrorCode::BadDigest, why));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Refuses what would otherwise be dropped in silence.
+fn unsupported(asked: bool, what: &'static str) -> Result<(), Fault> {
+    if asked { Err(Fault::refused(S3ErrorCode::NotImplemented, what)) } else { Ok(()) }
+}
+
+pub(super) const NO_CUSTOMER_KEYS: &str = "Customer-provided encryption keys are not supported.";
+const NO_TAGS: &str = "Object tags are not supported.";
+
+impl Service {
+    /// Receives a body, holding it against its announced length and digests.
+    pub(super) async fn take_in(
+        &self,
+        body: Option<StreamingBlob>,
+        length: Option<i64>,
+        stated: &Stated,
+    ) -> Result<Received, Fault> {
+        let length = length.map(|length| u64::try_from(length).unwrap_or(0));
+        if length.is_some_and(|length| length > self.limits.size) {
+            return Err(S3ErrorCode::EntityTooLarge.into());
+        }
+        let received = receive(&self.bodies, body, self.limits, stated.algorithm).await?;
+        if length.is_some_and(|length| length != received.size) {
+            return Err(S3ErrorCode::IncompleteBody.into());
+        }
+        stated.check(&received)?;
+        Ok(received)
+    }
+
+    pub(super) async fn put(
+        &self,
+        request: S3Request<PutObjectInput>,
+    ) -> Result<PutObjectOutput, Fault> {
+        let origin = origin(&request);
+        let mut input = request.input;
+        unsupported(input.sse_customer_algorithm.is_some(), NO_CUSTOMER_KEYS)?;
+        unsupported(input.tagging.is_some(), NO_TAGS)?;
+        unsupported(input.write_offset_bytes.is_some(), "Appending is not supported.")?;
+        self.catalog.bucket(&input.bucket).await?;
+        let attributes = attributes_of!(input)?;
+        let stated = Stated::new(
+            &request.headers,
+            request.trailing_headers,
+            input.content_md5.take(),
+            stated_sum!(input)?,
+            input.checksum_algorithm.as_ref(),
+        )?;
+        let received = self.take_in(input.body.take(), input.content_length, &stated).await?;
+        let new = New {
+            bucket: input.bucket,
+            key: input.key,
+            attributes,
+            conditions: Conditions {
+                if_match: input.if_match,
+                if_none_match: input.if_none_match,
+                ..Default::default()
+            },
+            happening: Happening::Put,
+            origin,
+        };
+        let (content, size) = content(received);
+        let placed = self.catalog.put(new, content).await?;
+        let mut output = PutObjectOutput {
+            e_tag: Some(etag(&placed.etag)),
+            version_id: placed.version,
+            size: Some(size),
+            ..Default::default()
+        };
+        show_sum!(output, &placed.sum);
+        Ok(output)
+    }
+
+    /// A form upload of a browser. `s3s` has checked its policy and holds the file in memory.
+    pub(super) async fn post(
+        &self,
+        request: S3Request<PostObjectInput>,
+    ) -> Result<PostObjectOutput, Fault> {
+        let origin = origin(&request);
+        let mut input = request.input;
+        unsupported(input.sse_customer_algorithm.is_some(), NO_CUSTOMER_KEYS)?;
+        unsupported(input.tagging.is_some(), NO_TAGS)?;
+        self.catalog.bucket(&input.bucket).await?;
+        let attributes = attributes_of!(input)?;
+        let stated = Stated::new(
+            &request.headers,
+            None,
+            input.content_md5.take(),
+            stated_sum!(input)?,
+            input.checksum_algorithm.as_ref(),
+        )?;
+        let received = self.take_in(input.body.take(), None, &stated).await?;
+        let new = New {
+            bucket: input.bucket,
+            key: input.key,
+            attributes,
+            conditions: Conditions::default(),
+            happening: Happening::Post,
+            origin,
+        };
+        let placed = self.catalog.put(new, content(received).0).await?;
+        let mut output = PostObjectOutput {
+            e_tag: Some(etag(&placed.etag)),
+            version_id: placed.version,
+            ..Default::default()
+        };
+        show_sum!(output, &placed.sum);
+        Ok(output)
+    }
+
+    pub(super) async fn copy(
+        &self,
+        request: S3Request<CopyObjectInput>,
+    ) -> Result<CopyObjectOutput, Fault> {
+        let origin = origin(&request);
+        let mut input = request.input;
+        unsupported(input.sse_customer_algorithm.is_some(), NO_CUSTOMER_KEYS)?;
+        let replace = input.metadata_directive.as_ref();
+        let replace = replace.is_some_and(|d| d.as_str() == MetadataDirective::REPLACE);
+        let attributes = attributes_of!(input)?;
+        let mut source = source(&input.copy_source)?;
+        source.keep_attributes = !replace;
+        source.conditions = Conditions {
+            if_match: input.copy_source_if_match,
+            if_none_match: input.copy_source_if_none_match,
+            if_modified_since: input.copy_source_if_modified_since,
+            if_unmodified_since: input.copy_source_if_unmodified_since,
+        };
+        let onto_itself = source.bucket == input.bucket && source.key == input.key;
+        if onto_itself && source.version.is_none() && !replace {
+            let why = "This copy request is illegal because it is trying to copy an object to \
+                       itself without changing anything.";
+            return Err(Fault::refused(S3ErrorCode::InvalidRequest, why));
+        }
+        let new = New {
+            bucket: input.bucket,
+            key: input.key,
+            attributes,
+            conditions: Conditions::default(),
+            happening: Happening::Copy,
+            origin,
+        };
+        let (placed, copied) = self.catalog.copy(source, new).await?;
+        let mut result = CopyObjectResult {
+            e_tag: Some(etag(&placed.etag)),
+            last_modified: Some(timestamp(placed.modified)),
+            ..Default::default()
+        };
+        show_sum!(result, &placed.sum);
+        Ok(CopyObjectOutput {
+            copy_object_result: Some(result),
+            copy_source_version_id: copied,
+            version_id: placed.version,
+            ..Default::default()
+        })
+    }
+
+    pub(super) async fn delete(
+        &self,
+        request: S3Request<DeleteObjectInput>,
+    ) -> Result<DeleteObjectOutput, Fault> {
+        let origin = origin(&request);
+        let input = request.input;
+        let conditional = input.if_match.is_some()
+            || input.if_match_size.is_some()
+            || input.if_match_last_modified_time.is_some();
+        unsupported(conditional, "Conditional deletes are not supported.")?;
+        let keys = vec![(input.key, input.version_id)];
+        let removed = self.catalog.delete(input.bucket, keys, origin).await?;
+        let removed = removed.into_iter().next().unwrap_or_default();
+        Ok(DeleteObjectOutput {
+            delete_marker: removed.marker.then_some(true),
+            version_id: removed.version,
+            ..Default::default()
+        })
+    }
+
+    pub(super) async fn delete_many(
+        &self,
+        request: S3Request<DeleteObjectsInput>,
+    ) -> Result<DeleteObjectsOutput, Fault> {
+        let origin = origin(&request);
+        let input = request.input;
+        let asked = input.delete.objects;
+        if asked.is_empty() || asked.len() > DELETE_LIMIT {
+            return Err(S3ErrorCode::MalformedXML.into());
+        }
+        let conditional = asked
+            .iter()
+            .any(|o| o.e_tag.is_some() || o.size.is_some() || o.last_modified_time.is_some());
+        unsupported(conditional, "Conditional deletes are not supported.")?;
+        let (good, long): (Vec<_>, Vec<_>) =
+            asked.into_iter().partition(|object| object.key.len() <= KEY_LIMIT);
+        let keys: Vec<_> = good.into_iter().map(|object| (object.key, object.version_id)).collect();
+        let removed = self.catalog.delete(input.bucket, keys.clone(), origin).await?;
+        let deleted = keys.into_iter().zip(removed).map(|((key, asked), removed)| DeletedObject {
+            key: Some(key),
+            delete_marker: removed.marker.then_some(true),
+            delete_marker_version_id: removed.version.filter(|_| removed.marker),
+            version_id: asked,
+        });
+        let quiet = input.delete.quiet.unwrap_or(false);
+        let errors = long.into_iter().map(|object| Error {
+            code: Some("KeyTooLongError".to_owned()),
+            key: Some(object.key),
+            message: Some("Your key is too long".to_owned()),
+            version_id: object.version_id,
+        });
+        Ok(DeleteObjectsOutput {
+            deleted: (!quiet).then(|| deleted.collect()),
+            errors: Some(errors.collect()),
+            ..Default::default()
+        })
+    }
+}
+
+/// Takes the file out of the guard that would remove it: from here the catalogue's transaction
+/// answers for it.
+fn content(received: Received) -> (Content, i64) {
+    let size = received.size;
+    let segment = received.body.map(|body| Segment { body: body.keep(), size });
+    let content = Content {
+        segments: segment.into_iter().collect(),
+        size,
+        etag: hex::encode(received.md5),
+        sum: received.sum,
+    };
+    (content, i64::try_from(size).unwrap_or(i64::MAX))
+}
+
+/// The object that a copy names.
+pub(super) fn source(named: &CopySource) -> Result<Source, Fault> {
+    let CopySource::Bucket { bucket, key, version_id } = named else {
+        let why = "Only objects of this endpoint can be copied.";
+        return Err(S3Error::with_message(S3ErrorCode::NotImplemented, why).into());
+    };
+    Ok(Source {
+        bucket: bucket.to_string(),
+        key: key.to_string(),
+        version: version_id.as_ref().map(ToString::to_string),
+        conditions: Conditions::default(),
+        keep_attributes: true,
+    })
+}

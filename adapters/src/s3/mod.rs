@@ -1,0 +1,249 @@
+//! The port of the object store on S3's API: Amazon's, the embedded endpoint, or anything alike.
+//!
+//! Errors and log lines of the SDK name URLs, and URLs hold object keys: neither leaves this module.
+
+mod refusal;
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use aws_sdk_s3::Client;
+use aws_sdk_s3::config::retry::RetryConfig;
+use aws_sdk_s3::config::timeout::TimeoutConfig;
+use aws_sdk_s3::config::{BehaviorVersion, Region, RequestChecksumCalculation};
+use aws_sdk_s3::operation::get_object::GetObjectOutput;
+use aws_sdk_s3::presigning::PresigningConfig;
+use aws_smithy_http_client::tls;
+use bytes::{Bytes, BytesMut};
+use lobar_core::failure::PortError;
+use lobar_core::image::Lane;
+use lobar_core::object::ObjectVersion;
+use lobar_core::objects::{FetchError, Objects, Upload};
+use tracing::Dispatch;
+use tracing::instrument::WithSubscriber as _;
+
+use crate::embedded::Credentials;
+use crate::quiet;
+use refusal::{Broken, Refusal};
+
+/// The metadata name and value that ask for the fast lane.
+const PRIORITY: (&str, &str) = ("priority", "stat");
+/// How often a body that breaks off is asked for again, and the first pause before.
+const BODY_ATTEMPTS: u32 = 3;
+const BODY_PAUSE: Duration = Duration::from_millis(100);
+/// The most that is set aside for a body before its bytes are there.
+const RESERVE: u64 = 16 << 20;
+
+/// Where the object store is.
+#[derive(Clone, Debug)]
+pub struct S3Options {
+    /// Another endpoint than Amazon's, as a URL. Buckets are then addressed by path.
+    pub endpoint: Option<String>,
+    /// The region; without one, the environment's.
+    pub region: Option<String>,
+    /// A key pair; without one, the usual chain: environment, profile, the machine's role.
+    pub credentials: Option<Credentials>,
+    /// The uploads bucket.
+    pub bucket: String,
+    /// How long a connection may take to be made.
+    pub connect_timeout: Duration,
+    /// How long one attempt may take until its answer begins.
+    pub attempt_timeout: Duration,
+    /// Attempts of one operation, the first included.
+    pub attempts: u32,
+}
+
+impl S3Options {
+    /// The usual patience, for this bucket.
+    pub fn new(bucket: impl Into<String>) -> Self {
+        Self {
+            endpoint: None,
+            region: None,
+            credentials: None,
+            bucket: bucket.into(),
+            connect_timeout: Duration::from_secs(5),
+            attempt_timeout: Duration::from_secs(30),
+            attempts: 4,
+        }
+    }
+}
+
+/// See the module's documentation.
+pub struct S3Objects {
+    client: Client,
+    bucket: String,
+    /// Where log lines go, without those of the SDK.
+    log: Dispatch,
+}
+
+impl S3Objects {
+    /// Reads the surroundings for what the options leave open. Asks nothing of the store yet.
+    pub async fn connect(options: S3Options) -> Self {
+        let log = quiet::ours_only();
+        let http = aws_smithy_http_client::Builder::new()
+            .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
+            .build_https();
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(options.connect_timeout)
+            .read_timeout(options.attempt_timeout)
+            .operation_attempt_timeout(options.attempt_timeout)
+            .build();
+        let mut loader = aws_config::defaults(BehaviorVersion::latest())
+            .http_client(http)
+            .retry_config(RetryConfig::standard().with_max_attempts(options.attempts))
+            .timeout_config(timeouts);
+        if let Some(region) = options.region {
+            loader = loader.region(Region::new(region));
+        }
+        if let Some(pair) = options.credentials {
+            loader = loader.credentials_provider(aws_sdk_s3::config::Credentials::new(
+                pair.access_key,
+                pair.secret_key,
+                None,
+                None,
+                "settings",
+            ));
+        }
+        let shared = loader.load().with_subscriber(log.clone()).await;
+        let mut config = aws_sdk_s3::config::Builder::from(&shared)
+            // The signature covers the body as it is; a further checksum would be signed into
+            // presigned URLs, whose holder cannot know it.
+            .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
+            .force_path_style(options.endpoint.is_some());
+        if let Some(endpoint) = options.endpoint {
+            config = config.endpoint_url(endpoint);
+        }
+        let client = Client::from_conf(config.build());
+        Self { client, bucket: options.bucket, log }
+    }
+
+    async fn open(&self, object: &ObjectVersion) -> Result<GetObjectOutput, FetchError> {
+        let pinned = object.version.as_deref();
+        let by_etag = object.etag.as_deref().filter(|_| pinned.is_none());
+        self.client
+            .get_object()
+            .bucket(&object.bucket)
+            .key(&object.key)
+            .set_version_id(pinned.map(str::to_owned))
+            .set_if_match(by_etag.map(quoted))
+            .send()
+            .with_subscriber(self.log.clone())
+            .await
+            .map_err(|error| Refusal::of(&error).into_fetch("s3: get", pinned.is_some()))
+    }
+
+    async fn read(&self, object: &ObjectVersion, limit: u64) -> Result<Bytes, FetchError> {
+        let output = self.open(object).await?;
+        let broken = |why| PortError::transient("s3: get", why);
+        let announced = output.content_length().and_then(|length| u64::try_from(length).ok());
+        if announced.is_some_and(|length| length > limit) {
+            return Err(FetchError::TooLarge { limit });
+        }
+        let reserved = announced.unwrap_or(0).min(RESERVE);
+        let mut bytes = BytesMut::with_capacity(usize::try_from(reserved).unwrap_or(0));
+        let mut body = output.body;
+        loop {
+            // The error's own text may name the URL: only that it broke off is passed on.
+            let next = body.try_next().with_subscriber(self.log.clone()).await;
+            let Some(chunk) = next.map_err(|_| broken(Broken::BrokeOff))? else { break };
+            if (bytes.len() + chunk.len()) as u64 > limit {
+                return Err(FetchError::TooLarge { limit });
+            }
+            bytes.extend_from_slice(&chunk);
+        }
+        if announced.is_some_and(|length| length != bytes.len() as u64) {
+            return Err(broken(Broken::Short).into());
+        }
+        Ok(bytes.freeze())
+    }
+}
+
+#[async_trait]
+impl Objects for S3Objects {
+    async fn fetch(&self, object: &ObjectVersion, limit: u64) -> Result<Bytes, FetchError> {
+        let mut pause = BODY_PAUSE;
+        for _ in 1..BODY_ATTEMPTS {
+            match self.read(object, limit).await {
+                // The SDK has tried again already unless the answer had begun.
+                Err(FetchError::Port(error)) if error.source.is::<Broken>() => {
+                    tokio::time::sleep(pause).await;
+                    pause *= 2;
+                }
+                outcome => return outcome,
+            }
+        }
+        self.read(object, limit).await
+    }
+
+    async fn lane(&self, object: &ObjectVersion) -> Result<Lane, FetchError> {
+        let pinned = object.version.as_deref();
+        let by_etag = object.etag.as_deref().filter(|_| pinned.is_none());
+        let head = self
+            .client
+            .head_object()
+            .bucket(&object.bucket)
+            .key(&object.key)
+            .set_version_id(pinned.map(str::to_owned))
+            .set_if_match(by_etag.map(quoted))
+            .send()
+            .with_subscriber(self.log.clone())
+            .await
+            .map_err(|error| Refusal::of(&error).into_fetch("s3: head", pinned.is_some()))?;
+        let (name, value) = PRIORITY;
+        let asked = head.metadata().and_then(|metadata| metadata.get(name));
+        Ok(if asked.is_some_and(|asked| asked == value) { Lane::Stat } else { Lane::Routine })
+    }
+
+    async fn put(&self, upload: Upload) -> Result<ObjectVersion, PortError> {
+        let size = upload.body.len() as u64;
+        let mut put = self.client.put_object().bucket(&self.bucket).key(&upload.key);
+        if upload.lane == Lane::Stat {
+            put = put.metadata(PRIORITY.0, PRIORITY.1);
+        }
+        let done = put
+            .body(upload.body.into())
+            .send()
+            .with_subscriber(self.log.clone())
+            .await
+            .map_err(|error| Refusal::of(&error).into_port("s3: put"))?;
+        let etag = done.e_tag().map(|etag| etag.trim_matches('"').to_owned());
+        Ok(ObjectVersion {
+            bucket: self.bucket.clone(),
+            key: upload.key,
+            // Buckets whose versioning is suspended say `null`, and leave it out of their events.
+            version: done.version_id().filter(|id| *id != "null").map(str::to_owned),
+            etag,
+            sequencer: None,
+            size: Some(size),
+        })
+    }
+
+    async fn presign_put(
+        &self,
+        key: &str,
+        lane: Lane,
+        valid: Duration,
+    ) -> Result<String, PortError> {
+        const WHAT: &str = "s3: presign";
+        let config = PresigningConfig::expires_in(valid)
+            .map_err(|error| PortError::permanent(WHAT, error))?;
+        let mut put = self.client.put_object().bucket(&self.bucket).key(key);
+        if lane == Lane::Stat {
+            put = put.metadata(PRIORITY.0, PRIORITY.1);
+        }
+        let signed = put.presigned(config).with_subscriber(self.log.clone()).await;
+        let signed = signed.map_err(|error| Refusal::of(&error).into_port(WHAT))?;
+        Ok(signed.uri().to_owned())
+    }
+
+    async fn check(&self) -> Result<(), PortError> {
+        let head = self.client.head_bucket().bucket(&self.bucket).send();
+        let head = head.with_subscriber(self.log.clone()).await;
+        head.map_err(|error| Refusal::of(&error).into_port("s3: check"))?;
+        Ok(())
+    }
+}
+
+fn quoted(etag: &str) -> String {
+    format!("\"{}\"", etag.trim_matches('"'))
+}
