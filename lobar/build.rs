@@ -1,5 +1,7 @@
 //! Lets what is built here find libtorch when it runs: torch-sys tells where it linked it from, but
 //! its own link arguments do not reach the crates that make binaries and tests.
+#![allow(clippy::disallowed_methods, reason = "cargo speaks to build scripts through the environment")]
+
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
     if let Ok(lib) = std::env::var("DEP_TCH_LIBTORCH_LIB") {
