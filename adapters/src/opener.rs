@@ -11,7 +11,7 @@ use lobar_core::store::Store;
 use lobar_core::time::Clock;
 use tokio::sync::Mutex;
 
-use crate::memory::MemorySignal;
+use crate::memory::{MemorySignal, PollSignal};
 use crate::sqlite::{self, SqliteQueue, SqliteStore};
 
 /// Opens ports. A database is opened once however many ports live in it, so that they share its
@@ -78,11 +78,12 @@ impl Opener {
         }
     }
 
-    /// The signal that `url` names: `memory:`, of which each opener has one.
+    /// The signal that `url` names: `memory:`, of which each opener has one, or `poll:`.
     pub fn signal(&self, setting: &'static str, url: &str) -> Result<Arc<dyn Signal>, OpenError> {
         match url.split_once(':') {
             Some(("memory", _)) => Ok(self.signal.clone()),
-            _ => Err(unknown(setting, url, "memory:")),
+            Some(("poll", _)) => Ok(Arc::new(PollSignal)),
+            _ => Err(unknown(setting, url, "memory:, poll:")),
         }
     }
 

@@ -98,6 +98,12 @@ pub(crate) fn label_word(label: Label) -> &'static str {
     }
 }
 
+/// A finding as clients see it: the `result` of an image.
+pub fn result_json(finding: Finding) -> serde_json::Value {
+    // Strings, numbers and lists only: nothing in it can fail to serialise.
+    serde_json::to_value(ResultBody::from(finding)).unwrap_or_default()
+}
+
 impl From<Image> for ImageItem {
     fn from(image: Image) -> Self {
         Self {

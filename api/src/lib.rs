@@ -26,6 +26,7 @@ mod throughput;
 mod timestamp;
 
 pub use health::HealthServer;
+pub use item::result_json;
 pub use readiness::{Check, Readiness};
 pub use server::{Api, ApiParts, BuildError};
 pub use settings::ApiSettings;

@@ -30,6 +30,10 @@ pub(crate) struct PresignBody {
     site: Option<String>,
     /// `stat` or `routine`.
     priority: Option<String>,
+    /// Letters, digits and `-`, at most 64: a word of the uploader's for these files, such as a
+    /// digest of their content. An interrupted upload that is tried again with the same word puts
+    /// the same objects, not further ones. A fresh word for each file when left out.
+    folder: Option<String>,
     /// File names, 1 to 1,000; only the last component is kept, in the key.
     names: Vec<String>,
 }
@@ -90,17 +94,24 @@ pub(crate) async fn presign(
     context: Data<Context>,
     body: Json<PresignBody>,
 ) -> Result<Json<Presigned>, Problem> {
-    let PresignBody { site, priority, names } = body.into_inner();
+    let PresignBody { site, priority, folder, names } = body.into_inner();
     check_count(names.len())?;
     let site = site_or_default(&context, site)?;
     let lane = lane(priority.as_deref())?;
+    if folder.as_deref().is_some_and(|folder| !key::is_folder(folder)) {
+        let detail = "`folder` takes letters, digits and `-`, at most 64.";
+        return Err(Problem::new(Kind::BadParameter, detail));
+    }
     let valid = context.settings.presigned_for;
     let expires_at = rfc3339(context.clock.now().plus(valid));
     let objects = Arc::clone(&context.objects);
     let uploads = context.run(async move {
         let mut uploads = Vec::with_capacity(names.len());
         for name in names {
-            let key = key::fresh(&site, lane, &name);
+            let key = match &folder {
+                Some(folder) => key::within(&site, lane, folder, &name),
+                None => key::fresh(&site, lane, &name),
+            };
             let url = objects.presign_put(&key, lane, valid).await?;
             uploads.push(PresignedPut { name, key, method: "PUT", url, headers: headers(lane) });
         }
