@@ -1,6 +1,9 @@
 //! Lets what is built here find libtorch when it runs: torch-sys tells where it linked it from, but
 //! its own link arguments do not reach the crates that make binaries and tests.
-#![allow(clippy::disallowed_methods, reason = "cargo speaks to build scripts through the environment")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "cargo speaks to build scripts through the environment"
+)]
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
