@@ -164,7 +164,10 @@ mod tests {
         let problem = Problem::new(Kind::NotAssessed, "Blank.").with("reason", "blank");
         let response = problem.error_response();
         assert_eq!(response.status().as_u16(), 422);
-        assert_eq!(response.headers()["content-type"], "application/problem+json");
+        assert_eq!(
+            response.headers().get("content-type").expect("set"),
+            "application/problem+json"
+        );
         let body = actix_web::body::to_bytes(response.into_body()).await.expect("in memory");
         let body: Value = serde_json::from_slice(&body).expect("JSON");
         assert_eq!(body["type"], "/problems/not-assessed");

@@ -1,1 +1,100 @@
+// The event stream's client. It reads the stream itself, since `EventSource` neither lets a page
+// choose where a new connection resumes nor shows heartbeats, and so cannot tell a quiet server
+// from a dead connection.
 
+const SILENCE = 25_000;
+const PATIENCE = 5_000;
+const FIRST_WAIT = 500;
+const LONGEST_WAIT = 10_000;
+
+/** Follows `/v1/events` after event number `after`, for ever. */
+export class EventStream {
+  /** `on.image(event)`, `on.reset()`, `on.state(state, since)` with live, reconnecting or stale. */
+  constructor(after, on) {
+    this.last = after;
+    this.on = on;
+    this.wait = FIRST_WAIT;
+    this.closed = false;
+    this.lastLife = new Date();
+    this.run();
+  }
+
+  close() {
+    this.closed = true;
+    this.abort?.abort();
+    clearTimeout(this.watchdog);
+    clearTimeout(this.patience);
+  }
+
+  async run() {
+    while (!this.closed) {
+      try { await this.connect(); } catch { /* the loop is the answer */ }
+      if (this.closed) return;
+      this.lost();
+      await new Promise((wake) => setTimeout(wake, this.wait * (0.5 + Math.random() / 2)));
+      this.wait = Math.min(this.wait * 2, LONGEST_WAIT);
+    }
+  }
+
+  async connect() {
+    this.abort = new AbortController();
+    this.life();
+    const response = await fetch(`/v1/events?after=${this.last}`, {
+      headers: { Accept: "text/event-stream", "Last-Event-ID": String(this.last) },
+      cache: "no-store",
+      signal: this.abort.signal,
+    });
+    if (!response.ok) throw new Error(`events: ${response.status}`);
+    this.wait = FIRST_WAIT;
+    const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+    let rest = "";
+    for (;;) {
+      const { value, done } = await reader.read();
+      if (done || this.closed) return;
+      this.life();
+      const blocks = (rest + value).split("\n\n");
+      rest = blocks.pop();
+      for (const block of blocks) this.take(block);
+    }
+  }
+
+  take(block) {
+    const field = {};
+    for (const line of block.split("\n")) {
+      const at = line.indexOf(":");
+      if (at > 0) field[line.slice(0, at)] = line.slice(at + 1).trimStart();
+    }
+    if (field.event === "stale") return this.say("stale", new Date(JSON.parse(field.data).since));
+    this.say("live");
+    if (field.event === "reset") {
+      this.last = Number(field.id);
+      this.on.reset();
+    } else if (field.event === "image") {
+      // The number moves only after the event was taken.
+      this.on.image(JSON.parse(field.data));
+      this.last = Number(field.id);
+    }
+  }
+
+  /** Something arrived (or is about to): the connection is given up after a silence. */
+  life() {
+    this.lastLife = new Date();
+    clearTimeout(this.watchdog);
+    this.watchdog = setTimeout(() => this.abort.abort(), SILENCE);
+  }
+
+  lost() {
+    clearTimeout(this.watchdog);
+    if (this.state !== "live") return;
+    const since = this.lastLife;
+    this.say("reconnecting", since);
+    this.patience = setTimeout(() => this.say("stale", since), PATIENCE);
+  }
+
+  say(state, since) {
+    if (state !== "reconnecting") clearTimeout(this.patience);
+    if (state === this.state && state !== "stale") return;
+    this.state = state;
+    this.on.state(state, since);
+  }
+}

@@ -1,1 +1,85 @@
+// The page: puts its parts together.
 
+import { onAddress, openImage } from "./address.js";
+import { byId } from "./elements.js";
+import { EventStream } from "./events.js";
+import { setUpFilters } from "./filters.js";
+import { Uploads } from "./upload.js";
+import { Viewer } from "./viewer.js";
+import { Worklist } from "./worklist.js";
+import { hourMinute } from "./words.js";
+
+const RETRY = 2000;
+
+// File names are personal: they stay in this page's memory, for the one who uploaded them.
+const names = new Map();
+const worklist = new Worklist();
+const viewer = new Viewer(() => worklist.order(), (id) => names.get(id));
+const uploads = new Uploads((id, name) => {
+  names.set(id, name);
+  worklist.addOwn(id);
+  worklist.touch(id);
+});
+let stream = null;
+let listAddress = null;
+let scrolled = 0;
+
+function showConnection(state, since) {
+  const words = { live: "live", reconnecting: "reconnecting…", stale: `stale since ${since ? hourMinute(since) : "now"}` }[state];
+  byId("connection").dataset.state = state;
+  byId("connection-words").textContent = words;
+  document.body.dataset.connection = state;
+  byId("stale").hidden = state !== "stale";
+  byId("stale").textContent = state === "stale" ? `No news since ${hourMinute(since)}: what you see may be out of date.` : "";
+}
+
+/** Loads the list and follows everything after it. Tried until it works. */
+async function follow() {
+  stream?.close();
+  stream = null;
+  try {
+    const after = await worklist.load();
+    stream = new EventStream(after, {
+      image: ({ id }) => {
+        worklist.touch(id);
+        if (viewer.id === id) viewer.refresh();
+      },
+      reset: () => {
+        follow();
+        if (viewer.id) viewer.refresh();
+      },
+      state: showConnection,
+    });
+  } catch {
+    showConnection("reconnecting");
+    setTimeout(follow, RETRY);
+  }
+}
+
+/** Shows what the address says. */
+function show() {
+  const id = openImage();
+  const last = viewer.id;
+  if (id !== last && id) {
+    if (!last) scrolled = scrollY;
+    byId("worklist").hidden = true;
+    byId("viewer").hidden = false;
+    viewer.show(id);
+    scrollTo(0, 0);
+  } else if (!id && last) {
+    viewer.close();
+    byId("viewer").hidden = true;
+    byId("worklist").hidden = false;
+    document.title = "Lobar";
+    scrollTo(0, scrolled);
+    document.querySelector(`tr[data-id="${last}"] .open`)?.focus({ preventScroll: true });
+  }
+  if (listAddress !== null && listAddress !== location.search) worklist.load().catch(() => {});
+  listAddress = location.search;
+}
+
+setUpFilters();
+onAddress(show);
+addEventListener("hashchange", show);
+show();
+await follow();

@@ -1,1 +1,68 @@
+// The page's own words. Never "normal", never a diagnosis.
 
+const NEAR = 0.05;
+
+/** What the page says about an image: words, shape and tone, so that colour is never alone. */
+export function verdict(image) {
+  const reason = image.reason_text ?? "The reason is not known.";
+  switch (image.status) {
+    case "queued": return { word: "Queued", shape: "ring", tone: "waiting" };
+    case "analysing": return { word: "Analysing", shape: "half", tone: "waiting" };
+    case "needs_human":
+    case "failed": return { word: "Not assessed", more: reason, shape: "square", tone: "human", human: true };
+    case "superseded": return { word: "Replaced", more: "A newer upload took its place.", shape: "ring", tone: "waiting" };
+    case "removed": return { word: "Removed", more: "It was deleted from the bucket.", shape: "ring", tone: "waiting" };
+    case "ready": return assessed(image.result);
+    default: return { word: "Indeterminate", more: `Unknown state: ${image.status}.`, shape: "diamond", tone: "human", human: true };
+  }
+}
+
+function assessed(result) {
+  if (!result || !Number.isFinite(result.probability) || typeof result.flagged !== "boolean") {
+    return { word: "Indeterminate", more: "There is no usable result.", shape: "diamond", tone: "human", human: true };
+  }
+  return result.flagged
+    ? { word: "Suspected pneumonia", shape: "triangle", tone: "flagged" }
+    : { word: "Not flagged", shape: "dash", tone: "clear" };
+}
+
+/** A probability as whole percent; never rounded to certainty. */
+export function percent(probability) {
+  if (probability < 0.01) return "< 1 %";
+  if (probability > 0.99) return "> 99 %";
+  return `${Math.round(probability * 100)} %`;
+}
+
+/** Where a probability stands to the threshold. */
+export function band(result) {
+  const distance = result.probability - result.threshold;
+  if (Math.abs(distance) < NEAR) return "near the threshold";
+  return distance > 0 ? "above the threshold" : "below the threshold";
+}
+
+/** A threshold exactly enough to compare with. */
+export const threshold = (value) => `${(value * 100).toFixed(1)} %`;
+
+/** Seconds as people say them. */
+export function duration(seconds) {
+  if (seconds < 10) return `${Math.max(0, seconds).toFixed(1)} s`;
+  if (seconds < 90) return `${Math.round(seconds)} s`;
+  if (seconds < 5400) return `${Math.round(seconds / 60)} min`;
+  if (seconds < 129600) return `${Math.round(seconds / 3600)} h`;
+  return `${Math.round(seconds / 86400)} d`;
+}
+
+/** Time of day, and the date when it is not today. */
+export function clock(iso) {
+  const at = new Date(iso);
+  const time = at.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+  return at.toDateString() === new Date().toDateString() ? time : `${at.toLocaleDateString()} ${time}`;
+}
+
+/** Hours and minutes. */
+export const hourMinute = (date) => date.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+
+/** The first eight digits of an id: enough to tell rows apart. */
+export const shortId = (id) => id.slice(0, 8);
+
+export const number = (value) => value.toLocaleString("en");

@@ -1,1 +1,176 @@
+// The live list. Rows keep their places: what is new waits behind a bar until it is asked for, and
+// only cells of shown rows change by themselves. Images uploaded on this page, which its user has
+// just asked for, come in by themselves unless the pointer is in the list.
 
+import * as api from "./api.js";
+import { byId } from "./elements.js";
+import { filter, isNarrow, matches } from "./filters.js";
+import { Row } from "./rows.js";
+import { number } from "./words.js";
+
+const PAGE = 50;
+const GATHER = 60;
+const PAUSE = 400;
+const RETRY = 2000;
+const AT_ONCE = 4;
+
+export class Worklist {
+  constructor() {
+    this.rows = new Map();
+    this.own = new Set();
+    this.touched = new Set();
+    this.total = 0;
+    this.expected = 0;
+    this.next = null;
+    this.news = 0;
+    // One piece of work at a time: an older answer never overwrites a newer one.
+    this.work = Promise.resolve();
+    this.timer = null;
+    this.body = byId("rows");
+    this.pointerInside = false;
+    this.body.addEventListener("pointerenter", () => { this.pointerInside = true; });
+    this.body.addEventListener("pointerleave", () => { this.pointerInside = false; });
+    byId("news").addEventListener("click", () => this.load());
+    byId("more").addEventListener("click", () => this.loadMore());
+    setInterval(() => this.rows.forEach((row) => row.tick()), 1000);
+  }
+
+  /** Ids in the order shown. */
+  order() {
+    return [...this.rows.keys()];
+  }
+
+  /** Loads the list anew; resolves to the number after which events may be missing from it. */
+  load() {
+    return this.then(async () => {
+      const page = await api.list(filter(), null, PAGE);
+      this.rows.clear();
+      for (const image of page.items) this.rows.set(image.id, new Row(image));
+      this.body.replaceChildren(...[...this.rows.values()].map((row) => row.element));
+      Object.assign(this, { next: page.next, total: page.total, expected: page.total, news: 0 });
+      byId("statement").textContent = page.statement_of_use;
+      this.draw();
+      return page.last_event;
+    });
+  }
+
+  loadMore() {
+    return this.then(async () => {
+      if (!this.next) return;
+      const page = await api.list(filter(), this.next, PAGE);
+      for (const image of page.items) {
+        if (this.rows.has(image.id)) continue;
+        const row = new Row(image);
+        this.rows.set(image.id, row);
+        this.body.append(row.element);
+      }
+      Object.assign(this, { next: page.next, total: page.total });
+      this.draw();
+    });
+  }
+
+  /** An image has changed, or is new. */
+  touch(id) {
+    this.touched.add(id);
+    this.schedule(GATHER);
+  }
+
+  /** An image was uploaded on this page. */
+  addOwn(id) {
+    this.own.add(id);
+  }
+
+  schedule(delay) {
+    this.timer ??= setTimeout(() => {
+      const pause = () => { this.timer = null; if (this.touched.size) this.schedule(0); };
+      this.refresh().then(() => setTimeout(pause, PAUSE), () => setTimeout(pause, RETRY));
+    }, delay);
+  }
+
+  refresh() {
+    return this.then(async () => {
+      const ids = [...this.touched];
+      this.touched.clear();
+      try {
+        const page = await api.list(filter(), null, PAGE);
+        const fresh = new Map(page.items.map((image) => [image.id, image]));
+        const wanted = ids.filter((id) => !fresh.has(id) && (this.rows.has(id) || this.own.has(id)));
+        for (const image of await each(wanted, (id) => api.image(id))) {
+          if (image) fresh.set(image.id, image);
+        }
+        const wasEmpty = this.rows.size === 0;
+        this.total = page.total;
+        for (const image of fresh.values()) this.show(image, wasEmpty);
+        this.news = page.items.filter((image) => !this.rows.has(image.id) && this.isNewer(image)).length;
+        if (wasEmpty) Object.assign(this, { next: page.next, expected: page.total });
+        this.draw();
+      } catch (error) {
+        ids.forEach((id) => this.touched.add(id));
+        throw error;
+      }
+    });
+  }
+
+  /** Draws a shown image in place; lets in one that was uploaded here, or any into an empty list. */
+  show(image, wasEmpty) {
+    const row = this.rows.get(image.id);
+    if (row) return row.draw(image);
+    const welcome = wasEmpty || (this.own.has(image.id) && !this.pointerInside);
+    if (!welcome || !matches(image)) return undefined;
+    const added = new Row(image);
+    const later = [...this.rows.values()].find((other) => before(image, other.image));
+    this.body.insertBefore(added.element, later?.element ?? null);
+    const entries = [...this.rows.values(), added].sort((a, b) => (before(a.image, b.image) ? -1 : 1));
+    this.rows = new Map(entries.map((entry) => [entry.image.id, entry]));
+    if (!wasEmpty) this.expected += 1;
+    return undefined;
+  }
+
+  isNewer(image) {
+    const first = this.rows.values().next().value;
+    return !first || before(image, first.image) || this.own.has(image.id);
+  }
+
+  draw() {
+    const shown = [...this.rows.values()];
+    const matching = shown.filter((row) => matches(row.image)).length;
+    const past = shown.length - matching;
+    byId("count").textContent = `Showing ${number(matching)} of ${number(this.total)}`
+      + (past ? `, and ${number(past)} that no longer match` : "");
+    byId("more").hidden = !this.next;
+    const empty = byId("empty");
+    empty.hidden = shown.length > 0;
+    empty.textContent = isNarrow() ? "No image matches this filter." : "No image yet. Drop some above, or put them into the bucket with any S3 client.";
+    const bar = byId("news");
+    const changed = isNarrow() && this.total !== this.expected;
+    bar.hidden = !this.news && !changed;
+    const count = this.news >= PAGE ? `${PAGE}+` : number(this.news);
+    bar.textContent = this.news ? `${count} new: show` : "The list has changed: show";
+  }
+
+  /** Does `task` after everything before it, and shows when it fails. */
+  then(task) {
+    const done = this.work.then(task);
+    const fault = byId("fault");
+    this.work = done.then(() => { fault.hidden = true; }, (error) => {
+      fault.textContent = `The list could not be loaded. ${error.message}`;
+      fault.hidden = false;
+    });
+    return done;
+  }
+}
+
+/** Newest first, as the server lists; texts of one form compare as times. */
+function before(a, b) {
+  if (a.received_at !== b.received_at) return a.received_at > b.received_at;
+  return a.id > b.id;
+}
+
+/** Asks for several things, a few at a time, in order. */
+async function each(ids, ask) {
+  const answers = [];
+  for (let at = 0; at < ids.length; at += AT_ONCE) {
+    answers.push(...await Promise.all(ids.slice(at, at + AT_ONCE).map(ask)));
+  }
+  return answers;
+}

@@ -12,6 +12,7 @@ use crate::context::Context;
 use crate::item::ImageItem;
 use crate::page_token;
 use crate::problem::{Kind, Problem};
+use crate::statement::STATEMENT_OF_USE;
 
 const DEFAULT_LIMIT: usize = 50;
 const MAX_LIMIT: usize = 200;
@@ -47,6 +48,9 @@ pub(crate) struct ImagePage {
     /// Every change that this page may lack has an event after this number: follow
     /// `/v1/events?after=` it, and nothing is missed.
     last_event: i64,
+    /// What results are for.
+    #[schema(value_type = String)]
+    statement_of_use: &'static str,
 }
 
 /// A page of images, newest first.
@@ -73,6 +77,7 @@ pub(crate) async fn list(
         next: page.next.map(page_token::encode),
         total: page.total,
         last_event,
+        statement_of_use: STATEMENT_OF_USE,
     }))
 }
 

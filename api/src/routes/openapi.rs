@@ -64,7 +64,10 @@ mod tests {
             let request = test::TestRequest::with_uri(uri).method(method).to_request();
             let answer = test::call_service(&app, request).await;
             assert_eq!(answer.status().as_u16(), status, "{uri}");
-            assert_eq!(answer.headers()["content-type"], "application/problem+json");
+            assert_eq!(
+                answer.headers().get("content-type").expect("set"),
+                "application/problem+json"
+            );
             assert_eq!(answer.headers().contains_key("allow"), status == 405);
         }
     }
