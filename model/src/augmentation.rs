@@ -7,9 +7,10 @@
 
 use rand::Rng;
 use rand::rngs::StdRng;
+use serde::{Deserialize, Serialize};
 
 /// How strong the changes may be. Each picture draws its own within these.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Augmentation {
     /// Probability of mirroring left and right.
     pub flip: f64,

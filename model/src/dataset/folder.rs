@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
+use lobar_imaging::Limits;
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
 use super::{DatasetError, Manifest, Sample, identify};
-use crate::preprocessing::SIDE;
 
 /// A folder of the data set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -169,13 +169,10 @@ fn sample(
     })
 }
 
-/// File bytes to 224×224 grey levels.
+/// File bytes to 224×224 grey levels, by the steps of serving but for the gate: what is labelled is
+/// taken for a chest X-ray.
 fn decode(bytes: &[u8]) -> Result<Vec<u8>, String> {
-    let picture = image::load_from_memory(bytes).map_err(|error| error.to_string())?.into_luma8();
-    let side = SIDE as u32;
-    if picture.dimensions() == (side, side) {
-        return Ok(picture.into_raw());
-    }
-    Ok(image::imageops::resize(&picture, side, side, image::imageops::FilterType::Triangle)
-        .into_raw())
+    let radiograph = lobar_imaging::decode(bytes, &Limits::default()).map_err(|e| e.to_string())?;
+    let input = lobar_imaging::network_input(&radiograph).map_err(|e| e.to_string())?;
+    Ok(input.pixels().to_vec())
 }

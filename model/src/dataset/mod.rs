@@ -11,6 +11,7 @@ mod folder;
 mod identity;
 mod manifest;
 mod partition;
+mod resize;
 
 use std::path::PathBuf;
 
@@ -19,6 +20,7 @@ pub use folder::{Class, Split, Subtype, read};
 pub use identity::{Identity, identify};
 pub use manifest::{Manifest, Row};
 pub use partition::{Partition, partition};
+pub use resize::pictures;
 
 /// One labelled picture, decoded and resized to the network's serving size.
 #[derive(Clone, Debug)]

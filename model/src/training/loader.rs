@@ -6,7 +6,6 @@ use std::thread::Scope;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
-use rayon::prelude::*;
 
 use crate::augmentation::Augmentation;
 use crate::dataset::{Class, Sample, Subtype};
@@ -32,23 +31,6 @@ pub(crate) struct Source<'a> {
     pub(crate) batch: usize,
     pub(crate) seed: u64,
     pub(crate) augmentation: &'a Augmentation,
-}
-
-/// The samples' pictures resized to `side`, bilinear with antialiasing as in serving.
-pub(crate) fn pictures(samples: &[Sample], side: usize) -> Vec<Vec<u8>> {
-    let full = preprocessing::SIDE;
-    samples
-        .par_iter()
-        .map(|sample| {
-            match image::GrayImage::from_raw(full as u32, full as u32, sample.pixels.clone()) {
-                Some(picture) if side != full => {
-                    let filter = image::imageops::FilterType::Triangle;
-                    image::imageops::resize(&picture, side as u32, side as u32, filter).into_raw()
-                }
-                _ => sample.pixels.clone(),
-            }
-        })
-        .collect()
 }
 
 impl Source<'_> {

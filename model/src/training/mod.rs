@@ -4,10 +4,14 @@
 //! class weights, and a moving average of the weights that is what validation looks at and what is
 //! kept. Everything random follows from the seed and the step's number, and every few hundred steps
 //! the whole state goes to disk at once, so a run that is killed goes on as if it had not been.
+//!
+//! A run ends with a model: temperature and threshold from validation, one measurement on the test
+//! split, and a weights file whose card says all of it.
 
 mod average;
 mod checkpoint;
-mod init;
+mod conclude;
+mod date;
 mod loader;
 mod optimiser;
 mod options;
@@ -54,6 +58,17 @@ pub enum TrainError {
         step: usize,
         /// The loss.
         loss: f64,
+    },
+    /// Weights cannot be read or written.
+    #[error(transparent)]
+    Weights(#[from] crate::weights::WeightsError),
+    /// The trained weights do not make a model that can be served.
+    #[error("the trained weights in {path} cannot be made a model: {reason}", path = path.display())]
+    Conclude {
+        /// The weights.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
     },
     /// libtorch failed.
     #[error("libtorch: {0}")]

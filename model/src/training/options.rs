@@ -48,6 +48,10 @@ pub struct TrainOptions {
     pub augmentation: Augmentation,
     /// Depth and width of the network.
     pub layout: Layout,
+    /// Name of the finished model; made of the date and the weights if none.
+    pub version: Option<String>,
+    /// Whom the pictures show: stands wherever a figure of the model is shown.
+    pub population: String,
     /// Show a progress bar if standard error is a terminal.
     pub progress: bool,
 }
@@ -79,6 +83,8 @@ impl TrainOptions {
             device: Device::Cpu,
             augmentation: Augmentation::default(),
             layout: Layout::RESNET50,
+            version: None,
+            population: "Not stated by whoever trained it.".to_owned(),
             progress: true,
         }
     }

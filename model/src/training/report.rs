@@ -5,6 +5,9 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::card::Card;
+use crate::evaluation::Evaluation;
+
 /// One finished epoch.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Epoch {
@@ -54,16 +57,43 @@ impl fmt::Display for Epoch {
 }
 
 /// A finished run.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct TrainReport {
     /// The averaged weights of the last stage's best epoch, fp32 safetensors.
     pub weights: PathBuf,
+    /// The finished model: weights in half precision with their card.
+    pub model: PathBuf,
+    /// The model's card.
+    pub card: Card,
     /// Every epoch.
     pub epochs: Vec<Epoch>,
     /// Pictures trained on.
     pub train: usize,
     /// Pictures chosen on.
     pub validation: usize,
-    /// Digest of both, see [`crate::dataset::digest`].
-    pub data_digest: String,
+    /// Figures on validation, on which threshold and temperature were chosen.
+    pub on_validation: Evaluation,
+    /// Figures on the test split, measured once; `None` if the folder has none.
+    pub on_test: Option<Evaluation>,
+}
+
+impl fmt::Display for TrainReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "{}: trained on {} images, chosen on {}.",
+            self.card.version, self.train, self.validation
+        )?;
+        writeln!(f, "\nValidation, on which threshold and temperature were chosen:\n")?;
+        write!(f, "{}", self.on_validation)?;
+        match &self.on_test {
+            Some(test) => write!(f, "\nTest, measured once:\n\n{test}")?,
+            None => writeln!(
+                f,
+                "\nThere is no test split, so the model has no figures of its own and will not be served."
+            )?,
+        }
+        writeln!(f, "\nPopulation: {}", self.card.population)?;
+        write!(f, "Model: {}", self.model.display())
+    }
 }

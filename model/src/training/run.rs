@@ -7,13 +7,15 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Reduction, Tensor, nn};
 
-use super::loader::{Batch, Source, mixed, pictures};
+use super::loader::{Batch, Source, mixed};
 use super::optimiser::AdamW;
 use super::schedule::{Place, Schedule};
-use super::{Epoch, Stage, TrainError, TrainOptions, TrainReport, average, checkpoint};
+use super::{Epoch, Stage, TrainError, TrainOptions, TrainReport, average, checkpoint, conclude};
+use crate::augmentation::Augmentation;
 use crate::dataset::{self, Class, Partition, Split};
 use crate::evaluation;
 use crate::network::Network;
+use crate::weights::Weights;
 
 /// What a checkpoint keeps beside tensors.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -30,7 +32,7 @@ struct State {
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct Plan {
+pub(super) struct Plan {
     stages: Vec<Stage>,
     batch: usize,
     rate: f64,
@@ -40,14 +42,17 @@ struct Plan {
     average_decay: f64,
     seed: u64,
     bf16: bool,
-    data_digest: String,
+    pub(super) data_digest: String,
+    /// Checkpoints written before it was kept had the default.
+    #[serde(default)]
+    augmentation: Augmentation,
 }
 
 /// A network with its weights by name, sorted.
 struct Weighted {
     network: Network,
     variables: Vec<(String, Tensor)>,
-    _store: nn::VarStore,
+    store: nn::VarStore,
 }
 
 impl Weighted {
@@ -56,7 +61,7 @@ impl Weighted {
         let network = Network::with_layout(&store.root(), options.layout);
         let mut variables: Vec<(String, Tensor)> = store.variables().into_iter().collect();
         variables.sort_by(|(one, _), (other, _)| one.cmp(other));
-        Self { network, variables, _store: store }
+        Self { network, variables, store }
     }
 }
 
@@ -83,12 +88,16 @@ pub fn train(
         run.stage(place.stage, &bar, &mut on_epoch)?;
     }
     bar.finish_and_clear();
+    let concluded = conclude::conclude(options, &data, &run.best_path(), &run.state.plan)?;
     Ok(TrainReport {
         weights: run.best_path(),
+        model: concluded.model,
+        card: concluded.card,
         epochs: run.state.epochs,
         train: data.train.len(),
         validation: data.validation.len(),
-        data_digest: run.state.plan.data_digest,
+        on_validation: concluded.validation,
+        on_test: concluded.test,
     })
 }
 
@@ -149,6 +158,7 @@ impl<'a> Run<'a> {
             seed: options.seed,
             bf16: options.bf16,
             data_digest: dataset::digest(data.train.iter().chain(&data.validation)),
+            augmentation: options.augmentation.clone(),
         };
         Ok(Self {
             options,
@@ -201,7 +211,7 @@ impl<'a> Run<'a> {
             return Ok(());
         }
         if let Some(init) = &self.options.init {
-            super::init::load(init, &mut self.live.variables)?;
+            Weights::open(init)?.fill_trunk(&self.live.store)?;
         }
         tch::no_grad(|| {
             for ((_, average), (_, live)) in
@@ -237,15 +247,18 @@ impl<'a> Run<'a> {
     ) -> Result<(), TrainError> {
         let (data, options) = (self.data, self.options);
         let side = options.stages[stage].side;
+        let pictures = |samples: &[dataset::Sample]| {
+            dataset::pictures(samples, side).map_err(TrainError::Options)
+        };
         let source = Source {
             samples: &data.train,
-            pictures: pictures(&data.train, side),
+            pictures: pictures(&data.train)?,
             side,
             batch: options.batch,
             seed: options.seed,
             augmentation: &options.augmentation,
         };
-        let validation = pictures(&data.validation, side);
+        let validation = pictures(&data.validation)?;
         while let Some(place) =
             self.schedule.place(self.state.step).filter(|place| place.stage == stage)
         {

@@ -1,0 +1,129 @@
+//! From the best weights to a model: its operating point, its figures, its card.
+//!
+//! Everything is measured through the engine that will serve, on the file that it will load.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use tch::{Device, nn};
+
+use super::run::Plan;
+use super::{TrainError, TrainOptions, date};
+use crate::card::{Card, Metrics, Preprocessing, Training};
+use crate::dataset::Partition;
+use crate::engine::{DeviceChoice, EngineOptions, TorchEngine};
+use crate::evaluation::{
+    Evaluation, WANTED_SENSITIVITY, ask, choose_threshold, evaluate, fit_temperature,
+};
+use crate::network::Network;
+use crate::weights::{self, Weights};
+
+/// A finished model.
+pub(super) struct Concluded {
+    pub(super) model: PathBuf,
+    pub(super) card: Card,
+    pub(super) validation: Evaluation,
+    pub(super) test: Option<Evaluation>,
+}
+
+/// Calibrates and sets the threshold on validation, measures once on test, and writes
+/// `model.safetensors` and `evaluation.json` to the output folder.
+pub(super) fn conclude(
+    options: &TrainOptions,
+    data: &Partition,
+    best: &Path,
+    plan: &Plan,
+) -> Result<Concluded, TrainError> {
+    let unusable =
+        |reason: String| TrainError::Conclude { path: best.to_owned(), reason };
+    let trained = Weights::open(best)?;
+    let store = nn::VarStore::new(Device::Cpu);
+    let _network = Network::with_layout(&store.root(), options.layout);
+    trained.fill(&store)?;
+
+    let model = options.out.join("model.safetensors");
+    let draft = options.out.join("draft.safetensors");
+    let mut card = first_card(options, data, plan, trained.sha256()).map_err(|e| unusable(e.to_string()))?;
+    weights::write(&draft, &store, Some(&card))?;
+    let mut engine = TorchEngine::load(&draft, &engine_options(options))
+        .map_err(|error| unusable(error.to_string()))?;
+
+    let answers = ask(&mut engine, &data.validation).map_err(|e| unusable(e.to_string()))?;
+    let temperature = fit_temperature(&answers.logits(), &answers.is_pneumonia);
+    let answers = answers.at_temperature(temperature);
+    let threshold =
+        choose_threshold(&answers.probability, &answers.is_pneumonia, WANTED_SENSITIVITY)
+            .ok_or_else(|| unusable("validation shows no pneumonia".to_owned()))?;
+    let validation = evaluate(&answers, threshold);
+
+    let test = if data.test.is_empty() {
+        None
+    } else {
+        let answers = ask(&mut engine, &data.test).map_err(|e| unusable(e.to_string()))?;
+        Some(evaluate(&answers.at_temperature(temperature), threshold))
+    };
+    drop(engine);
+
+    card.temperature = Some(temperature);
+    card.threshold = Some(threshold);
+    card.validation = validation.metrics();
+    card.test = test.as_ref().and_then(Evaluation::metrics);
+    weights::write(&draft, &store, Some(&card))?;
+    let failed = |source| TrainError::Write { path: model.clone(), source };
+    std::fs::rename(&draft, &model).map_err(failed)?;
+    let path = options.out.join("evaluation.json");
+    let both = serde_json::json!({ "card": &card, "validation": &validation, "test": &test });
+    std::fs::write(&path, format!("{both:#}\n"))
+        .map_err(|source| TrainError::Write { path, source })?;
+    Ok(Concluded { model, card, validation, test })
+}
+
+/// The card before anything was measured. Complete enough for the engine to load the weights, at
+/// temperature 1.
+fn first_card(
+    options: &TrainOptions,
+    data: &Partition,
+    plan: &Plan,
+    sha256: &str,
+) -> Result<Card, serde_json::Error> {
+    let created_at = date::now();
+    let version = options.version.clone().unwrap_or_else(|| {
+        let short: String = sha256.chars().take(6).collect();
+        format!("resnet50-{}-{short}", created_at.split('T').next().unwrap_or_default())
+    });
+    let trained_side = options.stages.last().map_or(0, |stage| stage.side as i64);
+    let settings: BTreeMap<String, serde_json::Value> =
+        serde_json::from_value(serde_json::to_value(plan)?)?;
+    Ok(Card {
+        version,
+        labels: ["NORMAL", "PNEUMONIA"].map(str::to_owned),
+        sublabels: ["VIRAL", "BACTERIAL"].map(str::to_owned),
+        preprocessing: Preprocessing::current(trained_side),
+        blocks: options.layout.blocks,
+        width: options.layout.width,
+        threshold: Some(0.5),
+        temperature: Some(1.0),
+        training: Training {
+            data_sha256: plan.data_digest.clone(),
+            images: data.train.len() as u64,
+            settings,
+        },
+        validation: Some(Metrics::default()),
+        test: Some(Metrics::default()),
+        population: options.population.clone(),
+        created_at,
+    })
+}
+
+fn engine_options(options: &TrainOptions) -> EngineOptions {
+    EngineOptions {
+        device: match options.device {
+            Device::Cuda(index) => DeviceChoice::Cuda(index),
+            _ => DeviceChoice::Cpu,
+        },
+        threads: options.threads,
+        explanations: false,
+        fp32: !options.bf16,
+        ..EngineOptions::default()
+    }
+}
