@@ -1,5 +1,14 @@
 //! Network, engine, Grad-CAM, training, evaluation, export. The only crate that links libtorch.
 
 pub mod allocator;
+pub mod augmentation;
+pub mod card;
+pub mod dataset;
+pub mod engine;
+pub mod evaluation;
+pub mod golden;
+pub mod gradcam;
 pub mod network;
 pub mod preprocessing;
+pub mod training;
+pub mod weights;

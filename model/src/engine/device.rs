@@ -1,0 +1,205 @@
+//! Where and how an engine computes.
+
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use tch::{Cuda, Device, Kind};
+
+/// The device that was asked for: `auto`, `cpu`, `cuda`, `cuda:N`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DeviceChoice {
+    /// The first CUDA device if there is one, else the CPU.
+    #[default]
+    Auto,
+    /// The CPU.
+    Cpu,
+    /// This CUDA device or none.
+    Cuda(usize),
+}
+
+impl FromStr for DeviceChoice {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            "cpu" => Ok(Self::Cpu),
+            "cuda" => Ok(Self::Cuda(0)),
+            _ => text
+                .strip_prefix("cuda:")
+                .and_then(|index| index.parse().ok())
+                .map(Self::Cuda)
+                .ok_or_else(|| format!("device {text:?} is not auto, cpu or cuda:N")),
+        }
+    }
+}
+
+impl std::fmt::Display for DeviceChoice {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Auto => f.write_str("auto"),
+            Self::Cpu => f.write_str("cpu"),
+            Self::Cuda(index) => write!(f, "cuda:{index}"),
+        }
+    }
+}
+
+/// Why a CUDA device cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum CudaError {
+    /// The library could not be loaded into the process.
+    #[error("libtorch's CUDA library {}: {why}", path.display())]
+    Library {
+        /// The library.
+        path: PathBuf,
+        /// The loader's own words.
+        why: String,
+    },
+    /// libtorch sees no device.
+    #[error("no CUDA device is usable: {0}")]
+    NoDevice(&'static str),
+    /// Fewer devices than that.
+    #[error("there is no cuda:{wanted}, this machine has {count} CUDA device(s)")]
+    Index {
+        /// The device asked for.
+        wanted: usize,
+        /// How many there are.
+        count: i64,
+    },
+}
+
+impl DeviceChoice {
+    /// The device to compute on. With a `library` (the path of `libtorch_cuda.so`, in its place
+    /// beside the rest of a CUDA build of libtorch of the same version), CUDA is loaded first.
+    ///
+    /// `Auto` never fails; it says in the log why it took the CPU.
+    ///
+    /// # Errors
+    /// When a CUDA device was asked for by name and cannot be used.
+    pub fn resolve(self, library: Option<&Path>) -> Result<Device, CudaError> {
+        match self {
+            Self::Cpu => Ok(Device::Cpu),
+            Self::Cuda(index) => cuda(index, library),
+            Self::Auto => cuda(0, library).or_else(|error| {
+                if library.is_some() {
+                    tracing::warn!(%error, "computing on the CPU, although a CUDA library is set");
+                } else {
+                    tracing::info!("computing on the CPU: no CUDA library is set");
+                }
+                Ok(Device::Cpu)
+            }),
+        }
+    }
+}
+
+fn cuda(index: usize, library: Option<&Path>) -> Result<Device, CudaError> {
+    if let Some(path) = library {
+        load_library(path)?;
+    }
+    let count = Cuda::device_count();
+    if count == 0 || !Cuda::is_available() {
+        return Err(CudaError::NoDevice(if library.is_some() {
+            "the CUDA library was loaded but finds no driver or no GPU"
+        } else {
+            "this build of libtorch has no CUDA; name its libtorch_cuda.so in LOBAR_LIBTORCH_CUDA"
+        }));
+    }
+    if index as i64 >= count {
+        return Err(CudaError::Index { wanted: index, count });
+    }
+    Ok(Device::Cuda(index))
+}
+
+/// Loads CUDA into the process. It registers itself with the libtorch that is already there, so
+/// this must happen before libtorch is first asked about CUDA.
+fn load_library(path: &Path) -> Result<(), CudaError> {
+    use std::os::unix::ffi::OsStrExt;
+    let failed = |why: String| CudaError::Library { path: path.to_owned(), why };
+    let name = std::ffi::CString::new(path.as_os_str().as_bytes())
+        .map_err(|_| failed("the path holds a zero byte".to_owned()))?;
+    // SAFETY: `name` is a C string that lives through the call. The library's initialisers run:
+    // the operator chose it, as it chose libtorch itself. It is never unloaded.
+    #[allow(unsafe_code)] // dlopen has no safe form
+    let handle = unsafe { libc::dlopen(name.as_ptr(), libc::RTLD_NOW | libc::RTLD_GLOBAL) };
+    if !handle.is_null() {
+        return Ok(());
+    }
+    // SAFETY: dlerror returns null or a C string that stays valid until this thread's next call
+    // into the loader; it is copied before.
+    #[allow(unsafe_code)]
+    let why = unsafe {
+        let text = libc::dlerror();
+        if text.is_null() {
+            "unknown error".to_owned()
+        } else {
+            std::ffi::CStr::from_ptr(text).to_string_lossy().into_owned()
+        }
+    };
+    Err(failed(why))
+}
+
+/// The precision in which `device` is quickest: bf16 where the hardware computes in it.
+pub(crate) fn fastest_kind(device: Device) -> Kind {
+    match device {
+        Device::Cuda(_) => Kind::BFloat16,
+        _ if cpu_has_bf16() => Kind::BFloat16,
+        _ => Kind::Float,
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+fn cpu_has_bf16() -> bool {
+    // A CPU with AMX tiles for bf16 has these instructions too.
+    std::arch::is_x86_feature_detected!("avx512bf16")
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn cpu_has_bf16() -> bool {
+    false
+}
+
+/// Where and how, in words: `cpu bf16`, `cuda:0 bf16`.
+pub(crate) fn describe(device: Device, kind: Kind) -> String {
+    let place = match device {
+        Device::Cuda(index) => format!("cuda:{index}"),
+        _ => "cpu".to_owned(),
+    };
+    let precision = if kind == Kind::BFloat16 { "bf16" } else { "fp32" };
+    format!("{place} {precision}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn devices_are_read_as_they_are_written() {
+        for text in ["auto", "cpu", "cuda:3"] {
+            assert_eq!(text.parse::<DeviceChoice>().unwrap().to_string(), text);
+        }
+        assert_eq!("cuda".parse(), Ok(DeviceChoice::Cuda(0)));
+        for text in ["", "gpu", "cuda:", "cuda:x", "CPU"] {
+            assert!(text.parse::<DeviceChoice>().is_err(), "{text:?} was read");
+        }
+    }
+
+    #[test]
+    fn a_missing_cuda_library_is_named_in_the_error() {
+        let path = Path::new("/nowhere/libtorch_cuda.so");
+        let error = DeviceChoice::Cuda(0).resolve(Some(path)).unwrap_err();
+        assert!(matches!(error, CudaError::Library { .. }));
+        assert!(error.to_string().contains("/nowhere/libtorch_cuda.so"), "{error}");
+    }
+
+    #[test]
+    fn auto_takes_the_cpu_when_cuda_cannot_be_loaded() {
+        let path = Path::new("/nowhere/libtorch_cuda.so");
+        assert_eq!(DeviceChoice::Auto.resolve(Some(path)).unwrap(), Device::Cpu);
+    }
+
+    #[test]
+    fn a_cuda_device_that_is_not_there_is_an_error() {
+        let error = DeviceChoice::Cuda(4096).resolve(None).unwrap_err();
+        assert!(matches!(error, CudaError::NoDevice(_) | CudaError::Index { .. }), "{error}");
+    }
+}

@@ -1,0 +1,135 @@
+//! The network with its batch norms folded away: convolutions with a bias, and nothing between them
+//! and their ReLU.
+
+use tch::{Device, Kind, TchError, Tensor};
+
+use crate::network::channels_last;
+
+/// A convolution with a batch norm folded in.
+#[derive(Debug)]
+pub(crate) struct Convolution {
+    /// `[outputs, inputs, side, side]`.
+    pub(crate) weight: Tensor,
+    /// `[outputs]`.
+    pub(crate) bias: Tensor,
+    pub(crate) stride: i64,
+    pub(crate) padding: i64,
+}
+
+/// 1×1, 3×3, 1×1 with a shortcut.
+#[derive(Debug)]
+pub(crate) struct Block {
+    pub(crate) inner: [Convolution; 3],
+    pub(crate) shortcut: Option<Convolution>,
+}
+
+/// Grey images to the last feature map.
+#[derive(Debug)]
+pub(crate) struct Trunk {
+    pub(crate) stem: Convolution,
+    pub(crate) blocks: Vec<Block>,
+}
+
+/// A fully connected layer.
+#[derive(Debug)]
+pub(crate) struct Linear {
+    /// `[outputs, inputs]`.
+    pub(crate) weight: Tensor,
+    /// `[outputs]`.
+    pub(crate) bias: Tensor,
+}
+
+/// Pooled features to the two logits. Always fp32: it costs nothing and the answer is made here.
+#[derive(Debug)]
+pub(crate) struct Head {
+    pub(crate) hidden: Vec<Linear>,
+    pub(crate) outputs: Linear,
+}
+
+impl Trunk {
+    /// The same in another precision or place, laid out channels-last.
+    pub(crate) fn to(&self, kind: Kind, device: Device) -> Result<Self, TchError> {
+        Ok(Self {
+            stem: self.stem.to(kind, device)?,
+            blocks: self.blocks.iter().map(|b| b.to(kind, device)).collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// Normalised channels-last images `[N, 1, H, W]` of the trunk's own kind to the feature map
+    /// `[N, features, H/32, W/32]`.
+    pub(crate) fn forward(&self, images: &Tensor) -> Result<Tensor, TchError> {
+        let stem = self.stem.forward(images)?.f_relu_()?;
+        let mut map = stem.f_max_pool2d([3; 2], [2; 2], [1; 2], [1; 2], false)?;
+        for block in &self.blocks {
+            map = block.forward(&map)?;
+        }
+        Ok(map)
+    }
+}
+
+impl Block {
+    fn to(&self, kind: Kind, device: Device) -> Result<Self, TchError> {
+        let [first, second, third] = &self.inner;
+        Ok(Self {
+            inner: [first.to(kind, device)?, second.to(kind, device)?, third.to(kind, device)?],
+            shortcut: self.shortcut.as_ref().map(|c| c.to(kind, device)).transpose()?,
+        })
+    }
+
+    fn forward(&self, xs: &Tensor) -> Result<Tensor, TchError> {
+        let [first, second, third] = &self.inner;
+        let ys = first.forward(xs)?.f_relu_()?;
+        let ys = second.forward(&ys)?.f_relu_()?;
+        let mut ys = third.forward(&ys)?;
+        let mut sum = match &self.shortcut {
+            Some(shortcut) => ys.f_add_(&shortcut.forward(xs)?)?,
+            None => ys.f_add_(xs)?,
+        };
+        sum.f_relu_()
+    }
+}
+
+impl Convolution {
+    fn to(&self, kind: Kind, device: Device) -> Result<Self, TchError> {
+        Ok(Self {
+            weight: channels_last(&self.weight.f_to_kind(kind)?.f_to_device(device)?),
+            bias: self.bias.f_to_kind(kind)?.f_to_device(device)?,
+            ..*self
+        })
+    }
+
+    fn forward(&self, xs: &Tensor) -> Result<Tensor, TchError> {
+        let (stride, padding) = ([self.stride; 2], [self.padding; 2]);
+        xs.f_conv2d(&self.weight, Some(&self.bias), stride, padding, [1; 2], 1)
+    }
+}
+
+impl Head {
+    /// The same in another place.
+    pub(crate) fn to(&self, device: Device) -> Result<Self, TchError> {
+        Ok(Self {
+            hidden: self.hidden.iter().map(|l| l.to(device)).collect::<Result<_, _>>()?,
+            outputs: self.outputs.to(device)?,
+        })
+    }
+
+    /// fp32 features `[N, features]` to fp32 logits `[N, 2]`: pneumonia, and bacterial given
+    /// pneumonia. Differentiable.
+    pub(crate) fn forward(&self, pooled: &Tensor) -> Result<Tensor, TchError> {
+        let mut xs = pooled.shallow_clone();
+        for layer in &self.hidden {
+            xs = layer.forward(&xs)?.f_relu()?;
+        }
+        self.outputs.forward(&xs)
+    }
+}
+
+impl Linear {
+    fn to(&self, device: Device) -> Result<Self, TchError> {
+        Ok(Self { weight: self.weight.f_to_device(device)?, bias: self.bias.f_to_device(device)? })
+    }
+
+    fn forward(&self, xs: &Tensor) -> Result<Tensor, TchError> {
+        xs.f_linear(&self.weight, Some(&self.bias))
+    }
+}

@@ -1,0 +1,66 @@
+//! The proof, at every load, that what the engine computes is what the plain network would.
+
+use tch::{Device, TchError, nn};
+
+use super::LoadError;
+use crate::golden;
+use crate::network::{Layout, Network};
+use crate::weights::Weights;
+
+/// How far the folded network in fp32 may be from the plain one, in probability.
+pub const FOLDING_TOLERANCE: f64 = 1e-4;
+/// How far the same in bf16 may be, in probability.
+pub const BF16_TOLERANCE: f64 = 0.02;
+
+/// Both probabilities of every golden picture.
+pub(crate) type Answers = Vec<[f64; 2]>;
+
+/// What the plain network answers on the golden pictures, from three equal channels, as training
+/// and evaluation compute it.
+pub(crate) fn plain_answers(
+    weights: &Weights,
+    layout: Layout,
+    temperature: f64,
+) -> Result<Answers, LoadError> {
+    let vs = nn::VarStore::new(Device::Cpu);
+    let network = Network::with_layout(&vs.root(), layout);
+    weights.fill(&vs)?;
+    let logits = || -> Result<(Vec<f32>, Vec<f32>), TchError> {
+        let _no_grad = tch::no_grad_guard();
+        let output = network.forward(&golden::plain_input()?, false);
+        Ok((output.pneumonia.try_into()?, output.bacterial.try_into()?))
+    };
+    let (pneumonia, bacterial) = logits()?;
+    Ok(pneumonia
+        .iter()
+        .zip(&bacterial)
+        .map(|(&p, &b)| [sigmoid(f64::from(p) / temperature), sigmoid(f64::from(b))])
+        .collect())
+}
+
+/// The largest difference between two sets of answers; not a number if one of them has any.
+pub(crate) fn difference(a: &[[f64; 2]], b: &[[f64; 2]]) -> f64 {
+    if a.len() != b.len() {
+        return f64::NAN;
+    }
+    let differences = a.iter().flatten().zip(b.iter().flatten()).map(|(x, y)| (x - y).abs());
+    differences.fold(0.0, |worst, d| if worst > d || worst.is_nan() { worst } else { d })
+}
+
+pub(crate) fn sigmoid(logit: f64) -> f64 {
+    1.0 / (1.0 + (-logit).exp())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_difference_with_something_that_is_not_a_number_is_none() {
+        let a = [[0.1, 0.2], [0.3, 0.4]];
+        assert!((difference(&a, &[[0.1, 0.2], [0.3, 0.1]]) - 0.3).abs() < 1e-12);
+        assert!(difference(&a, &[[f64::NAN, 0.2], [0.3, 0.4]]).is_nan());
+        assert!(difference(&a, &[[0.1, 0.2], [0.3, f64::NAN]]).is_nan());
+        assert!(difference(&a, &a[..1]).is_nan());
+    }
+}

@@ -1,0 +1,183 @@
+//! The engine on random weights with batch norms that are not the identity.
+
+use super::*;
+use crate::network::Layout;
+use crate::weights;
+
+/// Quick enough for a debug build.
+const SMALL: Layout = Layout { blocks: [1, 2, 1, 1], width: 8 };
+
+fn model(name: &str, layout: Layout) -> PathBuf {
+    let path =
+        std::env::temp_dir().join(format!("lobar-{name}-{}.safetensors", std::process::id()));
+    weights::random(&path, layout, 5).unwrap();
+    path
+}
+
+fn engine(name: &str, change: impl FnOnce(&mut EngineOptions)) -> TorchEngine {
+    let path = model(name, SMALL);
+    let mut options = EngineOptions { threads: 1, max_batch: 8, ..EngineOptions::default() };
+    change(&mut options);
+    let engine = TorchEngine::load(&path, &options).unwrap();
+    std::fs::remove_file(path).unwrap();
+    engine
+}
+
+fn probabilities(engine: &mut TorchEngine, batch: &[NetworkInput]) -> Vec<f64> {
+    engine.infer(batch).unwrap().into_iter().map(|p| p.unwrap().probability).collect()
+}
+
+fn spread(values: &[f64]) -> f64 {
+    let max = values.iter().copied().fold(f64::MIN, f64::max);
+    max - values.iter().copied().fold(f64::MAX, f64::min)
+}
+
+#[test]
+fn the_folded_network_answers_as_the_plain_one() {
+    let path = model("folded", SMALL);
+    let weights = Weights::open(&path).unwrap();
+    let (_, approved) = weights.approve().unwrap();
+    let plain = proof::plain_answers(&weights, SMALL, approved.temperature).unwrap();
+    let options =
+        EngineOptions { fp32: true, device: DeviceChoice::Cpu, ..EngineOptions::default() };
+    let engine = TorchEngine::load(&path, &options).unwrap();
+    std::fs::remove_file(path).unwrap();
+    let folded = engine.golden_answers().unwrap();
+    assert!(spread(&plain.iter().map(|a| a[0]).collect::<Vec<_>>()) > 0.1, "{plain:?}");
+    let difference = proof::difference(&plain, &folded);
+    assert!(difference < 1e-5, "{difference}");
+}
+
+#[test]
+fn forgetting_a_batch_norm_is_noticed() {
+    let path = model("forgotten", SMALL);
+    let weights = Weights::open(&path).unwrap();
+    let plain = proof::plain_answers(&weights, SMALL, 1.0).unwrap();
+    let options = EngineOptions { fp32: true, ..EngineOptions::default() };
+    let mut engine = TorchEngine::load(&path, &options).unwrap();
+    std::fs::remove_file(path).unwrap();
+    let _ = tch::no_grad(|| engine.trunk.blocks[2].inner[1].bias.zero_());
+    let difference = proof::difference(&plain, &engine.golden_answers().unwrap());
+    assert!(difference > FOLDING_TOLERANCE, "{difference}");
+}
+
+#[test]
+fn batching_does_not_change_an_answer() {
+    for fp32 in [true, false] {
+        let mut engine = engine(&format!("batching-{fp32}"), |o| o.fp32 = fp32);
+        let pictures = golden::pictures();
+        let alone: Vec<f64> = pictures
+            .iter()
+            .flat_map(|p| probabilities(&mut engine, std::slice::from_ref(p)))
+            .collect();
+        assert!(spread(&alone) > 0.1, "{alone:?}");
+        for size in 1..=8 {
+            let batch: Vec<_> = (0..size).map(|i| pictures[i % golden::COUNT].clone()).collect();
+            let together = probabilities(&mut engine, &batch);
+            for (index, probability) in together.iter().enumerate() {
+                let away = (probability - alone[index % golden::COUNT]).abs();
+                assert!(away <= engine.info().tolerance, "{away} at {index} of {size}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_batch_larger_than_the_largest_is_cut_and_answered_in_order() {
+    let mut engine = engine("cut", |o| o.max_batch = 4);
+    let pictures = golden::pictures();
+    let batch: Vec<_> = (0..11).map(|i| pictures[i % golden::COUNT].clone()).collect();
+    let answers = probabilities(&mut engine, &batch);
+    assert_eq!(answers.len(), 11);
+    for index in 6..11 {
+        assert!((answers[index] - answers[index - 6]).abs() <= engine.info().tolerance);
+    }
+    assert_eq!(engine.infer(&[]).unwrap().len(), 0);
+}
+
+#[test]
+fn an_answer_that_is_not_a_number_is_an_error_of_its_image() {
+    let mut engine = engine("nan", |_| {});
+    let _ = tch::no_grad(|| engine.trunk.stem.bias.fill_(f64::NAN));
+    let answers = engine.infer(&golden::pictures()[..3]).unwrap();
+    assert_eq!(answers.len(), 3);
+    assert!(answers.iter().all(Result::is_err));
+}
+
+#[test]
+fn the_engine_can_move_to_another_thread() {
+    let mut engine = engine("moved", |_| {});
+    let pictures = golden::pictures();
+    let here = probabilities(&mut engine, &pictures);
+    let there = std::thread::spawn(move || probabilities(&mut engine, &pictures)).join().unwrap();
+    assert_eq!(here, there);
+}
+
+#[test]
+fn explanations_come_when_asked_for_and_do_not_change_the_answer() {
+    let mut with = engine("explained", |_| {});
+    let mut without = engine("unexplained", |o| o.explanations = false);
+    let pictures = golden::pictures();
+    let explained = with.infer(&pictures).unwrap();
+    let bare = without.infer(&pictures).unwrap();
+    let mut warm = 0;
+    for (explained, bare) in explained.into_iter().zip(bare) {
+        let (explained, bare) = (explained.unwrap(), bare.unwrap());
+        assert!((explained.probability - bare.probability).abs() < 1e-6);
+        assert_eq!(bare.heatmap, None);
+        let heatmap = explained.heatmap.unwrap();
+        assert_eq!((heatmap.width, heatmap.height, heatmap.cells.len()), (7, 7, 49));
+        assert!(heatmap.cells.iter().all(|c| (0.0..=1.0).contains(c)));
+        warm += usize::from(heatmap.cells.contains(&1.0));
+    }
+    assert!(warm > 0, "every heatmap is cold");
+}
+
+#[test]
+fn heatmaps_are_those_of_the_definition() {
+    let engine = engine("definition", |o| o.fp32 = true);
+    let maps = tch::no_grad(|| {
+        engine.trunk.forward(&engine.table.batch(&golden::pictures()).unwrap()).unwrap()
+    });
+    let (_, found) = engine.explained(&maps).unwrap();
+    // Grad-CAM as published: gradients of one image's score with respect to the whole map.
+    for (index, found) in found.iter().enumerate() {
+        let map = maps.narrow(0, index as i64, 1).detach().set_requires_grad(true);
+        let score =
+            engine.head.forward(&pool(&map).unwrap()).unwrap().select(1, 0).sum(Kind::Float);
+        let gradient = Tensor::run_backward(&[score], &[&map], false, false).swap_remove(0);
+        let weights = gradient.mean_dim([2i64, 3].as_slice(), true, Kind::Float);
+        let heat =
+            (&map.detach() * weights).sum_dim_intlist([1i64].as_slice(), false, Kind::Float).relu();
+        let max = heat.max().double_value(&[]);
+        for (cell, &found) in found.cells.iter().enumerate() {
+            let (y, x) = (cell as i64 / 7, cell as i64 % 7);
+            let wanted = if max > 0.0 { heat.double_value(&[0, y, x]) / max } else { 0.0 };
+            assert!((wanted - f64::from(found)).abs() < 1e-4, "image {index} cell {cell}");
+        }
+    }
+}
+
+#[test]
+fn the_card_and_the_file_name_the_model() {
+    let path = model("named", SMALL);
+    let options = EngineOptions { threads: 1, max_batch: 1, ..EngineOptions::default() };
+    let engine = TorchEngine::load(&path, &options).unwrap();
+    let digest = hex::encode(<sha2::Sha256 as sha2::Digest>::digest(std::fs::read(&path).unwrap()));
+    std::fs::remove_file(path).unwrap();
+    assert_eq!(engine.info().model.version, "random-5");
+    assert_eq!(engine.info().model.preprocessing, "grey224-v1");
+    assert_eq!(engine.info().model.sha256, digest);
+}
+
+#[test]
+fn a_lost_device_is_told_from_a_failed_batch() {
+    let lost = TchError::Torch("CUDA error: device-side assert triggered".into());
+    assert!(matches!(failure(4, &lost), EngineError::DeviceLost(_)));
+    for text in ["CUDA error: out of memory", "size mismatch"] {
+        assert!(matches!(
+            failure(4, &TchError::Torch(text.into())),
+            EngineError::Batch { size: 4, .. }
+        ));
+    }
+}
