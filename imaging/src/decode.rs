@@ -10,15 +10,21 @@ use crate::{Format, Limits, Radiograph, Rejection, Warning, format, jpeg, orient
 /// Whether it looks like an X-ray is not asked here.
 pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Radiograph, Rejection> {
     limits.admit_bytes(bytes.len())?;
-    let codec: fn(&[u8], &Limits) -> Result<Decoded, Rejection> = match format::sniff(bytes) {
+    let codec: Codec = match format::sniff(bytes) {
         Some(Format::Jpeg) => jpeg::decode,
         Some(Format::Png) => png_file::decode,
         other => return Err(format::refuse(other)),
     };
-    // A codec has no state that outlives the call, so a panic leaves nothing half done.
-    let decoded = catch_unwind(AssertUnwindSafe(|| codec(bytes, limits)))
-        .unwrap_or_else(|_| Err(Rejection::undecodable("The decoder broke on this file.")))?;
-    Ok(upright_grey(decoded))
+    contained(codec, bytes, limits).map(upright_grey)
+}
+
+type Codec = fn(&[u8], &Limits) -> Result<Decoded, Rejection>;
+
+/// Runs a codec so that a panic in it costs this one file. A codec has no state that outlives the call,
+/// so nothing is left half done.
+fn contained(codec: Codec, bytes: &[u8], limits: &Limits) -> Result<Decoded, Rejection> {
+    catch_unwind(AssertUnwindSafe(|| codec(bytes, limits)))
+        .unwrap_or_else(|_| Err(Rejection::undecodable("The decoder broke on this file.")))
 }
 
 fn upright_grey(decoded: Decoded) -> Radiograph {
@@ -39,4 +45,18 @@ fn upright_grey(decoded: Decoded) -> Radiograph {
     let (width, height, pixels) =
         orientation::apply(decoded.orientation, decoded.width, decoded.height, grey);
     Radiograph { width, height, pixels, chroma: decoded.chroma, format: decoded.format, warnings }
+}
+
+#[cfg(test)]
+mod tests {
+    use lobar_core::image::Reason;
+
+    use super::*;
+
+    #[test]
+    fn a_panic_in_a_codec_is_an_undecodable_file() {
+        let result =
+            contained(|bytes, _| panic!("{} bytes", bytes.len()), b"x", &Limits::default());
+        assert_eq!(result.err().map(|r| r.reason), Some(Reason::Undecodable));
+    }
 }

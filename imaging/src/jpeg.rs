@@ -64,12 +64,12 @@ pub(crate) fn decode(bytes: &[u8], limits: &Limits) -> Result<Decoded, Rejection
     })
 }
 
-/// A block of 8 × 8 pixels takes at least one bit, so a short file cannot hold a large picture: refused
-/// before its pixels are allocated.
+/// A block of 8 × 8 samples takes at least one bit, so a short file cannot hold a large picture: refused
+/// before its pixels are allocated. Components may have a quarter of the samples in each direction.
 fn refuse_hollow(structure: &Structure, bytes: usize) -> Result<(), Rejection> {
     let blocks = structure.width.div_ceil(8) as usize * structure.height.div_ceil(8) as usize;
-    // Components may be subsampled by up to 4 in each direction.
-    if bytes < blocks / 8 / 16 {
+    let subsampling = if structure.components == 1 { 1 } else { 16 };
+    if bytes < blocks / 8 / subsampling {
         return Err(Rejection::undecodable(format!(
             "The JPEG says {}×{} pixels but has only {bytes} bytes.",
             structure.width, structure.height

@@ -12,7 +12,8 @@
 //! figures. A file that is cut short is refused, never shown half; a panic inside a decoder is caught
 //! and is the reason `undecodable`.
 //!
-//! Memory while decoding, at most, for `p` pixels: PNG `2p` bytes; JPEG `4p`, progressive `10p`.
+//! Memory while decoding, at most, for `p` pixels: PNG `2p` bytes (16-bit `3p`); JPEG `4p`,
+//! progressive `10p`, progressive CMYK `12p`.
 
 mod chroma;
 mod decode;

@@ -99,7 +99,7 @@ fn crc32(bytes: &[u8]) -> u32 {
 
 fn claiming_jpeg(width: u16, height: u16) -> Vec<u8> {
     let mut bytes = fixture("grey.jpg");
-    let sof = bytes.windows(2).position(|w| w == [0xff, 0xc0]).unwrap();
+    let sof = bytes.windows(2).position(|w| w == [0xff, 0xc0]).expect("a frame");
     bytes[sof + 5..sof + 7].copy_from_slice(&height.to_be_bytes());
     bytes[sof + 7..sof + 9].copy_from_slice(&width.to_be_bytes());
     bytes

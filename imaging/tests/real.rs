@@ -1,12 +1,15 @@
 //! Real radiographs, where they are at hand: `LOBAR_TEST_DATA`, or `../shared/data` beside the
 //! workspace. Without them the suite says that it is skipped.
+#![allow(clippy::unwrap_used, reason = "a test that cannot read its files has failed")]
 
 use std::path::{Path, PathBuf};
 
+use lobar_core::image::Reason;
 use lobar_imaging::{
     Limits, check_contrast, check_shape_and_colour, decode, network_input, prepare,
 };
 
+#[expect(clippy::disallowed_methods, reason = "where the data lie is not a setting of the product")]
 fn data() -> Option<PathBuf> {
     let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data");
     let data = std::env::var_os("LOBAR_TEST_DATA").map_or_else(beside, PathBuf::from);
@@ -88,5 +91,19 @@ fn no_original_cut_short_gives_a_picture() {
             let glued = [&whole[..len], &[0, 0xff, 0xd9]].concat();
             assert!(decode(&glued, &Limits::default()).is_err(), "{} {len}", original.display());
         }
+    }
+}
+
+#[test]
+fn dicom_is_refused_by_name_with_or_without_preamble() {
+    let Some(data) = data() else { return };
+    let entries = std::fs::read_dir(data.join("dicom")).unwrap();
+    let files: Vec<_> =
+        entries.map(|entry| std::fs::read(entry.unwrap().path()).unwrap()).collect();
+    assert!(files.len() >= 4);
+    for file in files {
+        let refused = decode(&file, &Limits::default()).unwrap_err();
+        assert_eq!(refused.reason, Reason::UnsupportedFormat);
+        assert!(refused.detail.contains("DICOM"));
     }
 }
