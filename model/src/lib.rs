@@ -2,6 +2,7 @@
 
 pub mod allocator;
 pub mod augmentation;
+pub mod bench;
 pub mod card;
 pub mod dataset;
 pub mod engine;

@@ -24,6 +24,14 @@ impl GreyTable {
         Ok(Self { bytes, kind, device })
     }
 
+    pub(crate) fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    pub(crate) fn device(&self) -> Device {
+        self.device
+    }
+
     /// A batch as `[N, 1, 224, 224]`, channels-last.
     pub(crate) fn batch(&self, pictures: &[NetworkInput]) -> Result<Tensor, TchError> {
         let side = NetworkInput::SIDE as i64;

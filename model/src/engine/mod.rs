@@ -12,6 +12,7 @@ mod device;
 mod fold;
 mod folded;
 mod input;
+mod plain;
 mod proof;
 
 use std::path::{Path, PathBuf};
@@ -22,6 +23,7 @@ use lobar_core::finding::{Heatmap, ModelRef};
 use tch::{Device, Kind, TchError, Tensor};
 
 pub use device::{CudaError, DeviceChoice};
+pub use plain::PlainForward;
 pub use proof::{BF16_TOLERANCE, FOLDING_TOLERANCE};
 
 use crate::card::Approved;
@@ -102,6 +104,9 @@ pub enum LoadError {
     /// libtorch said no.
     #[error("libtorch: {0}")]
     Torch(#[from] TchError),
+    /// A batch of golden pictures failed.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
 }
 
 /// ResNet-50 on libtorch, ready to answer. Owned by one thread at a time.
@@ -147,6 +152,12 @@ impl TorchEngine {
         engine.explanations = options.explanations;
         engine.warm()?;
         Ok(engine)
+    }
+
+    /// libtorch's threads on the CPU.
+    #[must_use]
+    pub fn threads(&self) -> i32 {
+        self.threads
     }
 
     /// The quickest engine that computes what the plain network computes.
