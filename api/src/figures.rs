@@ -218,9 +218,11 @@ mod tests {
     use super::*;
 
     fn moment(rate: Option<f64>) -> Moment {
-        let mut overview = Overview::default();
-        overview.unfinished = Lanes { stat: 10, routine: 590 };
-        overview.oldest_unfinished.stat = Some(Stamp(1_000_000));
+        let overview = Overview {
+            unfinished: Lanes { stat: 10, routine: 590 },
+            oldest_unfinished: Lanes { stat: Some(Stamp(1_000_000)), routine: None },
+            ..Overview::default()
+        };
         let (now, target) = (Stamp(4_000_000), Duration::from_secs(60));
         Moment { overview, depths: Lanes::default(), rate, workers: Some(2), now, target }
     }

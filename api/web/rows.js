@@ -23,9 +23,8 @@ export function bandElement(result) {
 
 function score(result) {
   if (!result) return [el("span", { class: "muted", "aria-label": "none" }, "–")];
-  const words = `${band(result)} (${threshold(result.threshold)})`;
-  return [el("div", { class: "score" },
-    el("span", {}, el("strong", {}, percent(result.probability)), " ", el("small", {}, words)),
+  return [el("div", { class: "score", title: `The threshold is ${threshold(result.threshold)}.` },
+    el("span", {}, el("strong", {}, percent(result.probability)), " ", el("small", {}, band(result))),
     bandElement(result))];
 }
 
@@ -40,6 +39,7 @@ function waiting(image) {
 export class Row {
   constructor(image) {
     this.cells = Array.from({ length: 7 }, () => el("td"));
+    this.cells[3].className = this.cells[4].className = this.cells[5].className = "short";
     this.element = el("tr", { "data-id": image.id }, ...this.cells);
     this.element.addEventListener("dblclick", () => open(image.id));
     const link = el("a", { class: "open", href: `#/images/${image.id}`, "aria-label": `Open image ${shortId(image.id)}` }, shortId(image.id));

@@ -194,7 +194,7 @@ function facts(image) {
   const subtype = result?.subtype;
   const rows = [
     ["Threshold", result && threshold(result.threshold)],
-    ["Kind", subtype && `${subtype.label.toLowerCase()} ${percent(subtype.probability)} (experimental)`],
+    ["Subtype", subtype && `${subtype.label.toLowerCase()} ${percent(subtype.probability)} (experimental)`],
     ["Priority", image.priority],
     ["Received", clock(image.received_at)],
     ["Finished", image.finished_at && `${clock(image.finished_at)}, took ${duration((Date.parse(image.finished_at) - Date.parse(image.received_at)) / 1000)}`],

@@ -28,9 +28,9 @@ function assessed(result) {
 
 /** A probability as whole percent; never rounded to certainty. */
 export function percent(probability) {
-  if (probability < 0.01) return "< 1 %";
-  if (probability > 0.99) return "> 99 %";
-  return `${Math.round(probability * 100)} %`;
+  if (probability < 0.01) return "<\u00a01\u00a0%";
+  if (probability > 0.99) return ">\u00a099\u00a0%";
+  return `${Math.round(probability * 100)}\u00a0%`;
 }
 
 /** Where a probability stands to the threshold. */
@@ -41,7 +41,7 @@ export function band(result) {
 }
 
 /** A threshold exactly enough to compare with. */
-export const threshold = (value) => `${(value * 100).toFixed(1)} %`;
+export const threshold = (value) => `${(value * 100).toFixed(1)}\u00a0%`;
 
 /** Seconds as people say them. */
 export function duration(seconds) {
@@ -55,12 +55,12 @@ export function duration(seconds) {
 /** Time of day, and the date when it is not today. */
 export function clock(iso) {
   const at = new Date(iso);
-  const time = at.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+  const time = at.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
   return at.toDateString() === new Date().toDateString() ? time : `${at.toLocaleDateString()} ${time}`;
 }
 
 /** Hours and minutes. */
-export const hourMinute = (date) => date.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+export const hourMinute = (date) => date.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
 
 /** The first eight digits of an id: enough to tell rows apart. */
 export const shortId = (id) => id.slice(0, 8);
