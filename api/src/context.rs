@@ -22,8 +22,10 @@ use crate::readiness::Readiness;
 use crate::settings::ApiSettings;
 use crate::stream::Hub;
 
-/// Files that are held in memory at once while they are received or drawn.
-const FILES_AT_ONCE: usize = 8;
+/// Files that are held in memory at once while they are received.
+const RECEIVED_AT_ONCE: usize = 16;
+/// Pictures that are drawn at once. Apart from the above, so that slow uploads delay no doctor.
+const DRAWN_AT_ONCE: usize = 4;
 
 /// Shared by all HTTP threads.
 pub(crate) struct Context {
@@ -36,7 +38,10 @@ pub(crate) struct Context {
     pub(crate) registry: prometheus::Registry,
     pub(crate) accepted: Accepted,
     pub(crate) settings: ApiSettings,
-    files: Semaphore,
+    /// Bounds the uploads that are received at once.
+    pub(crate) receiving: Semaphore,
+    /// Bounds the pictures that are drawn at once.
+    pub(crate) drawing: Semaphore,
     runtime: Handle,
 }
 
@@ -64,7 +69,8 @@ impl Context {
             registry: shared.registry,
             accepted: Accepted::default(),
             settings,
-            files: Semaphore::new(FILES_AT_ONCE),
+            receiving: Semaphore::new(RECEIVED_AT_ONCE),
+            drawing: Semaphore::new(DRAWN_AT_ONCE),
             runtime,
         }
     }
@@ -97,11 +103,5 @@ impl Context {
     ) -> Result<T, Problem> {
         let done = self.runtime.spawn_blocking(work).await;
         done.map_err(|error| Problem::internal("computation", &error))
-    }
-
-    /// The right to hold one whole file in memory; waits its turn.
-    pub(crate) async fn file_slot(&self) -> Result<tokio::sync::SemaphorePermit<'_>, Problem> {
-        let slot = self.files.acquire().await;
-        slot.map_err(|_| Problem::new(Kind::Stopping, "No more files are taken."))
     }
 }

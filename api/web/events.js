@@ -85,7 +85,7 @@ export class EventStream {
 
   lost() {
     clearTimeout(this.watchdog);
-    if (this.state !== "live") return;
+    if (this.state === "reconnecting" || this.state === "stale") return;
     const since = this.lastLife;
     this.say("reconnecting", since);
     this.patience = setTimeout(() => this.say("stale", since), PATIENCE);

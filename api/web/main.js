@@ -18,7 +18,6 @@ const viewer = new Viewer(() => worklist.order(), (id) => names.get(id));
 const uploads = new Uploads((id, name) => {
   names.set(id, name);
   worklist.addOwn(id);
-  worklist.touch(id);
 });
 let stream = null;
 let listAddress = null;

@@ -13,11 +13,13 @@ const GATHER = 60;
 const PAUSE = 400;
 const RETRY = 2000;
 const AT_ONCE = 4;
+const REMEMBERED = 5000;
 
 export class Worklist {
   constructor() {
     this.rows = new Map();
     this.own = new Set();
+    this.announced = new Set();
     this.touched = new Set();
     this.total = 0;
     this.expected = 0;
@@ -69,15 +71,18 @@ export class Worklist {
     });
   }
 
-  /** An image has changed, or is new. */
+  /** An event says that an image has changed, or is new. */
   touch(id) {
+    this.announced.add(id);
+    if (this.announced.size > REMEMBERED) this.announced.delete(this.announced.values().next().value);
     this.touched.add(id);
     this.schedule(GATHER);
   }
 
-  /** An image was uploaded on this page. */
+  /** An image was uploaded on this page. Its event may have come before the upload's answer. */
   addOwn(id) {
     this.own.add(id);
+    if (this.announced.has(id)) this.touch(id);
   }
 
   schedule(delay) {

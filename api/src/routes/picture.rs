@@ -31,7 +31,7 @@ pub(crate) async fn picture(
 ) -> Result<HttpResponse, Problem> {
     let image = known(&context, ImageId(id.into_inner())).await?;
     let (limits, side) = (context.settings.limits, context.settings.picture_side);
-    let _slot = context.file_slot().await?;
+    let _slot = context.drawing.acquire().await;
     let objects = Arc::clone(&context.objects);
     let fetching = async move { objects.fetch(&image.object, limits.max_bytes as u64).await };
     let bytes = context.run(fetching).await?.map_err(not_fetched)?;

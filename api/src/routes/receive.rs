@@ -96,7 +96,7 @@ pub(crate) async fn receive(
 ) -> Result<HttpResponse, Problem> {
     let limit = context.settings.limits.max_bytes;
     refuse_declared_size(&request, limit)?;
-    let _slot = context.file_slot().await?;
+    let _slot = context.receiving.acquire().await;
     let reading = read(&request, payload, limit);
     let mut received =
         timeout(context.settings.upload_timeout, reading).await.map_err(|_| {

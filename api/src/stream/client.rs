@@ -54,6 +54,9 @@ impl Client {
         if start.reset {
             opening.push_str(&frame::reset(start.after));
         }
+        if let Some(since) = hub.stale_since() {
+            opening.push_str(&frame::stale(since));
+        }
         hub.clients.inc();
         let counted = Counted(hub.clients.clone());
         Self {
@@ -151,7 +154,7 @@ impl Client {
 
     fn sign_of_life(&self) -> Bytes {
         match self.hub.stale_since() {
-            Some(since) => frame::stale(since),
+            Some(since) => frame::stale(since).into(),
             None => frame::HEARTBEAT,
         }
     }

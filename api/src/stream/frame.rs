@@ -43,8 +43,8 @@ pub(crate) fn reset(goes_on_after: Seq) -> String {
 }
 
 /// The store could not be read since `since`: silence means nothing now.
-pub(crate) fn stale(since: Stamp) -> Bytes {
-    format!("event: stale\ndata: {{\"since\":\"{}\"}}\n\n", rfc3339(since)).into()
+pub(crate) fn stale(since: Stamp) -> String {
+    format!("event: stale\ndata: {{\"since\":\"{}\"}}\n\n", rfc3339(since))
 }
 
 /// Events that follow each other, rendered once for all clients.
