@@ -1,3 +1,75 @@
-//! The executable: command line, settings, wiring, shutdown, telemetry.
+//! The executable: command line, settings, wiring, shutdown, telemetry. Nothing else lives here.
 
-fn main() {}
+#![allow(unreachable_pub)] // an executable exports nothing
+
+mod announce;
+mod bench;
+mod cli;
+#[cfg(feature = "torch")]
+mod engine;
+#[cfg(feature = "torch")]
+mod evaluate;
+mod failure;
+mod figures;
+#[cfg(feature = "torch")]
+mod model_file;
+#[cfg(feature = "torch")]
+mod predict;
+mod service;
+mod settings;
+mod stop;
+mod telemetry;
+#[cfg(feature = "torch")]
+mod train;
+mod upload;
+
+use std::future::Future;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use cli::{Cli, Command};
+use failure::Failure;
+use settings::{Roles, Settings};
+
+fn main() -> ExitCode {
+    match run(Cli::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("lobar: {failure}");
+            ExitCode::from(failure.code())
+        }
+    }
+}
+
+fn run(command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Up(args) => block_on(service::run(load(args)?, Roles::all())),
+        Command::Run { roles, service: args } => block_on(service::run(load(args)?, roles)),
+        Command::Upload(args) => block_on(upload::run(args)),
+        #[cfg(feature = "torch")]
+        Command::Predict(args) => predict::run(&args),
+        #[cfg(feature = "torch")]
+        Command::Train(args) => train::run(args),
+        #[cfg(feature = "torch")]
+        Command::Evaluate(args) => evaluate::run(&args),
+        Command::Bench(args) => bench::run(args),
+        Command::Config(args) => print_config(&load(args)?),
+        Command::Migrate(args) => block_on(service::migrate(load(args)?)),
+    }
+}
+
+fn load(args: cli::Service) -> Result<Settings, Failure> {
+    Settings::load(args.given, args.config)
+}
+
+fn block_on(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    runtime.map_err(Failure::failed)?.block_on(work)
+}
+
+#[allow(clippy::print_stdout)] // the settings are this command's output
+fn print_config(settings: &Settings) -> Result<(), Failure> {
+    print!("{}", toml::to_string_pretty(settings).map_err(Failure::failed)?);
+    Ok(())
+}

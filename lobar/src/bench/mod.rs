@@ -1,0 +1,55 @@
+//! `lobar bench`: figures of this machine, as a table and as JSON.
+
+mod decode;
+#[cfg(feature = "torch")]
+mod engine;
+#[cfg(feature = "torch")]
+mod pipeline;
+mod sample;
+
+use crate::cli::{Bench, BenchWhat};
+use crate::failure::Failure;
+
+/// Measures what was asked for.
+pub fn run(args: Bench) -> Result<(), Failure> {
+    match args.what {
+        #[cfg(feature = "torch")]
+        BenchWhat::Engine { engine, rounds, json } => engine::run(&engine, rounds, json),
+        BenchWhat::Decode { files, rounds, json } => decode::run(&files, rounds, json),
+        #[cfg(feature = "torch")]
+        BenchWhat::Pipeline { engine, files, images, json } => {
+            crate::block_on(pipeline::run(engine, files, images, json))
+        }
+    }
+}
+
+/// The middle of the values; of an even number, the upper of the two.
+fn median(values: &mut [f64]) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
+#[allow(clippy::print_stdout)] // the figures are this command's output
+fn print(figures: &serde_json::Value, as_json: bool) {
+    if as_json {
+        println!("{figures}");
+        return;
+    }
+    for (name, value) in figures.as_object().into_iter().flatten() {
+        match value.as_f64() {
+            Some(number) => println!("{:<44} {number:>10.3}", name.replace('_', " ")),
+            None => println!("{:<44} {:>10}", name.replace('_', " "), value.to_string().trim_matches('"')),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::median;
+
+    #[test]
+    fn the_median_is_the_middle_value() {
+        assert_eq!(median(&mut [3.0, 1.0, 2.0]), 2.0);
+        assert!(median(&mut []).is_nan());
+    }
+}

@@ -1,0 +1,213 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::settings::{Given, Roles};
+
+/// Watches a bucket of chest X-rays, runs each through a network, and shows doctors the results.
+///
+/// Decision support for research. A clinician must view every image.
+#[derive(Parser)]
+#[command(name = "lobar", version, max_term_width = 100)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Subcommand)]
+pub enum Command {
+    /// Run everything in one process, with embedded parts.
+    Up(Service),
+    /// Run chosen roles on configured services.
+    Run {
+        /// Which: any of s3, ingest, worker, api, separated by commas.
+        #[arg(long, value_name = "ROLES")]
+        roles: Roles,
+        #[command(flatten)]
+        service: Service,
+    },
+    /// Upload files and folders: in parallel, resumable.
+    Upload(Upload),
+    /// Classify files here and now, without any service.
+    #[cfg(feature = "torch")]
+    Predict(Predict),
+    /// Train a model.
+    #[cfg(feature = "torch")]
+    Train(Train),
+    /// Evaluate a model on labelled images.
+    #[cfg(feature = "torch")]
+    Evaluate(Evaluate),
+    /// Measure this machine.
+    Bench(Bench),
+    /// Print the settings in force, secrets left out.
+    Config(Service),
+    /// Bring the databases to this release's schema.
+    Migrate(Service),
+}
+
+/// The settings of a service.
+#[derive(Args)]
+pub struct Service {
+    /// Settings file; `lobar.toml` in the working directory when it exists.
+    #[arg(long, env = "LOBAR_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    #[command(flatten)]
+    pub given: Given,
+}
+
+#[derive(Args)]
+pub struct Upload {
+    /// Files and folders; folders are walked.
+    #[arg(required = true, value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+    /// Lobar's address.
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080")]
+    pub to: String,
+    /// The uploading site.
+    #[arg(long, value_name = "NAME", default_value = "local")]
+    pub site: String,
+    /// Ask for the fast lane.
+    #[arg(long)]
+    pub stat: bool,
+    /// Stay and print results as they arrive.
+    #[arg(long)]
+    pub watch: bool,
+    /// Upload anew what was uploaded before.
+    #[arg(long)]
+    pub again: bool,
+    /// How many files at once.
+    #[arg(long, value_name = "N", default_value_t = 8)]
+    pub parallel: usize,
+}
+
+#[cfg(feature = "torch")]
+#[derive(Args)]
+pub struct Predict {
+    /// Image files.
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// Print one JSON object a line, in the order given.
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub engine: Engine,
+}
+
+#[cfg(feature = "torch")]
+#[derive(Args)]
+pub struct Train {
+    /// Folder with `train/{NORMAL,PNEUMONIA}`, named so that the patient is known, or with a
+    /// `manifest.csv` that names the patients.
+    #[arg(long, value_name = "DIR")]
+    pub data: PathBuf,
+    /// Folder for checkpoints, history and the finished model; an interrupted run there goes on.
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Start from these weights (safetensors, torchvision's names).
+    #[arg(long, value_name = "FILE")]
+    pub init: Option<PathBuf>,
+    /// Resolutions and their epochs in order: `128:15,224:3`.
+    #[arg(long, value_name = "SIDE:EPOCHS", value_delimiter = ',')]
+    pub stages: Vec<lobar_model::training::Stage>,
+    /// Images a step.
+    #[arg(long, default_value_t = 32)]
+    pub batch: usize,
+    /// Peak learning rate.
+    #[arg(long, default_value_t = 1e-3)]
+    pub rate: f64,
+    /// Epochs of a stage without a better validation AUC after which the stage ends.
+    #[arg(long, default_value_t = 8)]
+    pub patience: usize,
+    /// Seed of everything random.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Compute in fp32 even where bf16 is quicker.
+    #[arg(long)]
+    pub fp32: bool,
+    /// Threads; all cores when left out.
+    #[arg(long, env = "LOBAR_THREADS", value_name = "N")]
+    pub threads: Option<usize>,
+}
+
+#[cfg(feature = "torch")]
+#[derive(Args)]
+pub struct Evaluate {
+    /// Folder with `{split}/{NORMAL,PNEUMONIA}`.
+    #[arg(long, value_name = "DIR")]
+    pub data: PathBuf,
+    /// Which split.
+    #[arg(long, default_value = "test")]
+    pub split: String,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub engine: Engine,
+}
+
+/// Which network, and where it runs.
+#[derive(Args)]
+pub struct Engine {
+    /// Model file; the shipped one when left out.
+    #[arg(long, env = "LOBAR_MODEL", value_name = "FILE")]
+    pub model: Option<PathBuf>,
+    /// `auto`, `cpu` or `cuda:N`.
+    #[arg(long, env = "LOBAR_DEVICE", value_name = "DEVICE", default_value = "auto")]
+    pub device: String,
+    /// Threads on a CPU.
+    #[arg(long, env = "LOBAR_THREADS", value_name = "N")]
+    pub threads: Option<usize>,
+    /// Most images in one batch.
+    #[arg(long, env = "LOBAR_BATCH", value_name = "N", default_value_t = 16)]
+    pub batch: usize,
+}
+
+#[derive(Args)]
+pub struct Bench {
+    /// What to measure.
+    #[command(subcommand)]
+    pub what: BenchWhat,
+}
+
+#[derive(Subcommand)]
+pub enum BenchWhat {
+    /// The network's forward pass against the same network in plain libtorch.
+    #[cfg(feature = "torch")]
+    Engine {
+        #[command(flatten)]
+        engine: Engine,
+        /// Timed rounds; the median is given.
+        #[arg(long, default_value_t = 7)]
+        rounds: usize,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Decoding and resizing, on given files or on a synthetic radiograph.
+    Decode {
+        /// Image files.
+        files: Vec<PathBuf>,
+        /// Timed rounds; the median is given.
+        #[arg(long, default_value_t = 20)]
+        rounds: usize,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// The whole journey, from stored JPEG to committed result, against the sum of its parts.
+    #[cfg(feature = "torch")]
+    Pipeline {
+        #[command(flatten)]
+        engine: Engine,
+        /// Image files to repeat; a synthetic radiograph when left out.
+        files: Vec<PathBuf>,
+        /// How many images.
+        #[arg(long, default_value_t = 300)]
+        images: usize,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+}

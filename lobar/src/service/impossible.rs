@@ -1,0 +1,51 @@
+//! Combinations that cannot work, refused at start, by name.
+
+use crate::failure::Failure;
+use crate::settings::{Role, Roles, Settings};
+
+/// Refuses what could only fail later, or silently.
+pub fn refuse(settings: &Settings, roles: &Roles) -> Result<(), Failure> {
+    if settings.signal.starts_with("memory:") && !roles.is_whole() {
+        return Err(Failure::usage(format!(
+            "signal is memory:, which reaches only its own process, but this one runs {roles} \
+             alone; set LOBAR_SIGNAL=poll: here and in the other processes"
+        )));
+    }
+    if settings.s3_endpoint.is_some() && roles.has(Role::S3) {
+        return Err(Failure::usage(
+            "s3_endpoint names an S3 endpoint elsewhere, but the role s3 runs one here; drop one",
+        ));
+    }
+    if roles.has(Role::Worker) && cfg!(not(feature = "torch")) {
+        return Err(Failure::usage(
+            "this build has no network (feature `torch`), so it cannot run the role worker; \
+             run it with --roles s3,ingest,api, or build with default features",
+        ));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::Given;
+
+    fn settings(given: Given) -> Settings {
+        Settings::load(given, None).expect("valid")
+    }
+
+    #[test]
+    fn a_signal_within_one_process_is_refused_for_split_roles() {
+        let roles = "ingest,api".parse().expect("roles");
+        let error = refuse(&settings(Given::default()), &roles).expect_err("refused");
+        assert!(error.to_string().contains("poll:"));
+        let polled = Given { signal: Some("poll:".into()), ..Given::default() };
+        assert!(refuse(&settings(polled), &roles).is_ok());
+    }
+
+    #[test]
+    fn two_s3_endpoints_are_refused() {
+        let given = Given { s3_endpoint: Some("http://127.0.0.1:1".into()), ..Given::default() };
+        assert!(refuse(&settings(given), &Roles::all()).is_err());
+    }
+}

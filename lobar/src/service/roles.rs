@@ -1,0 +1,166 @@
+//! Each role gets its ports.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use lobar_adapters::embedded::{Credentials, Endpoint, EndpointOptions};
+use lobar_adapters::s3::{S3Objects, S3Options};
+use lobar_api::{Api, ApiParts, ApiSettings, HealthServer};
+use lobar_core::objects::Objects;
+use lobar_ingest::{Ingest, IngestMetrics, IngestParts, IngestSettings};
+
+use super::parts::Parts;
+use super::running::Running;
+use crate::failure::{Failure, chain};
+use crate::settings::{Role, Roles, Settings};
+use crate::{announce, figures};
+
+/// Starts the roles in the order in which they need one another.
+pub async fn start(
+    settings: &Settings,
+    roles: &Roles,
+    parts: &Parts,
+    running: &mut Running,
+) -> Result<(), Failure> {
+    figures::register_build(&parts.registry)?;
+    if let Some(listen) = settings.metrics_listen {
+        let health = HealthServer::build(listen, parts.registry.clone(), parts.readiness.clone())
+            .map_err(|e| Failure::failed(format!("metrics_listen {listen}: {e}")))?;
+        let closing = running.closing.clone();
+        running.start_last("health", async move { health.run(closing).await.map_err(Failure::failed) });
+    }
+    let mut ready = announce::Ready::new(settings);
+    let s3 = match roles.has(Role::S3) {
+        true => Some(s3(settings, parts, running, &mut ready).await?),
+        false => None,
+    };
+    let objects = objects(settings, s3).await;
+    if roles.has(Role::Ingest) {
+        ingest(settings, parts, objects.clone(), running)?;
+    }
+    #[cfg(feature = "torch")]
+    if roles.has(Role::Worker) {
+        super::worker::start(settings, parts, objects.clone(), running).await?;
+    }
+    if roles.has(Role::Api) {
+        ready.page = Some(api(settings, parts, objects, running).await?);
+    }
+    ready.announce(roles);
+    Ok(())
+}
+
+/// The embedded endpoint; where it listens.
+pub async fn s3(
+    settings: &Settings,
+    parts: &Parts,
+    running: &mut Running,
+    ready: &mut announce::Ready,
+) -> Result<SocketAddr, Failure> {
+    let origins = [
+        format!("http://{}", settings.listen),
+        format!("http://localhost:{}", settings.listen.port()),
+    ];
+    let data = settings.data.join("objects");
+    let mut options = EndpointOptions::new(data, settings.s3_listen, parts.uploads.clone());
+    options.bucket = settings.bucket.clone();
+    options.credentials = credentials(settings).unwrap_or_default();
+    options.region = settings.s3_region.clone();
+    options.allowed_origins = origins.into();
+    options.clock = parts.clock.clone();
+    let endpoint = Endpoint::open(options).await.map_err(|e| Failure::failed(chain(&e)))?;
+    let address = endpoint.local_addr();
+    ready.s3 = Some(address);
+    let closing = running.closing.clone();
+    running.start_last("s3", async move {
+        endpoint.run(closing).await;
+        Ok(())
+    });
+    Ok(address)
+}
+
+fn credentials(settings: &Settings) -> Option<Credentials> {
+    let pair = settings.s3_credentials.clone()?;
+    let secret_key = pair.secret_key.reveal().to_owned();
+    Some(Credentials { access_key: pair.access_key, secret_key })
+}
+
+/// The object store: the embedded one, or the one that the settings name.
+pub async fn objects(settings: &Settings, embedded: Option<SocketAddr>) -> Arc<dyn Objects> {
+    let mut options = S3Options::new(&settings.bucket);
+    options.region = Some(settings.s3_region.clone());
+    options.credentials = credentials(settings);
+    options.endpoint = settings.s3_endpoint.clone();
+    if let Some(address) = embedded {
+        options.endpoint = Some(format!("http://{address}"));
+        options.credentials.get_or_insert_default();
+    }
+    Arc::new(S3Objects::connect(options).await)
+}
+
+/// Notification to durable job.
+pub fn ingest(
+    settings: &Settings,
+    parts: &Parts,
+    objects: Arc<dyn Objects>,
+    running: &mut Running,
+) -> Result<(), Failure> {
+    let ingest = Ingest::new(
+        IngestParts {
+            uploads: parts.uploads.clone(),
+            jobs: parts.jobs.clone(),
+            store: parts.store.clone(),
+            objects,
+            signal: parts.signal.clone(),
+            clock: parts.clock.clone(),
+            metrics: IngestMetrics::register(&parts.registry).map_err(Failure::failed)?,
+        },
+        IngestSettings::new(&settings.bucket),
+    );
+    let health = ingest.health();
+    running.watch(parts.readiness.check("ingest"), move || match health.is_ready() {
+        true => Ok(()),
+        false => Err("waits for the store or a queue".into()),
+    });
+    let stop = lobar_ingest::Stop {
+        receiving: running.receiving.clone(),
+        abort: running.abort.clone(),
+    };
+    running.start("ingest", async move {
+        ingest.run(stop).await;
+        Ok(())
+    });
+    Ok(())
+}
+
+async fn api(
+    settings: &Settings,
+    parts: &Parts,
+    objects: Arc<dyn Objects>,
+    running: &mut Running,
+) -> Result<SocketAddr, Failure> {
+    let api = Api::build(
+        ApiParts {
+            store: parts.store.clone(),
+            objects,
+            signal: parts.signal.clone(),
+            jobs: parts.jobs.clone(),
+            clock: parts.clock.clone(),
+            registry: parts.registry.clone(),
+            readiness: parts.readiness.clone(),
+            workers: None,
+        },
+        ApiSettings {
+            listen: settings.listen,
+            bucket: settings.bucket.clone(),
+            drain: Duration::from_secs(settings.drain_seconds.min(10)),
+            ..ApiSettings::default()
+        },
+    )
+    .await
+    .map_err(|e| Failure::failed(chain(&e)))?;
+    let address = api.local_addr();
+    let receiving = running.receiving.clone();
+    running.start("api", async move { api.run(receiving).await.map_err(Failure::failed) });
+    Ok(address)
+}

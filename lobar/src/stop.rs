@@ -1,0 +1,29 @@
+//! Being told to stop: the first signal drains, the second exits at once.
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use crate::failure::Failure;
+
+/// A token that is cancelled by the first SIGTERM or SIGINT. A second one ends the process.
+pub fn on_signal(tasks: &tokio_util::task::TaskTracker) -> Result<CancellationToken, Failure> {
+    let mut terminate = signal(SignalKind::terminate()).map_err(Failure::failed)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::failed)?;
+    let stop = CancellationToken::new();
+    let told = stop.clone();
+    tasks.spawn(async move {
+        for count in 1.. {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            if count == 2 {
+                tracing::warn!("told to stop a second time: leaving at once");
+                std::process::exit(1);
+            }
+            tracing::info!("told to stop: finishing what is in flight");
+            told.cancel();
+        }
+    });
+    Ok(stop)
+}

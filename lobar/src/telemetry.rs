@@ -1,0 +1,20 @@
+//! Logs.
+
+use tracing_subscriber::EnvFilter;
+
+use crate::failure::Failure;
+use crate::settings::{LogFormat, Settings};
+
+/// Starts logging to standard error, as the settings ask.
+pub fn start(settings: &Settings) -> Result<(), Failure> {
+    let filter = EnvFilter::try_new(&settings.log)
+        .map_err(|e| Failure::usage(format!("log is {:?}: {e}", settings.log)))?;
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let started = match settings.log_format {
+        LogFormat::Text => {
+            lines.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).try_init()
+        }
+        LogFormat::Json => lines.json().flatten_event(true).try_init(),
+    };
+    started.map_err(Failure::failed)
+}

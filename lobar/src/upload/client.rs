@@ -1,0 +1,170 @@
+//! Lobar's HTTP interface, as an uploader uses it.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use lobar_core::object::ImageId;
+use reqwest::{Response, StatusCode};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use crate::failure::{Failure, chain};
+
+/// One server, one site, one lane.
+pub struct Client {
+    http: reqwest::Client,
+    base: String,
+    site: String,
+    priority: &'static str,
+}
+
+/// Why a request did not succeed.
+#[derive(Debug)]
+pub enum RequestError {
+    /// The server is away or busy.
+    Transient(String),
+    /// It would be refused again.
+    Permanent(String),
+}
+
+impl RequestError {
+    /// An error that another try would not heal.
+    pub fn permanent(error: impl fmt::Display) -> Self {
+        Self::Permanent(error.to_string())
+    }
+}
+
+impl fmt::Display for RequestError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Transient(text) | Self::Permanent(text) => f.write_str(text),
+        }
+    }
+}
+
+impl From<reqwest::Error> for RequestError {
+    fn from(error: reqwest::Error) -> Self {
+        // Without the URL: a presigned one is a credential.
+        Self::Transient(chain(&error.without_url()))
+    }
+}
+
+#[derive(Deserialize)]
+struct Slots {
+    uploads: Vec<Slot>,
+}
+
+/// Where to PUT one file.
+#[derive(Deserialize)]
+struct Slot {
+    url: String,
+    key: String,
+    headers: BTreeMap<String, String>,
+}
+
+#[derive(Deserialize)]
+struct Identified {
+    ids: Vec<ImageId>,
+}
+
+impl Client {
+    /// A client of the Lobar at `to`.
+    pub fn new(to: &str, site: &str, stat: bool) -> Result<Self, Failure> {
+        if !to.starts_with("http://") && !to.starts_with("https://") {
+            return Err(Failure::usage(format!("--to is {to:?}; it must be an http or https URL")));
+        }
+        // Chosen here, once: reqwest is built without a provider of its own.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let http = reqwest::Client::builder()
+            .connect_timeout(Duration::from_secs(10))
+            .read_timeout(Duration::from_secs(60))
+            .build()
+            .map_err(|e| Failure::failed(chain(&e)))?;
+        Ok(Self {
+            http,
+            base: to.trim_end_matches('/').to_owned(),
+            site: site.to_owned(),
+            priority: if stat { "stat" } else { "routine" },
+        })
+    }
+
+    /// What a journal is kept for: one server, one site, one lane.
+    pub fn target(&self) -> String {
+        format!("{}\0{}\0{}", self.base, self.site, self.priority)
+    }
+
+    /// Says at once, and once, when nothing answers there.
+    pub async fn check(&self) -> Result<(), Failure> {
+        let answer = self.http.get(format!("{}/livez", self.base)).send().await;
+        answer.and_then(Response::error_for_status).map(|_| ()).map_err(|e| {
+            Failure::failed(format!(
+                "no Lobar answers at {}: {}; start it with `make run`, or name another with --to",
+                self.base,
+                chain(&e.without_url())
+            ))
+        })
+    }
+
+    /// Puts one file, and says which image it became. The content names the folder: the same file
+    /// put twice lands on the same key, and another file of the same name never does.
+    pub async fn put(&self, name: &str, body: Vec<u8>) -> Result<ImageId, RequestError> {
+        let folder = &hex::encode(Sha256::digest(&body))[..32];
+        let request = json!({
+            "site": self.site, "priority": self.priority, "folder": folder, "names": [name],
+        });
+        let slots: Slots = self.post("/v1/uploads", &request).await?;
+        let slot = slots.uploads.into_iter().next();
+        let slot = slot.ok_or_else(|| RequestError::permanent("the server gave no upload URL"))?;
+
+        let mut put = self.http.put(&slot.url).body(body);
+        for (header, value) in &slot.headers {
+            put = put.header(header, value);
+        }
+        let answer = accepted(put.send().await?).await?;
+        let header = |name: &str| answer.headers().get(name).and_then(|value| value.to_str().ok());
+        let object = json!({
+            "key": slot.key, "version_id": header("x-amz-version-id"), "etag": header("etag"),
+        });
+        let request = json!({ "uploads": [object] });
+        let identified: Identified = self.post("/v1/uploads/identify", &request).await?;
+        let id = identified.ids.into_iter().next();
+        id.ok_or_else(|| RequestError::permanent("the server gave no id"))
+    }
+
+    async fn post<T: DeserializeOwned>(&self, path: &str, body: &Value) -> Result<T, RequestError> {
+        let answer = self.http.post(format!("{}{path}", self.base)).json(body).send().await?;
+        Ok(accepted(answer).await?.json().await?)
+    }
+
+    /// An image as the API shows it; `None` when it is not known (yet).
+    pub async fn image(&self, id: ImageId) -> Result<Option<Value>, RequestError> {
+        let answer = self.http.get(format!("{}/v1/images/{id}", self.base)).send().await?;
+        if answer.status() == StatusCode::NOT_FOUND {
+            return Ok(None);
+        }
+        Ok(Some(accepted(answer).await?.json().await?))
+    }
+
+    /// The event stream, from now on.
+    pub async fn events(&self) -> Result<Response, RequestError> {
+        accepted(self.http.get(format!("{}/v1/events", self.base)).send().await?).await
+    }
+}
+
+/// The answer, unless it is an error; then in the server's own words.
+async fn accepted(answer: Response) -> Result<Response, RequestError> {
+    let status = answer.status();
+    if status.is_success() {
+        return Ok(answer);
+    }
+    let body = answer.bytes().await.unwrap_or_default();
+    let problem: Option<Value> = serde_json::from_slice(&body).ok();
+    let words = problem.as_ref().and_then(|p| p["detail"].as_str().or(p["title"].as_str()));
+    let text = format!("the server answered {status}: {}", words.unwrap_or("no explanation"));
+    let busy = status.is_server_error()
+        || matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT);
+    Err(if busy { RequestError::Transient(text) } else { RequestError::Permanent(text) })
+}

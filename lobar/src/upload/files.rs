@@ -1,0 +1,95 @@
+//! Which files there are to upload.
+
+use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
+
+use walkdir::WalkDir;
+
+/// A file on this machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct File {
+    /// Where it is.
+    pub path: PathBuf,
+    /// What it is called under the site: its path below the folder that was named.
+    pub name: String,
+    /// Bytes.
+    pub size: u64,
+    /// Nanoseconds since the epoch of its last change.
+    pub modified: u128,
+}
+
+/// What a walk came back with.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// In the order of their names.
+    pub files: Vec<File>,
+    /// What could not be read, a sentence each.
+    pub problems: Vec<String>,
+}
+
+/// Files as named, and every file below named folders; hidden ones below folders are left out.
+pub fn find(paths: &[PathBuf]) -> Found {
+    let mut found = Found::default();
+    for path in paths {
+        let walk = WalkDir::new(path).follow_links(true).sort_by_file_name().into_iter();
+        for entry in walk.filter_entry(|entry| entry.depth() == 0 || !is_hidden(entry.path())) {
+            match entry.map_err(|e| e.to_string()).and_then(|entry| describe(path, &entry)) {
+                Ok(Some(file)) => found.files.push(file),
+                Ok(None) => {}
+                Err(problem) => found.problems.push(problem),
+            }
+        }
+    }
+    found
+}
+
+fn is_hidden(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."))
+}
+
+fn describe(root: &Path, entry: &walkdir::DirEntry) -> Result<Option<File>, String> {
+    if !entry.file_type().is_file() {
+        return Ok(None);
+    }
+    let path = entry.path();
+    let data = entry.metadata().map_err(|e| e.to_string())?;
+    let below = path.strip_prefix(root).ok().filter(|below| !below.as_os_str().is_empty());
+    let name = below.unwrap_or(Path::new(path.file_name().unwrap_or_default()));
+    let parts: Option<Vec<&str>> = name.iter().map(|part| part.to_str()).collect();
+    let parts = parts.ok_or_else(|| format!("{}: the name is not UTF-8", path.display()))?;
+    let modified = data.modified().ok().and_then(|at| at.duration_since(UNIX_EPOCH).ok());
+    Ok(Some(File {
+        path: path.to_owned(),
+        name: parts.join("/"),
+        size: data.len(),
+        modified: modified.map_or(0, |since| since.as_nanos()),
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folders_are_walked_and_hidden_files_left_out() {
+        let dir = tempfile::tempdir().expect("a folder");
+        std::fs::create_dir_all(dir.path().join("ward/.cache")).expect("a folder");
+        for name in ["ward/b.jpg", "ward/a.jpg", "ward/.DS_Store", "ward/.cache/x", "top.png"] {
+            std::fs::write(dir.path().join(name), name).expect("a file");
+        }
+        let found = find(&[dir.path().to_owned()]);
+        let names: Vec<_> = found.files.iter().map(|file| file.name.as_str()).collect();
+        assert_eq!(names, ["top.png", "ward/a.jpg", "ward/b.jpg"]);
+        assert!(found.problems.is_empty());
+    }
+
+    #[test]
+    fn a_named_file_keeps_its_own_name_and_a_missing_one_is_reported() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let file = dir.path().join(".hidden.jpg");
+        std::fs::write(&file, "x").expect("a file");
+        let found = find(&[file, dir.path().join("missing.jpg")]);
+        assert_eq!(found.files[0].name, ".hidden.jpg");
+        assert!(found.problems[0].contains("missing.jpg"));
+    }
+}

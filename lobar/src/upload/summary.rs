@@ -1,0 +1,48 @@
+//! What the person at the terminal sees.
+
+use std::fmt;
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// How an upload went.
+#[derive(Debug, Default)]
+pub struct Summary {
+    pub uploaded: usize,
+    pub skipped: usize,
+    pub failed: usize,
+    pub bytes: u64,
+}
+
+impl Summary {
+    /// Counts one file that is there now.
+    pub fn count(&mut self, fresh: bool, bytes: u64) {
+        if fresh {
+            self.uploaded += 1;
+            self.bytes += bytes;
+        } else {
+            self.skipped += 1;
+        }
+    }
+
+    /// All files.
+    pub fn total(&self) -> usize {
+        self.uploaded + self.skipped + self.failed
+    }
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} uploaded ({})", self.uploaded, indicatif::HumanBytes(self.bytes))?;
+        if self.skipped > 0 {
+            write!(f, ", {} were there already (--again uploads them anew)", self.skipped)?;
+        }
+        write!(f, ", {} failed", self.failed)
+    }
+}
+
+/// Draws on a terminal, and nowhere else.
+pub fn bar(files: usize) -> ProgressBar {
+    let style = "{bar:40} {pos}/{len} files  {per_sec}  {eta} left";
+    let style = ProgressStyle::with_template(style).unwrap_or(ProgressStyle::default_bar());
+    ProgressBar::new(files as u64).with_style(style)
+}

@@ -1,0 +1,121 @@
+//! `--watch`: results as they arrive.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use eventsource_stream::Eventsource;
+use futures::StreamExt;
+use lobar_core::object::ImageId;
+use serde_json::Value;
+
+use super::client::Client;
+use crate::failure::Failure;
+
+/// How long to wait before asking again after a connection broke, and between looks at images
+/// whose events may have passed before the stream was open.
+const PAUSE: Duration = Duration::from_secs(2);
+
+/// Follows the event stream, open since before the first upload.
+pub struct Watcher {
+    client: Arc<Client>,
+    stream: reqwest::Response,
+}
+
+impl Watcher {
+    /// Opens the stream.
+    pub async fn connect(client: Arc<Client>) -> Result<Self, Failure> {
+        let stream = client.events().await.map_err(Failure::failed)?;
+        Ok(Self { client, stream })
+    }
+
+    /// Prints a line for each image once its work has ended, and returns when all have.
+    pub async fn follow(self, images: Vec<(ImageId, PathBuf)>) -> Result<(), Failure> {
+        let mut pending: HashMap<ImageId, PathBuf> = images.into_iter().collect();
+        // Those that ended while others were still being uploaded, or before this run.
+        self.look(&mut pending).await;
+        let mut stream = Some(self.stream.bytes_stream().eventsource());
+        let client = self.client;
+        while !pending.is_empty() {
+            let Some(events) = &mut stream else {
+                tokio::time::sleep(PAUSE).await;
+                if let Ok(response) = client.events().await {
+                    stream = Some(response.bytes_stream().eventsource());
+                }
+                look(&client, &mut pending).await;
+                continue;
+            };
+            match events.next().await {
+                Some(Ok(event)) if event.event == "image" => {
+                    let id = serde_json::from_str::<Value>(&event.data).ok();
+                    let id = id.and_then(|v| v["id"].as_str()?.parse::<ImageId>().ok());
+                    if let Some(id) = id.filter(|id| pending.contains_key(id)) {
+                        look_at(&client, &mut pending, id).await;
+                    }
+                }
+                Some(Ok(_)) => look(&client, &mut pending).await,
+                Some(Err(_)) | None => stream = None,
+            }
+        }
+        Ok(())
+    }
+
+    async fn look(&self, pending: &mut HashMap<ImageId, PathBuf>) {
+        look(&self.client, pending).await;
+    }
+}
+
+async fn look(client: &Client, pending: &mut HashMap<ImageId, PathBuf>) {
+    for id in pending.keys().copied().collect::<Vec<_>>() {
+        look_at(client, pending, id).await;
+    }
+}
+
+async fn look_at(client: &Client, pending: &mut HashMap<ImageId, PathBuf>, id: ImageId) {
+    if let Ok(Some(image)) = client.image(id).await
+        && !matches!(image["status"].as_str(), Some("queued" | "analysing") | None)
+        && let Some(path) = pending.remove(&id)
+    {
+        #[allow(clippy::print_stdout)] // the results are this command's output
+        {
+            println!("{}\t{}", verdict(&image), path.display());
+        }
+    }
+}
+
+/// The doctor's words: never "normal", never a diagnosis.
+pub fn verdict(image: &Value) -> String {
+    let result = &image["result"];
+    match image["status"].as_str() {
+        Some("ready") => {
+            let percent = result["probability"].as_f64().unwrap_or(f64::NAN) * 100.0;
+            let word = if result["flagged"] == true { "Suspected pneumonia" } else { "Not flagged" };
+            format!("{word}\t{percent:.1} %")
+        }
+        Some("superseded") => "Superseded by a newer upload".into(),
+        Some("removed") => "Removed from the bucket".into(),
+        _ => format!("Not assessed: {}", image["reason_text"].as_str().unwrap_or("unknown reason")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::verdict;
+
+    #[test]
+    fn a_failure_never_reads_like_a_negative() {
+        for status in ["needs_human", "failed", "something new"] {
+            let text = verdict(&json!({ "status": status, "reason_text": "The file is damaged." }));
+            assert!(text.starts_with("Not assessed"), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_result_is_a_word_and_a_percentage() {
+        let image = json!({ "status": "ready", "result": { "flagged": true, "probability": 0.917 } });
+        assert_eq!(verdict(&image), "Suspected pneumonia\t91.7 %");
+    }
+}

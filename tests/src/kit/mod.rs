@@ -1,0 +1,9 @@
+//! What the suites share: the executable as a process, pictures to upload, the API as a client.
+
+mod client;
+mod pictures;
+mod process;
+
+pub use client::Client;
+pub use pictures::{broken_files, originals, radiograph_jpeg};
+pub use process::{Lobar, executable, node_executable, workspace};

@@ -1,0 +1,120 @@
+//! The executable, started as its user would start it.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
+
+/// How long a start may take: loading and proving the network on a busy machine.
+const START: Duration = Duration::from_secs(120);
+
+/// The workspace's root.
+pub fn workspace() -> PathBuf {
+    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).canonicalize().expect("the workspace")
+}
+
+/// The executable under test: `LOBAR_BIN`, or the debug build of this workspace.
+pub fn executable() -> PathBuf {
+    let built = || {
+        // tests run from target/debug/deps
+        let test = std::env::current_exe().expect("the test's own path");
+        test.ancestors().nth(2).expect("target/debug").join("lobar")
+    };
+    let path = std::env::var_os("LOBAR_BIN").map_or_else(built, PathBuf::from);
+    assert!(path.is_file(), "{} is missing: run `make test`, which builds it", path.display());
+    path
+}
+
+/// The executable without libtorch: `LOBAR_NODE_BIN`, or `lobar-node` beside the other.
+pub fn node_executable() -> PathBuf {
+    let beside = || executable().with_file_name("lobar-node");
+    let path = std::env::var_os("LOBAR_NODE_BIN").map_or_else(beside, PathBuf::from);
+    assert!(path.is_file(), "{} is missing: run `make test`, which builds it", path.display());
+    path
+}
+
+/// `lobar up` on free ports with data in a folder of the test's. Killed when dropped.
+pub struct Lobar {
+    child: Child,
+    /// The page's address: `http://127.0.0.1:PORT`.
+    pub page: String,
+    /// The S3 endpoint's address.
+    pub s3: String,
+}
+
+impl Lobar {
+    /// Starts it and returns when it says that it is ready.
+    pub fn up(data: &Path) -> Self {
+        Self::start(&executable(), &["up"], data)
+    }
+
+    /// Starts `executable` with `arguments` on free ports and returns when it says that it is ready.
+    pub fn start(executable: &Path, arguments: &[&str], data: &Path) -> Self {
+        let log = data.with_extension("log");
+        let log = std::fs::OpenOptions::new().create(true).append(true).open(log);
+        let log = log.expect("a log file");
+        let mut child = Command::new(executable)
+            .args(arguments)
+            .args(["--listen", "127.0.0.1:0", "--s3-listen", "127.0.0.1:0", "--data"])
+            .arg(data)
+            .env("LOBAR_LOG", "info")
+            .env("AWS_ACCESS_KEY_ID", "lobar")
+            .env("AWS_SECRET_ACCESS_KEY", "lobarlobar")
+            .env_remove("LOBAR_MODEL")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(log)
+            .spawn()
+            .expect("the executable starts");
+        let stdout = BufReader::new(child.stdout.take().expect("piped"));
+        let (lines, told) = mpsc::channel();
+        std::thread::spawn(move || {
+            for line in stdout.lines().map_while(Result::ok) {
+                let _ = lines.send(line);
+            }
+        });
+        let mut lobar = Self { child, page: String::new(), s3: String::new() };
+        loop {
+            let line = told.recv_timeout(START).unwrap_or_else(|_| {
+                let text = std::fs::read_to_string(data.with_extension("log")).unwrap_or_default();
+                panic!("it did not become ready; its log ends:\n{}", tail(&text, 3000))
+            });
+            let words: Vec<&str> = line.split_whitespace().collect();
+            match words[..] {
+                ["S3", url, ..] => lobar.s3 = url.to_owned(),
+                ["page", url, ..] => lobar.page = url.to_owned(),
+                // The statement of use comes last.
+                ["Decision", "support", ..] => return lobar,
+                _ => {}
+            }
+        }
+    }
+
+    /// SIGKILL: no goodbye.
+    pub fn kill(mut self) {
+        self.child.kill().expect("it was running");
+        self.child.wait().expect("it ends");
+    }
+
+    /// SIGTERM; the exit code.
+    pub fn stop(mut self) -> i32 {
+        let pid = self.child.id().to_string();
+        let told = Command::new("kill").args(["-TERM", &pid]).status().expect("kill runs");
+        assert!(told.success());
+        self.child.wait().expect("it ends").code().unwrap_or(-1)
+    }
+}
+
+impl Drop for Lobar {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn tail(text: &str, bytes: usize) -> &str {
+    let from = text.len().saturating_sub(bytes);
+    let from = (from..=text.len()).find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+    &text[from..]
+}
