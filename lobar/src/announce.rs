@@ -21,7 +21,10 @@ impl Ready {
             page: None,
             s3: None,
             bucket: settings.bucket.clone(),
-            access_key: settings.s3_credentials.as_ref().map_or("lobar".into(), |k| k.access_key.clone()),
+            access_key: settings
+                .s3_credentials
+                .as_ref()
+                .map_or("lobar".into(), |k| k.access_key.clone()),
             data: settings.data.clone(),
         }
     }
@@ -32,7 +35,10 @@ impl Ready {
         println!("Lobar {} runs: {roles}.", env!("CARGO_PKG_VERSION"));
         println!("  data  {}", self.data.display());
         if let Some(s3) = self.s3 {
-            println!("  S3    http://{s3}  (bucket {}, access key {})", self.bucket, self.access_key);
+            println!(
+                "  S3    http://{s3}  (bucket {}, access key {})",
+                self.bucket, self.access_key
+            );
         }
         if let Some(page) = self.page {
             println!("  page  http://{page}");

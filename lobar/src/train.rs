@@ -20,8 +20,8 @@ pub fn run(args: cli::Train) -> Result<(), Failure> {
     if let Some(threads) = args.threads {
         options.threads = threads;
     }
-    let report = train(&options, |epoch| eprintln!("{epoch}"))
-        .map_err(|e| Failure::failed(chain(&e)))?;
+    let report =
+        train(&options, |epoch| eprintln!("{epoch}")).map_err(|e| Failure::failed(chain(&e)))?;
     eprintln!("{report}");
     Ok(())
 }

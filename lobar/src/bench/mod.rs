@@ -38,7 +38,11 @@ fn print(figures: &serde_json::Value, as_json: bool) {
     for (name, value) in figures.as_object().into_iter().flatten() {
         match value.as_f64() {
             Some(number) => println!("{:<44} {number:>10.3}", name.replace('_', " ")),
-            None => println!("{:<44} {:>10}", name.replace('_', " "), value.to_string().trim_matches('"')),
+            None => println!(
+                "{:<44} {:>10}",
+                name.replace('_', " "),
+                value.to_string().trim_matches('"')
+            ),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
 use lobar_adapters::embedded::{Credentials, Endpoint, EndpointOptions};
@@ -28,7 +29,10 @@ pub async fn start(
         let health = HealthServer::build(listen, parts.registry.clone(), parts.readiness.clone())
             .map_err(|e| Failure::failed(format!("metrics_listen {listen}: {e}")))?;
         let closing = running.closing.clone();
-        running.start_last("health", async move { health.run(closing).await.map_err(Failure::failed) });
+        running.start_last(
+            "health",
+            async move { health.run(closing).await.map_err(Failure::failed) },
+        );
     }
     let mut ready = announce::Ready::new(settings);
     let s3 = match roles.has(Role::S3) {
@@ -44,7 +48,7 @@ pub async fn start(
         super::worker::start(settings, parts, objects.clone(), running).await?;
     }
     if roles.has(Role::Api) {
-        ready.page = Some(api(settings, parts, objects, running).await?);
+        ready.page = Some(api(settings, roles, parts, objects, running).await?);
     }
     ready.announce(roles);
     Ok(())
@@ -122,10 +126,8 @@ pub fn ingest(
         true => Ok(()),
         false => Err("waits for the store or a queue".into()),
     });
-    let stop = lobar_ingest::Stop {
-        receiving: running.receiving.clone(),
-        abort: running.abort.clone(),
-    };
+    let stop =
+        lobar_ingest::Stop { receiving: running.receiving.clone(), abort: running.abort.clone() };
     running.start("ingest", async move {
         ingest.run(stop).await;
         Ok(())
@@ -135,6 +137,7 @@ pub fn ingest(
 
 async fn api(
     settings: &Settings,
+    roles: &Roles,
     parts: &Parts,
     objects: Arc<dyn Objects>,
     running: &mut Running,
@@ -148,7 +151,8 @@ async fn api(
             clock: parts.clock.clone(),
             registry: parts.registry.clone(),
             readiness: parts.readiness.clone(),
-            workers: None,
+            // A process knows of no worker but its own.
+            workers: roles.has(Role::Worker).then(|| Arc::new(AtomicU32::new(1))),
         },
         ApiSettings {
             listen: settings.listen,

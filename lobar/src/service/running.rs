@@ -106,7 +106,9 @@ async fn join(
                 *outcome = Err(Failure::failed(format!("{name}: {failure}")));
             }
             Ok((_, Ok(()))) => {}
-            Err(panicked) => *outcome = Err(Failure::failed(format!("a role panicked: {panicked}"))),
+            Err(panicked) => {
+                *outcome = Err(Failure::failed(format!("a role panicked: {panicked}")))
+            }
         }
     }
 }

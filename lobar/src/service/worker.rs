@@ -56,10 +56,8 @@ pub async fn start(
         true => Ok(()),
         false => Err("the network has not answered on a known good image".into()),
     });
-    let stop = lobar_worker::Stop {
-        receiving: running.receiving.clone(),
-        abort: running.abort.clone(),
-    };
+    let stop =
+        lobar_worker::Stop { receiving: running.receiving.clone(), abort: running.abort.clone() };
     running.start("worker", async move { worker.run(stop).await.map_err(Failure::failed) });
     Ok(())
 }

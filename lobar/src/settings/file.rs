@@ -12,9 +12,8 @@ pub fn read(config: Option<PathBuf>) -> Result<Given, Failure> {
         None => ("lobar.toml".into(), false),
     };
     match std::fs::read_to_string(&path) {
-        Ok(text) => {
-            parse(&text).map_err(|e| Failure::usage(format!("settings file {}: {e}", path.display())))
-        }
+        Ok(text) => parse(&text)
+            .map_err(|e| Failure::usage(format!("settings file {}: {e}", path.display()))),
         Err(e) if e.kind() == std::io::ErrorKind::NotFound && !named => Ok(Given::default()),
         Err(e) => Err(Failure::usage(format!("settings file {}: {e}", path.display()))),
     }

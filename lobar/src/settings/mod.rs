@@ -89,7 +89,9 @@ pub struct S3Given {
 }
 
 /// How log lines look.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum, serde::Deserialize, Serialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum, serde::Deserialize, Serialize,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
     /// For people.
@@ -157,7 +159,9 @@ impl Serialize for Secret {
 impl Settings {
     /// Settles flags and environment (`given`), the file and the defaults.
     pub fn load(given: Given, config: Option<PathBuf>) -> Result<Self, Failure> {
-        refuse_unknown_variables(std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()))?;
+        refuse_unknown_variables(
+            std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()),
+        )?;
         let file = file::read(config)?;
         settle(given, file, &|name| {
             #[allow(clippy::disallowed_methods)] // the one place that reads the environment

@@ -51,7 +51,8 @@ pub async fn run(args: cli::Upload) -> Result<(), Failure> {
             (file, done)
         }
     });
-    let mut work = std::pin::pin!(futures::stream::iter(work).buffer_unordered(args.parallel.max(1)));
+    let mut work =
+        std::pin::pin!(futures::stream::iter(work).buffer_unordered(args.parallel.max(1)));
     let mut images = Vec::new();
     while let Some((file, done)) = work.next().await {
         match done {

@@ -10,7 +10,8 @@ use super::files::File;
 use super::journal::Journal;
 
 const TRIES: u32 = 6;
-const BACKOFF: Backoff = Backoff { first: Duration::from_millis(300), max: Duration::from_secs(10) };
+const BACKOFF: Backoff =
+    Backoff { first: Duration::from_millis(300), max: Duration::from_secs(10) };
 
 /// A file that is in the bucket.
 pub struct Done {

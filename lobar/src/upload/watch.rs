@@ -90,7 +90,8 @@ pub fn verdict(image: &Value) -> String {
     match image["status"].as_str() {
         Some("ready") => {
             let percent = result["probability"].as_f64().unwrap_or(f64::NAN) * 100.0;
-            let word = if result["flagged"] == true { "Suspected pneumonia" } else { "Not flagged" };
+            let word =
+                if result["flagged"] == true { "Suspected pneumonia" } else { "Not flagged" };
             format!("{word}\t{percent:.1} %")
         }
         Some("superseded") => "Superseded by a newer upload".into(),
@@ -115,7 +116,8 @@ mod tests {
 
     #[test]
     fn a_result_is_a_word_and_a_percentage() {
-        let image = json!({ "status": "ready", "result": { "flagged": true, "probability": 0.917 } });
+        let image =
+            json!({ "status": "ready", "result": { "flagged": true, "probability": 0.917 } });
         assert_eq!(verdict(&image), "Suspected pneumonia\t91.7 %");
     }
 }

@@ -61,7 +61,6 @@ impl Lobar {
             .env("LOBAR_LOG", "info")
             .env("AWS_ACCESS_KEY_ID", "lobar")
             .env("AWS_SECRET_ACCESS_KEY", "lobarlobar")
-            .env_remove("LOBAR_MODEL")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(log)
