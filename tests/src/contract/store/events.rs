@@ -1,0 +1,108 @@
+//! The event log.
+
+#![allow(missing_docs)] // the names say it
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use lobar_core::event::{Event, Seq};
+use lobar_core::image::State;
+use lobar_core::store::{Claim, Completion, Store};
+
+use super::{StoreHarness, admit, complete, granted, new, object, ready};
+
+pub async fn events_are_numbered_in_the_order_of_commit_without_gaps_for_a_reader_that_resumes<
+    H: StoreHarness,
+>() {
+    let harness = H::start().await;
+    let store = harness.open().await;
+    let objects: Vec<_> =
+        (0..5).map(|n| object(&format!("incoming/north/{n}.jpg"), "v1", None)).collect();
+    for object in &objects {
+        admit(&*store, object).await;
+    }
+    for object in &objects {
+        let claimed = granted(&*store, object.id()).await;
+        assert!(complete(&*store, &claimed, ready(0.1)).await);
+    }
+    let whole = store.events(Seq(0), 1_000).await.expect("events");
+    assert!(whole.windows(2).all(|pair| pair[0].seq < pair[1].seq && pair[0].at <= pair[1].at));
+    let expected = objects.iter().map(|object| (object.id(), State::Queued)).chain(
+        objects
+            .iter()
+            .flat_map(|object| [State::Analysing, State::Ready].map(|state| (object.id(), state))),
+    );
+    let told: Vec<_> = whole.iter().map(|event| (event.image, event.state)).collect();
+    assert_eq!(told, expected.collect::<Vec<_>>());
+    assert_eq!(store.first_event().await.expect("asked"), Some(whole[0].seq));
+
+    for step in [1, 2, 7] {
+        let reader = harness.open().await;
+        let (mut resumed, mut last) = (Vec::<Event>::new(), Seq(0));
+        loop {
+            let more = reader.events(last, step).await.expect("events");
+            assert!(more.len() <= step);
+            let Some(newest) = more.last() else { break };
+            last = newest.seq;
+            resumed.extend(more);
+        }
+        assert_eq!(resumed, whole, "in steps of {step}");
+    }
+}
+
+pub async fn concurrent_writers_never_let_a_reader_miss_an_event<H: StoreHarness>() {
+    const WRITERS: usize = 4;
+    const ROUNDS: usize = 15;
+    let harness = H::start().await;
+    let done = Arc::new(AtomicBool::new(false));
+    let reading = tokio::spawn(follow(harness.open().await, done.clone()));
+    let mut writing = Vec::new();
+    for writer in 0..WRITERS {
+        writing.push(tokio::spawn(write(harness.open().await, writer, ROUNDS)));
+    }
+    for writing in writing {
+        writing.await.expect("a writer");
+    }
+    done.store(true, Ordering::SeqCst);
+    let followed = reading.await.expect("the reader");
+    let whole = harness.open().await.events(Seq(0), usize::MAX).await.expect("events");
+    assert_eq!(whole.len(), WRITERS * ROUNDS * 3 * 3);
+    assert_eq!(followed, whole);
+}
+
+/// Admits, claims and completes, three images a round.
+async fn write(store: Arc<dyn Store>, writer: usize, rounds: usize) {
+    for round in 0..rounds {
+        let objects =
+            [0, 1, 2].map(|n| object(&format!("incoming/{writer}/{round}/{n}.jpg"), "v1", None));
+        store.admit(&objects.each_ref().map(new)).await.expect("admitted");
+        let claims = store.claim(&objects.map(|object| object.id()), 3).await.expect("claimed");
+        let completions: Vec<_> = claims
+            .into_iter()
+            .map(|claim| match claim {
+                Claim::Granted(claimed) => {
+                    Completion { id: claimed.id, fence: claimed.fence, outcome: ready(0.1) }
+                }
+                other => panic!("not granted: {other:?}"),
+            })
+            .collect();
+        let accepted = store.complete(&completions).await.expect("completed");
+        assert_eq!(accepted, [true; 3]);
+    }
+}
+
+/// Reads on from the last event seen, until there will be no more.
+async fn follow(store: Arc<dyn Store>, done: Arc<AtomicBool>) -> Vec<Event> {
+    let mut followed = Vec::<Event>::new();
+    loop {
+        let ending = done.load(Ordering::SeqCst);
+        let last = followed.last().map_or(Seq(0), |event| event.seq);
+        let more = store.events(last, 50).await.expect("events");
+        if more.is_empty() && ending {
+            return followed;
+        }
+        followed.extend(more);
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}

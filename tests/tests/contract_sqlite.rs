@@ -1,0 +1,178 @@
+//! The contracts of the store and of the queue, on SQLite.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use lobar_adapters::opener::Opener;
+use lobar_core::queue::Queue;
+use lobar_core::store::Store;
+use lobar_core::time::{ManualClock, Stamp};
+use lobar_tests::contract::queue::QueueHarness;
+use lobar_tests::contract::store::StoreHarness;
+use tempfile::TempDir;
+use tokio::sync::Mutex;
+
+/// A folder with database files, opened several times as several processes would.
+struct Files {
+    folder: TempDir,
+    clock: ManualClock,
+    openers: Mutex<Vec<Opener>>,
+}
+
+impl Files {
+    fn new() -> Self {
+        Self {
+            folder: TempDir::new().expect("a temporary folder"),
+            clock: ManualClock::new(Stamp(1_700_000_000_000_000)),
+            openers: Mutex::default(),
+        }
+    }
+
+    fn url(&self, file: &str) -> String {
+        let path: PathBuf = self.folder.path().join(file);
+        format!("sqlite:{}", path.display())
+    }
+
+    async fn store(&self, file: &str) -> Arc<dyn Store> {
+        let opener = Opener::new(Arc::new(self.clock.clone()));
+        let store = opener.store("store", &self.url(file)).await.expect("a store");
+        self.openers.lock().await.push(opener);
+        store
+    }
+
+    async fn queue(&self, file: &str, name: &str) -> Arc<dyn Queue> {
+        let opener = Opener::new(Arc::new(self.clock.clone()));
+        let queue = opener.queue("uploads", &self.url(file), name).await.expect("a queue");
+        self.openers.lock().await.push(opener);
+        queue
+    }
+
+    async fn close(&self) {
+        for opener in self.openers.lock().await.drain(..) {
+            opener.close().await;
+        }
+    }
+}
+
+struct StoreFile(Files);
+
+#[async_trait]
+impl StoreHarness for StoreFile {
+    async fn start() -> Self {
+        Self(Files::new())
+    }
+
+    async fn open(&self) -> Arc<dyn Store> {
+        self.0.store("lobar.db").await
+    }
+
+    async fn reopen(&self) -> Arc<dyn Store> {
+        self.0.close().await;
+        self.open().await
+    }
+
+    async fn advance(&self, by: Duration) {
+        self.0.clock.advance(by);
+    }
+}
+
+/// A queue in a file of its own.
+struct OwnFile(Files);
+
+/// A queue in the store's file, beside another queue with messages.
+struct SharedFile(Files);
+
+macro_rules! queue_harness {
+    ($harness:ident, $start:expr, $file:literal) => {
+        #[async_trait]
+        impl QueueHarness for $harness {
+            const LEASE: Duration = Duration::from_secs(30);
+
+            async fn start() -> Self {
+                let files = Files::new();
+                $start(&files).await;
+                Self(files)
+            }
+
+            async fn open(&self) -> Arc<dyn Queue> {
+                self.0.queue($file, "uploads").await
+            }
+
+            async fn reopen(&self) -> Arc<dyn Queue> {
+                self.0.close().await;
+                self.open().await
+            }
+
+            async fn advance(&self, by: Duration) {
+                self.0.clock.advance(by);
+            }
+        }
+    };
+}
+
+async fn nothing_else(_: &Files) {}
+
+async fn with_neighbours(files: &Files) {
+    files.store("lobar.db").await;
+    let neighbour = files.queue("lobar.db", "jobs-stat").await;
+    let messages = (0..10).map(|n| lobar_core::queue::Outgoing::now(n.to_string())).collect();
+    assert!(neighbour.send(messages).await.iter().all(Result::is_ok));
+}
+
+queue_harness!(OwnFile, nothing_else, "queues.db");
+queue_harness!(SharedFile, with_neighbours, "lobar.db");
+
+mod store {
+    lobar_tests::store_contract!(super::StoreFile);
+    lobar_tests::store_model!(super::StoreFile);
+}
+
+mod queue_in_its_own_file {
+    lobar_tests::queue_contract!(super::OwnFile);
+    lobar_tests::queue_model!(super::OwnFile);
+}
+
+mod queue_in_the_store_s_file {
+    lobar_tests::queue_contract!(super::SharedFile);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn processes_that_create_the_same_file_at_once_all_succeed() {
+    let files = Arc::new(Files::new());
+    let opening: Vec<_> = (0..6)
+        .map(|_| {
+            let files = files.clone();
+            tokio::spawn(async move { files.store("lobar.db").await.overview().await.is_ok() })
+        })
+        .collect();
+    for opening in opening {
+        assert!(opening.await.expect("opened"));
+    }
+}
+
+#[tokio::test]
+async fn a_url_of_no_adapter_is_refused_by_name_and_tells_no_secret() {
+    let opener = Opener::new(Arc::new(ManualClock::new(Stamp(0))));
+    let refused = opener.store("store", "oracle://user:secret@host/db").await.err();
+    let text = refused.expect("refused").to_string();
+    assert!(text.contains("store") && text.contains("oracle") && text.contains("sqlite"), "{text}");
+    assert!(!text.contains("secret"), "{text}");
+    assert!(opener.queue("jobs", "queues.db", "jobs-stat").await.is_err());
+    assert!(opener.signal("signal", "sqlite:x").is_err());
+}
+
+#[tokio::test]
+async fn a_file_that_is_no_database_is_refused_and_left_alone() {
+    let files = Files::new();
+    let path = files.folder.path().join("notes.db");
+    let notes = "these are notes, not a database ".repeat(100);
+    std::fs::write(&path, &notes).expect("written");
+    let opener = Opener::new(Arc::new(files.clock.clone()));
+    let text =
+        opener.store("store", &files.url("notes.db")).await.err().expect("refused").to_string();
+    assert!(text.contains("not a database"), "{text}");
+    assert_eq!(std::fs::read_to_string(&path).expect("there"), notes);
+    assert!(opener.store("store", "sqlite:/nowhere/at/all/lobar.db").await.is_err());
+}
