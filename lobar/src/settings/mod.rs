@@ -198,7 +198,7 @@ fn settle(
         threads: given.threads.or(file.threads),
         batch: given.batch.or(file.batch).unwrap_or(16),
         drain_seconds: given.drain.or(file.drain).unwrap_or(30),
-        log: given.log.or(file.log).unwrap_or("info".into()),
+        log: given.log.or(file.log).unwrap_or("info,actix_server=warn".into()),
         log_format: given.log_format.or(file.log_format).unwrap_or_default(),
         data,
     };
