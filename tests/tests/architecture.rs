@@ -16,6 +16,17 @@ const VENDORS: [(&str, &str); 8] = [
     ("actix-web", "lobar-api"),
 ];
 
+/// What the composition root, and the tests beside it, put together.
+const EVERYTHING: &[&str] = &[
+    "lobar-core",
+    "lobar-imaging",
+    "lobar-model",
+    "lobar-adapters",
+    "lobar-ingest",
+    "lobar-worker",
+    "lobar-api",
+];
+
 /// Each crate and the crates of ours that it may depend on.
 const ARROWS: [(&str, &[&str]); 9] = [
     ("lobar-core", &[]),
@@ -25,30 +36,8 @@ const ARROWS: [(&str, &[&str]); 9] = [
     ("lobar-ingest", &["lobar-core"]),
     ("lobar-worker", &["lobar-core", "lobar-imaging"]),
     ("lobar-api", &["lobar-core", "lobar-imaging"]),
-    (
-        "lobar",
-        &[
-            "lobar-core",
-            "lobar-imaging",
-            "lobar-model",
-            "lobar-adapters",
-            "lobar-ingest",
-            "lobar-worker",
-            "lobar-api",
-        ],
-    ),
-    (
-        "lobar-tests",
-        &[
-            "lobar-core",
-            "lobar-imaging",
-            "lobar-model",
-            "lobar-adapters",
-            "lobar-ingest",
-            "lobar-worker",
-            "lobar-api",
-        ],
-    ),
+    ("lobar", EVERYTHING),
+    ("lobar-tests", EVERYTHING),
 ];
 
 fn metadata() -> Metadata {
