@@ -1,0 +1,114 @@
+//! An engine that does what the test says. Without a script its answer is a plain function of the
+//! pixels, so that a test can tell every image's own answer.
+
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+
+use lobar_core::engine::{Engine, EngineError, EngineInfo, NetworkInput, Prediction};
+use lobar_core::finding::ModelRef;
+use tokio::sync::mpsc;
+
+/// What an engine answers on a batch.
+pub type Answers = Result<Vec<Result<Prediction, String>>, EngineError>;
+
+/// See the module's documentation. The worker's own check, on an even slope of greys, is always
+/// answered and is never seen by the script.
+pub struct ScriptedEngine {
+    info: EngineInfo,
+    script: Box<dyn FnMut(&[NetworkInput]) -> Answers + Send>,
+}
+
+/// The mean grey, 0..=1: the probability that a scripted engine gives.
+pub fn score(input: &NetworkInput) -> f64 {
+    let sum: u64 = input.pixels().iter().map(|&grey| u64::from(grey)).sum();
+    sum as f64 / (input.pixels().len() as f64 * 255.0)
+}
+
+impl ScriptedEngine {
+    /// An engine that runs `script` on each batch.
+    pub fn new(script: impl FnMut(&[NetworkInput]) -> Answers + Send + 'static) -> Self {
+        let model = ModelRef {
+            version: "scripted-1".into(),
+            sha256: "0".repeat(64),
+            preprocessing: "test".into(),
+        };
+        let info = EngineInfo {
+            model,
+            threshold: 0.5,
+            max_batch: 16,
+            device: "test".into(),
+            tolerance: 0.0,
+        };
+        Self { info, script: Box::new(script) }
+    }
+
+    /// An engine that answers [`score`] on everything.
+    pub fn truthful() -> Self {
+        Self::new(Self::answer)
+    }
+
+    /// What a truthful engine answers.
+    pub fn answer(batch: &[NetworkInput]) -> Answers {
+        let prediction =
+            |input| Ok(Prediction { probability: score(input), bacterial: None, heatmap: None });
+        Ok(batch.iter().map(prediction).collect())
+    }
+
+    /// A truthful engine that waits in each batch until the test lets it go on.
+    pub fn stepped() -> (Self, Steps) {
+        let (arrive, arrived) = mpsc::channel(1024);
+        let (go, gone): (SyncSender<()>, Receiver<()>) = sync_channel(1024);
+        let engine = Self::new(move |batch| {
+            let test_ended = || EngineError::DeviceLost("the test has ended".into());
+            arrive.blocking_send(batch.to_vec()).map_err(|_| test_ended())?;
+            gone.recv().map_err(|_| test_ended())?;
+            Self::answer(batch)
+        });
+        (engine, Steps { arrived, go })
+    }
+}
+
+impl Engine for ScriptedEngine {
+    fn info(&self) -> &EngineInfo {
+        &self.info
+    }
+
+    fn infer(&mut self, batch: &[NetworkInput]) -> Answers {
+        if batch.len() == 1 && is_slope(&batch[0]) {
+            return Self::answer(batch);
+        }
+        (self.script)(batch)
+    }
+}
+
+fn is_slope(input: &NetworkInput) -> bool {
+    let mut pixels = input.pixels().iter().enumerate();
+    pixels.all(|(at, &grey)| usize::from(grey) == at % NetworkInput::SIDE)
+}
+
+/// The test's hand on a stepped engine. Dropping it loses the device.
+pub struct Steps {
+    arrived: mpsc::Receiver<Vec<NetworkInput>>,
+    go: SyncSender<()>,
+}
+
+impl Steps {
+    /// The next batch that is in the engine now.
+    pub async fn arrived(&mut self) -> Vec<NetworkInput> {
+        self.arrived.recv().await.expect("the engine lives")
+    }
+
+    /// Whether a batch is in the engine, without waiting.
+    pub fn try_arrived(&mut self) -> Option<Vec<NetworkInput>> {
+        self.arrived.try_recv().ok()
+    }
+
+    /// Lets one batch go on.
+    pub fn go(&self) {
+        let _ = self.go.try_send(());
+    }
+
+    /// Lets every batch go on that is or will be in the engine, up to a thousand.
+    pub fn go_on(&self) {
+        while self.go.try_send(()).is_ok() {}
+    }
+}

@@ -1,0 +1,182 @@
+//! Roles on private embedded parts: a real store and real queues in SQLite, a real S3 endpoint, and a
+//! switch at each port that makes it fail as an absent service does. Time of leases and delays is
+//! stepped by the test.
+
+mod engine;
+mod faults;
+mod running;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use lobar_adapters::embedded::{Credentials, Endpoint, EndpointOptions};
+use lobar_adapters::memory::MemorySignal;
+use lobar_adapters::opener::Opener;
+use lobar_adapters::s3::{S3Objects, S3Options};
+use lobar_core::event::{Event, Seq};
+use lobar_core::image::{Image, Lane, Lanes, NewImage, State};
+use lobar_core::job::Job;
+use lobar_core::object::{ImageId, ObjectVersion};
+use lobar_core::objects::Upload;
+use lobar_core::queue::{Depth, Jobs, Outgoing, Queue};
+use lobar_core::time::{Clock, ManualClock, SystemClock};
+use tokio_util::sync::CancellationToken;
+
+pub use engine::{Answers, ScriptedEngine, Steps, score};
+pub use faults::{FaultyObjects, FaultyQueue, FaultyStore, Switch};
+pub use running::{Ingesting, Working};
+
+/// How long anything may take on a busy machine before a test gives up.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// The bucket.
+pub const BUCKET: &str = "xrays";
+
+/// The parts.
+pub struct Rig {
+    /// Moves leases and delays.
+    pub clock: ManualClock,
+    /// The store.
+    pub store: Arc<FaultyStore>,
+    /// The uploads queue.
+    pub uploads: Arc<FaultyQueue>,
+    /// The job queues.
+    pub jobs: Lanes<Arc<FaultyQueue>>,
+    /// The bucket, as roles see it.
+    pub objects: Arc<FaultyObjects>,
+    /// The signal.
+    pub signal: Arc<MemorySignal>,
+    stop: CancellationToken,
+    _folder: tempfile::TempDir,
+}
+
+impl Rig {
+    /// Opens everything in a folder of its own.
+    pub async fn open() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let clock = ManualClock::new(SystemClock.now());
+        let opener = Opener::new(Arc::new(clock.clone()));
+        let url = format!("sqlite:{}", folder.path().join("lobar.db").display());
+        let store = opener.store("store", &url).await.expect("opens");
+        let queue = async |name| {
+            let queue = opener.queue("queue", &url, name).await.expect("opens");
+            Arc::new(FaultyQueue::new(queue))
+        };
+        let uploads = queue("uploads").await;
+        let jobs = Lanes { stat: queue("jobs-stat").await, routine: queue("jobs-routine").await };
+        let listen = "127.0.0.1:0".parse().expect("an address");
+        let events: Arc<dyn Queue> = uploads.clone();
+        let options = EndpointOptions::new(folder.path().join("s3"), listen, events);
+        let endpoint = Endpoint::open(options).await.expect("opens");
+        let address = endpoint.local_addr();
+        let stop = CancellationToken::new();
+        tokio::spawn(endpoint.run(stop.clone()));
+        let objects = S3Objects::connect(S3Options {
+            endpoint: Some(format!("http://{address}")),
+            region: Some("us-east-1".into()),
+            credentials: Some(Credentials::default()),
+            ..S3Options::new(BUCKET)
+        });
+        Self {
+            clock,
+            store: Arc::new(FaultyStore::new(store)),
+            uploads,
+            jobs,
+            objects: Arc::new(FaultyObjects::new(Arc::new(objects.await))),
+            signal: Arc::new(MemorySignal::new()),
+            stop,
+            _folder: folder,
+        }
+    }
+
+    /// The job queues as roles see them.
+    pub fn ports(&self) -> Jobs {
+        Lanes { stat: self.jobs.stat.clone(), routine: self.jobs.routine.clone() }
+    }
+
+    /// Puts an object, and says which version it became. Its event goes onto the uploads queue.
+    pub async fn put(&self, key: &str, lane: Lane, body: impl Into<Bytes>) -> ObjectVersion {
+        let upload = Upload { key: key.into(), body: body.into(), lane };
+        self.objects.inner.put(upload).await.expect("stored")
+    }
+
+    /// Puts an object, admits it, and sends its job: what ingest would do.
+    pub async fn admit(&self, key: &str, lane: Lane, body: impl Into<Bytes>) -> ImageId {
+        let object = self.put(key, Lane::Routine, body).await;
+        let admitted = self.store.inner.admit(&[NewImage { object, lane }]).await;
+        let image = admitted.expect("admitted")[0].id();
+        self.send(image, lane).await;
+        image
+    }
+
+    /// Sends a job.
+    pub async fn send(&self, image: ImageId, lane: Lane) {
+        let job = Outgoing::now(Job { image }.encode());
+        self.jobs.of(lane).inner.send(vec![job]).await.remove(0).expect("sent");
+    }
+
+    /// One image.
+    pub async fn image(&self, id: ImageId) -> Image {
+        self.store.inner.image(id).await.expect("answers").expect("known")
+    }
+
+    /// Every event there is.
+    pub async fn events(&self) -> Vec<Event> {
+        self.store.inner.events(Seq(0), 100_000).await.expect("answers")
+    }
+
+    /// How many images are in a state.
+    pub async fn count(&self, state: State) -> u64 {
+        let overview = self.store.inner.overview().await.expect("answers");
+        overview.by_state.iter().filter(|(one, _)| *one == state).map(|(_, n)| n).sum()
+    }
+
+    /// Images whose work has not ended.
+    pub async fn open_images(&self) -> u64 {
+        self.count(State::Queued).await + self.count(State::Analysing).await
+    }
+
+    /// What is on one lane's queue.
+    pub async fn depth(&self, lane: Lane) -> Depth {
+        self.jobs.of(lane).inner.depth().await.expect("answers")
+    }
+
+    /// Waits until `reached` says so, stepping the clock by a second each time it looks, so that
+    /// delayed messages come back.
+    pub async fn until(&self, what: &str, reached: impl AsyncFn() -> bool) {
+        let began = Instant::now();
+        while !reached().await {
+            assert!(began.elapsed() < PATIENCE, "in vain: {what}");
+            self.clock.advance(Duration::from_secs(1));
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// Waits until work has ended on all images and no job is left.
+    pub async fn until_quiet(&self) {
+        self.until("all images settled and the job queues empty", async || {
+            let mut waiting = self.open_images().await;
+            for lane in Lane::ALL {
+                let depth = self.depth(lane).await;
+                waiting += depth.ready + depth.in_flight + depth.delayed;
+            }
+            waiting == 0
+        })
+        .await;
+    }
+
+    /// Every image's terminal states, in the order of events; each must have had exactly one.
+    pub async fn assert_each_ended_once(&self, images: &[ImageId]) {
+        let events = self.events().await;
+        for image in images {
+            let ends = events.iter().filter(|e| e.image == *image && e.state.is_terminal());
+            assert_eq!(ends.count(), 1, "image {image} is shown once");
+        }
+    }
+}
+
+impl Drop for Rig {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}

@@ -1,0 +1,144 @@
+//! Roles that run beside the test.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use lobar_core::engine::Engine;
+use lobar_core::retry::Backoff;
+use lobar_ingest::{Ingest, IngestHealth, IngestMetrics, IngestParts, IngestSettings};
+use lobar_worker::{Worker, WorkerError, WorkerHealth, WorkerMetrics, WorkerParts, WorkerSettings};
+use prometheus::Registry;
+use tokio::task::JoinHandle;
+
+use super::{BUCKET, PATIENCE, Rig};
+
+/// Pauses after failures, short because tests wait through them.
+const BACKOFF: Backoff =
+    Backoff { first: Duration::from_millis(5), max: Duration::from_millis(50) };
+/// Long against every step of the clock in a test.
+const LEASE: Duration = Duration::from_secs(24 * 3600);
+/// How often receivers look, since nothing wakes them when the clock is stepped.
+const WAIT: Duration = Duration::from_millis(20);
+
+/// A worker that runs.
+pub struct Working {
+    stop: lobar_worker::Stop,
+    task: JoinHandle<Result<(), WorkerError>>,
+    registry: Registry,
+    /// Its readiness and figures.
+    pub health: Arc<WorkerHealth>,
+}
+
+/// An ingest that runs.
+pub struct Ingesting {
+    stop: lobar_ingest::Stop,
+    task: JoinHandle<()>,
+    registry: Registry,
+    /// Its readiness.
+    pub health: Arc<IngestHealth>,
+}
+
+impl Rig {
+    /// Settings for tests: long leases, short pauses.
+    pub fn worker_settings() -> WorkerSettings {
+        WorkerSettings { lease: LEASE, wait: WAIT, backoff: BACKOFF, ..WorkerSettings::default() }
+    }
+
+    /// Settings for tests: long leases, short pauses, no sweeps.
+    pub fn ingest_settings() -> IngestSettings {
+        IngestSettings {
+            lease: LEASE,
+            wait: WAIT,
+            backoff: BACKOFF,
+            sweep_every: Duration::ZERO,
+            ..IngestSettings::new(BUCKET)
+        }
+    }
+
+    /// Starts a worker.
+    pub fn work(&self, engine: impl Engine + Send + 'static, settings: WorkerSettings) -> Working {
+        let registry = Registry::new();
+        let parts = WorkerParts {
+            jobs: self.ports(),
+            store: self.store.clone(),
+            objects: self.objects.clone(),
+            signal: self.signal.clone(),
+            engine: Box::new(engine),
+            metrics: WorkerMetrics::register(&registry).expect("an empty registry"),
+        };
+        let worker = Worker::new(parts, settings);
+        let (health, stop) = (worker.health(), lobar_worker::Stop::default());
+        let task = tokio::spawn(worker.run(stop.clone()));
+        Working { stop, task, registry, health }
+    }
+
+    /// Starts an ingest.
+    pub fn ingest(&self, settings: IngestSettings) -> Ingesting {
+        let registry = Registry::new();
+        let parts = IngestParts {
+            uploads: self.uploads.clone(),
+            jobs: self.ports(),
+            store: self.store.clone(),
+            objects: self.objects.clone(),
+            signal: self.signal.clone(),
+            clock: Arc::new(self.clock.clone()),
+            metrics: IngestMetrics::register(&registry).expect("an empty registry"),
+        };
+        let ingest = Ingest::new(parts, settings);
+        let (health, stop) = (ingest.health(), lobar_ingest::Stop::default());
+        let run = ingest.run(stop.clone());
+        let task = tokio::spawn(run);
+        Ingesting { stop, task, registry, health }
+    }
+}
+
+impl Working {
+    /// Stops it gracefully.
+    pub async fn stop(self) -> Result<(), WorkerError> {
+        self.stop.receiving.cancel();
+        self.ended().await
+    }
+
+    /// Ends it at once, as a crash would: nothing is given back.
+    pub async fn crash(self) {
+        self.stop.abort.cancel();
+        self.ended().await.expect("an abort is no error");
+    }
+
+    /// Waits until it ends by itself.
+    pub async fn ended(self) -> Result<(), WorkerError> {
+        let ended = tokio::time::timeout(PATIENCE, self.task).await.expect("it ends");
+        ended.expect("it does not panic")
+    }
+
+    /// The sum of a metric over its labels.
+    pub fn metric(&self, name: &str) -> f64 {
+        sum(&self.registry, name)
+    }
+}
+
+impl Ingesting {
+    /// Stops it gracefully.
+    pub async fn stop(self) {
+        self.stop.receiving.cancel();
+        tokio::time::timeout(PATIENCE, self.task).await.expect("it ends").expect("no panic");
+    }
+
+    /// Ends it at once, as a crash would: nothing is given back.
+    pub async fn crash(self) {
+        self.stop.abort.cancel();
+        tokio::time::timeout(PATIENCE, self.task).await.expect("it ends").expect("no panic");
+    }
+
+    /// The sum of a metric over its labels.
+    pub fn metric(&self, name: &str) -> f64 {
+        sum(&self.registry, name)
+    }
+}
+
+fn sum(registry: &Registry, name: &str) -> f64 {
+    let families = registry.gather();
+    let family = families.iter().find(|family| family.name() == name);
+    let values = family.map(|family| family.get_metric().iter().map(|one| one.get_counter()));
+    values.map_or(0.0, |counters| counters.map(|counter| counter.get_value()).sum())
+}
