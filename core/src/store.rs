@@ -7,6 +7,8 @@
 //! - A newer version of the same key supersedes the older ones.
 //! - An older version that arrives late is stored as superseded.
 //! - Versions without an order supersede in the order of arrival.
+//! - A superseded image in a worker's hands loses its fence.
+//! - The same content put again after another is current again.
 //! - A claim takes a queued image and counts an attempt.
 //! - A claim on an image that another worker holds takes it over with a new fence.
 //! - A finished image cannot be claimed.
@@ -19,6 +21,8 @@
 //! - A retried image is queued again and its attempt counts.
 //! - Removing an object cancels its pending work and marks the image.
 //! - Removing an object before it was admitted marks it when it is.
+//! - Removing a key removes all versions that are older.
+//! - An upload after a removal without order is a new one.
 //! - Lists are pages by key, newest first, and no image is missed or shown twice.
 //! - Filters narrow a list and its total.
 //! - Events are numbered in the order of commit, without gaps for a reader that resumes.
@@ -175,10 +179,12 @@ pub trait Store: Send + Sync {
     /// Admits images; one answer an item, in order.
     async fn admit(&self, images: &[NewImage]) -> Result<Vec<Admission>, PortError>;
 
-    /// An object was deleted. `version` and `etag` both missing means every version of the key.
+    /// An object was deleted. `version` and `etag` both missing means every version of the key that
+    /// is not known to be newer than the deletion, by their sequencers. Answers what it changed.
     async fn remove(&self, object: &ObjectVersion) -> Result<Vec<ImageId>, PortError>;
 
-    /// Takes images for work; one answer an item, in order. An image whose attempts exceed
+    /// Takes images for work; one answer an item, in order. An id that is named twice is claimed
+    /// once, and both answers are the same. An image whose attempts exceed
     /// `max_attempts` becomes `failed` ([`Reason::RepeatedFailure`]) instead.
     async fn claim(&self, ids: &[ImageId], max_attempts: u32) -> Result<Vec<Claim>, PortError>;
 

@@ -38,7 +38,7 @@ create index image_newest on image (received_at, id);
 create index image_by_state on image (state, flag, received_at, id);
 create index image_by_site on image (site, state, flag, received_at, id);
 create index image_unfinished on image (touched_at, lane, received_at)
-  where state in ('queued', 'analysing');
+  where finished_at is null;
 
 create table finding (
   image         blob    not null constraint finding_once primary key

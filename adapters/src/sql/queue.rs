@@ -129,20 +129,14 @@ impl<D: Driver> SqlQueue<D> {
         let mut conn = self.db.writer().await?;
         let now = self.db.now();
         let mut sql = Sql::<D>::new("update message set ready_at = $1").bind(now.plus(lease).0);
-        self.whose_lease_is_held(&mut sql, now);
-        sql.push(" and (id, lease) in (values ")
-            .rows(batch.iter().map(|held| (held.id, held.lease)));
-        sql.push(") returning id");
+        held(&mut sql, batch, now);
         Ok(ids(sql.all(&mut conn).await?))
     }
 
     async fn forget(&self, batch: &[Held]) -> Result<HashSet<i64>, Fault> {
         let mut conn = self.db.writer().await?;
         let mut sql = Sql::<D>::new("delete from message");
-        self.whose_lease_is_held(&mut sql, self.db.now());
-        sql.push(" and (id, lease) in (values ")
-            .rows(batch.iter().map(|held| (held.id, held.lease)));
-        sql.push(") returning id");
+        held(&mut sql, batch, self.db.now());
         Ok(ids(sql.all(&mut conn).await?))
     }
 
@@ -160,16 +154,13 @@ impl<D: Driver> SqlQueue<D> {
         }));
         sql.push(
             ") update message set leased = 0, lease = lease + 1, ready_at = put.at,
-                 receives = receives - put.uncounted, dead_reason = put.why from put",
-        );
-        self.whose_lease_is_held(&mut sql, now);
-        sql.push(" and message.id = put.target and message.lease = put.held returning id");
+                 receives = receives - put.uncounted, dead_reason = put.why from put
+             where message.id = put.target and message.lease = put.held
+               and leased = 1 and ready_at > ",
+        )
+        .arg(now.0)
+        .push(" returning id");
         Ok(ids(sql.all(&mut conn).await?))
-    }
-
-    fn whose_lease_is_held(&self, sql: &mut Sql<D>, now: Stamp) {
-        sql.push(" where queue = ").arg(self.name.as_str());
-        sql.push(" and leased = 1 and dead_reason is null and ready_at > ").arg(now.0);
     }
 
     async fn count(&self) -> Result<Depth, Fault> {
@@ -285,6 +276,17 @@ async fn some<T>(
     statement: impl Future<Output = Result<HashSet<i64>, Fault>>,
 ) -> Result<HashSet<i64>, Fault> {
     if items.is_empty() { Ok(HashSet::new()) } else { statement.await }
+}
+
+/// Ends a statement about the messages whose lease is held. Their ids are of the whole database, so
+/// the queue need not be named; naming it, or not naming the ids alone first, would make SQLite walk
+/// through all that is in flight.
+fn held<D: Driver>(sql: &mut Sql<D>, batch: &[Held], now: Stamp) {
+    sql.push(" where id in (")
+        .list(batch.iter().map(|held| held.id))
+        .push(") and (id, lease) in (values ");
+    sql.rows(batch.iter().map(|held| (held.id, held.lease)));
+    sql.push(") and leased = 1 and ready_at > ").arg(now.0).push(" returning id");
 }
 
 fn ids(rows: Vec<(i64,)>) -> HashSet<i64> {

@@ -103,6 +103,13 @@ impl<D: Driver> Sql<D> {
         self
     }
 
+    /// The same statement, to be explained instead of run.
+    #[cfg(test)]
+    pub(super) fn explained(mut self) -> Self {
+        self.text.to_mut().insert_str(0, "explain query plan ");
+        self
+    }
+
     fn put<T>(&mut self, value: T)
     where
         D: Binds<T>,

@@ -96,16 +96,22 @@ async fn renew<D: Driver>(
     events: &mut Vec<(ImageId, State)>,
 ) -> Result<(), Fault> {
     for (id, renewed) in &plan.renewed {
+        Sql::<D>::new("update image set sequencer = $1, sequence = $2 where id = $3")
+            .bind(renewed.sequencer.clone())
+            .bind(renewed.sequence.clone())
+            .bind(id.0)
+            .run(tx)
+            .await?;
+        if renewed.state != State::Queued {
+            continue;
+        }
         Sql::<D>::new("delete from finding where image = $1").bind(id.0).run(tx).await?;
         Sql::<D>::new(
             "update image set state = 'queued', flag = 'none', reason = null, detail = null,
-               attempts = 0, fence = fence + 1, finished_at = null, touched_at = $1,
-               sequencer = $2, sequence = $3
-             where id = $4",
+               attempts = 0, fence = fence + 1, finished_at = null, touched_at = $1
+             where id = $2",
         )
         .bind(now.0)
-        .bind(renewed.sequencer.clone())
-        .bind(renewed.sequence.clone())
         .bind(id.0)
         .run(tx)
         .await?;

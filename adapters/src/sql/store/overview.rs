@@ -24,7 +24,7 @@ pub(super) async fn overview<D: Driver>(db: &Db<D>) -> Result<Overview, Fault> {
     }
     let lanes = Sql::<D>::new(
         "select lane, count(*) as unfinished, min(received_at) as oldest from image
-         where state in ('queued', 'analysing') group by lane",
+         where finished_at is null group by lane",
     );
     for row in lanes.all::<LaneRow>(&mut conn).await? {
         let lane = lane::<D>(&row.lane)?;

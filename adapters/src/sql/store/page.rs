@@ -78,21 +78,19 @@ fn flags(state: State) -> &'static [&'static str] {
     }
 }
 
+/// Counts one range after the other, since a condition on pairs would be a scan in SQLite.
 fn count<D: Driver>(filter: &Filter, ranges: &Option<Vec<Range>>) -> Sql<D> {
-    let mut sql = Sql::<D>::new("select count(*) from image");
-    match ranges {
-        None => {}
-        Some(ranges) if ranges.is_empty() => {
-            sql.push(" where false");
+    let Some(ranges) = ranges else {
+        return Sql::<D>::new("select count(*) from image");
+    };
+    let mut sql = Sql::<D>::new("select cast(0 as bigint)");
+    for (state, flag) in ranges {
+        sql.push(" + (select count(*) from image where state = ").arg(state.as_str());
+        sql.push(" and flag = ").arg(*flag);
+        if let Some(site) = &filter.site {
+            sql.push(" and site = ").arg(site.as_str());
         }
-        Some(ranges) => {
-            sql.push(" where (state, flag) in (values ")
-                .rows(ranges.iter().map(|(state, flag)| (state.as_str(), *flag)))
-                .push(")");
-            if let Some(site) = &filter.site {
-                sql.push(" and site = ").arg(site.as_str());
-            }
-        }
+        sql.push(")");
     }
     sql
 }
@@ -154,4 +152,54 @@ fn keys<D: Driver>(
     matching(sql);
     sql.push(" and (received_at, id) < ").rows([(after.received_at.0, after.id.0)]);
     sql.push(" order by received_at desc, id desc limit ").arg(rows(limit));
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use lobar_core::time::SystemClock;
+    use sqlx::Sqlite;
+
+    use super::*;
+
+    /// What SQLite does for a statement, line by line.
+    async fn plan(db: &Db<Sqlite>, sql: Sql<Sqlite>) -> Vec<String> {
+        let mut conn = db.reader().await.expect("a connection");
+        let lines: Vec<(i64, i64, i64, String)> =
+            sql.explained().all(&mut conn).await.expect("a plan");
+        lines.into_iter().map(|(.., line)| line).filter(|line| line.contains(" image")).collect()
+    }
+
+    #[tokio::test]
+    async fn every_filter_reads_index_ranges_only() {
+        let folder = tempfile::TempDir::new().expect("a folder");
+        let file = folder.path().join("lobar.db");
+        let db = crate::sqlite::open(&file, Arc::new(SystemClock)).await.expect("a database");
+        let after = Some(PageKey { received_at: Stamp(7), id: ImageId(uuid::Uuid::nil()) });
+        let states: [&[State]; 3] =
+            [&[], &[State::Ready], &[State::Queued, State::Ready, State::Removed]];
+        for states in states {
+            for flagged in [None, Some(true)] {
+                for site in [None, Some("north".to_owned())] {
+                    let filter = Filter { states: states.to_vec(), flagged, site };
+                    let ranges = ranges(&filter);
+                    let lines = plan(&db, page(&filter, &ranges, after, 50)).await;
+                    let (join, keys): (Vec<_>, Vec<_>) =
+                        lines.iter().partition(|line| line.ends_with("(id=?)"));
+                    assert_eq!(join.len(), 1, "{lines:?}");
+                    assert_eq!(keys.len(), ranges.as_ref().map_or(1, Vec::len), "{lines:?}");
+                    let by_key = |line: &&String| line.contains("(received_at,id)<(?,?))");
+                    assert!(keys.iter().all(|line| by_key(line)), "{filter:?}: {lines:?}");
+
+                    let Some(some) = &ranges else { continue };
+                    let lines = plan(&db, count(&filter, &ranges)).await;
+                    let searches = |line: &String| line.starts_with("SEARCH image USING COVERING");
+                    assert_eq!(lines.len(), some.len());
+                    assert!(lines.iter().all(searches), "{filter:?}: {lines:?}");
+                }
+            }
+        }
+        db.close().await;
+    }
 }

@@ -37,7 +37,7 @@ pub(super) struct Plan<'a> {
     pub(super) fresh: Vec<Fresh<'a>>,
     /// Keys whose stored images are superseded.
     pub(super) retired_keys: BTreeSet<ImageId>,
-    /// Stored images that are queued anew.
+    /// Stored images that were put again.
     pub(super) renewed: BTreeMap<ImageId, Renewed>,
     places: HashMap<ImageId, usize>,
 }
@@ -56,6 +56,8 @@ pub(super) struct Renewed {
     key_id: ImageId,
     pub(super) sequencer: Option<String>,
     pub(super) sequence: Option<String>,
+    /// Queued, or superseded by a later one of the same batch.
+    pub(super) state: State,
 }
 
 impl<'a> Plan<'a> {
@@ -63,15 +65,12 @@ impl<'a> Plan<'a> {
     pub(super) fn admit(&mut self, images: &'a [NewImage]) -> Vec<Admission> {
         let first: Vec<bool> = images.iter().map(|image| self.take(image)).collect();
         let answer = |(image, first): (&NewImage, bool)| {
-            let id = image.object.id();
-            let state = match self.places.get(&id) {
-                Some(place) => self.fresh[*place].state,
-                None => self.known[&id],
-            };
-            match (state.is_terminal(), first) {
-                (true, _) => Admission::Settled(id),
-                (false, true) => Admission::New(id),
-                (false, false) => Admission::Pending(id),
+            let (id, key_id) = (image.object.id(), key_id(&image.object));
+            let pending = self.state(id, key_id).is_some_and(|state| !state.is_terminal());
+            match (pending, first) {
+                (false, _) => Admission::Settled(id),
+                (true, true) => Admission::New(id),
+                (true, false) => Admission::Pending(id),
             }
         };
         images.iter().zip(first).map(answer).collect()
@@ -81,19 +80,12 @@ impl<'a> Plan<'a> {
     fn take(&mut self, image: &'a NewImage) -> bool {
         let object = &image.object;
         let (id, key_id, sequence) = (object.id(), key_id(object), sequence(object));
-        if self.places.contains_key(&id) {
-            return false;
-        }
-        if let Some(state) = self.known.get(&id).copied() {
+        if let Some(state) = self.state(id, key_id) {
             if let Some(sequence) = sequence
                 && matches!(state, State::Superseded | State::Removed)
                 && self.is_put_again(object, key_id, &sequence)
             {
-                self.retire(key_id);
-                self.known.insert(id, State::Queued);
-                self.newest.insert(key_id, sequence.clone());
-                let sequencer = object.sequencer.clone();
-                self.renewed.insert(id, Renewed { key_id, sequencer, sequence: Some(sequence) });
+                self.put_again(image, key_id, sequence);
             }
             return false;
         }
@@ -113,6 +105,33 @@ impl<'a> Plan<'a> {
         self.places.insert(id, self.fresh.len());
         self.fresh.push(Fresh { id, key_id, image, sequence, state });
         true
+    }
+
+    /// The state of an image as the batch stands; `None` when it is unknown.
+    fn state(&self, id: ImageId, key_id: ImageId) -> Option<State> {
+        if let Some(place) = self.places.get(&id) {
+            return Some(self.fresh[*place].state);
+        }
+        if let Some(renewed) = self.renewed.get(&id) {
+            return Some(renewed.state);
+        }
+        let known = *self.known.get(&id)?;
+        let retired = self.retired_keys.contains(&key_id) && known != State::Removed;
+        Some(if retired { State::Superseded } else { known })
+    }
+
+    /// An image that is no longer current is the current one again.
+    fn put_again(&mut self, image: &'a NewImage, key_id: ImageId, sequence: String) {
+        self.retire(key_id);
+        self.newest.insert(key_id, sequence.clone());
+        let (id, state) = (image.object.id(), State::Queued);
+        let (sequencer, sequence) = (image.object.sequencer.clone(), Some(sequence));
+        match self.places.get(&id) {
+            Some(place) => self.fresh[*place] = Fresh { id, key_id, image, sequence, state },
+            None => {
+                self.renewed.insert(id, Renewed { key_id, sequencer, sequence, state });
+            }
+        }
     }
 
     /// Whether a deletion that came first concerns this version.
@@ -149,17 +168,13 @@ impl<'a> Plan<'a> {
     /// A newer version of this key has come.
     fn retire(&mut self, key_id: ImageId) {
         self.retired_keys.insert(key_id);
-        let superseded = self.fresh.iter_mut().filter(|fresh| fresh.key_id == key_id);
-        for fresh in superseded.filter(|fresh| fresh.state == State::Queued) {
-            fresh.state = State::Superseded;
-        }
-        let known = &mut self.known;
-        self.renewed.retain(|id, renewed| {
-            let stays = renewed.key_id != key_id;
-            if !stays {
-                known.insert(*id, State::Superseded);
+        let fresh = self.fresh.iter_mut().map(|fresh| (fresh.key_id, &mut fresh.state));
+        let renewed = self.renewed.values_mut();
+        let renewed = renewed.map(|renewed| (renewed.key_id, &mut renewed.state));
+        for (key, state) in fresh.chain(renewed) {
+            if key == key_id && *state == State::Queued {
+                *state = State::Superseded;
             }
-            stays
-        });
+        }
     }
 }

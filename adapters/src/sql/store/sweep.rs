@@ -18,7 +18,7 @@ pub(super) async fn sweep<D: Driver>(
     let now = db.now();
     let mut sql = Sql::<D>::new(
         "with stale as materialized (
-           select id from image where state in ('queued', 'analysing') and touched_at <= $1
+           select id from image where finished_at is null and touched_at <= $1
            order by touched_at limit $2",
     );
     sql.push(D::SKIP_LOCKED).push(

@@ -241,14 +241,18 @@ pub(super) async fn give_back<D: Driver>(
     let now = db.now();
     let mut events = Vec::new();
     for batch in work.chunks(BATCH) {
-        let mut sql = Sql::<D>::new(
-            "update image set state = 'queued', fence = fence + 1, attempts = attempts - $1,
-               touched_at = $2
-             where state = 'analysing' and (id, fence) in (values ",
-        )
-        .bind(uncounted)
-        .bind(now.0);
-        sql.rows(batch.iter().map(|(id, fence)| (id.0, fence.0))).push(") returning id");
+        let mut sql = Sql::<D>::new("with back (target, held) as (values ");
+        sql.rows(batch.iter().map(|(id, fence)| (id.0, fence.0)));
+        sql.push(") update image set state = 'queued', fence = fence + 1, attempts = attempts - ")
+            .arg(uncounted)
+            .push(", touched_at = ")
+            .arg(now.0)
+            .push(
+                " from back
+                  where image.id = back.target and image.fence = back.held
+                    and image.state = 'analysing'
+                  returning id",
+            );
         let given: Vec<(Uuid,)> = sql.all(&mut tx).await?;
         events.extend(given.into_iter().map(|(id,)| (ImageId(id), State::Queued)));
     }
