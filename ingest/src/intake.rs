@@ -58,7 +58,10 @@ impl Intake {
                 Laned::Created(image) => run.push((place, image)),
                 Laned::Removed(object) => {
                     changed |= self.admit(std::mem::take(&mut run), batch, &mut retry).await?;
-                    changed |= self.remove(&object).await?;
+                    match self.store.remove(&object).await {
+                        Ok(removed) => changed |= !removed.is_empty(),
+                        Err(error) => self.refused(place, batch, error, &mut retry).await?,
+                    }
                 }
                 Laned::Refused(message) => {
                     self.store.quarantine(&message).await.map_err(Outage::of("store"))?;
@@ -190,13 +193,7 @@ impl Intake {
                 for (place, image) in places.into_iter().zip(&images) {
                     match self.store.admit(std::slice::from_ref(image)).await {
                         Ok(one) => admitted.extend(one.into_iter().map(|one| (one, image))),
-                        Err(error) if error.is_transient() => {
-                            return Err(Outage { part: "store", error });
-                        }
-                        Err(error) => {
-                            let refused = self.refused(batch.get(place), &error).await?;
-                            retry.iter_mut().skip(place).take(1).for_each(|r| *r |= !refused);
-                        }
+                        Err(error) => self.refused(place, batch, error, retry).await?,
                     }
                 }
             }
@@ -221,29 +218,33 @@ impl Intake {
         Ok(changed)
     }
 
-    /// The store refuses an image for good. True when the message was put aside, false when it is
-    /// to be tried again, since the store may be at fault after all.
+    /// The store failed on one item. Away, it stops everything; otherwise it refuses this one for
+    /// good, and only its message is tried again a few times, since the store may be at fault after
+    /// all, and then put aside.
     async fn refused(
         &self,
-        delivery: Option<&Delivery>,
-        error: &PortError,
-    ) -> Result<bool, Outage> {
-        tracing::error!(%error, "the store refused an image");
-        let Some(delivery) = delivery.filter(|d| d.receive_count >= self.settings.patience) else {
-            return Ok(false);
+        place: usize,
+        batch: &[Delivery],
+        error: PortError,
+        retry: &mut [bool],
+    ) -> Result<(), Outage> {
+        if error.is_transient() {
+            return Err(Outage { part: "store", error });
+        }
+        tracing::error!(%error, "the store refused a notification");
+        let (Some(delivery), Some(retry)) = (batch.get(place), retry.get_mut(place)) else {
+            return Ok(());
         };
+        if delivery.receive_count < self.settings.patience {
+            *retry = true;
+            return Ok(());
+        }
         let message = Quarantined {
             source: "uploads".into(),
-            reason: "not_admitted".into(),
+            reason: "refused".into(),
             body: delivery.body.to_vec(),
         };
-        self.store.quarantine(&message).await.map_err(Outage::of("store"))?;
-        Ok(true)
-    }
-
-    async fn remove(&self, object: &ObjectVersion) -> Result<bool, Outage> {
-        let removed = self.store.remove(object).await.map_err(Outage::of("store"))?;
-        Ok(!removed.is_empty())
+        self.store.quarantine(&message).await.map_err(Outage::of("store"))
     }
 
     /// Puts a job on the lane's queue for each image.

@@ -46,7 +46,7 @@ impl IngestSettings {
             read_metadata: true,
             heads: 16,
             patience: 4,
-            backoff: Backoff { first: Duration::from_millis(500), max: Duration::from_secs(30) },
+            backoff: Backoff { first: Duration::from_millis(500), max: Duration::from_secs(10) },
             sweep_every: Duration::from_secs(30),
             sweep_after: Duration::from_secs(120),
             sweep_limit: 500,

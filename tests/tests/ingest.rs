@@ -204,7 +204,8 @@ async fn metadata_that_cannot_be_read_is_asked_for_again_and_then_done_without()
     let ingesting = rig.ingest(IngestSettings { patience: 4, ..Rig::ingest_settings() });
     until_admitted(&rig, 1).await;
     assert_eq!(rig.image(object.id()).await.lane, Lane::Routine);
-    assert_eq!(ingesting.metric("lobar_ingest_messages_total"), 4.0, "three retries, then done");
+    let settled = "lobar_ingest_messages_total";
+    rig.until("three retries, then done", async || ingesting.metric(settled) == 4.0).await;
     ingesting.stop().await;
 }
 

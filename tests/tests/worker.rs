@@ -334,9 +334,15 @@ async fn one_denied_object_needs_a_human_but_a_denying_bucket_is_waited_for() {
     let rig = Rig::open().await;
     let images = admit(&rig, Lane::Routine, 0..1).await;
     rig.objects.allowing.off();
+    rig.objects.switch.off();
     let working = rig.work(ScriptedEngine::truthful(), Rig::worker_settings());
+    let returned = "lobar_worker_returned_total";
+    rig.until("it was tried again", async || working.metric(returned) >= 3.0).await;
+    assert_eq!(rig.open_images().await, 1, "the bucket denies everything: no image's fault");
+    rig.objects.switch.on();
     rig.until_quiet().await;
     assert_eq!(rig.image(images[0]).await.reason, Some(Reason::AccessDenied));
+    assert_eq!(attempts(&rig, &images).await, [1]);
     working.stop().await.expect("a graceful stop");
 }
 

@@ -6,6 +6,9 @@ use std::time::Duration;
 
 use lobar_core::retry::Backoff;
 
+/// The longest pause: when the part is back, work must go on soon.
+const LONGEST: Duration = Duration::from_secs(5);
+
 /// The state of one part.
 #[derive(Debug)]
 pub(crate) struct Circuit {
@@ -54,6 +57,7 @@ impl Circuits {
     pub(crate) fn pause(&self, backoff: Backoff) -> Option<Duration> {
         let worst =
             [&self.jobs, &self.store, &self.objects].map(Circuit::excess).into_iter().max()?;
+        let backoff = Backoff { max: backoff.max.min(LONGEST), ..backoff };
         (worst > 0).then(|| backoff.delay(worst - 1, rand::random()))
     }
 }

@@ -182,7 +182,6 @@ impl Finisher {
     where
         F: Future<Output = Result<T, PortError>>,
     {
-        let mut tries = 0;
         loop {
             let error = match ask().await {
                 Ok(answer) => {
@@ -195,8 +194,8 @@ impl Finisher {
             if !error.is_transient() || self.context.give_up.is_cancelled() {
                 return Err(error);
             }
-            let pause = self.context.settings.backoff.delay(tries, rand::random());
-            tries = tries.saturating_add(1);
+            let backoff = self.context.settings.backoff;
+            let pause = self.context.circuits.pause(backoff).unwrap_or(backoff.first);
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
                 () = self.context.give_up.cancelled() => {}

@@ -1,10 +1,10 @@
 //! What others may know of a running worker: readiness, and the figures of `GET /v1/queues`.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use lobar_core::time::Stamp;
-use tokio::sync::watch;
 
 /// How much a worker does, measured over the last seconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -28,7 +28,7 @@ pub struct WorkerHealth {
     busy_micros: AtomicU64,
     images: AtomicU64,
     in_flight: AtomicUsize,
-    presence: watch::Sender<Presence>,
+    presence: Mutex<Presence>,
 }
 
 impl WorkerHealth {
@@ -43,14 +43,9 @@ impl WorkerHealth {
         (micros > 0).then(|| Stamp(i64::try_from(micros).unwrap_or(i64::MAX)))
     }
 
-    /// The figures, now.
+    /// The figures of the last seconds.
     pub fn presence(&self) -> Presence {
-        *self.presence.borrow()
-    }
-
-    /// The figures, as they change (every few seconds).
-    pub fn watch(&self) -> watch::Receiver<Presence> {
-        self.presence.subscribe()
+        *self.presence.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn set_ready(&self, ready: bool) {
@@ -83,7 +78,7 @@ impl WorkerHealth {
             },
             in_flight: self.in_flight.load(Ordering::Relaxed),
         };
-        self.presence.send_replace(presence);
+        *self.presence.lock().unwrap_or_else(PoisonError::into_inner) = presence;
         presence
     }
 }

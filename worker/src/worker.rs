@@ -99,8 +99,9 @@ impl Worker {
         let kill = CancellationToken::new();
         // However this ends, nothing of it goes on afterwards.
         let _end = kill.clone().drop_guard();
-        let abort = stop.abort.clone();
+        let (abort, health) = (stop.abort.clone(), self.health.clone());
         let ended = abort.run_until_cancelled(Box::pin(self.work(stop, kill))).await;
+        health.set_ready(false);
         ended.unwrap_or(Ok(()))
     }
 

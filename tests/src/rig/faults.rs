@@ -182,7 +182,7 @@ pub struct FaultyObjects {
     pub switch: Switch,
     /// Off, fetches wait until it is on again: a slow body.
     pub flowing: Switch,
-    /// Off, every object is denied, while the bucket answers.
+    /// Off, every object is denied, whether the bucket answers or not.
     pub allowing: Switch,
 }
 
@@ -196,10 +196,10 @@ impl FaultyObjects {
 #[async_trait]
 impl Objects for FaultyObjects {
     async fn fetch(&self, object: &ObjectVersion, limit: u64) -> Result<Bytes, FetchError> {
-        self.switch.pass()?;
         if self.allowing.is_off() {
             return Err(FetchError::Denied);
         }
+        self.switch.pass()?;
         while self.flowing.is_off() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
