@@ -17,7 +17,7 @@ use tokio::sync::Semaphore;
 
 use crate::accepted::Accepted;
 use crate::figures::Figures;
-use crate::problem::{Kind, Problem};
+use crate::problem::Problem;
 use crate::readiness::Readiness;
 use crate::settings::ApiSettings;
 use crate::stream::Hub;

@@ -1,0 +1,226 @@
+//! The page in a real browser: headless Chromium, driven over WebDriver.
+
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use fantoccini::key::Key;
+use fantoccini::{Client, ClientBuilder, Locator};
+use hyper_util::client::legacy::connect::HttpConnector;
+use lobar_tests::kit::{radiograph_jpeg, workspace};
+use serde_json::{Value, json};
+
+use crate::house::{House, PATIENCE, blank, eventually, ready};
+
+/// A browser with a profile of its own; ends with the test.
+struct Browser {
+    driver: Child,
+    page: Client,
+    profile: tempfile::TempDir,
+}
+
+impl Browser {
+    async fn open(address: &str) -> Self {
+        let mut driver = Command::new("chromedriver")
+            .arg("--port=0")
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("chromedriver is installed: `make test` does it");
+        let mut lines = BufReader::new(driver.stdout.take().expect("piped")).lines();
+        let port = lines
+            .by_ref()
+            .map_while(Result::ok)
+            .find_map(|line| line.split_once("successfully on port ").map(|(_, p)| p.to_owned()))
+            .expect("it names its port");
+        // It goes on writing; nobody may leave it waiting.
+        std::thread::spawn(move || lines.for_each(drop));
+        let profile = tempfile::TempDir::new().expect("a folder");
+        let mut arguments: Vec<String> = [
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-quic",
+            "--no-first-run",
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--disable-sync",
+            "--disable-dev-shm-usage",
+            "--window-size=1400,1000",
+            "--force-prefers-reduced-motion",
+        ]
+        .map(String::from)
+        .into();
+        arguments.push(format!("--user-data-dir={}", profile.path().display()));
+        let options = json!({ "goog:chromeOptions": { "args": arguments } });
+        let mut builder = ClientBuilder::new(HttpConnector::new());
+        builder.capabilities(options.as_object().expect("an object").clone());
+        let driver_address = format!("http://127.0.0.1:{}", port.trim_end_matches('.'));
+        let page = builder.connect(&driver_address).await.expect("a browser");
+        page.goto(address).await.expect("the page");
+        Self { driver, page, profile }
+    }
+
+    /// The text of the first element that matches; empty when there is none or it is hidden.
+    async fn text(&self, css: &str) -> String {
+        let script = "const e = document.querySelector(arguments[0]); \
+            return e && e.checkVisibility() ? e.innerText : ''";
+        let text = self.page.execute(script, vec![json!(css)]).await.expect("a script");
+        text.as_str().expect("text").to_owned()
+    }
+
+    async fn run(&self, script: &str) -> Value {
+        self.page.execute(script, Vec::new()).await.expect("a script")
+    }
+
+    async fn text_becomes(&self, css: &str, part: &str) {
+        eventually(&format!("{css} says {part}"), async || {
+            self.text(css).await.contains(part).then_some(())
+        })
+        .await;
+    }
+
+    /// Whether a script comes to say true.
+    async fn becomes(&self, script: &str) {
+        eventually(script, async || (self.run(script).await == true).then_some(())).await;
+    }
+
+    async fn click(&self, css: &str) {
+        let element = self.page.wait().at_most(PATIENCE).for_element(Locator::Css(css)).await;
+        element.expect(css).click().await.expect("clickable");
+    }
+
+    async fn press(&self, keys: &str) {
+        let focus = self.page.active_element().await.expect("some element");
+        focus.send_keys(keys).await.expect("keys");
+    }
+
+    /// Chooses files as the user's file dialog would.
+    async fn choose(&self, files: &[PathBuf]) {
+        let paths: Vec<_> = files.iter().map(|file| file.display().to_string()).collect();
+        let input = self.page.find(Locator::Css("#files")).await.expect("the input");
+        input.send_keys(&paths.join("\n")).await.expect("files");
+    }
+
+    /// Keeps a picture of the page for people to look at.
+    async fn screenshot(&self, name: &str) {
+        let folder = workspace().join("target/screenshots");
+        std::fs::create_dir_all(&folder).expect("a folder");
+        let png = self.page.screenshot().await.expect("a screenshot");
+        std::fs::write(folder.join(name), png).expect("written");
+    }
+
+    async fn close(self) {
+        let Self { mut driver, page, profile } = self;
+        page.close().await.expect("it closes");
+        driver.kill().expect("it was running");
+        driver.wait().expect("it ends");
+        drop(profile);
+    }
+}
+
+fn file(folder: &Path, name: &str, seed: u32) -> PathBuf {
+    let path = folder.join(name);
+    std::fs::write(&path, radiograph_jpeg(700, 600, seed)).expect("written");
+    path
+}
+
+/// The ids of the rows, from the top.
+async fn rows(browser: &Browser) -> Vec<String> {
+    let script = "return [...document.querySelectorAll('tr[data-id]')].map((r) => r.dataset.id)";
+    let ids = browser.run(script).await;
+    ids.as_array().expect("a list").iter().map(|id| id.as_str().expect("text").into()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_upload_on_the_page_turns_live_opens_and_shows_its_heatmap_on_request() {
+    let house = House::open().await;
+    let files = tempfile::TempDir::new().expect("a folder");
+    let browser = Browser::open(&house.url("/")).await;
+    browser.text_becomes("#connection", "live").await;
+    browser.text_becomes("#empty", "No image yet").await;
+
+    browser.choose(&[file(files.path(), "DOE JOHN.jpg", 1)]).await;
+    browser.text_becomes("tr[data-id]", "Queued").await;
+    browser.text_becomes("#sending-words", "1 of 1 sent").await;
+    browser.text_becomes("#count", "Showing 1 of 1").await;
+    let id = rows(&browser).await.remove(0);
+
+    house.finish(&[id.parse().expect("an id")], &ready(0.93)).await;
+    browser.text_becomes("tr[data-id]", "Suspected pneumonia").await;
+    browser.text_becomes("tr[data-id]", "93\u{a0}%").await;
+    browser.screenshot("worklist.png").await;
+
+    browser.click("tr[data-id] .open").await;
+    browser.text_becomes("#viewer .facts", "Suspected pneumonia").await;
+    browser.text_becomes("#viewer .facts", "Decision support for research").await;
+    browser.text_becomes("#viewer h1", "DOE JOHN.jpg").await;
+    browser.becomes("return document.querySelector('.picture').naturalWidth === 700").await;
+    assert_eq!(browser.run("return document.querySelector('.heat').hidden").await, true);
+    browser.press("h").await;
+    browser.becomes("return document.querySelector('.heat').naturalWidth === 448").await;
+    browser.text_becomes(".legend", "influenced the score, not a lesion outline").await;
+    let covered = "const a = document.querySelector('.heat').getBoundingClientRect(); \
+        const b = document.querySelector('.picture').getBoundingClientRect(); \
+        return Math.abs(a.width - b.width) < 1 && Math.abs(a.height - b.height) < 1";
+    browser.becomes(covered).await;
+    browser.screenshot("viewer.png").await;
+    browser.press("h").await;
+    browser.becomes("return document.querySelector('.heat').hidden").await;
+
+    // After a reload the same image is open; its file's name was this page's memory alone.
+    browser.page.refresh().await.expect("reloads");
+    browser.text_becomes("#viewer .facts", "Suspected pneumonia").await;
+    assert!(!browser.run("return document.body.innerText").await.to_string().contains("DOE"));
+    browser.press(&Key::Escape.to_string()).await;
+    browser.text_becomes("tr[data-id]", "Suspected pneumonia").await;
+    browser.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_keep_their_places_and_what_is_new_waits_until_it_is_asked_for() {
+    let house = House::open().await;
+    let ids = house.admit((0..3).map(|n| format!("incoming/north/{n}.jpg"))).await;
+    let browser = Browser::open(&house.url("/")).await;
+    browser.text_becomes("#count", "Showing 3 of 3").await;
+    let before = rows(&browser).await;
+
+    house.admit(["incoming/south/new.jpg".to_owned()]).await;
+    house.finish(&ids[..1], &ready(0.1)).await;
+    house.finish(&ids[1..2], &blank()).await;
+    let row = |n: usize| format!("tr[data-id='{}']", ids[n]);
+    browser.text_becomes(&row(0), "Not flagged").await;
+    browser
+        .text_becomes(&row(1), "Not assessed: The image is blank. A person must look at it.")
+        .await;
+    browser.text_becomes("#news", "1 new: show").await;
+    browser.text_becomes("#count", "Showing 3 of 4").await;
+    assert_eq!(rows(&browser).await, before);
+
+    browser.click("#news").await;
+    browser.text_becomes("#count", "Showing 4 of 4").await;
+    assert_eq!(rows(&browser).await[1..], before);
+    browser.becomes("return document.querySelector('#news').hidden").await;
+
+    // A filter stands in the address and survives a reload.
+    browser.click("#views a:nth-child(3)").await;
+    browser.text_becomes("#count", "Showing 1 of 1").await;
+    browser.page.refresh().await.expect("reloads");
+    browser.text_becomes("#count", "Showing 1 of 1").await;
+    let words = browser.run("return document.body.innerText.toLowerCase()").await.to_string();
+    assert!(!words.contains("normal"), "{words}");
+    browser.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_without_its_server_says_so_and_looks_stale() {
+    let house = House::open().await;
+    house.admit(["incoming/north/0.jpg".to_owned()]).await;
+    let browser = Browser::open(&house.url("/")).await;
+    browser.text_becomes("#connection", "live").await;
+    house.stop().await;
+    browser.text_becomes("#connection", "stale since").await;
+    browser.text_becomes("#stale", "may be out of date").await;
+    browser.text_becomes("tr[data-id]", "Queued").await;
+    browser.close().await;
+}

@@ -1,0 +1,260 @@
+//! A server with everything behind it, for one test.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use lobar_adapters::embedded::{Endpoint, EndpointOptions};
+use lobar_adapters::opener::Opener;
+use lobar_adapters::s3::{S3Objects, S3Options};
+use lobar_api::{Api, ApiParts, ApiSettings, Readiness};
+use lobar_core::event::{Event, Seq};
+use lobar_core::finding::{Finding, Heatmap, Label, ModelRef};
+use lobar_core::image::{Lane, Lanes, NewImage, Reason};
+use lobar_core::object::{ImageId, ObjectVersion};
+use lobar_core::objects::Objects;
+use lobar_core::signal::Signal;
+use lobar_core::store::{Claim, Completion, Outcome, Store};
+use lobar_core::time::{Clock, SystemClock};
+use lobar_ingest::{Ingest, IngestMetrics, IngestParts, IngestSettings};
+use prometheus::Registry;
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::sse::Stream;
+
+/// How long anything may take on a busy machine.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A running server and the ports behind it.
+pub struct House {
+    pub store: Arc<dyn Store>,
+    pub objects: Arc<dyn Objects>,
+    pub signal: Arc<dyn Signal>,
+    pub http: reqwest::Client,
+    pub base: String,
+    stop: CancellationToken,
+    server: JoinHandle<std::io::Result<()>>,
+    opener: Opener,
+    folder: TempDir,
+}
+
+impl House {
+    /// With settings as they are.
+    pub async fn open() -> Self {
+        Self::open_with(|_| {}).await
+    }
+
+    /// With settings of the test's.
+    pub async fn open_with(set: impl FnOnce(&mut ApiSettings)) -> Self {
+        Self::build(set, true).await
+    }
+
+    /// Without ingest: uploads stay in their queue.
+    pub async fn open_without_ingest() -> Self {
+        Self::build(|_| {}, false).await
+    }
+
+    async fn build(set: impl FnOnce(&mut ApiSettings), with_ingest: bool) -> Self {
+        let folder = TempDir::new().expect("a folder");
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let opener = Opener::new(clock.clone());
+        let url = format!("sqlite:{}", folder.path().join("lobar.db").display());
+        let store = opener.store("store", &url).await.expect("a store");
+        let uploads = opener.queue("uploads", &url, "uploads").await.expect("a queue");
+        let jobs = Lanes {
+            stat: opener.queue("jobs", &url, "jobs-stat").await.expect("a queue"),
+            routine: opener.queue("jobs", &url, "jobs-routine").await.expect("a queue"),
+        };
+        let signal = opener.signal("signal", "memory:").expect("a signal");
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        let options = EndpointOptions::new(folder.path().join("objects"), any, uploads.clone());
+        let endpoint = Endpoint::open(options).await.expect("an S3 endpoint");
+        let mut options = S3Options::new("xrays");
+        options.endpoint = Some(format!("http://{}", endpoint.local_addr()));
+        options.region = Some("us-east-1".into());
+        options.credentials.get_or_insert_default();
+        let objects: Arc<dyn Objects> = Arc::new(S3Objects::connect(options).await);
+        let stop = CancellationToken::new();
+        tokio::spawn(endpoint.run(stop.clone()));
+        if with_ingest {
+            let parts = IngestParts {
+                uploads: uploads.clone(),
+                jobs: jobs.clone(),
+                store: store.clone(),
+                objects: objects.clone(),
+                signal: signal.clone(),
+                clock: clock.clone(),
+                metrics: IngestMetrics::register(&Registry::new()).expect("metrics"),
+            };
+            let ingest = Ingest::new(parts, IngestSettings::new("xrays"));
+            let stop = lobar_ingest::Stop { receiving: stop.clone(), abort: stop.clone() };
+            tokio::spawn(ingest.run(stop));
+        }
+        let mut settings = ApiSettings { listen: any, ..ApiSettings::default() };
+        settings.limits.max_bytes = 200_000;
+        settings.drain = Duration::from_secs(2);
+        set(&mut settings);
+        let parts = ApiParts {
+            store: store.clone(),
+            objects: objects.clone(),
+            signal: signal.clone(),
+            jobs,
+            clock,
+            registry: Registry::new(),
+            readiness: Readiness::default(),
+            workers: None,
+        };
+        let api = Api::build(parts, settings).await.expect("a server");
+        let base = format!("http://{}", api.local_addr());
+        let server = tokio::spawn(api.run(stop.clone()));
+        // Another test of this process may have chosen it already.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let http = reqwest::Client::new();
+        Self { store, objects, signal, http, base, stop, server, opener, folder }
+    }
+
+    /// The server's address with a path.
+    pub fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.base)
+    }
+
+    /// The database's file.
+    pub fn database(&self) -> PathBuf {
+        self.folder.path().join("lobar.db")
+    }
+
+    /// Closes the store under the server's feet.
+    pub async fn close_store(&self) {
+        self.opener.close().await;
+    }
+
+    /// GET, as JSON with its status.
+    pub async fn get(&self, path: &str) -> (u16, Value) {
+        let answer = self.http.get(self.url(path)).send().await.expect("an answer");
+        (answer.status().as_u16(), answer.json().await.expect("JSON"))
+    }
+
+    /// The event stream at a position.
+    pub async fn events(&self, query: &str) -> Stream {
+        let answer = self.http.get(self.url("/v1/events") + query).send().await.expect("an answer");
+        assert_eq!(answer.status(), 200);
+        Stream::new(answer)
+    }
+
+    /// Admits images of these keys, as ingest does.
+    pub async fn admit(&self, keys: impl IntoIterator<Item = String>) -> Vec<ImageId> {
+        let images: Vec<_> = keys.into_iter().map(|key| new_image(&key)).collect();
+        let admitted = self.store.admit(&images).await.expect("admitted");
+        self.signal.publish().await.expect("published");
+        admitted.into_iter().map(|admission| admission.id()).collect()
+    }
+
+    /// Finishes images, as the worker does.
+    pub async fn finish(&self, ids: &[ImageId], outcome: &Outcome) {
+        let claims = self.store.claim(ids, 5).await.expect("claimed");
+        let completions: Vec<_> = claims
+            .into_iter()
+            .map(|claim| match claim {
+                Claim::Granted(claimed) => {
+                    let (id, fence) = (claimed.id, claimed.fence);
+                    Completion { id, fence, outcome: outcome.clone() }
+                }
+                other => panic!("not granted: {other:?}"),
+            })
+            .collect();
+        let accepted = self.store.complete(&completions).await.expect("completed");
+        assert!(accepted.into_iter().all(|accepted| accepted));
+        self.signal.publish().await.expect("published");
+    }
+
+    /// Everything in the store's event table.
+    pub async fn stored_events(&self) -> Vec<Event> {
+        self.store.events(Seq(0), 1_000_000).await.expect("events")
+    }
+
+    /// Finishes every image as soon as ingest has admitted it, until the test ends.
+    pub fn play_worker(self: &Arc<Self>, outcome: Outcome) {
+        let house = Arc::clone(self);
+        tokio::spawn(async move {
+            let mut events = house.events("?after=0").await;
+            loop {
+                let image = events.image().await;
+                if image.status == "queued" {
+                    house.finish(&[image.id.parse().expect("an id")], &outcome).await;
+                }
+            }
+        });
+    }
+
+    /// Tells the server to stop and waits until it has.
+    pub async fn stop(self) {
+        self.stop.cancel();
+        let ended = tokio::time::timeout(PATIENCE, self.server).await.expect("it stops");
+        ended.expect("no panic").expect("no error");
+    }
+
+    /// Only tells it.
+    pub fn tell_to_stop(&self) {
+        self.stop.cancel();
+    }
+}
+
+/// Asks again until there is an answer.
+pub async fn eventually<T, F: Future<Output = Option<T>>>(
+    what: &str,
+    mut ask: impl FnMut() -> F,
+) -> T {
+    let began = tokio::time::Instant::now();
+    loop {
+        if let Some(answer) = ask().await {
+            return answer;
+        }
+        assert!(began.elapsed() < PATIENCE, "{what} did not come about");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// An image under a key, as an event would name it.
+pub fn new_image(key: &str) -> NewImage {
+    let object = ObjectVersion {
+        bucket: "xrays".into(),
+        key: key.into(),
+        version: Some("v1".into()),
+        etag: None,
+        sequencer: None,
+        size: Some(1),
+    };
+    NewImage { object, lane: Lane::Routine }
+}
+
+/// An assessment with this probability; with a heatmap when flagged.
+pub fn ready(probability: f64) -> Outcome {
+    let flagged = probability >= 0.4;
+    let heatmap = flagged.then(|| Heatmap { width: 2, height: 2, cells: vec![0.0, 1.0, 0.5, 0.2] });
+    Outcome::Ready(Box::new(Finding {
+        model: ModelRef {
+            version: "test-1".into(),
+            sha256: "ab".repeat(32),
+            preprocessing: "p1".into(),
+        },
+        probability,
+        threshold: 0.4,
+        flagged,
+        label: if flagged { Label::Pneumonia } else { Label::Normal },
+        subtype: None,
+        heatmap,
+        warnings: vec!["Turned upright.".into()],
+        timings_ms: BTreeMap::from([("infer".to_owned(), 12.5)]),
+    }))
+}
+
+/// Not assessed.
+pub fn blank() -> Outcome {
+    Outcome::NeedsHuman { reason: Reason::Blank, detail: "Every pixel is 7.".into() }
+}

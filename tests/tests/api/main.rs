@@ -1,0 +1,14 @@
+//! The API as its clients see it: a real server on a free port, on the embedded store, queues, signal
+//! and S3 endpoint, with ingest running. The worker's part is played by hand, so that a test decides
+//! what becomes of an image and when.
+
+#![allow(unreachable_pub)] // a test exports nothing
+
+mod browser;
+mod events;
+mod house;
+mod images;
+mod operations;
+mod predict;
+mod problems;
+mod sse;

@@ -1,0 +1,89 @@
+//! Health, figures, documentation and the page's own files.
+
+use serde_json::{Value, json};
+
+use crate::house::{House, eventually, ready};
+
+#[tokio::test]
+async fn a_server_is_ready_when_its_store_and_bucket_answer() {
+    let house = House::open().await;
+    assert_eq!(house.get("/livez").await.0, 200);
+    let checks = eventually("it is ready", async || {
+        let (status, body) = house.get("/readyz").await;
+        (status == 200).then_some(body)
+    })
+    .await;
+    assert_eq!(checks["ready"], true);
+    assert_eq!(checks["checks"]["bucket"], json!({ "ok": true, "why": null }));
+}
+
+#[tokio::test]
+async fn the_queues_are_shown_by_lane_and_an_unknown_rate_is_not_a_zero() {
+    let house = House::open().await;
+    let ids = house.admit((0..3).map(|n| format!("incoming/north/{n}.jpg"))).await;
+    let figures = eventually("the images are counted", async || {
+        let (_, figures) = house.get("/v1/queues").await;
+        (figures["lanes"]["routine"]["unfinished"] == 3).then_some(figures)
+    })
+    .await;
+    let routine = &figures["lanes"]["routine"];
+    assert_eq!(routine["backlog_seconds"], Value::Null);
+    assert!(routine["oldest_age_seconds"].as_f64().is_some_and(|age| age >= 0.0));
+    assert_eq!(figures["lanes"]["stat"]["backlog_seconds"], 0.0);
+    house.finish(&ids[..1], &ready(0.5)).await;
+    let known = eventually("a rate is measured", async || {
+        let (_, figures) = house.get("/v1/queues").await;
+        figures["lanes"]["routine"]["backlog_seconds"].as_f64()
+    })
+    .await;
+    assert_eq!(known, 20.0, "two images at one in ten seconds");
+}
+
+#[tokio::test]
+async fn metrics_carry_routes_as_patterns_and_never_as_addresses() {
+    let house = House::open().await;
+    house.get("/v1/images/6c6f6261-722d-5a17-9e1d-696d61676573").await;
+    house.get("/v1/queues").await;
+    let answer = house.http.get(house.url("/metrics")).send().await.expect("an answer");
+    let text = answer.text().await.expect("text");
+    assert!(text.contains(r#"route="/v1/images/{id}""#), "{text}");
+    assert!(text.contains(r#"lobar_queue_depth{lane="stat",queue="jobs"} 0"#), "{text}");
+    assert!(!text.contains("6c6f6261"));
+}
+
+#[tokio::test]
+async fn the_page_is_served_with_a_strict_policy_and_kept_until_it_changes() {
+    let house = House::open().await;
+    let page = house.http.get(house.url("/?show=flagged")).send().await.expect("an answer");
+    assert_eq!(page.status(), 200);
+    let headers = page.headers().clone();
+    let policy = headers["content-security-policy"].to_str().expect("text");
+    assert!(policy.contains("default-src 'none'") && !policy.contains("unsafe"), "{policy}");
+    assert_eq!(headers["x-content-type-options"], "nosniff");
+    assert_eq!(headers["referrer-policy"], "no-referrer");
+    let tag = headers["etag"].to_str().expect("text");
+    let html = page.text().await.expect("text");
+    let again = house.http.get(house.url("/")).header("if-none-match", tag).send().await;
+    assert_eq!(again.expect("an answer").status(), 304);
+    // Every file that the page names is there.
+    let files: Vec<&str> = html.split('"').filter(|text| text.starts_with("/web/")).collect();
+    assert!(files.len() > 4, "{files:?}");
+    for file in files {
+        let answer = house.http.get(house.url(file)).send().await.expect("an answer");
+        assert_eq!(answer.status(), 200, "{file}");
+    }
+}
+
+#[tokio::test]
+async fn the_documentation_is_complete_on_its_own() {
+    let house = House::open().await;
+    let (status, document) = house.get("/openapi.json").await;
+    assert_eq!(status, 200);
+    assert!(document["paths"]["/v1/images"]["post"].is_object());
+    for path in ["/docs", "/docs/", "/docs/swagger-ui.css", "/docs/swagger-initializer.js"] {
+        let answer = house.http.get(house.url(path)).send().await.expect("an answer");
+        assert_eq!(answer.status(), 200, "{path}");
+    }
+    let (status, problem) = house.get("/problems/too-large").await;
+    assert_eq!((status, &problem["status"]), (200, &json!(413)));
+}

@@ -1,0 +1,119 @@
+//! Bad input: a clear answer in one form, and nothing else is harmed.
+
+use serde_json::Value;
+
+use crate::house::House;
+use crate::images::form;
+
+/// A request and what must come of it.
+struct Bad {
+    method: &'static str,
+    path: &'static str,
+    headers: Vec<(&'static str, &'static str)>,
+    body: Vec<u8>,
+    status: u16,
+    problem: &'static str,
+}
+
+fn bad(method: &'static str, path: &'static str, status: u16, problem: &'static str) -> Bad {
+    Bad { method, path, headers: Vec::new(), body: Vec::new(), status, problem }
+}
+
+impl Bad {
+    fn with(mut self, name: &'static str, value: &'static str) -> Self {
+        self.headers.push((name, value));
+        self
+    }
+
+    fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
+        self.body = body.into();
+        self
+    }
+
+    fn json(self, body: &str) -> Self {
+        self.with("content-type", "application/json").body(body)
+    }
+
+    fn form(self, fields: &[(&str, &str)], file: Option<(&str, &[u8])>) -> Self {
+        let (kind, body) = form(fields, file);
+        self.with("content-type", kind).body(body)
+    }
+}
+
+fn table() -> Vec<Bad> {
+    let id = "/v1/images/6c6f6261-722d-5a17-9e1d-696d61676573";
+    let picture = "/v1/images/6c6f6261-722d-5a17-9e1d-696d61676573/picture";
+    let file: Option<(&str, &[u8])> = Some(("a.jpg", b"abc"));
+    vec![
+        bad("GET", "/nothing", 404, "unknown-route"),
+        bad("GET", "/v1/images/", 404, "unknown-route"),
+        bad("DELETE", "/v1/images", 405, "wrong-method"),
+        bad("PUT", "/v1/predict", 405, "wrong-method"),
+        bad("GET", "/v1/images/not-an-id", 400, "bad-parameter"),
+        bad("GET", id, 404, "unknown-image"),
+        bad("GET", picture, 404, "unknown-image"),
+        bad("GET", "/v1/images?limit=0", 400, "bad-parameter"),
+        bad("GET", "/v1/images?status=done", 400, "bad-parameter"),
+        bad("GET", "/v1/images?flagged=1", 400, "bad-parameter"),
+        bad("GET", "/v1/images?flaged=true", 400, "bad-parameter"),
+        bad("GET", "/v1/images?after=nothing", 400, "bad-parameter"),
+        bad("GET", "/v1/events?after=x", 400, "bad-parameter"),
+        bad("GET", "/v1/events", 400, "bad-parameter").with("last-event-id", "-4"),
+        bad("POST", "/v1/images", 400, "missing-file"),
+        bad("POST", "/v1/images?site=a/b", 400, "bad-parameter").body("x"),
+        bad("POST", "/v1/images?priority=soon", 400, "bad-parameter").body("x"),
+        bad("POST", "/v1/images", 413, "too-large").body(vec![0; 300_000]),
+        bad("POST", "/v1/images", 413, "too-large").body(vec![0; 210_000]),
+        bad("POST", "/v1/images", 400, "missing-file").form(&[("site", "a")], None),
+        bad("POST", "/v1/images", 400, "bad-multipart").form(&[("sight", "a")], file),
+        bad("POST", "/v1/images", 400, "bad-parameter").form(&[("site", "..")], file),
+        bad("POST", "/v1/images", 400, "bad-multipart")
+            .with("content-type", "multipart/form-data; boundary=b")
+            .body("--b\r\ncontent-disposition: form-data; name=\"file\"\r\n\r\ncut sho"),
+        bad("POST", "/v1/images", 400, "bad-multipart").with("content-type", "multipart/form-data"),
+        bad("POST", "/v1/images", 415, "wrong-media-type")
+            .with("content-type", "multipart/mixed; boundary=b"),
+        bad("POST", "/v1/predict", 400, "bad-json").json("{"),
+        bad("POST", "/v1/predict", 400, "bad-json").json("{}"),
+        bad("POST", "/v1/predict", 400, "bad-base64").json(r#"{"image":"no!"}"#),
+        bad("POST", "/v1/predict", 400, "bad-parameter").json(r#"{"image":"","priority":"x"}"#),
+        bad("POST", "/v1/predict", 415, "wrong-media-type").body(r#"{"image":""}"#),
+        bad("POST", "/v1/uploads", 400, "bad-parameter").json(r#"{"names":[]}"#),
+        bad("POST", "/v1/uploads", 400, "bad-json").json(r#"{"names":["a"],"cite":"b"}"#),
+        bad("POST", "/v1/uploads/identify", 400, "bad-parameter")
+            .json(r#"{"uploads":[{"key":"a"}]}"#),
+        bad("GET", "/v1/images", 421, "foreign-host").with("host", "evil.example"),
+        bad("POST", "/v1/images", 403, "foreign-origin").with("origin", "http://evil.example"),
+        bad("POST", "/v1/images", 403, "foreign-origin").with("sec-fetch-site", "cross-site"),
+    ]
+}
+
+#[tokio::test]
+async fn every_bad_request_gets_a_problem_of_its_type() {
+    let house = House::open().await;
+    for bad in table() {
+        let method = bad.method.parse().expect("a method");
+        let mut request = house.http.request(method, house.url(bad.path)).body(bad.body);
+        for (name, value) in bad.headers {
+            request = request.header(name, value);
+        }
+        let answer = request.send().await.expect("an answer");
+        let what = format!("{} {} wants {}", bad.method, bad.path, bad.problem);
+        assert_eq!(answer.status(), bad.status, "{what}");
+        assert_eq!(answer.headers()["content-type"], "application/problem+json", "{what}");
+        let problem: Value = answer.json().await.expect("JSON");
+        assert_eq!(problem["type"], format!("/problems/{}", bad.problem), "{what}: {problem}");
+        assert_eq!(problem["status"], bad.status);
+        assert!(problem["title"].is_string() && problem["detail"].is_string(), "{problem}");
+    }
+    assert_eq!(house.get("/v1/images").await.1["total"], 0);
+}
+
+#[tokio::test]
+async fn a_store_that_is_away_is_said_to_be_and_looks_like_no_empty_list() {
+    let house = House::open().await;
+    house.close_store().await;
+    let (status, problem) = house.get("/v1/images").await;
+    assert!(status == 503 || status == 500, "{status}");
+    assert!(problem.get("items").is_none());
+}
