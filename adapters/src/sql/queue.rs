@@ -322,3 +322,32 @@ impl MessageRow {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use lobar_core::time::SystemClock;
+    use sqlx::Sqlite;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_dead_message_keeps_its_reason() {
+        let folder = tempfile::TempDir::new().expect("a folder");
+        let file = folder.path().join("queues.db");
+        let db = crate::sqlite::open(&file, Arc::new(SystemClock)).await.expect("a database");
+        let db = Arc::new(db);
+        let queue = SqlQueue::new(db.clone(), "uploads");
+        assert!(queue.send(vec![Outgoing::now("a")]).await[0].is_ok());
+        let taken =
+            queue.receive(1, Duration::ZERO, Duration::from_secs(9)).await.expect("received");
+        let dead = Settlement::Dead { reason: "nobody reads this".into() };
+        let settled = queue.settle(vec![(taken[0].receipt.clone(), dead)]).await;
+        assert!(settled[0].is_ok());
+        let kept: (String, i64) = Sql::<Sqlite>::new("select dead_reason, id from message")
+            .one(&mut *db.reader().await.expect("a connection"))
+            .await
+            .expect("a row");
+        assert_eq!(kept.0, "nobody reads this");
+        db.close().await;
+    }
+}

@@ -29,6 +29,13 @@ pub async fn a_claim_takes_a_queued_image_and_counts_an_attempt<H: StoreHarness>
     let image = image(&*store, one().id()).await;
     assert_eq!((image.state, image.attempts), (State::Analysing, 1));
     assert_eq!(told(&*store, one().id()).await, [State::Queued, State::Analysing]);
+
+    // Named twice, it is claimed once.
+    let other = object("incoming/north/2.jpg", "v1", None);
+    admit(&*store, &other).await;
+    let twice = store.claim(&[other.id(), other.id()], 3).await.expect("claimed");
+    assert!(matches!(&twice[..], [Claim::Granted(one), Claim::Granted(two)] if one == two));
+    assert_eq!(super::image(&*store, other.id()).await.attempts, 1);
 }
 
 pub async fn a_claim_on_an_image_that_another_worker_holds_takes_it_over_with_a_new_fence<
