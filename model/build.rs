@@ -7,10 +7,20 @@
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
+    println!("cargo:rerun-if-changed=src/engine/fused.cpp");
     if let Ok(lib) = std::env::var("DEP_TCH_LIBTORCH_LIB") {
         let lib = std::fs::canonicalize(&lib).unwrap_or_else(|_| lib.into());
         println!("cargo:rustc-link-arg=-Wl,-rpath,{}", lib.display());
         // An installed copy: bin/lobar beside lib/libtorch_cpu.so.
         println!("cargo:rustc-link-arg=-Wl,-rpath,$ORIGIN/../lib");
+        // Headers lie beside the library, where torch-sys took them from too.
+        let include = lib.with_file_name("include");
+        cc::Build::new()
+            .cpp(true)
+            .std("c++17")
+            .warnings(false)
+            .includes([include.join("torch/csrc/api/include"), include])
+            .file("src/engine/fused.cpp")
+            .compile("lobar_fused");
     }
 }

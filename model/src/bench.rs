@@ -16,6 +16,8 @@ use crate::golden;
 pub struct Figures {
     /// Where and how the engine computed: `cpu bf16`.
     pub device: String,
+    /// Whether bias, sum and ReLU were computed inside the convolutions.
+    pub fused: bool,
     /// libtorch's threads.
     pub threads: i32,
     /// Images a batch.
@@ -72,6 +74,7 @@ pub fn engine(path: &Path, options: &EngineOptions, rounds: usize) -> Result<Fig
     let [ours, plain, with_heatmaps, plain_fp32] = rates.each_mut().map(|rates| median(rates));
     Ok(Figures {
         device: engine.info().device.clone(),
+        fused: engine.is_fused(),
         threads: engine.threads(),
         batch: batch.len(),
         rounds,

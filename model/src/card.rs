@@ -13,10 +13,11 @@ use serde_json::Value;
 use crate::network::Layout;
 use crate::preprocessing;
 
-/// Metadata key under which the card's JSON lies.
+/// Metadata key under which the card's JSON lies. The only one: safetensors writes several in any
+/// order, and the same model must give the same file.
 const CARD_KEY: &str = "lobar.card";
-/// Metadata key of the format's version.
-const FORMAT_KEY: &str = "lobar.format";
+/// Field of that JSON that tells its format.
+const FORMAT_FIELD: &str = "format";
 /// The format that this program writes and reads.
 const FORMAT: &str = "1";
 
@@ -159,8 +160,10 @@ impl Card {
     /// # Errors
     /// When a number in it is not finite.
     pub fn to_metadata(&self) -> Result<HashMap<String, String>, CardError> {
-        let json = serde_json::to_string(self).map_err(|e| CardError::Unreadable(e.to_string()))?;
-        Ok(HashMap::from([(FORMAT_KEY.to_owned(), FORMAT.to_owned()), (CARD_KEY.to_owned(), json)]))
+        let unreadable = |e: serde_json::Error| CardError::Unreadable(e.to_string());
+        let mut json = serde_json::to_value(self).map_err(unreadable)?;
+        json[FORMAT_FIELD] = FORMAT.into();
+        Ok(HashMap::from([(CARD_KEY.to_owned(), json.to_string())]))
     }
 
     /// The card in a file's metadata; `None` when it has none.
@@ -169,11 +172,12 @@ impl Card {
     /// When there is one that this program cannot read.
     pub fn from_metadata(metadata: &HashMap<String, String>) -> Result<Option<Self>, CardError> {
         let Some(json) = metadata.get(CARD_KEY) else { return Ok(None) };
-        match metadata.get(FORMAT_KEY).map(String::as_str) {
-            Some(FORMAT) => {}
-            other => return Err(CardError::Format(other.unwrap_or("unknown").to_owned())),
+        let unreadable = |e: serde_json::Error| CardError::Unreadable(e.to_string());
+        let json: Value = serde_json::from_str(json).map_err(unreadable)?;
+        match json.get(FORMAT_FIELD).and_then(Value::as_str) {
+            Some(FORMAT) => serde_json::from_value(json).map(Some).map_err(unreadable),
+            other => Err(CardError::Format(other.unwrap_or("unknown").to_owned())),
         }
-        serde_json::from_str(json).map(Some).map_err(|e| CardError::Unreadable(e.to_string()))
     }
 
     /// Whether a model with this card may be served, and at which operating point.
@@ -265,7 +269,8 @@ mod tests {
     #[test]
     fn a_card_of_another_format_is_refused() {
         let mut metadata = random_card(Layout::RESNET50, 7).to_metadata().unwrap();
-        metadata.insert(FORMAT_KEY.to_owned(), "2".to_owned());
+        let card = metadata.get_mut(CARD_KEY).unwrap();
+        *card = card.replace(r#""format":"1""#, r#""format":"2""#);
         assert_eq!(Card::from_metadata(&metadata), Err(CardError::Format("2".to_owned())));
     }
 

@@ -1,8 +1,8 @@
 //! The engine: the port of [`lobar_core::engine`] on libtorch.
 //!
 //! At load it folds batch norms into convolutions and the three equal grey channels into one, goes
-//! channels-last, and to bf16 where the hardware computes in it; proves on the golden pictures that
-//! the answers are still the plain network's; and runs every batch size it will meet once, since
+//! channels-last, to bf16 where the hardware computes in it, and to oneDNN's fused convolutions on a
+//! CPU; proves on the golden pictures that the answers are still the plain network's; and runs every batch size it will meet once, since
 //! the first run of a size is slow.
 //!
 //! libtorch's number of threads is one for the whole process: two engines in one process should be
@@ -11,38 +11,31 @@
 mod device;
 mod fold;
 mod folded;
+mod form;
+mod fused;
 mod input;
+mod load;
 mod plain;
 mod proof;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::thread::ThreadId;
 
 use lobar_core::engine::{Engine, EngineError, EngineInfo, NetworkInput, Prediction};
-use lobar_core::finding::{Heatmap, ModelRef};
-use tch::{Device, Kind, TchError, Tensor};
+use lobar_core::finding::Heatmap;
+use tch::{Kind, TchError, Tensor};
 
 pub use device::{CudaError, DeviceChoice};
+pub use load::LoadError;
 pub use plain::PlainForward;
 pub use proof::{BF16_TOLERANCE, FOLDING_TOLERANCE};
 
-use crate::card::Approved;
 use crate::golden;
 use crate::gradcam;
-use crate::weights::{Weights, WeightsError};
-use folded::{Head, Trunk};
+use folded::Head;
+use form::Form;
 use input::GreyTable;
 use proof::sigmoid;
-
-/// How far two batchings of one image may differ in probability: another batch size may be summed
-/// in another order. (On one CPU 1e-6 was measured in either precision.)
-fn batching_tolerance(kind: Kind, device: Device) -> f64 {
-    match (kind, device) {
-        (Kind::Float, Device::Cpu) => 1e-4,
-        (_, Device::Cpu) => 5e-3,
-        _ => 0.02,
-    }
-}
 
 /// How an engine is to run.
 #[derive(Clone, Debug)]
@@ -82,38 +75,11 @@ pub fn default_threads() -> usize {
     (cores * 3 / 4).max(1)
 }
 
-/// Why a model could not be loaded.
-#[derive(Debug, thiserror::Error)]
-pub enum LoadError {
-    /// The file.
-    #[error(transparent)]
-    Weights(#[from] WeightsError),
-    /// The device.
-    #[error(transparent)]
-    Cuda(#[from] CudaError),
-    /// The engine does not compute what the model is.
-    #[error("model {}: the engine's answers on the golden pictures are {difference} away from the plain network's, more than {tolerance}: the weights are damaged or this build computes wrongly", path.display())]
-    Unequal {
-        /// The model's file.
-        path: PathBuf,
-        /// Largest difference in probability; not a number when an answer is none.
-        difference: f64,
-        /// What is allowed.
-        tolerance: f64,
-    },
-    /// libtorch said no.
-    #[error("libtorch: {0}")]
-    Torch(#[from] TchError),
-    /// A batch of golden pictures failed.
-    #[error(transparent)]
-    Engine(#[from] EngineError),
-}
-
 /// ResNet-50 on libtorch, ready to answer. Owned by one thread at a time.
 #[derive(Debug)]
 pub struct TorchEngine {
     info: EngineInfo,
-    trunk: Trunk,
+    trunk: Form,
     head: Head,
     table: GreyTable,
     temperature: f64,
@@ -124,111 +90,16 @@ pub struct TorchEngine {
 }
 
 impl TorchEngine {
-    /// Loads the model at `path`, proves and warms it. Takes seconds.
-    ///
-    /// # Errors
-    /// When the file is not a model that may be served, the device cannot be used, or the proof
-    /// fails.
-    pub fn load(path: &Path, options: &EngineOptions) -> Result<Self, LoadError> {
-        crate::allocator::keep_freed_memory();
-        let threads = if options.threads == 0 { default_threads() } else { options.threads };
-        let threads = i32::try_from(threads).unwrap_or(i32::MAX);
-        tch::set_num_threads(threads);
-        let device = options.device.resolve(options.cuda_library.as_deref())?;
-        let weights = Weights::open(path)?;
-        let (card, approved) = weights.approve()?;
-        let info = EngineInfo {
-            model: ModelRef {
-                version: card.version.clone(),
-                sha256: weights.sha256().to_owned(),
-                preprocessing: card.preprocessing.version.clone(),
-            },
-            threshold: approved.threshold,
-            max_batch: options.max_batch.max(1),
-            device: String::new(),
-            tolerance: 0.0,
-        };
-        let mut engine = Self::proven(&weights, approved, device, options.fp32, info, threads)?;
-        engine.explanations = options.explanations;
-        engine.warm()?;
-        Ok(engine)
+    /// Whether bias, sum and ReLU are computed inside the convolutions.
+    #[must_use]
+    pub fn is_fused(&self) -> bool {
+        matches!(self.trunk, Form::Fused(_))
     }
 
     /// libtorch's threads on the CPU.
     #[must_use]
     pub fn threads(&self) -> i32 {
         self.threads
-    }
-
-    /// The quickest engine that computes what the plain network computes.
-    fn proven(
-        weights: &Weights,
-        approved: Approved,
-        device: Device,
-        fp32: bool,
-        info: EngineInfo,
-        threads: i32,
-    ) -> Result<Self, LoadError> {
-        let expected = proof::plain_answers(weights, approved.layout, approved.temperature)?;
-        let (trunk, head) = fold::fold(weights, approved.layout)?;
-        let build = |kind, device| -> Result<Self, TchError> {
-            let (place, tolerance) =
-                (device::describe(device, kind), batching_tolerance(kind, device));
-            Ok(Self {
-                info: EngineInfo { device: place, tolerance, ..info.clone() },
-                trunk: trunk.to(kind, device)?,
-                head: head.to(device)?,
-                table: GreyTable::new(kind, device)?,
-                temperature: approved.temperature,
-                explanations: false,
-                threads,
-                told: None,
-            })
-        };
-        let away = |engine: &Self| -> Result<f64, TchError> {
-            Ok(proof::difference(&expected, &engine.golden_answers()?))
-        };
-        // Folding is proven where fp32 means fp32; a GPU may round it.
-        let exact = build(Kind::Float, Device::Cpu)?;
-        let difference = away(&exact)?;
-        if difference.is_nan() || difference > FOLDING_TOLERANCE {
-            let (path, tolerance) = (weights.path().to_owned(), FOLDING_TOLERANCE);
-            return Err(LoadError::Unequal { path, difference, tolerance });
-        }
-        let kind = if fp32 { Kind::Float } else { device::fastest_kind(device) };
-        if (kind, device) == (Kind::Float, Device::Cpu) {
-            return Ok(exact);
-        }
-        let quick = build(kind, device)?;
-        let difference = away(&quick)?;
-        if difference <= BF16_TOLERANCE {
-            tracing::debug!(
-                difference,
-                device = quick.info.device,
-                "proven on the golden pictures"
-            );
-            return Ok(quick);
-        }
-        tracing::warn!(
-            difference,
-            tolerance = BF16_TOLERANCE,
-            "this model loses too much in {}: computing on the CPU in fp32",
-            quick.info.device
-        );
-        Ok(exact)
-    }
-
-    /// Runs the batch sizes that are powers of two, and the largest, once.
-    fn warm(&mut self) -> Result<(), TchError> {
-        let picture = golden::pictures().swap_remove(golden::COUNT - 1);
-        let mut size = 1;
-        loop {
-            self.compute(&vec![picture.clone(); size])?;
-            if size >= self.info.max_batch {
-                return Ok(());
-            }
-            size = (size * 2).min(self.info.max_batch);
-        }
     }
 
     fn golden_answers(&self) -> Result<proof::Answers, TchError> {
@@ -251,7 +122,7 @@ impl TorchEngine {
             self.trunk.forward(&self.table.batch(batch)?)?
         };
         let (logits, heatmaps) = if self.explanations {
-            self.explained(&maps)?
+            tch::with_grad(|| self.explained(&maps))?
         } else {
             let _no_grad = tch::no_grad_guard();
             (self.head.forward(&pool(&maps)?)?, Vec::new())

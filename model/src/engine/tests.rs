@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::network::Layout;
-use crate::weights;
+use crate::weights::{self, Weights};
 
 /// Quick enough for a debug build.
 const SMALL: Layout = Layout { blocks: [1, 2, 1, 1], width: 8 };
@@ -56,7 +56,7 @@ fn forgetting_a_batch_norm_is_noticed() {
     let options = EngineOptions { fp32: true, ..EngineOptions::default() };
     let mut engine = TorchEngine::load(&path, &options).unwrap();
     std::fs::remove_file(path).unwrap();
-    let _ = tch::no_grad(|| engine.trunk.blocks[2].inner[1].bias.zero_());
+    let _ = tch::no_grad(|| engine.trunk.stem_bias().zero_());
     let difference = proof::difference(&plain, &engine.golden_answers().unwrap());
     assert!(difference > FOLDING_TOLERANCE, "{difference}");
 }
@@ -98,7 +98,7 @@ fn a_batch_larger_than_the_largest_is_cut_and_answered_in_order() {
 #[test]
 fn an_answer_that_is_not_a_number_is_an_error_of_its_image() {
     let mut engine = engine("nan", |_| {});
-    let _ = tch::no_grad(|| engine.trunk.stem.bias.fill_(f64::NAN));
+    let _ = tch::no_grad(|| engine.trunk.stem_bias().fill_(f64::NAN));
     let answers = engine.infer(&golden::pictures()[..3]).unwrap();
     assert_eq!(answers.len(), 3);
     assert!(answers.iter().all(Result::is_err));

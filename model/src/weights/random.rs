@@ -14,7 +14,7 @@ const LOGIT_SPREAD: f64 = 0.5;
 
 /// Writes a complete model file with random weights to `path`: it loads, runs and answers like a
 /// trained one, its answers differ between pictures, and it says in its card that they mean
-/// nothing. The same seed gives the same model.
+/// nothing. The same seed gives the same model, up to rounding.
 ///
 /// # Errors
 /// When the file cannot be written.

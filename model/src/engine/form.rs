@@ -1,0 +1,52 @@
+//! The two forms in which a folded trunk runs.
+
+use tch::{Device, Kind, TchError, Tensor};
+
+use super::{folded, fused};
+
+/// A trunk, ready to run.
+#[derive(Debug)]
+pub(crate) enum Form {
+    /// Layer by layer: anywhere.
+    Plain(folded::Trunk),
+    /// Fused by oneDNN: on a CPU that it knows.
+    Fused(fused::Trunk),
+}
+
+impl Form {
+    /// What may run `trunk` in `kind` on `device`, the quickest first.
+    pub(crate) fn candidates(
+        trunk: &folded::Trunk,
+        kind: Kind,
+        device: Device,
+        batch: usize,
+    ) -> Vec<Self> {
+        let mut forms = Vec::new();
+        let mut keep = |form: Result<Self, TchError>| match form {
+            Ok(form) => forms.push(form),
+            Err(error) => tracing::debug!(%error, "this libtorch has no such form"),
+        };
+        if device == Device::Cpu {
+            keep(fused::Trunk::pack(trunk, kind, batch).map(Self::Fused));
+        }
+        keep(trunk.to(kind, device).map(Self::Plain));
+        forms
+    }
+
+    /// Normalised channels-last images `[N, 1, H, W]` to the feature map `[N, features, H/32, W/32]`.
+    pub(crate) fn forward(&self, images: &Tensor) -> Result<Tensor, TchError> {
+        match self {
+            Self::Plain(trunk) => trunk.forward(images),
+            Self::Fused(trunk) => trunk.forward(images),
+        }
+    }
+
+    /// The bias of the first convolution, for tests that do damage.
+    #[cfg(test)]
+    pub(crate) fn stem_bias(&mut self) -> &mut Tensor {
+        match self {
+            Self::Plain(trunk) => &mut trunk.stem.bias,
+            Self::Fused(trunk) => &mut trunk.stem.bias,
+        }
+    }
+}

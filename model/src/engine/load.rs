@@ -1,0 +1,160 @@
+//! From a file to an engine that has proven itself.
+
+use std::path::{Path, PathBuf};
+
+use lobar_core::engine::{EngineError, EngineInfo};
+use lobar_core::finding::ModelRef;
+use tch::{Device, Kind, TchError};
+
+use super::form::Form;
+use super::input::GreyTable;
+use super::proof::{self, BF16_TOLERANCE, FOLDING_TOLERANCE};
+use super::{CudaError, DeviceChoice, EngineOptions, TorchEngine, default_threads, device, fold};
+use crate::card::Approved;
+use crate::golden;
+use crate::weights::{Weights, WeightsError};
+
+/// Why a model could not be loaded.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// The file.
+    #[error(transparent)]
+    Weights(#[from] WeightsError),
+    /// The device.
+    #[error(transparent)]
+    Cuda(#[from] CudaError),
+    /// The engine does not compute what the model is.
+    #[error("model {}: the engine's answers on the golden pictures are {difference} away from the plain network's, more than {tolerance}: the weights are damaged or this build computes wrongly", path.display())]
+    Unequal {
+        /// The model's file.
+        path: PathBuf,
+        /// Largest difference in probability; not a number when an answer is none.
+        difference: f64,
+        /// What is allowed.
+        tolerance: f64,
+    },
+    /// libtorch said no.
+    #[error("libtorch: {0}")]
+    Torch(#[from] TchError),
+    /// A device that was asked for by name does not compute what the model is.
+    #[error(
+        "{device} was asked for and fails on the golden pictures (see the warnings before): choose another device"
+    )]
+    Device {
+        /// Where and how: `cuda:0 bf16`.
+        device: String,
+    },
+    /// A batch of golden pictures failed.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+}
+
+impl TorchEngine {
+    /// Loads the model at `path`, proves and warms it. Takes seconds.
+    ///
+    /// # Errors
+    /// When the file is not a model that may be served, the device cannot be used, or the proof
+    /// fails.
+    pub fn load(path: &Path, options: &EngineOptions) -> Result<Self, LoadError> {
+        crate::allocator::keep_freed_memory();
+        let threads = if options.threads == 0 { default_threads() } else { options.threads };
+        // Before weights are packed: they are packed for that number.
+        tch::set_num_threads(i32::try_from(threads).unwrap_or(i32::MAX));
+        let device = options.device.resolve(options.cuda_library.as_deref())?;
+        let weights = Weights::open(path)?;
+        let (card, approved) = weights.approve()?;
+        let info = EngineInfo {
+            model: ModelRef {
+                version: card.version.clone(),
+                sha256: weights.sha256().to_owned(),
+                preprocessing: card.preprocessing.version.clone(),
+            },
+            threshold: approved.threshold,
+            max_batch: options.max_batch.max(1),
+            device: String::new(),
+            tolerance: 0.0,
+        };
+        let mut engine = Self::proven(&weights, approved, device, options, info)?;
+        engine.explanations = options.explanations;
+        engine.warm()?;
+        Ok(engine)
+    }
+
+    /// The quickest engine that computes what the plain network computes.
+    fn proven(
+        weights: &Weights,
+        approved: Approved,
+        device: Device,
+        options: &EngineOptions,
+        info: EngineInfo,
+    ) -> Result<Self, LoadError> {
+        let expected = proof::plain_answers(weights, approved.layout, approved.temperature)?;
+        let (trunk, head) = fold::fold(weights, approved.layout)?;
+        let build = |trunk, kind, device| -> Result<Self, TchError> {
+            let info = EngineInfo {
+                device: device::describe(device, kind),
+                tolerance: batching_tolerance(kind, device),
+                ..info.clone()
+            };
+            let table = GreyTable::new(kind, device)?;
+            let (head, temperature) = (head.to(device)?, approved.temperature);
+            let (explanations, threads) = (false, tch::get_num_threads());
+            Ok(Self { info, trunk, head, table, temperature, explanations, threads, told: None })
+        };
+        let prove = |engine: &Self, tolerance| -> Result<(), LoadError> {
+            let difference = proof::difference(&expected, &engine.golden_answers()?);
+            if difference <= tolerance {
+                return Ok(());
+            }
+            Err(LoadError::Unequal { path: weights.path().to_owned(), difference, tolerance })
+        };
+        // Folding is proven where fp32 means fp32; a GPU may round it.
+        let exact = Form::Plain(trunk.to(Kind::Float, Device::Cpu)?);
+        let exact = build(exact, Kind::Float, Device::Cpu)?;
+        prove(&exact, FOLDING_TOLERANCE)?;
+
+        let kind = if options.fp32 { Kind::Float } else { device::fastest_kind(device) };
+        let tolerance = if kind == Kind::Float { FOLDING_TOLERANCE } else { BF16_TOLERANCE };
+        for form in Form::candidates(&trunk, kind, device, info.max_batch) {
+            let engine = build(form, kind, device)?;
+            match prove(&engine, tolerance) {
+                Ok(()) => return Ok(engine),
+                Err(error) => tracing::warn!(
+                    %error,
+                    device = engine.info.device,
+                    fused = engine.is_fused(),
+                    "a quicker way to compute is not used"
+                ),
+            }
+        }
+        match options.device {
+            DeviceChoice::Cuda(_) => {
+                Err(LoadError::Device { device: device::describe(device, kind) })
+            }
+            DeviceChoice::Auto | DeviceChoice::Cpu => Ok(exact),
+        }
+    }
+
+    /// Runs the batch sizes that are powers of two, and the largest, once.
+    fn warm(&mut self) -> Result<(), TchError> {
+        let picture = golden::pictures().swap_remove(golden::COUNT - 1);
+        let mut size = 1;
+        loop {
+            self.compute(&vec![picture.clone(); size])?;
+            if size >= self.info.max_batch {
+                return Ok(());
+            }
+            size = (size * 2).min(self.info.max_batch);
+        }
+    }
+}
+
+/// How far two batchings of one image may differ in probability: another batch size may be summed
+/// in another order. (On one CPU 1e-6 was measured in either precision.)
+fn batching_tolerance(kind: Kind, device: Device) -> f64 {
+    match (kind, device) {
+        (Kind::Float, Device::Cpu) => 1e-4,
+        (_, Device::Cpu) => 5e-3,
+        _ => 0.02,
+    }
+}
