@@ -110,7 +110,7 @@ export class Uploads {
     this.drawOne(sending);
     try {
       const id = await sending.send(() => this.drawOne(sending));
-      Object.assign(sending, { state: "sent", said: "stored; queued for analysis", sent: 1 });
+      Object.assign(sending, { state: "sent", said: "stored", sent: 1 });
       this.onSent(id, sending.file.name);
     } catch (error) {
       Object.assign(sending, { state: "failed", said: `not sent: ${error.message}` });

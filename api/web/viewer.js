@@ -125,7 +125,7 @@ export class Viewer {
     this.heatButton.setAttribute("aria-pressed", String(this.heatOn));
     this.heatButton.disabled = !this.hasHeat();
     const ramp = el("span", { class: "ramp", "aria-hidden": "true" });
-    if (this.heatOn) this.heatWords.replaceChildren("little", ramp, "much: influenced the score, not a lesion outline");
+    if (this.heatOn) this.heatWords.replaceChildren("less", ramp, "more: what influenced the score, not a lesion outline");
     else this.heatWords.replaceChildren(this.heatNote());
   }
 

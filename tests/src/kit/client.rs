@@ -22,6 +22,8 @@ pub struct Client {
 impl Client {
     /// A client of the page at `base`.
     pub fn new(base: &str) -> Self {
+        // Another test of this process may have chosen it already.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         Self { http: reqwest::Client::new(), base: base.to_owned() }
     }
 
