@@ -1,6 +1,7 @@
 //! Why an operation failed, and S3's answer to it.
 
 use std::io;
+use std::sync::Arc;
 
 use hyper::StatusCode;
 use s3s::{S3Error, S3ErrorCode};
@@ -17,8 +18,14 @@ pub(super) enum Fault {
     Bodies(#[from] io::Error),
     #[error("object database: a stored value is not readable: {0}")]
     Stored(#[from] serde_json::Error),
+    /// The transaction of several changes failed as a whole.
+    #[error("object database: {0}")]
+    Commit(Arc<sqlx::Error>),
     #[error("a task of the endpoint ended early")]
     Task(#[from] tokio::task::JoinError),
+    /// The change was never tried, for its transaction failed or its task ended before.
+    #[error("object database: the change could not be begun")]
+    Ended,
 }
 
 impl From<S3Error> for Fault {
@@ -44,15 +51,20 @@ impl Fault {
         use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
         // The low byte of a result code is the primary one: <https://sqlite.org/rescode.html>.
         const SQLITE_FULL: i32 = 13;
-        match self {
+        let database = match self {
             Self::Bodies(error) => {
-                matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge)
+                return matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge);
             }
-            Self::Database(sqlx::Error::Database(error)) => {
+            Self::Database(error) => error,
+            Self::Commit(error) => &**error,
+            _ => return false,
+        };
+        match database {
+            sqlx::Error::Database(error) => {
                 let code = error.code().and_then(|code| code.parse::<i32>().ok());
                 code.is_some_and(|code| code & 0xff == SQLITE_FULL)
             }
-            Self::Database(sqlx::Error::Io(error)) => error.kind() == StorageFull,
+            sqlx::Error::Io(error) => error.kind() == StorageFull,
             _ => false,
         }
     }

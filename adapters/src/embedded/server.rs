@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::header::HeaderValue;
+use hyper::header::{self, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
@@ -113,6 +113,8 @@ impl Server {
             return response;
         }
         let cors = self.cors.headers(request.headers());
+        let expects = request.headers().contains_key(header::EXPECT);
+        let empty = request.headers().get(header::CONTENT_LENGTH).is_some_and(|n| n == "0");
         let origin = Origin { peer: peer.ip().to_string(), request: id.clone() };
         request.extensions_mut().insert(origin);
         let answered =
@@ -129,7 +131,12 @@ impl Server {
             headers.insert("x-amz-request-id", id.clone());
             headers.insert("x-amz-id-2", id);
         }
-        headers.insert(hyper::header::SERVER, HeaderValue::from_static("lobar"));
+        headers.insert(header::SERVER, HeaderValue::from_static("lobar"));
+        // Whoever waited for `100 Continue` and got the answer itself starts afresh: the AWS CLI 1
+        // misreads what it next receives on such a connection.
+        if expects && (empty || !response.status().is_success()) {
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
         response
     }
 }
