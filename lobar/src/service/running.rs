@@ -117,7 +117,7 @@ async fn join(
 mod tests {
     use super::*;
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn what_others_depend_on_stops_after_them() {
         let mut running = Running::default();
         let (receiving, closing) = (running.receiving.clone(), running.closing.clone());
@@ -131,11 +131,11 @@ mod tests {
             closing.cancelled().await;
             Ok(())
         });
-        let stopped = running.stop(Duration::from_secs(5), Duration::from_secs(1)).await;
+        let stopped = running.stop(Duration::from_millis(50), Duration::from_millis(20)).await;
         assert!(stopped.is_ok());
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn a_role_that_does_not_finish_is_told_to_give_back_and_then_left() {
         let mut running = Running::default();
         let abort = running.abort.clone();
@@ -144,7 +144,7 @@ mod tests {
             Ok(())
         });
         running.start("stuck", std::future::pending());
-        assert!(running.stop(Duration::from_secs(5), Duration::from_secs(1)).await.is_ok());
+        assert!(running.stop(Duration::from_millis(50), Duration::from_millis(20)).await.is_ok());
         assert!(running.abort.is_cancelled());
     }
 
