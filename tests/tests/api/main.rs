@@ -3,6 +3,7 @@
 //! what becomes of an image and when.
 
 #![allow(unreachable_pub)] // a test exports nothing
+#![allow(clippy::disallowed_methods, reason = "a test's runtime ends with it, and its tasks too")]
 
 mod browser;
 mod events;
