@@ -125,16 +125,13 @@ pub(crate) async fn claim(
         }
     };
     context.circuits.store.succeeded();
+    let (mut start, mut suspects) = (Vec::new(), Vec::new());
     for ((held, in_work), claim) in images.into_iter().zip(claims) {
         match claim {
             Claim::Granted(claimed) => {
                 let suspicious = claimed.attempt > 1;
-                let turn = turn.take();
-                let ticket = Ticket { held, claimed, turn, in_work };
-                match suspicious {
-                    true => suspect::consider(context, ticket),
-                    false => context.spawn(work::work(context.clone(), ticket)),
-                }
+                let ticket = Ticket { held, claimed, turn: turn.take(), in_work };
+                if suspicious { &mut suspects } else { &mut start }.push(ticket);
             }
             Claim::Settled(state) => {
                 if state == State::Failed {
@@ -151,6 +148,11 @@ pub(crate) async fn claim(
                 context.finish(Finished::Message(held, settlement)).await;
             }
         }
+    }
+    // Before anything starts, so that what may take the process down finds the others given back.
+    start.extend(suspect::put_off(context, suspects).await);
+    for ticket in start {
+        context.spawn(work::work(context.clone(), ticket));
     }
     // Claimed images are now analysing, or were put in quarantine.
     if let Err(error) = context.signal.publish().await {
