@@ -41,7 +41,7 @@ impl Service {
         if !self.catalog.create_bucket(name, Versioning::Off).await? {
             return Err(S3ErrorCode::BucketAlreadyOwnedByYou.into());
         }
-        Ok(CreateBucketOutput { location, ..Default::default() })
+        Ok(CreateBucketOutput { location })
     }
 
     async fn remove_bucket(&self, name: String) -> Result<DeleteBucketOutput, Fault> {
