@@ -123,6 +123,12 @@ pub struct Train {
     /// Seed of everything random.
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
+    /// Name of the finished model; made of the date and the weights when left out.
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
+    /// Whom the images show: stands wherever a figure of the model is shown.
+    #[arg(long, value_name = "TEXT")]
+    pub population: Option<String>,
     /// Compute in fp32 even where bf16 is quicker.
     #[arg(long)]
     pub fp32: bool,

@@ -17,6 +17,10 @@ pub fn run(args: cli::Train) -> Result<(), Failure> {
     options.patience = args.patience;
     options.seed = args.seed;
     options.bf16 = !args.fp32;
+    options.version = args.name;
+    if let Some(population) = args.population {
+        options.population = population;
+    }
     if let Some(threads) = args.threads {
         options.threads = threads;
     }

@@ -1,4 +1,4 @@
-//! `train DATA OUT [STAGES] [THREADS]`, until the command line has it.
+//! `train DATA OUT [STAGES] [THREADS] [RATE] [INIT]`, until the command line has it.
 #![allow(clippy::print_stdout)]
 
 use lobar_model::training::{TrainOptions, train};
@@ -14,6 +14,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     if let Some(threads) = rest.get(1) {
         options.threads = threads.parse()?;
+    }
+    if let [_, _, rate, init] = rest {
+        options.rate = rate.parse()?;
+        options.init = Some(init.into());
     }
     let report = train(&options, |epoch| println!("{epoch}"))?;
     println!("{}", serde_json::to_string(&report)?);

@@ -12,6 +12,8 @@ mod identity;
 mod manifest;
 mod partition;
 mod resize;
+#[cfg(test)]
+mod tests;
 
 use std::path::PathBuf;
 

@@ -40,25 +40,14 @@ pub fn partition(
         samples.into_iter().partition(|sample| sample.split == Split::Test);
     refuse_shared(&pool, &test)?;
     let given = pool.iter().filter(|sample| sample.split == Split::Val).count();
-    let kept: BTreeSet<String> =
-        if given as f64 >= SMALLEST_VALIDATION_SHARE * pool.len() as f64 && given > 0 {
-            pool.iter()
-                .filter(|sample| sample.split == Split::Val)
-                .map(|sample| sample.patient.clone())
-                .collect()
-        } else {
-            draw(&pool, seed)
-        };
-    let (validation, train): (Vec<_>, Vec<_>) =
-        pool.into_iter().partition(|sample| kept.contains(&sample.patient));
-    if let Some(sample) = validation.iter().find(|sample| sample.split == Split::Train)
-        && given as f64 >= SMALLEST_VALIDATION_SHARE * (validation.len() + train.len()) as f64
-        && let Some(other) = validation
-            .iter()
-            .find(|other| other.patient == sample.patient && other.split == Split::Val)
-    {
-        return Err(shared(sample, other));
-    }
+    let is_large_enough = given as f64 >= SMALLEST_VALIDATION_SHARE * pool.len() as f64;
+    let (validation, train): (Vec<_>, Vec<_>) = if given > 0 && is_large_enough {
+        pool.into_iter().partition(|sample| sample.split == Split::Val)
+    } else {
+        let kept = draw(&pool, seed);
+        pool.into_iter().partition(|sample| kept.contains(&sample.patient))
+    };
+    refuse_shared(&train, &validation)?;
     for class in Class::ALL {
         if !train.iter().any(|sample| sample.class == class) {
             return Err(DatasetError::Empty { path: folder.to_owned(), what: class.folder() });
@@ -114,5 +103,97 @@ fn shared(one: &Sample, other: &Sample) -> DatasetError {
         test: other.name.clone(),
         first: one.split.name(),
         second: other.split.name(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample(split: Split, class: Class, patient: &str, picture: usize) -> Sample {
+        Sample {
+            name: format!("{patient}-{picture}.jpeg"),
+            split,
+            class,
+            subtype: None,
+            patient: patient.to_owned(),
+            original_size: None,
+            sha256: String::new(),
+            pixels: Vec::new(),
+        }
+    }
+
+    /// 100 normal and 300 ill children, the ill with two pictures each.
+    fn pool() -> Vec<Sample> {
+        let normal = (0..100).map(|n| sample(Split::Train, Class::Normal, &format!("n{n}"), 0));
+        let ill =
+            (0..600).map(|n| sample(Split::Train, Class::Pneumonia, &format!("p{}", n / 2), n % 2));
+        normal.chain(ill).collect()
+    }
+
+    fn cut(samples: Vec<Sample>, seed: u64) -> Result<Partition, DatasetError> {
+        partition(Path::new("data"), samples, seed)
+    }
+
+    #[test]
+    fn validation_has_its_share_of_each_class_and_shares_nobody() {
+        let cut = cut(pool(), 1).unwrap();
+        let of = |class| cut.validation.iter().filter(|sample| sample.class == class).count();
+        assert_eq!((of(Class::Normal), of(Class::Pneumonia)), (12, 72));
+        assert_eq!(cut.train.len() + cut.validation.len(), 700);
+        let kept: BTreeSet<&str> =
+            cut.validation.iter().map(|sample| sample.patient.as_str()).collect();
+        assert!(cut.train.iter().all(|sample| !kept.contains(sample.patient.as_str())));
+    }
+
+    #[test]
+    fn the_same_seed_gives_the_same_cut_and_another_seed_another() {
+        let names = |seed| {
+            cut(pool(), seed)
+                .unwrap()
+                .validation
+                .into_iter()
+                .map(|sample| sample.name)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(names(1), names(1));
+        assert_ne!(names(1), names(2));
+    }
+
+    #[test]
+    fn a_patient_of_the_test_split_who_is_also_trained_on_is_refused() {
+        let mut samples = pool();
+        samples.push(sample(Split::Test, Class::Pneumonia, "p7", 9));
+        let error = cut(samples, 1).unwrap_err();
+        assert!(
+            matches!(&error, DatasetError::SharedPatient { test, second: "test", .. } if test == "p7-9.jpeg"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_validation_folder_that_is_large_enough_is_used_as_it_is() {
+        let mut samples = pool();
+        samples.extend((0..50).map(|n| sample(Split::Val, Class::Normal, &format!("v{n}"), 0)));
+        let cut_as_given = cut(samples.clone(), 1).unwrap();
+        assert!(cut_as_given.validation.iter().all(|sample| sample.split == Split::Val));
+        assert_eq!(cut_as_given.validation.len(), 50);
+        samples.push(sample(Split::Val, Class::Normal, "n3", 1));
+        assert!(matches!(cut(samples, 1), Err(DatasetError::SharedPatient { .. })));
+    }
+
+    #[test]
+    fn a_validation_folder_of_a_few_pictures_joins_the_training_ones() {
+        let mut samples = pool();
+        samples.extend((0..8).map(|n| sample(Split::Val, Class::Normal, &format!("v{n}"), 0)));
+        let cut = cut(samples, 1).unwrap();
+        assert_eq!(cut.train.len() + cut.validation.len(), 708);
+        assert!(cut.validation.len() > 50);
+    }
+
+    #[test]
+    fn a_class_without_pictures_is_refused() {
+        let ill = pool().into_iter().filter(|sample| sample.class == Class::Pneumonia).collect();
+        assert!(matches!(cut(ill, 1), Err(DatasetError::Empty { what: "NORMAL", .. })));
     }
 }

@@ -22,8 +22,7 @@ fn resized(pixels: &[u8], side: usize) -> Result<Vec<u8>, String> {
     let (full, small) = (SIDE as u32, side as u32);
     let from = ImageRef::new(full, full, pixels, PixelType::U8).map_err(|e| e.to_string())?;
     let mut to = Image::new(small, small, PixelType::U8);
-    let options =
-        ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear));
+    let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear));
     Resizer::new().resize(&from, &mut to, &options).map_err(|e| e.to_string())?;
     Ok(to.into_vec())
 }

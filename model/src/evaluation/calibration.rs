@@ -103,8 +103,7 @@ mod tests {
     #[test]
     fn the_calibration_error_is_the_weighted_distance() {
         // Bin of 0.1: two pictures, none positive: 0.1 away. Bin of 0.9: two, one positive: 0.4 away.
-        let error =
-            expected_calibration_error(&[0.1, 0.1, 0.9, 0.9], &[false, false, true, false]);
+        let error = expected_calibration_error(&[0.1, 0.1, 0.9, 0.9], &[false, false, true, false]);
         assert!((error - 0.25).abs() < 1e-12);
         // A certain probability has a bin too.
         assert_eq!(expected_calibration_error(&[1.0], &[true]), 0.0);

@@ -101,8 +101,14 @@ mod tests {
         assert_eq!(counts.sensitivity(), Some(0.75));
         assert_eq!(counts.specificity(), Some(2.0 / 3.0));
         let [normal, pneumonia] = counts.report();
-        assert_eq!((normal.precision, normal.recall, normal.support), (Some(2.0 / 3.0), Some(2.0 / 3.0), 3));
-        assert_eq!((pneumonia.precision, pneumonia.f1, pneumonia.support), (Some(0.75), Some(0.75), 4));
+        assert_eq!(
+            (normal.precision, normal.recall, normal.support),
+            (Some(2.0 / 3.0), Some(2.0 / 3.0), 3)
+        );
+        assert_eq!(
+            (pneumonia.precision, pneumonia.f1, pneumonia.support),
+            (Some(0.75), Some(0.75), 4)
+        );
     }
 
     #[test]

@@ -17,11 +17,8 @@ pub fn choose_threshold(probability: &[f64], positive: &[bool], sensitivity: f64
     positives.sort_by(|a, b| b.total_cmp(a));
     let needed = (sensitivity * positives.len() as f64).ceil() as usize;
     let last = *positives.get(needed.max(1) - 1)?;
-    let below = probability
-        .iter()
-        .copied()
-        .filter(|probability| *probability < last)
-        .fold(0.0, f64::max);
+    let below =
+        probability.iter().copied().filter(|probability| *probability < last).fold(0.0, f64::max);
     Some((last + below) / 2.0)
 }
 

@@ -52,6 +52,8 @@ fn figure(value: Option<f64>, interval: Option<Interval>) -> String {
     match (value, interval) {
         (None, _) => "-".to_owned(),
         (Some(value), None) => format!("{value:.4}"),
-        (Some(value), Some(Interval { low, high })) => format!("{value:.4} ({low:.4} to {high:.4})"),
+        (Some(value), Some(Interval { low, high })) => {
+            format!("{value:.4} ({low:.4} to {high:.4})")
+        }
     }
 }

@@ -11,6 +11,8 @@
 mod head;
 mod layers;
 mod resnet;
+#[cfg(test)]
+mod tests;
 
 use tch::{Tensor, nn};
 

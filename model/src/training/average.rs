@@ -10,8 +10,9 @@ pub(crate) const EVERY: usize = 4;
 /// changes them within a few steps.
 const STATISTICS_DECAY: f64 = 0.99;
 
-/// Moves each averaged tensor towards its live one. `decay` is per step and rises to its value over
-/// the first steps, so that the average soon forgets where training began.
+/// Moves each averaged tensor towards its live one. `step` is counted from the stage's first: `decay`,
+/// which is per step, rises to its value over the first hundreds, so that the average soon forgets
+/// weights that were made for another resolution.
 pub(crate) fn follow(
     averages: &mut [(String, Tensor)],
     live: &[(String, Tensor)],

@@ -34,8 +34,7 @@ pub(super) fn conclude(
     best: &Path,
     plan: &Plan,
 ) -> Result<Concluded, TrainError> {
-    let unusable =
-        |reason: String| TrainError::Conclude { path: best.to_owned(), reason };
+    let unusable = |reason: String| TrainError::Conclude { path: best.to_owned(), reason };
     let trained = Weights::open(best)?;
     let store = nn::VarStore::new(Device::Cpu);
     let _network = Network::with_layout(&store.root(), options.layout);
@@ -43,7 +42,8 @@ pub(super) fn conclude(
 
     let model = options.out.join("model.safetensors");
     let draft = options.out.join("draft.safetensors");
-    let mut card = first_card(options, data, plan, trained.sha256()).map_err(|e| unusable(e.to_string()))?;
+    let mut card =
+        first_card(options, data, plan, trained.sha256()).map_err(|e| unusable(e.to_string()))?;
     weights::write(&draft, &store, Some(&card))?;
     let mut engine = TorchEngine::load(&draft, &engine_options(options))
         .map_err(|error| unusable(error.to_string()))?;
@@ -92,8 +92,9 @@ fn first_card(
         format!("resnet50-{}-{short}", created_at.split('T').next().unwrap_or_default())
     });
     let trained_side = options.stages.last().map_or(0, |stage| stage.side as i64);
+    // By way of text, where an f32 of 0.15 is 0.15; as a value it would be 0.15000000596.
     let settings: BTreeMap<String, serde_json::Value> =
-        serde_json::from_value(serde_json::to_value(plan)?)?;
+        serde_json::from_str(&serde_json::to_string(plan)?)?;
     Ok(Card {
         version,
         labels: ["NORMAL", "PNEUMONIA"].map(str::to_owned),

@@ -8,7 +8,8 @@ use super::{Stage, TrainError};
 use crate::augmentation::Augmentation;
 use crate::network::Layout;
 
-/// Settings of a run. [`TrainOptions::new`] gives those that the shipped model was trained with.
+/// Settings of a run. [`TrainOptions::new`] gives those that train a good model from scratch on a
+/// CPU overnight; the shipped model's own are in its card.
 #[derive(Clone, Debug)]
 pub struct TrainOptions {
     /// Data folder, see [`crate::dataset`].
@@ -16,7 +17,7 @@ pub struct TrainOptions {
     /// Folder for checkpoint, best weights and history; made if absent. A run that is found there
     /// goes on.
     pub out: PathBuf,
-    /// Weights to start from (torchvision's names); from scratch if none.
+    /// Weights to start from, torchvision's or this project's; from scratch if none.
     pub init: Option<PathBuf>,
     /// Resolutions and their epochs, in order.
     pub stages: Vec<Stage>,
@@ -57,7 +58,7 @@ pub struct TrainOptions {
 }
 
 impl TrainOptions {
-    /// The shipped model's settings for a data folder and an output folder.
+    /// The settings to begin with, for a data folder and an output folder.
     #[must_use]
     pub fn new(data: impl Into<PathBuf>, out: impl Into<PathBuf>) -> Self {
         Self {
@@ -65,9 +66,9 @@ impl TrainOptions {
             out: out.into(),
             init: None,
             stages: vec![
-                Stage { side: 96, epochs: 12 },
-                Stage { side: 128, epochs: 15 },
-                Stage { side: 224, epochs: 3 },
+                Stage { side: 96, epochs: 10 },
+                Stage { side: 128, epochs: 30 },
+                Stage { side: 224, epochs: 10 },
             ],
             batch: 32,
             rate: 1e-3,

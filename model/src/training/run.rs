@@ -46,6 +46,9 @@ pub(super) struct Plan {
     /// Checkpoints written before it was kept had the default.
     #[serde(default)]
     augmentation: Augmentation,
+    /// The weights that it started from, none if from scratch.
+    #[serde(default)]
+    init_sha256: Option<String>,
 }
 
 /// A network with its weights by name, sorted.
@@ -159,6 +162,7 @@ impl<'a> Run<'a> {
             bf16: options.bf16,
             data_digest: dataset::digest(data.train.iter().chain(&data.validation)),
             augmentation: options.augmentation.clone(),
+            init_sha256: None,
         };
         Ok(Self {
             options,
@@ -202,6 +206,8 @@ impl<'a> Run<'a> {
                 into.push((format!("second.{}", parameter.name), &mut parameter.second_moment));
             }
             let state: State = checkpoint::read(&path, &mut into)?;
+            // What it started from is told when it starts, not again when it goes on.
+            self.state.plan.init_sha256.clone_from(&state.plan.init_sha256);
             if state.plan != self.state.plan {
                 let reason = format!("it is a run of other settings or data: {:?}", state.plan);
                 return Err(TrainError::Checkpoint { path, reason });
@@ -210,8 +216,17 @@ impl<'a> Run<'a> {
             self.state = state;
             return Ok(());
         }
-        if let Some(init) = &self.options.init {
-            Weights::open(init)?.fill_trunk(&self.live.store)?;
+        let options = self.options;
+        if let Some(init) = &options.init {
+            let weights = Weights::open(init)?;
+            self.state.plan.init_sha256 = Some(weights.sha256().to_owned());
+            // Weights of this project start the head too; torchvision's have none.
+            let features = options.layout.features();
+            if weights.tensor("head.bn0.weight", &[features]).is_ok() {
+                weights.fill(&self.live.store)?;
+            } else {
+                weights.fill_trunk(&self.live.store)?;
+            }
         }
         tch::no_grad(|| {
             for ((_, average), (_, live)) in
@@ -314,11 +329,13 @@ impl<'a> Run<'a> {
         }
         let gradients = self.optimiser.gradients(&loss)?;
         self.optimiser.step(&gradients, step, self.schedule.rate(step))?;
+        let stage_start =
+            self.schedule.place(step).map_or(0, |place| self.schedule.stage_start(place.stage));
         if step.is_multiple_of(average::EVERY) {
             average::follow(
                 &mut self.averaged.variables,
                 &self.live.variables,
-                step,
+                step - stage_start,
                 options.average_decay,
             )?;
         }

@@ -1,0 +1,143 @@
+//! A whole run on synthetic pictures: it learns, and being killed does not change it.
+#![allow(clippy::unwrap_used)] // helpers of tests
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use lobar_model::network::Layout;
+use lobar_model::training::{Stage, TrainError, TrainOptions, train};
+
+/// libtorch's random generator belongs to the whole process.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let path =
+            std::env::temp_dir().join(format!("lobar-training-{name}-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&path);
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Stripes across for the ill, stripes along for the healthy: plain to see, whatever the light.
+fn write_pictures(folder: &Path) {
+    for (split, people) in [("train", 0..40), ("test", 40..48)] {
+        for (class, prefix) in [("NORMAL", "IM"), ("PNEUMONIA", "person")] {
+            let at = folder.join(split).join(class);
+            std::fs::create_dir_all(&at).unwrap();
+            for person in people.clone() {
+                let (name, across) = match prefix {
+                    "IM" => (format!("IM-{person:04}-0001.png"), false),
+                    _ => (
+                        format!("person{person}_{}_1.png", ["bacteria", "virus"][person % 2]),
+                        true,
+                    ),
+                };
+                let picture = image::GrayImage::from_fn(224, 224, |x, y| {
+                    let along = if across { y } else { x };
+                    let noise = (x * 31 + y * 17 + person as u32 * 101) % 23;
+                    image::Luma([if (along / 28) % 2 == 0 { 60 } else { 180 } + noise as u8])
+                });
+                picture.save(at.join(name)).unwrap();
+            }
+        }
+    }
+}
+
+fn options(data: &Folder, out: PathBuf) -> TrainOptions {
+    TrainOptions {
+        stages: vec![Stage { side: 32, epochs: 2 }, Stage { side: 64, epochs: 3 }],
+        batch: 8,
+        rate: 3e-3,
+        average_decay: 0.8,
+        threads: 1,
+        checkpoint_every: 3,
+        bf16: false,
+        layout: Layout { blocks: [1, 1, 1, 1], width: 8 },
+        progress: false,
+        ..TrainOptions::new(data.0.join("data"), out)
+    }
+}
+
+#[test]
+fn a_run_that_was_killed_ends_with_the_very_weights_of_one_that_was_not() {
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let folder = Folder::new("resume");
+    write_pictures(&folder.0.join("data"));
+    let whole = options(&folder, folder.0.join("whole"));
+    let whole_report = train(&whole, |_| {}).unwrap();
+
+    // Twice it dies when an epoch is over but not yet saved, and goes on inside that epoch.
+    let killed = options(&folder, folder.0.join("killed"));
+    for dies_at in [1, 4] {
+        let died = catch_unwind(AssertUnwindSafe(|| {
+            train(&killed, |epoch| assert!(epoch.epoch != dies_at, "killed"))
+        }));
+        assert!(died.is_err());
+        assert!(!killed.out.join("model.safetensors").exists());
+    }
+    let mut epochs = 0;
+    let report = train(&killed, |_| epochs += 1).unwrap();
+    assert_eq!(epochs, 2, "epochs 1 to 3 must not be run again");
+    let weights = |report: &lobar_model::training::TrainReport| {
+        let mut tensors = tch::Tensor::read_safetensors(&report.weights).unwrap();
+        tensors.sort_by(|(one, _), (other, _)| one.cmp(other));
+        tensors
+    };
+    let (whole_weights, weights) = (weights(&whole_report), weights(&report));
+    assert!(weights.len() > 100);
+    for ((name, one), (other_name, other)) in weights.iter().zip(&whole_weights) {
+        assert_eq!(name, other_name);
+        assert_eq!(one, other, "{name}");
+    }
+    assert_eq!(report.on_test, whole_report.on_test);
+}
+
+#[test]
+fn a_run_learns_what_is_plain_to_see_and_ends_with_a_model_that_may_be_served() {
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let folder = Folder::new("learns");
+    write_pictures(&folder.0.join("data"));
+    let options = TrainOptions {
+        stages: vec![Stage { side: 64, epochs: 10 }],
+        augmentation: lobar_model::augmentation::Augmentation {
+            rotation: 5.0,
+            ..Default::default()
+        },
+        ..options(&folder, folder.0.join("out"))
+    };
+    let report = train(&options, |_| {}).unwrap();
+    assert!(report.on_test.unwrap().auc.unwrap() > 0.9);
+    assert!(report.epochs.last().unwrap().loss < report.epochs[0].loss);
+    let weights = lobar_model::weights::Weights::open(&report.model).unwrap();
+    let (card, approved) = weights.approve().unwrap();
+    assert_eq!(card, &report.card);
+    assert!((0.0..1.0).contains(&approved.threshold));
+
+    // The same folder with another plan is another run.
+    let other = TrainOptions { rate: 1e-4, ..options };
+    assert!(matches!(train(&other, |_| {}), Err(TrainError::Checkpoint { .. })));
+}
+
+#[test]
+fn options_that_make_no_sense_are_refused_before_anything_is_read() {
+    let options = |change: fn(&mut TrainOptions)| {
+        let mut options = TrainOptions::new("/nowhere", "/nowhere");
+        change(&mut options);
+        train(&options, |_| {}).unwrap_err()
+    };
+    assert!(matches!(options(|it| it.stages.clear()), TrainError::Options(_)));
+    assert!(matches!(options(|it| it.batch = 1), TrainError::Options(_)));
+    assert!(matches!(options(|it| it.rate = f64::NAN), TrainError::Options(_)));
+    assert!(matches!(options(|_| {}), TrainError::Dataset(_)));
+}
