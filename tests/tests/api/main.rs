@@ -7,6 +7,7 @@
 
 mod browser;
 mod events;
+mod figures;
 mod house;
 mod images;
 mod operations;
