@@ -2,6 +2,10 @@
 //! were packed once for the CPU's instructions. Seven to nine per cent quicker than layer by layer.
 //!
 //! The operators are libtorch's own, but not among those that tch exports; `fused.cpp` calls them.
+//!
+//! oneDNN's ReLU turns what is not a number into 0, where libtorch's would pass it on. So nothing of
+//! the kind may arise in here: weights are checked when they are read, pixels have 256 known values,
+//! and bf16 has the range of fp32. The head, which makes the answer, is not fused and passes it on.
 
 #![allow(unsafe_code)] // calls into C++
 
@@ -110,7 +114,8 @@ impl Block {
 impl Convolution {
     fn pack(from: &folded::Convolution, batch: i64, side: i64) -> Result<Self, TchError> {
         let channels = from.weight.size4()?.1;
-        let weight = from.weight.f_mkldnn_reorder_conv2d_weight(
+        let weight = from.weight.f_to_mkldnn(from.weight.f_kind()?)?;
+        let weight = weight.f_mkldnn_reorder_conv2d_weight(
             [from.padding; 2],
             [from.stride; 2],
             [1; 2],

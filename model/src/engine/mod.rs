@@ -189,7 +189,8 @@ impl Engine for TorchEngine {
 /// An error of libtorch as the port knows it. After most errors of CUDA every later call fails
 /// too; running out of memory is the exception.
 fn failure(size: usize, error: &TchError) -> EngineError {
-    let why = error.to_string();
+    // After the first line libtorch lists its call stack.
+    let why = error.to_string().lines().next().unwrap_or_default().to_owned();
     if why.contains("CUDA error") && !why.contains("out of memory") {
         EngineError::DeviceLost(why)
     } else {

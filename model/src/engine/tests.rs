@@ -83,6 +83,14 @@ fn batching_does_not_change_an_answer() {
 }
 
 #[test]
+fn a_cpu_with_onednn_runs_the_fused_form() {
+    for fp32 in [true, false] {
+        let engine = engine(&format!("is-fused-{fp32}"), |o| o.fp32 = fp32);
+        assert_eq!(engine.is_fused(), tch::utils::has_mkldnn(), "fp32: {fp32}");
+    }
+}
+
+#[test]
 fn a_batch_larger_than_the_largest_is_cut_and_answered_in_order() {
     let mut engine = engine("cut", |o| o.max_batch = 4);
     let pictures = golden::pictures();
@@ -98,7 +106,14 @@ fn a_batch_larger_than_the_largest_is_cut_and_answered_in_order() {
 #[test]
 fn an_answer_that_is_not_a_number_is_an_error_of_its_image() {
     let mut engine = engine("nan", |_| {});
-    let _ = tch::no_grad(|| engine.trunk.stem_bias().fill_(f64::NAN));
+    // Features that are not numbers, for the second of three images.
+    let pooled = Tensor::randn([3, SMALL.features()], (Kind::Float, tch::Device::Cpu));
+    let _ = pooled.select(0, 1).fill_(f64::NAN);
+    let logits = Vec::<Vec<f32>>::try_from(engine.head.forward(&pooled).unwrap()).unwrap();
+    let errors: Vec<bool> = logits.iter().map(|l| engine.answer(l, None).is_err()).collect();
+    assert_eq!(errors, [false, true, false]);
+    // And a whole batch.
+    let _ = tch::no_grad(|| engine.head.outputs.bias.fill_(f64::NAN));
     let answers = engine.infer(&golden::pictures()[..3]).unwrap();
     assert_eq!(answers.len(), 3);
     assert!(answers.iter().all(Result::is_err));
@@ -179,5 +194,29 @@ fn a_lost_device_is_told_from_a_failed_batch() {
             failure(4, &TchError::Torch(text.into())),
             EngineError::Batch { size: 4, .. }
         ));
+    }
+}
+
+#[test]
+fn fused_convolutions_answer_as_plain_ones() {
+    let path = model("fused", SMALL);
+    let weights = Weights::open(&path).unwrap();
+    std::fs::remove_file(path).unwrap();
+    let (trunk, _) = fold::fold(&weights, SMALL).unwrap();
+    let _no_grad = tch::no_grad_guard();
+    for kind in [Kind::Float, Kind::BFloat16] {
+        let table = GreyTable::new(kind, tch::Device::Cpu).unwrap();
+        let fused = fused::Trunk::pack(&trunk, kind, 4).unwrap();
+        let plain = trunk.to(kind, tch::Device::Cpu).unwrap();
+        // Other batches than the one that weights were packed for run too.
+        for size in [4, 1, 6] {
+            let images = table.batch(&golden::pictures()[..size]).unwrap();
+            let wanted = plain.forward(&images).unwrap().to_kind(Kind::Float);
+            let found = fused.forward(&images).unwrap().to_kind(Kind::Float);
+            let away = (&found - &wanted).abs().max().double_value(&[]);
+            let scale = wanted.abs().max().double_value(&[]);
+            let allowed = if kind == Kind::Float { 1e-5 } else { 2e-2 };
+            assert!(scale > 0.1 && away <= scale * allowed, "{kind:?} {size}: {away} of {scale}");
+        }
     }
 }

@@ -96,5 +96,10 @@ fn torch(path: &Path) -> impl Fn(tch::TchError) -> WeightsError + '_ {
     move |source| WeightsError::Torch { path: path.to_owned(), source }
 }
 
+/// Whether every value is a finite number.
+fn finite(tensor: &tch::Tensor) -> Result<bool, tch::TchError> {
+    Ok(tensor.f_isfinite()?.f_all()?.f_int64_value(&[])? != 0)
+}
+
 #[cfg(test)]
 mod tests;

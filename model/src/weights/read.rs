@@ -7,7 +7,7 @@ use safetensors::{Dtype, SafeTensors};
 use sha2::{Digest, Sha256};
 use tch::{Kind, Tensor, nn};
 
-use super::{WeightsError, torch};
+use super::{WeightsError, finite, torch};
 use crate::card::{Approved, Card, CardError};
 
 /// The tensors of a safetensors file, as fp32 on the CPU, and its card.
@@ -58,6 +58,13 @@ impl Weights {
             let tensor = Tensor::f_from_data_size(view.data(), &shape, kind)
                 .and_then(|t| t.f_to_kind(Kind::Float))
                 .map_err(torch(path))?;
+            // Nothing after this point can tell: a fused ReLU turns what is not a number into 0.
+            if !finite(&tensor).map_err(torch(path))? {
+                return Err(WeightsError::NotFinite {
+                    path: path.to_owned(),
+                    name: name.to_owned(),
+                });
+            }
             tensors.insert(name.to_owned(), tensor);
         }
         let sha256 = hex::encode(Sha256::digest(&bytes));

@@ -193,3 +193,17 @@ fn values_that_are_not_numbers_are_not_written() {
     );
     assert!(!path.exists());
 }
+
+#[test]
+fn values_that_are_not_numbers_are_refused_by_the_name_of_their_tensor() {
+    let path = file("read-nan");
+    let values = [1.0f32, f32::NAN].map(f32::to_le_bytes).concat();
+    let view = TensorView::new(Dtype::F32, vec![2], &values).unwrap();
+    safetensors::serialize_to_file([("bn1.weight", view)], None, &path).unwrap();
+    let error = Weights::open(&path).unwrap_err();
+    std::fs::remove_file(path).unwrap();
+    assert!(
+        matches!(&error, WeightsError::NotFinite { name, .. } if name == "bn1.weight"),
+        "{error}"
+    );
+}

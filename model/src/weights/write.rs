@@ -6,7 +6,7 @@ use safetensors::Dtype;
 use safetensors::tensor::TensorView;
 use tch::{Kind, Tensor, nn};
 
-use super::{WeightsError, torch};
+use super::{WeightsError, finite, torch};
 use crate::card::Card;
 
 /// Writes every variable of `vs` and the card to `path`, whole or not at all.
@@ -43,7 +43,7 @@ pub fn write(path: &Path, vs: &nn::VarStore, card: Option<&Card>) -> Result<(), 
 fn finite_bytes(tensor: &Tensor, kind: Kind) -> Result<Option<Vec<u8>>, tch::TchError> {
     let tensor =
         tensor.f_detach()?.f_to_device(tch::Device::Cpu)?.f_to_kind(kind)?.f_contiguous()?;
-    if tensor.f_isfinite()?.f_all()?.f_int64_value(&[])? == 0 {
+    if !finite(&tensor)? {
         return Ok(None);
     }
     let mut bytes = vec![0; tensor.numel() * kind.elt_size_in_bytes()];
