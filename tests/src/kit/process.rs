@@ -67,7 +67,7 @@ impl Lobar {
             .spawn()
             .expect("the executable starts");
         let stdout = BufReader::new(child.stdout.take().expect("piped"));
-        let (lines, told) = mpsc::channel();
+        let (lines, told) = mpsc::sync_channel(64);
         std::thread::spawn(move || {
             for line in stdout.lines().map_while(Result::ok) {
                 let _ = lines.send(line);

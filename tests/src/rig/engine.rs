@@ -10,11 +10,13 @@ use tokio::sync::mpsc;
 /// What an engine answers on a batch.
 pub type Answers = Result<Vec<Result<Prediction, String>>, EngineError>;
 
+type Script = Box<dyn FnMut(&[NetworkInput]) -> Answers + Send>;
+
 /// See the module's documentation. The worker's own check, on an even slope of greys, is always
 /// answered and is never seen by the script.
 pub struct ScriptedEngine {
     info: EngineInfo,
-    script: Box<dyn FnMut(&[NetworkInput]) -> Answers + Send>,
+    script: Script,
 }
 
 /// The mean grey, 0..=1: the probability that a scripted engine gives.
