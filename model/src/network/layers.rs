@@ -11,7 +11,6 @@ const EPSILON: f64 = 1e-5;
 
 /// The same tensor `[N, C, H, W]` with its channels lying beside one another in memory, the order
 /// in which convolutions on a CPU are quickest.
-#[must_use]
 pub fn channels_last(tensor: &Tensor) -> Tensor {
     match tensor.size()[..] {
         // One channel is in both orders at once; what libtorch looks at is the stride.

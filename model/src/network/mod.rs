@@ -53,7 +53,6 @@ impl Network {
     }
 
     /// The last feature map of the trunk, `[N, 2048, H/32, W/32]`, in evaluation mode.
-    #[must_use]
     pub fn trunk_features(&self, images: &Tensor) -> Tensor {
         self.trunk.forward(images, false)
     }

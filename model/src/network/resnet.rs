@@ -62,7 +62,6 @@ impl Trunk {
 
     /// Normalised images `[N, 3, H, W]`, or grey ones `[N, 1, H, W]` that stand for three equal
     /// channels, to the map `[N, features, H/32, W/32]`.
-    #[must_use]
     pub fn forward(&self, images: &Tensor, train: bool) -> Tensor {
         let images = channels_last(images);
         let stem = if images.size().get(1) == Some(&1) {
