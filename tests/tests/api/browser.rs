@@ -14,9 +14,19 @@ use crate::house::{House, PATIENCE, blank, eventually, ready};
 
 /// A browser with a profile of its own; ends with the test.
 struct Browser {
-    driver: Child,
+    driver: Driver,
     page: Client,
     profile: tempfile::TempDir,
+}
+
+/// The driver's process. Told to end, it ends its browser too, also when a test fails.
+struct Driver(Child);
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        let _ = Command::new("kill").args(["-TERM", &self.0.id().to_string()]).status();
+        let _ = self.0.wait();
+    }
 }
 
 impl Browser {
@@ -58,7 +68,7 @@ impl Browser {
         let driver_address = format!("http://127.0.0.1:{}", port.trim_end_matches('.'));
         let page = builder.connect(&driver_address).await.expect("a browser");
         page.goto(address).await.expect("the page");
-        Self { driver, page, profile }
+        Self { driver: Driver(driver), page, profile }
     }
 
     /// The text of the first element that matches; empty when there is none or it is hidden.
@@ -111,10 +121,9 @@ impl Browser {
     }
 
     async fn close(self) {
-        let Self { mut driver, page, profile } = self;
+        let Self { driver, page, profile } = self;
         page.close().await.expect("it closes");
-        driver.kill().expect("it was running");
-        driver.wait().expect("it ends");
+        drop(driver);
         drop(profile);
     }
 }
