@@ -8,7 +8,7 @@ use sqlx::pool::PoolConnection;
 use sqlx::{Pool, Transaction};
 use tokio::sync::Notify;
 
-use super::{Driver, Fault};
+use super::{Driver, Fault, Reads, Sql};
 
 /// A database: where to write, where to read (one pool may serve both), and what time it is there.
 /// It is a [`Store`](lobar_core::store::Store); [`SqlQueue`](super::SqlQueue) makes queues in it.
@@ -59,6 +59,24 @@ impl<D: Driver> Db<D> {
         self.write.acquire().await.map_err(Fault::of::<D>)
     }
 
+    /// Runs one statement whose loss in a power cut would only have it done again: it need not wait
+    /// for the disk. `statement` is told the time once it is its turn.
+    pub(super) async fn relaxed<T>(
+        &self,
+        statement: impl FnOnce(Stamp) -> Sql<D> + Send,
+    ) -> Result<Vec<T>, Fault>
+    where
+        D: Reads<T>,
+        T: Send,
+    {
+        let mut lax = Lax { conn: self.writer().await?, restored: false };
+        Sql::<D>::new(D::RELAXED).run(&mut lax.conn).await?;
+        let rows = statement(self.now()).all(&mut lax.conn).await;
+        Sql::<D>::new(D::DURABLE).run(&mut lax.conn).await?;
+        lax.restored = true;
+        rows
+    }
+
     pub(super) async fn reader(&self) -> Result<PoolConnection<D>, Fault> {
         self.read.acquire().await.map_err(Fault::of::<D>)
     }
@@ -66,5 +84,20 @@ impl<D: Driver> Db<D> {
     pub(super) fn bell(&self, queue: &str) -> Arc<Notify> {
         let mut bells = self.bells.lock().unwrap_or_else(PoisonError::into_inner);
         bells.entry(queue.to_owned()).or_default().clone()
+    }
+}
+
+/// A connection that does not wait for the disk. If it is dropped before it does again, it is closed:
+/// nobody may take it for a durable one.
+struct Lax<D: Driver> {
+    conn: PoolConnection<D>,
+    restored: bool,
+}
+
+impl<D: Driver> Drop for Lax<D> {
+    fn drop(&mut self) {
+        if !self.restored {
+            self.conn.close_on_drop();
+        }
     }
 }

@@ -51,6 +51,10 @@ pub trait Driver:
     /// Runs just before events are written, so that they become visible in the order of `seq`;
     /// `None` where writers are serial anyway.
     const LOCK_EVENTS: Option<&'static str>;
+    /// Makes a connection's commits survive a power cut, as those of a new connection do.
+    const DURABLE: &'static str;
+    /// Makes a connection's commits survive the process's end, but not a power cut.
+    const RELAXED: &'static str;
 
     /// Runs a statement; answers how many rows it touched.
     fn run(conn: &mut Self::Connection, query: Query<Self>) -> Ran<'_, u64>;

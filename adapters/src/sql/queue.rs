@@ -3,6 +3,9 @@
 //!
 //! A waiting receiver is woken by this process's own sends, and looks by itself every [`POLL`] for
 //! what other processes sent and for delays and leases that ran out.
+//!
+//! Only sending waits for the disk. A lease or a settlement that a power cut undoes brings a message
+//! back, which receivers must bear with anyway.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -56,25 +59,24 @@ impl<D: Driver> SqlQueue<D> {
 
     /// Leases what is ready, the longest ready first.
     async fn take(&self, max: usize, lease: Duration) -> Result<Vec<Delivery>, Fault> {
-        let mut conn = self.db.writer().await?;
-        let now = self.db.now();
-        let mut sql = Sql::<D>::new(
-            "with ready as materialized (
-               select id from message
-               where queue = $1 and dead_reason is null and ready_at <= $2
-               order by ready_at, id limit $3",
-        );
-        sql.push(D::SKIP_LOCKED).push(
-            ") update message set lease = lease + 1, leased = 1, receives = receives + 1, ready_at = $4
-             where id in (select id from ready) returning id, lease, receives, body, sent_at",
-        );
-        let mut taken: Vec<MessageRow> = sql
-            .bind(self.name.as_str())
-            .bind(now.0)
-            .bind(i64::try_from(max).unwrap_or(i64::MAX))
-            .bind(now.plus(lease).0)
-            .all(&mut conn)
-            .await?;
+        let statement = |now: Stamp| {
+            let mut sql = Sql::<D>::new(
+                "with ready as materialized (
+                   select id from message
+                   where queue = $1 and dead_reason is null and ready_at <= $2
+                   order by ready_at, id limit $3",
+            );
+            sql.push(D::SKIP_LOCKED).push(
+                ") update message set lease = lease + 1, leased = 1, receives = receives + 1,
+                   ready_at = $4
+                 where id in (select id from ready) returning id, lease, receives, body, sent_at",
+            );
+            sql.bind(self.name.as_str())
+                .bind(now.0)
+                .bind(i64::try_from(max).unwrap_or(i64::MAX))
+                .bind(now.plus(lease).0)
+        };
+        let mut taken: Vec<MessageRow> = self.db.relaxed(statement).await?;
         taken.sort_by_key(|row| row.id);
         Ok(taken.into_iter().map(MessageRow::delivery).collect())
     }
@@ -124,43 +126,42 @@ impl<D: Driver> SqlQueue<D> {
         }
     }
 
-    /// Answers the ids whose lease was still held.
+    /// Answers the ids whose lease was still held, as do the next two.
     async fn prolong(&self, batch: &[Held], lease: Duration) -> Result<HashSet<i64>, Fault> {
-        let mut conn = self.db.writer().await?;
-        let now = self.db.now();
-        let mut sql = Sql::<D>::new("update message set ready_at = $1").bind(now.plus(lease).0);
-        held(&mut sql, batch, now);
-        Ok(ids(sql.all(&mut conn).await?))
+        let statement = |now: Stamp| {
+            let sql = Sql::<D>::new("update message set ready_at = $1");
+            held(sql.bind(now.plus(lease).0), batch, now)
+        };
+        Ok(ids(self.db.relaxed(statement).await?))
     }
 
     async fn forget(&self, batch: &[Held]) -> Result<HashSet<i64>, Fault> {
-        let mut conn = self.db.writer().await?;
-        let mut sql = Sql::<D>::new("delete from message");
-        held(&mut sql, batch, self.db.now());
-        Ok(ids(sql.all(&mut conn).await?))
+        let statement = |now: Stamp| held(Sql::<D>::new("delete from message"), batch, now);
+        Ok(ids(self.db.relaxed(statement).await?))
     }
 
     async fn put_back(&self, batch: &[(Held, Settlement)]) -> Result<HashSet<i64>, Fault> {
-        let mut conn = self.db.writer().await?;
-        let now = self.db.now();
-        let mut sql = Sql::<D>::new("with put (target, held, at, uncounted, why) as (values ");
-        sql.rows(batch.iter().map(|(held, settlement)| {
-            let (at, uncounted, why) = match settlement {
-                Settlement::Done | Settlement::Release => (now, 1, None),
-                Settlement::Retry { after } => (now.plus(*after), 0, None),
-                Settlement::Dead { reason } => (now, 0, Some(reason.clone())),
-            };
-            (held.id, held.lease, at.0, uncounted, why)
-        }));
-        sql.push(
-            ") update message set leased = 0, lease = lease + 1, ready_at = put.at,
-                 receives = receives - put.uncounted, dead_reason = put.why from put
-             where message.id = put.target and message.lease = put.held
-               and leased = 1 and ready_at > ",
-        )
-        .arg(now.0)
-        .push(" returning id");
-        Ok(ids(sql.all(&mut conn).await?))
+        let statement = |now: Stamp| {
+            let mut sql = Sql::<D>::new("with put (target, held, at, uncounted, why) as (values ");
+            sql.rows(batch.iter().map(|(held, settlement)| {
+                let (at, uncounted, why) = match settlement {
+                    Settlement::Done | Settlement::Release => (now, 1, None),
+                    Settlement::Retry { after } => (now.plus(*after), 0, None),
+                    Settlement::Dead { reason } => (now, 0, Some(reason.clone())),
+                };
+                (held.id, held.lease, at.0, uncounted, why)
+            }));
+            sql.push(
+                ") update message set leased = 0, lease = lease + 1, ready_at = put.at,
+                     receives = receives - put.uncounted, dead_reason = put.why from put
+                 where message.id = put.target and message.lease = put.held
+                   and leased = 1 and ready_at > ",
+            )
+            .arg(now.0)
+            .push(" returning id");
+            sql
+        };
+        Ok(ids(self.db.relaxed(statement).await?))
     }
 
     async fn count(&self) -> Result<Depth, Fault> {
@@ -195,9 +196,9 @@ impl<D: Driver> Queue for SqlQueue<D> {
         let mut answers = Vec::with_capacity(messages.len());
         for batch in messages.chunks(BATCH) {
             let sent = self.insert(batch).await;
-            answers.extend(batch.iter().map(|_| {
-                sent.as_ref().map(|()| ()).map_err(|fault| fault.clone().during("queue: send"))
-            }));
+            answers.extend(
+                batch.iter().map(|_| sent.clone().map_err(|fault| fault.during("queue: send"))),
+            );
         }
         self.bell.notify_waiters();
         answers
@@ -281,12 +282,12 @@ async fn some<T>(
 /// Ends a statement about the messages whose lease is held. Their ids are of the whole database, so
 /// the queue need not be named; naming it, or not naming the ids alone first, would make SQLite walk
 /// through all that is in flight.
-fn held<D: Driver>(sql: &mut Sql<D>, batch: &[Held], now: Stamp) {
-    sql.push(" where id in (")
-        .list(batch.iter().map(|held| held.id))
-        .push(") and (id, lease) in (values ");
+fn held<D: Driver>(mut sql: Sql<D>, batch: &[Held], now: Stamp) -> Sql<D> {
+    sql.push(" where id in (").list(batch.iter().map(|held| held.id));
+    sql.push(") and (id, lease) in (values ");
     sql.rows(batch.iter().map(|held| (held.id, held.lease)));
     sql.push(") and leased = 1 and ready_at > ").arg(now.0).push(" returning id");
+    sql
 }
 
 fn ids(rows: Vec<(i64,)>) -> HashSet<i64> {

@@ -2,7 +2,7 @@
 //! may have the same file open.
 //!
 //! Write-ahead log, so that readers never wait; `synchronous = full`, since an answer given must
-//! survive a power cut. One connection writes, as SQLite has one writer at a time: who waits then
+//! survive a power cut (queues relax it where nothing is lost). One connection writes, as SQLite has one writer at a time: who waits then
 //! stands in the pool's fair queue, while SQLite's own waiting is a polling one.
 
 use std::path::Path;
@@ -37,6 +37,8 @@ impl Driver for Sqlite {
     const BEGIN: &'static str = "begin immediate";
     const SKIP_LOCKED: &'static str = "";
     const LOCK_EVENTS: Option<&'static str> = None;
+    const DURABLE: &'static str = "pragma synchronous = full";
+    const RELAXED: &'static str = "pragma synchronous = normal";
 
     fn run(conn: &mut SqliteConnection, query: Query<Self>) -> Ran<'_, u64> {
         query.execute(conn).map_ok(|done| done.rows_affected()).boxed()

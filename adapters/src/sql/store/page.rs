@@ -190,7 +190,7 @@ mod tests {
                     assert_eq!(join.len(), 1, "{lines:?}");
                     assert_eq!(keys.len(), ranges.as_ref().map_or(1, Vec::len), "{lines:?}");
                     let by_key = |line: &&String| line.contains("(received_at,id)<(?,?))");
-                    assert!(keys.iter().all(|line| by_key(line)), "{filter:?}: {lines:?}");
+                    assert!(keys.iter().all(by_key), "{filter:?}: {lines:?}");
 
                     let Some(some) = &ranges else { continue };
                     let lines = plan(&db, count(&filter, &ranges)).await;

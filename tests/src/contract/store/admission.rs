@@ -1,6 +1,7 @@
 //! Admission, supersession, removal.
 
 #![allow(missing_docs)] // the names say it
+#![allow(clippy::disallowed_methods)] // the tasks that a test spawns end before it does
 
 use lobar_core::image::{Lane, NewImage, State};
 use lobar_core::object::ObjectVersion;
