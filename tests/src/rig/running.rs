@@ -93,9 +93,14 @@ impl Rig {
 }
 
 impl Working {
+    /// Tells it to stop gracefully.
+    pub fn begin_stop(&self) {
+        self.stop.receiving.cancel();
+    }
+
     /// Stops it gracefully.
     pub async fn stop(self) -> Result<(), WorkerError> {
-        self.stop.receiving.cancel();
+        self.begin_stop();
         self.ended().await
     }
 
