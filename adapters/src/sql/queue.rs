@@ -351,4 +351,26 @@ mod tests {
         assert_eq!(kept.0, "nobody reads this");
         db.close().await;
     }
+
+    #[tokio::test]
+    async fn a_receive_that_is_dropped_leaves_no_connection_behind_that_skips_the_disk() {
+        let folder = tempfile::TempDir::new().expect("a folder");
+        let file = folder.path().join("queues.db");
+        let db = crate::sqlite::open(&file, Arc::new(SystemClock)).await.expect("a database");
+        let db = Arc::new(db);
+        let queue = SqlQueue::new(db.clone(), "uploads");
+        let (mut dropped, lease) = (0, Duration::from_secs(9));
+        for micros in (0..1_000).step_by(10) {
+            let receive = queue.receive(1, Duration::ZERO, lease);
+            let ended = tokio::time::timeout(Duration::from_micros(micros), receive).await;
+            dropped += usize::from(ended.is_err());
+            let level: (i64,) = Sql::<Sqlite>::new("pragma synchronous")
+                .one(&mut *db.writer().await.expect("a connection"))
+                .await
+                .expect("a level");
+            assert_eq!(level.0, 2, "2 is full");
+        }
+        assert!(dropped > 0, "some were dropped in the middle");
+        db.close().await;
+    }
 }

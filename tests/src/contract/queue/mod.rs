@@ -51,6 +51,7 @@ macro_rules! queue_contract {
             depth_counts_what_is_ready_in_flight_delayed_and_dead,
             messages_survive_closing_and_opening_the_queue,
             two_receivers_never_hold_the_same_message,
+            a_dropped_receive_hides_nothing_for_longer_than_its_lease,
             a_message_keeps_its_bytes_whatever_they_are,
             a_batch_of_thousands_is_sent_received_and_settled,
         ] }

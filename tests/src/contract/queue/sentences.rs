@@ -331,3 +331,22 @@ pub async fn a_batch_of_thousands_is_sent_received_and_settled<H: QueueHarness>(
     assert!(settled.len() == MESSAGES && settled.into_iter().all(|held| held));
     assert_eq!(queue.depth().await.expect("depth"), Depth::default());
 }
+
+pub async fn a_dropped_receive_hides_nothing_for_longer_than_its_lease<H: QueueHarness>() {
+    const MESSAGES: usize = 30;
+    let harness = H::start().await;
+    let queue = harness.open().await;
+    let sent = queue.send((0..MESSAGES).map(|n| Outgoing::now(n.to_string())).collect()).await;
+    assert!(sent.iter().all(Result::is_ok));
+    let mut received = 0;
+    for micros in (0..3_000).step_by(100) {
+        let receive = queue.receive(1, Duration::ZERO, H::LEASE);
+        let ended = tokio::time::timeout(Duration::from_micros(micros), receive).await;
+        received += ended.map_or(0, |taken| taken.expect("received").len());
+    }
+    assert!(received <= MESSAGES);
+    harness.advance(H::LEASE + A_BIT).await;
+    let taken = take::<H>(&*queue, MESSAGES).await;
+    let bodies: HashSet<_> = taken.iter().map(|delivery| &delivery.body).collect();
+    assert_eq!(bodies.len(), MESSAGES);
+}
