@@ -3,8 +3,10 @@
 
 mod adapter;
 mod clients;
+#[allow(clippy::print_stdout, reason = "how a process that is to die tells what it did")]
 mod crash;
 mod events;
 mod fixture;
 mod pages;
+#[allow(clippy::print_stdout, reason = "a measurement is read by people")]
 mod speed;

@@ -7,7 +7,7 @@ use sqlx::{FromRow as _, Row as _};
 use uuid::Uuid;
 
 use super::buckets::versioning;
-use super::versions::{Content, New, Placed};
+use super::versions::{Content, NULL, New, Placed, Stored};
 use super::{Catalog, Change};
 use crate::embedded::attributes::Attributes;
 use crate::embedded::deliver::Segment;
@@ -253,6 +253,21 @@ impl Change {
             .await?;
         let row = row.ok_or(S3ErrorCode::NoSuchUpload)?;
         Ok(Upload::from_row(&row)?)
+    }
+
+    /// The version made of an upload that was completed before, if any.
+    async fn made_of(&mut self, upload: &str) -> Result<Option<Placed>, Fault> {
+        let row = sqlx::query("select * from version where upload = ?")
+            .bind(upload)
+            .fetch_optional(self.sql())
+            .await?;
+        let stored = row.map(|row| Stored::from_row(&row)).transpose()?;
+        Ok(stored.map(|stored| Placed {
+            version: (stored.id != NULL).then_some(stored.id),
+            etag: stored.etag,
+            sum: stored.sum,
+            modified: stored.modified,
+        }))
     }
 
     async fn all_parts(&mut self, id: &str) -> Result<Vec<Part>, Fault> {

@@ -17,7 +17,7 @@ use crate::embedded::event::{Happening, Origin};
 use crate::embedded::fault::Fault;
 
 /// The id of versions made without versioning.
-const NULL: &str = "null";
+pub(super) const NULL: &str = "null";
 
 /// The bytes of a version and what is known of them.
 #[derive(Clone, Debug, Default)]
@@ -233,21 +233,6 @@ async fn segments(sql: &mut SqliteConnection, seq: i64) -> Result<Vec<Segment>, 
 }
 
 impl Change {
-    /// The version made of an upload that was completed before, if any.
-    pub(super) async fn made_of(&mut self, upload: &str) -> Result<Option<Placed>, Fault> {
-        let row = sqlx::query("select * from version where upload = ?")
-            .bind(upload)
-            .fetch_optional(self.sql())
-            .await?;
-        let stored = row.map(|row| Stored::from_row(&row)).transpose()?;
-        Ok(stored.map(|stored| Placed {
-            version: (stored.id != NULL).then_some(stored.id),
-            etag: stored.etag,
-            sum: stored.sum,
-            modified: stored.modified,
-        }))
-    }
-
     /// Makes a version the latest of its key, and announces it.
     pub(super) async fn place(
         &mut self,
