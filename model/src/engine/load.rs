@@ -154,7 +154,7 @@ impl TorchEngine {
 fn batching_tolerance(kind: Kind, device: Device) -> f64 {
     match (kind, device) {
         (Kind::Float, Device::Cpu) => 1e-4,
-        (_, Device::Cpu) => 5e-3,
+        (_, Device::Cpu) => 1e-3,
         _ => 0.02,
     }
 }
