@@ -18,6 +18,8 @@ use crate::preprocessing;
 const CARD_KEY: &str = "lobar.card";
 /// Field of that JSON that tells its format.
 const FORMAT_FIELD: &str = "format";
+/// Metadata key that told the format before the field did; still read.
+const FORMAT_KEY: &str = "lobar.format";
 /// The format that this program writes and reads.
 const FORMAT: &str = "1";
 
@@ -174,7 +176,8 @@ impl Card {
         let Some(json) = metadata.get(CARD_KEY) else { return Ok(None) };
         let unreadable = |e: serde_json::Error| CardError::Unreadable(e.to_string());
         let json: Value = serde_json::from_str(json).map_err(unreadable)?;
-        match json.get(FORMAT_FIELD).and_then(Value::as_str) {
+        let beside = metadata.get(FORMAT_KEY).map(String::as_str);
+        match json.get(FORMAT_FIELD).and_then(Value::as_str).or(beside) {
             Some(FORMAT) => serde_json::from_value(json).map(Some).map_err(unreadable),
             other => Err(CardError::Format(other.unwrap_or("unknown").to_owned())),
         }
@@ -272,6 +275,16 @@ mod tests {
         let card = metadata.get_mut(CARD_KEY).unwrap();
         *card = card.replace(r#""format":"1""#, r#""format":"2""#);
         assert_eq!(Card::from_metadata(&metadata), Err(CardError::Format("2".to_owned())));
+    }
+
+    #[test]
+    fn a_card_whose_format_stands_beside_it_is_read() {
+        let card = random_card(Layout::RESNET50, 7);
+        let mut metadata =
+            HashMap::from([(CARD_KEY.to_owned(), serde_json::to_string(&card).unwrap())]);
+        assert_eq!(Card::from_metadata(&metadata), Err(CardError::Format("unknown".to_owned())));
+        metadata.insert(FORMAT_KEY.to_owned(), FORMAT.to_owned());
+        assert_eq!(Card::from_metadata(&metadata), Ok(Some(card)));
     }
 
     #[test]

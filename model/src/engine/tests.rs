@@ -220,3 +220,18 @@ fn fused_convolutions_answer_as_plain_ones() {
         }
     }
 }
+
+#[test]
+fn the_shipped_model_is_served_in_every_precision_of_this_machine() {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("weights/lobar-resnet50.safetensors");
+    let pictures = golden::pictures();
+    let [exact, quick] = [true, false].map(|fp32| {
+        let options = EngineOptions { threads: 1, max_batch: 2, fp32, ..EngineOptions::default() };
+        let mut engine = TorchEngine::load(&path, &options).unwrap();
+        assert_eq!(engine.is_fused(), tch::utils::has_mkldnn(), "{}", engine.info().device);
+        probabilities(&mut engine, &pictures)
+    });
+    let away = exact.iter().zip(&quick).map(|(e, q)| (e - q).abs()).fold(0.0, f64::max);
+    println!("{away} between precisions; {exact:?}");
+    assert!(away <= BF16_TOLERANCE, "{away}");
+}
