@@ -59,14 +59,6 @@ impl Answers {
         self.probability.iter().map(logit).collect()
     }
 
-    /// The same answers had the temperature been `temperature` times what it was.
-    #[must_use]
-    pub fn at_temperature(mut self, temperature: f64) -> Self {
-        self.probability =
-            self.logits().iter().map(|logit| 1.0 / (1.0 + (-logit / temperature).exp())).collect();
-        self
-    }
-
     /// Area under the ROC curve of bacterial against viral, among labelled pneumonia.
     #[must_use]
     pub fn subtype_auc(&self) -> Option<f64> {

@@ -16,33 +16,54 @@ pub struct Bin {
     pub frequency: f64,
 }
 
-/// The temperature that makes `sigmoid(logit / temperature)` likeliest (Guo et al. 2017,
-/// <https://arxiv.org/abs/1706.04599>), between 0.05 and 20. Ranks stay as they are.
-#[must_use]
-pub fn fit_temperature(logits: &[f64], positive: &[bool]) -> f64 {
-    let loss = |log_temperature: f64| -> f64 {
-        let scale = (-log_temperature).exp();
-        logits
-            .iter()
-            .zip(positive)
-            .map(|(logit, &positive)| {
-                let against = if positive { -logit * scale } else { logit * scale };
-                against.max(0.0) + (-against.abs()).exp().ln_1p()
-            })
-            .sum()
-    };
-    // Golden section: the loss is convex in 1 / temperature, so it has one valley.
+/// What makes a probability of a logit: `sigmoid((logit + bias) / temperature)`.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Calibration {
+    /// Added to every logit. Training weighs both classes alike and changes pictures more than
+    /// serving meets them; both move all logits together.
+    pub bias: f64,
+    /// Divides what results. Above 0.
+    pub temperature: f64,
+}
+
+impl Calibration {
+    /// The likeliest calibration (Platt 1999; Guo et al. 2017, <https://arxiv.org/abs/1706.04599>),
+    /// with the temperature between 0.05 and 20 and the bias between -20 and 20. Ranks stay as they
+    /// are.
+    #[must_use]
+    pub fn fit(logits: &[f64], positive: &[bool]) -> Self {
+        let loss = |bias: f64, temperature: f64| -> f64 {
+            logits
+                .iter()
+                .zip(positive)
+                .map(|(logit, &positive)| {
+                    let logit = (logit + bias) / temperature;
+                    let against = if positive { -logit } else { logit };
+                    against.max(0.0) + (-against.abs()).exp().ln_1p()
+                })
+                .sum()
+        };
+        // The loss is convex in 1 / temperature and bias / temperature, so each search has one valley.
+        let bias_at = |temperature| lowest(-20.0, 20.0, |bias| loss(bias, temperature));
+        let log_temperature =
+            lowest(0.05_f64.ln(), 20.0_f64.ln(), |log: f64| loss(bias_at(log.exp()), log.exp()));
+        let temperature = log_temperature.exp();
+        Self { bias: bias_at(temperature), temperature }
+    }
+}
+
+/// Where a function of one valley is lowest, by golden section.
+fn lowest(mut low: f64, mut high: f64, value: impl Fn(f64) -> f64) -> f64 {
     let golden = (5.0_f64.sqrt() - 1.0) / 2.0;
-    let (mut low, mut high) = (0.05_f64.ln(), 20.0_f64.ln());
     while high - low > 1e-6 {
         let (left, right) = (high - golden * (high - low), low + golden * (high - low));
-        if loss(left) < loss(right) {
+        if value(left) < value(right) {
             high = right;
         } else {
             low = left;
         }
     }
-    ((low + high) / 2.0).exp()
+    f64::midpoint(low, high)
 }
 
 /// Pictures by their probability, in 15 bins of equal width; empty bins are left out.
@@ -91,13 +112,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_temperature_undoes_overconfidence() {
-        // Nine in ten are right, so the right probability is 0.9, a logit of ln 9; they claim 4 ln 9.
+    fn calibration_undoes_overconfidence_and_a_shift() {
+        // Nine in ten are right, so the right logits are ±ln 9; they claim four times that, plus 2.
         let claimed = 4.0 * 9.0_f64.ln();
-        let logits = [claimed; 10];
-        let mut positive = [true; 10];
-        positive[3] = false;
-        assert!((fit_temperature(&logits, &positive) - 4.0).abs() < 1e-3);
+        let logits: Vec<f64> = [claimed + 2.0; 10].into_iter().chain([2.0 - claimed; 10]).collect();
+        let positive: Vec<bool> = (0..20).map(|index| (index < 10) != (index % 10 == 3)).collect();
+        let Calibration { bias, temperature } = Calibration::fit(&logits, &positive);
+        assert!((temperature - 4.0).abs() < 1e-3, "{temperature}");
+        assert!((bias + 2.0).abs() < 1e-3, "{bias}");
+    }
+
+    #[test]
+    fn calibration_of_perfect_or_no_answers_stays_within_its_bounds() {
+        for (logits, positive) in [(vec![-3.0, 3.0], vec![false, true]), (vec![], vec![])] {
+            let Calibration { bias, temperature } = Calibration::fit(&logits, &positive);
+            assert!((0.05..=20.0).contains(&temperature) && bias.abs() <= 20.0);
+        }
     }
 
     #[test]

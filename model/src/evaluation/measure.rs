@@ -183,11 +183,4 @@ mod tests {
         assert_eq!(evaluate(&one_sided, 0.5).metrics(), None);
         assert_eq!(evaluate(&Answers::default(), 0.5).metrics(), None);
     }
-
-    #[test]
-    fn a_temperature_moves_probabilities_and_keeps_their_order() {
-        let warmer = answers().at_temperature(2.0);
-        assert!((warmer.probability[0] - 0.75).abs() < 1e-9); // logit ln 9 halves to ln 3
-        assert_eq!(evaluate(&warmer, 0.5).auc, evaluate(&answers(), 0.5).auc);
-    }
 }

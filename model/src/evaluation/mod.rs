@@ -1,6 +1,6 @@
 //! How good a model is, measured on pictures that it never saw.
 //!
-//! The order matters. On validation: fit the temperature, then choose the threshold. Freeze both.
+//! The order matters. On validation: fit the calibration, then choose the threshold. Freeze both.
 //! Then measure once on the test split, through the engine that will serve.
 
 mod answers;
@@ -16,7 +16,7 @@ mod table;
 
 pub use answers::{Answers, ask};
 pub use bootstrap::Interval;
-pub use calibration::{Bin, brier, expected_calibration_error, fit_temperature, reliability};
+pub use calibration::{Bin, Calibration, brier, expected_calibration_error, reliability};
 pub use confusion::{ClassReport, Confusion};
 pub use measure::{AtThreshold, Evaluation, evaluate};
 pub use operating_point::{WANTED_SENSITIVITY, choose_threshold};

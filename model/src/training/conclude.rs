@@ -10,10 +10,10 @@ use tch::{Device, nn};
 use super::run::Plan;
 use super::{TrainError, TrainOptions, date};
 use crate::card::{Card, Metrics, Preprocessing, Training};
-use crate::dataset::Partition;
+use crate::dataset::{Partition, Sample};
 use crate::engine::{DeviceChoice, EngineOptions, TorchEngine};
 use crate::evaluation::{
-    Evaluation, WANTED_SENSITIVITY, ask, choose_threshold, evaluate, fit_temperature,
+    Calibration, Evaluation, WANTED_SENSITIVITY, ask, choose_threshold, evaluate,
 };
 use crate::network::Network;
 use crate::weights::{self, Weights};
@@ -44,27 +44,31 @@ pub(super) fn conclude(
     let draft = options.out.join("draft.safetensors");
     let mut card =
         first_card(options, data, plan, trained.sha256()).map_err(|e| unusable(e.to_string()))?;
-    weights::write(&draft, &store, Some(&card))?;
-    let mut engine = TorchEngine::load(&draft, &engine_options(options))
-        .map_err(|error| unusable(error.to_string()))?;
+    // Measured twice: raw, to calibrate; then as it will be served.
+    let load = |card: &Card| -> Result<TorchEngine, TrainError> {
+        weights::write(&draft, &store, Some(card))?;
+        TorchEngine::load(&draft, &engine_options(options)).map_err(|e| unusable(e.to_string()))
+    };
+    let measure = |engine: &mut TorchEngine, samples: &[Sample]| {
+        ask(engine, samples).map_err(|e| unusable(e.to_string()))
+    };
+    let answers = measure(&mut load(&card)?, &data.validation)?;
+    let calibration = Calibration::fit(&answers.logits(), &answers.is_pneumonia);
+    add_bias(&store, calibration.bias)?;
+    card.temperature = Some(calibration.temperature);
+    card.training.settings.insert("calibration_bias".to_owned(), calibration.bias.into());
 
-    let answers = ask(&mut engine, &data.validation).map_err(|e| unusable(e.to_string()))?;
-    let temperature = fit_temperature(&answers.logits(), &answers.is_pneumonia);
-    let answers = answers.at_temperature(temperature);
+    let mut engine = load(&card)?;
+    let answers = measure(&mut engine, &data.validation)?;
     let threshold =
         choose_threshold(&answers.probability, &answers.is_pneumonia, WANTED_SENSITIVITY)
             .ok_or_else(|| unusable("validation shows no pneumonia".to_owned()))?;
     let validation = evaluate(&answers, threshold);
-
-    let test = if data.test.is_empty() {
-        None
-    } else {
-        let answers = ask(&mut engine, &data.test).map_err(|e| unusable(e.to_string()))?;
-        Some(evaluate(&answers.at_temperature(temperature), threshold))
+    let test = match &data.test[..] {
+        [] => None,
+        samples => Some(evaluate(&measure(&mut engine, samples)?, threshold)),
     };
-    drop(engine);
 
-    card.temperature = Some(temperature);
     card.threshold = Some(threshold);
     card.validation = validation.metrics();
     card.test = test.as_ref().and_then(Evaluation::metrics);
@@ -76,6 +80,14 @@ pub(super) fn conclude(
     std::fs::write(&path, format!("{both:#}\n"))
         .map_err(|source| TrainError::Write { path, source })?;
     Ok(Concluded { model, card, validation, test })
+}
+
+/// Moves the logit of pneumonia of every picture: the bias of calibration becomes the network's own.
+fn add_bias(store: &nn::VarStore, bias: f64) -> Result<(), tch::TchError> {
+    match store.variables().get_mut("head.pneumonia.bias") {
+        Some(variable) => tch::no_grad(|| variable.f_add_scalar_(bias)).map(drop),
+        None => Err(tch::TchError::Torch("the network has no head.pneumonia.bias".to_owned())),
+    }
 }
 
 /// The card before anything was measured. Complete enough for the engine to load the weights, at
