@@ -1,0 +1,166 @@
+//! The statements of a queue.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use lobar_core::queue::{Delivery, Depth, Outgoing, Settlement};
+use lobar_core::time::Stamp;
+
+use super::super::{Driver, Fault, Sql};
+use super::SqlQueue;
+use super::receipt::Held;
+
+/// A message as it is received.
+#[derive(sqlx::FromRow)]
+pub struct MessageRow {
+    id: i64,
+    lease: i64,
+    receives: i64,
+    body: Vec<u8>,
+    sent_at: i64,
+}
+
+impl<D: Driver> SqlQueue<D> {
+    pub(super) async fn insert(&self, batch: &[Outgoing]) -> Result<(), Fault> {
+        let now = self.db.now();
+        let mut sql = Sql::<D>::new("insert into message (queue, body, sent_at, ready_at) values ");
+        sql.rows(batch.iter().map(|message| {
+            (self.name.as_str(), &message.body[..], now.0, now.plus(message.delay).0)
+        }));
+        sql.run(&mut *self.db.writer().await?).await?;
+        Ok(())
+    }
+
+    /// Leases what is ready, the longest ready first.
+    pub(super) async fn take(&self, max: usize, lease: Duration) -> Result<Vec<Delivery>, Fault> {
+        let statement = |now: Stamp| {
+            let mut sql = Sql::<D>::new(
+                "with ready as materialized (
+                   select id from message
+                   where queue = $1 and dead_reason is null and ready_at <= $2
+                   order by ready_at, id limit $3",
+            );
+            sql.push(D::SKIP_LOCKED).push(
+                ") update message set lease = lease + 1, leased = 1, receives = receives + 1,
+                   ready_at = $4
+                 where id in (select id from ready) returning id, lease, receives, body, sent_at",
+            );
+            sql.bind(self.name.as_str())
+                .bind(now.0)
+                .bind(i64::try_from(max).unwrap_or(i64::MAX))
+                .bind(now.plus(lease).0)
+        };
+        let mut taken: Vec<MessageRow> = self.db.relaxed(statement).await?;
+        taken.sort_by_key(|row| row.id);
+        Ok(taken.into_iter().map(MessageRow::delivery).collect())
+    }
+
+    /// Whether there is something to take; asked of a reader, since taking locks out every writer.
+    pub(super) async fn is_ready(&self) -> Result<bool, Fault> {
+        let ready: Option<(i64,)> = Sql::<D>::new(
+            "select id from message
+             where queue = $1 and dead_reason is null and ready_at <= $2 limit 1",
+        )
+        .bind(self.name.as_str())
+        .bind(self.db.now().0)
+        .optional(&mut *self.db.reader().await?)
+        .await?;
+        Ok(ready.is_some())
+    }
+
+    /// Answers the ids whose lease was still held, as do the next two.
+    pub(super) async fn prolong(
+        &self,
+        batch: &[Held],
+        lease: Duration,
+    ) -> Result<HashSet<i64>, Fault> {
+        let statement = |now: Stamp| {
+            let sql = Sql::<D>::new("update message set ready_at = $1");
+            held(sql.bind(now.plus(lease).0), batch, now)
+        };
+        Ok(ids(self.db.relaxed(statement).await?))
+    }
+
+    pub(super) async fn forget(&self, batch: &[Held]) -> Result<HashSet<i64>, Fault> {
+        let statement = |now: Stamp| held(Sql::<D>::new("delete from message"), batch, now);
+        Ok(ids(self.db.relaxed(statement).await?))
+    }
+
+    pub(super) async fn put_back(
+        &self,
+        batch: &[(Held, Settlement)],
+    ) -> Result<HashSet<i64>, Fault> {
+        let statement = |now: Stamp| {
+            let mut sql = Sql::<D>::new("with put (target, held, at, uncounted, why) as (values ");
+            sql.rows(batch.iter().map(|(held, settlement)| {
+                let (at, uncounted, why) = match settlement {
+                    Settlement::Done | Settlement::Release => (now, 1, None),
+                    Settlement::Retry { after } => (now.plus(*after), 0, None),
+                    Settlement::Dead { reason } => (now, 0, Some(reason.clone())),
+                };
+                (held.id, held.lease, at.0, uncounted, why)
+            }));
+            sql.push(
+                ") update message set leased = 0, lease = lease + 1, ready_at = put.at,
+                     receives = receives - put.uncounted, dead_reason = put.why from put
+                 where message.id = put.target and message.lease = put.held
+                   and leased = 1 and ready_at > ",
+            )
+            .arg(now.0)
+            .push(" returning id");
+            sql
+        };
+        Ok(ids(self.db.relaxed(statement).await?))
+    }
+
+    pub(super) async fn count(&self) -> Result<Depth, Fault> {
+        let now = self.db.now();
+        let (ready, in_flight, delayed, dead, oldest): (i64, i64, i64, i64, Option<i64>) =
+            Sql::<D>::new(
+                "select count(*) filter (where dead_reason is null and ready_at <= $1),
+                   count(*) filter (where dead_reason is null and ready_at > $1 and leased = 1),
+                   count(*) filter (where dead_reason is null and ready_at > $1 and leased = 0),
+                   count(*) filter (where dead_reason is not null),
+                   min(sent_at) filter (where dead_reason is null and (ready_at <= $1 or leased = 1))
+                 from message where queue = $2",
+            )
+            .bind(now.0)
+            .bind(self.name.as_str())
+            .one(&mut *self.db.reader().await?)
+            .await?;
+        let messages = |count: i64| u64::try_from(count).unwrap_or(0);
+        Ok(Depth {
+            ready: messages(ready),
+            in_flight: messages(in_flight),
+            delayed: messages(delayed),
+            dead: messages(dead),
+            oldest: oldest.map(Stamp),
+        })
+    }
+}
+
+/// Ends a statement about the messages whose lease is held. Their ids are of the whole database, so
+/// the queue need not be named; naming it, or not naming the ids alone first, would make SQLite walk
+/// through all that is in flight.
+fn held<D: Driver>(mut sql: Sql<D>, batch: &[Held], now: Stamp) -> Sql<D> {
+    sql.push(" where id in (").list(batch.iter().map(|held| held.id));
+    sql.push(") and (id, lease) in (values ");
+    sql.rows(batch.iter().map(|held| (held.id, held.lease)));
+    sql.push(") and leased = 1 and ready_at > ").arg(now.0).push(" returning id");
+    sql
+}
+
+fn ids(rows: Vec<(i64,)>) -> HashSet<i64> {
+    rows.into_iter().map(|(id,)| id).collect()
+}
+
+impl MessageRow {
+    fn delivery(self) -> Delivery {
+        Delivery {
+            receipt: Held { id: self.id, lease: self.lease }.receipt(),
+            body: self.body.into(),
+            receive_count: u32::try_from(self.receives).unwrap_or(u32::MAX),
+            sent_at: Stamp(self.sent_at),
+        }
+    }
+}
