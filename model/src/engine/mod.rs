@@ -106,13 +106,13 @@ impl TorchEngine {
         let _no_grad = tch::no_grad_guard();
         let maps = self.trunk.forward(&self.table.batch(&golden::pictures())?)?;
         let logits: Vec<Vec<f32>> = self.head.forward(&pool(&maps)?)?.try_into()?;
-        Ok(logits.iter().map(|l| self.probabilities(l)).collect())
+        Ok(logits.iter().map(|l| self.calibrated(l)).collect())
     }
 
-    /// Calibrated probability of pneumonia, and that of bacterial given pneumonia.
-    fn probabilities(&self, logits: &[f32]) -> [f64; 2] {
+    /// Calibrated logit of pneumonia, and that of bacterial given pneumonia.
+    fn calibrated(&self, logits: &[f32]) -> [f64; 2] {
         let logit = |index: usize| logits.get(index).map_or(f64::NAN, |&l| f64::from(l));
-        [sigmoid(logit(0) / self.temperature), sigmoid(logit(1))]
+        [logit(0) / self.temperature, logit(1)]
     }
 
     /// Answers for a batch that is computed at once.
@@ -144,9 +144,10 @@ impl TorchEngine {
     }
 
     fn answer(&self, logits: &[f32], heatmap: Option<Heatmap>) -> Result<Prediction, String> {
-        let [probability, bacterial] = self.probabilities(logits);
-        if probability.is_finite() && bacterial.is_finite() && logits.iter().all(|l| l.is_finite())
-        {
+        // Infinite logits would make finite probabilities of 0 or 1.
+        let calibrated = self.calibrated(logits);
+        if calibrated.iter().all(|logit| logit.is_finite()) {
+            let [probability, bacterial] = calibrated.map(sigmoid);
             Ok(Prediction { probability, bacterial: Some(bacterial), heatmap })
         } else {
             Err("the network's answer is not a finite number".to_owned())

@@ -232,6 +232,5 @@ fn the_shipped_model_is_served_in_every_precision_of_this_machine() {
         probabilities(&mut engine, &pictures)
     });
     let away = exact.iter().zip(&quick).map(|(e, q)| (e - q).abs()).fold(0.0, f64::max);
-    println!("{away} between precisions; {exact:?}");
     assert!(away <= BF16_TOLERANCE, "{away}");
 }
