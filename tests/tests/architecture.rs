@@ -67,22 +67,19 @@ fn every_crate_stands_in_the_plan_and_depends_only_on_what_it_allows() {
 fn each_vendor_is_named_by_one_crate_only() {
     let metadata = metadata();
     let mut seen = 0;
-    for package in &metadata.packages {
+    // The tests may: they break what the adapters stand on.
+    for package in metadata.packages.iter().filter(|p| p.name.as_str() != "lobar-tests") {
         for dependency in dependencies(package) {
             for (vendor, owner) in VENDORS {
                 let named = dependency == vendor
                     || (vendor.ends_with('-') && dependency.starts_with(vendor));
-                // The executable and the tests link libtorch's path into what they build.
-                let linking =
-                    dependency == "torch-sys" && package.name.as_str().starts_with("lobar");
+                // The executable links libtorch's path into itself.
+                let linking = dependency == "torch-sys" && package.name.as_str() == "lobar";
                 if named && package.name.as_str() == owner {
                     seen += 1;
                 } else if named {
-                    assert!(
-                        linking && ["lobar", "lobar-tests"].contains(&package.name.as_str()),
-                        "{} names {dependency}, which belongs to {owner}",
-                        package.name
-                    );
+                    let package = &package.name;
+                    assert!(linking, "{package} names {dependency}, which belongs to {owner}");
                 }
             }
         }

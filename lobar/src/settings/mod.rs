@@ -264,12 +264,13 @@ impl Settings {
 }
 
 /// Variables of the set-up scripts and the tests, which are no settings.
-const NOT_SETTINGS: [&str; 7] = [
+const NOT_SETTINGS: [&str; 8] = [
     "LOBAR_BIN",
     "LOBAR_CACHE",
     "LOBAR_CONFIG",
     "LOBAR_CUDA",
     "LOBAR_LIBTORCH_CUDA",
+    "LOBAR_NODE_BIN",
     "LOBAR_TEST_DATA",
     "LOBAR_VENV",
 ];
