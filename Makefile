@@ -38,7 +38,6 @@ check: ## formatting and lints
 	@$(SETUP) build
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
-	$(CARGO) clippy --locked -p lobar --no-default-features -- -D warnings
 
 bench: build ## the figures of docs/benchmarks.md
 	$(LOBAR) bench engine
