@@ -207,3 +207,19 @@ async fn a_node_without_libtorch_admits_and_serves_what_a_worker_elsewhere_asses
     assert_shown_once(&client, &images).await;
     assert_eq!((worker.stop(), node.stop()), (0, 0));
 }
+
+#[tokio::test]
+async fn an_address_that_is_taken_is_an_error_in_words_and_leaves_the_other_unharmed() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let lobar = Lobar::up(&dir.path().join("first"));
+    let taken = lobar.page.trim_start_matches("http://");
+    let second = Command::new(executable())
+        .args(["up", "--s3-listen", "127.0.0.1:0", "--listen", taken, "--data"])
+        .arg(dir.path().join("second"))
+        .output()
+        .expect("runs");
+    assert_eq!(second.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&second.stderr).into_owned();
+    assert!(said.contains("cannot listen on"), "{said}");
+    Client::new(&lobar.page).get("/readyz").await;
+}

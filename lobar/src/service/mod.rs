@@ -31,13 +31,18 @@ pub async fn run(settings: Settings, roles: Roles) -> Result<(), Failure> {
     let parts = Parts::open(&settings).await?;
     let mut running = Running::default();
 
-    tokio::select! {
-        started = roles::start(&settings, &roles, &parts, &mut running) => started?,
-        () = stop.cancelled() => return Ok(()),
-    }
-    let failed = tokio::select! {
-        () = stop.cancelled() => None,
-        failed = running.first_end() => Some(failed),
+    let started = tokio::select! {
+        started = roles::start(&settings, &roles, &parts, &mut running) => started,
+        () = stop.cancelled() => Ok(()),
+    };
+    // A start that failed half-way is stopped like any other: the network's thread must be gone
+    // before libtorch is.
+    let failed = match started {
+        Err(failure) => Some(failure),
+        Ok(()) => tokio::select! {
+            () = stop.cancelled() => None,
+            failed = running.first_end() => Some(failed),
+        },
     };
     parts.readiness.stopping();
     let drain = Duration::from_secs(settings.drain_seconds);
