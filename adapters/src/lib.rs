@@ -3,7 +3,11 @@
 pub mod embedded;
 pub mod memory;
 pub mod opener;
+pub mod postgres;
 mod quiet;
+pub mod rabbitmq;
+pub mod redis;
 pub mod s3;
 pub mod sql;
 pub mod sqlite;
+pub mod sqs;

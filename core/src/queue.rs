@@ -90,13 +90,14 @@ pub enum Settlement {
 pub struct Depth {
     /// Can be received now.
     pub ready: u64,
-    /// On lease.
+    /// On lease. RabbitMQ tells only of this process's leases; SQS counts retried messages here.
     pub in_flight: u64,
     /// Hidden by a delay.
     pub delayed: u64,
     /// Kept aside.
     pub dead: u64,
-    /// When the oldest one that is ready or in flight was sent.
+    /// When the oldest one that is ready or in flight was sent; `None` also where the broker does not
+    /// tell.
     pub oldest: Option<Stamp>,
 }
 

@@ -16,6 +16,9 @@ stop() { say "$*"; exit 2; }
 missing=
 need() { command -v "$1" >/dev/null 2>&1 || missing="$missing $2"; }
 
+# needs_file PATTERN PACKAGE: the same for a file that is not on the PATH.
+needs_file() { ls $1 >/dev/null 2>&1 || missing="$missing $2"; } # the pattern is to be expanded
+
 install_missing() {
     [ -n "$missing" ] || return 0
     if ! command -v apt-get >/dev/null 2>&1; then
@@ -76,6 +79,11 @@ need python3 python3
 if [ "$what" = test ]; then
     need chromium chromium
     need chromedriver chromium-driver
+    need redis-server redis-server
+    need prometheus prometheus
+    # These two keep their programs off the PATH.
+    needs_file '/usr/lib/postgresql/*/bin/initdb' postgresql
+    needs_file /usr/lib/rabbitmq/bin/rabbitmq-server rabbitmq-server
 fi
 install_missing
 check_rust

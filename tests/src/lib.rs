@@ -6,3 +6,4 @@
 pub mod contract;
 pub mod kit;
 pub mod rig;
+pub mod services;

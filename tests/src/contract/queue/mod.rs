@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use lobar_core::queue::{Delivery, Outgoing, Queue, Receipt, Settlement};
+use lobar_core::queue::{Delivery, Depth, Outgoing, Queue, Receipt, Settlement};
 
 pub use sentences::*;
 
@@ -19,6 +19,11 @@ pub const DOCUMENTATION: &str = include_str!("../../../../core/src/queue.rs");
 pub trait QueueHarness: Sized + Send + Sync {
     /// The lease that tests take: short where time cannot be stepped.
     const LEASE: Duration;
+    /// How long to listen for a message before saying that there is none: zero where a message that is
+    /// there is received at once.
+    const LISTEN: Duration = Duration::ZERO;
+    /// What the broker tells of its messages.
+    const TELLS: Tells = Tells::ALL;
 
     /// A queue that nobody has used.
     async fn start() -> Self;
@@ -28,6 +33,22 @@ pub trait QueueHarness: Sized + Send + Sync {
     async fn reopen(&self) -> Arc<dyn Queue>;
     /// Lets time pass for the queue.
     async fn advance(&self, by: Duration);
+}
+
+/// What a broker tells of its messages, beside how many are ready and how many are dead.
+#[derive(Clone, Copy, Debug)]
+pub struct Tells {
+    /// Leases of other processes.
+    pub others_leases: bool,
+    /// A retried message from a leased one.
+    pub retried_from_leased: bool,
+    /// When the oldest was sent.
+    pub oldest: bool,
+}
+
+impl Tells {
+    /// Everything.
+    pub const ALL: Tells = Tells { others_leases: true, retried_from_leased: true, oldest: true };
 }
 
 /// Runs the queue's contract on a harness.
@@ -83,10 +104,15 @@ async fn send(queue: &dyn Queue, bodies: &[&str]) {
 
 /// Receives exactly `count` messages.
 async fn take<H: QueueHarness>(queue: &dyn Queue, count: usize) -> Vec<Delivery> {
+    take_for(queue, count, H::LEASE).await
+}
+
+/// Receives exactly `count` messages on longer or shorter leases.
+async fn take_for(queue: &dyn Queue, count: usize, lease: Duration) -> Vec<Delivery> {
     let mut taken = Vec::new();
     while taken.len() < count {
         let wanted = count - taken.len();
-        let more = queue.receive(wanted, SOON, H::LEASE).await.expect("received");
+        let more = queue.receive(wanted, SOON, lease).await.expect("received");
         assert!(!more.is_empty(), "{} of {count} messages came in time", taken.len());
         assert!(more.len() <= wanted, "no more than asked for");
         taken.extend(more);
@@ -101,9 +127,22 @@ async fn take_one<H: QueueHarness>(queue: &dyn Queue) -> Delivery {
 
 /// Fails if a message can be received.
 async fn assert_nothing<H: QueueHarness>(queue: &dyn Queue) {
-    let more = queue.receive(10, Duration::ZERO, H::LEASE).await.expect("received");
+    let more = queue.receive(10, H::LISTEN, H::LEASE).await.expect("received");
     let bodies: Vec<_> = more.iter().map(|delivery| delivery.body.clone()).collect();
     assert!(bodies.is_empty(), "nothing was to be received, but {bodies:?} was");
+}
+
+/// Fails unless the depth is as expected, soon: brokers count a moment behind.
+async fn assert_depth(queue: &dyn Queue, expected: impl Fn(&Depth) -> bool) {
+    let mut counted = Depth::default();
+    for _ in 0..100 {
+        counted = queue.depth().await.expect("depth");
+        if expected(&counted) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("the depth stays at {counted:?}");
 }
 
 /// Settles one delivery; whether its lease was still held.

@@ -1,0 +1,1 @@
+//! PostgreSQL: the store and the queues of several processes.

@@ -1,0 +1,1 @@
+//! RabbitMQ: job queues, a lane each.

@@ -1,0 +1,1 @@
+//! Redis: the signal, the cache of results, and who is at work. Never the truth.

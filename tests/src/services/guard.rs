@@ -1,0 +1,123 @@
+//! A server process that does not outlive this one.
+
+use std::io::Write;
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, PoisonError};
+
+/// Outlives this process by a moment, and ends the server then.
+const GUARD: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/services/guard.sh");
+
+/// A port that nobody listens on. Another process may take it first; servers that cannot have it say so
+/// in their log.
+pub fn free_port() -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+    listener.local_addr().expect("bound").port()
+}
+
+/// Whether this process is root, which some servers refuse to run as.
+pub fn root() -> bool {
+    // SAFETY: it takes nothing and cannot fail.
+    #[allow(unsafe_code)]
+    let user = unsafe { libc::geteuid() };
+    user == 0
+}
+
+/// A server that can be stopped, killed and started again on the same folder and port.
+pub struct Server {
+    folder: PathBuf,
+    /// The program and its arguments.
+    command: Vec<String>,
+    environment: Vec<(String, String)>,
+    /// What asks it to stop: `TERM`, `INT`.
+    signal: &'static str,
+    /// A shell command to run when it is gone.
+    after: String,
+    guard: Mutex<Option<Child>>,
+}
+
+impl Server {
+    /// A server that is not started. Its folder is removed at the end.
+    pub fn new(folder: PathBuf, command: &[&str], environment: &[(&str, &str)]) -> Self {
+        let owned = |(name, value): &(&str, &str)| (name.to_string(), value.to_string());
+        Self {
+            folder,
+            command: command.iter().map(ToString::to_string).collect(),
+            environment: environment.iter().map(owned).collect(),
+            signal: "TERM",
+            after: String::new(),
+            guard: Mutex::default(),
+        }
+    }
+
+    /// Stops it with another signal than `TERM`.
+    pub fn stopped_by(mut self, signal: &'static str) -> Self {
+        self.signal = signal;
+        self
+    }
+
+    /// Runs a shell command after each end of the server.
+    pub fn then(mut self, command: String) -> Self {
+        self.after = command;
+        self
+    }
+
+    /// Where it keeps its files, its log `log` among them.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Starts it; it answers some time later.
+    pub fn start(&self) {
+        let log = self.folder.join("log");
+        let log = std::fs::OpenOptions::new().create(true).append(true).open(log).expect("a log");
+        let child = Command::new("sh")
+            .arg(GUARD)
+            .args([self.signal, self.folder.to_str().expect("UTF-8"), self.after.as_str()])
+            .args(&self.command)
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
+            .stdin(Stdio::piped())
+            .stdout(log.try_clone().expect("a second handle"))
+            .stderr(log)
+            .spawn()
+            .expect("sh starts");
+        let before = self.lock().replace(child);
+        assert!(before.is_none(), "{} runs already", self.command[0]);
+    }
+
+    /// Asks it to end and waits until it has.
+    pub fn stop(&self) {
+        self.end("keep\nstop\n");
+    }
+
+    /// SIGKILL: no goodbye.
+    pub fn kill(&self) {
+        self.end("keep\nkill\nstop\n");
+    }
+
+    /// The end of its log, for a message that says what went wrong.
+    pub fn log(&self) -> String {
+        let text = std::fs::read_to_string(self.folder.join("log")).unwrap_or_default();
+        let from = text.char_indices().rev().nth(3_000).map_or(0, |(at, _)| at);
+        text[from..].to_owned()
+    }
+
+    fn end(&self, words: &str) {
+        let Some(mut guard) = self.lock().take() else { return };
+        // A guard whose server has ended may be gone as well.
+        let _ = guard.stdin.take().expect("piped").write_all(words.as_bytes());
+        let _ = guard.wait();
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Child>> {
+        self.guard.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.end("stop\n");
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}

@@ -1,0 +1,1 @@
+//! MiniStack: S3 and SQS of Amazon, emulated, with notifications between them.

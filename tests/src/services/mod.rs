@@ -1,0 +1,17 @@
+//! Real servers for the tests, private to one test process: on free ports of the loopback address, in
+//! temporary folders, as root or not. What the distribution starts by itself on the standard ports is
+//! never used.
+//!
+//! A server is started once a test process and shared by its tests, each of which makes a database, a
+//! queue or a bucket of its own in it. A [`guard`] outside the process ends the server and removes its
+//! folder when the process ends, however it ends.
+
+mod guard;
+pub mod ministack;
+pub mod postgres;
+pub mod prometheus;
+pub mod proxy;
+pub mod rabbitmq;
+pub mod redis;
+
+pub use guard::{Server, free_port, root};

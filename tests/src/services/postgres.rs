@@ -1,0 +1,1 @@
+//! PostgreSQL: one cluster a test process, one database a test.

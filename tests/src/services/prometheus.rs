@@ -1,0 +1,1 @@
+//! Prometheus, scraping what a test runs.

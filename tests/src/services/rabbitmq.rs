@@ -1,0 +1,1 @@
+//! RabbitMQ: one broker a test process.

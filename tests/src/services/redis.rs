@@ -1,0 +1,1 @@
+//! Redis: one server a test process.
