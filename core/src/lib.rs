@@ -8,6 +8,7 @@
 //! The ports: [`queue`], [`store`], [`signal`], [`objects`], [`engine`]. Each sentence of a port's
 //! documentation is the name of a test in the contract suite that every adapter passes.
 
+pub mod check;
 pub mod engine;
 pub mod event;
 pub mod failure;

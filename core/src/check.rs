@@ -1,0 +1,52 @@
+//! What `lobar doctor` finds out about one part, and what to do about it.
+
+/// How bad it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Verdict {
+    /// As it should be.
+    Good,
+    /// It works, but something is better done otherwise.
+    Advice,
+    /// Images would wait, get lost or not be seen.
+    Fault,
+}
+
+/// One thing that was looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Check {
+    /// What: `uploads queue: dead-letter queue`. No personal data, no secrets.
+    pub what: String,
+    /// How bad it is.
+    pub verdict: Verdict,
+    /// What was found, in a few words.
+    pub found: String,
+    /// What to do: a sentence, with the command or the setting where there is one. Empty when good.
+    pub fix: String,
+}
+
+impl Check {
+    /// It is as it should be.
+    pub fn good(what: impl Into<String>, found: impl Into<String>) -> Self {
+        Self { what: what.into(), verdict: Verdict::Good, found: found.into(), fix: String::new() }
+    }
+
+    /// It works, but `fix` would be better.
+    pub fn advice(
+        what: impl Into<String>,
+        found: impl Into<String>,
+        fix: impl Into<String>,
+    ) -> Self {
+        let (what, found, fix) = (what.into(), found.into(), fix.into());
+        Self { what, verdict: Verdict::Advice, found, fix }
+    }
+
+    /// It does not work until `fix` is done.
+    pub fn fault(
+        what: impl Into<String>,
+        found: impl Into<String>,
+        fix: impl Into<String>,
+    ) -> Self {
+        let (what, found, fix) = (what.into(), found.into(), fix.into());
+        Self { what, verdict: Verdict::Fault, found, fix }
+    }
+}
