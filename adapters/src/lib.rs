@@ -1,6 +1,7 @@
 //! One module a technology. The only crate that names a vendor.
 
 pub mod embedded;
+pub mod examine;
 pub mod memory;
 pub mod opener;
 pub mod postgres;

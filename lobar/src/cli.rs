@@ -43,6 +43,17 @@ pub enum Command {
     Bench(Bench),
     /// Print the settings in force, secrets left out.
     Config(Service),
+    /// Look at everything that the settings name, and say what to do about what is wrong.
+    Doctor {
+        /// The roles that are to run with these settings.
+        #[arg(long, value_name = "ROLES")]
+        roles: Option<Roles>,
+        /// Print one JSON object a line.
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        service: Service,
+    },
     /// Bring the databases to this release's schema.
     Migrate(Service),
 }
@@ -202,18 +213,28 @@ pub enum BenchWhat {
         #[arg(long)]
         json: bool,
     },
-    /// The whole journey, from stored JPEG to committed result, against the sum of its parts.
-    #[cfg(feature = "torch")]
-    Pipeline {
-        #[command(flatten)]
-        engine: Engine,
-        /// Image files to repeat; a synthetic radiograph when left out.
-        files: Vec<PathBuf>,
-        /// How many images.
-        #[arg(long, default_value_t = 300)]
-        images: usize,
-        /// Print JSON.
-        #[arg(long)]
-        json: bool,
-    },
+    /// The whole journey, from stored JPEG to committed result, against the sum of its parts; or, with
+    /// `--null`, the path of queues and store alone, on the services that the settings name.
+    Pipeline(Box<Pipeline>),
+}
+
+#[derive(Args)]
+pub struct Pipeline {
+    /// Image files to repeat; a synthetic radiograph when left out.
+    pub files: Vec<PathBuf>,
+    /// How many images.
+    #[arg(long, default_value_t = 300)]
+    pub images: usize,
+    /// Without fetching, decoding a photograph, or the network: what queues and store take.
+    #[arg(long)]
+    pub null: bool,
+    /// With `--null`: how many workers, one run each.
+    #[arg(long, value_name = "N,…", value_delimiter = ',', default_value = "1")]
+    pub workers: Vec<usize>,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+    /// Where queues and store are; embedded ones in a temporary folder when left out.
+    #[command(flatten)]
+    pub service: Service,
 }

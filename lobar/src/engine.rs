@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use lobar_model::engine::{DeviceChoice, EngineOptions, TorchEngine};
 
 use crate::failure::{Failure, chain};
+use crate::settings::Settings;
 use crate::{cli, model_file};
 
 /// What picks an engine, whichever command asks.
@@ -19,6 +20,18 @@ impl<'a> From<&'a cli::Engine> for Wanted<'a> {
     fn from(args: &'a cli::Engine) -> Self {
         let cli::Engine { model, device, threads, batch } = args;
         Self { model: model.as_deref(), device, threads: *threads, batch: *batch }
+    }
+}
+
+impl<'a> Wanted<'a> {
+    /// What a service's settings ask for.
+    pub fn of(settings: &'a Settings) -> Self {
+        Self {
+            model: settings.model.as_deref(),
+            device: &settings.device,
+            threads: settings.threads,
+            batch: settings.batch,
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 mod announce;
 mod bench;
 mod cli;
+mod doctor;
 #[cfg(feature = "torch")]
 mod engine;
 #[cfg(feature = "torch")]
@@ -55,6 +56,9 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Evaluate(args) => evaluate::run(&args),
         Command::Bench(args) => bench::run(args),
         Command::Config(args) => print_config(&load(args)?),
+        Command::Doctor { roles, json, service: args } => {
+            block_on(doctor::run(load(args)?, roles, json))
+        }
         Command::Migrate(args) => block_on(service::migrate(load(args)?)),
     }
 }

@@ -3,6 +3,8 @@
 mod decode;
 #[cfg(feature = "torch")]
 mod engine;
+mod null;
+mod path;
 #[cfg(feature = "torch")]
 mod pipeline;
 mod sample;
@@ -16,10 +18,13 @@ pub fn run(args: Bench) -> Result<(), Failure> {
         #[cfg(feature = "torch")]
         BenchWhat::Engine { engine, rounds, json } => engine::run(&engine, rounds, json),
         BenchWhat::Decode { files, rounds, json } => decode::run(&files, rounds, json),
+        BenchWhat::Pipeline(args) if args.null => crate::block_on(path::run(*args)),
         #[cfg(feature = "torch")]
-        BenchWhat::Pipeline { engine, files, images, json } => {
-            crate::block_on(pipeline::run(engine, files, images, json))
-        }
+        BenchWhat::Pipeline(args) => crate::block_on(pipeline::run(*args)),
+        #[cfg(not(feature = "torch"))]
+        BenchWhat::Pipeline(_) => Err(Failure::usage(
+            "this build has no network (feature `torch`); it can measure `pipeline --null` only",
+        )),
     }
 }
 

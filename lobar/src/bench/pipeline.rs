@@ -3,7 +3,6 @@
 //! Measured against the sum of its parts: what decoding and the forward pass take alone, on the
 //! cores there are.
 
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -31,27 +30,17 @@ struct Alone {
 }
 
 /// Puts `images` objects, then measures from the first event taken to the last result committed.
-pub async fn run(
-    args: cli::Engine,
-    files: Vec<PathBuf>,
-    images: usize,
-    as_json: bool,
-) -> Result<(), Failure> {
+pub async fn run(args: cli::Pipeline) -> Result<(), Failure> {
+    let cli::Pipeline { files, images, json: as_json, service, .. } = args;
     let pictures = sample::pictures(&files)?;
-    let alone = alone(&args, &pictures)?;
     let folder = tempfile::tempdir().map_err(Failure::failed)?;
-    let settings = Settings::load(
-        Given {
-            data: Some(folder.path().to_owned()),
-            s3_listen: Some(([127, 0, 0, 1], 0).into()),
-            model: args.model,
-            device: Some(args.device),
-            threads: args.threads,
-            batch: Some(args.batch),
-            ..Given::default()
-        },
-        None,
-    )?;
+    let given = Given {
+        data: Some(folder.path().to_owned()),
+        s3_listen: Some(([127, 0, 0, 1], 0).into()),
+        ..service.given
+    };
+    let settings = Settings::load(given, service.config)?;
+    let alone = alone(&settings, &pictures)?;
     let parts = Parts::open(&settings).await?;
     let mut running = Running::default();
     let mut ready = Ready::new(&settings);
@@ -102,8 +91,8 @@ async fn finished(parts: &Parts) -> Result<u64, Failure> {
 }
 
 /// The engine has one thread here, so that its core time is its wall time.
-fn alone(args: &cli::Engine, pictures: &[Vec<u8>]) -> Result<Alone, Failure> {
-    let mut engine = engine::load(&Wanted { threads: Some(1), ..Wanted::from(args) })?;
+fn alone(settings: &Settings, pictures: &[Vec<u8>]) -> Result<Alone, Failure> {
+    let mut engine = engine::load(&Wanted { threads: Some(1), ..Wanted::of(settings) })?;
     let (mut decodes, mut forwards) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         let began = Instant::now();
@@ -113,7 +102,7 @@ fn alone(args: &cli::Engine, pictures: &[Vec<u8>]) -> Result<Alone, Failure> {
             inputs.push(prepared.map_err(|e| Failure::failed(e.to_string()))?.input);
         }
         decodes.push(began.elapsed().as_secs_f64() / pictures.len() as f64);
-        let batch: Vec<_> = inputs.iter().cycle().take(args.batch).cloned().collect();
+        let batch: Vec<_> = inputs.iter().cycle().take(settings.batch).cloned().collect();
         let began = Instant::now();
         engine.infer(&batch).map_err(|e| Failure::failed(chain(&e)))?;
         forwards.push(began.elapsed().as_secs_f64() / batch.len() as f64);

@@ -22,14 +22,7 @@ pub async fn start(
     running: &mut Running,
 ) -> Result<(), Failure> {
     let wanted = settings.clone();
-    let engine = tokio::task::spawn_blocking(move || {
-        engine::load(&Wanted {
-            model: wanted.model.as_deref(),
-            device: &wanted.device,
-            threads: wanted.threads,
-            batch: wanted.batch,
-        })
-    });
+    let engine = tokio::task::spawn_blocking(move || engine::load(&Wanted::of(&wanted)));
     let engine = engine.await.map_err(Failure::failed)??;
     let info = engine.info();
     tracing::info!(model = info.model.version, device = info.device, "the network is ready");

@@ -1,9 +1,13 @@
 //! What the suites share: the executable as a process, pictures to upload, the API as a client.
 
 mod client;
+mod follower;
 mod pictures;
 mod process;
+mod uploads;
 
 pub use client::Client;
+pub use follower::{Follower, Seen};
 pub use pictures::{broken_files, originals, radiograph_jpeg};
 pub use process::{Lobar, executable, node_executable, workspace};
+pub use uploads::{BulkUpload, Uploaded};

@@ -51,16 +51,31 @@ impl Lobar {
 
     /// Starts `executable` with `arguments` on free ports and returns when it says that it is ready.
     pub fn start(executable: &Path, arguments: &[&str], data: &Path) -> Self {
+        Self::start_with(executable, arguments, data, &[])
+    }
+
+    /// The same with settings in the environment.
+    pub fn start_with(
+        executable: &Path,
+        arguments: &[&str],
+        data: &Path,
+        environment: &[(String, String)],
+    ) -> Self {
         let log = data.with_extension("log");
         let log = std::fs::OpenOptions::new().create(true).append(true).open(log);
         let log = log.expect("a log file");
-        let mut child = Command::new(executable)
-            .args(arguments)
-            .args(["--listen", "127.0.0.1:0", "--s3-listen", "127.0.0.1:0", "--data"])
-            .arg(data)
+        let mut command = Command::new(executable);
+        command.args(arguments).arg("--data").arg(data);
+        for listen in ["--listen", "--s3-listen"] {
+            if !arguments.contains(&listen) {
+                command.args([listen, "127.0.0.1:0"]);
+            }
+        }
+        let mut child = command
             .env("LOBAR_LOG", "info")
             .env("AWS_ACCESS_KEY_ID", "lobar")
             .env("AWS_SECRET_ACCESS_KEY", "lobarlobar")
+            .envs(environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(log)
@@ -98,10 +113,20 @@ impl Lobar {
 
     /// SIGTERM; the exit code.
     pub fn stop(mut self) -> i32 {
+        self.begin_stop();
+        self.child.wait().expect("it ends").code().unwrap_or(-1)
+    }
+
+    /// SIGTERM, without waiting for the end.
+    pub fn begin_stop(&self) {
         let pid = self.child.id().to_string();
         let told = Command::new("kill").args(["-TERM", &pid]).status().expect("kill runs");
         assert!(told.success());
-        self.child.wait().expect("it ends").code().unwrap_or(-1)
+    }
+
+    /// Whether it still runs.
+    pub fn is_alive(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
     }
 }
 

@@ -1,0 +1,112 @@
+//! `lobar doctor`: looks at everything that the settings name, and says what to do about it.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use lobar_adapters::examine;
+use lobar_adapters::opener::Opener;
+use lobar_core::check::{Check, Verdict};
+use lobar_core::image::Lane;
+use lobar_core::time::SystemClock;
+use serde_json::json;
+
+use crate::failure::{Failure, chain};
+use crate::service::{impossible, roles};
+use crate::settings::{Role, Roles, Settings};
+
+/// Examines all of it, prints what was found, and fails if anything is at fault.
+/// Without `roles` it takes no combination for impossible.
+pub async fn run(settings: Settings, roles: Option<Roles>, as_json: bool) -> Result<(), Failure> {
+    if let Some(roles) = &roles {
+        impossible::refuse(&settings, roles)?;
+    }
+    let mut checks = vec![folder(&settings.data)];
+    let opener = Opener::new(Arc::new(SystemClock));
+    checks.extend(examine::store(&opener, &settings.store).await);
+    checks.extend(examine::queue(&opener, "uploads", &settings.uploads, "uploads").await);
+    for lane in Lane::ALL {
+        let name = format!("jobs-{}", lane.as_str());
+        checks.extend(examine::queue(&opener, "jobs", &settings.jobs, &name).await);
+    }
+    checks.extend(examine::signal(&opener, &settings.signal).await);
+    checks.extend(bucket(&settings).await);
+    #[cfg(feature = "torch")]
+    if roles.is_none_or(|roles| roles.has(Role::Worker)) {
+        checks.push(model(&settings));
+    }
+    opener.close().await;
+    print(&checks, as_json);
+    match checks.iter().filter(|check| check.verdict == Verdict::Fault).count() {
+        0 => Ok(()),
+        1 => Err(Failure::failed("one thing is at fault; see above")),
+        faults => Err(Failure::failed(format!("{faults} things are at fault; see above"))),
+    }
+}
+
+/// The data folder must exist, or be one that can be made, and take files.
+fn folder(data: &Path) -> Check {
+    let what = "data folder";
+    let tried = std::fs::create_dir_all(data).and_then(|()| tempfile::tempfile_in(data));
+    match tried {
+        Ok(_) => Check::good(what, "takes files"),
+        Err(error) => Check::fault(
+            what,
+            format!("{}: {error}", data.display()),
+            "Set LOBAR_DATA to a folder that this user may write to.",
+        ),
+    }
+}
+
+async fn bucket(settings: &Settings) -> Vec<Check> {
+    if settings.s3_endpoint.is_none() && settings.uploads.starts_with("sqlite:") {
+        let found = "the embedded S3 endpoint, which runs with `lobar up` or the role s3";
+        return vec![Check::good("bucket", found)];
+    }
+    let objects = roles::objects(settings, None).await;
+    match objects.check().await {
+        Ok(()) => vec![Check::good("bucket", "answers")],
+        Err(error) => vec![Check::fault(
+            "bucket",
+            chain(&error),
+            "Check LOBAR_BUCKET, LOBAR_S3_ENDPOINT, the credentials and their permission to list it.",
+        )],
+    }
+}
+
+/// The network must load and prove itself, as at the start of a worker.
+#[cfg(feature = "torch")]
+fn model(settings: &Settings) -> Check {
+    use lobar_core::engine::Engine as _;
+
+    match crate::engine::load(&crate::engine::Wanted::of(settings)) {
+        Ok(engine) => {
+            let info = engine.info();
+            Check::good("model", format!("{} on {}", info.model.version, info.device))
+        }
+        Err(failure) => Check::fault(
+            "model",
+            failure.to_string(),
+            "Set LOBAR_MODEL to a file that `lobar train` made, and LOBAR_DEVICE to a device that is here.",
+        ),
+    }
+}
+
+#[allow(clippy::print_stdout)] // the findings are this command's output
+fn print(checks: &[Check], as_json: bool) {
+    for check in checks {
+        let word = match check.verdict {
+            Verdict::Good => "good",
+            Verdict::Advice => "advice",
+            Verdict::Fault => "fault",
+        };
+        if as_json {
+            let Check { what, found, fix, .. } = check;
+            println!("{}", json!({ "what": what, "verdict": word, "found": found, "fix": fix }));
+            continue;
+        }
+        println!("{word:<8}{}: {}", check.what, check.found);
+        if !check.fix.is_empty() {
+            println!("        {}", check.fix);
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! A page that follows the event stream through everything: it resumes where it was.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use eventsource_stream::Eventsource;
+use futures::StreamExt;
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+
+/// One event as the page got it.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    /// The event's number.
+    pub seq: i64,
+    /// Which image.
+    pub image: String,
+    /// Its state.
+    pub status: String,
+    /// When it arrived.
+    pub at: Instant,
+}
+
+/// A connected page. Stops when dropped.
+pub struct Follower {
+    seen: Arc<Mutex<Vec<Seen>>>,
+    stop: CancellationToken,
+}
+
+impl Follower {
+    /// Follows `page` from the beginning.
+    pub fn follow(page: &str) -> Self {
+        let seen: Arc<Mutex<Vec<Seen>>> = Arc::default();
+        let stop = CancellationToken::new();
+        let following = follow(format!("{page}/v1/events"), seen.clone());
+        let stopped = stop.clone();
+        tokio::spawn(async move { stopped.run_until_cancelled(following).await });
+        Self { seen, stop }
+    }
+
+    /// Everything so far, in the order of arrival.
+    pub fn seen(&self) -> Vec<Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Each image's results, or reasons for none, in order.
+    pub fn results(&self) -> HashMap<String, Vec<Seen>> {
+        let mut results: HashMap<String, Vec<Seen>> = HashMap::new();
+        for one in self.seen() {
+            if ["ready", "needs_human", "failed"].contains(&one.status.as_str()) {
+                results.entry(one.image.clone()).or_default().push(one);
+            }
+        }
+        results
+    }
+}
+
+impl Drop for Follower {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+async fn follow(url: String, seen: Arc<Mutex<Vec<Seen>>>) {
+    let http = reqwest::Client::builder().read_timeout(Duration::from_secs(40)).build();
+    let http = http.expect("a client");
+    let mut last = 0;
+    loop {
+        let asked = http.get(&url).query(&[("after", last)]).send().await;
+        if let Ok(answer) = asked.and_then(reqwest::Response::error_for_status) {
+            let mut events = answer.bytes_stream().eventsource();
+            while let Some(Ok(event)) = events.next().await {
+                if event.event != "image" {
+                    assert_ne!(event.event, "reset", "history is not gone");
+                    continue;
+                }
+                let seq: i64 = event.id.parse().expect("a number");
+                assert!(seq > last, "event {seq} came after {last}");
+                last = seq;
+                let data: Value = serde_json::from_str(&event.data).expect("JSON");
+                let word = |name: &str| data[name].as_str().expect("a word").to_owned();
+                let (image, status) = (word("id"), word("status"));
+                let one = Seen { seq, image, status, at: Instant::now() };
+                seen.lock().unwrap_or_else(PoisonError::into_inner).push(one);
+            }
+        }
+        // The server is away or has ended the stream; a page comes back after a moment.
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
