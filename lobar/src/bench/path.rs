@@ -18,7 +18,7 @@ use super::print;
 use crate::cli;
 use crate::failure::{Failure, chain};
 use crate::service::{Parts, Running};
-use crate::settings::{Given, Settings};
+use crate::settings::{Given, Roles, Settings};
 
 /// How often the store is asked how far things are.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -43,7 +43,7 @@ pub async fn run(args: cli::Pipeline) -> Result<(), Failure> {
 
 /// Measures from the start of ingest, with every notification sent, to the last result committed.
 async fn measure(settings: &Settings, workers: usize, images: usize) -> Result<Value, Failure> {
-    let parts = Parts::open(settings).await?;
+    let parts = Parts::open(settings, &Roles::all()).await?;
     let before = finished(&*parts.store).await?;
     notify(settings, &parts, images).await?;
 
@@ -52,7 +52,7 @@ async fn measure(settings: &Settings, workers: usize, images: usize) -> Result<V
     let mut theirs = Vec::new();
     for _ in 0..workers.max(1) {
         // Connections of its own, as a process has them.
-        let own = Parts::open(settings).await?;
+        let own = Parts::open(settings, &Roles::all()).await?;
         work(settings, &own, objects.clone(), &mut running)?;
         theirs.push(own);
     }
@@ -93,7 +93,7 @@ async fn notify(settings: &Settings, parts: &Parts, images: usize) -> Result<(),
     };
     for first in (0..images).step_by(AT_ONCE) {
         let batch = (first..images.min(first + AT_ONCE)).map(body).collect();
-        for sent in parts.uploads.send(batch).await {
+        for sent in parts.uploads()?.send(batch).await {
             sent.map_err(|e| Failure::failed(chain(&e)))?;
         }
     }
@@ -138,7 +138,7 @@ fn ingest(
 ) -> Result<(), Failure> {
     let ingest = Ingest::new(
         IngestParts {
-            uploads: parts.uploads.clone(),
+            uploads: parts.uploads()?,
             jobs: parts.jobs.clone(),
             store: parts.store.clone(),
             objects,

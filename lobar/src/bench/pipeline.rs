@@ -18,7 +18,7 @@ use crate::cli;
 use crate::engine::{self, Wanted};
 use crate::failure::{Failure, chain};
 use crate::service::{Parts, Running, roles, worker};
-use crate::settings::{Given, Settings};
+use crate::settings::{Given, Roles, Settings};
 
 /// Rounds in which each part is measured alone.
 const ROUNDS: usize = 5;
@@ -41,7 +41,7 @@ pub async fn run(args: cli::Pipeline) -> Result<(), Failure> {
     };
     let settings = Settings::load(given, service.config)?;
     let alone = alone(&settings, &pictures)?;
-    let parts = Parts::open(&settings).await?;
+    let parts = Parts::open(&settings, &Roles::all()).await?;
     let mut running = Running::default();
     let mut ready = Ready::new(&settings);
     let address = roles::s3(&settings, &parts, &mut running, &mut ready).await?;

@@ -28,7 +28,7 @@ pub async fn run(settings: Settings, roles: Roles) -> Result<(), Failure> {
     impossible::refuse(&settings, &roles)?;
     let tasks = tokio_util::task::TaskTracker::new();
     let stop = stop::on_signal(&tasks)?;
-    let parts = Parts::open(&settings).await?;
+    let parts = Parts::open(&settings, &roles).await?;
     let mut running = Running::default();
 
     let started = tokio::select! {
@@ -57,6 +57,6 @@ pub async fn run(settings: Settings, roles: Roles) -> Result<(), Failure> {
 
 /// Brings the databases to this release's schema, which every start does as well.
 pub async fn migrate(settings: Settings) -> Result<(), Failure> {
-    Parts::open(&settings).await?.close().await;
+    Parts::open(&settings, &Roles::all()).await?.close().await;
     Ok(())
 }

@@ -12,12 +12,13 @@ use lobar_core::time::{Clock, SystemClock};
 use prometheus::Registry;
 
 use crate::failure::{Failure, chain};
-use crate::settings::Settings;
+use crate::settings::{Role, Roles, Settings};
 
 /// Open ports.
 pub struct Parts {
     pub store: Arc<dyn Store>,
-    pub uploads: Arc<dyn Queue>,
+    /// Only where a role reads or writes it: a worker has no business, and no permission, there.
+    pub uploads: Option<Arc<dyn Queue>>,
     pub jobs: Jobs,
     pub signal: Arc<dyn Signal>,
     pub clock: Arc<dyn Clock>,
@@ -27,8 +28,8 @@ pub struct Parts {
 }
 
 impl Parts {
-    /// Opens everything, and brings databases to this release's schema.
-    pub async fn open(settings: &Settings) -> Result<Self, Failure> {
+    /// Opens what `roles` need, and brings databases to this release's schema.
+    pub async fn open(settings: &Settings, roles: &Roles) -> Result<Self, Failure> {
         std::fs::create_dir_all(&settings.data).map_err(|e| {
             Failure::failed(format!("data folder {}: {e}", settings.data.display()))
         })?;
@@ -37,9 +38,14 @@ impl Parts {
         let job = async |lane: Lane| {
             opener.queue("jobs", &settings.jobs, &format!("jobs-{}", lane.as_str())).await
         };
+        let needs_uploads = [Role::S3, Role::Ingest, Role::Api].iter().any(|role| roles.has(*role));
+        let uploads = match needs_uploads {
+            true => Some(opener.queue("uploads", &settings.uploads, "uploads").await),
+            false => None,
+        };
         Ok(Self {
             store: opener.store("store", &settings.store).await.map_err(failed)?,
-            uploads: opener.queue("uploads", &settings.uploads, "uploads").await.map_err(failed)?,
+            uploads: uploads.transpose().map_err(failed)?,
             jobs: Lanes {
                 stat: job(Lane::Stat).await.map_err(failed)?,
                 routine: job(Lane::Routine).await.map_err(failed)?,
@@ -50,6 +56,14 @@ impl Parts {
             clock,
             opener,
         })
+    }
+
+    /// The uploads queue.
+    ///
+    /// # Errors
+    /// When none of the roles that these parts were opened for needs it.
+    pub fn uploads(&self) -> Result<Arc<dyn Queue>, Failure> {
+        self.uploads.clone().ok_or_else(|| Failure::failed("the uploads queue was not opened"))
     }
 
     /// Closes the databases; everything that uses them has ended.

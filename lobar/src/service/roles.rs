@@ -66,7 +66,7 @@ pub async fn s3(
         format!("http://localhost:{}", settings.listen.port()),
     ];
     let data = settings.data.join("objects");
-    let mut options = EndpointOptions::new(data, settings.s3_listen, parts.uploads.clone());
+    let mut options = EndpointOptions::new(data, settings.s3_listen, parts.uploads()?);
     options.bucket = settings.bucket.clone();
     options.credentials = credentials(settings).unwrap_or_default();
     options.region = settings.s3_region.clone();
@@ -111,7 +111,7 @@ pub fn ingest(
 ) -> Result<(), Failure> {
     let ingest = Ingest::new(
         IngestParts {
-            uploads: parts.uploads.clone(),
+            uploads: parts.uploads()?,
             jobs: parts.jobs.clone(),
             store: parts.store.clone(),
             objects,
