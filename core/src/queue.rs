@@ -90,7 +90,7 @@ pub enum Settlement {
 pub struct Depth {
     /// Can be received now.
     pub ready: u64,
-    /// On lease. RabbitMQ tells only of this process's leases; SQS counts retried messages here.
+    /// On lease. Some brokers tell only of the leases of this process, some count retried messages here.
     pub in_flight: u64,
     /// Hidden by a delay.
     pub delayed: u64,

@@ -16,6 +16,8 @@ use lobar_core::store::{
     Admission, Claim, Completion, Fence, Filter, Overview, Page, PageKey, Quarantined, Store,
 };
 
+use super::line::Line;
+
 /// On at first.
 #[derive(Debug, Default)]
 pub struct Switch(AtomicBool);
@@ -45,6 +47,7 @@ impl Switch {
 pub struct FaultyStore {
     /// The store itself.
     pub inner: Arc<dyn Store>,
+    line: Arc<Line>,
     /// Its switch.
     pub switch: Switch,
     /// What was put aside.
@@ -52,8 +55,8 @@ pub struct FaultyStore {
 }
 
 impl FaultyStore {
-    pub(super) fn new(inner: Arc<dyn Store>) -> Self {
-        Self { inner, switch: Switch::default(), quarantined: Mutex::default() }
+    pub(super) fn new(inner: Arc<dyn Store>, line: Arc<Line>) -> Self {
+        Self { inner, line, switch: Switch::default(), quarantined: Mutex::default() }
     }
 }
 
@@ -61,35 +64,35 @@ impl FaultyStore {
 impl Store for FaultyStore {
     async fn admit(&self, images: &[NewImage]) -> Result<Vec<Admission>, PortError> {
         self.switch.pass()?;
-        self.inner.admit(images).await
+        self.line.around(self.inner.admit(images)).await
     }
     async fn remove(&self, object: &ObjectVersion) -> Result<Vec<ImageId>, PortError> {
         self.switch.pass()?;
-        self.inner.remove(object).await
+        self.line.around(self.inner.remove(object)).await
     }
     async fn claim(&self, ids: &[ImageId], max_attempts: u32) -> Result<Vec<Claim>, PortError> {
         self.switch.pass()?;
-        self.inner.claim(ids, max_attempts).await
+        self.line.around(self.inner.claim(ids, max_attempts)).await
     }
     async fn complete(&self, completions: &[Completion]) -> Result<Vec<bool>, PortError> {
         self.switch.pass()?;
-        self.inner.complete(completions).await
+        self.line.around(self.inner.complete(completions)).await
     }
     async fn release(&self, work: &[(ImageId, Fence)]) -> Result<(), PortError> {
         self.switch.pass()?;
-        self.inner.release(work).await
+        self.line.around(self.inner.release(work)).await
     }
     async fn retry(&self, work: &[(ImageId, Fence)]) -> Result<(), PortError> {
         self.switch.pass()?;
-        self.inner.retry(work).await
+        self.line.around(self.inner.retry(work)).await
     }
     async fn sweep(&self, age: Duration, limit: usize) -> Result<Vec<(ImageId, Lane)>, PortError> {
         self.switch.pass()?;
-        self.inner.sweep(age, limit).await
+        self.line.around(self.inner.sweep(age, limit)).await
     }
     async fn image(&self, id: ImageId) -> Result<Option<Image>, PortError> {
         self.switch.pass()?;
-        self.inner.image(id).await
+        self.line.around(self.inner.image(id)).await
     }
     async fn list(
         &self,
@@ -98,23 +101,23 @@ impl Store for FaultyStore {
         limit: usize,
     ) -> Result<Page, PortError> {
         self.switch.pass()?;
-        self.inner.list(filter, after, limit).await
+        self.line.around(self.inner.list(filter, after, limit)).await
     }
     async fn events(&self, after: Seq, limit: usize) -> Result<Vec<Event>, PortError> {
         self.switch.pass()?;
-        self.inner.events(after, limit).await
+        self.line.around(self.inner.events(after, limit)).await
     }
     async fn first_event(&self) -> Result<Option<Seq>, PortError> {
         self.switch.pass()?;
-        self.inner.first_event().await
+        self.line.around(self.inner.first_event()).await
     }
     async fn overview(&self) -> Result<Overview, PortError> {
         self.switch.pass()?;
-        self.inner.overview().await
+        self.line.around(self.inner.overview()).await
     }
     async fn quarantine(&self, message: &Quarantined) -> Result<(), PortError> {
         self.switch.pass()?;
-        self.inner.quarantine(message).await?;
+        self.line.around(self.inner.quarantine(message)).await?;
         self.quarantined.lock().expect("nobody panicked").push(message.clone());
         Ok(())
     }
@@ -124,6 +127,7 @@ impl Store for FaultyStore {
 pub struct FaultyQueue {
     /// The queue itself.
     pub inner: Arc<dyn Queue>,
+    line: Arc<Line>,
     /// Off, it is away.
     pub switch: Switch,
     /// Off, only settling fails: what a receiver does before it may be killed.
@@ -131,8 +135,8 @@ pub struct FaultyQueue {
 }
 
 impl FaultyQueue {
-    pub(super) fn new(inner: Arc<dyn Queue>) -> Self {
-        Self { inner, switch: Switch::default(), settling: Switch::default() }
+    pub(super) fn new(inner: Arc<dyn Queue>, line: Arc<Line>) -> Self {
+        Self { inner, line, switch: Switch::default(), settling: Switch::default() }
     }
 }
 
@@ -140,7 +144,7 @@ impl FaultyQueue {
 impl Queue for FaultyQueue {
     async fn send(&self, messages: Vec<Outgoing>) -> Vec<Result<(), PortError>> {
         match self.switch.pass() {
-            Ok(()) => self.inner.send(messages).await,
+            Ok(()) => self.line.around(self.inner.send(messages)).await,
             Err(_) => messages.iter().map(|_| self.switch.pass()).collect(),
         }
     }
@@ -151,17 +155,17 @@ impl Queue for FaultyQueue {
         lease: Duration,
     ) -> Result<Vec<Delivery>, PortError> {
         self.switch.pass()?;
-        self.inner.receive(max, wait, lease).await
+        self.line.around(self.inner.receive(max, wait, lease)).await
     }
     async fn extend(&self, receipts: &[Receipt], lease: Duration) -> Vec<Result<(), LeaseError>> {
         match self.switch.pass() {
-            Ok(()) => self.inner.extend(receipts, lease).await,
+            Ok(()) => self.line.around(self.inner.extend(receipts, lease)).await,
             Err(_) => receipts.iter().map(|_| Ok(self.switch.pass()?)).collect(),
         }
     }
     async fn settle(&self, settlements: Vec<(Receipt, Settlement)>) -> Vec<Result<(), LeaseError>> {
         match self.switch.pass().and(self.settling.pass()) {
-            Ok(()) => self.inner.settle(settlements).await,
+            Ok(()) => self.line.around(self.inner.settle(settlements)).await,
             Err(_) => {
                 let away = || PortError::transient("test", "switched off");
                 settlements.iter().map(|_| Err(away().into())).collect()
@@ -170,7 +174,7 @@ impl Queue for FaultyQueue {
     }
     async fn depth(&self) -> Result<Depth, PortError> {
         self.switch.pass()?;
-        self.inner.depth().await
+        self.line.around(self.inner.depth()).await
     }
 }
 
@@ -178,6 +182,7 @@ impl Queue for FaultyQueue {
 pub struct FaultyObjects {
     /// The bucket itself.
     pub inner: Arc<dyn Objects>,
+    line: Arc<Line>,
     /// Off, it is away.
     pub switch: Switch,
     /// Off, fetches wait until it is on again: a slow body.
@@ -187,9 +192,9 @@ pub struct FaultyObjects {
 }
 
 impl FaultyObjects {
-    pub(super) fn new(inner: Arc<dyn Objects>) -> Self {
+    pub(super) fn new(inner: Arc<dyn Objects>, line: Arc<Line>) -> Self {
         let switch = Switch::default;
-        Self { inner, switch: switch(), flowing: switch(), allowing: switch() }
+        Self { inner, line, switch: switch(), flowing: switch(), allowing: switch() }
     }
 }
 
@@ -203,15 +208,15 @@ impl Objects for FaultyObjects {
         while self.flowing.is_off() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        self.inner.fetch(object, limit).await
+        self.line.around(self.inner.fetch(object, limit)).await
     }
     async fn lane(&self, object: &ObjectVersion) -> Result<Lane, FetchError> {
         self.switch.pass()?;
-        self.inner.lane(object).await
+        self.line.around(self.inner.lane(object)).await
     }
     async fn put(&self, upload: Upload) -> Result<ObjectVersion, PortError> {
         self.switch.pass()?;
-        self.inner.put(upload).await
+        self.line.around(self.inner.put(upload)).await
     }
     async fn presign_put(
         &self,
@@ -223,6 +228,6 @@ impl Objects for FaultyObjects {
     }
     async fn check(&self) -> Result<(), PortError> {
         self.switch.pass()?;
-        self.inner.check().await
+        self.line.around(self.inner.check()).await
     }
 }

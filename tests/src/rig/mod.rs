@@ -4,6 +4,7 @@
 
 mod engine;
 mod faults;
+mod line;
 mod running;
 
 use std::sync::Arc;
@@ -25,6 +26,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use engine::{Answers, ScriptedEngine, Steps, score};
 pub use faults::{FaultyObjects, FaultyQueue, FaultyStore, Switch};
+pub use line::Line;
 pub use running::{Ingesting, Working};
 
 /// How long anything may take on a busy machine before a test gives up.
@@ -44,6 +46,8 @@ pub struct Rig {
     pub jobs: Lanes<Arc<FaultyQueue>>,
     /// The bucket, as roles see it.
     pub objects: Arc<FaultyObjects>,
+    /// Where a role that uses these parts is killed.
+    pub line: Arc<Line>,
     /// The signal.
     pub signal: Arc<MemorySignal>,
     stop: CancellationToken,
@@ -58,9 +62,10 @@ impl Rig {
         let opener = Opener::new(Arc::new(clock.clone()));
         let url = format!("sqlite:{}", folder.path().join("lobar.db").display());
         let store = opener.store("store", &url).await.expect("opens");
+        let line = Arc::new(Line::default());
         let queue = async |name| {
             let queue = opener.queue("queue", &url, name).await.expect("opens");
-            Arc::new(FaultyQueue::new(queue))
+            Arc::new(FaultyQueue::new(queue, line.clone()))
         };
         let uploads = queue("uploads").await;
         let jobs = Lanes { stat: queue("jobs-stat").await, routine: queue("jobs-routine").await };
@@ -79,10 +84,11 @@ impl Rig {
         });
         Self {
             clock,
-            store: Arc::new(FaultyStore::new(store)),
+            store: Arc::new(FaultyStore::new(store, line.clone())),
             uploads,
             jobs,
-            objects: Arc::new(FaultyObjects::new(Arc::new(objects.await))),
+            objects: Arc::new(FaultyObjects::new(Arc::new(objects.await), line.clone())),
+            line,
             signal: Arc::new(MemorySignal::new()),
             stop,
             _folder: folder,
@@ -150,6 +156,16 @@ impl Rig {
             self.clock.advance(Duration::from_secs(1));
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
+    }
+
+    /// Waits until nothing of a role that was ended at once holds any of the parts: unlike a killed
+    /// process, its tasks end a moment later.
+    pub async fn until_let_go(&self) {
+        self.until("the parts are let go", async || {
+            let jobs = [&self.jobs.stat, &self.jobs.routine].map(Arc::strong_count);
+            Arc::strong_count(&self.store) == 1 && jobs == [1, 1]
+        })
+        .await;
     }
 
     /// Waits until work has ended on all images and no job is left.
