@@ -34,6 +34,12 @@ impl Client {
         answer.json().await.expect("JSON")
     }
 
+    /// GET, as JSON; `None` while the server is away or cannot answer.
+    pub async fn try_get(&self, path: &str) -> Option<Value> {
+        let answer = self.http.get(format!("{}{path}", self.base)).send().await.ok()?;
+        answer.error_for_status().ok()?.json().await.ok()
+    }
+
     /// Every image, page by page.
     pub async fn images(&self) -> Vec<Value> {
         let mut images = Vec::new();

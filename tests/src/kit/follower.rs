@@ -9,6 +9,9 @@ use futures::StreamExt;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
+/// How long anything may take on a busy machine before a test gives up.
+const PATIENCE: Duration = Duration::from_secs(240);
+
 /// One event as the page got it.
 #[derive(Clone, Debug)]
 pub struct Seen {
@@ -42,6 +45,16 @@ impl Follower {
     /// Everything so far, in the order of arrival.
     pub fn seen(&self) -> Vec<Seen> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Waits until results of so many images were shown.
+    pub async fn until_results(&self, count: usize) {
+        let began = Instant::now();
+        while self.results().len() < count {
+            let shown = self.results().len();
+            assert!(began.elapsed() < PATIENCE, "{shown} of {count} results were shown");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
     }
 
     /// Each image's results, or reasons for none, in order.
