@@ -1,5 +1,6 @@
 //! One module a technology. The only crate that names a vendor.
 
+pub mod aws;
 pub mod embedded;
 pub mod examine;
 pub mod memory;

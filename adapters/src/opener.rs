@@ -11,8 +11,10 @@ use lobar_core::store::Store;
 use lobar_core::time::Clock;
 use tokio::sync::Mutex;
 
+use crate::aws::Access;
 use crate::memory::{MemorySignal, PollSignal};
 use crate::sqlite::{self, SqliteQueue, SqliteStore};
+use crate::sqs::{SqsOptions, SqsQueue};
 
 /// Opens ports. A database is opened once however many ports live in it, so that they share its
 /// connections and wake one another; keep one opener a process.
@@ -20,6 +22,8 @@ pub struct Opener {
     clock: Arc<dyn Clock>,
     files: Mutex<HashMap<PathBuf, Arc<SqliteStore>>>,
     signal: Arc<MemorySignal>,
+    aws: Access,
+    sqs: Mutex<Vec<Arc<SqsQueue>>>,
 }
 
 /// Why a port could not be opened.
@@ -48,7 +52,19 @@ pub enum OpenError {
 impl Opener {
     /// Adapters opened by it read the time from `clock`.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { clock, files: Mutex::default(), signal: Arc::default() }
+        Self {
+            clock,
+            files: Mutex::default(),
+            signal: Arc::default(),
+            aws: Access::default(),
+            sqs: Mutex::default(),
+        }
+    }
+
+    /// Who asks Amazon's services, and in which region, where a URL does not say.
+    pub fn with_aws(mut self, access: Access) -> Self {
+        self.aws = access;
+        self
     }
 
     /// The store that `url` names: `sqlite:FILE`.
@@ -63,7 +79,7 @@ impl Opener {
         }
     }
 
-    /// The queue `name` in what `url` names: `sqlite:FILE`.
+    /// The queue `name` in what `url` names: `sqlite:FILE`, `sqs://QUEUE`.
     pub async fn queue(
         &self,
         setting: &'static str,
@@ -74,7 +90,8 @@ impl Opener {
             Some(("sqlite", path)) => {
                 Ok(Arc::new(SqliteQueue::new(self.file(setting, path).await?, name)))
             }
-            _ => Err(unknown(setting, url, "sqlite:FILE")),
+            Some(("sqs", rest)) => Ok(self.sqs(setting, rest, name).await?),
+            _ => Err(unknown(setting, url, "sqlite:FILE, sqs://QUEUE")),
         }
     }
 
@@ -89,9 +106,26 @@ impl Opener {
 
     /// Closes what it opened; what is running ends first.
     pub async fn close(&self) {
+        for queue in self.sqs.lock().await.drain(..) {
+            queue.close().await;
+        }
         for file in self.files.lock().await.values() {
             file.close().await;
         }
+    }
+
+    async fn sqs(
+        &self,
+        setting: &'static str,
+        url: &str,
+        name: &str,
+    ) -> Result<Arc<SqsQueue>, OpenError> {
+        let failed = |source| OpenError::Port { setting, source };
+        let options = SqsOptions::parse(url, name, &self.aws).map_err(failed)?;
+        let queue = SqsQueue::open(options, self.clock.clone()).await.map_err(failed)?;
+        let queue = Arc::new(queue);
+        self.sqs.lock().await.push(queue.clone());
+        Ok(queue)
     }
 
     async fn file(&self, setting: &'static str, path: &str) -> Result<Arc<SqliteStore>, OpenError> {

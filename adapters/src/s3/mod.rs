@@ -8,12 +8,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use aws_sdk_s3::Client;
+use aws_sdk_s3::config::RequestChecksumCalculation;
 use aws_sdk_s3::config::retry::RetryConfig;
-use aws_sdk_s3::config::timeout::TimeoutConfig;
-use aws_sdk_s3::config::{BehaviorVersion, Region, RequestChecksumCalculation};
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use aws_sdk_s3::presigning::PresigningConfig;
-use aws_smithy_http_client::tls;
 use bytes::{Bytes, BytesMut};
 use lobar_core::failure::PortError;
 use lobar_core::image::Lane;
@@ -22,6 +20,7 @@ use lobar_core::objects::{FetchError, Objects, Upload};
 use tracing::Dispatch;
 use tracing::instrument::WithSubscriber as _;
 
+use crate::aws::{self, Access};
 use crate::embedded::Credentials;
 use crate::quiet;
 use refusal::{Broken, Refusal};
@@ -80,31 +79,10 @@ impl S3Objects {
     /// Reads the surroundings for what the options leave open. Asks nothing of the store yet.
     pub async fn connect(options: S3Options) -> Self {
         let log = quiet::ours_only();
-        let http = aws_smithy_http_client::Builder::new()
-            .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
-            .build_https();
-        let timeouts = TimeoutConfig::builder()
-            .connect_timeout(options.connect_timeout)
-            .read_timeout(options.attempt_timeout)
-            .operation_attempt_timeout(options.attempt_timeout)
-            .build();
-        let mut loader = aws_config::defaults(BehaviorVersion::latest())
-            .http_client(http)
-            .retry_config(RetryConfig::standard().with_max_attempts(options.attempts))
-            .timeout_config(timeouts);
-        if let Some(region) = options.region {
-            loader = loader.region(Region::new(region));
-        }
-        if let Some(pair) = options.credentials {
-            loader = loader.credentials_provider(aws_sdk_s3::config::Credentials::new(
-                pair.access_key,
-                pair.secret_key,
-                None,
-                None,
-                "settings",
-            ));
-        }
-        let shared = loader.load().with_subscriber(log.clone()).await;
+        let timeouts = aws::timeouts(options.connect_timeout, options.attempt_timeout);
+        let retry = RetryConfig::standard().with_max_attempts(options.attempts);
+        let access = Access { region: options.region, credentials: options.credentials };
+        let shared = aws::config(access, retry, timeouts, &log).await;
         let mut config = aws_sdk_s3::config::Builder::from(&shared)
             // The signature covers the body as it is; a further checksum would be signed into
             // presigned URLs, whose holder cannot know it.

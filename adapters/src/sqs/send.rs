@@ -1,0 +1,139 @@
+//! Sending: new messages, and copies of received ones.
+
+use std::time::Duration;
+
+use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
+use bytes::Bytes;
+use lobar_core::failure::PortError;
+use lobar_core::queue::Outgoing;
+use lobar_core::time::Stamp;
+
+use super::Lane;
+use super::batch::{self, Answer, Numbered, PATIENT};
+use super::message::{self, Notes, Wire};
+use super::receipts::Held;
+use super::receive::seconds;
+use super::refusal::Refusal;
+
+const SEND: &str = "sqs queue: send";
+/// The longest that SQS delays a message. A longer delay is told in an attribute, and a receive sends
+/// the message around once more.
+const LONGEST_DELAY: Duration = Duration::from_secs(900);
+
+/// A received message about to be sent anew in its own place.
+#[derive(Clone, Debug)]
+pub(super) struct Copy {
+    pub(super) body: Bytes,
+    /// Receives that count, those of the copy not included.
+    pub(super) count: u32,
+    pub(super) sent_at: Stamp,
+    pub(super) due: Option<Stamp>,
+    pub(super) reason: Option<String>,
+}
+
+impl Copy {
+    /// As if it had not been received this time.
+    pub(super) fn of(held: &Held) -> Self {
+        Self {
+            body: held.body.clone(),
+            count: held.count.saturating_sub(1),
+            sent_at: held.sent_at,
+            due: None,
+            reason: None,
+        }
+    }
+}
+
+#[derive(Clone)]
+struct Entry {
+    wire: Wire,
+    delay: i32,
+}
+
+impl Lane {
+    pub(super) async fn send(&self, messages: Vec<Outgoing>) -> Vec<Result<(), PortError>> {
+        let entries = messages.into_iter().map(|message| {
+            let long = message.delay > LONGEST_DELAY;
+            let due = long.then(|| self.clock.now().plus(message.delay));
+            let wire = message::encode(&message.body, &Notes { due, ..Notes::default() });
+            Entry { wire, delay: delay(message.delay) }
+        });
+        let sent = self.send_entries(&self.connection.url, entries.collect()).await;
+        sent.into_iter().map(|sent| sent.map_err(|refusal| refusal.into_port(SEND))).collect()
+    }
+
+    /// Sends each copy to `url`, then deletes what it is a copy of. A failure to delete is told too:
+    /// there are two of them then, of which a receiver must expect any number.
+    pub(super) async fn replace(
+        &self,
+        copies: Vec<(Held, Copy)>,
+        url: &str,
+    ) -> Vec<Result<(), Refusal>> {
+        let now = self.clock.now();
+        let (originals, entries): (Vec<Held>, Vec<Entry>) = copies
+            .into_iter()
+            .map(|(held, copy)| {
+                let notes = Notes {
+                    count: copy.count,
+                    sent_at: Some(copy.sent_at),
+                    due: copy.due,
+                    reason: copy.reason,
+                };
+                let left = copy.due.map_or(Duration::ZERO, |due| due.since(now));
+                let wire = message::encode(&copy.body, &notes);
+                (held, Entry { wire, delay: delay(left) })
+            })
+            .unzip();
+        let mut results = self.send_entries(url, entries).await;
+        let sent: Vec<usize> = (0..results.len()).filter(|at| results[*at].is_ok()).collect();
+        let handles = sent.iter().map(|at| originals[*at].handle.clone()).collect();
+        for (at, deleted) in sent.into_iter().zip(self.delete(handles).await) {
+            results[at] = deleted;
+        }
+        results
+    }
+
+    async fn send_entries(&self, url: &str, entries: Vec<Entry>) -> Vec<Result<(), Refusal>> {
+        let largest = self.connection.largest;
+        let mut results: Vec<Result<(), Refusal>> = entries
+            .iter()
+            .map(|entry| match entry.wire.size {
+                size if size > largest => Err(Refusal::TooLarge { size, largest }),
+                _ => Ok(()),
+            })
+            .collect();
+        let fitting = entries.into_iter().filter(|entry| entry.wire.size <= largest).collect();
+        let room = self.connection.largest_batch;
+        let calls =
+            batch::each(fitting, (room, |entry: &Entry| entry.wire.size), PATIENT, |call| {
+                self.send_call(url, call)
+            });
+        let mut sent = calls.await.into_iter();
+        for result in results.iter_mut().filter(|result| result.is_ok()) {
+            *result = sent.next().unwrap_or(Err(Refusal::Unanswered));
+        }
+        results
+    }
+
+    async fn send_call(&self, url: &str, entries: Vec<Numbered<Entry>>) -> Result<Answer, Refusal> {
+        let entries = entries.into_iter().map(|(id, entry)| {
+            SendMessageBatchRequestEntry::builder()
+                .id(id)
+                .message_body(entry.wire.body)
+                // Said even when zero: a queue may have a delay of its own.
+                .delay_seconds(entry.delay)
+                .set_message_attributes(entry.wire.attributes)
+                .build()
+                .map_err(|_| Refusal::Unbuildable)
+        });
+        let entries = entries.collect::<Result<Vec<_>, _>>()?;
+        let clients = &self.connection.clients;
+        let ask = clients.patient.send_message_batch().queue_url(url).set_entries(Some(entries));
+        let answer = clients.call(ask.send()).await?;
+        Ok(Answer::new(answer.successful().iter().map(|one| one.id()), answer.failed()))
+    }
+}
+
+fn delay(wanted: Duration) -> i32 {
+    seconds(wanted, (0, LONGEST_DELAY.as_secs()))
+}
