@@ -13,14 +13,24 @@ use tokio::sync::Mutex;
 
 use crate::aws::Access;
 use crate::memory::{MemorySignal, PollSignal};
+use crate::postgres::{self, PgQueue, PgStore};
 use crate::sqlite::{self, SqliteQueue, SqliteStore};
 use crate::sqs::{SqsOptions, SqsQueue};
+
+/// The URLs of stores.
+pub const STORES: &str = "sqlite:FILE, postgres://…";
+/// The URLs of queues.
+pub const QUEUES: &str = "sqlite:FILE, postgres://…, sqs://QUEUE";
+/// The URLs of signals.
+pub const SIGNALS: &str = "memory:, poll:";
 
 /// Opens ports. A database is opened once however many ports live in it, so that they share its
 /// connections and wake one another; keep one opener a process.
 pub struct Opener {
     clock: Arc<dyn Clock>,
     files: Mutex<HashMap<PathBuf, Arc<SqliteStore>>>,
+    /// By their whole URL, which nobody may see.
+    databases: Mutex<HashMap<String, Arc<PgStore>>>,
     signal: Arc<MemorySignal>,
     aws: Access,
     sqs: Mutex<Vec<Arc<SqsQueue>>>,
@@ -55,6 +65,7 @@ impl Opener {
         Self {
             clock,
             files: Mutex::default(),
+            databases: Mutex::default(),
             signal: Arc::default(),
             aws: Access::default(),
             sqs: Mutex::default(),
@@ -67,7 +78,7 @@ impl Opener {
         self
     }
 
-    /// The store that `url` names: `sqlite:FILE`.
+    /// The store that `url` names: see [`STORES`].
     pub async fn store(
         &self,
         setting: &'static str,
@@ -75,11 +86,12 @@ impl Opener {
     ) -> Result<Arc<dyn Store>, OpenError> {
         match url.split_once(':') {
             Some(("sqlite", path)) => Ok(self.file(setting, path).await?),
-            _ => Err(unknown(setting, url, "sqlite:FILE")),
+            Some(("postgres" | "postgresql", _)) => Ok(self.database(setting, url).await?),
+            _ => Err(unknown(setting, url, STORES)),
         }
     }
 
-    /// The queue `name` in what `url` names: `sqlite:FILE`, `sqs://QUEUE`.
+    /// The queue `name` in what `url` names: see [`QUEUES`].
     pub async fn queue(
         &self,
         setting: &'static str,
@@ -90,8 +102,11 @@ impl Opener {
             Some(("sqlite", path)) => {
                 Ok(Arc::new(SqliteQueue::new(self.file(setting, path).await?, name)))
             }
+            Some(("postgres" | "postgresql", _)) => {
+                Ok(Arc::new(PgQueue::new(self.database(setting, url).await?, name)))
+            }
             Some(("sqs", rest)) => Ok(self.sqs(setting, rest, name).await?),
-            _ => Err(unknown(setting, url, "sqlite:FILE, sqs://QUEUE")),
+            _ => Err(unknown(setting, url, QUEUES)),
         }
     }
 
@@ -100,7 +115,7 @@ impl Opener {
         match url.split_once(':') {
             Some(("memory", _)) => Ok(self.signal.clone()),
             Some(("poll", _)) => Ok(Arc::new(PollSignal)),
-            _ => Err(unknown(setting, url, "memory:, poll:")),
+            _ => Err(unknown(setting, url, SIGNALS)),
         }
     }
 
@@ -111,6 +126,9 @@ impl Opener {
         }
         for file in self.files.lock().await.values() {
             file.close().await;
+        }
+        for database in self.databases.lock().await.values() {
+            database.close().await;
         }
     }
 
@@ -140,6 +158,16 @@ impl Opener {
         let file = Arc::new(sqlite::open(&path, self.clock.clone()).await.map_err(failed)?);
         files.insert(path, file.clone());
         Ok(file)
+    }
+
+    async fn database(&self, setting: &'static str, url: &str) -> Result<Arc<PgStore>, OpenError> {
+        let mut databases = self.databases.lock().await;
+        if let Some(open) = databases.get(url) {
+            return Ok(open.clone());
+        }
+        let opened = postgres::open(url, self.clock.clone()).await;
+        let database = opened.map_err(|source| OpenError::Port { setting, source })?;
+        Ok(databases.entry(url.to_owned()).or_insert(Arc::new(database)).clone())
     }
 }
 

@@ -1,5 +1,8 @@
 //! The seam: all that differs between databases.
 
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+
 use futures::future::BoxFuture;
 use lobar_core::failure::Disposition;
 use lobar_core::finding::Finding;
@@ -10,10 +13,12 @@ use uuid::Uuid;
 
 use super::queue::MessageRow;
 use super::statement::{Binds, Reads};
-use super::store::{ClaimRow, EventRow, ImageRow, LaneRow};
+use super::store::{ClaimRow, EventRow, ImageRow, StoredRow};
 
 /// A statement with its arguments. The alias hides a `'static` that would defeat lifetime elision.
 pub type Query<D> = sqlx::query::Query<'static, D, <D as Database>::Arguments>;
+/// Statements without arguments.
+pub type Script = Cow<'static, str>;
 /// What a driver answers with.
 pub type Ran<'a, T> = BoxFuture<'a, sqlx::Result<T>>;
 
@@ -35,31 +40,55 @@ pub trait Driver:
     + Reads<(Uuid, i64)>
     + Reads<(Uuid, String)>
     + Reads<(Uuid, Option<String>)>
+    + Reads<(Uuid, String, Option<String>)>
+    + Reads<(Uuid, i64, String, Option<String>)>
+    + Reads<(Uuid, String, String, String, Option<String>)>
+    + Reads<(String, String, i64)>
+    + Reads<(Option<i64>, Option<i64>, i64)>
     + Reads<(i64, i64, i64, i64, Option<i64>)>
     + Reads<ClaimRow>
     + Reads<EventRow>
     + Reads<ImageRow>
-    + Reads<LaneRow>
     + Reads<MessageRow>
+    + Reads<StoredRow>
 {
     /// The schema.
     const MIGRATIONS: Migrator;
+    /// Opens a transaction that will change the schema, as the only one that does.
+    const BEGIN_MIGRATION: &'static str;
     /// Opens a transaction that will write.
     const BEGIN: &'static str;
+    /// Ends a `select` whose rows are about to be changed, so that nobody changes them first.
+    const LOCK_ROWS: &'static str;
     /// Ends a `select` whose rows are about to be leased.
     const SKIP_LOCKED: &'static str;
-    /// Runs just before events are written, so that they become visible in the order of `seq`;
-    /// `None` where writers are serial anyway.
-    const LOCK_EVENTS: Option<&'static str>;
-    /// Makes a connection's commits survive a power cut, as those of a new connection do.
-    const DURABLE: &'static str;
-    /// Makes a connection's commits survive the process's end, but not a power cut.
-    const RELAXED: &'static str;
-
+    /// A table of one row, after a comma, to be read before events are numbered: reading it waits until
+    /// every transaction that numbered events has ended, so that events become visible in the order of
+    /// `seq`. Empty where writers are serial anyway.
+    const EVENT_TURN: &'static str;
+    /// How a connection stops and begins again to wait for the disk; `None` where the pool that reads
+    /// never waits for it.
+    const RELAXED: Option<Relaxed>;
+    /// Opens a transaction in which nobody else admits or removes objects of these groups of keys. The
+    /// groups come in ascending order, which keeps two transactions from waiting for each other.
+    fn begin_on(groups: &BTreeSet<u8>) -> Script;
+    /// Runs statements without arguments, in one exchange.
+    fn script(conn: &mut Self::Connection, text: Script) -> Ran<'_, ()>;
     /// Runs a statement; answers how many rows it touched.
     fn run(conn: &mut Self::Connection, query: Query<Self>) -> Ran<'_, u64>;
     /// Runs a statement to its end and answers its rows.
     fn rows(conn: &mut Self::Connection, query: Query<Self>) -> Ran<'_, Vec<Self::Row>>;
     /// What to do after an error.
     fn disposition(error: &sqlx::Error) -> Disposition;
+    /// Whether the transaction was undone only because of another one at the same time.
+    fn is_conflict(error: &sqlx::Error) -> bool;
+}
+
+/// See [`Driver::RELAXED`].
+#[derive(Clone, Copy, Debug)]
+pub struct Relaxed {
+    /// From now on commits survive the process's end, but not a power cut.
+    pub begin: &'static str,
+    /// From now on commits survive a power cut, as those of a new connection do.
+    pub end: &'static str,
 }

@@ -13,18 +13,35 @@ use super::Driver;
 pub struct Fault {
     driver: &'static str,
     disposition: Disposition,
+    conflict: bool,
     error: Arc<sqlx::Error>,
 }
 
 impl Fault {
     /// Classes an error of the driver `D`.
     pub fn of<D: Driver>(error: sqlx::Error) -> Self {
-        Self { driver: D::NAME, disposition: D::disposition(&error), error: Arc::new(error) }
+        Self {
+            driver: D::NAME,
+            disposition: D::disposition(&error),
+            conflict: D::is_conflict(&error),
+            error: Arc::new(error),
+        }
     }
 
     /// Something stored cannot be read by this release: `what` names it, without its content.
     pub fn unreadable<D: Driver>(what: &str) -> Self {
         Self::of::<D>(sqlx::Error::Decode(format!("{what} is not known to this release").into()))
+    }
+
+    /// Whether trying again may help.
+    pub(super) fn is_transient(&self) -> bool {
+        self.disposition == Disposition::Transient
+    }
+
+    /// Whether it was undone only because of another transaction at the same time: doing it again at
+    /// once may succeed.
+    pub(super) fn is_conflict(&self) -> bool {
+        self.conflict
     }
 
     /// As the port says it; `what` is the operation.

@@ -8,15 +8,18 @@
 //! Times are integer microseconds and come from the [`Clock`](lobar_core::time::Clock) the database
 //! was opened with; leases therefore depend on the clocks of hosts agreeing to well within a lease.
 
+mod bells;
 mod db;
 mod driver;
 mod fault;
 mod queue;
 mod statement;
 mod store;
+mod tx;
 
-pub use db::Db;
-pub use driver::{Driver, Query, Ran};
+pub use bells::Bells;
+pub use db::{Db, Pools};
+pub use driver::{Driver, Query, Ran, Relaxed, Script};
 pub use fault::Fault;
 pub use queue::SqlQueue;
 pub use statement::{Binds, Reads, Sql};

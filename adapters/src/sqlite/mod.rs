@@ -5,6 +5,7 @@
 //! survive a power cut (queues relax it where nothing is lost). One connection writes, as SQLite has one writer at a time: who waits then
 //! stands in the pool's fair queue, while SQLite's own waiting is a polling one.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,13 +13,14 @@ use std::time::Duration;
 use futures::future::{FutureExt, TryFutureExt};
 use lobar_core::failure::{Disposition, PortError};
 use lobar_core::time::Clock;
+use sqlx::AssertSqlSafe;
 use sqlx::migrate::Migrator;
 use sqlx::sqlite::{
     Sqlite, SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions,
     SqliteRow, SqliteSynchronous,
 };
 
-use crate::sql::{Db, Driver, Fault, Query, Ran, SqlQueue};
+use crate::sql::{Db, Driver, Fault, Pools, Query, Ran, Relaxed, Script, SqlQueue};
 
 /// A database file; it is the store.
 pub type SqliteStore = Db<Sqlite>;
@@ -35,10 +37,21 @@ impl Driver for Sqlite {
     // The write lock at once: a transaction that reads, then writes, fails with SQLITE_BUSY_SNAPSHOT
     // when another wrote in between, and no waiting heals that.
     const BEGIN: &'static str = "begin immediate";
+    const BEGIN_MIGRATION: &'static str = Self::BEGIN;
+    const LOCK_ROWS: &'static str = "";
     const SKIP_LOCKED: &'static str = "";
-    const LOCK_EVENTS: Option<&'static str> = None;
-    const DURABLE: &'static str = "pragma synchronous = full";
-    const RELAXED: &'static str = "pragma synchronous = normal";
+    const EVENT_TURN: &'static str = "";
+    const RELAXED: Option<Relaxed> =
+        Some(Relaxed { begin: "pragma synchronous = normal", end: "pragma synchronous = full" });
+
+    fn begin_on(_: &BTreeSet<u8>) -> Script {
+        Self::BEGIN.into() // nobody else writes meanwhile
+    }
+
+    fn script(conn: &mut SqliteConnection, text: Script) -> Ran<'_, ()> {
+        // Safe: drivers write it of their own text and of numbers.
+        sqlx::raw_sql(AssertSqlSafe(text)).execute(conn).map_ok(drop).boxed()
+    }
 
     fn run(conn: &mut SqliteConnection, query: Query<Self>) -> Ran<'_, u64> {
         query.execute(conn).map_ok(|done| done.rows_affected()).boxed()
@@ -60,6 +73,10 @@ impl Driver for Sqlite {
             _ => false,
         };
         if passing { Disposition::Transient } else { Disposition::Permanent }
+    }
+
+    fn is_conflict(_: &sqlx::Error) -> bool {
+        false
     }
 }
 
@@ -87,11 +104,11 @@ async fn connect(path: &Path, clock: Arc<dyn Clock>) -> Result<SqliteStore, Faul
     let create = options.clone().create_if_missing(true);
     let write =
         pool().max_connections(1).connect_with(create).await.map_err(Fault::of::<Sqlite>)?;
-    Db::migrate(&write).await?;
+    let migrated = Db::migrate(&write).await?;
     let read = pool()
         .max_connections(READERS)
         .connect_with(options.read_only(true))
         .await
         .map_err(Fault::of::<Sqlite>)?;
-    Ok(Db::new(write, read, clock))
+    Ok(Db::new(Pools { write, read }, clock, migrated))
 }

@@ -1,8 +1,9 @@
 //! Queues in a table. A lease is a deadline in the future and a number that grows with each delivery:
 //! the receipt. Whoever comes too late finds the deadline passed or the number changed.
 //!
-//! A waiting receiver is woken by this process's own sends, and looks by itself every [`POLL`] for
-//! what other processes sent and for delays and leases that ran out.
+//! A waiting receiver is woken by this process's own sends, and by those of others where the database
+//! carries the news. It looks by itself every [`POLL`]: for what nobody told, and for delays and leases
+//! that ran out.
 //!
 //! Only sending waits for the disk. A lease or a settlement that a power cut undoes brings a message
 //! back, which receivers must bear with anyway.
@@ -38,7 +39,7 @@ pub struct SqlQueue<D: Driver> {
 impl<D: Driver> SqlQueue<D> {
     /// The queue `name` of `db`. Queues need no declaration.
     pub fn new(db: Arc<Db<D>>, name: &str) -> Self {
-        let bell = db.bell(name);
+        let bell = db.bells().of(name);
         Self { db, name: name.to_owned(), bell }
     }
 
@@ -85,7 +86,7 @@ impl<D: Driver> Queue for SqlQueue<D> {
                 batch.iter().map(|_| sent.clone().map_err(|fault| fault.during("queue: send"))),
             );
         }
-        self.bell.notify_waiters();
+        self.db.bells().ring(&self.name);
         answers
     }
 
@@ -145,7 +146,7 @@ impl<D: Driver> Queue for SqlQueue<D> {
                 }
             }));
             if !back.is_empty() {
-                self.bell.notify_waiters();
+                self.db.bells().ring(&self.name);
             }
         }
         answers
@@ -186,7 +187,7 @@ mod tests {
         let settled = queue.settle(vec![(taken[0].receipt.clone(), dead)]).await;
         assert!(settled[0].is_ok());
         let kept: (String, i64) = Sql::<Sqlite>::new("select dead_reason, id from message")
-            .one(&mut *db.reader().await.expect("a connection"))
+            .one(&mut *db.pools().read.acquire().await.expect("a connection"))
             .await
             .expect("a row");
         assert_eq!(kept.0, "nobody reads this");
@@ -206,7 +207,7 @@ mod tests {
             let ended = tokio::time::timeout(Duration::from_micros(micros), receive).await;
             dropped += usize::from(ended.is_err());
             let level: (i64,) = Sql::<Sqlite>::new("pragma synchronous")
-                .one(&mut *db.writer().await.expect("a connection"))
+                .one(&mut *db.pools().write.acquire().await.expect("a connection"))
                 .await
                 .expect("a level");
             assert_eq!(level.0, 2, "2 is full");

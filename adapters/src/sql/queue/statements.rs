@@ -22,13 +22,15 @@ pub struct MessageRow {
 
 impl<D: Driver> SqlQueue<D> {
     pub(super) async fn insert(&self, batch: &[Outgoing]) -> Result<(), Fault> {
-        let now = self.db.now();
-        let mut sql = Sql::<D>::new("insert into message (queue, body, sent_at, ready_at) values ");
-        sql.rows(batch.iter().map(|message| {
-            (self.name.as_str(), &message.body[..], now.0, now.plus(message.delay).0)
-        }));
-        sql.run(&mut *self.db.writer().await?).await?;
-        Ok(())
+        let insert = |now: Stamp| {
+            let mut sql =
+                Sql::<D>::new("insert into message (queue, body, sent_at, ready_at) values ");
+            sql.rows(batch.iter().map(|message| {
+                (self.name.as_str(), &message.body[..], now.0, now.plus(message.delay).0)
+            }));
+            sql
+        };
+        self.db.tell::<(i64,)>(insert).await.map(drop)
     }
 
     /// Leases what is ready, the longest ready first.
@@ -57,15 +59,13 @@ impl<D: Driver> SqlQueue<D> {
 
     /// Whether there is something to take; asked of a reader, since taking locks out every writer.
     pub(super) async fn is_ready(&self) -> Result<bool, Fault> {
-        let ready: Option<(i64,)> = Sql::<D>::new(
+        let ready = Sql::<D>::new(
             "select id from message
              where queue = $1 and dead_reason is null and ready_at <= $2 limit 1",
         )
         .bind(self.name.as_str())
-        .bind(self.db.now().0)
-        .optional(&mut *self.db.reader().await?)
-        .await?;
-        Ok(ready.is_some())
+        .bind(self.db.now().0);
+        Ok(!self.db.ask::<(i64,)>(ready).await?.is_empty())
     }
 
     /// Answers the ids whose lease was still held, as do the next two.
@@ -115,19 +115,18 @@ impl<D: Driver> SqlQueue<D> {
 
     pub(super) async fn count(&self) -> Result<Depth, Fault> {
         let now = self.db.now();
-        let (ready, in_flight, delayed, dead, oldest): (i64, i64, i64, i64, Option<i64>) =
-            Sql::<D>::new(
-                "select count(*) filter (where dead_reason is null and ready_at <= $1),
+        let counts = Sql::<D>::new(
+            "select count(*) filter (where dead_reason is null and ready_at <= $1),
                    count(*) filter (where dead_reason is null and ready_at > $1 and leased = 1),
                    count(*) filter (where dead_reason is null and ready_at > $1 and leased = 0),
                    count(*) filter (where dead_reason is not null),
                    min(sent_at) filter (where dead_reason is null and (ready_at <= $1 or leased = 1))
                  from message where queue = $2",
-            )
-            .bind(now.0)
-            .bind(self.name.as_str())
-            .one(&mut *self.db.reader().await?)
-            .await?;
+        )
+        .bind(now.0)
+        .bind(self.name.as_str());
+        let (ready, in_flight, delayed, dead, oldest): (i64, i64, i64, i64, Option<i64>) =
+            self.db.ask_one(counts).await?;
         let messages = |count: i64| u64::try_from(count).unwrap_or(0);
         Ok(Depth {
             ready: messages(ready),

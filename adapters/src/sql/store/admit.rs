@@ -1,18 +1,40 @@
 //! Admission: see [`plan`](super::plan) for the rules, here is the SQL.
+//!
+//! What is known of the keys of a batch must stay true until the batch is written, so nobody else admits
+//! or removes objects of these keys meanwhile, and the images that are stored are locked.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use lobar_core::image::{NewImage, State};
-use lobar_core::object::ImageId;
+use lobar_core::object::{ImageId, ObjectVersion};
 use lobar_core::store::Admission;
 use lobar_core::time::Stamp;
-use sqlx::Transaction;
 use uuid::Uuid;
 
+use super::super::tx::Tx;
 use super::super::{BATCH, Db, Driver, Fault, Sql};
-use super::events::record;
+use super::changes::{Changes, Kind};
 use super::plan::{Fresh, Plan, key_id};
 use super::row::state;
+
+/// What is stored of an image.
+#[derive(sqlx::FromRow)]
+pub struct StoredRow {
+    id: Uuid,
+    key_id: Uuid,
+    state: String,
+    flag: String,
+    lane: String,
+    site: Option<String>,
+    sequence: Option<String>,
+}
+
+/// The part of it that counts.
+struct Stored {
+    state: State,
+    flag: String,
+    kind: Kind,
+}
 
 pub(super) async fn admit<D: Driver>(
     db: &Db<D>,
@@ -21,41 +43,57 @@ pub(super) async fn admit<D: Driver>(
     if images.is_empty() {
         return Ok(Vec::new());
     }
-    let mut tx = db.begin().await?;
+    let mut tx = db.begin_on(&groups(images.iter().map(|image| &image.object))).await?;
     let now = db.now();
-    let (mut answers, mut events) = (Vec::with_capacity(images.len()), Vec::new());
+    let (mut answers, mut changes) = (Vec::with_capacity(images.len()), Changes::default());
     for batch in images.chunks(BATCH) {
-        let mut plan = remember(&mut tx, batch).await?;
+        let (mut plan, mut stored) = remember(&mut tx, batch).await?;
         answers.extend(plan.admit(batch));
-        supersede(&mut tx, &plan, now, &mut events).await?;
-        renew(&mut tx, &plan, now, &mut events).await?;
+        supersede(&mut tx, &plan, &mut stored, now, &mut changes).await?;
+        renew(&mut tx, &plan, &stored, now, &mut changes).await?;
         insert(&mut tx, &plan.fresh, now).await?;
-        events.extend(plan.fresh.iter().map(|fresh| (fresh.id, fresh.state)));
+        for fresh in &plan.fresh {
+            let site = fresh.image.object.site().map(str::to_owned);
+            let kind = Kind::new(site, fresh.image.lane.as_str().to_owned());
+            changes.came(fresh.id, kind, fresh.state);
+        }
     }
-    record(&mut tx, &events, now).await?;
-    db.commit(tx).await?;
+    changes.record(&mut tx, now).await?;
+    tx.commit().await?;
     Ok(answers)
+}
+
+/// The groups that the keys of objects are in: a few, so that a batch of thousands takes few locks, and
+/// enough for small batches to pass each other.
+pub(super) fn groups<'a>(objects: impl Iterator<Item = &'a ObjectVersion>) -> BTreeSet<u8> {
+    objects.map(|object| key_id(object).0.as_bytes()[15] % 64).collect()
 }
 
 /// What is stored about the objects of a batch.
 async fn remember<'a, D: Driver>(
-    tx: &mut Transaction<'static, D>,
+    tx: &mut Tx<D>,
     batch: &[NewImage],
-) -> Result<Plan<'a>, Fault> {
+) -> Result<(Plan<'a>, HashMap<ImageId, Stored>), Fault> {
     let ids: BTreeSet<Uuid> = batch.iter().map(|image| image.object.id().0).collect();
     let keys: BTreeSet<Uuid> = batch.iter().map(|image| key_id(&image.object).0).collect();
-    let mut plan = Plan::default();
+    let (mut plan, mut stored) = (Plan::default(), HashMap::new());
 
-    let mut sql = Sql::<D>::new("select id, state from image where id in (");
-    sql.list(ids.iter().copied()).push(")");
-    for (id, word) in sql.all::<(Uuid, String)>(tx).await? {
-        plan.known.insert(ImageId(id), state::<D>(&word)?);
-    }
-
-    let mut sql = Sql::<D>::new("select key_id, max(sequence) from image where key_id in (");
-    sql.list(keys.iter().copied()).push(") and sequence is not null group by key_id");
-    for (key, sequence) in sql.all::<(Uuid, String)>(tx).await? {
-        plan.newest.insert(ImageId(key), sequence);
+    let mut sql = Sql::<D>::new(
+        "select id, key_id, state, flag, lane, site, sequence from image where key_id in (",
+    );
+    sql.list(keys.iter().copied()).push(")").push(D::LOCK_ROWS);
+    for row in sql.all::<StoredRow>(tx).await? {
+        let id = ImageId(row.id);
+        let state = state::<D>(&row.state)?;
+        plan.known.insert(id, state);
+        let kind = Kind::new(row.site, row.lane);
+        stored.insert(id, Stored { state, flag: row.flag, kind });
+        if let Some(sequence) = row.sequence {
+            let newest = plan.newest.entry(ImageId(row.key_id)).or_default();
+            if sequence > *newest {
+                *newest = sequence;
+            }
+        }
     }
 
     let mut sql = Sql::<D>::new("select target, sequence from removal where target in (");
@@ -63,17 +101,19 @@ async fn remember<'a, D: Driver>(
     for (target, sequence) in sql.all::<(Uuid, Option<String>)>(tx).await? {
         plan.removals.insert(ImageId(target), sequence);
     }
-    Ok(plan)
+    Ok((plan, stored))
 }
 
 /// Takes the place of what is stored under the same keys.
 async fn supersede<D: Driver>(
-    tx: &mut Transaction<'static, D>,
+    tx: &mut Tx<D>,
     plan: &Plan<'_>,
+    stored: &mut HashMap<ImageId, Stored>,
     now: Stamp,
-    events: &mut Vec<(ImageId, State)>,
+    changes: &mut Changes,
 ) -> Result<(), Fault> {
-    if plan.retired_keys.is_empty() {
+    let current = stored.values().any(|image| is_current(image.state));
+    if plan.retired_keys.is_empty() || !current {
         return Ok(());
     }
     let mut sql = Sql::<D>::new(
@@ -83,17 +123,26 @@ async fn supersede<D: Driver>(
     )
     .bind(now.0);
     sql.list(plan.retired_keys.iter().map(|key| key.0)).push(") returning id");
-    let retired: Vec<(Uuid,)> = sql.all(tx).await?;
-    events.extend(retired.into_iter().map(|(id,)| (ImageId(id), State::Superseded)));
+    for (id,) in sql.all::<(Uuid,)>(tx).await? {
+        let Some(image) = stored.get_mut(&ImageId(id)) else { continue };
+        let (from, to) = ((image.state, &*image.flag), (State::Superseded, &*image.flag));
+        changes.moved(ImageId(id), image.kind.clone(), from, to);
+        image.state = State::Superseded;
+    }
     Ok(())
+}
+
+fn is_current(state: State) -> bool {
+    !matches!(state, State::Superseded | State::Removed)
 }
 
 /// Queues images that were put again, as if new.
 async fn renew<D: Driver>(
-    tx: &mut Transaction<'static, D>,
+    tx: &mut Tx<D>,
     plan: &Plan<'_>,
+    stored: &HashMap<ImageId, Stored>,
     now: Stamp,
-    events: &mut Vec<(ImageId, State)>,
+    changes: &mut Changes,
 ) -> Result<(), Fault> {
     for (id, renewed) in &plan.renewed {
         Sql::<D>::new("update image set sequencer = $1, sequence = $2 where id = $3")
@@ -102,9 +151,9 @@ async fn renew<D: Driver>(
             .bind(id.0)
             .run(tx)
             .await?;
-        if renewed.state != State::Queued {
+        let Some(image) = stored.get(id).filter(|_| renewed.state == State::Queued) else {
             continue;
-        }
+        };
         Sql::<D>::new("delete from finding where image = $1").bind(id.0).run(tx).await?;
         Sql::<D>::new(
             "update image set state = 'queued', flag = 'none', reason = null, detail = null,
@@ -115,13 +164,14 @@ async fn renew<D: Driver>(
         .bind(id.0)
         .run(tx)
         .await?;
-        events.push((*id, State::Queued));
+        let (from, to) = ((image.state, &*image.flag), (State::Queued, "none"));
+        changes.moved(*id, image.kind.clone(), from, to);
     }
     Ok(())
 }
 
 async fn insert<D: Driver>(
-    tx: &mut Transaction<'static, D>,
+    tx: &mut Tx<D>,
     fresh: &[Fresh<'_>],
     now: Stamp,
 ) -> Result<(), Fault> {

@@ -1,6 +1,8 @@
 //! The store. One file a group of verbs; each verb is one transaction.
 
 mod admit;
+mod changes;
+mod count;
 mod events;
 mod overview;
 mod page;
@@ -21,8 +23,8 @@ use lobar_core::store::{
     Admission, Claim, Completion, Fence, Filter, Overview, Page, PageKey, Quarantined, Store,
 };
 
+pub(super) use admit::StoredRow;
 pub(super) use events::EventRow;
-pub(super) use overview::LaneRow;
 pub(super) use row::ImageRow;
 pub(super) use work::ClaimRow;
 
@@ -31,28 +33,34 @@ use super::{Db, Driver};
 #[async_trait]
 impl<D: Driver> Store for Db<D> {
     async fn admit(&self, images: &[NewImage]) -> Result<Vec<Admission>, PortError> {
-        admit::admit(self, images).await.map_err(|fault| fault.during("store: admit"))
+        let done = self.settled(|| admit::admit(self, images)).await;
+        done.map_err(|fault| fault.during("store: admit"))
     }
 
     async fn remove(&self, object: &ObjectVersion) -> Result<Vec<ImageId>, PortError> {
-        remove::remove(self, object).await.map_err(|fault| fault.during("store: remove"))
+        let done = self.settled(|| remove::remove(self, object)).await;
+        done.map_err(|fault| fault.during("store: remove"))
     }
 
     async fn claim(&self, ids: &[ImageId], max_attempts: u32) -> Result<Vec<Claim>, PortError> {
-        work::claim(self, ids, max_attempts).await.map_err(|fault| fault.during("store: claim"))
+        let done = self.settled(|| work::claim(self, ids, max_attempts)).await;
+        done.map_err(|fault| fault.during("store: claim"))
     }
 
     async fn complete(&self, completions: &[Completion]) -> Result<Vec<bool>, PortError> {
-        work::complete(self, completions).await.map_err(|fault| fault.during("store: complete"))
+        let done = self.settled(|| work::complete(self, completions)).await;
+        done.map_err(|fault| fault.during("store: complete"))
     }
 
     async fn release(&self, work: &[(ImageId, Fence)]) -> Result<(), PortError> {
         let uncounted = 1;
-        work::give_back(self, work, uncounted).await.map_err(|fault| fault.during("store: release"))
+        let done = self.settled(|| work::give_back(self, work, uncounted)).await;
+        done.map_err(|fault| fault.during("store: release"))
     }
 
     async fn retry(&self, work: &[(ImageId, Fence)]) -> Result<(), PortError> {
-        work::give_back(self, work, 0).await.map_err(|fault| fault.during("store: retry"))
+        let done = self.settled(|| work::give_back(self, work, 0)).await;
+        done.map_err(|fault| fault.during("store: retry"))
     }
 
     async fn sweep(

@@ -7,12 +7,12 @@ use lobar_core::image::{Reason, State};
 use lobar_core::object::{ImageId, ObjectVersion};
 use lobar_core::store::{Claim, Claimed, Completion, Fence, Outcome};
 use lobar_core::time::Stamp;
-use sqlx::Transaction;
 use sqlx::types::Json;
 use uuid::Uuid;
 
+use super::super::tx::Tx;
 use super::super::{BATCH, Db, Driver, Fault, Sql};
-use super::events::record;
+use super::changes::{Changes, Kind, Standing};
 use super::row::{lane, state};
 
 /// What a claim gives back.
@@ -38,33 +38,54 @@ pub(super) async fn claim<D: Driver>(
     if ids.is_empty() {
         return Ok(Vec::new());
     }
+    end_doubts(db).await?;
     let wanted: Vec<Uuid> =
         ids.iter().map(|id| id.0).collect::<BTreeSet<_>>().into_iter().collect();
     let mut tx = db.begin().await?;
     let now = db.now();
-    let (mut claims, mut events) = (HashMap::new(), Vec::new());
+    let (mut claims, mut changes) = (HashMap::new(), Changes::default());
+    let mut doubtful = Vec::new();
     for batch in wanted.chunks(BATCH) {
         for row in grant(&mut tx, batch, max_attempts, now).await? {
-            events.push((ImageId(row.id), State::Analysing));
+            changes.told(ImageId(row.id), State::Analysing);
+            doubtful.push((ImageId(row.id), Fence(row.fence)));
             claims.insert(ImageId(row.id), Claim::Granted(row.claimed::<D>()?));
         }
-        let spent = quarantine(&mut tx, batch, max_attempts, now, &claims).await?;
-        events.extend(spent.into_iter().map(|(id,)| (ImageId(id), State::Failed)));
-
+        let rest: Vec<Uuid> =
+            batch.iter().copied().filter(|id| !claims.contains_key(&ImageId(*id))).collect();
+        if rest.is_empty() {
+            continue;
+        }
+        for (id, lane, site) in quarantine(&mut tx, &rest, max_attempts, now).await? {
+            let (from, to) = ((State::Analysing, "none"), (State::Failed, "none"));
+            changes.moved(ImageId(id), Kind::new(site, lane), from, to);
+        }
         let mut sql = Sql::<D>::new("select id, state from image where id in (");
-        sql.list(batch.iter().copied()).push(")");
+        sql.list(rest).push(")");
         for (id, word) in sql.all::<(Uuid, String)>(&mut tx).await? {
-            let settled = Claim::Settled(state::<D>(&word)?);
-            claims.entry(ImageId(id)).or_insert(settled);
+            claims.insert(ImageId(id), Claim::Settled(state::<D>(&word)?));
         }
     }
-    record(&mut tx, &events, now).await?;
-    db.commit(tx).await?;
+    changes.record(&mut tx, now).await?;
+    if let Err(fault) = tx.commit().await {
+        db.doubt(doubtful);
+        return Err(fault);
+    }
     Ok(ids.iter().map(|id| claims.get(id).cloned().unwrap_or(Claim::Unknown)).collect())
 }
 
+/// Takes back what this process may hold without knowing, so that its attempts do not count.
+async fn end_doubts<D: Driver>(db: &Db<D>) -> Result<(), Fault> {
+    let doubtful = db.take_doubts();
+    let ended = give_back(db, &doubtful, 1).await;
+    if ended.is_err() {
+        db.doubt(doubtful);
+    }
+    ended
+}
+
 async fn grant<D: Driver>(
-    tx: &mut Transaction<'static, D>,
+    tx: &mut Tx<D>,
     batch: &[Uuid],
     max_attempts: u32,
     now: Stamp,
@@ -81,19 +102,13 @@ async fn grant<D: Driver>(
     sql.all(tx).await
 }
 
-/// Ends what has been tried too often.
+/// Ends what has been tried too often; answers which, with lane and site.
 async fn quarantine<D: Driver>(
-    tx: &mut Transaction<'static, D>,
+    tx: &mut Tx<D>,
     batch: &[Uuid],
     max_attempts: u32,
     now: Stamp,
-    granted: &HashMap<ImageId, Claim>,
-) -> Result<Vec<(Uuid,)>, Fault> {
-    let rest: Vec<Uuid> =
-        batch.iter().copied().filter(|id| !granted.contains_key(&ImageId(*id))).collect();
-    if rest.is_empty() {
-        return Ok(Vec::new());
-    }
+) -> Result<Vec<(Uuid, String, Option<String>)>, Fault> {
     let mut sql = Sql::<D>::new(
         "update image set state = 'failed', fence = fence + 1, finished_at = $1, touched_at = $1,
            reason = $2
@@ -102,7 +117,7 @@ async fn quarantine<D: Driver>(
     .bind(now.0)
     .bind(Reason::RepeatedFailure.code())
     .bind(i64::from(max_attempts));
-    sql.list(rest).push(") returning id");
+    sql.list(batch.iter().copied()).push(") returning id, lane, site");
     sql.all(tx).await
 }
 
@@ -145,47 +160,54 @@ pub(super) async fn complete<D: Driver>(
 
     let mut tx = db.begin().await?;
     let now = db.now();
-    let (mut accepted, mut events) = (HashMap::new(), Vec::new());
+    let (mut accepted, mut changes) = (BTreeSet::new(), Changes::default());
     for batch in distinct.chunks(BATCH) {
-        for (id, fence) in finish(&mut tx, batch, now).await? {
-            accepted.insert(ImageId(id), Fence(fence));
+        let mut finished = HashMap::new();
+        for (id, fence, lane, site) in finish(&mut tx, batch, now).await? {
+            finished.insert((ImageId(id), Fence(fence)), Kind::new(site, lane));
         }
-        let current = |done: &&&Completion| accepted.get(&done.id) == Some(&done.fence);
-        let fresh: Vec<&Completion> = batch.iter().filter(current).copied().collect();
+        let mut fresh: Vec<&Completion> = Vec::with_capacity(batch.len());
+        for done in batch {
+            let Some(kind) = finished.remove(&(done.id, done.fence)) else { continue };
+            let (from, to) = ((State::Analysing, "none"), ending(&done.outcome));
+            changes.moved(done.id, kind, from, to);
+            accepted.insert((done.id, done.fence));
+            fresh.push(done);
+        }
         keep_findings(&mut tx, &fresh, now).await?;
-        events.extend(fresh.iter().map(|done| (done.id, ending(&done.outcome))));
     }
-    record(&mut tx, &events, now).await?;
-    db.commit(tx).await?;
-    let accepted = |done: &Completion| accepted.get(&done.id) == Some(&done.fence);
+    changes.record(&mut tx, now).await?;
+    tx.commit().await?;
+    let accepted = |done: &Completion| accepted.contains(&(done.id, done.fence));
     Ok(completions.iter().zip(firsts).map(|(done, first)| first && accepted(done)).collect())
 }
 
-/// The state in which an outcome leaves its image.
-fn ending(outcome: &Outcome) -> State {
+/// The state in which an outcome leaves its image, and the flag.
+fn ending(outcome: &Outcome) -> Standing<'static> {
     match outcome {
-        Outcome::Ready(_) => State::Ready,
-        Outcome::NeedsHuman { .. } => State::NeedsHuman,
-        Outcome::Superseded => State::Superseded,
+        Outcome::Ready(finding) if finding.flagged => (State::Ready, "yes"),
+        Outcome::Ready(_) => (State::Ready, "no"),
+        Outcome::NeedsHuman { .. } => (State::NeedsHuman, "none"),
+        Outcome::Superseded => (State::Superseded, "none"),
     }
 }
 
-/// Moves the images whose fence is current to their ends; answers which.
+/// Moves the images whose fence is current to their ends; answers which, with lane and site.
 async fn finish<D: Driver>(
-    tx: &mut Transaction<'static, D>,
+    tx: &mut Tx<D>,
     batch: &[&Completion],
     now: Stamp,
-) -> Result<Vec<(Uuid, i64)>, Fault> {
+) -> Result<Vec<(Uuid, i64, String, Option<String>)>, Fault> {
     let mut sql = Sql::<D>::new("with done (target, held, ending, why, more, answer) as (values ");
     sql.rows(batch.iter().map(|done| {
-        let (flag, reason, detail) = match &done.outcome {
-            Outcome::Ready(finding) => (if finding.flagged { "yes" } else { "no" }, None, None),
+        let (state, flag) = ending(&done.outcome);
+        let (reason, detail) = match &done.outcome {
             Outcome::NeedsHuman { reason, detail } => {
-                ("none", Some(reason.code().to_owned()), Some(detail.clone()))
+                (Some(reason.code().to_owned()), Some(detail.clone()))
             }
-            Outcome::Superseded => ("none", None, None),
+            Outcome::Ready(_) | Outcome::Superseded => (None, None),
         };
-        (done.id.0, done.fence.0, ending(&done.outcome).as_str(), reason, detail, flag)
+        (done.id.0, done.fence.0, state.as_str(), reason, detail, flag)
     }));
     sql.push(
         ") update image set state = done.ending, reason = done.why, detail = done.more,
@@ -197,13 +219,13 @@ async fn finish<D: Driver>(
     .push(
         " from done
           where image.id = done.target and image.fence = done.held and image.state = 'analysing'
-          returning id, fence",
+          returning id, fence, lane, site",
     );
     sql.all(tx).await
 }
 
 async fn keep_findings<D: Driver>(
-    tx: &mut Transaction<'static, D>,
+    tx: &mut Tx<D>,
     done: &[&Completion],
     now: Stamp,
 ) -> Result<(), Fault> {
@@ -239,7 +261,7 @@ pub(super) async fn give_back<D: Driver>(
     }
     let mut tx = db.begin().await?;
     let now = db.now();
-    let mut events = Vec::new();
+    let mut changes = Changes::default();
     for batch in work.chunks(BATCH) {
         let mut sql = Sql::<D>::new("with back (target, held) as (values ");
         sql.rows(batch.iter().map(|(id, fence)| (id.0, fence.0)));
@@ -254,8 +276,8 @@ pub(super) async fn give_back<D: Driver>(
                   returning id",
             );
         let given: Vec<(Uuid,)> = sql.all(&mut tx).await?;
-        events.extend(given.into_iter().map(|(id,)| (ImageId(id), State::Queued)));
+        given.into_iter().for_each(|(id,)| changes.told(ImageId(id), State::Queued));
     }
-    record(&mut tx, &events, now).await?;
-    db.commit(tx).await
+    changes.record(&mut tx, now).await?;
+    tx.commit().await
 }

@@ -1,0 +1,93 @@
+//! What a transaction changed: events to write, and counts to move.
+//!
+//! The counts (table `tally`) answer how many images there are of a kind without reading them. They are
+//! moved by the transaction that moves the images, at its very end and in the turn of the events: one
+//! transaction after the other, so that none is lost and no two wait for each other.
+
+use std::collections::BTreeMap;
+
+use lobar_core::image::State;
+use lobar_core::object::ImageId;
+use lobar_core::time::Stamp;
+
+use super::super::tx::Tx;
+use super::super::{BATCH, Driver, Fault, Sql};
+
+/// What images are counted by.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Kind {
+    /// Empty without one.
+    pub(super) site: String,
+    pub(super) lane: String,
+}
+
+/// A state with what is known of the finding: `none`, `no`, `yes`.
+pub(super) type Standing<'a> = (State, &'a str);
+
+/// See the module's documentation.
+#[derive(Default)]
+pub(super) struct Changes {
+    events: Vec<(ImageId, State)>,
+    counts: BTreeMap<(Kind, &'static str, String), i64>,
+}
+
+impl Changes {
+    /// An image changed its state in a way that is not counted: between queued and analysing.
+    pub(super) fn told(&mut self, id: ImageId, state: State) {
+        self.events.push((id, state));
+    }
+
+    /// An image that is new.
+    pub(super) fn came(&mut self, id: ImageId, kind: Kind, state: State) {
+        self.told(id, state);
+        self.count(kind, (state, "none"), 1);
+    }
+
+    /// An image changed its state.
+    pub(super) fn moved(&mut self, id: ImageId, kind: Kind, from: Standing<'_>, to: Standing<'_>) {
+        self.told(id, to.0);
+        self.count(kind.clone(), from, -1);
+        self.count(kind, to, 1);
+    }
+
+    fn count(&mut self, kind: Kind, (state, flag): Standing<'_>, images: i64) {
+        *self.counts.entry((kind, stage(state), flag.to_owned())).or_default() += images;
+    }
+
+    /// Writes everything. It must be the last thing that a transaction does: others wait for their turn
+    /// from here to its end.
+    pub(super) async fn record<D: Driver>(self, tx: &mut Tx<D>, at: Stamp) -> Result<(), Fault> {
+        for batch in self.events.chunks(BATCH) {
+            let mut sql = Sql::<D>::new("with fresh (image, state, at) as (values ");
+            sql.rows(batch.iter().map(|(image, state)| (image.0, state.as_str(), at.0)));
+            sql.push(") insert into event (image, state, at) select image, state, at from fresh");
+            sql.push(D::EVENT_TURN);
+            sql.run(tx).await?;
+        }
+        let counts: Vec<_> = self.counts.iter().filter(|(_, images)| **images != 0).collect();
+        for batch in counts.chunks(BATCH) {
+            let mut sql =
+                Sql::<D>::new("insert into tally (site, lane, stage, flag, images) values ");
+            sql.rows(batch.iter().map(|((kind, stage, flag), images)| {
+                (kind.site.as_str(), kind.lane.as_str(), *stage, flag.as_str(), **images)
+            }));
+            sql.push(
+                " on conflict (site, stage, flag, lane)
+                  do update set images = tally.images + excluded.images",
+            );
+            sql.run(tx).await?;
+        }
+        Ok(())
+    }
+}
+
+impl Kind {
+    pub(super) fn new(site: Option<String>, lane: String) -> Self {
+        Self { site: site.unwrap_or_default(), lane }
+    }
+}
+
+/// The word that images in a state are counted under.
+pub(super) fn stage(state: State) -> &'static str {
+    if state.is_terminal() { state.as_str() } else { "unfinished" }
+}

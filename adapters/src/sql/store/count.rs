@@ -1,0 +1,53 @@
+//! How many images there are, from the counts that every change keeps ([`changes`](super::changes)).
+//!
+//! Queued and analysing are counted as one there; those that are being analysed are few and are counted
+//! where they are, by an index, in the same statement.
+
+use lobar_core::image::State;
+use lobar_core::store::Filter;
+
+use super::super::{Db, Driver, Fault, Sql};
+use super::changes::stage;
+
+/// How many images a filter admits.
+pub(super) async fn total<D: Driver>(db: &Db<D>, filter: &Filter) -> Result<u64, Fault> {
+    let (images,): (i64,) = db.ask_one(statement(filter)).await?;
+    Ok(u64::try_from(images).unwrap_or(0))
+}
+
+fn statement<D: Driver>(filter: &Filter) -> Sql<D> {
+    let wants = |state| filter.states.is_empty() || filter.states.contains(&state);
+    let stages: Vec<&str> = State::ALL
+        .into_iter()
+        .filter(|state| state.is_terminal() && wants(*state))
+        .map(stage)
+        .chain(wants(State::Queued).then_some(stage(State::Queued)))
+        .collect();
+
+    let mut sql = Sql::<D>::new("select coalesce((select cast(sum(images) as bigint) from tally where ");
+    if stages.is_empty() {
+        sql.push("false");
+    } else {
+        sql.push("stage in (").list(stages).push(")");
+    }
+    if let Some(site) = &filter.site {
+        sql.push(" and site = ").arg(site.as_str());
+    }
+    if let Some(flagged) = filter.flagged {
+        sql.push(" and flag = ").arg(if flagged { "yes" } else { "no" });
+    }
+    sql.push("), 0)");
+    let in_hand = match (wants(State::Queued), wants(State::Analysing)) {
+        (true, false) => " - ",
+        (false, true) => " + ",
+        _ => return sql,
+    };
+    if filter.flagged.is_none() {
+        sql.push(in_hand).push("(select count(*) from image where state = 'analysing' and flag = 'none'");
+        if let Some(site) = &filter.site {
+            sql.push(" and site = ").arg(site.as_str());
+        }
+        sql.push(")");
+    }
+    sql
+}
