@@ -14,13 +14,14 @@ use tokio::sync::Mutex;
 use crate::aws::Access;
 use crate::memory::{MemorySignal, PollSignal};
 use crate::postgres::{self, PgQueue, PgStore};
+use crate::rabbitmq::RabbitBrokers;
 use crate::sqlite::{self, SqliteQueue, SqliteStore};
 use crate::sqs::{SqsOptions, SqsQueue};
 
 /// The URLs of stores.
 pub const STORES: &str = "sqlite:FILE, postgres://…";
 /// The URLs of queues.
-pub const QUEUES: &str = "sqlite:FILE, postgres://…, sqs://QUEUE";
+pub const QUEUES: &str = "sqlite:FILE, postgres://…, amqp://…, sqs://QUEUE";
 /// The URLs of signals.
 pub const SIGNALS: &str = "memory:, poll:";
 
@@ -31,6 +32,7 @@ pub struct Opener {
     files: Mutex<HashMap<PathBuf, Arc<SqliteStore>>>,
     /// By their whole URL, which nobody may see.
     databases: Mutex<HashMap<String, Arc<PgStore>>>,
+    rabbits: RabbitBrokers,
     signal: Arc<MemorySignal>,
     aws: Access,
     sqs: Mutex<Vec<Arc<SqsQueue>>>,
@@ -66,6 +68,7 @@ impl Opener {
             clock,
             files: Mutex::default(),
             databases: Mutex::default(),
+            rabbits: RabbitBrokers::default(),
             signal: Arc::default(),
             aws: Access::default(),
             sqs: Mutex::default(),
@@ -106,6 +109,10 @@ impl Opener {
                 Ok(Arc::new(PgQueue::new(self.database(setting, url).await?, name)))
             }
             Some(("sqs", rest)) => Ok(self.sqs(setting, rest, name).await?),
+            Some(("amqp" | "amqps", _)) => {
+                let queue = self.rabbits.queue(url, name, self.clock.clone()).await;
+                queue.map_err(|source| OpenError::Port { setting, source })
+            }
             _ => Err(unknown(setting, url, QUEUES)),
         }
     }
@@ -121,6 +128,7 @@ impl Opener {
 
     /// Closes what it opened; what is running ends first.
     pub async fn close(&self) {
+        self.rabbits.close().await;
         for queue in self.sqs.lock().await.drain(..) {
             queue.close().await;
         }
