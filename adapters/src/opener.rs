@@ -4,17 +4,20 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use lobar_core::cache::Cache;
 use lobar_core::failure::PortError;
 use lobar_core::queue::Queue;
+use lobar_core::roster::Roster;
 use lobar_core::signal::Signal;
 use lobar_core::store::Store;
 use lobar_core::time::Clock;
 use tokio::sync::Mutex;
 
 use crate::aws::Access;
-use crate::memory::{MemorySignal, PollSignal};
+use crate::memory::{MemoryCache, MemoryRoster, MemorySignal, PollSignal};
 use crate::postgres::{self, PgQueue, PgStore};
 use crate::rabbitmq::RabbitBrokers;
+use crate::redis::{RedisCache, RedisRoster, RedisSignal};
 use crate::sqlite::{self, SqliteQueue, SqliteStore};
 use crate::sqs::{SqsOptions, SqsQueue};
 
@@ -23,7 +26,7 @@ pub const STORES: &str = "sqlite:FILE, postgres://…";
 /// The URLs of queues.
 pub const QUEUES: &str = "sqlite:FILE, postgres://…, amqp://…, sqs://QUEUE";
 /// The URLs of signals.
-pub const SIGNALS: &str = "memory:, poll:";
+pub const SIGNALS: &str = "memory:, poll:, redis://HOST[:PORT][/DATABASE], rediss://…";
 
 /// Opens ports. A database is opened once however many ports live in it, so that they share its
 /// connections and wake one another; keep one opener a process.
@@ -36,6 +39,8 @@ pub struct Opener {
     signal: Arc<MemorySignal>,
     aws: Access,
     sqs: Mutex<Vec<Arc<SqsQueue>>>,
+    cache: Arc<MemoryCache>,
+    roster: Arc<MemoryRoster>,
 }
 
 /// Why a port could not be opened.
@@ -72,6 +77,8 @@ impl Opener {
             signal: Arc::default(),
             aws: Access::default(),
             sqs: Mutex::default(),
+            cache: Arc::default(),
+            roster: Arc::default(),
         }
     }
 
@@ -117,11 +124,47 @@ impl Opener {
         }
     }
 
-    /// The signal that `url` names: `memory:`, of which each opener has one, or `poll:`.
+    /// The signal that `url` names: `memory:`, of which each opener has one, `poll:`, `redis://…`.
     pub fn signal(&self, setting: &'static str, url: &str) -> Result<Arc<dyn Signal>, OpenError> {
+        let failed = |source| OpenError::Port { setting, source };
         match url.split_once(':') {
             Some(("memory", _)) => Ok(self.signal.clone()),
             Some(("poll", _)) => Ok(Arc::new(PollSignal)),
+            Some(("redis" | "rediss", _)) => Ok(Arc::new(RedisSignal::open(url).map_err(failed)?)),
+            _ => Err(unknown(setting, url, SIGNALS)),
+        }
+    }
+
+    /// The cache beside the signal that `url` names; none with `poll:`.
+    pub fn cache(
+        &self,
+        setting: &'static str,
+        url: &str,
+    ) -> Result<Option<Arc<dyn Cache>>, OpenError> {
+        let failed = |source| OpenError::Port { setting, source };
+        match url.split_once(':') {
+            Some(("memory", _)) => Ok(Some(self.cache.clone())),
+            Some(("poll", _)) => Ok(None),
+            Some(("redis" | "rediss", _)) => {
+                Ok(Some(Arc::new(RedisCache::open(url).map_err(failed)?)))
+            }
+            _ => Err(unknown(setting, url, SIGNALS)),
+        }
+    }
+
+    /// The roster of workers beside the signal that `url` names; none with `poll:`.
+    pub fn roster(
+        &self,
+        setting: &'static str,
+        url: &str,
+    ) -> Result<Option<Arc<dyn Roster>>, OpenError> {
+        let failed = |source| OpenError::Port { setting, source };
+        match url.split_once(':') {
+            Some(("memory", _)) => Ok(Some(self.roster.clone())),
+            Some(("poll", _)) => Ok(None),
+            Some(("redis" | "rediss", _)) => {
+                Ok(Some(Arc::new(RedisRoster::open(url).map_err(failed)?)))
+            }
             _ => Err(unknown(setting, url, SIGNALS)),
         }
     }

@@ -7,6 +7,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use lobar_core::failure::PortError;
 use lobar_core::objects::Objects;
@@ -14,8 +15,10 @@ use lobar_core::store::Store;
 use lobar_core::time::Clock;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
+use tokio::time::timeout;
 
 use crate::accepted::Accepted;
+use crate::answers::Answers;
 use crate::figures::Figures;
 use crate::problem::Problem;
 use crate::readiness::Readiness;
@@ -27,12 +30,16 @@ const RECEIVED_AT_ONCE: usize = 16;
 /// Pictures that are drawn at once. Apart from the above, so that slow uploads delay no doctor.
 const DRAWN_AT_ONCE: usize = 4;
 
+/// How long a scraper waits for fresh figures; it gets the last ones then.
+const FIGURES_LIMIT: Duration = Duration::from_secs(5);
+
 /// Shared by all HTTP threads.
 pub(crate) struct Context {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) objects: Arc<dyn Objects>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) hub: Arc<Hub>,
+    pub(crate) answers: Arc<Answers>,
     pub(crate) figures: Arc<Figures>,
     pub(crate) readiness: Readiness,
     pub(crate) registry: prometheus::Registry,
@@ -51,6 +58,7 @@ pub(crate) struct Shared {
     pub(crate) objects: Arc<dyn Objects>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) hub: Arc<Hub>,
+    pub(crate) answers: Arc<Answers>,
     pub(crate) figures: Arc<Figures>,
     pub(crate) readiness: Readiness,
     pub(crate) registry: prometheus::Registry,
@@ -64,6 +72,7 @@ impl Context {
             objects: shared.objects,
             clock: shared.clock,
             hub: shared.hub,
+            answers: shared.answers,
             figures: shared.figures,
             readiness: shared.readiness,
             registry: shared.registry,
@@ -94,6 +103,17 @@ impl Context {
         F: Future<Output = Result<T, PortError>> + Send + 'static,
     {
         Ok(self.run(question(Arc::clone(&self.store))).await??)
+    }
+
+    /// Brings the gauges of queues and workers up to date for a scraper, unless that takes too long.
+    pub(crate) async fn refresh_figures(&self) {
+        let figures = Arc::clone(&self.figures);
+        let read = self.run(async move { figures.current().await });
+        match timeout(FIGURES_LIMIT, read).await {
+            Ok(Ok(Ok(_))) => {}
+            Ok(Ok(Err(error))) => tracing::warn!(%error, "the queues cannot be measured"),
+            _ => tracing::warn!("measuring the queues takes too long"),
+        }
     }
 
     /// Computes something that takes longer than a request may hold an HTTP thread.

@@ -1,41 +1,56 @@
 //! Queues, backlog and workers as figures, for `GET /v1/queues` and the metrics.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use futures::future::{OptionFuture, join4};
 use lobar_core::failure::PortError;
-use lobar_core::image::{Lane, Lanes};
-use lobar_core::queue::{Depth, Jobs};
+use lobar_core::image::{Lane, Lanes, State};
+use lobar_core::queue::{Depth, Jobs, Queue};
+use lobar_core::roster::{Member, Roster};
+use lobar_core::scaling::{Decision, Load, Policy, decide};
 use lobar_core::store::{Overview, Store};
 use lobar_core::time::{Clock, Stamp};
-use prometheus::{Gauge, GaugeVec, IntGaugeVec, Opts, Registry};
+use prometheus::Registry;
 use serde::Serialize;
 use tokio::sync::Mutex;
+use tokio::time::timeout;
 use utoipa::ToSchema;
 
+use crate::gauges::Gauges;
 use crate::throughput::Throughput;
 
 /// How old figures may be that a request gets.
 const FRESH: Duration = Duration::from_secs(1);
+/// How long a queue may take to say how many messages it has.
+const DEPTH_LIMIT: Duration = Duration::from_secs(2);
+
+/// Messages of one queue; null when it does not answer.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, ToSchema)]
+pub(crate) struct Waiting {
+    /// Can be taken now.
+    ready: Option<u64>,
+    /// Somebody works on them.
+    in_flight: Option<u64>,
+    /// Wait for a retry.
+    delayed: Option<u64>,
+    /// Nobody understood them.
+    pub(crate) dead: Option<u64>,
+}
 
 /// One lane.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, ToSchema)]
 pub(crate) struct LaneFigures {
-    /// Jobs that can be taken now.
-    ready: u64,
-    /// Jobs that a worker holds.
-    in_flight: u64,
-    /// Jobs that wait for a retry.
-    delayed: u64,
-    /// Jobs nobody understood.
-    dead: u64,
+    /// Its jobs.
+    #[serde(flatten)]
+    pub(crate) jobs: Waiting,
     /// Images that are not finished, queued jobs or not.
     unfinished: u64,
     /// Age of the oldest unfinished image in seconds; null when there is none.
-    oldest_age_seconds: Option<f64>,
-    /// How long the unfinished images will take at the measured rate; null when no rate is known.
-    backlog_seconds: Option<f64>,
+    pub(crate) oldest_age_seconds: Option<f64>,
+    /// How long what waits will take at the measured rate; null when no rate is known.
+    pub(crate) backlog_seconds: Option<f64>,
 }
 
 /// Both lanes and the workers.
@@ -43,120 +58,120 @@ pub(crate) struct LaneFigures {
 pub(crate) struct QueueFigures {
     /// By lane: `stat`, `routine`.
     #[schema(value_type = std::collections::HashMap<String, LaneFigures>)]
-    lanes: Lanes<LaneFigures>,
-    /// Workers now; null when this process does not know.
-    workers: Option<u32>,
-    /// Workers that would work the backlog off in the set time; null when no rate is known.
-    workers_wanted: Option<u32>,
-    /// The best ten seconds of the last ten minutes; null when nothing was finished.
+    pub(crate) lanes: Lanes<LaneFigures>,
+    /// Notifications of uploads, before they have a lane; null when this process does not know.
+    pub(crate) uploads: Option<Waiting>,
+    /// Images by state.
+    pub(crate) images: BTreeMap<&'static str, u64>,
+    /// Workers now; null when it is not known.
+    pub(crate) workers: Option<u32>,
+    /// Workers there should be.
+    workers_wanted: u32,
+    /// Why: `floor`, `backlog`, `arrivals`, `ceiling`, `calming`, `unknown`.
+    #[schema(value_type = String, example = "floor")]
+    workers_wanted_reason: &'static str,
+    /// What all workers together could do when busy; null when it is not known.
+    capacity_images_per_second: Option<f64>,
+    /// Finished images a second in the best ten seconds of the last ten minutes; null when nothing
+    /// was finished.
     images_per_second: Option<f64>,
+    /// Admitted images a second, over the last minute.
+    arrivals_per_second: f64,
 }
 
 /// What is measured about a moment, and how it becomes figures.
 struct Moment {
     overview: Overview,
-    depths: Lanes<Depth>,
+    jobs: Lanes<Option<Depth>>,
+    /// The outer one is missing where the queue is not reached from here at all.
+    uploads: Option<Option<Depth>>,
+    members: Option<Vec<Member>>,
+    /// Best images a second of late.
     rate: Option<f64>,
-    workers: Option<u32>,
+    arrivals: f64,
     now: Stamp,
-    target: Duration,
+}
+
+impl Waiting {
+    fn of(depth: Option<Depth>) -> Self {
+        Self {
+            ready: depth.map(|depth| depth.ready),
+            in_flight: depth.map(|depth| depth.in_flight),
+            delayed: depth.map(|depth| depth.delayed),
+            dead: depth.map(|depth| depth.dead),
+        }
+    }
+
+    /// All that are to be worked on.
+    pub(crate) fn all(&self) -> Option<u64> {
+        Some(self.ready? + self.in_flight? + self.delayed?)
+    }
+}
+
+/// Images a second of which all workers together are capable. One that has not worked yet counts as
+/// one like the others.
+fn capacity(members: &[Member]) -> Option<f64> {
+    let seconds = members.iter().filter_map(|member| member.presence.seconds_per_image);
+    let rates: Vec<f64> = seconds.filter(|seconds| *seconds > 0.0).map(f64::recip).collect();
+    let mean = rates.iter().sum::<f64>() / rates.len() as f64;
+    (!rates.is_empty()).then_some(mean * members.len() as f64)
 }
 
 impl Moment {
-    fn figures(&self) -> QueueFigures {
-        // The urgent lane goes first, so it waits for itself alone; the other waits for both.
-        let unfinished = &self.overview.unfinished;
-        let ahead = Lanes { stat: unfinished.stat, routine: unfinished.stat + unfinished.routine };
-        let seconds = |images: u64| match self.rate {
-            _ if images == 0 => Some(0.0),
-            rate => rate.map(|rate| images as f64 / rate),
-        };
+    fn workers(&self) -> Option<u32> {
+        let members = self.members.as_ref()?;
+        Some(u32::try_from(members.len()).unwrap_or(u32::MAX))
+    }
+
+    /// What the fleet can do: as its workers measure themselves, or else as seen from outside.
+    fn capacity(&self) -> Option<f64> {
+        self.members.as_deref().and_then(capacity).or(self.rate)
+    }
+
+    fn load(&self) -> Load {
+        Load {
+            unfinished: self.overview.unfinished,
+            uploads: Waiting::of(self.uploads.flatten()).all().unwrap_or(0),
+            arrivals: self.arrivals,
+            capacity: self.capacity(),
+            workers: self.workers(),
+        }
+    }
+
+    fn figures(&self, decision: &Decision) -> QueueFigures {
+        let load = self.load();
+        // The urgent lane goes first, so it waits for itself alone; the other waits for both, and
+        // for uploads of which nobody knows the lane yet.
+        let ahead = Lanes { stat: load.unfinished.stat, routine: load.images() };
         let lane = |lane: Lane| {
-            let depth = self.depths.of(lane);
             let oldest = self.overview.oldest_unfinished.of(lane);
-            let own = *unfinished.of(lane);
+            let own = *load.unfinished.of(lane);
+            let waits = own > 0 || lane == Lane::Routine && load.uploads > 0;
             LaneFigures {
-                ready: depth.ready,
-                in_flight: depth.in_flight,
-                delayed: depth.delayed,
-                dead: depth.dead,
+                jobs: Waiting::of(*self.jobs.of(lane)),
                 unfinished: own,
                 oldest_age_seconds: oldest.map(|at| self.now.since(at).as_secs_f64()),
-                backlog_seconds: if own == 0 { Some(0.0) } else { seconds(*ahead.of(lane)) },
+                backlog_seconds: match load.capacity {
+                    _ if !waits => Some(0.0),
+                    capacity => capacity.map(|rate| *ahead.of(lane) as f64 / rate),
+                },
             }
+        };
+        let counted = |state: State| {
+            let rows = self.overview.by_state.iter().filter(move |(one, _)| *one == state);
+            rows.map(|(_, count)| count).sum()
         };
         QueueFigures {
             lanes: Lanes { stat: lane(Lane::Stat), routine: lane(Lane::Routine) },
-            workers: self.workers,
-            workers_wanted: seconds(ahead.routine).and_then(|backlog| self.wanted(backlog)),
+            uploads: self.uploads.map(Waiting::of),
+            images: State::ALL.map(|state| (state.as_str(), counted(state))).into(),
+            workers: load.workers,
+            workers_wanted: decision.wanted,
+            workers_wanted_reason: decision.reason.as_str(),
+            capacity_images_per_second: load.capacity,
             images_per_second: self.rate,
+            arrivals_per_second: self.arrivals,
         }
-    }
-
-    fn wanted(&self, backlog_seconds: f64) -> Option<u32> {
-        let workers = f64::from(self.workers?.max(1));
-        let wanted = (workers * backlog_seconds / self.target.as_secs_f64().max(1.0)).ceil();
-        // One stays, so that the first image need not wait for a start; saturates far above need.
-        Some((wanted as u32).max(1))
-    }
-}
-
-/// The gauges, under the names of the contract.
-struct Gauges {
-    depth: IntGaugeVec,
-    backlog: GaugeVec,
-    oldest: GaugeVec,
-    workers: Gauge,
-    wanted: Gauge,
-}
-
-impl Gauges {
-    fn register(registry: &Registry) -> prometheus::Result<Self> {
-        let gauges = Self {
-            depth: IntGaugeVec::new(
-                Opts::new("lobar_queue_depth", "Jobs that are ready or in flight, by lane."),
-                &["queue", "lane"],
-            )?,
-            backlog: GaugeVec::new(
-                Opts::new(
-                    "lobar_backlog_seconds",
-                    "Time the unfinished images will take at the measured rate; NaN when unknown.",
-                ),
-                &["lane"],
-            )?,
-            oldest: GaugeVec::new(
-                Opts::new(
-                    "lobar_oldest_unfinished_seconds",
-                    "Age of the oldest unfinished image; 0 when there is none.",
-                ),
-                &["lane"],
-            )?,
-            workers: Gauge::new("lobar_workers", "Workers now; NaN when not known here.")?,
-            wanted: Gauge::new(
-                "lobar_workers_wanted",
-                "Workers that would work the backlog off in the set time; NaN when unknown.",
-            )?,
-        };
-        registry.register(Box::new(gauges.depth.clone()))?;
-        registry.register(Box::new(gauges.backlog.clone()))?;
-        registry.register(Box::new(gauges.oldest.clone()))?;
-        registry.register(Box::new(gauges.workers.clone()))?;
-        registry.register(Box::new(gauges.wanted.clone()))?;
-        Ok(gauges)
-    }
-
-    fn show(&self, figures: &QueueFigures) {
-        for lane in Lane::ALL {
-            let (of, name) = (figures.lanes.of(lane), lane.as_str());
-            let depth = i64::try_from(of.ready + of.in_flight).unwrap_or(i64::MAX);
-            self.depth.with_label_values(&["jobs", name]).set(depth);
-            let backlog = of.backlog_seconds.unwrap_or(f64::NAN);
-            self.backlog.with_label_values(&[name]).set(backlog);
-            let oldest = of.oldest_age_seconds.unwrap_or(0.0);
-            self.oldest.with_label_values(&[name]).set(oldest);
-        }
-        self.workers.set(figures.workers.map_or(f64::NAN, f64::from));
-        self.wanted.set(figures.workers_wanted.map_or(f64::NAN, f64::from));
     }
 }
 
@@ -164,58 +179,98 @@ impl Gauges {
 pub(crate) struct Sources {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) jobs: Jobs,
+    pub(crate) uploads: Option<Arc<dyn Queue>>,
+    pub(crate) roster: Option<Arc<dyn Roster>>,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) arrivals: Arc<Throughput>,
     pub(crate) throughput: Arc<Throughput>,
-    pub(crate) workers: Option<Arc<AtomicU32>>,
-    /// In how long a backlog should be worked off.
-    pub(crate) target: Duration,
 }
 
 /// Figures, read at most once a second however many ask.
 pub(crate) struct Figures {
     sources: Sources,
+    policy: Policy,
     gauges: Gauges,
-    last: Mutex<Option<(Instant, QueueFigures)>>,
+    last: Mutex<Option<(Instant, QueueFigures, Decision)>>,
 }
 
 impl Figures {
-    pub(crate) fn register(sources: Sources, registry: &Registry) -> prometheus::Result<Self> {
+    pub(crate) fn register(
+        sources: Sources,
+        policy: Policy,
+        registry: &Registry,
+    ) -> prometheus::Result<Self> {
         let gauges = Gauges::register(registry)?;
-        Ok(Self { sources, gauges, last: Mutex::default() })
+        Ok(Self { sources, policy, gauges, last: Mutex::default() })
     }
 
     /// The figures of now, or of a second ago.
     pub(crate) async fn current(&self) -> Result<QueueFigures, PortError> {
         let mut last = self.last.lock().await;
-        if let Some((at, figures)) = &*last
+        if let Some((at, figures, _)) = &*last
             && at.elapsed() < FRESH
         {
             return Ok(figures.clone());
         }
-        let figures = self.read().await?;
-        self.gauges.show(&figures);
-        *last = Some((Instant::now(), figures.clone()));
+        let moment = self.sources.read().await?;
+        let before = last.as_ref().map(|(_, _, decision)| decision);
+        let decision = decide(&self.policy, before, &moment.load(), moment.now);
+        let figures = moment.figures(&decision);
+        self.gauges.show(&figures, &decision);
+        *last = Some((Instant::now(), figures.clone(), decision));
         Ok(figures)
     }
+}
 
-    async fn read(&self) -> Result<QueueFigures, PortError> {
-        let Sources { store, jobs, clock, throughput, workers, target } = &self.sources;
-        let now = clock.now();
-        let moment = Moment {
-            overview: store.overview().await?,
-            depths: Lanes { stat: jobs.stat.depth().await?, routine: jobs.routine.depth().await? },
-            rate: throughput.per_second(now),
-            workers: workers.as_ref().map(|workers| workers.load(Ordering::Relaxed)),
-            now,
-            target: *target,
+impl Sources {
+    /// Without the store there are no figures; what else does not answer is left unknown.
+    async fn read(&self) -> Result<Moment, PortError> {
+        let uploads =
+            OptionFuture::from(self.uploads.as_deref().map(|queue| depth(queue, "uploads")));
+        let members = async {
+            let members = self.roster.as_ref()?.members().await;
+            members.inspect_err(|error| tracing::debug!(%error, "the workers are not known")).ok()
         };
-        Ok(moment.figures())
+        let (stat, routine, uploads, members) = join4(
+            depth(&*self.jobs.stat, "stat"),
+            depth(&*self.jobs.routine, "routine"),
+            uploads,
+            members,
+        )
+        .await;
+        let overview = self.store.overview().await?;
+        let now = self.clock.now();
+        Ok(Moment {
+            overview,
+            jobs: Lanes { stat, routine },
+            uploads,
+            members,
+            rate: self.throughput.best(now),
+            arrivals: self.arrivals.lately(now),
+            now,
+        })
+    }
+}
+
+async fn depth(queue: &dyn Queue, name: &'static str) -> Option<Depth> {
+    match timeout(DEPTH_LIMIT, queue.depth()).await {
+        Ok(Ok(depth)) => Some(depth),
+        Ok(Err(error)) => {
+            tracing::debug!(%error, name, "a queue cannot be measured");
+            None
+        }
+        Err(_) => {
+            tracing::debug!(name, "a queue does not say how long it is");
+            None
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use lobar_core::roster::Presence;
+    use uuid::Uuid;
 
     fn moment(rate: Option<f64>) -> Moment {
         let overview = Overview {
@@ -223,27 +278,72 @@ mod tests {
             oldest_unfinished: Lanes { stat: Some(Stamp(1_000_000)), routine: None },
             ..Overview::default()
         };
-        let (now, target) = (Stamp(4_000_000), Duration::from_secs(60));
-        Moment { overview, depths: Lanes::default(), rate, workers: Some(2), now, target }
+        Moment {
+            overview,
+            jobs: Lanes::default(),
+            uploads: None,
+            members: None,
+            rate,
+            arrivals: 0.0,
+            now: Stamp(4_000_000),
+        }
+    }
+
+    fn worker(seconds_per_image: Option<f64>) -> Member {
+        let presence = Presence { seconds_per_image, ..Presence::default() };
+        Member { worker: Uuid::new_v4(), presence }
+    }
+
+    fn figures(moment: &Moment) -> QueueFigures {
+        moment.figures(&decide(&Policy::default(), None, &moment.load(), moment.now))
     }
 
     #[test]
     fn the_routine_lane_waits_for_both_and_the_urgent_one_for_itself() {
-        let figures = moment(Some(5.0)).figures();
+        let figures = figures(&moment(Some(5.0)));
         assert_eq!(figures.lanes.stat.backlog_seconds, Some(2.0));
         assert_eq!(figures.lanes.routine.backlog_seconds, Some(120.0));
         assert_eq!(figures.lanes.stat.oldest_age_seconds, Some(3.0));
-        assert_eq!(figures.workers_wanted, Some(4));
+    }
+
+    #[test]
+    fn uploads_that_nobody_has_read_yet_count_as_routine() {
+        let depth = Depth { ready: 200, in_flight: 90, delayed: 10, dead: 7, oldest: None };
+        let mut moment = Moment { uploads: Some(Some(depth)), ..moment(Some(5.0)) };
+        assert_eq!(figures(&moment).lanes.routine.backlog_seconds, Some(180.0));
+        assert_eq!(figures(&moment).lanes.stat.backlog_seconds, Some(2.0));
+        moment.overview.unfinished = Lanes::default();
+        assert_eq!(figures(&moment).lanes.routine.backlog_seconds, Some(60.0));
+        assert_eq!(figures(&moment).lanes.stat.backlog_seconds, Some(0.0));
+    }
+
+    #[test]
+    fn what_workers_measure_of_themselves_goes_before_what_is_seen_from_outside() {
+        let members = vec![worker(Some(0.1)), worker(Some(0.05)), worker(None)];
+        let moment = Moment { members: Some(members), ..moment(Some(1.0)) };
+        let figures = figures(&moment);
+        assert_eq!(figures.capacity_images_per_second, Some(45.0), "the new one as the others");
+        assert_eq!(figures.workers, Some(3));
+        assert_eq!(figures.lanes.routine.backlog_seconds, Some(600.0 / 45.0));
+        assert_eq!(capacity(&[worker(None)]), None);
+        assert_eq!(capacity(&[]), None);
     }
 
     #[test]
     fn without_a_measured_rate_the_backlog_is_unknown_unless_there_is_none() {
-        let figures = moment(None).figures();
-        assert_eq!(figures.lanes.routine.backlog_seconds, None);
-        assert_eq!(figures.workers_wanted, None);
+        let unknown = figures(&moment(None));
+        assert_eq!(unknown.lanes.routine.backlog_seconds, None);
+        assert_eq!((unknown.workers, unknown.workers_wanted_reason), (None, "unknown"));
         let mut idle = moment(None);
         idle.overview.unfinished = Lanes::default();
-        assert_eq!(idle.figures().lanes.routine.backlog_seconds, Some(0.0));
-        assert_eq!(idle.figures().workers_wanted, Some(1));
+        assert_eq!(figures(&idle).lanes.routine.backlog_seconds, Some(0.0));
+        assert_eq!(figures(&idle).workers_wanted, 1);
+    }
+
+    #[test]
+    fn a_queue_that_does_not_answer_is_unknown_and_not_empty() {
+        let json = serde_json::to_value(figures(&moment(None))).expect("JSON");
+        assert_eq!(json["lanes"]["stat"]["ready"], serde_json::Value::Null);
+        assert_eq!(json["uploads"], serde_json::Value::Null);
     }
 }

@@ -9,6 +9,7 @@ use prometheus::{Encoder as _, Registry, TextEncoder};
 use serde_json::{Map, json};
 use tokio_util::sync::CancellationToken;
 
+use crate::context::Context;
 use crate::problem::Problem;
 use crate::readiness::Readiness;
 
@@ -97,7 +98,13 @@ pub(crate) async fn ready(readiness: web::Data<Readiness>) -> HttpResponse {
 #[utoipa::path(get, path = "/metrics", tag = "operations", responses(
     (status = 200, description = "Prometheus text format.", content_type = "text/plain"),
 ))]
-pub(crate) async fn metrics(registry: web::Data<Registry>) -> Result<HttpResponse, Problem> {
+pub(crate) async fn metrics(
+    registry: web::Data<Registry>,
+    context: Option<web::Data<Context>>,
+) -> Result<HttpResponse, Problem> {
+    if let Some(context) = context {
+        context.refresh_figures().await;
+    }
     let encoder = TextEncoder::new();
     let mut text = Vec::new();
     encoder

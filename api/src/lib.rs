@@ -7,8 +7,10 @@
 //! ([`problem`]).
 
 mod accepted;
+mod answers;
 mod context;
 mod figures;
+mod gauges;
 mod guard;
 mod health;
 mod item;

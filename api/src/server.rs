@@ -2,15 +2,16 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
 use actix_web::dev::Server;
 use actix_web::middleware::from_fn;
 use actix_web::{App, HttpServer, web};
+use lobar_core::cache::Cache;
 use lobar_core::failure::PortError;
 use lobar_core::objects::Objects;
-use lobar_core::queue::Jobs;
+use lobar_core::queue::{Jobs, Queue};
+use lobar_core::roster::Roster;
 use lobar_core::signal::Signal;
 use lobar_core::store::Store;
 use lobar_core::time::Clock;
@@ -19,6 +20,7 @@ use tokio::runtime::Handle;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 
+use crate::answers::Answers;
 use crate::context::{Context, Shared};
 use crate::figures::{Figures, Sources};
 use crate::guard::guard;
@@ -53,8 +55,12 @@ pub struct ApiParts {
     pub registry: Registry,
     /// Shown under `/readyz`; the API adds its own checks.
     pub readiness: Readiness,
-    /// How many workers run, when this process knows.
-    pub workers: Option<Arc<AtomicU32>>,
+    /// The uploads queue, to measure; `None` where this process does not reach it.
+    pub uploads: Option<Arc<dyn Queue>>,
+    /// Where rendered answers are kept; `None` for nowhere.
+    pub cache: Option<Arc<dyn Cache>>,
+    /// Who is at work; `None` where nobody can know.
+    pub roster: Option<Arc<dyn Roster>>,
 }
 
 /// Why the server could not be built.
@@ -89,34 +95,49 @@ impl Api {
     /// Binds the address and assembles everything. Call it on the program's own runtime, which must
     /// outlive the server: all calls to ports run there.
     pub async fn build(parts: ApiParts, settings: ApiSettings) -> Result<Self, BuildError> {
-        let ApiParts { store, objects, signal, jobs, clock, registry, readiness, workers } = parts;
+        let ApiParts {
+            store,
+            objects,
+            signal,
+            jobs,
+            clock,
+            registry,
+            readiness,
+            uploads,
+            cache,
+            roster,
+        } = parts;
         let runtime = Handle::current();
         let clients = IntGauge::new("lobar_sse_clients", "Connected clients of the event stream.")?;
         registry.register(Box::new(clients.clone()))?;
         let last = store.overview().await?.last_event;
         let hub = Arc::new(Hub::new(last, settings.lag, runtime.clone(), clients));
-        let throughput = Arc::new(Throughput::default());
+        let answers = Arc::new(Answers::register(cache, last, &registry)?);
+        let (arrivals, throughput) = (Arc::<Throughput>::default(), Arc::<Throughput>::default());
         let sources = Sources {
             store: Arc::clone(&store),
             jobs,
             clock: Arc::clone(&clock),
+            arrivals: Arc::clone(&arrivals),
             throughput: Arc::clone(&throughput),
-            workers,
-            target: settings.backlog_target,
+            uploads,
+            roster,
         };
         let follower = Follower {
             store: Arc::clone(&store),
             signal,
             clock: Arc::clone(&clock),
             hub: Arc::clone(&hub),
+            answers: Arc::clone(&answers),
+            arrivals,
             throughput,
             check: readiness.check("events"),
             poll: settings.poll,
         };
         let requests = Requests::register(&registry)?;
-        let figures = Arc::new(Figures::register(sources, &registry)?);
+        let figures = Arc::new(Figures::register(sources, settings.scaling, &registry)?);
         let bucket = readiness.check("bucket");
-        let shared = Shared { store, objects, clock, hub, figures, readiness, registry };
+        let shared = Shared { store, objects, clock, hub, answers, figures, readiness, registry };
         let (listen, threads, drain) = (settings.listen, settings.threads.max(1), settings.drain);
         let context = web::Data::new(Context::new(shared, settings, runtime));
 
@@ -180,9 +201,7 @@ async fn watch_figures(context: &Context) {
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        if let Err(error) = context.figures.current().await {
-            tracing::warn!(%error, "the queues cannot be measured");
-        }
+        context.refresh_figures().await;
     }
 }
 

@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use lobar_core::scaling::Policy;
+
 /// Settings of the HTTP server. The default suits one machine: loopback only.
 #[derive(Clone, Debug)]
 pub struct ApiSettings {
@@ -34,8 +36,8 @@ pub struct ApiSettings {
     pub presigned_for: Duration,
     /// How long requests may finish after the stop.
     pub drain: Duration,
-    /// In how many seconds a backlog should be worked off; `workers_wanted` follows from it.
-    pub backlog_target: Duration,
+    /// How many workers there should be for a load.
+    pub scaling: Policy,
 }
 
 impl Default for ApiSettings {
@@ -55,7 +57,7 @@ impl Default for ApiSettings {
             upload_timeout: Duration::from_secs(120),
             presigned_for: Duration::from_secs(3600),
             drain: Duration::from_secs(10),
-            backlog_target: Duration::from_secs(60),
+            scaling: Policy::default(),
         }
     }
 }

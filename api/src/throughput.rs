@@ -1,5 +1,4 @@
-//! How fast images have been finished: the best ten seconds of the last ten minutes, so that quiet
-//! times do not make the workers look slow.
+//! How fast images arrive and are finished, counted in tens of seconds.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
@@ -8,14 +7,16 @@ use lobar_core::time::Stamp;
 
 const BUCKET: i64 = 10_000_000;
 const BUCKETS: i64 = 60;
+/// Buckets of a mean: a minute.
+const LATELY: i64 = 6;
 
-/// Finished images, counted in buckets of ten seconds.
+/// Images, counted in buckets of ten seconds.
 #[derive(Debug, Default)]
 pub(crate) struct Throughput(Mutex<VecDeque<(i64, u64)>>);
 
 impl Throughput {
-    /// Counts one image that was finished at `at`.
-    pub(crate) fn finished(&self, at: Stamp) {
+    /// Counts one image that arrived or was finished at `at`.
+    pub(crate) fn count(&self, at: Stamp) {
         let mut buckets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let bucket = at.0.div_euclid(BUCKET);
         match buckets.back_mut() {
@@ -28,12 +29,23 @@ impl Throughput {
         }
     }
 
-    /// Images a second; `None` when none was finished in the last ten minutes.
-    pub(crate) fn per_second(&self, now: Stamp) -> Option<f64> {
+    /// Images a second in the best ten seconds of the last ten minutes, so that quiet times do not
+    /// make the workers look slow; `None` when there was none.
+    pub(crate) fn best(&self, now: Stamp) -> Option<f64> {
         let buckets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let oldest = now.0.div_euclid(BUCKET) - BUCKETS;
         let best = buckets.iter().filter(|(at, _)| *at > oldest).map(|(_, count)| *count).max()?;
         Some(best as f64 / (BUCKET as f64 / 1e6))
+    }
+
+    /// Images a second over the last minute.
+    pub(crate) fn lately(&self, now: Stamp) -> f64 {
+        let buckets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // The bucket of now is not full yet.
+        let last = now.0.div_euclid(BUCKET);
+        let counted = buckets.iter().filter(|(at, _)| (last - LATELY..last).contains(at));
+        let images: u64 = counted.map(|(_, count)| *count).sum();
+        images as f64 / ((LATELY * BUCKET) as f64 / 1e6)
     }
 }
 
@@ -44,13 +56,24 @@ mod tests {
     #[test]
     fn the_rate_is_that_of_the_best_ten_seconds_and_is_forgotten_after_ten_minutes() {
         let throughput = Throughput::default();
-        assert_eq!(throughput.per_second(Stamp(0)), None);
+        assert_eq!(throughput.best(Stamp(0)), None);
         for i in 0..50 {
-            throughput.finished(Stamp(i * 100_000));
+            throughput.count(Stamp(i * 100_000));
         }
-        throughput.finished(Stamp(2 * BUCKET));
-        assert_eq!(throughput.per_second(Stamp(3 * BUCKET)), Some(5.0));
-        assert_eq!(throughput.per_second(Stamp(61 * BUCKET)), Some(0.1));
-        assert_eq!(throughput.per_second(Stamp(700 * BUCKET)), None);
+        throughput.count(Stamp(2 * BUCKET));
+        assert_eq!(throughput.best(Stamp(3 * BUCKET)), Some(5.0));
+        assert_eq!(throughput.best(Stamp(61 * BUCKET)), Some(0.1));
+        assert_eq!(throughput.best(Stamp(700 * BUCKET)), None);
+    }
+
+    #[test]
+    fn what_arrives_is_a_mean_over_the_last_full_minute() {
+        let throughput = Throughput::default();
+        for i in 0..120 {
+            throughput.count(Stamp(i * 500_000));
+        }
+        assert_eq!(throughput.lately(Stamp(6 * BUCKET)), 2.0);
+        assert_eq!(throughput.lately(Stamp(9 * BUCKET)), 1.0);
+        assert_eq!(throughput.lately(Stamp(12 * BUCKET)), 0.0);
     }
 }

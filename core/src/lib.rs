@@ -3,11 +3,13 @@
 //!
 //! The domain: [`object`] (what was uploaded), [`image`] (what becomes of it), [`finding`] (what the
 //! network saw), [`job`] (the message between ingest and worker), [`event`] (what a page follows),
-//! [`failure`] (what must happen after an error), [`retry`], [`time`].
+//! [`failure`] (what must happen after an error), [`retry`], [`scaling`], [`time`].
 //!
-//! The ports: [`queue`], [`store`], [`signal`], [`objects`], [`engine`]. Each sentence of a port's
-//! documentation is the name of a test in the contract suite that every adapter passes.
+//! The ports: [`queue`], [`store`], [`signal`], [`cache`], [`roster`], [`objects`], [`engine`]. Each
+//! sentence of a port's documentation is the name of a test in the contract suite that every adapter
+//! passes.
 
+pub mod cache;
 pub mod check;
 pub mod engine;
 pub mod event;
@@ -19,6 +21,8 @@ pub mod object;
 pub mod objects;
 pub mod queue;
 pub mod retry;
+pub mod roster;
+pub mod scaling;
 pub mod signal;
 pub mod store;
 pub mod time;

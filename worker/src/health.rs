@@ -4,21 +4,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use lobar_core::roster::Presence;
 use lobar_core::time::Stamp;
-
-/// How much a worker does, measured over the last seconds.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Presence {
-    /// Share of the time in which the engine was computing, 0..=1.
-    pub busy: f64,
-    /// Images that left the engine, per second.
-    pub images_per_second: f64,
-    /// Engine seconds an image takes; `None` until one was computed. Its inverse is what this
-    /// worker could do when fully busy.
-    pub seconds_per_image: Option<f64>,
-    /// Images in hand.
-    pub in_flight: usize,
-}
 
 /// Written by the running worker, read by whoever answers for it.
 #[derive(Debug, Default)]

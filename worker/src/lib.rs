@@ -36,7 +36,7 @@ mod work;
 mod worker;
 
 pub use device::DeviceFault;
-pub use health::{Presence, WorkerHealth};
+pub use health::WorkerHealth;
 pub use metrics::WorkerMetrics;
 pub use settings::WorkerSettings;
 pub use worker::{Stop, Worker, WorkerError, WorkerParts};

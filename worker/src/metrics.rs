@@ -74,6 +74,14 @@ impl WorkerMetrics {
         registry.register(Box::new(metrics.refused.clone()))?;
         registry.register(Box::new(metrics.returned.clone()))?;
         registry.register(Box::new(metrics.batches_failed.clone()))?;
+        // Every series from the start: one that appears with its first event hides that event from
+        // a rate.
+        for state in ["ready", "needs_human", "failed", "superseded"] {
+            metrics.images.with_label_values(&[state]).inc_by(0);
+        }
+        for stage in ["fetch", "decode", "wait", "infer"] {
+            metrics.stage_seconds.with_label_values(&[stage]);
+        }
         Ok(metrics)
     }
 

@@ -1,7 +1,12 @@
-//! Parts that need no service: a signal within this process, and one by looking again and again.
+//! Parts that need no service: a signal, a cache and a roster within this process, and a signal by
+//! looking again and again.
 
+mod cache;
 mod poll;
+mod roster;
 mod signal;
 
-pub use poll::PollSignal;
+pub use cache::MemoryCache;
+pub use poll::{EVERY, PollSignal};
+pub use roster::MemoryRoster;
 pub use signal::MemorySignal;

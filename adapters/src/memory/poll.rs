@@ -9,7 +9,7 @@ use lobar_core::failure::PortError;
 use lobar_core::signal::Signal;
 
 /// How often a subscriber is told to look.
-const EVERY: Duration = Duration::from_millis(250);
+pub const EVERY: Duration = Duration::from_millis(250);
 
 /// A signal that says "something may have changed" four times a second, whatever is published.
 #[derive(Clone, Copy, Debug, Default)]

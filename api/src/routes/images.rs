@@ -1,6 +1,9 @@
 //! `GET /v1/images` and `GET /v1/images/{id}`.
 
-use actix_web::web::{Data, Json, Path, Query};
+use actix_web::HttpResponse;
+use actix_web::http::header::{self, ContentType, ETag, EntityTag, IfNoneMatch};
+use actix_web::web::{Data, Header, Json, Path, Query};
+use lobar_core::failure::PortError;
 use lobar_core::image::State;
 use lobar_core::object::ImageId;
 use lobar_core::store::Filter;
@@ -8,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
+use crate::answers::Answer;
 use crate::context::Context;
 use crate::item::ImageItem;
 use crate::page_token;
@@ -81,27 +85,55 @@ pub(crate) async fn list(
     }))
 }
 
-/// One image.
+/// One image. Its ETag names the body; a client that sends it back gets 304 while it is the same.
 #[utoipa::path(get, path = "/v1/images/{id}", tag = "images",
-    params(("id" = Uuid, Path, description = "The image's id.")),
+    params(
+        ("id" = Uuid, Path, description = "The image's id."),
+        ("If-None-Match" = Option<String>, Header, description = "The ETag of an answer before."),
+    ),
     responses(
         (status = 200, body = ImageItem),
+        (status = 304, description = "The same as before."),
         (status = 404, description = "Not known.", content_type = "application/problem+json"),
     ),
 )]
 pub(crate) async fn one(
     context: Data<Context>,
     id: Path<Uuid>,
-) -> Result<Json<ImageItem>, Problem> {
+    known: Header<IfNoneMatch>,
+) -> Result<HttpResponse, Problem> {
     let id = ImageId(id.into_inner());
-    let known = context.ask(move |store| async move { store.image(id).await }).await?;
-    if let Some(image) = known {
-        return Ok(Json(image.into()));
+    let shared = Data::clone(&context);
+    let answer = match context.run(async move { answer(&shared, id).await }).await?? {
+        Some(answer) => answer,
+        None => {
+            let upload = context.accepted.get(id).ok_or_else(unknown)?;
+            Answer::of(&ImageItem::accepted(id, upload))
+        }
+    };
+    let tag = EntityTag::new_strong(answer.tag);
+    let same = super::is_known(&known, &tag);
+    let mut response = if same { HttpResponse::NotModified() } else { HttpResponse::Ok() };
+    // A browser keeps it for this person, and asks each time whether it is still the same.
+    response.insert_header((header::CACHE_CONTROL, "private, no-cache")).insert_header(ETag(tag));
+    Ok(if same {
+        response.finish()
+    } else {
+        response.content_type(ContentType::json()).body(answer.body)
+    })
+}
+
+/// From the cache, or else from the store.
+async fn answer(context: &Context, id: ImageId) -> Result<Option<Answer>, PortError> {
+    // Before anything is read: what is read then knows of every event up to here.
+    let position = context.hub.position();
+    if let Some(answer) = context.answers.kept(id, position).await {
+        return Ok(Some(answer));
     }
-    match context.accepted.get(id) {
-        Some(upload) => Ok(Json(ImageItem::accepted(id, upload))),
-        None => Err(unknown()),
-    }
+    let Some(image) = context.store.image(id).await? else { return Ok(None) };
+    let answer = Answer::of(&ImageItem::from(image.clone()));
+    context.answers.keep(&image, position, &answer).await;
+    Ok(Some(answer))
 }
 
 /// No image of an id.

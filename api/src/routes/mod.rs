@@ -13,6 +13,7 @@ mod uploads;
 
 use actix_web::error::{JsonPayloadError, PathError, QueryPayloadError};
 use actix_web::guard::{self, Guard};
+use actix_web::http::header::{EntityTag, IfNoneMatch};
 use actix_web::{Error, HttpRequest, HttpResponse, Resource, Route, web};
 
 use crate::health;
@@ -66,6 +67,14 @@ fn get() -> Route {
 
 fn readable() -> impl Guard {
     guard::Any(guard::Get()).or(guard::Head())
+}
+
+/// Whether the client has this very body already (RFC 9110, 13.1.2: a weak comparison).
+fn is_known(known: &IfNoneMatch, tag: &EntityTag) -> bool {
+    match known {
+        IfNoneMatch::Any => true,
+        IfNoneMatch::Items(tags) => tags.iter().any(|known| known.weak_eq(tag)),
+    }
 }
 
 fn json(limit: usize) -> web::JsonConfig {

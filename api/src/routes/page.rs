@@ -53,10 +53,7 @@ pub(super) fn configure(config: &mut web::ServiceConfig) {
 
 /// Not personal: a browser may keep it, but asks each time whether it is still the same.
 fn answer(kind: &str, content: &'static str, tag: &EntityTag, known: &IfNoneMatch) -> HttpResponse {
-    let same = match known {
-        IfNoneMatch::Any => true,
-        IfNoneMatch::Items(tags) => tags.iter().any(|known| known.weak_eq(tag)),
-    };
+    let same = super::is_known(known, tag);
     let mut response = if same { HttpResponse::NotModified() } else { HttpResponse::Ok() };
     response.insert_header((header::CACHE_CONTROL, "no-cache")).insert_header(ETag(tag.clone()));
     if same { response.finish() } else { response.content_type(kind).body(content) }

@@ -5,15 +5,17 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 use futures::stream::{self, BoxStream};
+use lobar_core::event::Event;
 use lobar_core::image::State;
 use lobar_core::signal::Signal;
 use lobar_core::store::Store;
 use lobar_core::time::Clock;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::frame::Batch;
 use super::hub::{Hub, PAGE};
+use crate::answers::Answers;
 use crate::readiness::Check;
 use crate::throughput::Throughput;
 
@@ -23,6 +25,10 @@ pub(crate) struct Follower {
     pub(crate) signal: Arc<dyn Signal>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) hub: Arc<Hub>,
+    pub(crate) answers: Arc<Answers>,
+    /// Images that are admitted.
+    pub(crate) arrivals: Arc<Throughput>,
+    /// Images that workers finish.
     pub(crate) throughput: Arc<Throughput>,
     pub(crate) check: Check,
     pub(crate) poll: Duration,
@@ -33,9 +39,11 @@ pub(crate) async fn follow(follower: Follower, stop: CancellationToken) {
     let work = async {
         let mut signals = follower.subscribe().await;
         loop {
+            let began = Instant::now();
             follower.read().await;
             match timeout(follower.poll, signals.next()).await {
-                Ok(Some(())) => sleep(gap(follower.hub.clients.get())).await,
+                // At once after a quiet time.
+                Ok(Some(())) => sleep_until(began + gap(follower.hub.clients.get())).await,
                 Ok(None) => {
                     sleep(follower.poll).await;
                     signals = follower.subscribe().await;
@@ -47,8 +55,9 @@ pub(crate) async fn follow(follower: Follower, stop: CancellationToken) {
     stop.run_until_cancelled(work).await;
 }
 
-/// Signals that arrive close together share one read and one batch: writing to each of many
-/// clients is what costs. 1 ms for a few clients, 100 ms for ten thousand.
+/// The least time between two reads. Signals that arrive close together share one read and one
+/// batch: writing to each of many clients is what costs. 1 ms for a few clients, 100 ms for ten
+/// thousand.
 fn gap(clients: i64) -> Duration {
     Duration::from_micros(u64::try_from(clients).unwrap_or(0) * 10).max(Duration::from_millis(1))
 }
@@ -70,6 +79,16 @@ impl Follower {
         }
     }
 
+    fn count(&self, events: &[Event]) {
+        for event in events {
+            if event.state == State::Queued {
+                self.arrivals.count(event.at);
+            } else if is_worked_off(event.state) {
+                self.throughput.count(event.at);
+            }
+        }
+    }
+
     /// Everything new, page by page.
     async fn read(&self) {
         loop {
@@ -83,11 +102,11 @@ impl Follower {
                     if was_stale {
                         tracing::info!("events can be read again");
                     }
-                    for event in events.iter().filter(|event| is_worked_off(event.state)) {
-                        self.throughput.finished(event.at);
-                    }
+                    self.count(&events);
                     if !events.is_empty() {
+                        self.answers.note(&events);
                         self.hub.hand_out(Batch::new(follows, &events));
+                        self.answers.forget(&events).await;
                     }
                     if events.len() < PAGE {
                         return;

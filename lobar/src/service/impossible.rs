@@ -8,7 +8,7 @@ pub fn refuse(settings: &Settings, roles: &Roles) -> Result<(), Failure> {
     if settings.signal.starts_with("memory:") && !roles.is_whole() {
         return Err(Failure::usage(format!(
             "signal is memory:, which reaches only its own process, but this one runs {roles} \
-             alone; set LOBAR_SIGNAL=poll: here and in the other processes"
+             alone; set LOBAR_SIGNAL=redis://… or LOBAR_SIGNAL=poll: here and in the other processes"
         )));
     }
     if settings.s3_endpoint.is_some() && roles.has(Role::S3) {

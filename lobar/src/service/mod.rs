@@ -6,6 +6,8 @@
 
 pub mod impossible;
 mod parts;
+#[cfg(feature = "torch")]
+mod presence;
 pub mod roles;
 mod running;
 #[cfg(feature = "torch")]

@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use lobar_adapters::opener::{OpenError, Opener};
 use lobar_api::Readiness;
+use lobar_core::cache::Cache;
 use lobar_core::image::{Lane, Lanes};
 use lobar_core::queue::{Jobs, Queue};
+use lobar_core::roster::Roster;
 use lobar_core::signal::Signal;
 use lobar_core::store::Store;
 use lobar_core::time::{Clock, SystemClock};
@@ -21,6 +23,10 @@ pub struct Parts {
     pub uploads: Option<Arc<dyn Queue>>,
     pub jobs: Jobs,
     pub signal: Arc<dyn Signal>,
+    /// Rendered answers; `None` where the signal has no service behind it.
+    pub cache: Option<Arc<dyn Cache>>,
+    /// Who is at work; as the cache.
+    pub roster: Option<Arc<dyn Roster>>,
     pub clock: Arc<dyn Clock>,
     pub registry: Registry,
     pub readiness: Readiness,
@@ -51,6 +57,8 @@ impl Parts {
                 routine: job(Lane::Routine).await.map_err(failed)?,
             },
             signal: opener.signal("signal", &settings.signal).map_err(failed)?,
+            cache: opener.cache("signal", &settings.signal).map_err(failed)?,
+            roster: opener.roster("signal", &settings.signal).map_err(failed)?,
             registry: Registry::new(),
             readiness: Readiness::default(),
             clock,

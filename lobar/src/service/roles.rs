@@ -2,7 +2,6 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
 use lobar_adapters::embedded::{Credentials, Endpoint, EndpointOptions};
@@ -48,7 +47,7 @@ pub async fn start(
         super::worker::start(settings, parts, objects.clone(), running).await?;
     }
     if roles.has(Role::Api) {
-        ready.page = Some(api(settings, roles, parts, objects, running).await?);
+        ready.page = Some(api(settings, parts, objects, running).await?);
     }
     ready.announce(roles);
     Ok(())
@@ -137,7 +136,6 @@ pub fn ingest(
 
 async fn api(
     settings: &Settings,
-    roles: &Roles,
     parts: &Parts,
     objects: Arc<dyn Objects>,
     running: &mut Running,
@@ -151,13 +149,15 @@ async fn api(
             clock: parts.clock.clone(),
             registry: parts.registry.clone(),
             readiness: parts.readiness.clone(),
-            // A process knows of no worker but its own.
-            workers: roles.has(Role::Worker).then(|| Arc::new(AtomicU32::new(1))),
+            uploads: Some(parts.uploads.clone()),
+            cache: parts.cache.clone(),
+            roster: parts.roster.clone(),
         },
         ApiSettings {
             listen: settings.listen,
             bucket: settings.bucket.clone(),
             drain: Duration::from_secs(settings.drain_seconds.min(10)),
+            scaling: settings.scaling(),
             ..ApiSettings::default()
         },
     )

@@ -8,6 +8,7 @@ use lobar_core::objects::Objects;
 use lobar_worker::{Worker, WorkerMetrics, WorkerParts, WorkerSettings};
 
 use super::parts::Parts;
+use super::presence;
 use super::running::Running;
 use crate::engine::{self, Wanted};
 use crate::failure::Failure;
@@ -49,6 +50,9 @@ pub async fn start(
         true => Ok(()),
         false => Err("the network has not answered on a known good image".into()),
     });
+    if let Some(roster) = parts.roster.clone() {
+        presence::announce(roster, worker.health(), running);
+    }
     let stop =
         lobar_worker::Stop { receiving: running.receiving.clone(), abort: running.abort.clone() };
     running.start("worker", async move { worker.run(stop).await.map_err(Failure::failed) });

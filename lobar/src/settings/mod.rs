@@ -8,8 +8,10 @@ mod roles;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Args;
+use lobar_core::scaling::Policy;
 use serde::Serialize;
 
 pub use roles::{Role, Roles};
@@ -47,7 +49,8 @@ pub struct Given {
     /// Where jobs wait for workers: `sqlite:FILE`.
     #[arg(long, env = "LOBAR_JOBS", value_name = "URL")]
     pub jobs: Option<String>,
-    /// How changes are announced: `memory:` within one process, `poll:` between several.
+    /// How changes are announced: `memory:` within one process, `redis://…` between several, which
+    /// also caches answers and knows the workers, `poll:` between several without any service.
     #[arg(long, env = "LOBAR_SIGNAL", value_name = "URL")]
     pub signal: Option<String>,
     /// Model file (safetensors with its card).
@@ -65,6 +68,15 @@ pub struct Given {
     /// Seconds that work in flight may take to finish when the process is told to stop.
     #[arg(long, env = "LOBAR_DRAIN", value_name = "SECONDS")]
     pub drain: Option<u64>,
+    /// Seconds in which a backlog should be worked off; how many workers are wanted follows from it.
+    #[arg(long, env = "LOBAR_SCALE_TARGET", value_name = "SECONDS")]
+    pub scale_target: Option<u64>,
+    /// Fewest workers wanted, whatever the load.
+    #[arg(long, env = "LOBAR_SCALE_FLOOR", value_name = "N")]
+    pub scale_floor: Option<u32>,
+    /// Most workers wanted, whatever the load.
+    #[arg(long, env = "LOBAR_SCALE_CEILING", value_name = "N")]
+    pub scale_ceiling: Option<u32>,
     /// What to log: a level, or a filter such as `info,lobar_worker=debug`.
     #[arg(long, env = "LOBAR_LOG", value_name = "FILTER")]
     pub log: Option<String>,
@@ -122,6 +134,9 @@ pub struct Settings {
     pub threads: Option<usize>,
     pub batch: usize,
     pub drain_seconds: u64,
+    pub scale_target: u64,
+    pub scale_floor: u32,
+    pub scale_ceiling: u32,
     pub log: String,
     pub log_format: LogFormat,
 }
@@ -198,6 +213,9 @@ fn settle(
         threads: given.threads.or(file.threads),
         batch: given.batch.or(file.batch).unwrap_or(16),
         drain_seconds: given.drain.or(file.drain).unwrap_or(30),
+        scale_target: given.scale_target.or(file.scale_target).unwrap_or(60),
+        scale_floor: given.scale_floor.or(file.scale_floor).unwrap_or(1),
+        scale_ceiling: given.scale_ceiling.or(file.scale_ceiling).unwrap_or(10),
         log: given.log.or(file.log).unwrap_or("info,actix_server=warn".into()),
         log_format: given.log_format.or(file.log_format).unwrap_or_default(),
         data,
@@ -237,6 +255,12 @@ fn key_pair(
 }
 
 impl Settings {
+    /// How many workers there should be for a load.
+    pub fn scaling(&self) -> Policy {
+        let target = Duration::from_secs(self.scale_target);
+        Policy::within(target, self.scale_floor, self.scale_ceiling)
+    }
+
     /// What each setting alone cannot tell.
     fn check(&self) -> Result<(), Failure> {
         if !(1..=256).contains(&self.batch) {
@@ -244,6 +268,16 @@ impl Settings {
         }
         if self.threads == Some(0) {
             return Err(Failure::usage("threads is 0; it must be at least 1"));
+        }
+        if self.scale_target == 0 {
+            return Err(Failure::usage("scale_target is 0; it is a number of seconds, at least 1"));
+        }
+        if self.scale_floor > self.scale_ceiling || self.scale_ceiling == 0 {
+            return Err(Failure::usage(format!(
+                "scale_floor is {} and scale_ceiling is {}; the ceiling must be at least 1 and not \
+                 below the floor",
+                self.scale_floor, self.scale_ceiling
+            )));
         }
         if self.s3_credentials.is_none() && !self.s3_listen.ip().is_loopback() {
             return Err(Failure::usage(format!(
@@ -314,6 +348,16 @@ mod tests {
     fn databases_lie_in_the_data_folder_unless_said_otherwise() {
         let settings = settled(Given { data: Some("/x".into()), ..Given::default() }, "");
         assert_eq!(settings.expect("valid").store, "sqlite:/x/lobar.db");
+    }
+
+    #[test]
+    fn a_fleet_whose_floor_is_above_its_ceiling_is_refused() {
+        let given = Given { scale_floor: Some(11), ..Given::default() };
+        assert!(settled(given, "").expect_err("refused").to_string().contains("scale_ceiling"));
+        assert!(settled(Given::default(), "scale_ceiling = 0").is_err());
+        assert!(settled(Given::default(), "scale_target = 0").is_err());
+        let policy = settled(Given::default(), "scale_floor = 0").expect("valid").scaling();
+        assert_eq!((policy.floor, policy.ceiling), (0, 10));
     }
 
     #[test]

@@ -13,7 +13,9 @@
 //! }
 //! ```
 
+pub mod cache;
 pub mod queue;
+pub mod roster;
 pub mod signal;
 pub mod store;
 

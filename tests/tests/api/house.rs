@@ -108,7 +108,9 @@ impl House {
             clock,
             registry: Registry::new(),
             readiness: Readiness::default(),
-            workers: None,
+            uploads: Some(uploads.clone()),
+            cache: opener.cache("signal", "memory:").expect("opens"),
+            roster: opener.roster("signal", "memory:").expect("opens"),
         };
         let api = Api::build(parts, settings).await.expect("a server");
         let base = format!("http://{}", api.local_addr());

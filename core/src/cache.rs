@@ -1,0 +1,56 @@
+//! The port of the cache: rendered answers about images, kept for minutes. Never the truth: whatever
+//! it loses or refuses is read from the store again.
+//!
+//! An entry carries the number of the last event that its writer had followed before it read the
+//! store, so it knows of every change up to that number. Who follows the events forgets a changed
+//! image with the event's number. A writer that was slow then cannot bring back what it had read
+//! before the change. Contract:
+//!
+//! - What is put is got with its number and its tag by everyone.
+//! - What was never put is not got.
+//! - A newer put replaces an older one.
+//! - An older put does not replace a newer one.
+//! - A forgotten image is not got.
+//! - A put that does not know the change is refused.
+//! - A put that knows the change is accepted.
+//! - Forgetting a change that an entry knows keeps the entry.
+//! - Each of many images is forgotten up to its own change.
+//! - Forgetting an older change afterwards takes nothing back.
+//! - Entries expire by themselves.
+//! - What was forgotten may be put again after a while.
+//! - Of concurrent puts and changes nothing outdated remains.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+
+use crate::event::Seq;
+use crate::failure::PortError;
+use crate::object::ImageId;
+
+/// A rendered answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Every change up to this event is in it.
+    pub seq: Seq,
+    /// What tells this body from every other: the ETag without its quotes.
+    pub tag: String,
+    /// The body.
+    pub body: Bytes,
+}
+
+/// See the module's documentation. Every call answers within a fraction of a second, with an error
+/// when the service is away.
+#[async_trait]
+pub trait Cache: Send + Sync {
+    /// The entry of an image, unless it is forgotten or expired.
+    async fn get(&self, image: ImageId) -> Result<Option<Entry>, PortError>;
+
+    /// Keeps an entry for `keep`. Answers whether it was accepted: refused means that a change was
+    /// forgotten, or an entry put, that is newer than `entry.seq`.
+    async fn put(&self, image: ImageId, entry: &Entry, keep: Duration) -> Result<bool, PortError>;
+
+    /// Drops the entries that do not know these changes, and refuses such puts for `keep`.
+    async fn forget(&self, changes: &[(ImageId, Seq)], keep: Duration) -> Result<(), PortError>;
+}
