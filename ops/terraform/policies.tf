@@ -1,0 +1,92 @@
+# What each role may do, and no more. ListBucket tells a missing object from a forbidden one, and is what a
+# look at the bucket (HeadBucket) asks for.
+
+locals {
+  uploads      = [aws_sqs_queue.uploads.arn]
+  uploads_dead = [aws_sqs_queue.uploads_dead.arn]
+  jobs         = [for queue in aws_sqs_queue.jobs : queue.arn]
+  jobs_dead    = [for queue in aws_sqs_queue.jobs_dead : queue.arn]
+
+  look    = ["sqs:GetQueueAttributes", "sqs:GetQueueUrl"]
+  consume = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility"]
+  send    = ["sqs:SendMessage"]
+
+  # Statements by role: what, and on which queues. Without job queues on SQS theirs are left out.
+  queue_statements = {
+    ingest = [
+      { sid = "Look", actions = local.look, on = concat(local.uploads, local.uploads_dead, local.jobs, local.jobs_dead) },
+      { sid = "Consume", actions = local.consume, on = local.uploads },
+      { sid = "Send", actions = local.send, on = concat(local.uploads_dead, local.jobs) },
+    ]
+    worker = [
+      { sid = "Look", actions = local.look, on = concat(local.jobs, local.jobs_dead) },
+      { sid = "Consume", actions = local.consume, on = local.jobs },
+      { sid = "Send", actions = local.send, on = local.jobs_dead },
+    ]
+    api = [
+      { sid = "Look", actions = local.look, on = concat(local.jobs, local.jobs_dead) },
+    ]
+    doctor = [
+      { sid = "Look", actions = local.look, on = concat(local.uploads, local.uploads_dead, local.jobs, local.jobs_dead) },
+    ]
+  }
+
+  object_actions = {
+    ingest = ["s3:GetObject", "s3:GetObjectVersion"] # HEAD, for `priority: stat`
+    worker = ["s3:GetObject", "s3:GetObjectVersion"]
+    api    = ["s3:GetObject", "s3:GetObjectVersion", "s3:PutObject"]
+    doctor = []
+  }
+
+  bucket_actions = {
+    ingest = ["s3:ListBucket"]
+    worker = ["s3:ListBucket"]
+    api    = ["s3:ListBucket"]
+    doctor = ["s3:ListBucket", "s3:GetBucketVersioning", "s3:GetBucketNotification"]
+  }
+}
+
+data "aws_iam_policy_document" "role" {
+  for_each = local.bucket_actions
+
+  statement {
+    sid       = "Bucket"
+    actions   = each.value
+    resources = [aws_s3_bucket.uploads.arn]
+  }
+
+  dynamic "statement" {
+    for_each = length(local.object_actions[each.key]) > 0 ? [local.object_actions[each.key]] : []
+
+    content {
+      sid       = "Objects"
+      actions   = statement.value
+      resources = ["${aws_s3_bucket.uploads.arn}/*"]
+    }
+  }
+
+  dynamic "statement" {
+    for_each = [for wanted in local.queue_statements[each.key] : wanted if length(wanted.on) > 0]
+
+    content {
+      sid       = statement.value.sid
+      actions   = statement.value.actions
+      resources = statement.value.on
+    }
+  }
+}
+
+resource "aws_iam_policy" "role" {
+  for_each = data.aws_iam_policy_document.role
+
+  name        = "${var.name}-${each.key}"
+  description = "What a Lobar process with the role ${each.key} may do."
+  policy      = each.value.json
+}
+
+resource "aws_iam_role_policy_attachment" "role" {
+  for_each = var.role_names
+
+  role       = each.value
+  policy_arn = aws_iam_policy.role[each.key].arn
+}
