@@ -81,9 +81,13 @@ if [ "$what" = test ]; then
     need chromedriver chromium-driver
     need redis-server redis-server
     need prometheus prometheus
-    # These two keep their programs off the PATH.
+    need openssl openssl
+    # These keep their programs off the PATH.
     needs_file '/usr/lib/postgresql/*/bin/initdb' postgresql
     needs_file /usr/lib/rabbitmq/bin/rabbitmq-server rabbitmq-server
+    needs_file /usr/sbin/nginx nginx
+    command -v terraform >/dev/null 2>&1 ||
+        say "There is no terraform here, and Debian has none: ops/terraform will not be applied to the emulator."
 fi
 install_missing
 check_rust

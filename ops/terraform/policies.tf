@@ -11,20 +11,21 @@ locals {
   consume = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility"]
   send    = ["sqs:SendMessage"]
 
-  # Statements by role: what, and on which queues. Without job queues on SQS theirs are left out.
+  # Statements by role: what, and on which queues. Without job queues on SQS theirs are left out. Who consumes
+  # also sends: what is given back uncounted is sent anew, and what nobody understands goes to the dead letters.
   queue_statements = {
     ingest = [
       { sid = "Look", actions = local.look, on = concat(local.uploads, local.uploads_dead, local.jobs, local.jobs_dead) },
       { sid = "Consume", actions = local.consume, on = local.uploads },
-      { sid = "Send", actions = local.send, on = concat(local.uploads_dead, local.jobs) },
+      { sid = "Send", actions = local.send, on = concat(local.uploads, local.uploads_dead, local.jobs) },
     ]
     worker = [
       { sid = "Look", actions = local.look, on = concat(local.jobs, local.jobs_dead) },
       { sid = "Consume", actions = local.consume, on = local.jobs },
-      { sid = "Send", actions = local.send, on = local.jobs_dead },
+      { sid = "Send", actions = local.send, on = concat(local.jobs, local.jobs_dead) },
     ]
     api = [
-      { sid = "Look", actions = local.look, on = concat(local.jobs, local.jobs_dead) },
+      { sid = "Look", actions = local.look, on = concat(local.uploads, local.uploads_dead, local.jobs, local.jobs_dead) },
     ]
     doctor = [
       { sid = "Look", actions = local.look, on = concat(local.uploads, local.uploads_dead, local.jobs, local.jobs_dead) },

@@ -1,0 +1,122 @@
+//! The proxy in front of the api, in a real nginx: who has no password sees nothing, and who has one sees
+//! everything, live events at once.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use futures::StreamExt;
+use lobar_tests::kit::{Client, Lobar, executable, radiograph_jpeg};
+use lobar_tests::services::{Server, free_port};
+use reqwest::StatusCode;
+
+use crate::tools::{run, said, text};
+
+/// How long anything may take.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// nginx with `ops/nginx/api.conf` on a free port, in front of `page`; a doctor whose password is `secret`.
+fn nginx(page: &str) -> (Server, String) {
+    let folder = tempfile::tempdir().expect("a folder").keep();
+    let hash = run(Command::new("openssl").args(["passwd", "-apr1", "secret"]));
+    std::fs::write(folder.join("htpasswd"), format!("doctor:{hash}")).expect("written");
+    let listen = format!("127.0.0.1:{}", free_port());
+    let place = folder.to_str().expect("UTF-8").to_owned();
+    let shipped = text("ops/nginx/api.conf");
+    let mut server = shipped.clone();
+    for (from, to) in [
+        ("listen 8000", format!("listen {listen}")),
+        ("http://127.0.0.1:8080", page.to_owned()),
+        ("/run/secrets", place.clone()),
+    ] {
+        assert!(shipped.contains(from), "{from} is not in ops/nginx/api.conf");
+        server = server.replace(from, &to);
+    }
+    // As the image's own nginx.conf, in a folder of the test's; root's workers keep root, whose folder it is.
+    let user = if lobar_tests::services::root() { "user root;" } else { "" };
+    let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+        .map(|kind| format!("{kind}_temp_path {place}/{kind};\n"))
+        .concat();
+    let main = format!(
+        "{user}\ndaemon off;\nworker_processes 1;\npid {place}/pid;\nevents {{}}\n\
+         http {{\n{temporary}{server}\n}}\n"
+    );
+    let path = folder.join("nginx.conf");
+    std::fs::write(&path, main).expect("written");
+    let program = program();
+    let path = path.to_str().expect("UTF-8").to_owned();
+    run(Command::new(program).args(["-t", "-q", "-e", "stderr", "-c", &path]));
+    let server = Server::new(folder, &[program, "-e", "stderr", "-c", &path], &[]);
+    server.start();
+    (server, format!("http://{listen}"))
+}
+
+/// It lies where an ordinary user's PATH may not lead.
+fn program() -> &'static str {
+    let places = ["/usr/sbin/nginx", "/usr/local/sbin/nginx", "/usr/bin/nginx"];
+    let found = places.into_iter().find(|path| Path::new(path).is_file());
+    found.expect("nginx is missing: run `make test`, which installs it")
+}
+
+async fn answers(http: &reqwest::Client, url: &str, server: &Server) {
+    let began = Instant::now();
+    while http.get(url).send().await.is_err() {
+        assert!(began.elapsed() < PATIENCE, "nginx does not answer: {}", server.log());
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test]
+async fn nobody_sees_anything_without_a_password_and_events_pass_at_once_with_one() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let lobar = Lobar::up(&dir.path().join("data"));
+    let _ = Client::new(&lobar.page);
+    let http = reqwest::Client::new();
+    let (server, base) = nginx(&lobar.page);
+    answers(&http, &base, &server).await;
+    for path in ["/", "/v1/images", "/v1/events", "/metrics", "/readyz", "/docs/"] {
+        let answer = http.get(format!("{base}{path}")).send().await.expect("answers");
+        assert_eq!(answer.status(), StatusCode::UNAUTHORIZED, "{path}");
+    }
+    let wrong = http.get(&base).basic_auth("doctor", Some("guess")).send().await.expect("answers");
+    assert_eq!(wrong.status(), StatusCode::UNAUTHORIZED);
+
+    let get = |path: &str| http.get(format!("{base}{path}")).basic_auth("doctor", Some("secret"));
+    let page = get("/").send().await.expect("answers");
+    assert_eq!(page.status(), StatusCode::OK);
+    let mut events = get("/v1/events?after=0").send().await.expect("a stream").bytes_stream();
+
+    // As the page does it: with the address that the browser has, and where it comes from.
+    let post = |body| {
+        let request = http.post(format!("{base}/v1/images")).header("origin", &base).body(body);
+        request.basic_auth("doctor", Some("secret")).send()
+    };
+    let stored = post(radiograph_jpeg(600, 500, 1)).await.expect("answers");
+    assert_eq!(stored.status(), StatusCode::ACCEPTED);
+    let foreign = http.post(format!("{base}/v1/images")).header("origin", "http://evil.example");
+    let foreign = foreign.basic_auth("doctor", Some("secret")).body("x").send().await;
+    assert_eq!(foreign.expect("answers").status(), StatusCode::FORBIDDEN);
+
+    let began = Instant::now();
+    let mut seen = String::new();
+    while !seen.contains("\"ready\"") && !seen.contains("\"needs_human\"") {
+        assert!(began.elapsed() < PATIENCE, "no result passed: {seen}");
+        let part = tokio::time::timeout(PATIENCE, events.next()).await.expect("something passes");
+        seen += &String::from_utf8_lossy(&part.expect("an open stream").expect("readable"));
+    }
+
+    // The command that hospitals upload with takes the password in the address.
+    let picture = dir.path().join("picture.jpeg");
+    std::fs::write(&picture, radiograph_jpeg(600, 500, 2)).expect("written");
+    let with_password = base.replace("http://", "http://doctor:secret@");
+    let upload = Command::new(executable())
+        .args(["upload", "--site", "north", "--to", &with_password])
+        .arg(&picture)
+        .env("XDG_STATE_HOME", dir.path())
+        .stdin(Stdio::null())
+        .output()
+        .expect("runs");
+    assert!(upload.status.success(), "{}", said(&upload));
+    drop(events);
+    assert_eq!(lobar.stop(), 0);
+}
