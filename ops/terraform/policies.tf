@@ -27,8 +27,10 @@ locals {
     api = [
       { sid = "Look", actions = local.look, on = concat(local.uploads, local.uploads_dead, local.jobs, local.jobs_dead) },
     ]
+    # It asks for what the roles may, with requests that are refused for what they say.
     doctor = [
       { sid = "Look", actions = local.look, on = concat(local.uploads, local.uploads_dead, local.jobs, local.jobs_dead) },
+      { sid = "Ask", actions = concat(local.consume, local.send), on = concat(local.uploads, local.uploads_dead, local.jobs, local.jobs_dead) },
     ]
   }
 
@@ -36,7 +38,7 @@ locals {
     ingest = ["s3:GetObject", "s3:GetObjectVersion"] # HEAD, for `priority: stat`
     worker = ["s3:GetObject", "s3:GetObjectVersion"]
     api    = ["s3:GetObject", "s3:GetObjectVersion", "s3:PutObject"]
-    doctor = []
+    doctor = ["s3:GetObject", "s3:GetObjectVersion", "s3:PutObject", "s3:AbortMultipartUpload"]
   }
 
   bucket_actions = {

@@ -185,7 +185,7 @@ fn assert_queues(emulator: &Emulator, uploads: &str) {
     assert_eq!(source, "arn:aws:s3:::xrays-trial");
 }
 
-/// Nobody may do everything, nobody may delete, and only the api stores.
+/// Nobody may do everything, nobody may delete images, and only who must may store and receive.
 fn assert_policies(emulator: &Emulator, arns: &Value) {
     for (role, arn) in arns.as_object().expect("roles") {
         let arn = arn.as_str().expect("an ARN");
@@ -196,8 +196,9 @@ fn assert_policies(emulator: &Emulator, arns: &Value) {
         let has = |action: &str| text.contains(&format!("\"{action}\""));
         assert!(!text.contains("s3:*") && !text.contains("sqs:*"), "{role} may do everything");
         assert!(!text.contains("DeleteObject"), "{role} may delete images");
-        assert_eq!(has("s3:PutObject"), role == "api", "{role} and storing");
-        let consumes = ["ingest", "worker"].contains(&role.as_str());
+        let stores = ["api", "doctor"].contains(&role.as_str());
+        assert_eq!(has("s3:PutObject"), stores, "{role} and storing");
+        let consumes = ["ingest", "worker", "doctor"].contains(&role.as_str());
         assert_eq!(has("sqs:ReceiveMessage"), consumes, "{role} and receiving");
         assert!(has("s3:ListBucket"), "{role} cannot tell missing from forbidden");
     }
