@@ -4,10 +4,14 @@ use lobar_core::check::Check;
 use lobar_core::failure::PortError;
 
 use crate::opener::{OpenError, Opener};
+use crate::{postgres, rabbitmq, redis, sqs};
 
 /// Looks at the store.
 pub async fn store(opener: &Opener, url: &str) -> Vec<Check> {
     let what = "store";
+    if let "postgres" | "postgresql" = scheme(url) {
+        return postgres::examine(what, url).await;
+    }
     let opened = opener.store("store", url).await;
     let Ok(store) = opened else { return vec![unopened(what, opened.err())] };
     match store.overview().await {
@@ -19,6 +23,12 @@ pub async fn store(opener: &Opener, url: &str) -> Vec<Check> {
 /// Looks at the queue `name` of the setting `setting`.
 pub async fn queue(opener: &Opener, setting: &'static str, url: &str, name: &str) -> Vec<Check> {
     let what = format!("{setting}: queue {name}");
+    match scheme(url) {
+        "postgres" | "postgresql" => return postgres::examine(&what, url).await,
+        "amqp" | "amqps" => return rabbitmq::examine(url, &[name]).await,
+        "sqs" => return sqs::examine(after_scheme(url), name, opener.access()).await,
+        _ => {}
+    }
     let opened = opener.queue(setting, url, name).await;
     let Ok(queue) = opened else { return vec![unopened(&what, opened.err())] };
     match queue.depth().await {
@@ -35,6 +45,9 @@ pub async fn queue(opener: &Opener, setting: &'static str, url: &str, name: &str
 /// Looks at the signal.
 pub async fn signal(opener: &Opener, url: &str) -> Vec<Check> {
     let what = "signal";
+    if let "redis" | "rediss" = scheme(url) {
+        return redis::examine(url).await;
+    }
     let opened = opener.signal("signal", url);
     let Ok(signal) = opened else { return vec![unopened(what, opened.err())] };
     match signal.publish().await {
@@ -46,6 +59,10 @@ pub async fn signal(opener: &Opener, url: &str) -> Vec<Check> {
 /// A URL's first word; the rest may hold a password.
 fn scheme(url: &str) -> &str {
     url.split_once(':').map_or("", |(scheme, _)| scheme)
+}
+
+fn after_scheme(url: &str) -> &str {
+    url.split_once(':').map_or("", |(_, rest)| rest)
 }
 
 fn unopened(what: &str, error: Option<OpenError>) -> Check {

@@ -88,6 +88,11 @@ impl Opener {
         self
     }
 
+    /// Who asks Amazon's services.
+    pub fn access(&self) -> &Access {
+        &self.aws
+    }
+
     /// The store that `url` names: see [`STORES`].
     pub async fn store(
         &self,

@@ -4,14 +4,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use lobar_adapters::examine;
-use lobar_adapters::opener::Opener;
 use lobar_core::check::{Check, Verdict};
 use lobar_core::image::Lane;
 use lobar_core::time::SystemClock;
 use serde_json::json;
 
 use crate::failure::{Failure, chain};
-use crate::service::{impossible, roles};
+use crate::service::{impossible, opener, roles};
 use crate::settings::{Role, Roles, Settings};
 
 /// Examines all of it, prints what was found, and fails if anything is at fault.
@@ -21,7 +20,7 @@ pub async fn run(settings: Settings, roles: Option<Roles>, as_json: bool) -> Res
         impossible::refuse(&settings, roles)?;
     }
     let mut checks = vec![folder(&settings.data)];
-    let opener = Opener::new(Arc::new(SystemClock));
+    let opener = opener(&settings, Arc::new(SystemClock));
     checks.extend(examine::store(&opener, &settings.store).await);
     checks.extend(examine::queue(&opener, "uploads", &settings.uploads, "uploads").await);
     for lane in Lane::ALL {

@@ -18,7 +18,7 @@ use std::time::Duration;
 use crate::failure::Failure;
 use crate::settings::{Roles, Settings};
 use crate::{stop, telemetry};
-pub use parts::Parts;
+pub use parts::{Parts, opener};
 pub use running::Running;
 
 /// How long after the drain a role may take to notice, before it is left behind.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use lobar_adapters::aws::Access;
 use lobar_adapters::opener::{OpenError, Opener};
 use lobar_api::Readiness;
 use lobar_core::cache::Cache;
@@ -13,6 +14,7 @@ use lobar_core::store::Store;
 use lobar_core::time::{Clock, SystemClock};
 use prometheus::Registry;
 
+use super::roles;
 use crate::failure::{Failure, chain};
 use crate::settings::{Role, Roles, Settings};
 
@@ -40,7 +42,7 @@ impl Parts {
             Failure::failed(format!("data folder {}: {e}", settings.data.display()))
         })?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let opener = Opener::new(clock.clone());
+        let opener = opener(settings, clock.clone());
         let job = async |lane: Lane| {
             opener.queue("jobs", &settings.jobs, &format!("jobs-{}", lane.as_str())).await
         };
@@ -78,6 +80,13 @@ impl Parts {
     pub async fn close(&self) {
         self.opener.close().await;
     }
+}
+
+/// An opener that asks Amazon's services as the settings say.
+pub fn opener(settings: &Settings, clock: Arc<dyn Clock>) -> Opener {
+    let credentials = roles::credentials(settings);
+    let region = Some(settings.s3_region.clone());
+    Opener::new(clock).with_aws(Access { region, credentials })
 }
 
 fn failed(error: OpenError) -> Failure {

@@ -82,7 +82,8 @@ pub async fn s3(
     Ok(address)
 }
 
-fn credentials(settings: &Settings) -> Option<Credentials> {
+/// The key pair of the settings, for everything of Amazon's.
+pub fn credentials(settings: &Settings) -> Option<Credentials> {
     let pair = settings.s3_credentials.clone()?;
     let secret_key = pair.secret_key.reveal().to_owned();
     Some(Credentials { access_key: pair.access_key, secret_key })
@@ -149,7 +150,7 @@ async fn api(
             clock: parts.clock.clone(),
             registry: parts.registry.clone(),
             readiness: parts.readiness.clone(),
-            uploads: Some(parts.uploads.clone()),
+            uploads: parts.uploads.clone(),
             cache: parts.cache.clone(),
             roster: parts.roster.clone(),
         },
