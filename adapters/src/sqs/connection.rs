@@ -71,7 +71,10 @@ impl Clients {
         let shared = aws::config(access, patient, aws::timeouts(connect, attempt), &log).await;
         let client = |change: &dyn Fn(&mut aws_sdk_sqs::config::Builder)| {
             let mut config = aws_sdk_sqs::config::Builder::from(&shared);
-            config.set_endpoint_url(endpoint(options, &shared));
+            // Set to none, it would hide the environment's AWS_ENDPOINT_URL_SQS.
+            if let Some(endpoint) = &options.endpoint {
+                config.set_endpoint_url(Some(endpoint.clone()));
+            }
             change(&mut config);
             Client::from_conf(config.build())
         };
@@ -120,10 +123,6 @@ impl Clients {
     }
 }
 
-/// An endpoint of the settings goes before the environment's, which the SDK reads by itself.
-fn endpoint(options: &SqsOptions, shared: &SdkConfig) -> Option<String> {
-    options.endpoint.clone().or_else(|| shared.endpoint_url().map(str::to_owned))
-}
 
 /// The name and the account of the queue that an ARN names: `arn:aws:sqs:REGION:ACCOUNT:NAME`.
 pub(super) fn of_arn(arn: &str) -> Option<(&str, &str)> {

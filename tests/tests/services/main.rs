@@ -1,0 +1,8 @@
+//! The executable's roles as processes on real services: S3 and SQS (emulated), RabbitMQ, PostgreSQL,
+//! Redis. Any number of each role, killed and stopped in the middle.
+
+mod accounts;
+mod cluster;
+mod journey;
+// mod kills;
+mod stops;
