@@ -2,6 +2,7 @@
 //!
 //! Errors and log lines of the SDK name URLs, and URLs hold object keys: neither leaves this module.
 
+mod examine;
 mod refusal;
 
 use std::time::Duration;
@@ -12,6 +13,7 @@ use aws_sdk_s3::config::RequestChecksumCalculation;
 use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use aws_sdk_s3::presigning::PresigningConfig;
+use aws_sdk_s3::primitives::ByteStream;
 use bytes::{Bytes, BytesMut};
 use lobar_core::failure::PortError;
 use lobar_core::image::Lane;
@@ -48,6 +50,8 @@ pub struct S3Options {
     pub connect_timeout: Duration,
     /// How long one attempt may take until its answer begins.
     pub attempt_timeout: Duration,
+    /// How long one body may take, however steadily it comes.
+    pub body_timeout: Duration,
     /// Attempts of one operation, the first included.
     pub attempts: u32,
 }
@@ -62,6 +66,7 @@ impl S3Options {
             bucket: bucket.into(),
             connect_timeout: Duration::from_secs(5),
             attempt_timeout: Duration::from_secs(30),
+            body_timeout: Duration::from_secs(120),
             attempts: 4,
         }
     }
@@ -71,6 +76,7 @@ impl S3Options {
 pub struct S3Objects {
     client: Client,
     bucket: String,
+    body_timeout: Duration,
     /// Where log lines go, without those of the SDK.
     log: Dispatch,
 }
@@ -92,7 +98,7 @@ impl S3Objects {
             config = config.endpoint_url(endpoint);
         }
         let client = Client::from_conf(config.build());
-        Self { client, bucket: options.bucket, log }
+        Self { client, bucket: options.bucket, body_timeout: options.body_timeout, log }
     }
 
     async fn open(&self, object: &ObjectVersion) -> Result<GetObjectOutput, FetchError> {
@@ -117,22 +123,34 @@ impl S3Objects {
         if announced.is_some_and(|length| length > limit) {
             return Err(FetchError::TooLarge { limit });
         }
-        let reserved = announced.unwrap_or(0).min(RESERVE);
-        let mut bytes = BytesMut::with_capacity(usize::try_from(reserved).unwrap_or(0));
-        let mut body = output.body;
+        let whole = self.drain(output.body, announced.unwrap_or(0), limit);
+        let whole = tokio::time::timeout(self.body_timeout, whole).await;
+        let bytes = whole.map_err(|_| broken(Broken::TooSlow))??;
+        if announced.is_some_and(|length| length != bytes.len() as u64) {
+            return Err(broken(Broken::Short).into());
+        }
+        Ok(bytes.freeze())
+    }
+
+    /// All of a body, at most `limit` bytes of it.
+    async fn drain(
+        &self,
+        mut body: ByteStream,
+        announced: u64,
+        limit: u64,
+    ) -> Result<BytesMut, FetchError> {
+        let reserved = usize::try_from(announced.min(RESERVE)).unwrap_or(0);
+        let mut bytes = BytesMut::with_capacity(reserved);
         loop {
             // The error's own text may name the URL: only that it broke off is passed on.
             let next = body.try_next().with_subscriber(self.log.clone()).await;
-            let Some(chunk) = next.map_err(|_| broken(Broken::BrokeOff))? else { break };
+            let next = next.map_err(|_| PortError::transient("s3: get", Broken::BrokeOff))?;
+            let Some(chunk) = next else { return Ok(bytes) };
             if (bytes.len() + chunk.len()) as u64 > limit {
                 return Err(FetchError::TooLarge { limit });
             }
             bytes.extend_from_slice(&chunk);
         }
-        if announced.is_some_and(|length| length != bytes.len() as u64) {
-            return Err(broken(Broken::Short).into());
-        }
-        Ok(bytes.freeze())
     }
 }
 
@@ -143,7 +161,7 @@ impl Objects for S3Objects {
         for _ in 1..BODY_ATTEMPTS {
             match self.read(object, limit).await {
                 // The SDK has tried again already unless the answer had begun.
-                Err(FetchError::Port(error)) if error.source.is::<Broken>() => {
+                Err(FetchError::Port(error)) if Broken::off(&error) => {
                     tokio::time::sleep(pause).await;
                     pause *= 2;
                 }

@@ -12,6 +12,15 @@ pub(super) enum Broken {
     BrokeOff,
     #[error("the answer ended before its announced length")]
     Short,
+    #[error("the answer took too long")]
+    TooSlow,
+}
+
+impl Broken {
+    /// Whether asking again at once may bring what is missing.
+    pub(super) fn off(error: &PortError) -> bool {
+        matches!(error.source.downcast_ref(), Some(Self::BrokeOff | Self::Short))
+    }
 }
 
 /// Why an operation failed.

@@ -34,10 +34,16 @@ type Generation = u64;
 #[derive(Default)]
 pub(super) struct Receipts(Mutex<Table>);
 
-#[derive(Default)]
 struct Table {
     held: HashMap<String, (Generation, Held)>,
     last: Generation,
+}
+
+impl Default for Table {
+    fn default() -> Self {
+        // So that the receipts of one table mean nothing to another.
+        Self { held: HashMap::new(), last: Generation::from(rand::random::<u32>()) << 32 }
+    }
 }
 
 impl Receipts {

@@ -7,6 +7,7 @@
 //! folder when the process ends, however it ends.
 
 mod guard;
+pub mod http_proxy;
 pub mod ministack;
 pub mod postgres;
 pub mod prometheus;
