@@ -73,7 +73,8 @@ pub async fn a_lost_lease_can_neither_be_extended_nor_settled<H: QueueHarness>()
     send(&*queue, &["a"]).await;
     let lost = take_one::<H>(&*queue).await.receipt;
     harness.advance(H::LEASE + A_BIT).await;
-    let current = take_one::<H>(&*harness.open().await).await.receipt;
+    let other = harness.open().await;
+    let current = take_one::<H>(&*other).await.receipt;
 
     assert!(!extend(&*queue, &lost, H::LEASE).await);
     for settlement in [
@@ -87,8 +88,8 @@ pub async fn a_lost_lease_can_neither_be_extended_nor_settled<H: QueueHarness>()
     assert_nothing::<H>(&*queue).await;
     let held = u64::from(H::TELLS.others_leases);
     assert_depth(&*queue, |depth| depth.in_flight == held).await;
-    assert!(settle(&*queue, &current, Settlement::Done).await, "the newer lease is unharmed");
-    assert!(!settle(&*queue, &current, Settlement::Done).await, "settled before");
+    assert!(settle(&*other, &current, Settlement::Done).await, "the newer lease is unharmed");
+    assert!(!settle(&*other, &current, Settlement::Done).await, "settled before");
     assert!(!extend(&*queue, &Receipt("never given out".into()), H::LEASE).await);
 }
 
