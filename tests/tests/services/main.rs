@@ -1,8 +1,10 @@
 //! The executable's roles as processes on real services: S3 and SQS (emulated), RabbitMQ, PostgreSQL,
 //! Redis. Any number of each role, killed and stopped in the middle.
 
+#![allow(unreachable_pub, clippy::disallowed_methods, clippy::print_stdout)] // a suite exports nothing, spawns and prints
+
 mod accounts;
 mod cluster;
 mod journey;
-// mod kills;
+mod kills;
 mod stops;
