@@ -148,6 +148,11 @@ impl Desk {
         self.leases.len()
     }
 
+    /// All that is with us.
+    pub(super) fn held(&self) -> usize {
+        self.buffered() + self.leased()
+    }
+
     /// Hands over up to `max` messages.
     pub(super) fn take(
         &mut self,

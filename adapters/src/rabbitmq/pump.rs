@@ -254,7 +254,7 @@ impl Watch {
             return Ok(());
         }
         let waiting = session.waiting(&lane.topology).await?;
-        let room = lane.desk().leased() + lane.desk().buffered() < session.credit();
+        let room = lane.desk().held() < session.credit();
         if waiting == 0 || !room {
             self.heard(Instant::now());
         } else if self.suspicious {

@@ -1,7 +1,7 @@
 # Runs a server for as long as standard input stays open.
 #   sh guard.sh SIGNAL FOLDER AFTER COMMAND…
-# Then sends SIGNAL to the server's process group, waits, runs AFTER, and removes FOLDER, unless a line
-# `keep` came first. A line `kill` makes the signal KILL.
+# Then sends SIGNAL to the server's process group, waits for the whole of it, runs AFTER, and removes FOLDER,
+# unless a line `keep` came first. A line `kill` makes the signal KILL, which follows after a minute anyway.
 signal=$1 folder=$2 after=$3
 shift 3
 setsid "$@" </dev/null &
@@ -14,7 +14,14 @@ while read -r word; do
         stop) break ;;
     esac
 done
-kill -"$signal" -- -"$server" 2>/dev/null || kill -"$signal" "$server" 2>/dev/null
+# No `--` before the group: dash takes it for a process.
+kill -"$signal" "-$server" 2>/dev/null || kill -"$signal" "$server" 2>/dev/null
 wait "$server" 2>/dev/null
+looks=0
+while kill -0 "-$server" 2>/dev/null; do
+    looks=$((looks + 1))
+    [ "$looks" -le 1200 ] || kill -KILL "-$server" 2>/dev/null
+    sleep 0.05
+done
 sh -c "$after"
 [ "$keep" = yes ] || rm -rf "$folder"

@@ -27,22 +27,22 @@ struct Book {
 
 /// The counters that Jepsen prints.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Counters {
-    pub attempted: usize,
+pub(crate) struct Counters {
+    pub(crate) attempted: usize,
     /// The queue said that it has them.
-    pub acknowledged: usize,
+    pub(crate) acknowledged: usize,
     /// Of these, never received. Must be 0.
-    pub lost: usize,
+    pub(crate) lost: usize,
     /// Done more than once.
-    pub duplicated: usize,
+    pub(crate) duplicated: usize,
     /// Not acknowledged, and there nevertheless.
-    pub recovered: usize,
+    pub(crate) recovered: usize,
     /// Received and never sent. Must be 0.
-    pub unexpected: usize,
+    pub(crate) unexpected: usize,
 }
 
 /// Senders and receivers at work, who settle in every way there is.
-pub struct Account {
+pub(crate) struct Account {
     book: Arc<Mutex<Book>>,
     sending: Arc<AtomicBool>,
     receiving: Arc<AtomicBool>,
@@ -52,7 +52,7 @@ pub struct Account {
 
 impl Account {
     /// Sets them to work on the handles of several processes.
-    pub fn open(handles: &[Arc<dyn Queue>], seed: u64) -> Self {
+    pub(crate) fn open(handles: &[Arc<dyn Queue>], seed: u64) -> Self {
         let book = Arc::new(Mutex::new(Book::default()));
         let sending = Arc::new(AtomicBool::new(true));
         let receiving = Arc::new(AtomicBool::new(true));
@@ -78,12 +78,12 @@ impl Account {
     }
 
     /// How many messages are done so far.
-    pub fn done(&self) -> usize {
+    pub(crate) fn done(&self) -> usize {
         lock(&self.book).done.len()
     }
 
     /// Waits until a hundred more are done: whatever was broken works again.
-    pub async fn until_it_goes_on(&self) {
+    pub(crate) async fn until_it_goes_on(&self) {
         let (started, before) = (Instant::now(), self.done());
         while self.done() < before + 100 {
             assert!(started.elapsed() < RECOVERY, "it stays broken");
@@ -92,7 +92,7 @@ impl Account {
     }
 
     /// Ends the sending, waits for the queue to run dry, and counts.
-    pub async fn close(self, what: &str) -> Counters {
+    pub(crate) async fn close(self, what: &str) -> Counters {
         self.sending.store(false, Ordering::SeqCst);
         let started = Instant::now();
         loop {
@@ -131,7 +131,7 @@ impl Account {
 
 impl Counters {
     /// Nothing lost, nothing from nowhere, and something happened at all.
-    pub fn assert_sound(&self) {
+    pub(crate) fn assert_sound(&self) {
         assert_eq!((self.lost, self.unexpected), (0, 0), "{self:?}");
         assert!(self.acknowledged > 300, "{self:?}");
     }

@@ -4,6 +4,7 @@
 
 mod account;
 mod alarm;
+mod examined;
 mod figures;
 mod outages;
 mod queues;

@@ -32,7 +32,7 @@ async fn a_queue_with_other_arguments_is_refused_by_name_and_harms_no_other() {
     let error = refused(&url).await;
     let text = error.to_string();
     assert!(!error.is_transient(), "{text}");
-    for word in [name.as_str(), "x-queue-type", "delete it", "prefix"] {
+    for word in [name.as_str(), "inequivalent arg", "delete it", "prefix"] {
         assert!(text.contains(word), "{word} is missing: {text}");
     }
     neighbour.send(&["still here"]).await;
