@@ -144,11 +144,20 @@ impl Ingest {
     /// answer here: every step may be repeated by another receiver.
     async fn keep(&self, batch: &[Delivery]) -> Infallible {
         let lease = self.intake.settings.lease;
-        let receipts: Vec<Receipt> = batch.iter().map(|one| one.receipt.clone()).collect();
+        let mut receipts: Vec<Receipt> = batch.iter().map(|one| one.receipt.clone()).collect();
         loop {
             // A tenth of jitter keeps many processes from extending in step.
             tokio::time::sleep(lease.mul_f64((0.9 + 0.1 * rand::random::<f64>()) / 3.0)).await;
-            self.uploads.extend(&receipts, lease).await;
+            let mut lost = Vec::new();
+            for (receipt, extended) in
+                receipts.iter().zip(self.uploads.extend(&receipts, lease).await)
+            {
+                if matches!(extended, Err(LeaseError::Lost)) {
+                    self.intake.metrics.leases_lost.inc();
+                    lost.push(receipt.clone());
+                }
+            }
+            receipts.retain(|receipt| !lost.contains(receipt));
         }
     }
 

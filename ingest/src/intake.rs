@@ -92,6 +92,7 @@ impl Intake {
         for (place, delivery) in batch.iter().enumerate() {
             let read = notification::parse(&delivery.body, &self.settings.buckets);
             if read.newer_minor {
+                self.metrics.newer_minor.inc();
                 tracing::warn!(
                     "an event of a newer minor version was read; check for a new release"
                 );

@@ -4,9 +4,13 @@
 pub(crate) const LONGEST: usize = 1024;
 
 /// Reverses the event's encoding: `+` is a space, `%XX` is a byte, everything else is itself.
-/// `None` when the bytes are not UTF-8. A `%` without two hexadecimal digits stands for itself:
-/// senders that do not encode at all are read right, and no sender means anything else by it.
+/// `None` when the bytes are not UTF-8. A `%` without two hexadecimal digits stands for itself, and a
+/// key with what no encoding leaves (a space, a letter beyond ASCII) was not encoded: so are some
+/// emulators' keys, unless they hold nothing but a `+` to tell.
 pub(crate) fn decode(encoded: &str) -> Option<String> {
+    if encoded.chars().any(|c| c == ' ' || !c.is_ascii()) {
+        return Some(encoded.to_owned());
+    }
     let bytes = encoded.as_bytes();
     let mut decoded = Vec::with_capacity(bytes.len());
     let mut at = 0;
@@ -51,6 +55,12 @@ mod tests {
         assert_eq!(decode("100%").as_deref(), Some("100%"));
         assert_eq!(decode("%zz%4").as_deref(), Some("%zz%4"));
         assert_eq!(decode("%+1").as_deref(), Some("% 1"));
+    }
+
+    #[test]
+    fn a_key_that_nobody_encoded_is_taken_as_it_is() {
+        assert_eq!(decode("a b+c%20d").as_deref(), Some("a b+c%20d"));
+        assert_eq!(decode("é+%41").as_deref(), Some("é+%41"));
     }
 
     #[test]

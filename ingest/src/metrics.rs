@@ -1,6 +1,6 @@
 //! What ingest counts. Labels come from closed sets; nothing personal.
 
-use prometheus::{Error, Histogram, HistogramOpts, IntCounterVec, Opts, Registry};
+use prometheus::{Error, Histogram, HistogramOpts, IntCounter, IntCounterVec, Opts, Registry};
 
 /// Ingest's metrics. Cloning shares them.
 #[derive(Clone, Debug)]
@@ -11,6 +11,8 @@ pub struct IngestMetrics {
     pub(crate) jobs: IntCounterVec,
     pub(crate) swept: IntCounterVec,
     pub(crate) outages: IntCounterVec,
+    pub(crate) leases_lost: IntCounter,
+    pub(crate) newer_minor: IntCounter,
     pub(crate) batch_seconds: Histogram,
     pub(crate) lag_seconds: Histogram,
 }
@@ -23,6 +25,11 @@ impl IngestMetrics {
     pub fn register(registry: &Registry) -> Result<Self, Error> {
         let counter = |name: &str, help: &str, label: &str| {
             let counter = IntCounterVec::new(Opts::new(name, help), &[label])?;
+            registry.register(Box::new(counter.clone()))?;
+            Ok::<_, Error>(counter)
+        };
+        let plain = |name: &str, help: &str| {
+            let counter = IntCounter::new(name, help)?;
             registry.register(Box::new(counter.clone()))?;
             Ok::<_, Error>(counter)
         };
@@ -58,6 +65,14 @@ impl IngestMetrics {
                 "lobar_ingest_outages_total",
                 "Times that ingest stopped receiving because a part was away",
                 "part",
+            )?,
+            leases_lost: plain(
+                "lobar_ingest_leases_lost_total",
+                "Messages whose lease ended, or was taken by another, while they were worked on",
+            )?,
+            newer_minor: plain(
+                "lobar_ingest_newer_minor_total",
+                "Messages with an event of a newer minor version than this release knows",
             )?,
             batch_seconds: histogram(
                 "lobar_ingest_batch_seconds",

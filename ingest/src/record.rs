@@ -10,6 +10,10 @@ use crate::notification::{Ignored, Item, Refusal};
 const MAJOR: u32 = 2;
 const NEWEST_MINOR: u32 = 6;
 
+/// Stores with habits of their own.
+const CEPH: &str = "ceph:s3";
+const MINIO: &str = "minio:s3";
+
 /// A record, read.
 pub(crate) struct Read {
     pub(crate) item: Result<Item, Refusal>,
@@ -47,7 +51,6 @@ fn version(record: &Value) -> Result<u32, Refusal> {
 }
 
 fn s3_item(record: &Value, buckets: &[String]) -> Result<Item, Refusal> {
-    // MinIO and Ceph write `minio:s3` and `ceph:s3`.
     let source = text(record, "/eventSource").unwrap_or("aws:s3");
     if !source.ends_with(":s3") {
         return Err(Refusal::WrongSource);
@@ -62,9 +65,24 @@ fn s3_item(record: &Value, buckets: &[String]) -> Result<Item, Refusal> {
     };
     let bucket = allowed(text(record, "/s3/bucket/name"), buckets)?;
     let encoded = text(record, "/s3/object/key").ok_or(Refusal::Malformed)?;
-    let key = key::decode(encoded).ok_or(Refusal::BadKey)?;
+    // Ceph does not encode its keys.
+    let decoded = if source == CEPH { Some(encoded.to_owned()) } else { key::decode(encoded) };
+    let key = decoded.ok_or(Refusal::BadKey)?;
     let object = record.pointer("/s3/object").unwrap_or(&Value::Null);
-    item(change, &bucket, key, object, ["versionId", "eTag"])
+    let names = Names {
+        version: "versionId",
+        etag: "eTag",
+        // MinIO's first releases named every object without a version so.
+        unversioned: if source == MINIO { &["null", "1"] } else { &["null"] },
+    };
+    // Ceph says `Post` when a multipart upload begins, too: nothing is stored yet.
+    let begun = source == CEPH && name == "ObjectCreated:Post";
+    match item(change, &bucket, key, object, names)? {
+        Item::Created(object) if begun && object.etag.is_none() => {
+            Ok(Item::Ignored(Ignored::OtherEvent))
+        }
+        item => Ok(item),
+    }
 }
 
 /// Reads an EventBridge event of the type `kind`.
@@ -87,16 +105,32 @@ fn event_bridge_item(kind: &str, event: &Value, buckets: &[String]) -> Result<It
     let bucket = allowed(text(event, "/detail/bucket/name"), buckets)?;
     let key = text(event, "/detail/object/key").ok_or(Refusal::Malformed)?.to_owned();
     let object = event.pointer("/detail/object").unwrap_or(&Value::Null);
-    item(change, &bucket, key, object, ["version-id", "etag"])
+    item(
+        change,
+        &bucket,
+        key,
+        object,
+        Names { version: "version-id", etag: "etag", unversioned: &["null"] },
+    )
 }
 
-/// What `change` to `key` asks for. `names` are the fields of the version and of the entity tag.
+/// What a form calls things.
+struct Names {
+    /// The field of the version.
+    version: &'static str,
+    /// The field of the entity tag.
+    etag: &'static str,
+    /// Versions of what was written without versioning: no names at all.
+    unversioned: &'static [&'static str],
+}
+
+/// What `change` to `key` asks for.
 fn item(
     change: Change,
     bucket: &str,
     key: String,
     object: &Value,
-    [version, etag]: [&str; 2],
+    names: Names,
 ) -> Result<Item, Refusal> {
     if !key::is_valid(&key) {
         return Err(Refusal::BadKey);
@@ -105,15 +139,15 @@ fn item(
         let value = object.get(name).and_then(Value::as_str)?.trim_matches('"');
         (!value.is_empty()).then(|| value.to_owned())
     };
-    // `null` is the version of everything written while versioning was off: no name at all.
-    let unversioned = named(version).as_deref() == Some("null");
+    let version = named(names.version);
+    let unversioned = version.as_deref().is_some_and(|one| names.unversioned.contains(&one));
     let object = ObjectVersion {
         bucket: bucket.to_owned(),
         key,
-        version: named(version).filter(|_| !unversioned),
-        etag: named(etag),
+        version: version.filter(|_| !unversioned),
+        etag: named(names.etag),
         sequencer: named("sequencer"),
-        size: object.get("size").and_then(Value::as_u64),
+        size: object.get("size").and_then(size),
     };
     Ok(match change {
         Change::Created if object.size == Some(0) && object.key.ends_with('/') => {
@@ -127,6 +161,11 @@ fn item(
         }
         Change::Deleted => Item::Removed(object),
     })
+}
+
+/// A size: a number, or a text that is one, as Ceph's documentation has it.
+fn size(value: &Value) -> Option<u64> {
+    value.as_u64().or_else(|| value.as_str()?.parse().ok())
 }
 
 fn allowed(bucket: Option<&str>, buckets: &[String]) -> Result<String, Refusal> {

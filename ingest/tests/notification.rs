@@ -17,7 +17,38 @@ const EVENTBRIDGE_DELETED: &[u8] = include_bytes!("fixtures/eventbridge_deleted.
 const REMOVED: &[u8] = include_bytes!("fixtures/removed.json");
 const MIXED: &[u8] = include_bytes!("fixtures/mixed.json");
 
-const ALL: [&[u8]; 11] = [
+const CEPH: &[u8] = include_bytes!("fixtures/ceph.json");
+const LOCALSTACK: &[u8] = include_bytes!("fixtures/localstack.json");
+const MOTO: &[u8] = include_bytes!("fixtures/moto.json");
+const MINIO_VERSIONS: &[u8] = include_bytes!("fixtures/minio_versions.json");
+const MULTIPART_TWICE: &[u8] = include_bytes!("fixtures/multipart_twice.json");
+const AWS_VERSIONS: &[u8] = include_bytes!("fixtures/aws_versions.json");
+/// Recorded from MiniStack 1.5.33.
+mod ministack {
+    pub(super) const TEST_EVENT: &[u8] = include_bytes!("fixtures/ministack_test_event.json");
+    pub(super) const PUT_VERSION: &[u8] = include_bytes!("fixtures/ministack_put_version.json");
+    pub(super) const PUT_PLAIN: &[u8] = include_bytes!("fixtures/ministack_put_plain.json");
+    pub(super) const MULTIPART: &[u8] = include_bytes!("fixtures/ministack_multipart.json");
+    pub(super) const MARKER: &[u8] = include_bytes!("fixtures/ministack_marker.json");
+    pub(super) const DELETE_VERSION: &[u8] =
+        include_bytes!("fixtures/ministack_delete_version.json");
+    pub(super) const DELETE_PLAIN: &[u8] = include_bytes!("fixtures/ministack_delete_plain.json");
+}
+
+const ALL: [&[u8]; 24] = [
+    CEPH,
+    LOCALSTACK,
+    MOTO,
+    MINIO_VERSIONS,
+    MULTIPART_TWICE,
+    AWS_VERSIONS,
+    ministack::TEST_EVENT,
+    ministack::PUT_VERSION,
+    ministack::PUT_PLAIN,
+    ministack::MULTIPART,
+    ministack::MARKER,
+    ministack::DELETE_VERSION,
+    ministack::DELETE_PLAIN,
     AWS,
     VERSION_2_6,
     ENCODED_SLASH,
@@ -32,7 +63,7 @@ const ALL: [&[u8]; 11] = [
 ];
 
 fn read(body: &[u8]) -> Notification {
-    parse(body, &["xrays".to_owned()])
+    parse(body, &["xrays".to_owned(), "plain".to_owned()])
 }
 
 fn items(body: &[u8]) -> Vec<Item> {
@@ -88,6 +119,138 @@ fn quotes_around_an_entity_tag_are_not_part_of_it_and_null_is_no_version() {
 #[test]
 fn another_stores_dialect_is_understood() {
     assert_eq!(created(MINIO).key, "incoming/north/1.jpg");
+}
+
+/// What each item is, in a word.
+fn kinds(items: &[Item]) -> Vec<&'static str> {
+    let kind = |item: &Item| match item {
+        Item::Created(_) => "created",
+        Item::Removed(_) => "removed",
+        Item::Ignored(why) => why.as_str(),
+        Item::Refused(why, _) => why.as_str(),
+    };
+    items.iter().map(kind).collect()
+}
+
+fn object(item: &Item) -> &ObjectVersion {
+    match item {
+        Item::Created(object) | Item::Removed(object) => object,
+        other => panic!("no object: {other:?}"),
+    }
+}
+
+const STRANGE: &str = "in/a b+c é/x&y%.dcm";
+/// The same with what looks like an encoded letter.
+const STRANGER: &str = "in/a b+c é/x&y%41.dcm";
+
+#[test]
+fn what_ministack_sends_is_read() {
+    let put = created(ministack::PUT_VERSION);
+    assert_eq!(put.key, STRANGE);
+    assert!(put.version.is_some() && put.etag.is_some() && put.sequencer.is_some());
+    let plain = created(ministack::PUT_PLAIN);
+    assert_eq!((plain.key.as_str(), &plain.version), (STRANGE, &None));
+    assert!(created(ministack::MULTIPART).etag.is_some_and(|etag| etag.ends_with("-1")));
+    let removed = |body| {
+        let items = items(body);
+        assert_eq!(kinds(&items), ["removed"]);
+        object(&items[0]).clone()
+    };
+    let marker = removed(ministack::MARKER);
+    assert_eq!((marker.version, marker.etag), (None, None), "a marker hides the whole key");
+    assert_eq!(removed(ministack::DELETE_VERSION).version, put.version);
+    let plain = removed(ministack::DELETE_PLAIN);
+    assert_eq!((plain.version, plain.etag), (None, None), "without versions there is only one");
+    assert_eq!(items(ministack::TEST_EVENT), [Item::Ignored(Ignored::TestEvent)]);
+}
+
+#[test]
+fn ceph_does_not_encode_its_keys_and_tells_of_uploads_that_only_begin() {
+    let items = items(CEPH);
+    assert_eq!(kinds(&items), ["other_event", "created", "created", "removed"]);
+    assert!(items[1..].iter().all(|item| object(item).key == STRANGER));
+    let (multipart, post) = (object(&items[1]), object(&items[2]));
+    assert_eq!((&multipart.version, &post.version), (&None, &some("dJ2.eXAMPLE")));
+    assert_eq!(post.size, Some(1024), "a size written as a text");
+    assert_eq!(object(&items[3]).version, None);
+}
+
+#[test]
+fn other_encodings_of_the_same_key_mean_the_same_key() {
+    assert_eq!(created(LOCALSTACK).key, STRANGER);
+    assert_eq!(created(MOTO).key, STRANGER);
+    let object = created(MOTO);
+    assert_eq!((object.version, object.sequencer), (None, None));
+}
+
+#[test]
+fn minio_encodes_slashes_and_once_named_what_has_no_version() {
+    let items = items(MINIO_VERSIONS);
+    assert_eq!(kinds(&items), ["created", "created", "created", "other_event"]);
+    assert!(items[..3].iter().all(|item| object(item).key == STRANGER));
+    assert_eq!(object(&items[0]).version, None);
+    assert_eq!(object(&items[1]).version, some("0f1a3d4e-5c6b-4f7a-8e9d-0a1b2c3d4e5f"));
+    assert_eq!(object(&items[1]).id(), object(&items[2]).id(), "a retention is no new version");
+}
+
+#[test]
+fn two_events_of_one_multipart_upload_are_one_image() {
+    let items = items(MULTIPART_TWICE);
+    assert_eq!(kinds(&items), ["created", "created"]);
+    assert_eq!(object(&items[0]).id(), object(&items[1]).id());
+}
+
+#[test]
+fn every_minor_version_in_use_is_read_and_other_families_are_no_error() {
+    let read = read(AWS_VERSIONS);
+    assert!(!read.newer_minor);
+    assert_eq!(
+        kinds(&read.items),
+        [
+            "created",
+            "created",
+            "other_event",
+            "other_event",
+            "other_event",
+            "created",
+            "removed",
+            "other_event",
+        ]
+    );
+    assert_eq!(object(&read.items[0]).key, "incoming/north/red flower.jpg");
+}
+
+#[test]
+fn any_of_version_tag_and_sequencer_may_be_missing_and_the_next_takes_its_place() {
+    let with = |fields: serde_json::Value| {
+        let mut body: serde_json::Value = serde_json::from_slice(AWS).expect("JSON");
+        body["Records"][0]["s3"]["object"] = fields;
+        created(body.to_string().as_bytes())
+    };
+    let key = "incoming/north/1.jpg";
+    let all = serde_json::json!({ "key": key, "versionId": "v", "eTag": "e", "sequencer": "0A" });
+    let object = with(all);
+    let without = |names: &[&str]| {
+        let mut fields = serde_json::Map::new();
+        for (name, value) in [("versionId", "v"), ("eTag", "e"), ("sequencer", "0A")] {
+            if !names.contains(&name) {
+                fields.insert(name.to_owned(), value.into());
+            }
+        }
+        fields.insert("key".to_owned(), key.into());
+        with(fields.into()).id()
+    };
+    assert_eq!(object.id(), without(&["eTag", "sequencer"]), "the version alone is enough");
+    let by_tag = without(&["versionId"]);
+    assert_eq!(by_tag, without(&["versionId", "sequencer"]));
+    let ids = [
+        object.id(),
+        by_tag,
+        without(&["versionId", "eTag"]),
+        without(&["versionId", "eTag", "sequencer"]),
+    ];
+    let distinct: std::collections::HashSet<_> = ids.iter().collect();
+    assert_eq!(distinct.len(), 4);
 }
 
 #[test]
@@ -146,16 +309,7 @@ fn each_kind_of_deletion_says_what_is_gone() {
 #[test]
 fn one_bad_record_does_not_spoil_the_others() {
     let read = read(MIXED);
-    let kinds: Vec<&str> = read
-        .items
-        .iter()
-        .map(|item| match item {
-            Item::Created(_) => "created",
-            Item::Removed(_) => "removed",
-            Item::Ignored(why) => why.as_str(),
-            Item::Refused(why, _) => why.as_str(),
-        })
-        .collect();
+    let kinds = kinds(&read.items);
     let expected = [
         "created",
         "malformed",
@@ -270,7 +424,7 @@ fn no_mutation_of_a_message_panics_or_goes_unaccounted() {
         }
         for item in &items {
             if let Item::Created(object) | Item::Removed(object) = item {
-                assert_eq!(object.bucket, "xrays");
+                assert!(["xrays", "plain"].contains(&object.bucket.as_str()));
                 assert!((1..=1024).contains(&object.key.len()));
             }
         }

@@ -122,7 +122,6 @@ impl Clients {
     }
 }
 
-
 /// The name and the account of the queue that an ARN names: `arn:aws:sqs:REGION:ACCOUNT:NAME`.
 pub(super) fn of_arn(arn: &str) -> Option<(&str, &str)> {
     let (rest, name) = arn.rsplit_once(':')?;

@@ -41,7 +41,8 @@ impl Cluster {
     /// Services with nothing in them.
     pub async fn open(jobs: Jobs) -> Self {
         let (s3, rabbitmq) = (ministack::shared().await, RabbitMq::shared().await);
-        let (redis, database) = (RedisServer::start().await, postgres::Cluster::shared().await.database());
+        let (redis, database) =
+            (RedisServer::start().await, postgres::Cluster::shared().await.database());
         let uploads = s3.queues(1_000).await;
         let bucket = s3.bucket(&uploads, true).await;
         let jobs = match jobs {
@@ -97,8 +98,7 @@ impl Cluster {
             environment.push(((*name).to_owned(), value.clone()));
         }
         // Nodes that run no network are built without libtorch.
-        let executable =
-            if roles.contains("worker") { executable() } else { node_executable() };
+        let executable = if roles.contains("worker") { executable() } else { node_executable() };
         let mut arguments = vec!["run", "--roles", roles];
         if roles.contains("api") {
             arguments.extend(["--listen", &self.listen]);
