@@ -8,6 +8,7 @@ use lobar_core::object::ObjectVersion;
 use lobar_core::queue::Queue;
 use lobar_ingest::IngestSettings;
 use lobar_tests::kit;
+use lobar_tests::services::http_proxy::{Fault, Request, fail_entries};
 
 use crate::fixture::{Cloud, until};
 
@@ -184,6 +185,38 @@ async fn a_bucket_off_the_list_and_garbage_are_put_aside() {
     assert_eq!(ingesting.metric(records, |kind| kind == "wrong_source"), 1.0);
     assert_eq!(ingesting.metric(records, |kind| kind == "malformed"), 1.0);
     assert_eq!(cloud.image(ours.id()).await.state, State::Queued);
+    ingesting.stop().await;
+    cloud.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn leases_are_kept_from_the_receipt_on_and_a_lost_one_is_counted_and_costs_nothing() {
+    let cloud = Cloud::open(true).await;
+    let lease = Duration::from_secs(3);
+    // Reading the metadata takes two leases.
+    let slow = |request: &Request| request.method == "HEAD";
+    cloud.proxy.rule(move |request| match slow(request) {
+        true => Fault::Late(lease * 2),
+        false => Fault::Pass,
+    });
+    let ingesting = cloud.ingest(IngestSettings { lease, ..cloud.ingest_settings() });
+    let (lost, admitted) = ("lobar_ingest_leases_lost_total", "lobar_ingest_admissions_total");
+    cloud.put("incoming/north/1.jpg", picture(1)).await;
+    cloud.until_admitted(1).await;
+    assert_eq!(ingesting.metric(admitted, |_| true), 1.0, "nobody else received it");
+    assert_eq!(ingesting.metric(lost, |_| true), 0.0);
+    cloud.proxy.rule(move |request| match request.action() {
+        "ChangeMessageVisibilityBatch" => {
+            fail_entries(request, "ReceiptHandleIsInvalid", true, || true)
+        }
+        _ if slow(request) => Fault::Late(lease * 2),
+        _ => Fault::Pass,
+    });
+    let second = cloud.put("incoming/north/2.jpg", picture(2)).await;
+    until("its lease is lost", async || ingesting.metric(lost, |_| true) >= 1.0).await;
+    cloud.proxy.fair();
+    cloud.until_admitted(2).await;
+    assert_eq!(cloud.image(second.id()).await.state, State::Queued);
     ingesting.stop().await;
     cloud.close().await;
 }

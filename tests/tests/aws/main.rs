@@ -8,4 +8,5 @@ mod faults;
 mod fixture;
 mod journey;
 mod objects;
+mod page;
 mod queue;
