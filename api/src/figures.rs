@@ -65,11 +65,11 @@ pub(crate) struct QueueFigures {
     pub(crate) images: BTreeMap<&'static str, u64>,
     /// Workers now; null when it is not known.
     pub(crate) workers: Option<u32>,
-    /// Workers there should be.
-    workers_wanted: u32,
+    /// Workers there should be; null until it is known how many there are.
+    workers_wanted: Option<u32>,
     /// Why: `floor`, `backlog`, `arrivals`, `ceiling`, `calming`, `unknown`.
-    #[schema(value_type = String, example = "floor")]
-    workers_wanted_reason: &'static str,
+    #[schema(value_type = Option<String>, example = "floor")]
+    workers_wanted_reason: Option<&'static str>,
     /// What all workers together could do when busy; null when it is not known.
     capacity_images_per_second: Option<f64>,
     /// Finished images a second in the best ten seconds of the last ten minutes; null when nothing
@@ -138,7 +138,7 @@ impl Moment {
         }
     }
 
-    fn figures(&self, decision: &Decision) -> QueueFigures {
+    fn figures(&self, decision: Option<&Decision>) -> QueueFigures {
         let load = self.load();
         // The urgent lane goes first, so it waits for itself alone; the other waits for both, and
         // for uploads of which nobody knows the lane yet.
@@ -166,8 +166,8 @@ impl Moment {
             uploads: self.uploads.map(Waiting::of),
             images: State::ALL.map(|state| (state.as_str(), counted(state))).into(),
             workers: load.workers,
-            workers_wanted: decision.wanted,
-            workers_wanted_reason: decision.reason.as_str(),
+            workers_wanted: decision.map(|decision| decision.wanted),
+            workers_wanted_reason: decision.map(|decision| decision.reason.as_str()),
             capacity_images_per_second: load.capacity,
             images_per_second: self.rate,
             arrivals_per_second: self.arrivals,
@@ -186,12 +186,19 @@ pub(crate) struct Sources {
     pub(crate) throughput: Arc<Throughput>,
 }
 
+/// What was answered last.
+#[derive(Default)]
+struct Last {
+    figures: Option<(Instant, QueueFigures)>,
+    decision: Option<Decision>,
+}
+
 /// Figures, read at most once a second however many ask.
 pub(crate) struct Figures {
     sources: Sources,
     policy: Policy,
     gauges: Gauges,
-    last: Mutex<Option<(Instant, QueueFigures, Decision)>>,
+    last: Mutex<Last>,
 }
 
 impl Figures {
@@ -207,17 +214,21 @@ impl Figures {
     /// The figures of now, or of a second ago.
     pub(crate) async fn current(&self) -> Result<QueueFigures, PortError> {
         let mut last = self.last.lock().await;
-        if let Some((at, figures, _)) = &*last
+        if let Some((at, figures)) = &last.figures
             && at.elapsed() < FRESH
         {
             return Ok(figures.clone());
         }
         let moment = self.sources.read().await?;
-        let before = last.as_ref().map(|(_, _, decision)| decision);
-        let decision = decide(&self.policy, before, &moment.load(), moment.now);
-        let figures = moment.figures(&decision);
-        self.gauges.show(&figures, &decision);
-        *last = Some((Instant::now(), figures.clone(), decision));
+        // A first decision without knowing who is there would send away whoever is.
+        let blind = self.sources.roster.is_some() && moment.members.is_none();
+        if last.decision.is_some() || !blind {
+            let before = last.decision.as_ref();
+            last.decision = Some(decide(&self.policy, before, &moment.load(), moment.now));
+        }
+        let figures = moment.figures(last.decision.as_ref());
+        self.gauges.show(&figures, last.decision.as_ref());
+        last.figures = Some((Instant::now(), figures.clone()));
         Ok(figures)
     }
 }
@@ -295,7 +306,7 @@ mod tests {
     }
 
     fn figures(moment: &Moment) -> QueueFigures {
-        moment.figures(&decide(&Policy::default(), None, &moment.load(), moment.now))
+        moment.figures(Some(&decide(&Policy::default(), None, &moment.load(), moment.now)))
     }
 
     #[test]
@@ -333,11 +344,11 @@ mod tests {
     fn without_a_measured_rate_the_backlog_is_unknown_unless_there_is_none() {
         let unknown = figures(&moment(None));
         assert_eq!(unknown.lanes.routine.backlog_seconds, None);
-        assert_eq!((unknown.workers, unknown.workers_wanted_reason), (None, "unknown"));
+        assert_eq!((unknown.workers, unknown.workers_wanted_reason), (None, Some("unknown")));
         let mut idle = moment(None);
         idle.overview.unfinished = Lanes::default();
         assert_eq!(figures(&idle).lanes.routine.backlog_seconds, Some(0.0));
-        assert_eq!(figures(&idle).workers_wanted, 1);
+        assert_eq!(figures(&idle).workers_wanted, Some(1));
     }
 
     #[test]

@@ -65,7 +65,7 @@ impl Gauges {
         Ok(gauges)
     }
 
-    pub(crate) fn show(&self, figures: &QueueFigures, decision: &Decision) {
+    pub(crate) fn show(&self, figures: &QueueFigures, decision: Option<&Decision>) {
         for lane in Lane::ALL {
             let (of, name) = (figures.lanes.of(lane), lane.as_str());
             self.waiting("jobs", name, &of.jobs);
@@ -82,7 +82,9 @@ impl Gauges {
             self.images.with_label_values(&[state]).set(count);
         }
         self.workers.set(figures.workers.map_or(f64::NAN, f64::from));
-        self.wanted.set(decision.wanted, decision.reason);
+        if let Some(decision) = decision {
+            self.wanted.set(decision.wanted, decision.reason);
+        }
     }
 
     fn waiting(&self, queue: &str, lane: &str, waiting: &Waiting) {

@@ -30,11 +30,12 @@ pub struct Policy {
 }
 
 impl Policy {
-    /// A policy that works a backlog off within `target`, urgent images within ten seconds of it.
+    /// A policy that works a backlog off within `target`, and urgent images within ten seconds. It
+    /// goes down after three calm minutes: bumps that are shorter move no worker.
     pub fn within(target: Duration, floor: u32, ceiling: u32) -> Self {
         let target = target.max(Duration::from_secs(1));
         let stat = target.min(Duration::from_secs(10));
-        let calm = Duration::from_secs(60);
+        let calm = Duration::from_secs(180);
         let target = Lanes { stat, routine: target };
         Self { target, floor, ceiling: ceiling.max(floor), calm }
     }
@@ -182,7 +183,8 @@ mod tests {
     const SECOND: i64 = 1_000_000;
 
     fn policy() -> Policy {
-        Policy::within(Duration::from_secs(60), 1, 10)
+        let calm = Duration::from_secs(60);
+        Policy { calm, ..Policy::within(Duration::from_secs(60), 1, 10) }
     }
 
     /// Two workers of ten images a second each.

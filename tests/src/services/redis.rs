@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use redis::{Client, IntoConnectionInfo};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio::sync::OnceCell;
 
 use super::{Server, free_port};
@@ -54,13 +55,8 @@ impl RedisServer {
 
     /// The URL of a database that nobody has used.
     pub fn url(&self) -> String {
-        self.url_at(self.address)
-    }
-
-    /// The same behind a proxy at `address`.
-    pub fn url_at(&self, address: SocketAddr) -> String {
         let database = self.used.fetch_add(1, Ordering::Relaxed);
-        format!("redis://{address}/{database}")
+        format!("redis://{}/{database}", self.address)
     }
 
     /// Asks it to end; it forgets everything.
@@ -95,11 +91,17 @@ impl RedisServer {
     }
 }
 
+/// Whether it answers, be it that it wants a password first.
 async fn ping(address: SocketAddr) -> bool {
-    let server = format!("redis://{address}").into_connection_info().expect("a URL");
-    let client = Client::open(server).expect("a client");
-    let Ok(mut connection) = client.get_multiplexed_async_connection().await else { return false };
-    redis::cmd("PING").exec_async(&mut connection).await.is_ok()
+    let asked = async {
+        let mut stream = TcpStream::connect(address).await.ok()?;
+        stream.write_all(b"PING\r\n").await.ok()?;
+        let mut answer = [0; 5];
+        stream.read_exact(&mut answer).await.ok()?;
+        Some(&answer == b"+PONG" || &answer == b"-NOAU")
+    };
+    let answer = tokio::time::timeout(Duration::from_secs(1), asked).await;
+    answer.is_ok_and(|answer| answer == Some(true))
 }
 
 /// The server that the tests of this process share.

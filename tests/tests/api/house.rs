@@ -16,6 +16,7 @@ use lobar_core::finding::{Finding, Heatmap, Label, ModelRef};
 use lobar_core::image::{Lane, Lanes, NewImage, Reason};
 use lobar_core::object::{ImageId, ObjectVersion};
 use lobar_core::objects::Objects;
+use lobar_core::roster::Roster;
 use lobar_core::signal::Signal;
 use lobar_core::store::{Claim, Completion, Outcome, Store};
 use lobar_core::time::{Clock, SystemClock};
@@ -36,6 +37,7 @@ pub struct House {
     pub store: Arc<dyn Store>,
     pub objects: Arc<dyn Objects>,
     pub signal: Arc<dyn Signal>,
+    pub roster: Option<Arc<dyn Roster>>,
     pub http: reqwest::Client,
     pub base: String,
     stop: CancellationToken,
@@ -52,15 +54,20 @@ impl House {
 
     /// With settings of the test's.
     pub async fn open_with(set: impl FnOnce(&mut ApiSettings)) -> Self {
-        Self::build(set, true).await
+        Self::build(set, true, "memory:").await
     }
 
     /// Without ingest: uploads stay in their queue.
     pub async fn open_without_ingest() -> Self {
-        Self::build(|_| {}, false).await
+        Self::build(|_| {}, false, "memory:").await
     }
 
-    async fn build(set: impl FnOnce(&mut ApiSettings), with_ingest: bool) -> Self {
+    /// Without a cache and without a roster.
+    pub async fn open_without_cache() -> Self {
+        Self::build(|_| {}, true, "poll:").await
+    }
+
+    async fn build(set: impl FnOnce(&mut ApiSettings), with_ingest: bool, beside: &str) -> Self {
         let folder = TempDir::new().expect("a folder");
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let opener = Opener::new(clock.clone());
@@ -72,6 +79,7 @@ impl House {
             routine: opener.queue("jobs", &url, "jobs-routine").await.expect("a queue"),
         };
         let signal = opener.signal("signal", "memory:").expect("a signal");
+        let roster = opener.roster("signal", beside).expect("opens");
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
         let options = EndpointOptions::new(folder.path().join("objects"), any, uploads.clone());
         let endpoint = Endpoint::open(options).await.expect("an S3 endpoint");
@@ -109,8 +117,8 @@ impl House {
             registry: Registry::new(),
             readiness: Readiness::default(),
             uploads: Some(uploads.clone()),
-            cache: opener.cache("signal", "memory:").expect("opens"),
-            roster: opener.roster("signal", "memory:").expect("opens"),
+            cache: opener.cache("signal", beside).expect("opens"),
+            roster: roster.clone(),
         };
         let api = Api::build(parts, settings).await.expect("a server");
         let base = format!("http://{}", api.local_addr());
@@ -118,7 +126,7 @@ impl House {
         // Another test of this process may have chosen it already.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let http = reqwest::Client::new();
-        Self { store, objects, signal, http, base, stop, server, opener, folder }
+        Self { store, objects, signal, roster, http, base, stop, server, opener, folder }
     }
 
     /// The server's address with a path.
@@ -140,6 +148,13 @@ impl House {
     pub async fn get(&self, path: &str) -> (u16, Value) {
         let answer = self.http.get(self.url(path)).send().await.expect("an answer");
         (answer.status().as_u16(), answer.json().await.expect("JSON"))
+    }
+
+    /// The metrics as a scraper gets them.
+    pub async fn metrics(&self) -> String {
+        let answer = self.http.get(self.url("/metrics")).send().await.expect("an answer");
+        assert_eq!(answer.status(), 200);
+        answer.text().await.expect("text")
     }
 
     /// The event stream at a position.

@@ -5,6 +5,7 @@
 #![allow(unreachable_pub)] // a test exports nothing
 #![allow(clippy::disallowed_methods, reason = "a test's runtime ends with it, and its tasks too")]
 
+mod answers;
 mod browser;
 mod events;
 mod figures;

@@ -1,6 +1,10 @@
 //! Health, figures, documentation and the page's own files.
 
+use std::time::Duration;
+
+use lobar_core::roster::Presence;
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use crate::house::{House, eventually, ready};
 
@@ -37,6 +41,58 @@ async fn the_queues_are_shown_by_lane_and_an_unknown_rate_is_not_a_zero() {
     })
     .await;
     assert_eq!(known, 20.0, "two images at one in ten seconds");
+}
+
+#[tokio::test]
+async fn a_scraper_gets_figures_of_now_although_nobody_asked_for_the_queues() {
+    let house = House::open().await;
+    let ids = house.admit((0..3).map(|n| format!("incoming/north/stat/{n}.jpg"))).await;
+    // What was read at the start is older than a second by then.
+    eventually("the images are counted", async || {
+        house.metrics().await.contains("lobar_images{state=\"queued\"} 3").then_some(())
+    })
+    .await;
+    house.finish(&ids, &ready(0.5)).await;
+    eventually("and counted again", async || {
+        house.metrics().await.contains("lobar_images{state=\"ready\"} 3").then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn every_metric_of_the_queues_and_workers_has_its_name_and_its_labels() {
+    let house = House::open().await;
+    let roster = house.roster.clone().expect("a roster");
+    let presence = Presence { seconds_per_image: Some(0.05), ..Presence::default() };
+    for n in 0..2 {
+        let worker = Uuid::from_u128(n);
+        roster.announce(worker, &presence, Duration::from_secs(600)).await.expect("announced");
+    }
+    let metrics = eventually("the workers are counted", async || {
+        let metrics = house.metrics().await;
+        metrics.contains("lobar_workers 2").then_some(metrics)
+    })
+    .await;
+    for line in [
+        r#"lobar_queue_depth{lane="stat",queue="jobs"} 0"#,
+        r#"lobar_queue_depth{lane="routine",queue="jobs"} 0"#,
+        r#"lobar_queue_depth{lane="any",queue="uploads"} 0"#,
+        r#"lobar_queue_dead{lane="any",queue="uploads"} 0"#,
+        r#"lobar_backlog_seconds{lane="stat"} 0"#,
+        r#"lobar_backlog_seconds{lane="routine"} 0"#,
+        r#"lobar_oldest_unfinished_seconds{lane="stat"} 0"#,
+        r#"lobar_images{state="needs_human"} 0"#,
+        r#"lobar_api_cache_lookups_total{outcome="error"} 0"#,
+        "lobar_sse_clients 0",
+    ] {
+        assert!(metrics.contains(&format!("{line}\n")), "{line}:\n{metrics}");
+    }
+    let wanted: Vec<_> =
+        metrics.lines().filter(|line| line.starts_with("lobar_workers_wanted{")).collect();
+    assert_eq!(wanted, [r#"lobar_workers_wanted{reason="calming"} 2"#]);
+    let (_, figures) = house.get("/v1/queues").await;
+    assert_eq!(figures["capacity_images_per_second"], 40.0);
+    assert_eq!((&figures["workers"], &figures["workers_wanted"]), (&json!(2), &json!(2)));
 }
 
 #[tokio::test]

@@ -1,0 +1,9 @@
+//! Redis away, restarted, silent and slow: nothing depends on it but how soon something is seen.
+
+#![allow(clippy::disallowed_methods, reason = "a test's runtime ends with it, and its tasks too")]
+
+mod absence;
+mod doctor;
+mod faults;
+mod house;
+mod presence;
