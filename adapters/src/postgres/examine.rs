@@ -40,8 +40,7 @@ pub async fn examine(part: &str, url: &str) -> Vec<Check> {
             return vec![Check::fault(reach, why, unreachable_fix(part, &options))];
         }
     };
-    let mut checks =
-        vec![Check::good(reach, format!("{}:{}", options.get_host(), options.get_port()))];
+    let mut checks = vec![Check::good(reach, format!("{}:{}", options.get_host(), options.get_port()))];
     let name = |what: &str| format!("{part}: {what}");
     let answers = [
         version(&mut conn, name("server version")).await,
@@ -170,17 +169,17 @@ async fn clock(conn: &mut PgConnection, what: String) -> Answer {
     Ok(if off <= SKEW {
         Check::good(what, found)
     } else {
-        let fix =
-            "keep the clocks of all hosts right (chrony, systemd-timesyncd): leases are times";
+        let fix = "keep the clocks of all hosts right (chrony, systemd-timesyncd): leases are times";
         Check::advice(what, found, fix)
     })
 }
 
 async fn durability(conn: &mut PgConnection, what: String) -> Answer {
-    let (commit, fsync): (String, String) =
-        sqlx::query_as("select current_setting('synchronous_commit'), current_setting('fsync')")
-            .fetch_one(conn)
-            .await?;
+    let (commit, fsync): (String, String) = sqlx::query_as(
+        "select current_setting('synchronous_commit'), current_setting('fsync')",
+    )
+    .fetch_one(conn)
+    .await?;
     Ok(if fsync == "off" {
         let fix = "set `fsync = on`: a power cut may ruin the whole database";
         Check::advice(what, "fsync is off", fix)
@@ -212,7 +211,9 @@ async fn connections(conn: &mut PgConnection, what: String) -> Answer {
 }
 
 async fn relation_exists(conn: &mut PgConnection, name: &str) -> Result<bool, sqlx::Error> {
-    let (there,): (bool,) =
-        sqlx::query_as("select to_regclass($1) is not null").bind(name).fetch_one(conn).await?;
+    let (there,): (bool,) = sqlx::query_as("select to_regclass($1) is not null")
+        .bind(name)
+        .fetch_one(conn)
+        .await?;
     Ok(there)
 }
