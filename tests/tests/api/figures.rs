@@ -11,7 +11,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
-use crate::house::House;
+use crate::house::{House, new_image};
 
 /// Both ends of a connection are in this process: twice as many files must be allowed (`ulimit -n`).
 const CLIENTS: usize = 9_000;
@@ -46,6 +46,25 @@ async fn from_a_put_to_the_event_in_a_client_s_hands() {
         times.push(stored.elapsed());
     }
     show("S3 answer to SSE event, idle", times);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "a measurement"]
+async fn from_a_commit_to_the_event_in_a_client_s_hands() {
+    let house = House::open().await;
+    let mut stream = house.events("?after=0").await;
+    let mut times = Vec::new();
+    for n in 0..ROUNDS {
+        let image = new_image(&format!("incoming/north/{n}"));
+        house.store.admit(&[image]).await.expect("admitted");
+        let committed = Instant::now();
+        house.signal.publish().await.expect("published");
+        stream.image().await;
+        times.push(committed.elapsed());
+        // As after a quiet time: the follower has nothing to wait for.
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    show("commit to SSE event, idle", times);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -5,5 +5,6 @@
 mod absence;
 mod doctor;
 mod faults;
+mod figures;
 mod house;
 mod presence;
