@@ -89,9 +89,10 @@ aws_emulator() {
     python=$checkout/.venv/bin
     [ -x "$python/ministack" ] || stop "Please run 'make test' once: it installs the emulator of S3 and SQS."
     mkdir "$dir/aws"
+    # It checks the signatures of presigned URLs with the key pair of its own environment.
+    . "$dir/settings"
     SERVICES=s3,sqs BIND_HOST=127.0.0.1 MINISTACK_HOST=127.0.0.1 GATEWAY_PORT=$aws_port HOME=$dir/aws \
         in_background aws "$python/ministack"
-    . "$dir/settings"
     until_it aws "$python/aws" --endpoint-url "http://127.0.0.1:$aws_port" sqs list-queues
     AWS_ENDPOINT_URL=http://127.0.0.1:$aws_port UPLOADS_QUEUE=lobar-uploads PATH=$python:$PATH \
         sh "$checkout/ops/compose/setup.sh" >/dev/null

@@ -67,16 +67,17 @@ fn the_schema_of_scaled_objects_finds_both_right_and_a_misspelt_field_wrong() {
 #[test]
 fn what_is_scaled_leaves_its_number_to_the_scaler_and_outlives_its_drain() {
     let deployments = documents("Deployment");
+    let settings = documents("ConfigMap");
+    let settings = at(named(&settings, "lobar-settings"), "/data");
     for path in files("ops/kubernetes/keda") {
         let scaled = yaml(&path).remove(0);
         let target = at(&scaled, "/spec/scaleTargetRef/name").as_str().expect("a name");
         assert!(at(named(&deployments, target), "/spec").get("replicas").is_none());
         let (least, most) =
             (at(&scaled, "/spec/minReplicaCount"), at(&scaled, "/spec/maxReplicaCount"));
-        assert!(least.as_u64() >= Some(1) && least.as_u64() < most.as_u64());
+        assert_eq!(settings["LOBAR_SCALE_FLOOR"], least.to_string(), "what is wanted, is allowed");
+        assert_eq!(settings["LOBAR_SCALE_CEILING"], most.to_string());
     }
-    let settings = documents("ConfigMap");
-    let settings = at(named(&settings, "lobar-settings"), "/data");
     let drain: u64 = settings["LOBAR_DRAIN"].as_str().expect("text").parse().expect("seconds");
     for deployment in &deployments {
         let grace = at(deployment, "/spec/template/spec/terminationGracePeriodSeconds");

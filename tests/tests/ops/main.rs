@@ -11,5 +11,6 @@ mod emulator;
 mod images;
 mod kubernetes;
 mod proxy;
+mod readme;
 mod terraform;
 mod tools;
