@@ -5,6 +5,7 @@
 
 mod file;
 mod roles;
+mod shown;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -125,9 +126,13 @@ pub struct Settings {
     pub s3_credentials: Option<KeyPair>,
     pub s3_region: String,
     pub bucket: String,
+    #[serde(serialize_with = "shown::without_password")]
     pub store: String,
+    #[serde(serialize_with = "shown::without_password")]
     pub uploads: String,
+    #[serde(serialize_with = "shown::without_password")]
     pub jobs: String,
+    #[serde(serialize_with = "shown::without_password")]
     pub signal: String,
     pub model: Option<PathBuf>,
     pub device: String,

@@ -118,7 +118,9 @@ fn the_settings_of_every_role_are_ones_that_lobar_takes() {
         let settings = environment(service);
         let mut config = Command::new(executable());
         config.arg("config").envs(settings).current_dir(dir.path());
-        assert!(run(&mut config).contains("lobar-uploads"), "{name}");
+        let shown = run(&mut config);
+        assert!(shown.contains("lobar-uploads"), "{name}");
+        assert!(!shown.contains(":0123abcd@"), "{name}: `lobar config` shows a password");
         // `--help` comes last: what stands before it is checked first.
         let arguments = words(&service["command"]);
         let help = Command::new(executable()).args(&arguments).arg("--help").output();
