@@ -15,7 +15,7 @@ use tokio::sync::Mutex;
 
 use crate::aws::Access;
 use crate::memory::{MemoryCache, MemoryRoster, MemorySignal, PollSignal};
-use crate::postgres::{self, PgQueue, PgStore};
+use crate::postgres::{self, Deferred, PgQueue, PgStore};
 use crate::rabbitmq::RabbitBrokers;
 use crate::redis::{RedisCache, RedisRoster, RedisSignal};
 use crate::sqlite::{self, SqliteQueue, SqliteStore};
@@ -41,6 +41,15 @@ pub struct Opener {
     sqs: Mutex<Vec<Arc<SqsQueue>>>,
     cache: Arc<MemoryCache>,
     roster: Arc<MemoryRoster>,
+}
+
+/// What a migration did.
+#[derive(Clone, Debug, Default)]
+pub struct Migrated {
+    /// The migrations that were run, by name.
+    pub ran: Vec<String>,
+    /// Those that take long and were not run.
+    pub pending: Vec<String>,
 }
 
 /// Why a port could not be opened.
@@ -172,6 +181,37 @@ impl Opener {
             }
             _ => Err(unknown(setting, url, SIGNALS)),
         }
+    }
+
+    /// Brings the database that `url` names to this release's schema, the migrations that take long
+    /// included unless `defer` leaves them for later. `None` where the URL names no database.
+    pub async fn migrate(
+        &self,
+        setting: &'static str,
+        url: &str,
+        defer: bool,
+    ) -> Result<Option<Migrated>, OpenError> {
+        let mut migrated = Migrated::default();
+        match url.split_once(':') {
+            Some(("sqlite", path)) => {
+                migrated.ran = self.file(setting, path).await?.migrated().to_vec();
+            }
+            Some(("postgres" | "postgresql", _)) => {
+                let database = self.database(setting, url).await?;
+                migrated.ran = database.migrated().to_vec();
+                let deferred = Deferred::of_this_release();
+                let failed = |error| {
+                    let source = PortError::permanent("migrate", error);
+                    OpenError::Port { setting, source }
+                };
+                if !defer {
+                    migrated.ran.extend(deferred.run(&database).await.map_err(failed)?);
+                }
+                migrated.pending = deferred.pending(&database).await.map_err(failed)?;
+            }
+            _ => return Ok(None),
+        }
+        Ok(Some(migrated))
     }
 
     /// Closes what it opened; what is running ends first.

@@ -54,8 +54,14 @@ pub enum Command {
         #[command(flatten)]
         service: Service,
     },
-    /// Bring the databases to this release's schema.
-    Migrate(Service),
+    /// Bring the databases to this release's schema. The system may run meanwhile.
+    Migrate {
+        /// Leave the migrations that take long for later, and name them.
+        #[arg(long)]
+        defer: bool,
+        #[command(flatten)]
+        service: Service,
+    },
 }
 
 /// The settings of a service.

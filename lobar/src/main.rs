@@ -59,7 +59,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Doctor { roles, json, service: args } => {
             block_on(doctor::run(load(args)?, roles, json))
         }
-        Command::Migrate(args) => block_on(service::migrate(load(args)?)),
+        Command::Migrate { defer, service: args } => block_on(service::migrate(load(args)?, defer)),
     }
 }
 

@@ -1,5 +1,6 @@
 //! The contracts of the store and of the queue, on PostgreSQL.
 #![allow(clippy::disallowed_methods)] // the tasks that a test spawns end before it does
+#![allow(clippy::print_stdout)] // the figure is to be read
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -26,7 +26,7 @@ pub async fn examine(part: &str, url: &str) -> Vec<Check> {
     let options = match pool::options(url) {
         Ok(options) => options,
         Err(fault) => {
-            let fix = format!("correct the setting `{part}`");
+            let fix = format!("Correct the setting `{part}`.");
             return vec![Check::fault(reach, fault.to_string(), fix)];
         }
     };
@@ -40,7 +40,8 @@ pub async fn examine(part: &str, url: &str) -> Vec<Check> {
             return vec![Check::fault(reach, why, unreachable_fix(part, &options))];
         }
     };
-    let mut checks = vec![Check::good(reach, format!("{}:{}", options.get_host(), options.get_port()))];
+    let mut checks =
+        vec![Check::good(reach, format!("{}:{}", options.get_host(), options.get_port()))];
     let name = |what: &str| format!("{part}: {what}");
     let answers = [
         version(&mut conn, name("server version")).await,
@@ -49,11 +50,12 @@ pub async fn examine(part: &str, url: &str) -> Vec<Check> {
         writable(&mut conn, name("permission to write")).await,
         clock(&mut conn, name("clock of the server")).await,
         durability(&mut conn, name("synchronous_commit")).await,
+        disk(&mut conn, name("fsync")).await,
         connections(&mut conn, name("connections")).await,
     ];
     for answer in answers {
         checks.push(answer.unwrap_or_else(|error| {
-            let fix = "see the server's log for this statement";
+            let fix = "See the server's log for this statement.";
             Check::fault(name("a question to the server"), error.to_string(), fix)
         }));
     }
@@ -63,8 +65,8 @@ pub async fn examine(part: &str, url: &str) -> Vec<Check> {
 
 fn unreachable_fix(part: &str, options: &PgConnectOptions) -> String {
     format!(
-        "start PostgreSQL on {}:{}, or correct the setting `{part}`; the database and its user must \
-         exist: `create user …; create database … owner …`",
+        "Start PostgreSQL on {}:{}, or correct the setting `{part}`; the database and its user must \
+         exist: `create user …; create database … owner …`.",
         options.get_host(),
         options.get_port()
     )
@@ -79,7 +81,7 @@ async fn version(conn: &mut PgConnection, what: String) -> Answer {
     Ok(if i64::from(number) / 10_000 >= OLDEST {
         Check::good(what, text)
     } else {
-        Check::fault(what, text, format!("upgrade to PostgreSQL {OLDEST} or later"))
+        Check::fault(what, text, format!("Upgrade to PostgreSQL {OLDEST} or later."))
     })
 }
 
@@ -101,7 +103,7 @@ async fn schema(conn: &mut PgConnection, what: String) -> Answer {
         (missing, _) => Check::advice(
             what,
             format!("{missing} of {} migrations have not been run", ours.len()),
-            "run `lobar migrate`, or start a role, which does it as well",
+            "Run `lobar migrate`, or start a role, which does it as well.",
         ),
     })
 }
@@ -112,9 +114,9 @@ async fn deferred(conn: &mut PgConnection, what: String) -> Answer {
         Ok(pending) => Check::advice(
             what,
             format!("pending: {}", pending.join(", ")),
-            "run `lobar migrate`; it may take long, and the system may run meanwhile",
+            "Run `lobar migrate`; it may take long, and the system may run meanwhile.",
         ),
-        Err(error) => Check::fault(what, error.to_string(), "take the release's own files"),
+        Err(error) => Check::fault(what, error.to_string(), "Take the release's own executable."),
     })
 }
 
@@ -126,7 +128,7 @@ async fn writable(conn: &mut PgConnection, what: String) -> Answer {
     .fetch_one(&mut *conn)
     .await?;
     if read_only {
-        let fix = "name the primary, not a standby; end `default_transaction_read_only`";
+        let fix = "Name the primary, not a standby; end `default_transaction_read_only`.";
         return Ok(Check::fault(what, "the server is read-only", fix));
     }
     let mut denied = Vec::new();
@@ -146,10 +148,11 @@ async fn writable(conn: &mut PgConnection, what: String) -> Answer {
         }
     }
     Ok(if !denied.is_empty() {
-        let fix = "grant select, insert, update, delete on these tables, or let the user own them";
+        let fix = "Grant select, insert, update, delete on these tables, or let the user own them.";
         Check::fault(what, format!("denied on: {}", denied.join(", ")), fix)
     } else if !create {
-        let fix = "let `lobar migrate` run as the owner of the schema, or `grant create on schema`";
+        let fix =
+            "Let `lobar migrate` run as the owner of the schema, or `grant create on schema`.";
         Check::advice(what, "tables yes, changes of the schema no", fix)
     } else {
         Check::good(what, "tables and schema")
@@ -169,26 +172,32 @@ async fn clock(conn: &mut PgConnection, what: String) -> Answer {
     Ok(if off <= SKEW {
         Check::good(what, found)
     } else {
-        let fix = "keep the clocks of all hosts right (chrony, systemd-timesyncd): leases are times";
+        let fix =
+            "Keep the clocks of all hosts right (chrony, systemd-timesyncd): leases are times.";
         Check::advice(what, found, fix)
     })
 }
 
 async fn durability(conn: &mut PgConnection, what: String) -> Answer {
-    let (commit, fsync): (String, String) = sqlx::query_as(
-        "select current_setting('synchronous_commit'), current_setting('fsync')",
-    )
-    .fetch_one(conn)
-    .await?;
-    Ok(if fsync == "off" {
-        let fix = "set `fsync = on`: a power cut may ruin the whole database";
-        Check::advice(what, "fsync is off", fix)
-    } else if commit == "off" {
-        let fix = "set `synchronous_commit = on` for this user: a power cut may take back results \
-                   that were shown";
+    let (commit,): (String,) =
+        sqlx::query_as("select current_setting('synchronous_commit')").fetch_one(conn).await?;
+    Ok(if commit == "off" {
+        let fix = "Set `synchronous_commit = on` for this user: a power cut may take back results \
+                   that were shown.";
         Check::advice(what, "off", fix)
     } else {
         Check::good(what, commit)
+    })
+}
+
+async fn disk(conn: &mut PgConnection, what: String) -> Answer {
+    let (fsync,): (String,) =
+        sqlx::query_as("select current_setting('fsync')").fetch_one(conn).await?;
+    Ok(if fsync == "off" {
+        let fix = "Set `fsync = on`: a power cut may ruin the whole database.";
+        Check::advice(what, fsync, fix)
+    } else {
+        Check::good(what, fsync)
     })
 }
 
@@ -205,15 +214,13 @@ async fn connections(conn: &mut PgConnection, what: String) -> Answer {
     Ok(if free >= ours {
         Check::good(what, found)
     } else {
-        let fix = "raise `max_connections`, or run fewer processes on this server";
+        let fix = "Raise `max_connections`, or run fewer processes on this server.";
         Check::advice(what, found, fix)
     })
 }
 
 async fn relation_exists(conn: &mut PgConnection, name: &str) -> Result<bool, sqlx::Error> {
-    let (there,): (bool,) = sqlx::query_as("select to_regclass($1) is not null")
-        .bind(name)
-        .fetch_one(conn)
-        .await?;
+    let (there,): (bool,) =
+        sqlx::query_as("select to_regclass($1) is not null").bind(name).fetch_one(conn).await?;
     Ok(there)
 }

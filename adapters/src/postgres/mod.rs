@@ -51,11 +51,12 @@ macro_rules! lock {
 impl Driver for Postgres {
     const MIGRATIONS: Migrator = sqlx::migrate!("../migrations/postgres");
     const BEGIN_MIGRATION: &'static str = concat!(
-        "begin; set local statement_timeout = 0; set local lock_timeout = 0; ",
+        "begin isolation level read committed; set local statement_timeout = 0; set local lock_timeout = 0; ",
         "set local idle_in_transaction_session_timeout = 0; select ",
         lock!(2)
     );
-    const BEGIN: &'static str = "begin";
+    // Whatever the server's default: what is read under a lock must be what is there by then.
+    const BEGIN: &'static str = "begin isolation level read committed";
     // In the order of ids, so that two statements about the same rows wait for each other, not in a ring.
     const LOCK_ROWS: &'static str = " order by id for update";
     const SKIP_LOCKED: &'static str = " for update skip locked";
@@ -65,7 +66,7 @@ impl Driver for Postgres {
     const RELAXED: Option<Relaxed> = None;
 
     fn begin_on(groups: &BTreeSet<u8>) -> Script {
-        let mut script = String::from("begin");
+        let mut script = String::from(Self::BEGIN);
         for (place, group) in groups.iter().enumerate() {
             let lock = if place == 0 { "; select " } else { ", " };
             let number = 100 + u32::from(*group);

@@ -25,13 +25,18 @@ const PING: Duration = Duration::from_secs(2);
 /// Idle connections are given back after this long.
 const UNUSED: Duration = Duration::from_secs(600);
 
-/// What the server ends by itself. A process that is frozen in the middle of a transaction holds locks
-/// that all others wait for.
-const LIMITS: &str = "set statement_timeout = '30s'; set lock_timeout = '10s';
-    set idle_in_transaction_session_timeout = '15s'";
-/// The same, and commits do not wait for the disk.
-const RELAXED: &str = "set statement_timeout = '30s'; set lock_timeout = '10s';
-    set idle_in_transaction_session_timeout = '15s'; set synchronous_commit = off";
+/// What the server ends by itself: a process that is frozen in the middle of a transaction holds locks
+/// that all others wait for. And how single statements see each other.
+macro_rules! session {
+    ($more:literal) => {
+        concat!(
+            "set statement_timeout = '30s'; set lock_timeout = '10s'; ",
+            "set idle_in_transaction_session_timeout = '15s'; ",
+            "set default_transaction_isolation = 'read committed'",
+            $more
+        )
+    };
+}
 
 /// How to connect to what a URL names. TLS is asked for by its `sslmode`.
 pub(super) fn options(url: &str) -> Result<PgConnectOptions, Fault> {
@@ -46,10 +51,12 @@ pub(super) fn options(url: &str) -> Result<PgConnectOptions, Fault> {
     Ok(if named { options } else { options.application_name("lobar") })
 }
 
+/// Both pools. The commits of the one that reads do not wait for the disk.
 pub(super) fn pools(options: &PgConnectOptions) -> Pools<Postgres> {
     Pools {
-        write: pool(WRITERS, LIMITS).connect_lazy_with(options.clone()),
-        read: pool(READERS, RELAXED).connect_lazy_with(options.clone()),
+        write: pool(WRITERS, session!("")).connect_lazy_with(options.clone()),
+        read: pool(READERS, session!("; set synchronous_commit = off"))
+            .connect_lazy_with(options.clone()),
     }
 }
 

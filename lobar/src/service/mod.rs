@@ -13,7 +13,12 @@ mod running;
 #[cfg(feature = "torch")]
 pub mod worker;
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
+
+use lobar_adapters::opener::Opener;
+use lobar_core::time::SystemClock;
 
 use crate::failure::Failure;
 use crate::settings::{Roles, Settings};
@@ -57,8 +62,32 @@ pub async fn run(settings: Settings, roles: Roles) -> Result<(), Failure> {
     }
 }
 
-/// Brings the databases to this release's schema, which every start does as well.
-pub async fn migrate(settings: Settings) -> Result<(), Failure> {
-    Parts::open(&settings, &Roles::all()).await?.close().await;
+/// Brings the databases to this release's schema, and says what it did. Every start does the same, but for
+/// the migrations that take long, which run here unless `defer`.
+#[allow(clippy::print_stdout)] // what it did is this command's output
+pub async fn migrate(settings: Settings, defer: bool) -> Result<(), Failure> {
+    parts::make_folder(&settings)?;
+    let opener = Opener::new(Arc::new(SystemClock));
+    let mut seen = BTreeSet::new();
+    let databases =
+        [("store", &settings.store), ("uploads", &settings.uploads), ("jobs", &settings.jobs)];
+    for (setting, url) in databases {
+        // Several settings may name the same database.
+        if !seen.insert(url) {
+            continue;
+        }
+        let done = opener.migrate(setting, url, defer).await.map_err(parts::failed)?;
+        let Some(done) = done else { continue };
+        for name in &done.ran {
+            println!("{setting}: ran {name}");
+        }
+        for name in &done.pending {
+            println!("{setting}: pending {name} (`lobar migrate` runs it)");
+        }
+        if done.ran.is_empty() && done.pending.is_empty() {
+            println!("{setting}: up to date");
+        }
+    }
+    opener.close().await;
     Ok(())
 }

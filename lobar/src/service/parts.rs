@@ -38,9 +38,7 @@ pub struct Parts {
 impl Parts {
     /// Opens what `roles` need, and brings databases to this release's schema.
     pub async fn open(settings: &Settings, roles: &Roles) -> Result<Self, Failure> {
-        std::fs::create_dir_all(&settings.data).map_err(|e| {
-            Failure::failed(format!("data folder {}: {e}", settings.data.display()))
-        })?;
+        make_folder(settings)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let opener = opener(settings, clock.clone());
         let job = async |lane: Lane| {
@@ -89,7 +87,13 @@ pub fn opener(settings: &Settings, clock: Arc<dyn Clock>) -> Opener {
     Opener::new(clock).with_aws(Access { region, credentials })
 }
 
-fn failed(error: OpenError) -> Failure {
+/// The data folder, which files of databases are created in.
+pub fn make_folder(settings: &Settings) -> Result<(), Failure> {
+    std::fs::create_dir_all(&settings.data)
+        .map_err(|e| Failure::failed(format!("data folder {}: {e}", settings.data.display())))
+}
+
+pub fn failed(error: OpenError) -> Failure {
     match error {
         OpenError::UnknownScheme { .. } => Failure::usage(error),
         OpenError::Port { .. } => Failure::failed(chain(&error)),

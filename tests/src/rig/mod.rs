@@ -57,14 +57,21 @@ pub struct Rig {
 impl Rig {
     /// Opens everything in a folder of its own.
     pub async fn open() -> Self {
+        Self::open_on(None, None).await
+    }
+
+    /// Opens everything, with the store and the queues where these URLs say; what has none is in a folder
+    /// of its own.
+    pub async fn open_on(store: Option<&str>, queues: Option<&str>) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let clock = ManualClock::new(SystemClock.now());
         let opener = Opener::new(Arc::new(clock.clone()));
         let url = format!("sqlite:{}", folder.path().join("lobar.db").display());
-        let store = opener.store("store", &url).await.expect("opens");
+        let store = opener.store("store", store.unwrap_or(&url)).await.expect("opens");
         let line = Arc::new(Line::default());
         let queue = async |name| {
-            let queue = opener.queue("queue", &url, name).await.expect("opens");
+            let url = queues.unwrap_or(&url);
+            let queue = opener.queue("queue", url, name).await.expect("opens");
             Arc::new(FaultyQueue::new(queue, line.clone()))
         };
         let uploads = queue("uploads").await;

@@ -1,15 +1,17 @@
-//! What the store and a queue on SQLite carry, on this machine and disk:
+//! What the store and a queue in SQL carry, on this machine and disk:
 //!
-//!     cargo run --release -p lobar-adapters --example sqlite_throughput -- [FOLDER]
+//!     cargo run --release -p lobar-adapters --example sql_throughput -- [FOLDER | postgres://…] [TASKS]
 //!
-//! The file lies in FOLDER (default: the temporary folder). A message's cycle is send, receive,
-//! settle; an image's is admit, claim, complete. Each is a durable transaction.
+//! SQLite's files lie in FOLDER (default: the temporary folder); a PostgreSQL database should be empty.
+//! A message's cycle is send, receive, settle; an image's is admit, claim, complete. TASKS (default 1) do
+//! so at once, each on a queue and on images of its own.
 #![allow(clippy::print_stdout, clippy::unwrap_used)] // its output is its purpose, its end is its error
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures::future::join_all;
 use lobar_adapters::opener::Opener;
 use lobar_core::finding::{Finding, Heatmap, Label, ModelRef};
 use lobar_core::image::{Lane, NewImage};
@@ -23,21 +25,39 @@ const LENGTH: Duration = Duration::from_secs(4);
 
 #[tokio::main]
 async fn main() {
-    let folder = std::env::args().nth(1).map_or_else(std::env::temp_dir, PathBuf::from);
+    let place = std::env::args().nth(1);
+    let tasks: usize = std::env::args().nth(2).map_or(1, |tasks| tasks.parse().unwrap());
+    let server = place.clone().filter(|place| place.contains("://"));
+    let folder = place.filter(|_| server.is_none()).map_or_else(std::env::temp_dir, PathBuf::from);
     let folder = folder.join(format!("lobar-throughput-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
     let opener = Opener::new(Arc::new(SystemClock));
-    let url = |file: &str| format!("sqlite:{}", folder.join(file).display());
+    let url = |file: &str| match &server {
+        Some(url) => url.clone(),
+        None => format!("sqlite:{}", folder.join(file).display()),
+    };
     for batch in [1, 16, 32] {
-        let queue = opener.queue("jobs", &url("queues.db"), "jobs").await.unwrap();
-        let rate = queue_rate(&*queue, batch).await;
+        let rates = (0..tasks).map(async |task| {
+            let name = format!("jobs-{batch}-{task}");
+            let queue = opener.queue("jobs", &url("queues.db"), &name).await.unwrap();
+            queue_rate(&*queue, batch).await
+        });
+        let rate: f64 = join_all(rates).await.into_iter().sum();
         println!("queue: send, receive, settle in batches of {batch}: {rate:.0} messages/s");
     }
     for batch in [1, 16, 32] {
-        let store = opener.store("store", &url(&format!("store-{batch}.db"))).await.unwrap();
-        let [admit, claim, complete] = store_rates(&*store, batch).await;
+        let rates = (0..tasks).map(async |task| {
+            let store = opener.store("store", &url(&format!("store-{batch}.db"))).await.unwrap();
+            store_rates(&*store, batch, &format!("{batch}-{task}")).await
+        });
+        let rates = join_all(rates).await;
+        let sum = |verb: usize| rates.iter().map(|rates| rates[verb]).sum::<f64>();
         println!(
-            "store in batches of {batch}: admit {admit:.0}, claim {claim:.0}, complete {complete:.0} images/s"
+            "store in batches of {batch}: admit {:.0}, claim {:.0}, complete {:.0}, all three {:.0} images/s",
+            sum(0),
+            sum(1),
+            sum(2),
+            sum(3)
         );
     }
     opener.close().await;
@@ -59,11 +79,11 @@ async fn queue_rate(queue: &dyn Queue, batch: usize) -> f64 {
     cycles as f64 / started.elapsed().as_secs_f64()
 }
 
-/// Images a second in each of the three verbs, by the time spent in it.
-async fn store_rates(store: &dyn Store, batch: usize) -> [f64; 3] {
+/// Images a second in each of the three verbs, by the time spent in it, and in all of them.
+async fn store_rates(store: &dyn Store, batch: usize, name: &str) -> [f64; 4] {
     let (started, mut images, mut spent) = (Instant::now(), 0, [Duration::ZERO; 3]);
     while started.elapsed() < LENGTH {
-        let new: Vec<NewImage> = (images..images + batch).map(image).collect();
+        let new: Vec<NewImage> = (images..images + batch).map(|n| image(name, n)).collect();
         let ids: Vec<ImageId> = new.iter().map(|image| image.object.id()).collect();
         let (_, took) = timed(store.admit(&new)).await;
         spent[0] += took;
@@ -75,7 +95,8 @@ async fn store_rates(store: &dyn Store, batch: usize) -> [f64; 3] {
         assert!(accepted.unwrap().into_iter().all(|accepted| accepted));
         images += batch;
     }
-    spent.map(|spent| images as f64 / spent.as_secs_f64())
+    let [admit, claim, complete] = spent.map(|spent| images as f64 / spent.as_secs_f64());
+    [admit, claim, complete, images as f64 / started.elapsed().as_secs_f64()]
 }
 
 async fn timed<T>(work: impl Future<Output = T>) -> (T, Duration) {
@@ -83,10 +104,10 @@ async fn timed<T>(work: impl Future<Output = T>) -> (T, Duration) {
     (work.await, started.elapsed())
 }
 
-fn image(n: usize) -> NewImage {
+fn image(name: &str, n: usize) -> NewImage {
     let object = ObjectVersion {
         bucket: "xrays".into(),
-        key: format!("incoming/north/2026/{n}.jpg"),
+        key: format!("incoming/north/2026/{name}/{n}.jpg"),
         version: Some(format!("version-{n}")),
         etag: Some("0123456789abcdef0123456789abcdef".into()),
         sequencer: Some(format!("{n:018X}")),
