@@ -25,7 +25,7 @@ pub async fn queue(opener: &Opener, setting: &'static str, url: &str, name: &str
     let what = format!("{setting}: queue {name}");
     match scheme(url) {
         "postgres" | "postgresql" => return postgres::examine(&what, url).await,
-        "amqp" | "amqps" => return rabbitmq::examine(url, &[name]).await,
+        "amqp" | "amqps" => return rabbitmq::examine(url, name).await,
         "sqs" => return sqs::examine(after_scheme(url), name, opener.access()).await,
         _ => {}
     }

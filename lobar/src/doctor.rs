@@ -61,15 +61,7 @@ async fn bucket(settings: &Settings) -> Vec<Check> {
         let found = "the embedded S3 endpoint, which runs with `lobar up` or the role s3";
         return vec![Check::good("bucket", found)];
     }
-    let objects = roles::objects(settings, None).await;
-    match objects.check().await {
-        Ok(()) => vec![Check::good("bucket", "answers")],
-        Err(error) => vec![Check::fault(
-            "bucket",
-            chain(&error),
-            "Check LOBAR_BUCKET, LOBAR_S3_ENDPOINT, the credentials and their permission to list it.",
-        )],
-    }
+    roles::bucket(settings, None).await.examine().await
 }
 
 /// The network must load and prove itself, as at the start of a worker.

@@ -137,7 +137,11 @@ async fn a_receiver_in_another_process_hears_of_a_message_at_once() {
     }
     let mut waits = waits.split_off(5);
     waits.sort();
-    println!("another process hears after: median {:?}, worst {:?}", waits[ROUNDS / 2], waits[ROUNDS - 1]);
+    println!(
+        "another process hears after: median {:?}, worst {:?}",
+        waits[ROUNDS / 2],
+        waits[ROUNDS - 1]
+    );
     // By looking alone it would be a tenth of a second on average.
     assert!(waits[ROUNDS / 2] < Duration::from_millis(80), "{waits:?}");
     opened.close().await;

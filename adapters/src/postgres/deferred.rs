@@ -108,9 +108,10 @@ impl Deferred {
     }
 
     async fn rest(&self, conn: &mut PgConnection) -> Result<Vec<&Migration>, DeferredError> {
-        let (begun,): (bool,) = sqlx::query_as("select to_regclass('deferred_migration') is not null")
-            .fetch_one(&mut *conn)
-            .await?;
+        let (begun,): (bool,) =
+            sqlx::query_as("select to_regclass('deferred_migration') is not null")
+                .fetch_one(&mut *conn)
+                .await?;
         let mut done: Vec<(i64, Vec<u8>)> = Vec::new();
         if begun {
             done = sqlx::query_as(

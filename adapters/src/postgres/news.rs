@@ -24,8 +24,7 @@ const PAUSE: Duration = Duration::from_millis(2);
 const SILENCE: Duration = Duration::from_secs(20);
 /// How long it may take to say so.
 const ANSWER: Duration = Duration::from_secs(5);
-const AGAIN: Backoff =
-    Backoff { first: Duration::from_millis(100), max: Duration::from_secs(5) };
+const AGAIN: Backoff = Backoff { first: Duration::from_millis(100), max: Duration::from_secs(5) };
 
 /// Carries news both ways until `closing`.
 pub(super) async fn carry(

@@ -42,7 +42,8 @@ macro_rules! session {
 pub(super) fn options(url: &str) -> Result<PgConnectOptions, Fault> {
     // The parser's own text may quote the URL.
     let unreadable = |_| {
-        let text = "the URL cannot be read; it has the form postgres://USER:PASSWORD@HOST:PORT/DATABASE";
+        let text =
+            "the URL cannot be read; it has the form postgres://USER:PASSWORD@HOST:PORT/DATABASE";
         Fault::of::<Postgres>(Error::Configuration(text.into()))
     };
     let options: PgConnectOptions = url.parse().map_err(unreadable)?;
@@ -97,7 +98,8 @@ mod tests {
 
     #[test]
     fn a_url_that_cannot_be_read_is_refused_without_telling_it() {
-        for url in ["postgres://lobar:secret@host:notaport/db", "postgres://u:secret@h/d?sslmode=secret"]
+        for url in
+            ["postgres://lobar:secret@host:notaport/db", "postgres://u:secret@h/d?sslmode=secret"]
         {
             let text = options(url).expect_err("refused").to_string();
             assert!(!text.contains("secret") && text.contains("postgres://USER"), "{text}");

@@ -7,8 +7,8 @@ use std::time::Duration;
 use lobar_core::object::ImageId;
 use lobar_core::store::Fence;
 use lobar_core::time::{Clock, Stamp};
-use sqlx::migrate::Migrate;
 use sqlx::Pool;
+use sqlx::migrate::Migrate;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 

@@ -91,6 +91,11 @@ pub fn credentials(settings: &Settings) -> Option<Credentials> {
 
 /// The object store: the embedded one, or the one that the settings name.
 pub async fn objects(settings: &Settings, embedded: Option<SocketAddr>) -> Arc<dyn Objects> {
+    Arc::new(bucket(settings, embedded).await)
+}
+
+/// The same as what it is: for those who examine it.
+pub async fn bucket(settings: &Settings, embedded: Option<SocketAddr>) -> S3Objects {
     let mut options = S3Options::new(&settings.bucket);
     options.region = Some(settings.s3_region.clone());
     options.credentials = credentials(settings);
@@ -99,7 +104,7 @@ pub async fn objects(settings: &Settings, embedded: Option<SocketAddr>) -> Arc<d
         options.endpoint = Some(format!("http://{address}"));
         options.credentials.get_or_insert_default();
     }
-    Arc::new(S3Objects::connect(options).await)
+    S3Objects::connect(options).await
 }
 
 /// Notification to durable job.

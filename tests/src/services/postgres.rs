@@ -43,15 +43,21 @@ impl Cluster {
     /// A cluster of one's own, with further settings (`name=value`), that may be stopped, killed and
     /// started again.
     pub async fn start(settings: &[&str]) -> Arc<Self> {
-        let folder = tempfile::Builder::new().prefix("lobar-pg-").tempdir().expect("a folder").keep();
+        let folder =
+            tempfile::Builder::new().prefix("lobar-pg-").tempdir().expect("a folder").keep();
         if root() {
             run(Command::new("chown").arg("postgres:postgres").arg(&folder));
         }
         let data = folder.join("data");
-        run(as_postgres(&program("initdb"))
-            .arg("-D")
-            .arg(&data)
-            .args(["-U", "postgres", "--auth=trust", "--no-sync", "-E", "UTF8", "--locale=C.UTF-8"]));
+        run(as_postgres(&program("initdb")).arg("-D").arg(&data).args([
+            "-U",
+            "postgres",
+            "--auth=trust",
+            "--no-sync",
+            "-E",
+            "UTF8",
+            "--locale=C.UTF-8",
+        ]));
         let port = free_port();
         let mut command: Vec<String> = Vec::new();
         if root() {
@@ -62,7 +68,8 @@ impl Cluster {
         let port_text = port.to_string();
         let options = ["-D", &data, "-h", "127.0.0.1", "-p", &port_text, "-k", &folder_text];
         command.extend(options.map(str::to_owned));
-        for setting in ["fsync=off", "full_page_writes=off", "max_connections=300"].iter().chain(settings)
+        for setting in
+            ["fsync=off", "full_page_writes=off", "max_connections=300"].iter().chain(settings)
         {
             command.extend(["-c".to_owned(), (*setting).to_owned()]);
         }
@@ -133,7 +140,18 @@ impl Cluster {
     pub fn sql(&self, database: &str, statement: &str) -> String {
         let mut psql = Command::new(program("psql"));
         psql.args(["-h", "127.0.0.1", "-p", &self.port.to_string(), "-U", "postgres"]);
-        psql.args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d", database, "-c", statement]);
+        psql.args([
+            "-X",
+            "-q",
+            "-A",
+            "-t",
+            "-v",
+            "ON_ERROR_STOP=1",
+            "-d",
+            database,
+            "-c",
+            statement,
+        ]);
         run(&mut psql)
     }
 

@@ -123,23 +123,29 @@ async fn a_worker_killed_in_the_network_loses_nothing() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_worker_killed_between_the_commit_and_the_acknowledgement_doubles_nothing() {
     for seed in [51, 52] {
-        survives("killed before acknowledging", seed, "worker", "ingest,api", async |cluster, page| {
-            // The pictures come once RabbitMQ hears nothing more of this worker.
-            let (s3, seen) = holding(cluster, Duration::from_secs(3), is_get).await;
-            let broker: SocketAddr = cluster.rabbitmq.address();
-            let cut = Proxy::open(broker).await;
-            let jobs = cluster.setting("LOBAR_JOBS");
-            let through = jobs.replace(&broker.to_string(), &cut.address.to_string());
-            assert_ne!(jobs, through);
-            let settings = vec![("LOBAR_S3_ENDPOINT", s3.url()), ("LOBAR_JOBS", through)];
-            let worker = run(cluster, "worker", settings).await;
-            seen.notified().await;
-            cut.set(Weather::Blackhole);
-            page.until_results(1).await;
-            // Its connection ends with it.
-            cut.set(Weather::Down);
-            worker
-        })
+        survives(
+            "killed before acknowledging",
+            seed,
+            "worker",
+            "ingest,api",
+            async |cluster, page| {
+                // The pictures come once RabbitMQ hears nothing more of this worker.
+                let (s3, seen) = holding(cluster, Duration::from_secs(3), is_get).await;
+                let broker: SocketAddr = cluster.rabbitmq.address();
+                let cut = Proxy::open(broker).await;
+                let jobs = cluster.setting("LOBAR_JOBS");
+                let through = jobs.replace(&broker.to_string(), &cut.address.to_string());
+                assert_ne!(jobs, through);
+                let settings = vec![("LOBAR_S3_ENDPOINT", s3.url()), ("LOBAR_JOBS", through)];
+                let worker = run(cluster, "worker", settings).await;
+                seen.notified().await;
+                cut.set(Weather::Blackhole);
+                page.until_results(1).await;
+                // Its connection ends with it.
+                cut.set(Weather::Down);
+                worker
+            },
+        )
         .await;
     }
 }

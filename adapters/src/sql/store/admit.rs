@@ -170,11 +170,7 @@ async fn renew<D: Driver>(
     Ok(())
 }
 
-async fn insert<D: Driver>(
-    tx: &mut Tx<D>,
-    fresh: &[Fresh<'_>],
-    now: Stamp,
-) -> Result<(), Fault> {
+async fn insert<D: Driver>(tx: &mut Tx<D>, fresh: &[Fresh<'_>], now: Stamp) -> Result<(), Fault> {
     if fresh.is_empty() {
         return Ok(());
     }

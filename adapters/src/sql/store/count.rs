@@ -24,7 +24,8 @@ fn statement<D: Driver>(filter: &Filter) -> Sql<D> {
         .chain(wants(State::Queued).then_some(stage(State::Queued)))
         .collect();
 
-    let mut sql = Sql::<D>::new("select coalesce((select cast(sum(images) as bigint) from tally where ");
+    let mut sql =
+        Sql::<D>::new("select coalesce((select cast(sum(images) as bigint) from tally where ");
     if stages.is_empty() {
         sql.push("false");
     } else {
@@ -43,7 +44,8 @@ fn statement<D: Driver>(filter: &Filter) -> Sql<D> {
         _ => return sql,
     };
     if filter.flagged.is_none() {
-        sql.push(in_hand).push("(select count(*) from image where state = 'analysing' and flag = 'none'");
+        sql.push(in_hand)
+            .push("(select count(*) from image where state = 'analysing' and flag = 'none'");
         if let Some(site) = &filter.site {
             sql.push(" and site = ").arg(site.as_str());
         }

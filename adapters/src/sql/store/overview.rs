@@ -36,7 +36,8 @@ pub(super) async fn overview<D: Driver>(db: &Db<D>) -> Result<Overview, Fault> {
             word => *by_state.entry(state::<D>(word)?).or_default() += images,
         }
     }
-    overview.by_state = by_state.into_iter().map(|(state, images)| (state, count(images))).collect();
+    overview.by_state =
+        by_state.into_iter().map(|(state, images)| (state, count(images))).collect();
 
     let ends = Sql::<D>::new(
         "select (select min(received_at) from image where finished_at is null and lane = 'stat'),
