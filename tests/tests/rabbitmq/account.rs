@@ -39,6 +39,8 @@ pub(crate) struct Counters {
     pub(crate) recovered: usize,
     /// Received and never sent. Must be 0.
     pub(crate) unexpected: usize,
+    /// How often the queue said that it is away.
+    pub(crate) failed_calls: u32,
 }
 
 /// Senders and receivers at work, who settle in every way there is.
@@ -120,11 +122,10 @@ impl Account {
             duplicated: book.done.values().filter(|times| **times > 1).count(),
             recovered: book.attempted.difference(&book.acknowledged).filter(done).count(),
             unexpected: book.done.keys().filter(|n| !book.attempted.contains(n)).count(),
+            failed_calls: book.failed_calls,
         };
-        let (failed, lost) = (book.failed_calls, book.lost_leases);
-        eprintln!(
-            "{what}: {counters:?}; failed calls {failed}, lost leases {lost}, at rest after {recovery:.1?}"
-        );
+        let lost = book.lost_leases;
+        eprintln!("{what}: {counters:?}; lost leases {lost}, at rest after {recovery:.1?}");
         counters
     }
 }
@@ -134,6 +135,7 @@ impl Counters {
     pub(crate) fn assert_sound(&self) {
         assert_eq!((self.lost, self.unexpected), (0, 0), "{self:?}");
         assert!(self.acknowledged > 300, "{self:?}");
+        assert!(self.failed_calls > 0, "the faults were felt: {self:?}");
     }
 }
 

@@ -1,6 +1,7 @@
 //! RabbitMQ: what the contract does not ask, and T4: the broker restarted again and again, its connections
 //! cut and silent, its publishers blocked.
 #![allow(clippy::disallowed_methods)] // the tasks that a test spawns end before it does
+#![allow(clippy::print_stdout, reason = "figures are printed")]
 
 mod account;
 mod alarm;
