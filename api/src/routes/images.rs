@@ -100,7 +100,7 @@ pub(crate) async fn list(
 pub(crate) async fn one(
     context: Data<Context>,
     id: Path<Uuid>,
-    known: Header<IfNoneMatch>,
+    known: Option<Header<IfNoneMatch>>,
 ) -> Result<HttpResponse, Problem> {
     let id = ImageId(id.into_inner());
     let shared = Data::clone(&context);
@@ -112,7 +112,8 @@ pub(crate) async fn one(
         }
     };
     let tag = EntityTag::new_strong(answer.tag);
-    let same = super::is_known(&known, &tag);
+    // What cannot be read names no body.
+    let same = known.is_some_and(|known| super::is_known(&known, &tag));
     let mut response = if same { HttpResponse::NotModified() } else { HttpResponse::Ok() };
     // A browser keeps it for this person, and asks each time whether it is still the same.
     response.insert_header((header::CACHE_CONTROL, "private, no-cache")).insert_header(ETag(tag));

@@ -64,6 +64,9 @@ async fn has_a_tag(house: &House) {
         assert_eq!(header(&same, "cache-control"), "private, no-cache");
         assert!(same.bytes().await.expect("a body").is_empty());
     }
+    for other in ["\"x\"", "not quoted", ""] {
+        assert_eq!(ask(house, id, Some(other)).await.status(), 200, "{other}");
+    }
     for _ in 0..5 {
         let again = ask(house, id, None).await;
         assert_eq!(header(&again, "etag"), second, "whoever answers, the tag is of the body");
