@@ -65,7 +65,7 @@ impl Driver for Postgres {
     const EVENT_TURN: &'static str = concat!(", (select ", lock!(1), ") as turn");
     const RELAXED: Option<Relaxed> = None;
 
-    fn begin_on(groups: &BTreeSet<u8>) -> Script {
+    fn begin_on(groups: &BTreeSet<u16>) -> Script {
         let mut script = String::from(Self::BEGIN);
         for (place, group) in groups.iter().enumerate() {
             let lock = if place == 0 { "; select " } else { ", " };

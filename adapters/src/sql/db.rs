@@ -118,7 +118,7 @@ impl<D: Driver> Db<D> {
     }
 
     /// Begins, and keeps others from admitting or removing objects of these groups of keys.
-    pub(super) async fn begin_on(&self, groups: &BTreeSet<u8>) -> Result<Tx<D>, Fault> {
+    pub(super) async fn begin_on(&self, groups: &BTreeSet<u16>) -> Result<Tx<D>, Fault> {
         let conn = self.pools.write.acquire().await.map_err(Fault::of::<D>)?;
         Tx::begin(conn, D::begin_on(groups)).await
     }

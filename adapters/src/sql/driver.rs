@@ -71,7 +71,7 @@ pub trait Driver:
     const RELAXED: Option<Relaxed>;
     /// Opens a transaction in which nobody else admits or removes objects of these groups of keys. The
     /// groups come in ascending order, which keeps two transactions from waiting for each other.
-    fn begin_on(groups: &BTreeSet<u8>) -> Script;
+    fn begin_on(groups: &BTreeSet<u16>) -> Script;
     /// Runs statements without arguments, in one exchange.
     fn script(conn: &mut Self::Connection, text: Script) -> Ran<'_, ()>;
     /// Runs a statement; answers how many rows it touched.

@@ -44,7 +44,7 @@ impl Driver for Sqlite {
     const RELAXED: Option<Relaxed> =
         Some(Relaxed { begin: "pragma synchronous = normal", end: "pragma synchronous = full" });
 
-    fn begin_on(_: &BTreeSet<u8>) -> Script {
+    fn begin_on(_: &BTreeSet<u16>) -> Script {
         Self::BEGIN.into() // nobody else writes meanwhile
     }
 

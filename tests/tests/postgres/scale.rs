@@ -73,7 +73,8 @@ async fn ten_million() {
     verbs(&*store, images).await;
 
     // Once more, explained.
-    database.sql("alter system set auto_explain.log_min_duration = 0; select pg_reload_conf()");
+    database.sql("alter system set auto_explain.log_min_duration = 0");
+    database.sql("select pg_reload_conf()");
     tokio::time::sleep(Duration::from_secs(1)).await;
     let since = mark(&database);
     for (name, filter) in filters() {

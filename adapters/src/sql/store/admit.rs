@@ -63,10 +63,17 @@ pub(super) async fn admit<D: Driver>(
     Ok(answers)
 }
 
-/// The groups that the keys of objects are in: a few, so that a batch of thousands takes few locks, and
-/// enough for small batches to pass each other.
-pub(super) fn groups<'a>(objects: impl Iterator<Item = &'a ObjectVersion>) -> BTreeSet<u8> {
-    objects.map(|object| key_id(object).0.as_bytes()[15] % 64).collect()
+/// How many groups of keys there are: a batch of thousands takes no more locks than this, and two small
+/// batches seldom have one in common.
+const GROUPS: u16 = 512;
+
+/// The groups that the keys of objects are in.
+pub(super) fn groups<'a>(objects: impl Iterator<Item = &'a ObjectVersion>) -> BTreeSet<u16> {
+    let group = |object: &ObjectVersion| {
+        let [.., high, low] = key_id(object).0.into_bytes();
+        u16::from_be_bytes([high, low]) % GROUPS
+    };
+    objects.map(group).collect()
 }
 
 /// What is stored about the objects of a batch.
