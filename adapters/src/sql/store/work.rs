@@ -1,4 +1,7 @@
 //! The life of an image in workers' hands: claim, complete, give back.
+//!
+//! Images are named by their ids, and their states are only looked at: `state || ''` keeps a planner from
+//! reading the range of a state instead, which may hold millions, or the traces of millions that left it.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -93,7 +96,7 @@ async fn grant<D: Driver>(
     let mut sql = Sql::<D>::new(
         "update image set state = 'analysing', attempts = attempts + 1, fence = fence + 1,
            touched_at = $1
-         where state in ('queued', 'analysing') and attempts < $2 and id in (",
+         where state || '' in ('queued', 'analysing') and attempts < $2 and id in (",
     )
     .bind(now.0)
     .bind(i64::from(max_attempts));
@@ -112,7 +115,7 @@ async fn quarantine<D: Driver>(
     let mut sql = Sql::<D>::new(
         "update image set state = 'failed', fence = fence + 1, finished_at = $1, touched_at = $1,
            reason = $2
-         where state in ('queued', 'analysing') and attempts >= $3 and id in (",
+         where state || '' in ('queued', 'analysing') and attempts >= $3 and id in (",
     )
     .bind(now.0)
     .bind(Reason::RepeatedFailure.code())
@@ -218,7 +221,7 @@ async fn finish<D: Driver>(
     .arg(now.0)
     .push(
         " from done
-          where image.id = done.target and image.fence = done.held and image.state = 'analysing'
+          where image.id = done.target and image.fence = done.held and image.state || '' = 'analysing'
           returning id, fence, lane, site",
     );
     sql.all(tx).await
@@ -272,7 +275,7 @@ pub(super) async fn give_back<D: Driver>(
             .push(
                 " from back
                   where image.id = back.target and image.fence = back.held
-                    and image.state = 'analysing'
+                    and image.state || '' = 'analysing'
                   returning id",
             );
         let given: Vec<(Uuid,)> = sql.all(&mut tx).await?;
