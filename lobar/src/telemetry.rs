@@ -5,10 +5,17 @@ use tracing_subscriber::EnvFilter;
 use crate::failure::Failure;
 use crate::settings::{LogFormat, Settings};
 
+/// What holds whatever is asked for: RabbitMQ's client would print the bodies of messages that came back, and
+/// those name object keys; PostgreSQL tells on each start that its tables are there.
+const ALWAYS: [&str; 2] = ["lapin=error", "sqlx::postgres::notice=warn"];
+
 /// Starts logging to standard error, as the settings ask.
 pub fn start(settings: &Settings) -> Result<(), Failure> {
-    let filter = EnvFilter::try_new(&settings.log)
+    let mut filter = EnvFilter::try_new(&settings.log)
         .map_err(|e| Failure::usage(format!("log is {:?}: {e}", settings.log)))?;
+    for directive in ALWAYS {
+        filter = filter.add_directive(directive.parse().map_err(Failure::failed)?);
+    }
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let started = match settings.log_format {
         LogFormat::Text => {

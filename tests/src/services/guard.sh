@@ -2,6 +2,9 @@
 #   sh guard.sh SIGNAL FOLDER AFTER COMMAND…
 # Then sends SIGNAL to the server's process group, waits for the whole of it, runs AFTER, and removes FOLDER,
 # unless a line `keep` came first. A line `kill` makes the signal KILL, which follows after a minute anyway.
+# A signal to the whole group of the tests must not end it before its work is done; the server does not
+# inherit this.
+trap : HUP INT TERM
 signal=$1 folder=$2 after=$3
 shift 3
 setsid "$@" </dev/null &

@@ -163,6 +163,7 @@ fn prepare() -> (PathBuf, u16, Vec<(&'static str, String)>) {
         ("RABBITMQ_CONFIG_FILE", path("rabbitmq.conf")),
         ("RABBITMQ_ENABLED_PLUGINS_FILE", path("plugins")),
         ("RABBITMQ_CONF_ENV_FILE", "/dev/null".into()),
+        ("ERL_CRASH_DUMP", path("erl_crash.dump")),
         // Idle schedulers would otherwise spin on cores that the tests need.
         (
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS",
