@@ -9,7 +9,7 @@ use lobar_core::image::Lane;
 use lobar_core::time::SystemClock;
 use serde_json::json;
 
-use crate::failure::{Failure, chain};
+use crate::failure::Failure;
 use crate::service::{impossible, opener, roles};
 use crate::settings::{Role, Roles, Settings};
 
