@@ -65,6 +65,10 @@ impl WorkerMetrics {
                 "Batches that failed as a whole and were cut in two",
             )?,
         };
+        // From 0, so that the first failure is an increase and not a new series.
+        for state in ["ready", "needs_human", "superseded", "failed"] {
+            metrics.images.with_label_values(&[state]);
+        }
         registry.register(Box::new(metrics.images.clone()))?;
         registry.register(Box::new(metrics.stage_seconds.clone()))?;
         registry.register(Box::new(metrics.batch_size.clone()))?;

@@ -162,6 +162,7 @@ async fn api(
         ApiSettings {
             listen: settings.listen,
             bucket: settings.bucket.clone(),
+            hosts: settings.hosts.clone(),
             drain: Duration::from_secs(settings.drain_seconds.min(10)),
             scaling: settings.scaling(),
             ..ApiSettings::default()

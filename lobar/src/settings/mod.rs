@@ -29,6 +29,9 @@ pub struct Given {
     /// Address of the page and the API.
     #[arg(long, env = "LOBAR_LISTEN", value_name = "ADDR")]
     pub listen: Option<SocketAddr>,
+    /// Host names by which browsers reach the page, beside localhost and addresses; with commas.
+    #[arg(long, env = "LOBAR_HOSTS", value_name = "NAME,…", value_delimiter = ',')]
+    pub hosts: Option<Vec<String>>,
     /// Address of `/metrics`, `/livez` and `/readyz` alone; for nodes without the api role.
     #[arg(long, env = "LOBAR_METRICS_LISTEN", value_name = "ADDR")]
     pub metrics_listen: Option<SocketAddr>,
@@ -119,6 +122,8 @@ pub enum LogFormat {
 pub struct Settings {
     pub data: PathBuf,
     pub listen: SocketAddr,
+    /// Compared without regard to case; without ports.
+    pub hosts: Vec<String>,
     pub metrics_listen: Option<SocketAddr>,
     pub s3_listen: SocketAddr,
     pub s3_endpoint: Option<String>,
@@ -200,6 +205,7 @@ fn settle(
     let s3_credentials = key_pair(&file.s3, env)?;
     let settings = Settings {
         listen: given.listen.or(file.listen).unwrap_or(([127, 0, 0, 1], 8080).into()),
+        hosts: given.hosts.or(file.hosts).unwrap_or_default(),
         metrics_listen: given.metrics_listen.or(file.metrics_listen),
         s3_listen: given.s3_listen.or(file.s3_listen).unwrap_or(([127, 0, 0, 1], 9000).into()),
         s3_endpoint: given.s3_endpoint.or(file.s3_endpoint),
