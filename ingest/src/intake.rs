@@ -50,16 +50,16 @@ impl Intake {
     pub(crate) async fn process(&self, batch: &[Delivery]) -> Result<Vec<Settlement>, Outage> {
         let mut retry = vec![false; batch.len()];
         let items = self.laned(self.read(batch), batch, &mut retry).await;
-        let mut changed = false;
         let mut run = Vec::new();
         // Creations are admitted together, but never moved past a deletion that stood before them.
         for (place, item) in items {
             match item {
                 Laned::Created(image) => run.push((place, image)),
                 Laned::Removed(object) => {
-                    changed |= self.admit(std::mem::take(&mut run), batch, &mut retry).await?;
+                    self.admit(std::mem::take(&mut run), batch, &mut retry).await?;
                     match self.store.remove(&object).await {
-                        Ok(removed) => changed |= !removed.is_empty(),
+                        Ok(removed) if removed.is_empty() => {}
+                        Ok(_) => self.announce().await,
                         Err(error) => self.refused(place, batch, error, &mut retry).await?,
                     }
                 }
@@ -68,10 +68,7 @@ impl Intake {
                 }
             }
         }
-        changed |= self.admit(run, batch, &mut retry).await?;
-        if changed && let Err(error) = self.signal.publish().await {
-            tracing::debug!(%error, "the signal was not published; pages follow by polling");
-        }
+        self.admit(run, batch, &mut retry).await?;
         Ok(retry
             .iter()
             .zip(batch)
@@ -174,15 +171,15 @@ impl Intake {
         }
     }
 
-    /// Admits a run of new objects and sends their jobs. True when anything changed.
+    /// Admits a run of new objects and sends their jobs.
     async fn admit(
         &self,
         run: Vec<Placed<NewImage>>,
         batch: &[Delivery],
         retry: &mut [bool],
-    ) -> Result<bool, Outage> {
+    ) -> Result<(), Outage> {
         if run.is_empty() {
-            return Ok(false);
+            return Ok(());
         }
         let (places, images): (Vec<usize>, Vec<NewImage>) = run.into_iter().unzip();
         let mut admitted = Vec::with_capacity(images.len());
@@ -213,10 +210,26 @@ impl Intake {
                 needed.of_mut(image.lane).push(admission.id());
             }
         }
-        for lane in Lane::ALL {
-            self.send(lane, needed.of(lane)).await?;
+        // A page need not wait until the jobs are durable.
+        let announced = async {
+            if changed {
+                self.announce().await;
+            }
+        };
+        let sent = async {
+            for lane in Lane::ALL {
+                self.send(lane, needed.of(lane)).await?;
+            }
+            Ok(())
+        };
+        futures::join!(announced, sent).1
+    }
+
+    /// Says that something changed.
+    async fn announce(&self) {
+        if let Err(error) = self.signal.publish().await {
+            tracing::debug!(%error, "the signal was not published; pages follow by polling");
         }
-        Ok(changed)
     }
 
     /// The store failed on one item. Away, it stops everything; otherwise it refuses this one for
