@@ -8,7 +8,6 @@ use lobar_core::image::{Lane, Lanes, State};
 use lobar_core::objects::Objects;
 use lobar_core::queue::Outgoing;
 use lobar_core::store::Store;
-use lobar_ingest::{Ingest, IngestMetrics, IngestParts, IngestSettings};
 use lobar_worker::{Worker, WorkerMetrics, WorkerParts, WorkerSettings};
 use prometheus::Registry;
 use serde_json::{Value, json};
@@ -17,7 +16,7 @@ use super::null::{NullEngine, OnePicture, notification};
 use super::print;
 use crate::cli;
 use crate::failure::{Failure, chain};
-use crate::service::{Parts, Running};
+use crate::service::{Parts, Running, roles};
 use crate::settings::{Given, Roles, Settings};
 
 /// How often the store is asked how far things are.
@@ -58,7 +57,7 @@ async fn measure(settings: &Settings, workers: usize, images: usize) -> Result<V
     }
     let cpu = Cpu::now();
     let began = Instant::now();
-    ingest(settings, &parts, objects, &mut running)?;
+    roles::ingest(settings, &parts, objects, &mut running)?;
     let (mut done, mut moved) = (0, Instant::now());
     while done < images as u64 {
         tokio::time::sleep(LOOK_EVERY).await;
@@ -127,33 +126,6 @@ fn work(
     let stop =
         lobar_worker::Stop { receiving: running.receiving.clone(), abort: running.abort.clone() };
     running.start("worker", async move { worker.run(stop).await.map_err(Failure::failed) });
-    Ok(())
-}
-
-fn ingest(
-    settings: &Settings,
-    parts: &Parts,
-    objects: Arc<dyn Objects>,
-    running: &mut Running,
-) -> Result<(), Failure> {
-    let ingest = Ingest::new(
-        IngestParts {
-            uploads: parts.uploads()?,
-            jobs: parts.jobs.clone(),
-            store: parts.store.clone(),
-            objects,
-            signal: parts.signal.clone(),
-            clock: parts.clock.clone(),
-            metrics: IngestMetrics::register(&Registry::new()).map_err(Failure::failed)?,
-        },
-        IngestSettings::new(&settings.bucket),
-    );
-    let stop =
-        lobar_ingest::Stop { receiving: running.receiving.clone(), abort: running.abort.clone() };
-    running.start("ingest", async move {
-        ingest.run(stop).await;
-        Ok(())
-    });
     Ok(())
 }
 

@@ -7,4 +7,5 @@ mod accounts;
 mod cluster;
 mod journey;
 mod kills;
+mod latency;
 mod stops;
