@@ -32,7 +32,7 @@ test: ## install what the tests need, build, run every suite
 	LIBTORCH=/nowhere $(CARGO) build --locked -p lobar --no-default-features
 	cp $(TARGET)/debug/lobar $(TARGET)/debug/lobar-node
 	$(CARGO) build --locked --workspace
-	LOBAR_BIN=$(TARGET)/debug/lobar $(CARGO) test --locked --workspace
+	LOBAR_BIN=$(TARGET)/debug/lobar $(CARGO) test --locked --workspace --no-fail-fast
 
 check: ## formatting and lints
 	@$(SETUP) build
