@@ -31,7 +31,7 @@ pub(crate) struct Context {
     pub(crate) slots: Slots,
     pub(crate) fetches: Semaphore,
     pub(crate) decoders: Arc<Semaphore>,
-    /// One permit: see `suspect`.
+    /// See `suspect`.
     pub(crate) turns: Arc<Semaphore>,
     pub(crate) waiting_suspects: AtomicUsize,
     pub(crate) roll: Roll,

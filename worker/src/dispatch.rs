@@ -86,9 +86,10 @@ impl Dispatcher {
                 count = decoded.recv_many(&mut fresh, self.context.slots.total()), if open => {
                     open = count > 0;
                     for one in fresh.drain(..) {
-                        match one.ticket.turn {
-                            Some(_) => self.batcher.push_alone(one),
-                            None => self.batcher.push(one.ticket.claimed.lane, one),
+                        if one.ticket.must_be_alone() {
+                            self.batcher.push_alone(one);
+                        } else {
+                            self.batcher.push(one.ticket.claimed.lane, one);
                         }
                     }
                 }

@@ -9,7 +9,7 @@
 //! - `slots`: permits held from receipt to settlement. They bound memory, and the stop waits for them.
 //! - `lease`: extends leases at a third of their term, and tells when one is lost.
 //! - `intake`: receives, claims, and hands each image to a task of its own.
-//! - `suspect`: images whose earlier attempt ended without a report take their turn one at a time.
+//! - `suspect`: images whose earlier attempt ended without a report take their turn, a few at a time or alone.
 //! - `work`: fetches and decodes one image.
 //! - [`batcher`]: which images go together; pure.
 //! - `device`: the thread that owns the engine.

@@ -27,7 +27,7 @@ pub(crate) struct Held {
 pub(crate) struct Ticket {
     pub(crate) held: Held,
     pub(crate) claimed: Claimed,
-    /// The turn of an image that must be alone; see `suspect`.
+    /// The turn of an image that was in a crash; see `suspect`.
     pub(crate) turn: Option<OwnedSemaphorePermit>,
     pub(crate) in_work: InWork,
 }
@@ -35,6 +35,11 @@ pub(crate) struct Ticket {
 impl Ticket {
     pub(crate) fn work(&self) -> (ImageId, Fence) {
         (self.claimed.id, self.claimed.fence)
+    }
+
+    /// Whether it may share no batch.
+    pub(crate) fn must_be_alone(&self) -> bool {
+        self.turn.as_ref().is_some_and(|turn| turn.num_permits() > 1)
     }
 
     pub(crate) fn is_lost(&self) -> bool {

@@ -26,6 +26,7 @@ use crate::intake;
 use crate::metrics::WorkerMetrics;
 use crate::settings::WorkerSettings;
 use crate::slots::Slots;
+use crate::suspect;
 use crate::ticket::Roll;
 
 /// How often the figures of [`WorkerHealth`] are renewed.
@@ -124,7 +125,7 @@ impl Worker {
             slots,
             fetches: Semaphore::new(settings.fetches.max(1)),
             decoders: Arc::new(Semaphore::new(settings.decoders.max(1))),
-            turns: Arc::new(Semaphore::new(1)),
+            turns: Arc::new(Semaphore::new(suspect::TURNS as usize)),
             waiting_suspects: AtomicUsize::new(0),
             roll: Roll::default(),
             circuits: Circuits::new(),

@@ -9,11 +9,31 @@ use lobar_tests::rig::{Rig, ScriptedEngine};
 use crate::{admit, attempts, input, picture};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn suspects_take_their_turn_one_at_a_time() {
+async fn suspects_of_one_crash_are_worked_on_together() {
     let rig = Rig::open().await;
     let suspects = admit(&rig, Lane::Routine, 0..5).await;
     // An earlier worker died with all of them in its hands.
     rig.store.claim(&suspects, 5).await.expect("answers");
+    let (engine, mut steps) = ScriptedEngine::stepped();
+    let working = rig.work(engine, Rig::worker_settings());
+    steps.arrived().await;
+    // Nobody waits for the first batch to end.
+    rig.until("all are being worked on", async || rig.count(State::Analysing).await == 5).await;
+    steps.go_on();
+    rig.until_quiet().await;
+    assert_eq!(rig.count(State::Ready).await, 5);
+    assert_eq!(attempts(&rig, &suspects).await, [2; 5]);
+    working.stop().await.expect("a graceful stop");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn suspects_of_two_crashes_take_their_turn_one_at_a_time() {
+    let rig = Rig::open().await;
+    let suspects = admit(&rig, Lane::Routine, 0..5).await;
+    // Two workers died with all of them in their hands.
+    for _ in 0..2 {
+        rig.store.claim(&suspects, 5).await.expect("answers");
+    }
     let (engine, mut steps) = ScriptedEngine::stepped();
     let working = rig.work(engine, Rig::worker_settings());
     for turn in 0..5 {
@@ -22,7 +42,7 @@ async fn suspects_take_their_turn_one_at_a_time() {
         let others = async || rig.count(State::Queued).await == 4 - turn;
         rig.until("the others wait in the store, uncounted", others).await;
         let tried = attempts(&rig, &suspects).await;
-        assert_eq!(tried.iter().filter(|n| **n == 2).count() as u64, turn + 1, "{tried:?}");
+        assert_eq!(tried.iter().filter(|n| **n == 3).count() as u64, turn + 1, "{tried:?}");
         steps.go();
     }
     rig.until_quiet().await;
