@@ -34,6 +34,8 @@ pub struct Follower {
 impl Follower {
     /// Follows `page` from the beginning.
     pub fn follow(page: &str) -> Self {
+        // Another test of this process may have chosen it already.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let seen: Arc<Mutex<Vec<Seen>>> = Arc::default();
         let stop = CancellationToken::new();
         let following = follow(format!("{page}/v1/events"), seen.clone());
