@@ -28,7 +28,7 @@ build: ## make target/release/lobar
 
 test: ## install what the tests need, build, run every suite
 	@$(SETUP) test
-	@echo "Building and testing Lobar: the first time takes about eleven minutes on two cores."
+	@echo "Building and testing Lobar: the first time takes about half an hour on two cores."
 	LIBTORCH=/nowhere $(CARGO) build --locked -p lobar --no-default-features
 	cp $(TARGET)/debug/lobar $(TARGET)/debug/lobar-node
 	$(CARGO) build --locked --workspace
