@@ -137,9 +137,16 @@ pub struct Train {
     /// Epochs of a stage without a better validation AUC after which the stage ends.
     #[arg(long, default_value_t = 8)]
     pub patience: usize,
-    /// Seed of everything random.
+    /// Seed of everything random but the cut of the data.
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
+    /// Seed by which validation is cut out of the training images, patient by patient; the same for runs
+    /// that are compared or start from one another's weights.
+    #[arg(long, default_value_t = 1)]
+    pub split_seed: u64,
+    /// Weight of the loss of the second output, bacterial or viral, beside that of pneumonia.
+    #[arg(long, default_value_t = 1.0)]
+    pub subtype_weight: f64,
     /// Name of the finished model; made of the date and the weights when left out.
     #[arg(long, value_name = "NAME")]
     pub name: Option<String>,

@@ -16,6 +16,8 @@ pub fn run(args: cli::Train) -> Result<(), Failure> {
     options.rate = args.rate;
     options.patience = args.patience;
     options.seed = args.seed;
+    options.split_seed = args.split_seed;
+    options.subtype_weight = args.subtype_weight;
     options.bf16 = !args.fp32;
     options.version = args.name;
     if let Some(population) = args.population {

@@ -35,8 +35,11 @@ pub struct TrainOptions {
     pub average_decay: f64,
     /// Epochs of a stage without a better validation AUC after which the stage ends.
     pub patience: usize,
-    /// Seed of everything random.
+    /// Seed of everything random but the cut of the data.
     pub seed: u64,
+    /// Seed by which validation is cut out of the training pictures. Runs that shall be compared, and runs
+    /// that start from one another's weights, need the same.
+    pub split_seed: u64,
     /// libtorch's threads.
     pub threads: usize,
     /// Steps between checkpoints.
@@ -74,10 +77,11 @@ impl TrainOptions {
             rate: 1e-3,
             weight_decay: 0.05,
             smoothing: 0.05,
-            subtype_weight: 0.3,
+            subtype_weight: 1.0,
             average_decay: 0.998,
             patience: 8,
             seed: 1,
+            split_seed: 1,
             threads: std::thread::available_parallelism().map_or(1, usize::from),
             checkpoint_every: 200,
             bf16: true,
@@ -103,6 +107,9 @@ impl TrainOptions {
         }
         if self.checkpoint_every == 0 || self.threads == 0 || self.patience == 0 {
             return wrong("threads, patience and the steps between checkpoints must be at least 1");
+        }
+        if self.subtype_weight < 0.0 || !self.subtype_weight.is_finite() {
+            return wrong("the weight of the second output's loss must be at least 0");
         }
         if !(0.0..1.0).contains(&self.smoothing) || !(0.0..1.0).contains(&self.average_decay) {
             return wrong("smoothing and the average's decay must be at least 0 and below 1");

@@ -41,6 +41,9 @@ pub(super) struct Plan {
     subtype_weight: f64,
     average_decay: f64,
     seed: u64,
+    /// Checkpoints written before it was kept were all cut with the first.
+    #[serde(default = "first_seed")]
+    split_seed: u64,
     bf16: bool,
     pub(super) data_digest: String,
     /// Checkpoints written before it was kept had the default.
@@ -49,6 +52,10 @@ pub(super) struct Plan {
     /// The weights that it started from, none if from scratch.
     #[serde(default)]
     init_sha256: Option<String>,
+}
+
+fn first_seed() -> u64 {
+    1
 }
 
 /// A network with its weights by name, sorted.
@@ -81,7 +88,7 @@ pub fn train(
     crate::allocator::keep_freed_memory();
     tch::set_num_threads(options.threads as i32);
     let samples = dataset::read(&options.data, &Split::ALL)?;
-    let data = dataset::partition(&options.data, samples, options.seed)?;
+    let data = dataset::partition(&options.data, samples, options.split_seed)?;
     std::fs::create_dir_all(&options.out)
         .map_err(|source| TrainError::Write { path: options.out.clone(), source })?;
     let mut run = Run::new(options, &data)?;
@@ -159,6 +166,7 @@ impl<'a> Run<'a> {
             subtype_weight: options.subtype_weight,
             average_decay: options.average_decay,
             seed: options.seed,
+            split_seed: options.split_seed,
             bf16: options.bf16,
             data_digest: dataset::digest(data.train.iter().chain(&data.validation)),
             augmentation: options.augmentation.clone(),
