@@ -5,7 +5,8 @@
 //! network saw), [`job`] (the message between ingest and worker), [`event`] (what a page follows),
 //! [`failure`] (what must happen after an error), [`retry`], [`scaling`], [`time`].
 //!
-//! The ports: [`queue`], [`store`], [`signal`], [`cache`], [`roster`], [`objects`], [`engine`]. Each
+//! The ports: [`queue`], [`store`], [`registry`], [`verdict`], [`signal`], [`cache`], [`roster`], [`objects`],
+//! [`weights`], [`engine`]. Each
 //! sentence of a port's documentation is the name of a test in the contract suite that every adapter
 //! passes.
 
@@ -20,9 +21,12 @@ pub mod job;
 pub mod object;
 pub mod objects;
 pub mod queue;
+pub mod registry;
 pub mod retry;
 pub mod roster;
 pub mod scaling;
 pub mod signal;
 pub mod store;
 pub mod time;
+pub mod verdict;
+pub mod weights;

@@ -1,0 +1,132 @@
+//! The port of verdicts: what doctors said of findings. Verdicts are only ever added; the newest of a
+//! reader counts for that reader, the newest of all for the image.
+//!
+//! What it promises, each sentence a test of the contract suite:
+//!
+//! - A verdict is added to an image that has a finding of the version it names.
+//! - A verdict on a finding that has been replaced is stale and refused.
+//! - A verdict on an unknown image is refused.
+//! - An image that needs a human can be labelled without a finding.
+//! - Earlier verdicts are kept beside later ones, oldest first.
+//! - A verdict does not change the image's state and writes an event.
+//! - Labelled images are pages by time, and each bears its newest label only.
+//! - Images found not assessable bear no label.
+//! - Everything survives closing and opening.
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::failure::PortError;
+use crate::finding::{Finding, Label};
+use crate::object::{ImageId, ObjectVersion};
+use crate::time::Stamp;
+
+/// What a reader said.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "opinion", rename_all = "snake_case")]
+pub enum Opinion {
+    /// The finding's label is right.
+    Agree,
+    /// It is wrong, or there was none; this is right.
+    Disagree {
+        /// What is right.
+        label: Label,
+    },
+    /// Nobody can tell from this image.
+    NotAssessable {
+        /// Why, in the reader's words; may be empty. Not for logs or events.
+        reason: String,
+    },
+}
+
+/// A verdict to add.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewVerdict {
+    /// On which image.
+    pub image: ImageId,
+    /// Version of the model whose finding the reader saw; `None` when the image has no finding.
+    pub model_version: Option<String>,
+    /// What the reader said.
+    pub opinion: Opinion,
+    /// Who: a user's name.
+    pub reader: String,
+    /// The reader's role when it was given.
+    pub role: String,
+    /// What was displayed when it was given: `heatmap`, `side_by_side`, …; from the page.
+    pub displayed: Vec<String>,
+}
+
+/// A kept verdict.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// Its own id.
+    pub id: Uuid,
+    /// What was added.
+    pub verdict: NewVerdict,
+    /// The label that it comes to; `None` for what is not assessable.
+    pub label: Option<Label>,
+    /// When it was given.
+    pub at: Stamp,
+}
+
+/// An image whose label a doctor gave.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Labelled {
+    /// The image.
+    pub image: ImageId,
+    /// Where its bytes are.
+    pub object: ObjectVersion,
+    /// The newest label.
+    pub label: Label,
+    /// The verdict that gave it.
+    pub verdict: Uuid,
+    /// When it was given.
+    pub at: Stamp,
+    /// The finding that was shown, if any.
+    pub finding: Option<Finding>,
+}
+
+/// Where a page of labelled images ends and the next begins: oldest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LabelKey {
+    /// The last row's time.
+    pub at: Stamp,
+    /// The last row's verdict.
+    pub verdict: Uuid,
+}
+
+/// Why a verdict was refused.
+#[derive(Debug, thiserror::Error)]
+pub enum VerdictError {
+    /// Nobody knows this image.
+    #[error("the image is not known")]
+    Unknown,
+    /// The image has another finding by now, or none yet: the reader must look again.
+    #[error("the finding has changed since it was shown")]
+    Stale,
+    /// The opinion needs a finding to agree with.
+    #[error("there is no finding to agree with")]
+    NothingToAgreeWith,
+    /// The store could not be asked.
+    #[error(transparent)]
+    Port(#[from] PortError),
+}
+
+/// See the module's documentation.
+#[async_trait]
+pub trait Verdicts: Send + Sync {
+    /// Adds a verdict.
+    async fn add(&self, verdict: &NewVerdict) -> Result<Verdict, VerdictError>;
+
+    /// The verdicts on one image, oldest first.
+    async fn of(&self, image: ImageId) -> Result<Vec<Verdict>, PortError>;
+
+    /// Up to `limit` labelled images after `after`, oldest label first. Removed and superseded images are
+    /// left out.
+    async fn labelled(
+        &self,
+        after: Option<LabelKey>,
+        limit: usize,
+    ) -> Result<Vec<Labelled>, PortError>;
+}
