@@ -36,6 +36,16 @@ pub enum Command {
     /// Train a model.
     #[cfg(feature = "torch")]
     Train(Train),
+    /// Compare training runs in a table.
+    #[cfg(feature = "torch")]
+    Runs {
+        /// Folder that holds the runs' folders, at any depth.
+        #[arg(value_name = "DIR", default_value = "runs")]
+        folder: PathBuf,
+        /// Print JSON: the whole record of each run, a line each.
+        #[arg(long)]
+        json: bool,
+    },
     /// Evaluate a model on labelled images.
     #[cfg(feature = "torch")]
     Evaluate(Evaluate),
@@ -125,8 +135,9 @@ pub struct Train {
     /// Start from these weights (safetensors, torchvision's names).
     #[arg(long, value_name = "FILE")]
     pub init: Option<PathBuf>,
-    /// Resolutions and their epochs in order: `128:15,224:3`.
-    #[arg(long, value_name = "SIDE:EPOCHS", value_delimiter = ',')]
+    /// Resolutions and their epochs in order: `128:15,224:3`. A third number lets only so many of the
+    /// last layers learn, 4 being the head: `224:3:4,224:10`.
+    #[arg(long, value_name = "SIDE:EPOCHS[:LAST]", value_delimiter = ',')]
     pub stages: Vec<lobar_model::training::Stage>,
     /// Images a step.
     #[arg(long, default_value_t = 32)]
@@ -134,6 +145,10 @@ pub struct Train {
     /// Peak learning rate.
     #[arg(long, default_value_t = 1e-3)]
     pub rate: f64,
+    /// How the rate falls: `cosine`, or `plateau`: to a third whenever validation has not become better for
+    /// 3 epochs.
+    #[arg(long, default_value = "cosine")]
+    pub decay: lobar_model::training::Decay,
     /// Epochs of a stage without a better validation AUC after which the stage ends.
     #[arg(long, default_value_t = 8)]
     pub patience: usize,
@@ -159,6 +174,34 @@ pub struct Train {
     /// Threads; all cores when left out.
     #[arg(long, env = "LOBAR_THREADS", value_name = "N")]
     pub threads: Option<usize>,
+    /// Threads that read and change images ahead of the network.
+    #[arg(long, value_name = "N", default_value_t = 2)]
+    pub loaders: usize,
+    /// `auto`, `cpu` or `cuda:N`.
+    #[arg(long, env = "LOBAR_DEVICE", value_name = "DEVICE", default_value = "auto")]
+    pub device: String,
+    #[command(flatten)]
+    pub mlflow: Mlflow,
+}
+
+/// Where a run is logged besides its folder.
+#[cfg(feature = "torch")]
+#[derive(Args)]
+pub struct Mlflow {
+    /// MLflow server to log the run to as well.
+    #[arg(long = "mlflow", env = "MLFLOW_TRACKING_URI", value_name = "URL")]
+    pub url: Option<String>,
+    /// Experiment there; made if absent.
+    #[arg(long = "mlflow-experiment", value_name = "NAME", default_value = "lobar")]
+    pub experiment: String,
+    /// Bearer token of that server.
+    #[arg(
+        long = "mlflow-token",
+        env = "MLFLOW_TRACKING_TOKEN",
+        value_name = "TOKEN",
+        hide_env_values = true
+    )]
+    pub token: Option<String>,
 }
 
 #[cfg(feature = "torch")]

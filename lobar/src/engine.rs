@@ -55,6 +55,6 @@ pub fn options(wanted: &Wanted<'_>) -> Result<EngineOptions, Failure> {
 
 /// `libtorch_cuda.so`, when `make run CUDA=1` fetched it and says where.
 #[allow(clippy::disallowed_methods)] // set by the Makefile, not by a person
-fn cuda_library() -> Option<PathBuf> {
+pub fn cuda_library() -> Option<PathBuf> {
     std::env::var_os("LOBAR_LIBTORCH_CUDA").map(PathBuf::from)
 }

@@ -13,9 +13,13 @@ mod evaluate;
 mod failure;
 mod figures;
 #[cfg(feature = "torch")]
+mod mlflow;
+#[cfg(feature = "torch")]
 mod model_file;
 #[cfg(feature = "torch")]
 mod predict;
+#[cfg(feature = "torch")]
+mod runs;
 mod service;
 mod settings;
 mod stop;
@@ -52,6 +56,8 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Predict(args) => predict::run(&args),
         #[cfg(feature = "torch")]
         Command::Train(args) => train::run(args),
+        #[cfg(feature = "torch")]
+        Command::Runs { folder, json } => runs::run(&folder, json),
         #[cfg(feature = "torch")]
         Command::Evaluate(args) => evaluate::run(&args),
         Command::Bench(args) => bench::run(args),

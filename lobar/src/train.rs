@@ -1,33 +1,64 @@
 //! `lobar train`.
 
+use std::process::Command;
+
+use lobar_model::engine::DeviceChoice;
 use lobar_model::training::{TrainOptions, train};
 
-use crate::cli;
 use crate::failure::{Failure, chain};
+use crate::mlflow::Log;
+use crate::{cli, engine};
 
 /// Trains, or goes on where an interrupted run in the same folder was.
 pub fn run(args: cli::Train) -> Result<(), Failure> {
+    let log = Log::begin(&args.mlflow, &args.out)?;
+    let options = options(args)?;
+    let report = train(&options, |epoch| {
+        eprintln!("{epoch}");
+        if let Some(log) = &log {
+            log.epoch(epoch);
+        }
+    });
+    if let Some(log) = log {
+        log.end();
+    }
+    let report = report.map_err(|e| Failure::failed(chain(&e)))?;
+    eprintln!("{report}");
+    Ok(())
+}
+
+fn options(args: cli::Train) -> Result<TrainOptions, Failure> {
     let mut options = TrainOptions::new(args.data, args.out);
     options.init = args.init;
     if !args.stages.is_empty() {
         options.stages = args.stages;
     }
+    let device: DeviceChoice = args.device.parse().map_err(Failure::usage)?;
+    let cuda = engine::cuda_library();
+    options.device = device.resolve(cuda.as_deref()).map_err(|e| Failure::failed(chain(&e)))?;
     options.batch = args.batch;
     options.rate = args.rate;
+    options.decay = args.decay;
     options.patience = args.patience;
     options.seed = args.seed;
     options.split_seed = args.split_seed;
     options.subtype_weight = args.subtype_weight;
+    options.loaders = args.loaders;
     options.bf16 = !args.fp32;
     options.version = args.name;
+    options.revision = revision();
     if let Some(population) = args.population {
         options.population = population;
     }
     if let Some(threads) = args.threads {
         options.threads = threads;
     }
-    let report =
-        train(&options, |epoch| eprintln!("{epoch}")).map_err(|e| Failure::failed(chain(&e)))?;
-    eprintln!("{report}");
-    Ok(())
+    Ok(options)
+}
+
+/// The revision of the checkout that the command was given in, with `-dirty` where files have changed.
+fn revision() -> Option<String> {
+    let git = ["describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"];
+    let told = Command::new("git").args(git).output().ok().filter(|told| told.status.success())?;
+    Some(String::from_utf8(told.stdout).ok()?.trim().to_owned())
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use lobar_model::network::Layout;
-use lobar_model::training::{Stage, TrainError, TrainOptions, train};
+use lobar_model::training::{Decay, HEAD, Stage, TrainError, TrainOptions, train};
 
 /// libtorch's random generator belongs to the whole process.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
@@ -56,7 +56,7 @@ fn write_pictures(folder: &Path) {
 
 fn options(data: &Folder, out: PathBuf) -> TrainOptions {
     TrainOptions {
-        stages: vec![Stage { side: 32, epochs: 2 }, Stage { side: 64, epochs: 3 }],
+        stages: vec![Stage { last_layers: Some(HEAD + 3), ..Stage::new(32, 2) }, Stage::new(64, 3)],
         batch: 8,
         rate: 3e-3,
         average_decay: 0.8,
@@ -109,7 +109,7 @@ fn a_run_learns_what_is_plain_to_see_and_ends_with_a_model_that_may_be_served() 
     let folder = Folder::new("learns");
     write_pictures(&folder.0.join("data"));
     let options = TrainOptions {
-        stages: vec![Stage { side: 64, epochs: 10 }],
+        stages: vec![Stage::new(64, 10)],
         augmentation: lobar_model::augmentation::Augmentation {
             rotation: 5.0,
             ..Default::default()
@@ -127,6 +127,30 @@ fn a_run_learns_what_is_plain_to_see_and_ends_with_a_model_that_may_be_served() 
     // The same folder with another plan is another run.
     let other = TrainOptions { rate: 1e-4, ..options };
     assert!(matches!(train(&other, |_| {}), Err(TrainError::Checkpoint { .. })));
+}
+
+#[test]
+fn layers_that_do_not_learn_stay_as_they_were_statistics_and_all() {
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let folder = Folder::new("frozen");
+    write_pictures(&folder.0.join("data"));
+    let first = TrainOptions {
+        stages: vec![Stage::new(32, 1)],
+        ..options(&folder, folder.0.join("first"))
+    };
+    let init = train(&first, |_| {}).unwrap().weights;
+    let second = TrainOptions {
+        init: Some(init.clone()),
+        stages: vec![Stage { last_layers: Some(HEAD), ..Stage::new(32, 2) }],
+        decay: Decay::Plateau,
+        ..options(&folder, folder.0.join("second"))
+    };
+    let trained = train(&second, |_| {}).unwrap().weights;
+    let read = |path| tch::Tensor::read_safetensors(path).unwrap().into_iter();
+    let before: std::collections::HashMap<String, tch::Tensor> = read(&init).collect();
+    for (name, after) in read(&trained) {
+        assert_eq!(before[&name] == after, !name.starts_with("head."), "{name}");
+    }
 }
 
 #[test]

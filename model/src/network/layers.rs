@@ -78,7 +78,9 @@ impl BatchNorm {
         }
     }
 
+    /// A norm whose weights are frozen keeps its statistics too, and uses them, even in training.
     pub(crate) fn forward(&self, xs: &Tensor, train: bool) -> Tensor {
+        let train = train && self.weight.requires_grad();
         xs.batch_norm(
             Some(&self.weight),
             Some(&self.bias),

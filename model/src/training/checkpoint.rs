@@ -59,20 +59,30 @@ pub(crate) fn write(
         STATE.to_owned(),
         serde_json::to_string(state).map_err(std::io::Error::other).map_err(failed)?,
     )]);
+    replace(path, |beside| {
+        safetensors::serialize_to_file(
+            stored.iter().map(|(name, stored)| (name, stored)),
+            Some(metadata),
+            beside,
+        )
+        .map_err(std::io::Error::other)
+    })
+    .map_err(failed)
+}
+
+/// Puts a file that `write` makes in the place of `path`, so that there is always a whole one.
+pub(super) fn replace(
+    path: &Path,
+    write: impl FnOnce(&Path) -> std::io::Result<()>,
+) -> std::io::Result<()> {
     let beside = path.with_extension("partial");
-    safetensors::serialize_to_file(
-        stored.iter().map(|(name, stored)| (name, stored)),
-        Some(metadata),
-        &beside,
-    )
-    .map_err(std::io::Error::other)
-    .map_err(failed)?;
-    File::open(&beside).and_then(|file| file.sync_all()).map_err(failed)?;
-    std::fs::rename(&beside, path).map_err(failed)?;
-    if let Some(folder) = path.parent() {
-        File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)?;
+    write(&beside)?;
+    File::open(&beside)?.sync_all()?;
+    std::fs::rename(&beside, path)?;
+    match path.parent() {
+        Some(folder) => File::open(folder)?.sync_all(),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 /// Reads the state and copies every tensor of the file into the one of its name.

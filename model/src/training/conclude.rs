@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use tch::{Device, nn};
 
-use super::run::Plan;
+use super::plan::Plan;
 use super::{TrainError, TrainOptions, date};
 use crate::card::{Card, Metrics, Preprocessing, Training};
 use crate::dataset::{Partition, Sample};

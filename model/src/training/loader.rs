@@ -1,5 +1,6 @@
-//! Batches, made one ahead of the step that needs them, on a thread of their own.
+//! Batches, made ahead of the step that needs them, on threads of their own.
 
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::Scope;
 
@@ -39,24 +40,33 @@ impl Source<'_> {
         samples / batch
     }
 
-    /// Makes the batches of `epoch` from `first` on. The thread ends with the epoch or when the
-    /// receiver is dropped.
+    /// Makes the batches of `epoch` from `first` on, in order, on `threads` threads: the first makes the
+    /// first batch, the next the second, and so on in turns, each at most one ahead. They end with the
+    /// epoch or when the batches are dropped.
     pub(crate) fn start<'scope>(
         &'scope self,
         scope: &'scope Scope<'scope, '_>,
         epoch: usize,
         first: usize,
-    ) -> Receiver<Batch> {
-        let (sender, receiver) = sync_channel(1);
-        scope.spawn(move || {
-            let order = self.order(epoch);
-            for chosen in order.chunks_exact(self.batch).skip(first) {
-                if sender.send(self.batch(epoch, chosen)).is_err() {
-                    return;
-                }
-            }
-        });
-        receiver
+        threads: usize,
+    ) -> impl Iterator<Item = Batch> + use<'scope> {
+        let order = Arc::new(self.order(epoch));
+        let makers: Vec<Receiver<Batch>> = (0..threads)
+            .map(|maker| {
+                let (sender, receiver) = sync_channel(1);
+                let order = order.clone();
+                scope.spawn(move || {
+                    let mine = order.chunks_exact(self.batch).skip(first + maker);
+                    for chosen in mine.step_by(threads) {
+                        if sender.send(self.batch(epoch, chosen)).is_err() {
+                            return;
+                        }
+                    }
+                });
+                receiver
+            })
+            .collect();
+        (0..threads).cycle().map_while(move |maker| makers[maker].recv().ok())
     }
 
     fn order(&self, epoch: usize) -> Vec<usize> {
@@ -95,4 +105,43 @@ pub(crate) fn mixed(seed: u64, a: u64, b: u64) -> u64 {
         let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         z ^ (z >> 31)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dataset::Split;
+
+    #[test]
+    fn batches_come_in_the_same_order_and_are_the_same_however_many_threads_make_them() {
+        let sample = |number: usize| Sample {
+            name: format!("{number}.jpeg"),
+            split: Split::Train,
+            class: if number.is_multiple_of(2) { Class::Normal } else { Class::Pneumonia },
+            subtype: None,
+            patient: number.to_string(),
+            original_size: None,
+            sha256: String::new(),
+            pixels: Vec::new(),
+        };
+        let samples: Vec<Sample> = (0..23).map(sample).collect();
+        let source = Source {
+            samples: &samples,
+            pictures: (0..23).map(|number| vec![number; 32 * 32]).collect(),
+            side: 32,
+            batch: 2,
+            seed: 7,
+            augmentation: &Augmentation::default(),
+        };
+        let batches = |threads: usize, first: usize| {
+            std::thread::scope(|scope| {
+                let made = source.start(scope, 3, first, threads);
+                made.map(|batch| (batch.images, batch.pneumonia)).collect::<Vec<_>>()
+            })
+        };
+        let alone = batches(1, 0);
+        assert_eq!(alone.len(), Source::steps(23, 2));
+        assert_eq!(alone, batches(3, 0));
+        assert_eq!(alone[4..], batches(3, 4));
+    }
 }

@@ -12,19 +12,25 @@ mod average;
 mod checkpoint;
 mod conclude;
 mod date;
+mod frozen;
+mod learner;
 mod loader;
 mod optimiser;
 mod options;
+mod plan;
+mod record;
 mod report;
 mod run;
 mod schedule;
 
 use std::path::PathBuf;
 
+pub use frozen::HEAD;
 pub use options::TrainOptions;
+pub use record::{FILE as RECORD, Outcome, Record};
 pub use report::{Epoch, TrainReport};
 pub use run::train;
-pub use schedule::Stage;
+pub use schedule::{Decay, PLATEAU, Stage};
 
 /// Why a run cannot start or go on.
 #[derive(Debug, thiserror::Error)]
@@ -59,6 +65,9 @@ pub enum TrainError {
         /// The loss.
         loss: f64,
     },
+    /// What was asked for cannot be written down.
+    #[error("the run's settings: {0}")]
+    Settings(#[from] serde_json::Error),
     /// Weights cannot be read or written.
     #[error(transparent)]
     Weights(#[from] crate::weights::WeightsError),

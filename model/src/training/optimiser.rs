@@ -39,14 +39,14 @@ impl AdamW {
         Self { parameters, weight_decay }
     }
 
-    /// Gradients of a scalar loss, in the order of the parameters.
+    /// Gradients of a scalar loss, in the order of the parameters that are not frozen.
     pub(crate) fn gradients(&self, loss: &Tensor) -> Result<Vec<Tensor>, TchError> {
-        let inputs: Vec<&Tensor> =
-            self.parameters.iter().map(|parameter| &parameter.value).collect();
+        let learning = self.parameters.iter().filter(|parameter| parameter.value.requires_grad());
+        let inputs: Vec<&Tensor> = learning.map(|parameter| &parameter.value).collect();
         Tensor::f_run_backward(&[loss], &inputs, false, false)
     }
 
-    /// Takes step number `step`, counted from 0.
+    /// Takes step number `step`, counted from 0, with what [`Self::gradients`] gave.
     pub(crate) fn step(
         &mut self,
         gradients: &[Tensor],
@@ -57,7 +57,9 @@ impl AdamW {
         let correction1 = 1.0 - BETA1.powf(count);
         let correction2 = (1.0 - BETA2.powf(count)).sqrt();
         tch::no_grad(|| {
-            for (parameter, gradient) in self.parameters.iter_mut().zip(gradients) {
+            let learning =
+                self.parameters.iter_mut().filter(|parameter| parameter.value.requires_grad());
+            for (parameter, gradient) in learning.zip(gradients) {
                 let Parameter { value, first_moment, second_moment, .. } = parameter;
                 if value.dim() > 1 {
                     let _ = value.f_mul_scalar_(1.0 - rate * self.weight_decay)?;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use tch::Device;
 
-use super::{Stage, TrainError};
+use super::{Decay, Stage, TrainError};
 use crate::augmentation::Augmentation;
 use crate::network::Layout;
 
@@ -25,6 +25,8 @@ pub struct TrainOptions {
     pub batch: usize,
     /// Peak learning rate.
     pub rate: f64,
+    /// How the rate falls from its peak.
+    pub decay: Decay,
     /// AdamW's weight decay.
     pub weight_decay: f64,
     /// Label smoothing: a label of 1 becomes `1 - smoothing / 2`.
@@ -42,6 +44,9 @@ pub struct TrainOptions {
     pub split_seed: u64,
     /// libtorch's threads.
     pub threads: usize,
+    /// Threads that read and change pictures ahead of the network. On a CPU they share the cores with
+    /// it; a GPU wants all the cores there are.
+    pub loaders: usize,
     /// Steps between checkpoints.
     pub checkpoint_every: usize,
     /// Convolutions in bf16. Pays where the processor has it (`avx512_bf16`, AMX) and on a GPU.
@@ -54,6 +59,8 @@ pub struct TrainOptions {
     pub layout: Layout,
     /// Name of the finished model; made of the date and the weights if none.
     pub version: Option<String>,
+    /// Revision of the sources that run, for the record.
+    pub revision: Option<String>,
     /// Whom the pictures show: stands wherever a figure of the model is shown.
     pub population: String,
     /// Show a progress bar if standard error is a terminal.
@@ -68,13 +75,10 @@ impl TrainOptions {
             data: data.into(),
             out: out.into(),
             init: None,
-            stages: vec![
-                Stage { side: 96, epochs: 10 },
-                Stage { side: 128, epochs: 30 },
-                Stage { side: 224, epochs: 10 },
-            ],
+            stages: vec![Stage::new(96, 10), Stage::new(128, 30), Stage::new(224, 10)],
             batch: 32,
             rate: 1e-3,
+            decay: Decay::Cosine,
             weight_decay: 0.05,
             smoothing: 0.05,
             subtype_weight: 1.0,
@@ -83,12 +87,14 @@ impl TrainOptions {
             seed: 1,
             split_seed: 1,
             threads: std::thread::available_parallelism().map_or(1, usize::from),
+            loaders: 2,
             checkpoint_every: 200,
             bf16: true,
             device: Device::Cpu,
             augmentation: Augmentation::default(),
             layout: Layout::RESNET50,
             version: None,
+            revision: None,
             population: "Not stated by whoever trained it.".to_owned(),
             progress: true,
         }
@@ -105,8 +111,14 @@ impl TrainOptions {
         if self.rate <= 0.0 || !self.rate.is_finite() {
             return wrong("the learning rate must be above 0");
         }
-        if self.checkpoint_every == 0 || self.threads == 0 || self.patience == 0 {
-            return wrong("threads, patience and the steps between checkpoints must be at least 1");
+        if self.checkpoint_every == 0
+            || self.threads == 0
+            || self.loaders == 0
+            || self.patience == 0
+        {
+            return wrong(
+                "threads, loaders, patience and the steps between checkpoints must be at least 1",
+            );
         }
         if self.subtype_weight < 0.0 || !self.subtype_weight.is_finite() {
             return wrong("the weight of the second output's loss must be at least 0");

@@ -4,76 +4,15 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use serde::{Deserialize, Serialize};
-use tch::{Kind, Reduction, Tensor, nn};
+use tch::{Kind, Tensor};
 
-use super::loader::{Batch, Source, mixed};
-use super::optimiser::AdamW;
+use super::learner::Learner;
+use super::loader::Source;
+use super::plan::{Plan, State};
 use super::schedule::{Place, Schedule};
-use super::{Epoch, Stage, TrainError, TrainOptions, TrainReport, average, checkpoint, conclude};
-use crate::augmentation::Augmentation;
-use crate::dataset::{self, Class, Partition, Split};
+use super::{Epoch, Record, TrainError, TrainOptions, TrainReport, checkpoint, conclude};
+use crate::dataset::{self, Partition, Split};
 use crate::evaluation;
-use crate::network::Network;
-use crate::weights::Weights;
-
-/// What a checkpoint keeps beside tensors.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct State {
-    /// What the run was asked for, as far as a change would make it another run.
-    plan: Plan,
-    /// Steps taken.
-    step: usize,
-    /// Sum of the losses of the running epoch.
-    loss_sum: f64,
-    /// Steps in that sum.
-    loss_count: usize,
-    epochs: Vec<Epoch>,
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct Plan {
-    stages: Vec<Stage>,
-    batch: usize,
-    rate: f64,
-    weight_decay: f64,
-    smoothing: f64,
-    subtype_weight: f64,
-    average_decay: f64,
-    seed: u64,
-    /// Checkpoints written before it was kept were all cut with the first.
-    #[serde(default = "first_seed")]
-    split_seed: u64,
-    bf16: bool,
-    pub(super) data_digest: String,
-    /// Checkpoints written before it was kept had the default.
-    #[serde(default)]
-    augmentation: Augmentation,
-    /// The weights that it started from, none if from scratch.
-    #[serde(default)]
-    init_sha256: Option<String>,
-}
-
-fn first_seed() -> u64 {
-    1
-}
-
-/// A network with its weights by name, sorted.
-struct Weighted {
-    network: Network,
-    variables: Vec<(String, Tensor)>,
-    store: nn::VarStore,
-}
-
-impl Weighted {
-    fn new(options: &TrainOptions) -> Self {
-        let store = nn::VarStore::new(options.device);
-        let network = Network::with_layout(&store.root(), options.layout);
-        let mut variables: Vec<(String, Tensor)> = store.variables().into_iter().collect();
-        variables.sort_by(|(one, _), (other, _)| one.cmp(other));
-        Self { network, variables, store }
-    }
-}
 
 /// Trains until the plan is done, going on with the run in `options.out` if there is one.
 /// `on_epoch` is told of every finished epoch.
@@ -99,6 +38,8 @@ pub fn train(
     }
     bar.finish_and_clear();
     let concluded = conclude::conclude(options, &data, &run.best_path(), &run.state.plan)?;
+    run.record.finish(&concluded.card);
+    run.record.write(&options.out)?;
     Ok(TrainReport {
         weights: run.best_path(),
         model: concluded.model,
@@ -126,11 +67,9 @@ struct Run<'a> {
     options: &'a TrainOptions,
     data: &'a Partition,
     schedule: Schedule,
-    live: Weighted,
-    averaged: Weighted,
-    optimiser: AdamW,
-    class_weights: [f64; 2],
+    learner: Learner<'a>,
     state: State,
+    record: Record,
 }
 
 impl<'a> Run<'a> {
@@ -143,35 +82,9 @@ impl<'a> Run<'a> {
                 options.batch
             )));
         }
-        tch::manual_seed(options.seed as i64);
-        let live = Weighted::new(options);
-        let averaged = Weighted::new(options);
-        let optimiser = AdamW::new(
-            live.variables
-                .iter()
-                .map(|(name, value)| (name.clone(), value.shallow_clone()))
-                .collect(),
-            options.weight_decay,
-        );
-        let weight = |class: Class| {
-            let count = data.train.iter().filter(|sample| sample.class == class).count();
-            data.train.len() as f64 / (2.0 * count.max(1) as f64)
-        };
-        let plan = Plan {
-            stages: options.stages.clone(),
-            batch: options.batch,
-            rate: options.rate,
-            weight_decay: options.weight_decay,
-            smoothing: options.smoothing,
-            subtype_weight: options.subtype_weight,
-            average_decay: options.average_decay,
-            seed: options.seed,
-            split_seed: options.split_seed,
-            bf16: options.bf16,
-            data_digest: dataset::digest(data.train.iter().chain(&data.validation)),
-            augmentation: options.augmentation.clone(),
-            init_sha256: None,
-        };
+        let digest = dataset::digest(data.train.iter().chain(&data.validation));
+        let state = State::new(Plan::new(options, digest));
+        let record = Record::begin(options, &state.plan, data.train.len(), data.validation.len())?;
         Ok(Self {
             options,
             data,
@@ -179,12 +92,11 @@ impl<'a> Run<'a> {
                 stages: options.stages.clone(),
                 steps_per_epoch,
                 peak_rate: options.rate,
+                decay: options.decay,
             },
-            live,
-            averaged,
-            optimiser,
-            class_weights: Class::ALL.map(weight),
-            state: State { plan, step: 0, loss_sum: 0.0, loss_count: 0, epochs: Vec::new() },
+            learner: Learner::new(options, &data.train),
+            state,
+            record,
         })
     }
 
@@ -198,67 +110,34 @@ impl<'a> Run<'a> {
 
     fn resume_or_start(&mut self) -> Result<(), TrainError> {
         let path = self.checkpoint_path();
-        if path.is_file() {
-            let mut into: Vec<(String, &mut Tensor)> = Vec::new();
-            into.extend(
-                self.live.variables.iter_mut().map(|(name, value)| (format!("live.{name}"), value)),
-            );
-            into.extend(
-                self.averaged
-                    .variables
-                    .iter_mut()
-                    .map(|(name, value)| (format!("average.{name}"), value)),
-            );
-            for parameter in &mut self.optimiser.parameters {
-                into.push((format!("first.{}", parameter.name), &mut parameter.first_moment));
-                into.push((format!("second.{}", parameter.name), &mut parameter.second_moment));
+        if !path.is_file() {
+            if let Some(init) = &self.options.init {
+                let sha256 = self.learner.begin_with(init)?;
+                self.record.settings.insert("init_sha256".to_owned(), sha256.clone().into());
+                self.state.plan.init_sha256 = Some(sha256);
             }
-            let state: State = checkpoint::read(&path, &mut into)?;
-            // What it started from is told when it starts, not again when it goes on.
-            self.state.plan.init_sha256.clone_from(&state.plan.init_sha256);
-            if state.plan != self.state.plan {
-                let reason = format!("it is a run of other settings or data: {:?}", state.plan);
-                return Err(TrainError::Checkpoint { path, reason });
-            }
-            tracing::info!(step = state.step, "going on with the run that was found");
-            self.state = state;
-            return Ok(());
+            self.learner.average_anew()?;
+            return self.record.write(&self.options.out);
         }
-        let options = self.options;
-        if let Some(init) = &options.init {
-            let weights = Weights::open(init)?;
-            self.state.plan.init_sha256 = Some(weights.sha256().to_owned());
-            // Weights of this project start the head too; torchvision's have none.
-            let features = options.layout.features();
-            if weights.tensor("head.bn0.weight", &[features]).is_ok() {
-                weights.fill(&self.live.store)?;
-            } else {
-                weights.fill_trunk(&self.live.store)?;
-            }
+        let state = self.learner.restore(&path)?;
+        // What it started from is told when it starts, not again when it goes on.
+        self.state.plan.init_sha256.clone_from(&state.plan.init_sha256);
+        if state.plan != self.state.plan {
+            let reason = format!("it is a run of other settings or data: {:?}", state.plan);
+            return Err(TrainError::Checkpoint { path, reason });
         }
-        tch::no_grad(|| {
-            for ((_, average), (_, live)) in
-                self.averaged.variables.iter_mut().zip(&self.live.variables)
-            {
-                average.f_copy_(live)?;
-            }
-            Ok(())
-        })
+        tracing::info!(step = state.step, "going on with the run that was found");
+        self.state = state;
+        // The record tells of the run as it began, but never of more than the checkpoint knows.
+        if let Ok(record) = Record::read(&self.options.out) {
+            self.record = record;
+        }
+        self.record.epochs.clone_from(&self.state.epochs);
+        Ok(())
     }
 
     fn save(&self) -> Result<(), TrainError> {
-        let mut tensors: Vec<(String, &Tensor)> = Vec::new();
-        tensors.extend(
-            self.live.variables.iter().map(|(name, value)| (format!("live.{name}"), value)),
-        );
-        tensors.extend(
-            self.averaged.variables.iter().map(|(name, value)| (format!("average.{name}"), value)),
-        );
-        for parameter in &self.optimiser.parameters {
-            tensors.push((format!("first.{}", parameter.name), &parameter.first_moment));
-            tensors.push((format!("second.{}", parameter.name), &parameter.second_moment));
-        }
-        checkpoint::write(&self.checkpoint_path(), &tensors, &self.state)
+        self.learner.save(&self.checkpoint_path(), &self.state)
     }
 
     /// Runs what is left of one stage.
@@ -270,6 +149,7 @@ impl<'a> Run<'a> {
     ) -> Result<(), TrainError> {
         let (data, options) = (self.data, self.options);
         let side = options.stages[stage].side;
+        self.learner.freeze(options.stages[stage].last_layers)?;
         let pictures = |samples: &[dataset::Sample]| {
             dataset::pictures(samples, side).map_err(TrainError::Options)
         };
@@ -282,15 +162,20 @@ impl<'a> Run<'a> {
             augmentation: &options.augmentation,
         };
         let validation = pictures(&data.validation)?;
+        let stage_start = self.schedule.stage_start(stage);
         while let Some(place) =
             self.schedule.place(self.state.step).filter(|place| place.stage == stage)
         {
             let started = Instant::now();
             let first = place.batch;
             std::thread::scope(|scope| {
-                let batches = source.start(scope, place.epoch, first);
-                for batch in batches {
-                    self.step(&batch, side)?;
+                for batch in source.start(scope, place.epoch, first, options.loaders) {
+                    let step = self.state.step;
+                    let rate = self.rate(step);
+                    let loss = self.learner.step(&batch, step, step - stage_start, rate)?;
+                    self.state.step += 1;
+                    self.state.loss_sum += loss;
+                    self.state.loss_count += 1;
                     self.show(bar, side, started, first);
                     // The end of an epoch is saved once its validation is known.
                     let inside = !self.state.step.is_multiple_of(self.schedule.steps_per_epoch);
@@ -310,84 +195,16 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
+    fn rate(&self, step: usize) -> f64 {
+        self.schedule.rate(step, self.state.epochs.iter().map(|epoch| epoch.best))
+    }
+
     fn show(&self, bar: &ProgressBar, side: usize, started: Instant, first: usize) {
         bar.set_position(self.state.step as u64);
         let done = (self.state.step - 1) % self.schedule.steps_per_epoch + 1 - first;
         let speed = (done * self.options.batch) as f64 / started.elapsed().as_secs_f64();
         let loss = self.state.loss_sum / self.state.loss_count.max(1) as f64;
         bar.set_message(format!("{side} px, loss {loss:.4}, {speed:.1} images/s"));
-    }
-
-    /// Learns from one batch.
-    fn step(&mut self, batch: &Batch, side: usize) -> Result<(), TrainError> {
-        let options = self.options;
-        let step = self.state.step;
-        // Dropout draws from libtorch's generator; seeding it by step makes a resumed run equal.
-        tch::manual_seed(mixed(options.seed, step as u64, 0) as i64);
-        let kind = if options.bf16 { Kind::BFloat16 } else { Kind::Float };
-        let count = batch.pneumonia.len() as i64;
-        let images =
-            Tensor::f_from_slice(&batch.images)?.f_view([count, 1, side as i64, side as i64])?;
-        let images = images.f_to_device(options.device)?.f_to_kind(kind)?;
-        let output = self.live.network.forward(&images, true);
-        let loss = self.loss(batch, &output.pneumonia, &output.bacterial)?;
-        let value = loss.f_double_value(&[])?;
-        if !value.is_finite() {
-            return Err(TrainError::Diverged { step, loss: value });
-        }
-        let gradients = self.optimiser.gradients(&loss)?;
-        self.optimiser.step(&gradients, step, self.schedule.rate(step))?;
-        let stage_start =
-            self.schedule.place(step).map_or(0, |place| self.schedule.stage_start(place.stage));
-        if step.is_multiple_of(average::EVERY) {
-            average::follow(
-                &mut self.averaged.variables,
-                &self.live.variables,
-                step - stage_start,
-                options.average_decay,
-            )?;
-        }
-        self.state.step += 1;
-        self.state.loss_sum += value;
-        self.state.loss_count += 1;
-        Ok(())
-    }
-
-    /// Smoothed cross-entropy of pneumonia, each class weighing the same over the training set, plus
-    /// that of bacterial against viral over the pictures where the label tells.
-    fn loss(
-        &self,
-        batch: &Batch,
-        pneumonia: &Tensor,
-        bacterial: &Tensor,
-    ) -> Result<Tensor, TrainError> {
-        let options = self.options;
-        let smoothing = options.smoothing as f32;
-        let smooth = |labels: &[f32]| -> Vec<f32> {
-            labels.iter().map(|label| label * (1.0 - smoothing) + smoothing / 2.0).collect()
-        };
-        let on_device = |values: &[f32]| Tensor::f_from_slice(values)?.f_to_device(options.device);
-        let weights: Vec<f32> = batch
-            .pneumonia
-            .iter()
-            .map(|&label| self.class_weights[usize::from(label > 0.5)] as f32)
-            .collect();
-        let main = pneumonia.f_binary_cross_entropy_with_logits(
-            &on_device(&smooth(&batch.pneumonia))?,
-            Some(&on_device(&weights)?),
-            None::<&Tensor>,
-            Reduction::Mean,
-        )?;
-        let told: Vec<f32> =
-            batch.bacterial.iter().map(|&label| f32::from(u8::from(label != 0.5))).collect();
-        let count = told.iter().sum::<f32>().max(1.0);
-        let second = bacterial.f_binary_cross_entropy_with_logits(
-            &on_device(&smooth(&batch.bacterial))?,
-            Some(&on_device(&told)?),
-            None::<&Tensor>,
-            Reduction::Sum,
-        )?;
-        Ok(main.f_add(&second.f_mul_scalar(options.subtype_weight / f64::from(count))?)?)
     }
 
     fn finish_epoch(
@@ -400,7 +217,7 @@ impl<'a> Run<'a> {
         let training: Duration = started.elapsed();
         let kind = if self.options.bf16 { Kind::BFloat16 } else { Kind::Float };
         let scores = evaluation::score(
-            &self.averaged.network,
+            &self.learner.averaged.network,
             &self.data.validation,
             validation,
             side,
@@ -415,7 +232,7 @@ impl<'a> Run<'a> {
             of: self.schedule.epochs(),
             side,
             loss: self.state.loss_sum / self.state.loss_count.max(1) as f64,
-            rate: self.schedule.rate(self.state.step - 1),
+            rate: self.rate(self.state.step - 1),
             images_per_second: (steps * self.options.batch) as f64 / training.as_secs_f64(),
             seconds: started.elapsed().as_secs_f64(),
             auc,
@@ -425,12 +242,15 @@ impl<'a> Run<'a> {
             best,
         };
         if best {
+            let averaged = &self.learner.averaged.variables;
             let tensors: Vec<(String, &Tensor)> =
-                self.averaged.variables.iter().map(|(name, value)| (name.clone(), value)).collect();
+                averaged.iter().map(|(name, value)| (name.clone(), value)).collect();
             checkpoint::write(&self.best_path(), &tensors, &epoch)?;
         }
         (self.state.loss_sum, self.state.loss_count) = (0.0, 0);
         self.state.epochs.push(epoch.clone());
+        self.record.epochs.push(epoch.clone());
+        self.record.write(&self.options.out)?;
         Ok(epoch)
     }
 

@@ -1,0 +1,78 @@
+//! What a run was asked for and how far it is, as a checkpoint keeps it.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Decay, Epoch, Stage, TrainOptions};
+use crate::augmentation::Augmentation;
+
+/// What a checkpoint keeps beside tensors.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct State {
+    /// What the run was asked for, as far as a change would make it another run.
+    pub(super) plan: Plan,
+    /// Steps taken.
+    pub(super) step: usize,
+    /// Sum of the losses of the running epoch.
+    pub(super) loss_sum: f64,
+    /// Steps in that sum.
+    pub(super) loss_count: usize,
+    /// The finished epochs.
+    pub(super) epochs: Vec<Epoch>,
+}
+
+impl State {
+    /// Before the first step.
+    pub(super) fn new(plan: Plan) -> Self {
+        Self { plan, step: 0, loss_sum: 0.0, loss_count: 0, epochs: Vec::new() }
+    }
+}
+
+/// What a change of makes another run. Fields that came later have the values that they had before.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Plan {
+    stages: Vec<Stage>,
+    batch: usize,
+    rate: f64,
+    #[serde(default)]
+    decay: Decay,
+    weight_decay: f64,
+    smoothing: f64,
+    subtype_weight: f64,
+    average_decay: f64,
+    seed: u64,
+    #[serde(default = "first_seed")]
+    split_seed: u64,
+    bf16: bool,
+    pub(super) data_digest: String,
+    #[serde(default)]
+    augmentation: Augmentation,
+    /// The weights that it started from, none if from scratch.
+    #[serde(default)]
+    pub(super) init_sha256: Option<String>,
+}
+
+fn first_seed() -> u64 {
+    1
+}
+
+impl Plan {
+    /// The plan of a run on data of this digest, from scratch.
+    pub(super) fn new(options: &TrainOptions, data_digest: String) -> Self {
+        Self {
+            stages: options.stages.clone(),
+            batch: options.batch,
+            rate: options.rate,
+            decay: options.decay,
+            weight_decay: options.weight_decay,
+            smoothing: options.smoothing,
+            subtype_weight: options.subtype_weight,
+            average_decay: options.average_decay,
+            seed: options.seed,
+            split_seed: options.split_seed,
+            bf16: options.bf16,
+            data_digest,
+            augmentation: options.augmentation.clone(),
+            init_sha256: None,
+        }
+    }
+}
