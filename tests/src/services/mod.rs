@@ -9,6 +9,7 @@
 mod guard;
 pub mod http_proxy;
 pub mod ministack;
+pub mod mlflow;
 pub mod postgres;
 pub mod prometheus;
 pub mod proxy;

@@ -1,0 +1,95 @@
+//! `lobar train` as its user runs it: its record, the table of runs, the log at an MLflow server.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use lobar_tests::kit::executable;
+use lobar_tests::services::free_port;
+use lobar_tests::services::mlflow::Mlflow;
+use serde_json::Value;
+
+/// Stripes across for the ill, stripes along for the healthy.
+fn write_pictures(folder: &Path) {
+    for (split, people) in [("train", 0..10_u32), ("val", 10..14), ("test", 14..18)] {
+        for (class, is_ill) in [("NORMAL", false), ("PNEUMONIA", true)] {
+            let at = folder.join(split).join(class);
+            std::fs::create_dir_all(&at).expect("a folder");
+            for person in people.clone() {
+                let cause = ["bacteria", "virus"][person as usize % 2];
+                let name = match is_ill {
+                    true => format!("person{person}_{cause}_1.png"),
+                    false => format!("IM-{person:04}-0001.png"),
+                };
+                let picture = image::GrayImage::from_fn(224, 224, |x, y| {
+                    let level = if (if is_ill { y } else { x } / 28) % 2 == 0 { 60 } else { 180 };
+                    image::Luma([level + ((x * 31 + y * 17 + person * 101) % 23) as u8])
+                });
+                picture.save(at.join(name)).expect("written");
+            }
+        }
+    }
+}
+
+fn train(folder: &Path, run: &str, more: &[&str]) -> Output {
+    let data = folder.join("data");
+    if !data.exists() {
+        write_pictures(&data);
+    }
+    let mut command = Command::new(executable());
+    command.args(["train", "--stages", "32:2", "--batch", "10", "--threads", "1", "--seed", "5"]);
+    command.args(["--fp32", "--device", "cpu"]).args(more).current_dir(folder);
+    command.arg("--data").arg(data).arg("--out").arg(folder.join("runs").join(run));
+    let told = command.output().expect("runs");
+    assert!(told.status.success(), "{}", String::from_utf8_lossy(&told.stderr));
+    told
+}
+
+fn runs(folder: &Path, more: &[&str]) -> String {
+    let told = Command::new(executable()).arg("runs").args(more).current_dir(folder).output();
+    let told = told.expect("runs");
+    assert!(told.status.success(), "{}", String::from_utf8_lossy(&told.stderr));
+    String::from_utf8(told.stdout).expect("text")
+}
+
+#[tokio::test]
+async fn a_run_is_in_its_folder_in_the_table_and_at_mlflow_with_the_same_figures() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let mlflow = Mlflow::start().await;
+    train(dir.path(), "first", &["--mlflow", &mlflow.url, "--mlflow-experiment", "chests"]);
+
+    let record: Value = serde_json::from_str(runs(dir.path(), &["--json"]).trim()).expect("JSON");
+    assert_eq!(record["run"], "first");
+    let record = &record["record"];
+    assert_eq!((record["seed"].as_u64(), record["train"].as_u64()), (Some(5), Some(20)));
+    let epochs = record["epochs"].as_array().expect("epochs");
+    assert_eq!(epochs.len(), 2);
+    let table = runs(dir.path(), &[]);
+    let row = table.lines().nth(1).expect("a row");
+    let auc = record["result"]["on_test"]["auc"].as_f64().expect("a figure");
+    let shown = ["first", "finished", "32:2", &format!("{auc:.4}")];
+    assert!(shown.iter().all(|cell| row.contains(cell)), "{table}");
+
+    let logged = mlflow.runs("chests").await;
+    assert_eq!(logged.len(), 1);
+    assert_eq!(logged[0]["info"]["status"], "FINISHED");
+    let run = logged[0]["info"]["run_id"].as_str().expect("a number");
+    let losses: Vec<f64> =
+        epochs.iter().map(|epoch| epoch["loss"].as_f64().expect("a loss")).collect();
+    assert_eq!(mlflow.history(run, "train_loss").await, losses);
+    assert_eq!(mlflow.history(run, "test_auc").await, [auc]);
+    let params = logged[0]["data"]["params"].as_array().expect("a list");
+    assert!(params.iter().any(|param| param["key"] == "batch" && param["value"] == "10"));
+    let files = mlflow.files(run).await;
+    assert!(
+        ["run.json", "evaluation.json"].iter().all(|name| files.iter().any(|file| file == name))
+    );
+}
+
+#[test]
+fn a_run_whose_mlflow_server_is_away_ends_well_and_says_that_nothing_was_logged() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let nowhere = format!("http://127.0.0.1:{}", free_port());
+    let told = train(dir.path(), "alone", &["--mlflow", &nowhere]);
+    assert!(String::from_utf8_lossy(&told.stderr).contains("MLflow"));
+    assert!(runs(dir.path(), &[]).contains("finished"));
+}
