@@ -292,7 +292,7 @@ def forms():
 
 
 def buckets():
-    assert [b["Name"] for b in s3.list_buckets()["Buckets"]] == [BUCKET]
+    assert [b["Name"] for b in s3.list_buckets()["Buckets"]] == ["lobar-models", BUCKET]
     assert s3.get_bucket_versioning(Bucket=BUCKET)["Status"] == "Enabled"
     assert s3.get_bucket_location(Bucket=BUCKET)["LocationConstraint"] is None
     assert code_of(s3.create_bucket, Bucket=BUCKET)[1] == 409

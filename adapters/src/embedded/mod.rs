@@ -77,6 +77,9 @@ pub struct EndpointOptions {
     pub listen: SocketAddr,
     /// The bucket that exists from the start, with versioning on, and whose changes are announced.
     pub bucket: String,
+    /// A second bucket that exists from the start, without versioning: for models' weights. Its
+    /// changes are not announced.
+    pub models: String,
     /// What requests must be signed with.
     pub credentials: Credentials,
     /// The region that it says it is in.
@@ -96,12 +99,14 @@ pub struct EndpointOptions {
 }
 
 impl EndpointOptions {
-    /// The contract's defaults: bucket `xrays`, credentials `lobar`, region `us-east-1`.
+    /// The contract's defaults: buckets `xrays` and `lobar-models`, credentials `lobar`, region
+    /// `us-east-1`.
     pub fn new(data_dir: impl Into<PathBuf>, listen: SocketAddr, uploads: Arc<dyn Queue>) -> Self {
         Self {
             data_dir: data_dir.into(),
             listen,
             bucket: "xrays".to_owned(),
+            models: "lobar-models".to_owned(),
             credentials: Credentials::default(),
             region: "us-east-1".to_owned(),
             allowed_origins: vec![
@@ -147,6 +152,9 @@ pub enum EndpointError {
     /// The bucket has a name that S3 does not allow.
     #[error("embedded S3: {0:?} is not a valid bucket name: 3 to 63 of a-z, 0-9, dot and hyphen")]
     BucketName(String),
+    /// One bucket for uploads and models: every model would be announced as an upload.
+    #[error("embedded S3: the bucket {0:?} cannot be for uploads and for models at once")]
+    OneBucket(String),
     /// The database could not be opened, or what it says could not be carried out.
     #[error("embedded S3: cannot open the object store: {0}")]
     Store(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -174,8 +182,13 @@ pub struct Endpoint {
 impl Endpoint {
     /// Opens the data folder, clears away what a crash left, and begins to listen.
     pub async fn open(options: EndpointOptions) -> Result<Self, EndpointError> {
-        if !s3s::path::check_bucket_name(&options.bucket) {
-            return Err(EndpointError::BucketName(options.bucket));
+        for name in [&options.bucket, &options.models] {
+            if !s3s::path::check_bucket_name(name) {
+                return Err(EndpointError::BucketName(name.clone()));
+            }
+        }
+        if options.bucket == options.models {
+            return Err(EndpointError::OneBucket(options.bucket));
         }
         let folder = options.data_dir;
         let lock = lock(&folder)?;
@@ -191,6 +204,7 @@ impl Endpoint {
             Catalog::open(&database, bodies.clone(), clock, tasks.clone(), home.clone()).await?;
         let catalog = Arc::new(catalog);
         catalog.create_bucket(home.clone(), Versioning::Enabled).await?;
+        catalog.create_bucket(options.models.clone(), Versioning::Off).await?;
         let removed = catalog.sweep(now.minus(ABANDONED)).await?;
         if removed > 0 {
             tracing::info!(removed, "embedded S3: cleared unfinished bodies");
@@ -201,7 +215,7 @@ impl Endpoint {
             bodies,
             limits: Limits { size: options.max_object_size, silence: options.silence },
             region: options.region.clone(),
-            home,
+            homes: [home, options.models],
         };
         let mut config = S3Config::default();
         config.post_object_max_file_size = options.max_object_size.min(LARGEST_FORM);

@@ -21,8 +21,8 @@ pub(super) struct Service {
     pub(super) bodies: Arc<Bodies>,
     pub(super) limits: Limits,
     pub(super) region: String,
-    /// The bucket that cannot be deleted, for uploads go there.
-    pub(super) home: String,
+    /// The buckets that cannot be deleted, for uploads and models go there.
+    pub(super) homes: [String; 2],
 }
 
 /// Who sent a request, as the server noted it.
@@ -45,8 +45,8 @@ impl Service {
     }
 
     async fn remove_bucket(&self, name: String) -> Result<DeleteBucketOutput, Fault> {
-        if name == self.home {
-            let why = "Uploads go to this bucket; it cannot be deleted.";
+        if self.homes.contains(&name) {
+            let why = "Uploads or models go to this bucket; it cannot be deleted.";
             return Err(Fault::refused(S3ErrorCode::AccessDenied, why));
         }
         self.catalog.delete_bucket(name).await?;

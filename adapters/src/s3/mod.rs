@@ -4,6 +4,7 @@
 
 mod examine;
 mod refusal;
+mod weights;
 
 use std::time::Duration;
 
@@ -26,6 +27,7 @@ use crate::aws::{self, Access};
 use crate::embedded::Credentials;
 use crate::quiet;
 use refusal::{Broken, Refusal};
+pub use weights::S3Weights;
 
 /// The metadata name and value that ask for the fast lane.
 const PRIORITY: (&str, &str) = ("priority", "stat");
@@ -44,7 +46,7 @@ pub struct S3Options {
     pub region: Option<String>,
     /// A key pair; without one, the usual chain: environment, profile, the machine's role.
     pub credentials: Option<Credentials>,
-    /// The uploads bucket.
+    /// The bucket.
     pub bucket: String,
     /// How long a connection may take to be made.
     pub connect_timeout: Duration,
@@ -84,20 +86,7 @@ pub struct S3Objects {
 impl S3Objects {
     /// Reads the surroundings for what the options leave open. Asks nothing of the store yet.
     pub async fn connect(options: S3Options) -> Self {
-        let log = quiet::ours_only();
-        let timeouts = aws::timeouts(options.connect_timeout, options.attempt_timeout);
-        let retry = RetryConfig::standard().with_max_attempts(options.attempts);
-        let access = Access { region: options.region, credentials: options.credentials };
-        let shared = aws::config(access, retry, timeouts, &log).await;
-        let mut config = aws_sdk_s3::config::Builder::from(&shared)
-            // The signature covers the body as it is; a further checksum would be signed into
-            // presigned URLs, whose holder cannot know it.
-            .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
-            .force_path_style(options.endpoint.is_some());
-        if let Some(endpoint) = options.endpoint {
-            config = config.endpoint_url(endpoint);
-        }
-        let client = Client::from_conf(config.build());
+        let (client, log) = client(&options).await;
         Self { client, bucket: options.bucket, body_timeout: options.body_timeout, log }
     }
 
@@ -238,6 +227,25 @@ impl Objects for S3Objects {
         head.map_err(|error| Refusal::of(&error).into_port("s3: check"))?;
         Ok(())
     }
+}
+
+/// A client for these options, and where its log lines go.
+async fn client(options: &S3Options) -> (Client, Dispatch) {
+    let log = quiet::ours_only();
+    let timeouts = aws::timeouts(options.connect_timeout, options.attempt_timeout);
+    let retry = RetryConfig::standard().with_max_attempts(options.attempts);
+    let access =
+        Access { region: options.region.clone(), credentials: options.credentials.clone() };
+    let shared = aws::config(access, retry, timeouts, &log).await;
+    let mut config = aws_sdk_s3::config::Builder::from(&shared)
+        // The signature covers the body as it is; a further checksum would be signed into
+        // presigned URLs, whose holder cannot know it.
+        .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
+        .force_path_style(options.endpoint.is_some());
+    if let Some(endpoint) = &options.endpoint {
+        config = config.endpoint_url(endpoint);
+    }
+    (Client::from_conf(config.build()), log)
 }
 
 fn quoted(etag: &str) -> String {

@@ -173,6 +173,13 @@ impl MiniStack {
         found.attributes().cloned().unwrap_or_default()
     }
 
+    /// A bucket that nobody has used and that notifies nobody.
+    pub async fn quiet_bucket(&self) -> String {
+        let name = format!("b-{}", uuid::Uuid::new_v4().simple());
+        self.s3().await.create_bucket().bucket(&name).send().await.expect("a bucket");
+        name
+    }
+
     /// A bucket that nobody has used, which notifies `queue` of what is stored and deleted.
     pub async fn bucket(&self, queue: &Queues, versions: bool) -> String {
         let name = format!("b-{}", uuid::Uuid::new_v4().simple());

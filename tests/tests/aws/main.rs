@@ -10,3 +10,4 @@ mod journey;
 mod objects;
 mod page;
 mod queue;
+mod weights;

@@ -62,14 +62,19 @@ impl Running {
     }
 
     pub(crate) async fn objects_with(&self, credentials: Credentials) -> S3Objects {
-        let options = S3Options {
+        let options = self.s3_options("xrays");
+        S3Objects::connect(S3Options { credentials: Some(credentials), ..options }).await
+    }
+
+    /// How our adapters reach a bucket of it.
+    pub(crate) fn s3_options(&self, bucket: &str) -> S3Options {
+        S3Options {
             endpoint: Some(self.url()),
             region: Some("us-east-1".to_owned()),
-            credentials: Some(credentials),
+            credentials: Some(Credentials::default()),
             attempts: 1,
-            ..S3Options::new("xrays")
-        };
-        S3Objects::connect(options).await
+            ..S3Options::new(bucket)
+        }
     }
 
     /// Takes the events that are on the queue, at least `least` of them.

@@ -10,3 +10,4 @@ mod fixture;
 mod pages;
 #[allow(clippy::print_stdout, reason = "a measurement is read by people")]
 mod speed;
+mod weights;
