@@ -1,9 +1,11 @@
 #!/bin/sh
 # Makes in an emulator what ops/terraform makes on AWS: the bucket with versions, the uploads queue with its
-# dead-letter queue, and the notification from one to the other. Calling it again changes nothing.
+# dead-letter queue, the notification from one to the other, and the bucket of models, which announces nothing. Calling it again changes nothing.
 #   AWS_ENDPOINT_URL, AWS_*: where, and as whom    LOBAR_BUCKET: the bucket    UPLOADS_QUEUE: the queue
+#   MODELS_BUCKET: the bucket of models' weights, lobar-models if it is not said
 set -eu
 bucket=${LOBAR_BUCKET:?}
+models=${MODELS_BUCKET:-lobar-models}
 queue=${UPLOADS_QUEUE:?}
 
 # The AWS CLI does not heed AWS_ENDPOINT_URL for every service: for SQS it asks Amazon.
@@ -18,6 +20,7 @@ make_queue() {
 }
 
 aws s3api head-bucket --bucket "$bucket" 2>/dev/null || aws s3api create-bucket --bucket "$bucket" >/dev/null
+aws s3api head-bucket --bucket "$models" 2>/dev/null || aws s3api create-bucket --bucket "$models" >/dev/null
 aws s3api put-bucket-versioning --bucket "$bucket" --versioning-configuration Status=Enabled
 
 # Fourteen days aside, seven in the queue.

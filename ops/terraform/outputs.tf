@@ -3,6 +3,7 @@ output "settings" {
   value = merge(
     {
       LOBAR_BUCKET  = aws_s3_bucket.uploads.bucket
+      LOBAR_MODELS  = "s3://${aws_s3_bucket.models.bucket}"
       LOBAR_UPLOADS = "sqs://${aws_sqs_queue.uploads.name}"
     },
     var.jobs_on_sqs ? { LOBAR_JOBS = "sqs://${var.name}-jobs" } : {},

@@ -41,6 +41,14 @@ locals {
     doctor = ["s3:GetObject", "s3:GetObjectVersion", "s3:PutObject", "s3:AbortMultipartUpload"]
   }
 
+  # The first worker of all stores the shipped weights; whoever registers others needs the same.
+  model_actions = {
+    ingest = []
+    worker = ["s3:GetObject", "s3:PutObject"]
+    api    = []
+    doctor = ["s3:GetObject", "s3:PutObject"]
+  }
+
   bucket_actions = {
     ingest = ["s3:ListBucket"]
     worker = ["s3:ListBucket"]
@@ -65,6 +73,26 @@ data "aws_iam_policy_document" "role" {
       sid       = "Objects"
       actions   = statement.value
       resources = ["${aws_s3_bucket.uploads.arn}/*"]
+    }
+  }
+
+  dynamic "statement" {
+    for_each = length(local.model_actions[each.key]) > 0 ? [local.model_actions[each.key]] : []
+
+    content {
+      sid       = "Models"
+      actions   = statement.value
+      resources = ["${aws_s3_bucket.models.arn}/*"]
+    }
+  }
+
+  dynamic "statement" {
+    for_each = length(local.model_actions[each.key]) > 0 ? [["s3:ListBucket"]] : []
+
+    content {
+      sid       = "ModelsBucket"
+      actions   = statement.value
+      resources = [aws_s3_bucket.models.arn]
     }
   }
 

@@ -3,6 +3,12 @@ variable "bucket" {
   type        = string
 }
 
+variable "models_bucket" {
+  description = "Name of the bucket of models' weights. Without one: that of uploads, with -models."
+  type        = string
+  default     = null
+}
+
 variable "name" {
   description = "What the names of queues and policies begin with."
   type        = string

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lobar_adapters::embedded::{Credentials, Endpoint, EndpointOptions};
-use lobar_adapters::s3::{S3Objects, S3Options};
+use lobar_adapters::s3::{S3Objects, S3Options, S3Weights};
 use lobar_api::{Api, ApiParts, ApiSettings, HealthServer};
 use lobar_core::objects::Objects;
+use lobar_core::weights::WeightFiles;
 use lobar_ingest::{Ingest, IngestMetrics, IngestParts, IngestSettings};
 
 use super::parts::Parts;
@@ -67,6 +68,7 @@ pub async fn s3(
     let data = settings.data.join("objects");
     let mut options = EndpointOptions::new(data, settings.s3_listen, parts.uploads()?);
     options.bucket = settings.bucket.clone();
+    options.models = settings.models.bucket.clone();
     options.credentials = credentials(settings).unwrap_or_default();
     options.region = settings.s3_region.clone();
     options.allowed_origins = origins.into();
@@ -96,7 +98,18 @@ pub async fn objects(settings: &Settings, embedded: Option<SocketAddr>) -> Arc<d
 
 /// The same as what it is: for those who examine it.
 pub async fn bucket(settings: &Settings, embedded: Option<SocketAddr>) -> S3Objects {
-    let mut options = S3Options::new(&settings.bucket);
+    S3Objects::connect(s3_options(settings, &settings.bucket, embedded)).await
+}
+
+/// Where models' weights lie: beside the uploads, in a bucket of their own.
+pub async fn weights(settings: &Settings, embedded: Option<SocketAddr>) -> Arc<dyn WeightFiles> {
+    let place = &settings.models;
+    let options = s3_options(settings, &place.bucket, embedded);
+    Arc::new(S3Weights::connect(options, &place.prefix).await)
+}
+
+fn s3_options(settings: &Settings, bucket: &str, embedded: Option<SocketAddr>) -> S3Options {
+    let mut options = S3Options::new(bucket);
     options.region = Some(settings.s3_region.clone());
     options.credentials = credentials(settings);
     options.endpoint = settings.s3_endpoint.clone();
@@ -104,7 +117,7 @@ pub async fn bucket(settings: &Settings, embedded: Option<SocketAddr>) -> S3Obje
         options.endpoint = Some(format!("http://{address}"));
         options.credentials.get_or_insert_default();
     }
-    S3Objects::connect(options).await
+    options
 }
 
 /// Notification to durable job.

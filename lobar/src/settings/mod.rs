@@ -4,6 +4,7 @@
 //! once, here, into types that cannot be wrong; nothing else in the program reads the environment.
 
 mod file;
+mod models;
 mod roles;
 mod shown;
 
@@ -15,6 +16,7 @@ use clap::Args;
 use lobar_core::scaling::Policy;
 use serde::Serialize;
 
+pub use models::ModelsPlace;
 pub use roles::{Role, Roles};
 
 use crate::failure::Failure;
@@ -60,6 +62,10 @@ pub struct Given {
     /// Model file (safetensors with its card).
     #[arg(long, env = "LOBAR_MODEL", value_name = "FILE")]
     pub model: Option<PathBuf>,
+    /// Where models' weights lie: `s3://BUCKET[/PREFIX]`, with the endpoint and credentials of the
+    /// uploads bucket.
+    #[arg(long, env = "LOBAR_MODELS", value_name = "URL")]
+    pub models: Option<ModelsPlace>,
     /// Where the network runs: `auto`, `cpu`, `cuda:N`.
     #[arg(long, env = "LOBAR_DEVICE", value_name = "DEVICE")]
     pub device: Option<String>,
@@ -140,6 +146,7 @@ pub struct Settings {
     #[serde(serialize_with = "shown::without_password")]
     pub signal: String,
     pub model: Option<PathBuf>,
+    pub models: ModelsPlace,
     pub device: String,
     pub threads: Option<usize>,
     pub batch: usize,
@@ -220,6 +227,7 @@ fn settle(
         jobs: given.jobs.or(file.jobs).unwrap_or_else(|| database("queues.db")),
         signal: given.signal.or(file.signal).unwrap_or("memory:".into()),
         model: given.model.or(file.model),
+        models: given.models.or(file.models).unwrap_or_default(),
         device: given.device.or(file.device).unwrap_or("auto".into()),
         threads: given.threads.or(file.threads),
         batch: given.batch.or(file.batch).unwrap_or(16),
@@ -288,6 +296,13 @@ impl Settings {
                 "scale_floor is {} and scale_ceiling is {}; the ceiling must be at least 1 and not \
                  below the floor",
                 self.scale_floor, self.scale_ceiling
+            )));
+        }
+        if self.models.bucket == self.bucket {
+            return Err(Failure::usage(format!(
+                "models is {}, in the bucket of uploads, where every model would be taken for an \
+                 image; name another bucket",
+                self.models
             )));
         }
         if self.s3_credentials.is_none() && !self.s3_listen.ip().is_loopback() {
@@ -369,6 +384,18 @@ mod tests {
         assert!(settled(Given::default(), "scale_target = 0").is_err());
         let policy = settled(Given::default(), "scale_floor = 0").expect("valid").scaling();
         assert_eq!((policy.floor, policy.ceiling), (0, 10));
+    }
+
+    #[test]
+    fn models_do_not_lie_among_uploads() {
+        assert_eq!(
+            settled(Given::default(), "").expect("valid").models.to_string(),
+            "s3://lobar-models"
+        );
+        let error =
+            settled(Given::default(), "models = \"s3://xrays/models\"").expect_err("refused");
+        assert!(error.to_string().contains("bucket of uploads"), "{error}");
+        assert!(file::parse("models = \"/var/models\"").is_err());
     }
 
     #[test]

@@ -196,8 +196,14 @@ fn assert_policies(emulator: &Emulator, arns: &Value) {
         let has = |action: &str| text.contains(&format!("\"{action}\""));
         assert!(!text.contains("s3:*") && !text.contains("sqs:*"), "{role} may do everything");
         assert!(!text.contains("DeleteObject"), "{role} may delete images");
-        let stores = ["api", "doctor"].contains(&role.as_str());
-        assert_eq!(has("s3:PutObject"), stores, "{role} and storing");
+        let document: Value = serde_json::from_str(&text).expect("JSON");
+        let statements = document["Statement"].as_array().expect("statements").clone();
+        let puts = |sid: &str| {
+            let statement = statements.iter().find(|statement| statement["Sid"] == sid);
+            statement.is_some_and(|statement| statement.to_string().contains("s3:PutObject"))
+        };
+        assert_eq!(puts("Objects"), ["api", "doctor"].contains(&role.as_str()), "{role}: images");
+        assert_eq!(puts("Models"), ["worker", "doctor"].contains(&role.as_str()), "{role}: models");
         let consumes = ["ingest", "worker", "doctor"].contains(&role.as_str());
         assert_eq!(has("sqs:ReceiveMessage"), consumes, "{role} and receiving");
         assert!(has("s3:ListBucket"), "{role} cannot tell missing from forbidden");

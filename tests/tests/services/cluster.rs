@@ -68,6 +68,7 @@ impl Cluster {
             setting("AWS_ENDPOINT_URL_SQS", s3.url()),
             setting("AWS_REGION", REGION.into()),
             setting("LOBAR_BUCKET", bucket),
+            setting("LOBAR_MODELS", format!("s3://{}", s3.quiet_bucket().await)),
         ];
         Self {
             environment,
