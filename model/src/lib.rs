@@ -9,6 +9,7 @@ pub mod engine;
 pub mod evaluation;
 pub mod golden;
 pub mod gradcam;
+pub mod importance;
 pub mod network;
 pub mod preprocessing;
 pub mod training;
