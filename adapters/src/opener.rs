@@ -7,6 +7,7 @@ use std::sync::Arc;
 use lobar_core::cache::Cache;
 use lobar_core::failure::PortError;
 use lobar_core::queue::Queue;
+use lobar_core::registry::Registry;
 use lobar_core::roster::Roster;
 use lobar_core::signal::Signal;
 use lobar_core::store::Store;
@@ -108,6 +109,19 @@ impl Opener {
         setting: &'static str,
         url: &str,
     ) -> Result<Arc<dyn Store>, OpenError> {
+        match url.split_once(':') {
+            Some(("sqlite", path)) => Ok(self.file(setting, path).await?),
+            Some(("postgres" | "postgresql", _)) => Ok(self.database(setting, url).await?),
+            _ => Err(unknown(setting, url, STORES)),
+        }
+    }
+
+    /// The model registry in the store that `url` names: see [`STORES`].
+    pub async fn registry(
+        &self,
+        setting: &'static str,
+        url: &str,
+    ) -> Result<Arc<dyn Registry>, OpenError> {
         match url.split_once(':') {
             Some(("sqlite", path)) => Ok(self.file(setting, path).await?),
             Some(("postgres" | "postgresql", _)) => Ok(self.database(setting, url).await?),

@@ -1,4 +1,4 @@
-//! The contracts of the store and of the queue, on PostgreSQL.
+//! The contracts of the store, of the queue and of the model registry, on PostgreSQL.
 #![allow(clippy::disallowed_methods)] // the tasks that a test spawns end before it does
 #![allow(clippy::print_stdout)] // the figure is to be read
 
@@ -8,9 +8,11 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use lobar_adapters::opener::Opener;
 use lobar_core::queue::{Outgoing, Queue};
+use lobar_core::registry::Registry;
 use lobar_core::store::Store;
 use lobar_core::time::{ManualClock, Stamp};
 use lobar_tests::contract::queue::QueueHarness;
+use lobar_tests::contract::registry::RegistryHarness;
 use lobar_tests::contract::store::StoreHarness;
 use lobar_tests::services::postgres::{Cluster, Database};
 use tokio::sync::Mutex;
@@ -36,6 +38,13 @@ impl Opened {
         let store = opener.store("store", &self.database.url()).await.expect("a store");
         self.openers.lock().await.push(opener);
         store
+    }
+
+    async fn registry(&self) -> Arc<dyn Registry> {
+        let opener = Opener::new(Arc::new(self.clock.clone()));
+        let registry = opener.registry("store", &self.database.url()).await.expect("a registry");
+        self.openers.lock().await.push(opener);
+        registry
     }
 
     async fn queue(&self, name: &str) -> Arc<dyn Queue> {
@@ -65,6 +74,28 @@ impl StoreHarness for PgStore {
     }
 
     async fn reopen(&self) -> Arc<dyn Store> {
+        self.0.close().await;
+        self.open().await
+    }
+
+    async fn advance(&self, by: Duration) {
+        self.0.clock.advance(by);
+    }
+}
+
+struct PgRegistry(Opened);
+
+#[async_trait]
+impl RegistryHarness for PgRegistry {
+    async fn start() -> Self {
+        Self(Opened::new().await)
+    }
+
+    async fn open(&self) -> Arc<dyn Registry> {
+        self.0.registry().await
+    }
+
+    async fn reopen(&self) -> Arc<dyn Registry> {
         self.0.close().await;
         self.open().await
     }
@@ -106,6 +137,10 @@ impl QueueHarness for PgQueue {
 mod store {
     lobar_tests::store_contract!(super::PgStore);
     lobar_tests::store_model!(super::PgStore);
+}
+
+mod registry {
+    lobar_tests::registry_contract!(super::PgRegistry);
 }
 
 mod queue {

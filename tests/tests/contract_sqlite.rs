@@ -1,4 +1,4 @@
-//! The contracts of the store and of the queue, on SQLite.
+//! The contracts of the store, of the queue and of the model registry, on SQLite.
 #![allow(clippy::disallowed_methods)] // the tasks that a test spawns end before it does
 
 use std::path::PathBuf;
@@ -8,9 +8,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use lobar_adapters::opener::Opener;
 use lobar_core::queue::Queue;
+use lobar_core::registry::Registry;
 use lobar_core::store::Store;
 use lobar_core::time::{ManualClock, Stamp};
 use lobar_tests::contract::queue::QueueHarness;
+use lobar_tests::contract::registry::RegistryHarness;
 use lobar_tests::contract::store::StoreHarness;
 use tempfile::TempDir;
 use tokio::sync::Mutex;
@@ -43,6 +45,13 @@ impl Files {
         store
     }
 
+    async fn registry(&self, file: &str) -> Arc<dyn Registry> {
+        let opener = Opener::new(Arc::new(self.clock.clone()));
+        let registry = opener.registry("store", &self.url(file)).await.expect("a registry");
+        self.openers.lock().await.push(opener);
+        registry
+    }
+
     async fn queue(&self, file: &str, name: &str) -> Arc<dyn Queue> {
         let opener = Opener::new(Arc::new(self.clock.clone()));
         let queue = opener.queue("uploads", &self.url(file), name).await.expect("a queue");
@@ -70,6 +79,28 @@ impl StoreHarness for StoreFile {
     }
 
     async fn reopen(&self) -> Arc<dyn Store> {
+        self.0.close().await;
+        self.open().await
+    }
+
+    async fn advance(&self, by: Duration) {
+        self.0.clock.advance(by);
+    }
+}
+
+struct RegistryFile(Files);
+
+#[async_trait]
+impl RegistryHarness for RegistryFile {
+    async fn start() -> Self {
+        Self(Files::new())
+    }
+
+    async fn open(&self) -> Arc<dyn Registry> {
+        self.0.registry("lobar.db").await
+    }
+
+    async fn reopen(&self) -> Arc<dyn Registry> {
         self.0.close().await;
         self.open().await
     }
@@ -128,6 +159,10 @@ queue_harness!(SharedFile, with_neighbours, "lobar.db");
 mod store {
     lobar_tests::store_contract!(super::StoreFile);
     lobar_tests::store_model!(super::StoreFile);
+}
+
+mod registry {
+    lobar_tests::registry_contract!(super::RegistryFile);
 }
 
 mod queue_in_its_own_file {

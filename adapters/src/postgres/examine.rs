@@ -132,7 +132,19 @@ async fn writable(conn: &mut PgConnection, what: String) -> Answer {
         return Ok(Check::fault(what, "the server is read-only", fix));
     }
     let mut denied = Vec::new();
-    for table in ["image", "finding", "removal", "event", "tally", "quarantine", "message"] {
+    for table in [
+        "image",
+        "finding",
+        "removal",
+        "event",
+        "tally",
+        "quarantine",
+        "message",
+        "model",
+        "model_change",
+        "assignment",
+        "shadow_finding",
+    ] {
         if !relation_exists(conn, table).await? {
             continue;
         }

@@ -12,6 +12,7 @@ use sqlx::{Database, IntoArguments};
 use uuid::Uuid;
 
 use super::queue::MessageRow;
+use super::registry::{AssignmentRow, ChangeRow, ComparisonRow, ModelRow};
 use super::statement::{Binds, Reads};
 use super::store::{ClaimRow, EventRow, ImageRow, StoredRow};
 
@@ -35,6 +36,7 @@ pub trait Driver:
     + Binds<Option<i64>>
     + Binds<Option<String>>
     + Reads<(i64,)>
+    + Reads<(i64, Option<i64>)>
     + Reads<(Uuid,)>
     + Reads<(String, i64)>
     + Reads<(Uuid, i64)>
@@ -46,10 +48,14 @@ pub trait Driver:
     + Reads<(String, String, i64)>
     + Reads<(Option<i64>, Option<i64>, i64)>
     + Reads<(i64, i64, i64, i64, Option<i64>)>
+    + Reads<AssignmentRow>
+    + Reads<ChangeRow>
     + Reads<ClaimRow>
+    + Reads<ComparisonRow>
     + Reads<EventRow>
     + Reads<ImageRow>
     + Reads<MessageRow>
+    + Reads<ModelRow>
     + Reads<StoredRow>
 {
     /// The schema.

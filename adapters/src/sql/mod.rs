@@ -1,4 +1,4 @@
-//! The store and the queues in SQL, written once for every database.
+//! The store, the queues and the model registry in SQL, written once for every database.
 //!
 //! [`driver::Driver`] holds all that differs between databases: a handful of constants, how an error
 //! is classed, and the types that may cross. [`statement::Sql`] builds a statement with `$n` arguments
@@ -13,6 +13,7 @@ mod db;
 mod driver;
 mod fault;
 mod queue;
+mod registry;
 mod statement;
 mod store;
 mod tx;

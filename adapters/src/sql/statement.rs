@@ -206,6 +206,7 @@ tuples! {
     A B C E F;
     A B C E F G;
     A B C E F G H;
+    A B C E F G H I;
     A B C E F G H I J K L M N O P;
 }
 

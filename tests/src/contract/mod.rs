@@ -15,6 +15,7 @@
 
 pub mod cache;
 pub mod queue;
+pub mod registry;
 pub mod roster;
 pub mod signal;
 pub mod store;

@@ -1,0 +1,78 @@
+//! The model registry. Every change is one transaction, and there is one at a time: see [`turn`].
+
+mod change;
+mod row;
+mod shadow;
+mod turn;
+
+use async_trait::async_trait;
+use lobar_core::failure::PortError;
+use lobar_core::registry::{
+    Assignment, Change, Comparison, Model, NewModel, Registry, RegistryError, ShadowFinding,
+};
+
+pub(super) use row::{AssignmentRow, ChangeRow, ModelRow};
+pub(super) use shadow::ComparisonRow;
+
+use super::{Db, Driver, Fault};
+
+/// What a change comes to: done, refused, or not known.
+type Outcome<T> = Result<Result<T, RegistryError>, Fault>;
+
+/// The same as the port says it.
+fn answer<T>(outcome: Outcome<T>, what: &'static str) -> Result<T, RegistryError> {
+    outcome.map_err(|fault| fault.during(what))?
+}
+
+#[async_trait]
+impl<D: Driver> Registry for Db<D> {
+    async fn register(&self, model: &NewModel, by: &str) -> Result<Model, RegistryError> {
+        let done = self.settled(|| change::register(self, model, by)).await;
+        answer(done, "registry: register")
+    }
+
+    async fn models(&self) -> Result<Vec<Model>, PortError> {
+        row::models(self).await.map_err(|fault| fault.during("registry: models"))
+    }
+
+    async fn model(&self, version: &str) -> Result<Option<Model>, PortError> {
+        row::model(self, version).await.map_err(|fault| fault.during("registry: model"))
+    }
+
+    async fn assignment(&self) -> Result<Assignment, PortError> {
+        row::assignment(self).await.map_err(|fault| fault.during("registry: assignment"))
+    }
+
+    async fn activate(&self, version: &str, by: &str) -> Result<Assignment, RegistryError> {
+        let done = self.settled(|| change::activate(self, version, by)).await;
+        answer(done, "registry: activate")
+    }
+
+    async fn roll_back(&self, by: &str) -> Result<Assignment, RegistryError> {
+        let done = self.settled(|| change::roll_back(self, by)).await;
+        answer(done, "registry: roll back")
+    }
+
+    async fn retire(&self, version: &str, by: &str) -> Result<Model, RegistryError> {
+        let done = self.settled(|| change::retire(self, version, by)).await;
+        answer(done, "registry: retire")
+    }
+
+    async fn shadow(&self, version: Option<&str>, by: &str) -> Result<Assignment, RegistryError> {
+        let done = self.settled(|| change::shadow(self, version, by)).await;
+        answer(done, "registry: shadow")
+    }
+
+    async fn history(&self, limit: usize) -> Result<Vec<Change>, PortError> {
+        row::history(self, limit).await.map_err(|fault| fault.during("registry: history"))
+    }
+
+    async fn record_shadow(&self, findings: &[ShadowFinding]) -> Result<(), PortError> {
+        let done = self.settled(|| shadow::record(self, findings)).await;
+        done.map_err(|fault| fault.during("registry: record shadow findings"))
+    }
+
+    async fn compare(&self, version: &str) -> Result<Vec<Comparison>, PortError> {
+        shadow::compare(self, version).await.map_err(|fault| fault.during("registry: compare"))
+    }
+}
