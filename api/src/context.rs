@@ -11,6 +11,8 @@ use std::time::Duration;
 
 use lobar_core::failure::PortError;
 use lobar_core::objects::Objects;
+use lobar_core::registry::Registry;
+use lobar_core::signal::Signal;
 use lobar_core::store::Store;
 use lobar_core::time::Clock;
 use tokio::runtime::Handle;
@@ -36,7 +38,9 @@ const FIGURES_LIMIT: Duration = Duration::from_secs(5);
 /// Shared by all HTTP threads.
 pub(crate) struct Context {
     pub(crate) store: Arc<dyn Store>,
+    pub(crate) models: Arc<dyn Registry>,
     pub(crate) objects: Arc<dyn Objects>,
+    pub(crate) signal: Arc<dyn Signal>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) hub: Arc<Hub>,
     pub(crate) answers: Arc<Answers>,
@@ -55,7 +59,9 @@ pub(crate) struct Context {
 /// The parts of a [`Context`] that are made elsewhere.
 pub(crate) struct Shared {
     pub(crate) store: Arc<dyn Store>,
+    pub(crate) models: Arc<dyn Registry>,
     pub(crate) objects: Arc<dyn Objects>,
+    pub(crate) signal: Arc<dyn Signal>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) hub: Arc<Hub>,
     pub(crate) answers: Arc<Answers>,
@@ -69,7 +75,9 @@ impl Context {
     pub(crate) fn new(shared: Shared, settings: ApiSettings, runtime: Handle) -> Self {
         Self {
             store: shared.store,
+            models: shared.models,
             objects: shared.objects,
+            signal: shared.signal,
             clock: shared.clock,
             hub: shared.hub,
             answers: shared.answers,

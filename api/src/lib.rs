@@ -16,6 +16,7 @@ mod health;
 mod item;
 mod key;
 mod measure;
+pub mod models;
 mod page_token;
 mod problem;
 mod readiness;

@@ -41,8 +41,10 @@ problems! {
     UnknownImage = 404, "unknown-image", "No image of this id is known";
     NoPicture = 404, "no-picture", "There is no picture of this image";
     NoHeatmap = 404, "no-heatmap", "There is no heatmap of this image";
+    UnknownModel = 404, "unknown-model", "No model of this version is registered";
     WrongMethod = 405, "wrong-method", "This address does not take this method";
     TooSlowUpload = 408, "upload-timeout", "The upload took too long";
+    ModelConflict = 409, "model-conflict", "The model stands where this change cannot be made";
     TooLarge = 413, "too-large", "The body is larger than accepted";
     WrongMediaType = 415, "wrong-media-type", "The body has a media type that is not accepted";
     ForeignHost = 421, "foreign-host", "This server does not answer under this name";

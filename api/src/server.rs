@@ -43,6 +43,8 @@ const BUCKET_EVERY: Duration = Duration::from_secs(10);
 pub struct ApiParts {
     /// Images, findings, events.
     pub store: Arc<dyn Store>,
+    /// Which models there are, and which one answers.
+    pub models: Arc<dyn lobar_core::registry::Registry>,
     /// The uploads bucket.
     pub objects: Arc<dyn Objects>,
     /// Hints that events were written.
@@ -97,6 +99,7 @@ impl Api {
     pub async fn build(parts: ApiParts, settings: ApiSettings) -> Result<Self, BuildError> {
         let ApiParts {
             store,
+            models,
             objects,
             signal,
             jobs,
@@ -125,7 +128,7 @@ impl Api {
         };
         let follower = Follower {
             store: Arc::clone(&store),
-            signal,
+            signal: Arc::clone(&signal),
             clock: Arc::clone(&clock),
             hub: Arc::clone(&hub),
             answers: Arc::clone(&answers),
@@ -137,7 +140,18 @@ impl Api {
         let requests = Requests::register(&registry)?;
         let figures = Arc::new(Figures::register(sources, settings.scaling, &registry)?);
         let bucket = readiness.check("bucket");
-        let shared = Shared { store, objects, clock, hub, answers, figures, readiness, registry };
+        let shared = Shared {
+            store,
+            models,
+            objects,
+            signal,
+            clock,
+            hub,
+            answers,
+            figures,
+            readiness,
+            registry,
+        };
         let (listen, threads, drain) = (settings.listen, settings.threads.max(1), settings.drain);
         let context = web::Data::new(Context::new(shared, settings, runtime));
 

@@ -38,6 +38,9 @@ pub struct ApiSettings {
     pub drain: Duration,
     /// How many workers there should be for a load.
     pub scaling: Policy,
+    /// Whether this process was started with a model file of its own, which its worker then serves
+    /// whatever the registry says.
+    pub pinned: bool,
 }
 
 impl Default for ApiSettings {
@@ -58,6 +61,7 @@ impl Default for ApiSettings {
             presigned_for: Duration::from_secs(3600),
             drain: Duration::from_secs(10),
             scaling: Policy::default(),
+            pinned: false,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod events;
 mod images;
+mod models;
 mod openapi;
 mod page;
 mod picture;
@@ -44,6 +45,26 @@ pub(crate) fn configure(config: &mut web::ServiceConfig) {
             resource("/v1/predict", "POST")
                 .app_data(json(predict::BODY_MAX))
                 .route(web::post().to(predict::predict)),
+        )
+        // The names of single addresses come before those that take a version.
+        .service(resource("/v1/models", "GET").route(get().to(models::list)))
+        .service(resource("/v1/models/history", "GET").route(get().to(models::history)))
+        .service(resource("/v1/models/rollback", "POST").route(web::post().to(models::roll_back)))
+        .service(resource("/v1/models/{version}", "GET").route(get().to(models::one)))
+        .service(
+            resource("/v1/models/{version}/activate", "POST")
+                .route(web::post().to(models::activate)),
+        )
+        .service(
+            resource("/v1/models/{version}/retire", "POST").route(web::post().to(models::retire)),
+        )
+        .service(
+            resource("/v1/models/{version}/shadow", "POST, DELETE")
+                .route(web::post().to(models::shadow))
+                .route(web::delete().to(models::unshadow)),
+        )
+        .service(
+            resource("/v1/models/{version}/comparison", "GET").route(get().to(models::comparison)),
         )
         .service(resource("/v1/queues", "GET").route(get().to(queues::queues)))
         .service(resource("/problems/{slug}", "GET").route(get().to(problems::describe)))

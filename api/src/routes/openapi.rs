@@ -5,7 +5,7 @@ use actix_web::{HttpResponse, web};
 use utoipa::OpenApi;
 use utoipa_swagger_ui::SwaggerUi;
 
-use super::{events, images, picture, predict, problems, queues, receive, uploads};
+use super::{events, images, models, picture, predict, problems, queues, receive, uploads};
 use crate::health;
 
 #[derive(OpenApi)]
@@ -14,6 +14,8 @@ use crate::health;
     paths(
         images::list, images::one, receive::receive, picture::picture, picture::heatmap,
         uploads::presign, uploads::identify, events::events, predict::predict, queues::queues,
+        models::list, models::one, models::activate, models::roll_back, models::retire, models::shadow,
+        models::unshadow, models::comparison, models::history,
         problems::describe, health::live, health::ready, health::metrics,
     ),
     servers((url = "/")),
@@ -39,10 +41,13 @@ mod tests {
     async fn every_documented_operation_is_routed_and_the_count_is_that_of_the_routes() {
         let document = serde_json::to_value(Document::openapi()).expect("JSON");
         let paths = document["paths"].as_object().expect("an object");
-        assert_eq!(paths.len(), 13);
+        assert_eq!(paths.len(), 21);
         let app = test::init_service(App::new().configure(super::super::configure)).await;
         for (path, operations) in paths {
-            let address = path.replace("{id}", "not-an-id").replace("{slug}", "internal");
+            let address = path
+                .replace("{id}", "not-an-id")
+                .replace("{version}", "7")
+                .replace("{slug}", "internal");
             for method in operations.as_object().expect("an object").keys() {
                 let method = method.to_uppercase().parse().expect("a method");
                 let request = test::TestRequest::with_uri(&address).method(method).to_request();
@@ -57,9 +62,13 @@ mod tests {
     #[actix_web::test]
     async fn other_methods_and_addresses_get_problems() {
         let app = test::init_service(App::new().configure(super::super::configure)).await;
-        for (method, uri, status) in
-            [("DELETE", "/v1/images", 405), ("POST", "/v1/events", 405), ("GET", "/v1/image", 404)]
-        {
+        for (method, uri, status) in [
+            ("DELETE", "/v1/images", 405),
+            ("POST", "/v1/events", 405),
+            ("GET", "/v1/image", 404),
+            ("GET", "/v1/models/rollback", 405),
+            ("GET", "/v1/models/7/activate", 405),
+        ] {
             let method = method.parse().expect("a method");
             let request = test::TestRequest::with_uri(uri).method(method).to_request();
             let answer = test::call_service(&app, request).await;

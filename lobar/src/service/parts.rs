@@ -25,6 +25,8 @@ pub struct Parts {
     pub uploads: Option<Arc<dyn Queue>>,
     pub jobs: Jobs,
     pub signal: Arc<dyn Signal>,
+    /// Which models there are, and which answers images.
+    pub models: Arc<dyn lobar_core::registry::Registry>,
     /// Rendered answers; `None` where the signal has no service behind it.
     pub cache: Option<Arc<dyn Cache>>,
     /// Who is at work; as the cache.
@@ -56,6 +58,7 @@ impl Parts {
                 stat: job(Lane::Stat).await.map_err(failed)?,
                 routine: job(Lane::Routine).await.map_err(failed)?,
             },
+            models: opener.registry("store", &settings.store).await.map_err(failed)?,
             signal: opener.signal("signal", &settings.signal).map_err(failed)?,
             cache: opener.cache("signal", &settings.signal).map_err(failed)?,
             roster: opener.roster("signal", &settings.signal).map_err(failed)?,

@@ -162,6 +162,7 @@ async fn api(
     let api = Api::build(
         ApiParts {
             store: parts.store.clone(),
+            models: parts.models.clone(),
             objects,
             signal: parts.signal.clone(),
             jobs: parts.jobs.clone(),
@@ -178,6 +179,7 @@ async fn api(
             hosts: settings.hosts.clone(),
             drain: Duration::from_secs(settings.drain_seconds.min(10)),
             scaling: settings.scaling(),
+            pinned: settings.model.is_some(),
             ..ApiSettings::default()
         },
     )

@@ -21,6 +21,7 @@ use lobar_core::job::Job;
 use lobar_core::object::{ImageId, ObjectVersion};
 use lobar_core::objects::Upload;
 use lobar_core::queue::{Depth, Jobs, Outgoing, Queue};
+use lobar_core::registry::Registry;
 use lobar_core::time::{Clock, ManualClock, SystemClock};
 use tokio_util::sync::CancellationToken;
 
@@ -40,6 +41,8 @@ pub struct Rig {
     pub clock: ManualClock,
     /// The store.
     pub store: Arc<FaultyStore>,
+    /// The model registry, in the same database.
+    pub registry: Arc<dyn Registry>,
     /// The uploads queue.
     pub uploads: Arc<FaultyQueue>,
     /// The job queues.
@@ -67,7 +70,9 @@ impl Rig {
         let clock = ManualClock::new(SystemClock.now());
         let opener = Opener::new(Arc::new(clock.clone()));
         let url = format!("sqlite:{}", folder.path().join("lobar.db").display());
-        let store = opener.store("store", store.unwrap_or(&url)).await.expect("opens");
+        let place = store.unwrap_or(&url);
+        let store = opener.store("store", place).await.expect("opens");
+        let registry = opener.registry("store", place).await.expect("opens");
         let line = Arc::new(Line::default());
         let queue = async |name| {
             let url = queues.unwrap_or(&url);
@@ -92,6 +97,7 @@ impl Rig {
         Self {
             clock,
             store: Arc::new(FaultyStore::new(store, line.clone())),
+            registry,
             uploads,
             jobs,
             objects: Arc::new(FaultyObjects::new(Arc::new(objects.await), line.clone())),

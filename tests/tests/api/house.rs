@@ -16,12 +16,12 @@ use lobar_core::finding::{Finding, Heatmap, Label, ModelRef};
 use lobar_core::image::{Lane, Lanes, NewImage, Reason};
 use lobar_core::object::{ImageId, ObjectVersion};
 use lobar_core::objects::Objects;
+use lobar_core::registry::Registry;
 use lobar_core::roster::Roster;
 use lobar_core::signal::Signal;
 use lobar_core::store::{Claim, Completion, Outcome, Store};
 use lobar_core::time::{Clock, SystemClock};
 use lobar_ingest::{Ingest, IngestMetrics, IngestParts, IngestSettings};
-use prometheus::Registry;
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
@@ -35,6 +35,7 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 /// A running server and the ports behind it.
 pub struct House {
     pub store: Arc<dyn Store>,
+    pub models: Arc<dyn Registry>,
     pub objects: Arc<dyn Objects>,
     pub signal: Arc<dyn Signal>,
     pub roster: Option<Arc<dyn Roster>>,
@@ -73,6 +74,7 @@ impl House {
         let opener = Opener::new(clock.clone());
         let url = format!("sqlite:{}", folder.path().join("lobar.db").display());
         let store = opener.store("store", &url).await.expect("a store");
+        let models = opener.registry("store", &url).await.expect("a registry");
         let uploads = opener.queue("uploads", &url, "uploads").await.expect("a queue");
         let jobs = Lanes {
             stat: opener.queue("jobs", &url, "jobs-stat").await.expect("a queue"),
@@ -98,7 +100,7 @@ impl House {
                 objects: objects.clone(),
                 signal: signal.clone(),
                 clock: clock.clone(),
-                metrics: IngestMetrics::register(&Registry::new()).expect("metrics"),
+                metrics: IngestMetrics::register(&prometheus::Registry::new()).expect("metrics"),
             };
             let ingest = Ingest::new(parts, IngestSettings::new("xrays"));
             let stop = lobar_ingest::Stop { receiving: stop.clone(), abort: stop.clone() };
@@ -110,11 +112,12 @@ impl House {
         set(&mut settings);
         let parts = ApiParts {
             store: store.clone(),
+            models: models.clone(),
             objects: objects.clone(),
             signal: signal.clone(),
             jobs,
             clock,
-            registry: Registry::new(),
+            registry: prometheus::Registry::new(),
             readiness: Readiness::default(),
             uploads: Some(uploads.clone()),
             cache: opener.cache("signal", beside).expect("opens"),
@@ -126,7 +129,7 @@ impl House {
         // Another test of this process may have chosen it already.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let http = reqwest::Client::new();
-        Self { store, objects, signal, roster, http, base, stop, server, opener, folder }
+        Self { store, models, objects, signal, roster, http, base, stop, server, opener, folder }
     }
 
     /// The server's address with a path.

@@ -11,6 +11,7 @@ mod events;
 mod figures;
 mod house;
 mod images;
+mod models;
 mod operations;
 mod predict;
 mod problems;

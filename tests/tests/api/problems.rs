@@ -82,6 +82,20 @@ fn table() -> Vec<Bad> {
         bad("POST", "/v1/uploads", 400, "bad-json").json(r#"{"names":["a"],"cite":"b"}"#),
         bad("POST", "/v1/uploads/identify", 400, "bad-parameter")
             .json(r#"{"uploads":[{"key":"a"}]}"#),
+        bad("GET", "/v1/models/none", 404, "unknown-model"),
+        bad("GET", "/v1/models/none/comparison", 404, "unknown-model"),
+        bad("POST", "/v1/models/none/activate", 404, "unknown-model"),
+        bad("POST", "/v1/models/none/retire", 404, "unknown-model"),
+        bad("POST", "/v1/models/none/shadow", 404, "unknown-model"),
+        bad("DELETE", "/v1/models/none/shadow", 404, "unknown-model"),
+        bad("POST", "/v1/models/rollback", 409, "model-conflict"),
+        bad("GET", "/v1/models/history?limit=0", 400, "bad-parameter"),
+        bad("GET", "/v1/models/history?before=1", 400, "bad-parameter"),
+        bad("POST", "/v1/models", 405, "wrong-method"),
+        bad("POST", "/v1/models/rollback", 403, "foreign-origin")
+            .with("origin", "http://evil.example"),
+        bad("DELETE", "/v1/models/none/shadow", 403, "foreign-origin")
+            .with("sec-fetch-site", "cross-site"),
         bad("GET", "/v1/images", 421, "foreign-host").with("host", "evil.example"),
         bad("POST", "/v1/images", 403, "foreign-origin").with("origin", "http://evil.example"),
         bad("POST", "/v1/images", 403, "foreign-origin").with("sec-fetch-site", "cross-site"),

@@ -38,6 +38,7 @@ impl Page {
         let opener = Opener::new(Arc::new(SystemClock));
         let parts = ApiParts {
             store: rig.store.clone(),
+            models: rig.registry.clone(),
             objects: rig.objects.clone(),
             signal: opener.signal("signal", &url).expect("a signal"),
             jobs: rig.ports(),
