@@ -1,8 +1,12 @@
 //! The command line.
 
+mod model;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+
+pub use model::Model;
 
 use crate::settings::{Given, Roles};
 
@@ -49,6 +53,9 @@ pub enum Command {
     /// Evaluate a model on labelled images.
     #[cfg(feature = "torch")]
     Evaluate(Evaluate),
+    /// Registered models: list, register, activate, roll back, compare.
+    #[command(subcommand)]
+    Model(Box<Model>),
     /// Measure this machine.
     Bench(Bench),
     /// Print the settings in force, secrets left out.

@@ -10,6 +10,7 @@ use lobar_core::time::SystemClock;
 use serde_json::json;
 
 use crate::failure::Failure;
+use crate::registry;
 use crate::service::{impossible, opener, roles};
 use crate::settings::{Role, Roles, Settings};
 
@@ -29,6 +30,7 @@ pub async fn run(settings: Settings, roles: Option<Roles>, as_json: bool) -> Res
     }
     checks.extend(examine::signal(&opener, &settings.signal).await);
     checks.extend(bucket(&settings).await);
+    checks.push(registry::examine(&opener, &settings).await);
     #[cfg(feature = "torch")]
     if roles.is_none_or(|roles| roles.has(Role::Worker)) {
         checks.push(model(&settings));
@@ -57,7 +59,7 @@ fn folder(data: &Path) -> Check {
 }
 
 async fn bucket(settings: &Settings) -> Vec<Check> {
-    if settings.s3_endpoint.is_none() && settings.uploads.starts_with("sqlite:") {
+    if settings.embedded_s3().is_some() {
         let found = "the embedded S3 endpoint, which runs with `lobar up` or the role s3";
         return vec![Check::good("bucket", found)];
     }

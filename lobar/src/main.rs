@@ -20,6 +20,7 @@ mod model_file;
 mod predict;
 #[cfg(feature = "torch")]
 mod runs;
+mod registry;
 mod service;
 mod settings;
 mod stop;
@@ -60,6 +61,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Runs { folder, json } => runs::run(&folder, json),
         #[cfg(feature = "torch")]
         Command::Evaluate(args) => evaluate::run(&args),
+        Command::Model(command) => block_on(registry::run(*command)),
         Command::Bench(args) => bench::run(args),
         Command::Config(args) => print_config(&load(args)?),
         Command::Doctor { roles, json, service: args } => {

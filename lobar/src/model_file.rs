@@ -1,8 +1,11 @@
-//! Which model file is used when none is named.
+//! Model files: which one is used when none is named, and what is registered of one.
 
 use std::path::{Path, PathBuf};
 
-use crate::failure::Failure;
+use lobar_core::registry::NewModel;
+use lobar_model::weights::Weights;
+
+use crate::failure::{Failure, chain};
 
 /// The name of the shipped model.
 const SHIPPED: &str = "lobar-resnet50.safetensors";
@@ -24,5 +27,23 @@ pub fn find(named: Option<&Path>) -> Result<PathBuf, Failure> {
             "no model file was named, and none lies in {}; name one with --model",
             places.join(" or ")
         ))
+    })
+}
+
+/// What is registered of a weights file: its card, which must allow serving, and what names it. Reads all
+/// of the file.
+pub fn describe(path: &Path) -> Result<NewModel, Failure> {
+    let weights = Weights::open(path).map_err(|e| Failure::failed(chain(&e)))?;
+    let (card, _) = weights.approve().map_err(|e| Failure::failed(chain(&e)))?;
+    let bytes = std::fs::metadata(path)
+        .map_err(|e| Failure::failed(format!("model {}: {e}", path.display())))?
+        .len();
+    let (version, sha256) = (card.version.clone(), weights.sha256().to_owned());
+    Ok(NewModel {
+        key: format!("{version}/{sha256}.safetensors"),
+        card: serde_json::to_value(card).map_err(Failure::failed)?,
+        version,
+        sha256,
+        bytes,
     })
 }

@@ -23,7 +23,7 @@ use lobar_core::time::SystemClock;
 use crate::failure::Failure;
 use crate::settings::{Roles, Settings};
 use crate::{stop, telemetry};
-pub use parts::{Parts, opener};
+pub use parts::{Parts, failed, opener};
 pub use running::Running;
 
 /// How long after the drain a role may take to notice, before it is left behind.

@@ -274,6 +274,12 @@ fn key_pair(
 }
 
 impl Settings {
+    /// Where the embedded S3 endpoint listens, when the settings mean that one.
+    pub fn embedded_s3(&self) -> Option<SocketAddr> {
+        let embedded = self.s3_endpoint.is_none() && self.uploads.starts_with("sqlite:");
+        embedded.then_some(self.s3_listen)
+    }
+
     /// How many workers there should be for a load.
     pub fn scaling(&self) -> Policy {
         let target = Duration::from_secs(self.scale_target);

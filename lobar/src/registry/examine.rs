@@ -1,0 +1,104 @@
+//! What `lobar doctor` asks of the registry: is there an active model, and can its weights be had?
+
+use std::path::Path;
+
+use lobar_adapters::opener::Opener;
+use lobar_core::check::Check;
+use lobar_core::objects::FetchError;
+use lobar_core::registry::{Assignment, Model};
+use sha2::{Digest, Sha256};
+
+use crate::failure::{Failure, chain};
+use crate::service::{failed, roles};
+use crate::settings::Settings;
+
+const WHAT: &str = "active model";
+
+/// Looks at the model that workers with these settings serve.
+pub async fn examine(opener: &Opener, settings: &Settings) -> Check {
+    if settings.model.is_some() {
+        let found = "LOBAR_MODEL names a file, which is served whatever the registry says";
+        return Check::good(WHAT, found);
+    }
+    let active = match assignment(opener, settings).await {
+        Ok(assignment) => assignment.active,
+        Err(failure) => return Check::fault(WHAT, failure.to_string(), "Mend the store first."),
+    };
+    let Some(active) = active else {
+        let fix = "Start a worker, which registers the shipped model; or `lobar model register FILE` and \
+                   `lobar model activate VERSION`.";
+        return Check::advice(WHAT, "no model was ever activated", fix);
+    };
+    let version = &active.model.version;
+    let Err(error) = readable(settings, &active).await else {
+        return Check::good(WHAT, format!("{version}, whose weights can be read"));
+    };
+    match error {
+        Unreadable::Fetch(FetchError::Port(error)) if error.is_transient() => {
+            match settings.embedded_s3() {
+                Some(_) => {
+                    let found = "its weights are in the embedded S3 endpoint, which does not run";
+                    Check::good(WHAT, format!("{version}; {found}"))
+                }
+                None => Check::fault(
+                    WHAT,
+                    format!("{version}: {}", chain(&error)),
+                    "Start the object store, or open the way to it.",
+                ),
+            }
+        }
+        Unreadable::Fetch(FetchError::Missing | FetchError::Gone) => Check::fault(
+            WHAT,
+            format!("{version}: its weights are not in {}", settings.models),
+            "`lobar model register FILE` with the same file puts them there again.",
+        ),
+        Unreadable::Fetch(FetchError::TooLarge { .. }) | Unreadable::Other => Check::fault(
+            WHAT,
+            format!("{version}: the weights in {} are not those registered", settings.models),
+            "Put the right file there, or `lobar model rollback`.",
+        ),
+        Unreadable::Fetch(error) => Check::fault(
+            WHAT,
+            format!("{version}: {}", chain(&error)),
+            "Let these credentials read and write what LOBAR_MODELS names.",
+        ),
+        Unreadable::Here(error) => {
+            Check::fault(WHAT, error.to_string(), "Make room where temporary files go (TMPDIR).")
+        }
+    }
+}
+
+/// Why the weights cannot be used.
+enum Unreadable {
+    Fetch(FetchError),
+    /// Others than were registered.
+    Other,
+    /// This machine has no place for them.
+    Here(std::io::Error),
+}
+
+async fn assignment(opener: &Opener, settings: &Settings) -> Result<Assignment, Failure> {
+    let registry = opener.registry("store", &settings.store).await.map_err(failed)?;
+    registry.assignment().await.map_err(|error| Failure::failed(chain(&error)))
+}
+
+/// Reads the weights as a worker does.
+async fn readable(settings: &Settings, model: &Model) -> Result<(), Unreadable> {
+    let folder = tempfile::tempdir().map_err(Unreadable::Here)?;
+    let path = folder.path().join("weights");
+    let files = roles::weights(settings, settings.embedded_s3()).await;
+    let model = &model.model;
+    files.fetch(&model.key, &path, model.bytes).await.map_err(Unreadable::Fetch)?;
+    let digest = tokio::task::spawn_blocking(move || digest(&path)).await;
+    let digest = digest.map_err(std::io::Error::other).and_then(|digest| digest);
+    match digest.map_err(Unreadable::Here)? == model.sha256 {
+        true => Ok(()),
+        false => Err(Unreadable::Other),
+    }
+}
+
+fn digest(path: &Path) -> std::io::Result<String> {
+    let mut hash = Sha256::new();
+    std::io::copy(&mut std::fs::File::open(path)?, &mut hash)?;
+    Ok(hex::encode(hash.finalize()))
+}

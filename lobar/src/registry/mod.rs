@@ -1,0 +1,182 @@
+//! `lobar model`: the life of models, worked on directly in the configured store, whether or not anything
+//! runs. Workers that run notice a change within seconds.
+
+mod examine;
+#[cfg(feature = "torch")]
+mod register;
+mod table;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use lobar_adapters::opener::Opener;
+use lobar_api::models::{Assigned, Comparisons, History, ModelItem, ModelList};
+use lobar_core::failure::PortError;
+use lobar_core::registry::{Assignment, Registry, RegistryError};
+use lobar_core::time::SystemClock;
+use serde::Serialize;
+
+use crate::cli::Model;
+use crate::failure::{Failure, chain};
+use crate::service::{failed, opener};
+use crate::settings::Settings;
+
+pub use examine::examine;
+
+/// How long workers are told of a change before they are left to notice it.
+const TELL: Duration = Duration::from_secs(2);
+
+/// What a command answers: the same for programs and for people.
+struct Answer {
+    json: serde_json::Value,
+    text: String,
+}
+
+/// Runs one command.
+pub async fn run(command: Model) -> Result<(), Failure> {
+    let asked = command.registry();
+    let (as_json, service) = (asked.json, &asked.service);
+    let settings = Settings::load(service.given.clone(), service.config.clone())?;
+    refuse_nowhere(&settings.store)?;
+    let opener = opener(&settings, Arc::new(SystemClock));
+    let registry = opener.registry("store", &settings.store).await.map_err(failed)?;
+    let done = answer(&command, &*registry, &settings).await;
+    if done.is_ok() && changes(&command) {
+        tell(&opener, &settings).await;
+    }
+    opener.close().await;
+    let answer = done?;
+    print(&if as_json { answer.json.to_string() } else { answer.text });
+    Ok(())
+}
+
+async fn answer(
+    command: &Model,
+    registry: &dyn Registry,
+    settings: &Settings,
+) -> Result<Answer, Failure> {
+    let by = command.registry().by.as_str();
+    match command {
+        Model::List { .. } => {
+            let last = registry.history(1).await.map_err(port)?.into_iter().next();
+            let models = registry.models().await.map_err(port)?;
+            let list = ModelList::new(models, last, settings.model.is_some());
+            Answer::new(&list, table::models(&list))
+        }
+        Model::Show { version, .. } => {
+            let model = ModelItem::from(known(registry, version).await?);
+            Answer::new(&model, table::model(&model))
+        }
+        #[cfg(feature = "torch")]
+        Model::Register { file, .. } => register::register(file, by, registry, settings).await,
+        Model::Activate { version, .. } => {
+            let before = registry.assignment().await.map_err(port)?.revision;
+            let assignment = registry.activate(version, by).await.map_err(refused)?;
+            let text = match assignment.revision > before {
+                true => format!(
+                    "{version} is active; workers change to it within seconds. `lobar model \
+                     rollback` goes back."
+                ),
+                false => format!("{version} was active already."),
+            };
+            assigned(assignment, text)
+        }
+        Model::Rollback { .. } => {
+            let assignment = registry.roll_back(by).await.map_err(refused)?;
+            let active = assignment.active.as_ref().map_or("none", |model| &model.model.version);
+            let text = format!("{active} is active again; workers change to it within seconds.");
+            assigned(assignment, text)
+        }
+        Model::Retire { version, .. } => {
+            let model = registry.retire(version, by).await.map_err(refused)?;
+            Answer::new(&ModelItem::from(model), format!("{version} is retired."))
+        }
+        Model::Shadow { version, .. } => {
+            let assignment = registry.shadow(Some(version), by).await.map_err(refused)?;
+            let text = format!(
+                "{version} shadows; nobody is shown what it sees. `lobar model compare {version}` \
+                 tells how it differs."
+            );
+            assigned(assignment, text)
+        }
+        Model::Unshadow { .. } => {
+            let assignment = registry.shadow(None, by).await.map_err(refused)?;
+            assigned(assignment, "No model shadows.".into())
+        }
+        Model::Compare { version, .. } => {
+            known(registry, version).await?;
+            let comparisons = registry.compare(version).await.map_err(port)?;
+            let comparisons = Comparisons::new(version.clone(), comparisons);
+            Answer::new(&comparisons, table::comparisons(&comparisons))
+        }
+        Model::History { limit, .. } => {
+            let history = History::new(registry.history(*limit).await.map_err(port)?);
+            Answer::new(&history, table::history(&history))
+        }
+    }
+}
+
+impl Answer {
+    fn new(json: &impl Serialize, text: String) -> Result<Self, Failure> {
+        Ok(Self { json: serde_json::to_value(json).map_err(Failure::failed)?, text })
+    }
+}
+
+fn assigned(assignment: Assignment, text: String) -> Result<Answer, Failure> {
+    Answer::new(&Assigned::from(assignment), text)
+}
+
+async fn known(
+    registry: &dyn Registry,
+    version: &str,
+) -> Result<lobar_core::registry::Model, Failure> {
+    let model = registry.model(version).await.map_err(port)?;
+    model.ok_or_else(|| refused(RegistryError::Unknown(version.to_owned())))
+}
+
+/// Whether a command may change something.
+fn changes(command: &Model) -> bool {
+    !matches!(
+        command,
+        Model::List { .. } | Model::Show { .. } | Model::Compare { .. } | Model::History { .. }
+    )
+}
+
+/// Has workers look at once, where the signal reaches them. They look by themselves every few seconds.
+async fn tell(opener: &Opener, settings: &Settings) {
+    if let Ok(signal) = opener.signal("signal", &settings.signal) {
+        let _ = tokio::time::timeout(TELL, signal.publish()).await;
+    }
+}
+
+/// A database file that is not there is a slip in a name: these commands are about what there is.
+fn refuse_nowhere(store: &str) -> Result<(), Failure> {
+    let path = store.strip_prefix("sqlite:").map(|path| path.strip_prefix("//").unwrap_or(path));
+    match path {
+        Some(path) if !Path::new(path).exists() => Err(Failure::failed(format!(
+            "there is no database {path}: name the data folder that `lobar up` uses with --data, or make \
+             one with `lobar migrate`"
+        ))),
+        _ => Ok(()),
+    }
+}
+
+fn refused(error: RegistryError) -> Failure {
+    match error {
+        RegistryError::Unknown(_) => {
+            Failure::failed(format!("{error}; `lobar model list` shows those that are"))
+        }
+        RegistryError::Port(error) => port(error),
+        error => Failure::failed(error),
+    }
+}
+
+fn port(error: PortError) -> Failure {
+    Failure::failed(chain(&error))
+}
+
+#[allow(clippy::print_stdout)] // the answer is this command's output
+fn print(text: &str) {
+    println!("{}", text.trim_end());
+}
