@@ -15,9 +15,18 @@ use tokio_util::task::TaskTracker;
 use crate::circuit::Circuits;
 use crate::health::WorkerHealth;
 use crate::metrics::WorkerMetrics;
+use crate::model::Post;
 use crate::settings::WorkerSettings;
 use crate::slots::Slots;
 use crate::ticket::{Decoded, Finished, Roll};
+
+/// How a worker behaves and what can be seen of it: what there is before it has an engine.
+#[derive(Clone)]
+pub(crate) struct Watched {
+    pub(crate) settings: WorkerSettings,
+    pub(crate) metrics: WorkerMetrics,
+    pub(crate) health: Arc<WorkerHealth>,
+}
 
 pub(crate) struct Context {
     pub(crate) jobs: Jobs,
@@ -36,6 +45,8 @@ pub(crate) struct Context {
     pub(crate) waiting_suspects: AtomicUsize,
     pub(crate) roll: Roll,
     pub(crate) circuits: Circuits,
+    /// Where answered images go to be looked at by a model that is not shown.
+    pub(crate) shadow: Post,
 
     /// To the dispatcher. Each decoded image holds a slot, and there is room for every slot.
     pub(crate) decoded: mpsc::Sender<Decoded>,

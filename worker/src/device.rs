@@ -1,11 +1,16 @@
 //! The device: one named thread that owns the engine, because engines are synchronous and their
 //! libraries keep state by thread.
 //!
+//! The engine can be changed for another between two batches: orders are carried out in the order in
+//! which they came, so what was handed over before is computed by the old one and what comes after by
+//! the new one, and every reply names the one that made it.
+//!
 //! A batch that fails is cut in two once. When nothing of it succeeds, the engine is tried on an
 //! input that is known to be good: if that fails as well, the device is at fault and not the images.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::time::{Duration, Instant};
 
 use lobar_core::engine::{Engine, EngineError, EngineInfo, NetworkInput, Prediction};
@@ -13,6 +18,8 @@ use tokio::sync::oneshot;
 
 /// Batches that may be at the device at once: one being computed, one waiting.
 pub(crate) const DEPTH: usize = 2;
+/// Another engine that may wait with them.
+const CHANGES: usize = 1;
 
 /// Why a worker cannot go on.
 #[derive(Debug, thiserror::Error)]
@@ -41,6 +48,8 @@ pub(crate) enum Answer {
 
 /// What became of a batch.
 pub(crate) struct Reply {
+    /// The engine that computed it.
+    pub(crate) engine: Arc<EngineInfo>,
     /// One answer an image, in order.
     pub(crate) answers: Result<Vec<Answer>, DeviceFault>,
     /// When the device began.
@@ -51,28 +60,36 @@ pub(crate) struct Reply {
     pub(crate) was_cut: bool,
 }
 
-struct Order {
-    inputs: Vec<NetworkInput>,
-    reply: oneshot::Sender<Reply>,
+enum Order {
+    Batch {
+        inputs: Vec<NetworkInput>,
+        reply: oneshot::Sender<Reply>,
+    },
+    /// Another engine from here on; the one before comes back.
+    Change {
+        engine: Box<dyn Engine + Send>,
+        before: oneshot::Sender<Box<dyn Engine + Send>>,
+    },
 }
 
 /// The way to the thread. Dropping it ends the thread after the batch at hand.
 pub(crate) struct Device {
     orders: SyncSender<Order>,
     ended: oneshot::Receiver<()>,
+    /// The engine that will compute the next batch to be handed over.
     pub(crate) info: EngineInfo,
 }
 
 impl Device {
-    /// Moves the engine to its thread.
+    /// Moves the engine to its thread, which is called `name`.
     ///
     /// # Errors
     /// When the system starts no thread.
-    pub(crate) fn start(engine: Box<dyn Engine + Send>) -> std::io::Result<Self> {
+    pub(crate) fn start(name: &str, engine: Box<dyn Engine + Send>) -> std::io::Result<Self> {
         let info = engine.info().clone();
-        let (orders, received) = sync_channel(DEPTH);
+        let (orders, received) = sync_channel(DEPTH + CHANGES);
         let (alive, ended) = oneshot::channel();
-        std::thread::Builder::new().name("engine".into()).spawn(move || {
+        std::thread::Builder::new().name(name.into()).spawn(move || {
             serve(engine, &received);
             drop(alive);
         })?;
@@ -84,8 +101,29 @@ impl Device {
     pub(crate) fn submit(&self, inputs: Vec<NetworkInput>) -> oneshot::Receiver<Reply> {
         let (reply, answer) = oneshot::channel();
         // A refused order drops its reply, and that closes the channel.
-        let _ = self.orders.try_send(Order { inputs, reply });
+        let _ = self.orders.try_send(Order::Batch { inputs, reply });
         answer
+    }
+
+    /// Hands another engine over, for every batch after those that were handed over before. The one
+    /// before comes back once it is out of use. One at a time; the engine itself comes back when there
+    /// is no place, or no thread any more.
+    pub(crate) fn change(
+        &mut self,
+        engine: Box<dyn Engine + Send>,
+    ) -> Result<oneshot::Receiver<Box<dyn Engine + Send>>, Box<dyn Engine + Send>> {
+        let info = engine.info().clone();
+        let (before, old) = oneshot::channel();
+        match self.orders.try_send(Order::Change { engine, before }) {
+            Ok(()) => {
+                self.info = info;
+                Ok(old)
+            }
+            Err(TrySendError::Full(order) | TrySendError::Disconnected(order)) => match order {
+                Order::Change { engine, .. } => Err(engine),
+                Order::Batch { .. } => unreachable!("what was sent comes back"),
+            },
+        }
     }
 
     /// Lets the thread end, and waits for that at most `limit`.
@@ -96,14 +134,26 @@ impl Device {
 }
 
 fn serve(mut engine: Box<dyn Engine + Send>, orders: &Receiver<Order>) {
-    while let Ok(Order { inputs, reply }) = orders.recv() {
+    let mut info = Arc::new(engine.info().clone());
+    while let Ok(order) = orders.recv() {
+        let (inputs, reply) = match order {
+            Order::Batch { inputs, reply } => (inputs, reply),
+            Order::Change { engine: next, before } => {
+                info = Arc::new(next.info().clone());
+                let old = std::mem::replace(&mut engine, next);
+                // Taken apart elsewhere, unless nobody waits for it.
+                let _ = before.send(old);
+                continue;
+            }
+        };
         let started = Instant::now();
         let mut was_cut = false;
         let infer = || answer(engine.as_mut(), &inputs, &mut was_cut);
         let answers = catch_unwind(AssertUnwindSafe(infer))
             .unwrap_or_else(|panic| Err(DeviceFault::Panicked(words(panic.as_ref()))));
         let broken = answers.is_err();
-        let _ = reply.send(Reply { answers, started, busy: started.elapsed(), was_cut });
+        let (busy, engine) = (started.elapsed(), info.clone());
+        let _ = reply.send(Reply { engine, answers, started, busy, was_cut });
         if broken {
             return;
         }
@@ -163,7 +213,7 @@ pub(crate) fn probe() -> NetworkInput {
     NetworkInput::new(pixels).expect("it has side × side pixels")
 }
 
-fn words(panic: &(dyn std::any::Any + Send)) -> String {
+pub(crate) fn words(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
     text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no words".into())
 }
@@ -196,8 +246,17 @@ mod tests {
         + Send
         + 'static,
     ) -> Device {
+        Device::start("engine", engine("test", script)).expect("a thread")
+    }
+
+    fn engine(
+        version: &str,
+        script: impl FnMut(usize) -> Result<Vec<Result<Prediction, String>>, EngineError>
+        + Send
+        + 'static,
+    ) -> Box<dyn Engine + Send> {
         let model = ModelRef {
-            version: "test".into(),
+            version: version.into(),
             sha256: "0".repeat(64),
             preprocessing: "test".into(),
         };
@@ -208,7 +267,7 @@ mod tests {
             device: "test".into(),
             tolerance: 0.0,
         };
-        Device::start(Box::new(Scripted(info, Box::new(script)))).expect("a thread")
+        Box::new(Scripted(info, Box::new(script)))
     }
 
     fn good(n: usize) -> Result<Vec<Result<Prediction, String>>, EngineError> {
@@ -266,6 +325,28 @@ mod tests {
         let answers = reply(&device, 3).await.answers.expect("no fault");
         assert_eq!(answers.len(), 3);
         assert!(answers.iter().all(|answer| matches!(answer, Answer::Prediction(_))));
+    }
+
+    #[tokio::test]
+    async fn each_reply_names_the_engine_that_computed_it_and_the_old_one_comes_back() {
+        let (go, gone) = sync_channel(2);
+        let old = engine("old", move |n| {
+            gone.recv().expect("the test lives");
+            good(n)
+        });
+        let mut device = Device::start("engine", old).expect("a thread");
+        // Both are handed over before the change, and none is computed yet.
+        let before = [device.submit(vec![probe()]), device.submit(vec![probe()])];
+        let old = device.change(engine("new", good)).unwrap_or_else(|_| panic!("there is a place"));
+        assert_eq!(device.info.model.version, "new");
+        for _ in 0..2 {
+            go.send(()).expect("the engine lives");
+        }
+        for reply in before {
+            assert_eq!(reply.await.expect("a reply").engine.model.version, "old");
+        }
+        assert_eq!(old.await.expect("it comes back").info().model.version, "old");
+        assert_eq!(reply(&device, 1).await.engine.model.version, "new");
     }
 
     #[tokio::test]

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use lobar_core::engine::EngineInfo;
 use lobar_core::queue::Settlement;
+use lobar_core::store::Outcome;
 use lobar_core::time::{Clock, SystemClock};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
@@ -19,6 +20,7 @@ use crate::batcher::Batcher;
 use crate::context::Context;
 use crate::device::{Answer, DEPTH, Device, DeviceFault, Reply};
 use crate::finding;
+use crate::model::Swap;
 use crate::ticket::{Decoded, End, Finished};
 use crate::work::ms;
 
@@ -28,6 +30,7 @@ const CLOSING: Duration = Duration::from_secs(2);
 pub(crate) struct Dispatcher {
     context: Arc<Context>,
     device: Device,
+    swaps: mpsc::Receiver<Swap>,
     batcher: Batcher<Decoded>,
     at_device: VecDeque<AtDevice>,
     /// When the batch at the head of the device began to count against the watchdog.
@@ -40,10 +43,10 @@ struct AtDevice {
 }
 
 impl Dispatcher {
-    pub(crate) fn new(context: Arc<Context>, device: Device) -> Self {
+    pub(crate) fn new(context: Arc<Context>, device: Device, swaps: mpsc::Receiver<Swap>) -> Self {
         let batcher = Batcher::new(context.settings.routine_patience);
         let at_device = VecDeque::with_capacity(DEPTH);
-        Self { context, device, batcher, at_device, head_since: Instant::now() }
+        Self { context, device, swaps, batcher, at_device, head_since: Instant::now() }
     }
 
     /// Works until `complete` is cancelled and everything that came in has gone out.
@@ -66,6 +69,7 @@ impl Dispatcher {
             }
             let deadline = self.head_since + self.context.settings.watchdog;
             let busy = !self.at_device.is_empty();
+            self.context.shadow.main_engine_is_busy(busy);
             tokio::select! {
                 biased;
                 () = give_up.cancelled() => {
@@ -80,6 +84,12 @@ impl Dispatcher {
                 () = tokio::time::sleep_until(deadline), if busy => {
                     let hung = DeviceFault::Hung(self.context.settings.watchdog);
                     return Err(self.fail(hung, &mut decoded).await);
+                }
+                Some(Swap { engine, before }) = self.swaps.recv() => {
+                    // Without a place for it the sender hears of it by the closed channel.
+                    if let Ok(old) = self.device.change(engine) {
+                        let _ = before.send(old);
+                    }
                 }
                 // With `complete`, the channel is closed for senders and emptied first.
                 () = complete.cancelled(), if open && !decoded.is_closed() => decoded.close(),
@@ -153,7 +163,10 @@ impl Dispatcher {
             metrics.stage("infer", reply.busy.as_secs_f64());
             image.timings_ms.insert("wait".into(), ms(waited));
             image.timings_ms.insert("infer".into(), ms(reply.busy));
-            let (image, end) = end(&self.device.info, image, answer);
+            let end = end(&reply.engine, &mut image, answer);
+            if let End::Complete(Outcome::Ready(finding)) = &end {
+                self.context.shadow.offer(image.ticket.claimed.id, finding, image.input);
+            }
             self.context.finish(Finished::Image(image.ticket, end)).await;
         }
         Ok(())
@@ -199,9 +212,8 @@ async fn head(at_device: &mut VecDeque<AtDevice>) -> Result<Reply, oneshot::erro
     }
 }
 
-fn end(engine: &EngineInfo, image: Decoded, answer: Answer) -> (Decoded, End) {
-    let mut image = image;
-    let end = match answer {
+fn end(engine: &EngineInfo, image: &mut Decoded, answer: Answer) -> End {
+    match answer {
         Answer::Prediction(prediction) => {
             let warnings = std::mem::take(&mut image.warnings);
             let timings = std::mem::take(&mut image.timings_ms);
@@ -215,6 +227,5 @@ fn end(engine: &EngineInfo, image: Decoded, answer: Answer) -> (Decoded, End) {
             tracing::warn!(image = %image.ticket.claimed.id, why, "an image failed in the engine");
             End::Retry
         }
-    };
-    (image, end)
+    }
 }

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use lobar_core::finding::ModelRef;
 use lobar_core::roster::Presence;
 use lobar_core::time::Stamp;
 
@@ -16,6 +17,8 @@ pub struct WorkerHealth {
     images: AtomicU64,
     in_flight: AtomicUsize,
     presence: Mutex<Presence>,
+    model: Mutex<Option<ModelRef>>,
+    trouble: Mutex<Option<String>>,
 }
 
 impl WorkerHealth {
@@ -33,6 +36,24 @@ impl WorkerHealth {
     /// The figures of the last seconds.
     pub fn presence(&self) -> Presence {
         *self.presence.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The weights that answer images; `None` until there are some.
+    pub fn model(&self) -> Option<ModelRef> {
+        self.model.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Why the model that is wanted here could not be had the last time; `None` once it is.
+    pub fn trouble(&self) -> Option<String> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn set_model(&self, model: ModelRef) {
+        *self.model.lock().unwrap_or_else(PoisonError::into_inner) = Some(model);
+    }
+
+    pub(crate) fn set_trouble(&self, trouble: Option<String>) {
+        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
     }
 
     pub(crate) fn set_ready(&self, ready: bool) {

@@ -13,6 +13,7 @@
 //! - `work`: fetches and decodes one image.
 //! - [`batcher`]: which images go together; pure.
 //! - `device`: the thread that owns the engine.
+//! - [`model`]: which model that is: another may take its place between two batches, or look on unseen.
 //! - `dispatch`: keeps the device busy, and watches it.
 //! - `finish`: writes what came out, in one transaction a batch, and settles.
 //! - `circuit`: stops receiving while a part is away, so that infrastructure costs no attempts.
@@ -28,6 +29,7 @@ mod health;
 mod intake;
 mod lease;
 mod metrics;
+pub mod model;
 mod settings;
 mod slots;
 mod suspect;

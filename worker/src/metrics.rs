@@ -1,9 +1,12 @@
 //! What the worker counts. Labels come from closed sets; nothing personal.
 
+use lobar_core::engine::EngineInfo;
 use prometheus::{
     Error, Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
-    Opts, Registry,
+    IntGaugeVec, Opts, Registry,
 };
+
+use crate::model::{Flaw, shadow};
 
 /// The worker's metrics. Cloning shares them.
 #[derive(Clone, Debug)]
@@ -17,6 +20,10 @@ pub struct WorkerMetrics {
     pub(crate) refused: IntCounter,
     pub(crate) returned: IntCounterVec,
     pub(crate) batches_failed: IntCounter,
+    pub(crate) model_info: IntGaugeVec,
+    pub(crate) model_swaps: IntCounter,
+    pub(crate) model_failures: IntCounterVec,
+    pub(crate) shadow_images: IntCounterVec,
 }
 
 impl WorkerMetrics {
@@ -64,6 +71,33 @@ impl WorkerMetrics {
                 "lobar_worker_batches_failed_total",
                 "Batches that failed as a whole and were cut in two",
             )?,
+            model_info: IntGaugeVec::new(
+                Opts::new(
+                    "lobar_model_info",
+                    "Always 1; the labels say which weights answer images here, and where",
+                ),
+                &["version", "sha256", "preprocessing", "device"],
+            )?,
+            model_swaps: IntCounter::new(
+                "lobar_worker_model_swaps_total",
+                "Models that took another's place between two batches",
+            )?,
+            model_failures: IntCounterVec::new(
+                Opts::new(
+                    "lobar_worker_model_failures_total",
+                    "Models that the registry wanted here and that could not be taken into use, by \
+                     what failed; the model before goes on",
+                ),
+                &["stage"],
+            )?,
+            shadow_images: IntCounterVec::new(
+                Opts::new(
+                    "lobar_worker_shadow_images_total",
+                    "Answered images that were offered to the shadow: compared, dropped because it \
+                     was behind, failed in it, or lost because the comparison could not be kept",
+                ),
+                &["outcome"],
+            )?,
         };
         // From 0, so that the first failure is an increase and not a new series.
         for state in ["ready", "needs_human", "superseded", "failed"] {
@@ -78,15 +112,34 @@ impl WorkerMetrics {
         registry.register(Box::new(metrics.refused.clone()))?;
         registry.register(Box::new(metrics.returned.clone()))?;
         registry.register(Box::new(metrics.batches_failed.clone()))?;
+        registry.register(Box::new(metrics.model_info.clone()))?;
+        registry.register(Box::new(metrics.model_swaps.clone()))?;
+        registry.register(Box::new(metrics.model_failures.clone()))?;
+        registry.register(Box::new(metrics.shadow_images.clone()))?;
         // Every series from the start: one that appears with its first event hides that event from
         // a rate.
         for state in ["ready", "needs_human", "failed", "superseded"] {
             metrics.images.with_label_values(&[state]).inc_by(0);
         }
+        for flaw in Flaw::ALL {
+            metrics.model_failures.with_label_values(&[flaw.as_str()]);
+        }
+        for outcome in shadow::OUTCOMES {
+            metrics.shadow_images.with_label_values(&[outcome]);
+        }
         for stage in ["fetch", "decode", "wait", "infer"] {
             metrics.stage_seconds.with_label_values(&[stage]);
         }
         Ok(metrics)
+    }
+
+    /// From now on these weights answer.
+    pub(crate) fn model(&self, info: &EngineInfo) {
+        let model = &info.model;
+        self.model_info.reset();
+        self.model_info
+            .with_label_values(&[&model.version, &model.sha256, &model.preprocessing, &info.device])
+            .set(1);
     }
 
     pub(crate) fn stage(&self, stage: &str, seconds: f64) {

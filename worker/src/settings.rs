@@ -37,6 +37,14 @@ pub struct WorkerSettings {
     pub drain: Duration,
     /// Waits after failures.
     pub backoff: Backoff,
+    /// How often the registry is asked which model is active.
+    pub follow_every: Duration,
+    /// Waits between tries of a model that could not be loaded.
+    pub model_backoff: Backoff,
+    /// How long a model may take to be fetched, loaded and proven.
+    pub loading: Duration,
+    /// Images that may wait for the shadow; more are not compared.
+    pub shadow_queue: usize,
 }
 
 impl Default for WorkerSettings {
@@ -57,6 +65,10 @@ impl Default for WorkerSettings {
             watchdog: Duration::from_secs(120),
             drain: Duration::from_secs(20),
             backoff: Backoff { first: Duration::from_secs(1), max: Duration::from_secs(60) },
+            follow_every: Duration::from_secs(2),
+            model_backoff: Backoff { first: Duration::from_secs(5), max: Duration::from_secs(300) },
+            loading: Duration::from_secs(1_800),
+            shadow_queue: 64,
         }
     }
 }

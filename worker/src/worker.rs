@@ -4,26 +4,26 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
-use lobar_core::engine::Engine;
 use lobar_core::image::Lane;
 use lobar_core::objects::Objects;
 use lobar_core::queue::Jobs;
 use lobar_core::signal::Signal;
 use lobar_core::store::Store;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinError;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::circuit::Circuits;
-use crate::context::Context;
+use crate::context::{Context, Watched};
 use crate::device::{Answer, Device, DeviceFault, probe};
 use crate::dispatch::Dispatcher;
 use crate::finish::Finisher;
 use crate::health::WorkerHealth;
 use crate::intake;
 use crate::metrics::WorkerMetrics;
+use crate::model::{self, EngineSource, Post, follow_assignment};
 use crate::settings::WorkerSettings;
 use crate::slots::Slots;
 use crate::suspect;
@@ -53,8 +53,8 @@ pub struct WorkerParts {
     pub objects: Arc<dyn Objects>,
     /// Told of every change.
     pub signal: Arc<dyn Signal>,
-    /// The network, loaded and warm.
-    pub engine: Box<dyn Engine + Send>,
+    /// The network, or where it comes from.
+    pub engine: EngineSource,
     /// What it counts.
     pub metrics: WorkerMetrics,
 }
@@ -109,8 +109,32 @@ impl Worker {
     async fn work(self, stop: Stop, kill: CancellationToken) -> Result<(), WorkerError> {
         let Self { parts, settings, health } = self;
         let WorkerParts { jobs, store, objects, signal, engine, metrics } = parts;
-        let device = Device::start(engine)?;
+        let parts = TaskTracker::new();
+        let watched = Watched {
+            settings: settings.clone(),
+            metrics: metrics.clone(),
+            health: health.clone(),
+        };
+        let (engine, followed) = match engine {
+            EngineSource::Pinned(engine) => (engine, None),
+            EngineSource::Assigned(models) => {
+                let (told, mut assigned) = watch::channel(None);
+                let registry = models.registry.clone();
+                let asking = follow_assignment(registry, settings.follow_every, told);
+                let kill = kill.clone();
+                parts.spawn(async move { kill.run_until_cancelled(asking).await });
+                let first = Box::pin(model::first(&watched, &models, &mut assigned));
+                match stop.receiving.run_until_cancelled(first).await {
+                    Some(engine) => (engine, Some((models, assigned))),
+                    None => return Ok(()),
+                }
+            }
+        };
+        let device = Device::start("engine", engine)?;
         check(&device, settings.watchdog).await?;
+        health.set_model(device.info.model.clone());
+        health.set_trouble(None);
+        metrics.model(&device.info);
 
         let slots = Slots::new(settings.slots, settings.stat_slots);
         let (decoded, to_dispatch) = mpsc::channel(slots.total());
@@ -120,6 +144,7 @@ impl Worker {
             store,
             objects,
             signal,
+            shadow: Post::new(metrics.clone()),
             metrics,
             health: health.clone(),
             slots,
@@ -132,7 +157,7 @@ impl Worker {
             decoded,
             finished,
             work: TaskTracker::new(),
-            parts: TaskTracker::new(),
+            parts,
             stopping: stop.receiving.child_token(),
             give_up: CancellationToken::new(),
             kill,
@@ -142,8 +167,17 @@ impl Worker {
         let all_finished = CancellationToken::new();
         let finisher = Finisher::new(context.clone()).run(to_finish, all_finished.clone());
         let mut finisher = context.spawn_part(finisher);
-        let dispatcher = Dispatcher::new(context.clone(), device);
+        let (swaps, to_swap) = mpsc::channel(1);
+        let dispatcher = Dispatcher::new(context.clone(), device, to_swap);
         let mut dispatcher = context.spawn_part(dispatcher.run(to_dispatch, all_decoded.clone()));
+        let shadow = followed.map(|(models, assigned)| {
+            let active =
+                model::follow_active(watched.clone(), models.clone(), assigned.clone(), swaps);
+            let stopping = context.stopping.clone();
+            context.spawn_part(async move { stopping.run_until_cancelled(active).await });
+            let shadow = model::follow_shadow(watched, models, assigned, context.clone());
+            context.spawn_part(shadow)
+        });
         for lane in Lane::ALL {
             context.spawn(intake::receive(context.clone(), lane));
         }
@@ -170,6 +204,10 @@ impl Worker {
             };
             all_finished.cancel();
             let finished = finisher.await;
+            if let Some(shadow) = shadow {
+                // It has stopped, or it is a fault that is logged where it panics.
+                let _ = shadow.await;
+            }
             (dispatched, finished)
         };
         tokio::pin!(drained);

@@ -8,6 +8,7 @@ use lobar_core::image::{Lane, Lanes, State};
 use lobar_core::objects::Objects;
 use lobar_core::queue::Outgoing;
 use lobar_core::store::Store;
+use lobar_worker::model::EngineSource;
 use lobar_worker::{Worker, WorkerMetrics, WorkerParts, WorkerSettings};
 use prometheus::Registry;
 use serde_json::{Value, json};
@@ -114,7 +115,7 @@ fn work(
             store: parts.store.clone(),
             objects,
             signal: parts.signal.clone(),
-            engine: Box::new(NullEngine::new(settings.batch)),
+            engine: EngineSource::Pinned(Box::new(NullEngine::new(settings.batch))),
             metrics: WorkerMetrics::register(&Registry::new()).map_err(Failure::failed)?,
         },
         WorkerSettings {

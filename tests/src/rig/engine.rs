@@ -43,6 +43,14 @@ impl ScriptedEngine {
         Self { info, script: Box::new(script) }
     }
 
+    /// The same engine, of the weights that [`super::model`] registers under this version.
+    #[must_use]
+    pub fn of(mut self, version: &str) -> Self {
+        self.info.model.version = version.into();
+        self.info.model.sha256 = super::models::sha256(version);
+        self
+    }
+
     /// An engine that answers [`score`] on everything.
     pub fn truthful() -> Self {
         Self::new(Self::answer)

@@ -5,6 +5,7 @@
 mod engine;
 mod faults;
 mod line;
+mod models;
 mod running;
 
 use std::sync::Arc;
@@ -28,6 +29,7 @@ use tokio_util::sync::CancellationToken;
 pub use engine::{Answers, ScriptedEngine, Steps, score};
 pub use faults::{FaultyObjects, FaultyQueue, FaultyStore, Switch};
 pub use line::Line;
+pub use models::{ScriptedEngines, model};
 pub use running::{Ingesting, Working};
 
 /// How long anything may take on a busy machine before a test gives up.
@@ -106,6 +108,14 @@ impl Rig {
             stop,
             _folder: folder,
         }
+    }
+
+    /// Registers models of these versions, and activates the first.
+    pub async fn register(&self, versions: &[&str]) {
+        for version in versions {
+            self.registry.register(&model(version), "test").await.expect("registered");
+        }
+        self.registry.activate(versions[0], "test").await.expect("activated");
     }
 
     /// The job queues as roles see them.

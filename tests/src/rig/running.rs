@@ -6,11 +6,12 @@ use std::time::Duration;
 use lobar_core::engine::Engine;
 use lobar_core::retry::Backoff;
 use lobar_ingest::{Ingest, IngestHealth, IngestMetrics, IngestParts, IngestSettings};
+use lobar_worker::model::{EngineSource, Models};
 use lobar_worker::{Worker, WorkerError, WorkerHealth, WorkerMetrics, WorkerParts, WorkerSettings};
 use prometheus::Registry;
 use tokio::task::JoinHandle;
 
-use super::{BUCKET, PATIENCE, Rig};
+use super::{BUCKET, PATIENCE, Rig, ScriptedEngines};
 
 /// Pauses after failures, short because tests wait through them.
 const BACKOFF: Backoff =
@@ -41,7 +42,14 @@ pub struct Ingesting {
 impl Rig {
     /// Settings for tests: long leases, short pauses.
     pub fn worker_settings() -> WorkerSettings {
-        WorkerSettings { lease: LEASE, wait: WAIT, backoff: BACKOFF, ..WorkerSettings::default() }
+        WorkerSettings {
+            lease: LEASE,
+            wait: WAIT,
+            backoff: BACKOFF,
+            follow_every: WAIT,
+            model_backoff: BACKOFF,
+            ..WorkerSettings::default()
+        }
     }
 
     /// Settings for tests: long leases, short pauses, no sweeps.
@@ -57,13 +65,23 @@ impl Rig {
 
     /// Starts a worker.
     pub fn work(&self, engine: impl Engine + Send + 'static, settings: WorkerSettings) -> Working {
+        self.work_on(EngineSource::Pinned(Box::new(engine)), settings)
+    }
+
+    /// Starts a worker on whichever model the registry says is active.
+    pub fn follow(&self, engines: &Arc<ScriptedEngines>, settings: WorkerSettings) -> Working {
+        let models = Models { registry: self.registry.clone(), engines: engines.clone() };
+        self.work_on(EngineSource::Assigned(models), settings)
+    }
+
+    fn work_on(&self, engine: EngineSource, settings: WorkerSettings) -> Working {
         let registry = Registry::new();
         let parts = WorkerParts {
             jobs: self.ports(),
             store: self.store.clone(),
             objects: self.objects.clone(),
             signal: self.signal.clone(),
-            engine: Box::new(engine),
+            engine,
             metrics: WorkerMetrics::register(&registry).expect("an empty registry"),
         };
         let worker = Worker::new(parts, settings);
@@ -119,6 +137,15 @@ impl Working {
     /// The sum of a metric over its labels.
     pub fn metric(&self, name: &str) -> f64 {
         sum(&self.registry, name)
+    }
+
+    /// A metric's count for one value of its label.
+    pub fn metric_of(&self, name: &str, label: &str) -> f64 {
+        let families = self.registry.gather();
+        let metrics = families.iter().filter(|family| family.name() == name);
+        let metrics = metrics.flat_map(|family| family.get_metric());
+        let ours = metrics.filter(|one| one.get_label().iter().any(|one| one.value() == label));
+        ours.map(|one| one.get_counter().get_value()).sum()
     }
 }
 

@@ -19,6 +19,7 @@ use lobar_ingest::{Ingest, IngestMetrics, IngestParts, IngestSettings};
 use lobar_tests::rig::ScriptedEngine;
 use lobar_tests::services::http_proxy::HttpProxy;
 use lobar_tests::services::ministack::{self, MiniStack, Queues};
+use lobar_worker::model::EngineSource;
 use lobar_worker::{Worker, WorkerError, WorkerMetrics, WorkerParts, WorkerSettings};
 use prometheus::Registry;
 use tokio::task::JoinHandle;
@@ -141,7 +142,7 @@ impl Cloud {
             store: self.store.clone(),
             objects: self.objects.clone(),
             signal: Arc::new(MemorySignal::new()),
-            engine: Box::new(ScriptedEngine::truthful()),
+            engine: EngineSource::Pinned(Box::new(ScriptedEngine::truthful())),
             metrics: WorkerMetrics::register(&registry).expect("an empty registry"),
         };
         let settings = WorkerSettings {

@@ -2,7 +2,9 @@
 
 mod engine;
 mod journey;
+mod models;
 mod outages;
+mod shadow;
 mod stopping;
 mod suspects;
 

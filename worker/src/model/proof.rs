@@ -1,0 +1,103 @@
+//! Making an engine of a model, and proving that it is what the registry says.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+use lobar_core::engine::Engine;
+use lobar_core::registry::{Model, NewModel};
+use tokio::sync::oneshot;
+
+use super::assignment::until_other;
+use super::{Assigned, Engines, Flaw, Unfit, Use};
+use crate::context::Watched;
+use crate::device::{probe, words};
+
+/// An engine of `model`, tried again after growing pauses until there is one; `None` once another model
+/// is wanted.
+pub(super) async fn obtain(
+    watched: &Watched,
+    engines: &dyn Engines,
+    assigned: &mut Assigned,
+    model: &Model,
+    wanted_for: Use,
+) -> Option<Box<dyn Engine + Send>> {
+    let version = &model.model.version;
+    let mut tries = 0;
+    loop {
+        let made = tokio::select! {
+            biased;
+            () = until_other(assigned, wanted_for, Some(model)) => return None,
+            made = make(watched, engines, &model.model, wanted_for) => made,
+        };
+        let unfit = match made {
+            Ok(engine) => return Some(engine),
+            Err(unfit) => unfit,
+        };
+        let pause = watched.settings.model_backoff.delay(tries, rand::random());
+        watched.metrics.model_failures.with_label_values(&[unfit.flaw.as_str()]).inc();
+        if wanted_for == Use::Active {
+            watched.health.set_trouble(Some(format!("model {version}: {unfit}")));
+        }
+        let (why, stage, again) = (&unfit.why, unfit.flaw.as_str(), pause.as_secs());
+        tracing::error!(
+            version,
+            why,
+            stage,
+            ?wanted_for,
+            again,
+            "a model cannot be taken into use"
+        );
+        tries += 1;
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = until_other(assigned, wanted_for, Some(model)) => return None,
+        }
+    }
+}
+
+/// One try.
+async fn make(
+    watched: &Watched,
+    engines: &dyn Engines,
+    model: &NewModel,
+    wanted_for: Use,
+) -> Result<Box<dyn Engine + Send>, Unfit> {
+    let limit = watched.settings.loading;
+    let made = tokio::time::timeout(limit, engines.make(model, wanted_for)).await;
+    let too_long = |_| Unfit::new(Flaw::Load, format!("it was not loaded within {limit:?}"));
+    let engine = made.map_err(too_long)??;
+    let found = &engine.info().model;
+    if (&found.version, &found.sha256) != (&model.version, &model.sha256) {
+        let why = format!("it is version {} with SHA-256 {}", found.version, found.sha256);
+        return Err(Unfit::new(Flaw::Card, why));
+    }
+    answers(engine, watched.settings.watchdog).await
+}
+
+/// The engine, if it answers on a known good input. It is asked on a thread of its own, which is left
+/// behind when it does not come back.
+async fn answers(
+    mut engine: Box<dyn Engine + Send>,
+    limit: Duration,
+) -> Result<Box<dyn Engine + Send>, Unfit> {
+    let unfit = |why: String| Unfit::new(Flaw::Golden, why);
+    let (tell, told) = oneshot::channel();
+    let ask = move || {
+        let asked = catch_unwind(AssertUnwindSafe(|| engine.infer(&[probe()])));
+        let _ = tell.send(match asked {
+            Ok(Ok(answers)) => match answers.first() {
+                Some(Ok(answer)) if answer.probability.is_finite() => Ok(engine),
+                _ => Err("no usable answer on a known good input".to_owned()),
+            },
+            Ok(Err(error)) => Err(error.to_string()),
+            Err(panic) => Err(format!("it panicked: {}", words(panic.as_ref()))),
+        });
+    };
+    let thread = std::thread::Builder::new().name("proof".into()).spawn(ask);
+    thread.map_err(|error| Unfit::new(Flaw::Load, format!("no thread for it: {error}")))?;
+    match tokio::time::timeout(limit, told).await {
+        Ok(Ok(answer)) => answer.map_err(unfit),
+        Ok(Err(_)) => Err(unfit("its thread ended".into())),
+        Err(_) => Err(unfit(format!("it has not answered for {limit:?}"))),
+    }
+}
