@@ -1,6 +1,9 @@
 //! The executable as its user runs it: uploads by any S3 client and by itself, SIGKILL in the
 //! middle, restarts, broken files. Real X-rays where they are at hand, drawn ones elsewhere.
 
+#[path = "system/models.rs"]
+mod models;
+
 use std::collections::HashSet;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};

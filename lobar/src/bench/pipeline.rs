@@ -52,7 +52,7 @@ pub async fn run(args: cli::Pipeline) -> Result<(), Failure> {
         let upload = Upload { key, body, lane: Lane::Routine };
         objects.put(upload).await.map_err(|e| Failure::failed(chain(&e)))?;
     }
-    worker::start(&settings, &parts, objects.clone(), &mut running).await?;
+    worker::start(&settings, &parts, objects.clone(), Some(address), &mut running).await?;
 
     let began = Instant::now();
     roles::ingest(&settings, &parts, objects, &mut running)?;

@@ -5,6 +5,8 @@
 //! given back, and the embedded S3 endpoint, which the others read from, goes last.
 
 pub mod impossible;
+#[cfg(feature = "torch")]
+mod models;
 mod parts;
 #[cfg(feature = "torch")]
 mod presence;

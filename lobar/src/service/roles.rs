@@ -45,7 +45,7 @@ pub async fn start(
     }
     #[cfg(feature = "torch")]
     if roles.has(Role::Worker) {
-        super::worker::start(settings, parts, objects.clone(), running).await?;
+        super::worker::start(settings, parts, objects.clone(), s3, running).await?;
     }
     if roles.has(Role::Api) {
         ready.page = Some(api(settings, parts, objects, running).await?);

@@ -1,40 +1,48 @@
 //! The worker role with its network.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use lobar_core::engine::Engine;
 use lobar_core::objects::Objects;
-use lobar_worker::{Worker, WorkerMetrics, WorkerParts, WorkerSettings};
+use lobar_worker::model::{EngineSource, Models};
+use lobar_worker::{Worker, WorkerHealth, WorkerMetrics, WorkerParts, WorkerSettings};
 
+use super::models::TorchEngines;
 use super::parts::Parts;
-use super::presence;
 use super::running::Running;
+use super::{presence, roles};
 use crate::engine::{self, Wanted};
 use crate::failure::Failure;
-use crate::figures;
 use crate::settings::Settings;
 
-/// Loads the network, then runs the worker.
+/// How long a start waits for the active model before it goes on without; the worker does not.
+const FIRST_MODEL: Duration = Duration::from_secs(60);
+
+/// Runs the worker: on the model that the settings name, or on the one that the registry says is active.
 pub async fn start(
     settings: &Settings,
     parts: &Parts,
     objects: Arc<dyn Objects>,
+    s3: Option<SocketAddr>,
     running: &mut Running,
 ) -> Result<(), Failure> {
-    let wanted = settings.clone();
-    let engine = tokio::task::spawn_blocking(move || engine::load(&Wanted::of(&wanted)));
-    let engine = engine.await.map_err(Failure::failed)??;
-    let info = engine.info();
-    tracing::info!(model = info.model.version, device = info.device, "the network is ready");
-    figures::register_model(&parts.registry, info)?;
+    let engines = Arc::new(TorchEngines::new(settings, roles::weights(settings, s3).await)?);
+    let engine = match settings.model {
+        Some(_) => EngineSource::Pinned(pinned(settings).await?),
+        None => {
+            let registry = parts.models.clone();
+            EngineSource::Assigned(Models { registry, engines: engines.clone() })
+        }
+    };
     let worker = Worker::new(
         WorkerParts {
             jobs: parts.jobs.clone(),
             store: parts.store.clone(),
             objects,
             signal: parts.signal.clone(),
-            engine: Box::new(engine),
+            engine,
             metrics: WorkerMetrics::register(&parts.registry).map_err(Failure::failed)?,
         },
         WorkerSettings {
@@ -46,15 +54,47 @@ pub async fn start(
         },
     );
     let health = worker.health();
-    running.watch(parts.readiness.check("engine"), move || match health.is_ready() {
+    let watched = health.clone();
+    running.watch(parts.readiness.check("engine"), move || match watched.is_ready() {
         true => Ok(()),
-        false => Err("the network has not answered on a known good image".into()),
+        false => Err(watched
+            .trouble()
+            .unwrap_or_else(|| "the network has not answered on a known good image".into())),
     });
     if let Some(roster) = parts.roster.clone() {
         presence::announce(roster, worker.health(), running);
     }
     let stop =
         lobar_worker::Stop { receiving: running.receiving.clone(), abort: running.abort.clone() };
-    running.start("worker", async move { worker.run(stop).await.map_err(Failure::failed) });
+    running.start("worker", async move {
+        let ended = worker.run(stop).await;
+        engines.close().await;
+        ended.map_err(Failure::failed)
+    });
+    first_model(&health).await;
     Ok(())
+}
+
+/// The network of `LOBAR_MODEL`, whatever the registry says.
+async fn pinned(settings: &Settings) -> Result<Box<dyn Engine + Send>, Failure> {
+    let wanted = settings.clone();
+    let engine = tokio::task::spawn_blocking(move || engine::load(&Wanted::of(&wanted)));
+    let engine = engine.await.map_err(Failure::failed)??;
+    let model = &engine.info().model.version;
+    tracing::info!(model, "pinned: this process serves LOBAR_MODEL, whatever the registry says");
+    Ok(Box::new(engine))
+}
+
+/// Returns when the network answers, or when it is known why not.
+async fn first_model(health: &WorkerHealth) {
+    let known = async {
+        while !health.is_ready() && health.trouble().is_none() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let _ = tokio::time::timeout(FIRST_MODEL, known).await;
+    match health.model() {
+        Some(model) => tracing::info!(model = model.version, "the network is ready"),
+        None => tracing::warn!("the network is not ready yet; other roles go on"),
+    }
 }
