@@ -45,6 +45,8 @@ pub struct EngineInfo {
     pub device: String,
     /// How far two batchings of one image may differ in probability.
     pub tolerance: f64,
+    /// Whether the model can tell what is unlike the images that it was trained on.
+    pub checks_novelty: bool,
 }
 
 /// The network's answer on one input.
@@ -56,6 +58,17 @@ pub struct Prediction {
     pub bacterial: Option<f64>,
     /// Grad-CAM, when the engine was built with explanations.
     pub heatmap: Option<Heatmap>,
+    /// How far the image is from those that the network was trained on, over what is accepted: above
+    /// 1 it is unlike them, and the other answers mean nothing. `None` when the model cannot tell.
+    pub novelty: Option<f64>,
+}
+
+impl Prediction {
+    /// Whether the image is known to be unlike those that the network was trained on. A novelty
+    /// that is not a number counts: a failure never looks negative.
+    pub fn is_unlike_training(&self) -> bool {
+        self.novelty.is_some_and(|novelty| novelty.is_nan() || novelty > 1.0)
+    }
 }
 
 /// Why a batch failed.

@@ -178,6 +178,8 @@ reasons! {
     ObjectMissing = "object_missing", "The file is no longer in the bucket.";
     /// The bucket refuses to give it.
     AccessDenied = "access_denied", "The file may not be read from the bucket.";
+    /// The network's features of it lie outside those of the images that it was trained on.
+    UnlikeTraining = "unlike_training_data", "The image is unlike those that the network was trained on.";
     /// The network gave no usable number for this image.
     EngineFailed = "engine_failed", "The network could not assess this image.";
     /// Work on it ended abnormally too often.

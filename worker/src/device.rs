@@ -266,12 +266,14 @@ mod tests {
             max_batch: 8,
             device: "test".into(),
             tolerance: 0.0,
+            checks_novelty: false,
         };
         Box::new(Scripted(info, Box::new(script)))
     }
 
     fn good(n: usize) -> Result<Vec<Result<Prediction, String>>, EngineError> {
-        let prediction = Prediction { probability: 0.25, bacterial: None, heatmap: None };
+        let prediction =
+            Prediction { probability: 0.25, bacterial: None, heatmap: None, novelty: None };
         Ok(vec![Ok(prediction); n])
     }
 

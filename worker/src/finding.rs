@@ -7,15 +7,20 @@ use lobar_core::finding::{Finding, Heatmap, Label, Subtype, SubtypeLabel};
 use lobar_core::image::Reason;
 use lobar_core::store::Outcome;
 
-/// The outcome of an image that the engine answered. A probability that is not one needs a human:
-/// a failure never looks negative.
+/// The outcome of an image that the engine answered. One that is unlike the training data needs a
+/// human, whatever the network says of it, and so does a probability that is not one: a failure
+/// never looks negative.
 pub fn assemble(
     engine: &EngineInfo,
     prediction: Prediction,
     warnings: Vec<String>,
     timings_ms: BTreeMap<String, f64>,
 ) -> Outcome {
-    let Prediction { probability, bacterial, heatmap } = prediction;
+    if let Some(novelty) = prediction.novelty.filter(|_| prediction.is_unlike_training()) {
+        let detail = unlike(novelty);
+        return Outcome::NeedsHuman { reason: Reason::UnlikeTraining, detail };
+    }
+    let Prediction { probability, bacterial, heatmap, novelty: _ } = prediction;
     if !is_probability(probability) {
         return unusable("The network's answer is not a probability.");
     }
@@ -37,6 +42,15 @@ pub fn assemble(
 /// The outcome of an image for which the network has no number.
 pub fn unusable(detail: impl Into<String>) -> Outcome {
     Outcome::NeedsHuman { reason: Reason::EngineFailed, detail: detail.into() }
+}
+
+/// The sentence that goes with an image unlike the training data.
+fn unlike(novelty: f64) -> String {
+    let far =
+        if novelty.is_finite() { format!("{novelty:.2} times") } else { "farther than".to_owned() };
+    format!(
+        "Unlike the training data: {far} the accepted distance from it. The network's answer would mean nothing."
+    )
 }
 
 fn subtype(bacterial: f64) -> Subtype {
@@ -63,6 +77,10 @@ mod tests {
     use lobar_core::finding::ModelRef;
 
     fn outcome(probability: f64, bacterial: Option<f64>) -> Outcome {
+        outcome_at(probability, bacterial, Some(1.0))
+    }
+
+    fn outcome_at(probability: f64, bacterial: Option<f64>, novelty: Option<f64>) -> Outcome {
         let model =
             ModelRef { version: "1".into(), sha256: "0".repeat(64), preprocessing: "1".into() };
         let engine = EngineInfo {
@@ -71,9 +89,11 @@ mod tests {
             max_batch: 1,
             device: "test".into(),
             tolerance: 0.0,
+            checks_novelty: true,
         };
         let heatmap = Heatmap { width: 1, height: 1, cells: vec![f32::NAN] };
-        let prediction = Prediction { probability, bacterial, heatmap: Some(heatmap) };
+        let heatmap = Some(heatmap);
+        let prediction = Prediction { probability, bacterial, heatmap, novelty };
         assemble(&engine, prediction, vec![], BTreeMap::new())
     }
 
@@ -108,6 +128,27 @@ mod tests {
                 Outcome::NeedsHuman { reason: Reason::EngineFailed, .. }
             );
             assert!(needs_human, "{bad}");
+        }
+    }
+
+    #[test]
+    fn what_is_unlike_the_training_data_needs_a_human_whatever_the_network_says() {
+        for probability in [0.0, 0.3, 0.9, f64::NAN] {
+            for novelty in [1.001, 70.0, f64::INFINITY, f64::NAN] {
+                match outcome_at(probability, None, Some(novelty)) {
+                    Outcome::NeedsHuman { reason: Reason::UnlikeTraining, detail } => {
+                        assert!(detail.starts_with("Unlike the training data"), "{detail}");
+                    }
+                    other => panic!("{probability}, {novelty}: {other:?}"),
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_like_it_or_was_not_compared_with_it_is_assessed() {
+        for novelty in [None, Some(0.0), Some(1.0)] {
+            assert!(matches!(outcome_at(0.3, None, novelty), Outcome::Ready(_)), "{novelty:?}");
         }
     }
 

@@ -68,7 +68,14 @@ impl NullEngine {
             preprocessing: "none".into(),
         };
         let device = "none".into();
-        Self(EngineInfo { model, threshold: 0.5, max_batch, device, tolerance: 0.0 })
+        Self(EngineInfo {
+            model,
+            threshold: 0.5,
+            max_batch,
+            device,
+            tolerance: 0.0,
+            checks_novelty: false,
+        })
     }
 }
 
@@ -81,7 +88,8 @@ impl Engine for NullEngine {
         &mut self,
         batch: &[NetworkInput],
     ) -> Result<Vec<Result<Prediction, String>>, EngineError> {
-        let answer = || Prediction { probability: 0.25, bacterial: None, heatmap: None };
+        let answer =
+            || Prediction { probability: 0.25, bacterial: None, heatmap: None, novelty: None };
         Ok(batch.iter().map(|_| Ok(answer())).collect())
     }
 }

@@ -73,6 +73,7 @@ impl TorchEngine {
             max_batch: options.max_batch.max(1),
             device: String::new(),
             tolerance: 0.0,
+            checks_novelty: false,
         };
         let mut engine = Self::proven(&weights, approved, device, options, info)?;
         engine.explanations = options.explanations;

@@ -148,7 +148,7 @@ impl TorchEngine {
         let calibrated = self.calibrated(logits);
         if calibrated.iter().all(|logit| logit.is_finite()) {
             let [probability, bacterial] = calibrated.map(sigmoid);
-            Ok(Prediction { probability, bacterial: Some(bacterial), heatmap })
+            Ok(Prediction { probability, bacterial: Some(bacterial), heatmap, novelty: None })
         } else {
             Err("the network's answer is not a finite number".to_owned())
         }

@@ -39,6 +39,7 @@ impl ScriptedEngine {
             max_batch: 16,
             device: "test".into(),
             tolerance: 0.0,
+            checks_novelty: false,
         };
         Self { info, script: Box::new(script) }
     }
@@ -58,8 +59,14 @@ impl ScriptedEngine {
 
     /// What a truthful engine answers.
     pub fn answer(batch: &[NetworkInput]) -> Answers {
-        let prediction =
-            |input| Ok(Prediction { probability: score(input), bacterial: None, heatmap: None });
+        let prediction = |input| {
+            Ok(Prediction {
+                probability: score(input),
+                bacterial: None,
+                heatmap: None,
+                novelty: None,
+            })
+        };
         Ok(batch.iter().map(prediction).collect())
     }
 
