@@ -48,6 +48,9 @@ pub struct Card {
     pub validation: Option<Metrics>,
     /// Figures on the official test split, threshold frozen before.
     pub test: Option<Metrics>,
+    /// The check that says what is unlike the training images; none in models that cannot tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub novelty: Option<Novelty>,
     /// Whom the training images show, and so for whom the figures hold.
     pub population: String,
     /// When training ended, RFC 3339.
@@ -92,6 +95,21 @@ pub struct Training {
     pub images: u64,
     /// The settings of the run that matter: epochs, sides, augmentation, seed.
     pub settings: BTreeMap<String, Value>,
+}
+
+/// How the check on novelty was fitted. Its tensors lie beside the network's, under `novelty.`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Novelty {
+    /// Name of the measure of distance: `mahalanobis-grid-v1`.
+    pub method: String,
+    /// The distance above which an image is unlike the training images.
+    pub threshold: f64,
+    /// Images that the distance was fitted to.
+    pub fitted_images: u64,
+    /// Images, of other patients, that the threshold was chosen on.
+    pub validation_images: u64,
+    /// Of those, how many lie above the threshold.
+    pub validation_unlike: u64,
 }
 
 /// What an evaluation found. Shares are 0..=1.
@@ -245,6 +263,17 @@ impl Card {
 fn describe(preprocessing: &Preprocessing) -> String {
     let Preprocessing { version, side, mean, std, .. } = preprocessing;
     format!("{version} ({side} pixels, mean {mean}, std {std})")
+}
+
+impl std::fmt::Display for Novelty {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { method, threshold, fitted_images, validation_images, validation_unlike } = self;
+        write!(
+            f,
+            "{method}, fitted to {fitted_images} images; above {threshold:.3} lie {validation_unlike} of \
+             {validation_images} validation images"
+        )
+    }
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ pub mod golden;
 pub mod gradcam;
 pub mod importance;
 pub mod network;
+pub mod novelty;
 pub mod preprocessing;
 pub mod training;
 pub mod weights;

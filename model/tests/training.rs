@@ -123,6 +123,7 @@ fn a_run_learns_what_is_plain_to_see_and_ends_with_a_model_that_may_be_served() 
     let (card, approved) = weights.approve().unwrap();
     assert_eq!(card, &report.card);
     assert!((0.0..1.0).contains(&approved.threshold));
+    assert!(card.novelty.as_ref().is_some_and(|novelty| novelty.threshold > 0.0), "{card:?}");
 
     // The same folder with another plan is another run.
     let other = TrainOptions { rate: 1e-4, ..options };

@@ -10,8 +10,10 @@ use super::form::Form;
 use super::input::GreyTable;
 use super::proof::{self, BF16_TOLERANCE, FOLDING_TOLERANCE};
 use super::{CudaError, DeviceChoice, EngineOptions, TorchEngine, default_threads, device, fold};
+use crate::card;
 use crate::card::Approved;
 use crate::golden;
+use crate::novelty::Check;
 use crate::weights::{Weights, WeightsError};
 
 /// Why a model could not be loaded.
@@ -73,9 +75,10 @@ impl TorchEngine {
             max_batch: options.max_batch.max(1),
             device: String::new(),
             tolerance: 0.0,
-            checks_novelty: false,
+            checks_novelty: card.novelty.is_some(),
         };
-        let mut engine = Self::proven(&weights, approved, device, options, info)?;
+        let novelty = card.novelty.as_ref();
+        let mut engine = Self::proven(&weights, approved, novelty, device, options, info)?;
         engine.explanations = options.explanations;
         engine.warm()?;
         Ok(engine)
@@ -85,12 +88,14 @@ impl TorchEngine {
     fn proven(
         weights: &Weights,
         approved: Approved,
+        novelty: Option<&card::Novelty>,
         device: Device,
         options: &EngineOptions,
         info: EngineInfo,
     ) -> Result<Self, LoadError> {
         let expected = proof::plain_answers(weights, approved.layout, approved.temperature)?;
         let (trunk, head) = fold::fold(weights, approved.layout)?;
+        let check = Check::read(weights, novelty, approved.layout)?;
         let build = |trunk, kind, device| -> Result<Self, TchError> {
             let info = EngineInfo {
                 device: device::describe(device, kind),
@@ -99,8 +104,19 @@ impl TorchEngine {
             };
             let table = GreyTable::new(kind, device)?;
             let (head, temperature) = (head.to(device)?, approved.temperature);
+            let check = check.as_ref().map(|check| check.to(device)).transpose()?;
             let (explanations, threads) = (false, tch::get_num_threads());
-            Ok(Self { info, trunk, head, table, temperature, explanations, threads, told: None })
+            Ok(Self {
+                info,
+                trunk,
+                head,
+                table,
+                temperature,
+                check,
+                explanations,
+                threads,
+                told: None,
+            })
         };
         let prove = |engine: &Self, tolerance| -> Result<(), LoadError> {
             let difference = proof::difference(&expected, &engine.golden_answers()?);

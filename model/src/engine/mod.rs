@@ -32,6 +32,7 @@ pub use proof::{BF16_TOLERANCE, FOLDING_TOLERANCE};
 
 use crate::golden;
 use crate::gradcam;
+use crate::novelty::{self, Check};
 use folded::Head;
 use form::Form;
 use input::GreyTable;
@@ -83,6 +84,8 @@ pub struct TorchEngine {
     head: Head,
     table: GreyTable,
     temperature: f64,
+    /// None for a model that cannot tell what it was not trained for.
+    check: Option<Check>,
     explanations: bool,
     threads: i32,
     /// The thread that was last told how many threads to use: OpenMP keeps it per thread.
@@ -121,6 +124,10 @@ impl TorchEngine {
             let _no_grad = tch::no_grad_guard();
             self.trunk.forward(&self.table.batch(batch)?)?
         };
+        let novelty = match &self.check {
+            Some(check) => tch::no_grad(|| check.novelty(&maps))?,
+            None => Vec::new(),
+        };
         let (logits, heatmaps) = if self.explanations {
             tch::with_grad(|| self.explained(&maps))?
         } else {
@@ -128,8 +135,25 @@ impl TorchEngine {
             (self.head.forward(&pool(&maps)?)?, Vec::new())
         };
         let logits: Vec<Vec<f32>> = logits.try_into()?;
-        let mut heatmaps = heatmaps.into_iter();
-        Ok(logits.iter().map(|logits| self.answer(logits, heatmaps.next())).collect())
+        let (mut heatmaps, mut novelty) = (heatmaps.into_iter(), novelty.into_iter());
+        let mut answer = |logits: &Vec<f32>| {
+            let mut prediction = self.answer(logits, heatmaps.next());
+            let novelty = novelty.next();
+            if let Ok(prediction) = &mut prediction {
+                prediction.novelty = novelty;
+            }
+            prediction
+        };
+        Ok(logits.iter().map(&mut answer).collect())
+    }
+
+    /// The features that the check on novelty compares, as this engine computes them: fp32
+    /// `[N, 9, features]` on the CPU.
+    pub(crate) fn grid_features(&mut self, batch: &[NetworkInput]) -> Result<Tensor, TchError> {
+        self.tell_threads();
+        let _no_grad = tch::no_grad_guard();
+        let maps = self.trunk.forward(&self.table.batch(batch)?)?;
+        novelty::grid(&maps)?.f_to_device(tch::Device::Cpu)?.f_contiguous()
     }
 
     /// Logits and heatmaps: the head again, this time watched by autograd.

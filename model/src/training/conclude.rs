@@ -16,6 +16,7 @@ use crate::evaluation::{
     Calibration, Evaluation, WANTED_SENSITIVITY, ask, choose_threshold, evaluate,
 };
 use crate::network::Network;
+use crate::novelty::{self, FitError};
 use crate::weights::{self, Weights};
 
 /// A finished model.
@@ -73,6 +74,14 @@ pub(super) fn conclude(
     card.validation = validation.metrics();
     card.test = test.as_ref().and_then(Evaluation::metrics);
     weights::write(&draft, &store, Some(&card))?;
+    card = match novelty::attach(&mut engine, &draft, &draft, data, card.clone()) {
+        Ok(card) => card,
+        Err(error @ FitError::TooFew(..)) => {
+            tracing::warn!(%error, "the model cannot tell what it was not trained for");
+            card
+        }
+        Err(error) => return Err(unusable(error.to_string())),
+    };
     let failed = |source| TrainError::Write { path: model.clone(), source };
     std::fs::rename(&draft, &model).map_err(failed)?;
     let path = options.out.join("evaluation.json");
@@ -123,6 +132,7 @@ fn first_card(
         },
         validation: Some(Metrics::default()),
         test: Some(Metrics::default()),
+        novelty: None,
         population: options.population.clone(),
         created_at,
     })

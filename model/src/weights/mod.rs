@@ -4,12 +4,14 @@
 //! further), everything else in single; both are loaded as fp32. A file's SHA-256 is the model's
 //! identity.
 
+mod attach;
 mod random;
 mod read;
 mod write;
 
 use std::path::{Path, PathBuf};
 
+pub use attach::attach;
 pub use random::{random, random_card};
 pub use read::Weights;
 pub use write::write;

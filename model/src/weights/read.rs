@@ -99,6 +99,12 @@ impl Weights {
         Ok((card, card.approve().map_err(error)?))
     }
 
+    /// The shape of the tensor `name`, when there is one.
+    #[must_use]
+    pub fn shape(&self, name: &str) -> Option<Vec<i64>> {
+        self.tensors.get(name).map(Tensor::size)
+    }
+
     /// The tensor `name`, which must have this `shape`.
     ///
     /// # Errors

@@ -40,7 +40,7 @@ pub fn write(path: &Path, vs: &nn::VarStore, card: Option<&Card>) -> Result<(), 
 }
 
 /// The tensor's values in `kind`, row-major; `None` when one of them is not finite.
-fn finite_bytes(tensor: &Tensor, kind: Kind) -> Result<Option<Vec<u8>>, tch::TchError> {
+pub(super) fn finite_bytes(tensor: &Tensor, kind: Kind) -> Result<Option<Vec<u8>>, tch::TchError> {
     let tensor =
         tensor.f_detach()?.f_to_device(tch::Device::Cpu)?.f_to_kind(kind)?.f_contiguous()?;
     if !finite(&tensor)? {

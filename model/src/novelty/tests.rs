@@ -1,0 +1,168 @@
+//! The check on a small network and on features whose distribution is known.
+
+use std::path::{Path, PathBuf};
+
+use lobar_core::engine::{Engine, NetworkInput, Prediction};
+use tch::{Device, Kind, Tensor};
+
+use super::fit::fit_axes;
+use super::*;
+use crate::card::Card;
+use crate::dataset::{Class, Partition, Sample, Split, digest};
+use crate::engine::{EngineOptions, LoadError, TorchEngine};
+use crate::network::Layout;
+use crate::weights::{self, Weights, WeightsError};
+
+const SMALL: Layout = Layout { blocks: [1, 1, 1, 1], width: 4 };
+
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("lobar-{name}-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&path);
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A dark half above a bright one, with a little noise and another light in each.
+fn sample(which: usize) -> Sample {
+    let side = NetworkInput::SIDE;
+    let pixels = (0..side * side).map(|index| {
+        let (x, y) = (index % side, index / side);
+        let ground = if y < side / 2 { 40 } else { 150 };
+        ground + (which % 13) as u8 * 4 + drawing::hash(x / 8, y / 8, which as u32) / 16
+    });
+    Sample {
+        name: which.to_string(),
+        split: Split::Train,
+        class: Class::Normal,
+        subtype: None,
+        patient: which.to_string(),
+        original_size: None,
+        sha256: which.to_string(),
+        pixels: pixels.collect(),
+    }
+}
+
+fn data() -> Partition {
+    Partition {
+        train: (0..48).map(sample).collect(),
+        validation: (48..68).map(sample).collect(),
+        test: Vec::new(),
+    }
+}
+
+fn options() -> EngineOptions {
+    EngineOptions { threads: 1, max_batch: 8, ..EngineOptions::default() }
+}
+
+/// A model of random weights whose card names the images of [`data`].
+fn model(path: &Path) -> Card {
+    weights::random(path, SMALL, 5).unwrap();
+    let mut card = Weights::open(path).unwrap().card().unwrap().clone();
+    let data = data();
+    card.training.data_sha256 = digest(data.train.iter().chain(&data.validation));
+    weights::attach(path, path, "novelty.", &[], &card).unwrap();
+    card
+}
+
+fn answers(path: &Path, pictures: &[Vec<u8>]) -> Vec<Prediction> {
+    let inputs: Vec<_> =
+        pictures.iter().map(|pixels| NetworkInput::new(pixels.clone()).unwrap()).collect();
+    let mut engine = TorchEngine::load(path, &options()).unwrap();
+    engine.infer(&inputs).unwrap().into_iter().map(Result::unwrap).collect()
+}
+
+#[test]
+fn a_fitted_model_answers_as_before_and_tells_what_is_unlike_its_training() {
+    let folder = Folder::new("novelty-fitted");
+    let (before, after) = (folder.file("before.safetensors"), folder.file("after.safetensors"));
+    let old = model(&before);
+    let card = fit(&before, &after, &options(), &data(), None).unwrap();
+    assert_eq!(card.version, format!("{}-novelty", old.version));
+    assert_eq!(card.novelty.as_ref().unwrap().fitted_images, 48);
+
+    let alike: Vec<_> = data().validation.into_iter().map(|sample| sample.pixels).collect();
+    let unlike: Vec<_> = alike.iter().map(|pixels| Alteration::HalfTurn.apply(pixels, 0)).collect();
+    for (old, new) in answers(&before, &alike).into_iter().zip(answers(&after, &alike)) {
+        assert_eq!(old.novelty, None);
+        assert_eq!(old, Prediction { novelty: None, ..new.clone() });
+        assert!(!new.is_unlike_training(), "{:?}", new.novelty);
+    }
+    for answer in answers(&after, &unlike) {
+        assert!(answer.is_unlike_training(), "{:?}", answer.novelty);
+    }
+}
+
+#[test]
+fn a_model_that_has_a_check_gets_another_only_under_another_name() {
+    let folder = Folder::new("novelty-named");
+    let path = folder.file("model.safetensors");
+    model(&path);
+    fit(&path, &path, &options(), &data(), Some("first")).unwrap();
+    let again = fit(&path, &path, &options(), &data(), None);
+    assert!(matches!(again, Err(FitError::Named(name)) if name == "first"));
+    assert_eq!(fit(&path, &path, &options(), &data(), Some("second")).unwrap().version, "second");
+}
+
+#[test]
+fn images_that_the_model_was_not_trained_on_are_refused() {
+    let folder = Folder::new("novelty-data");
+    let path = folder.file("model.safetensors");
+    model(&path);
+    let mut other = data();
+    other.validation.pop();
+    let refused = fit(&path, &folder.file("out.safetensors"), &options(), &other, None);
+    assert!(matches!(refused, Err(FitError::OtherData { .. })), "{refused:?}");
+}
+
+#[test]
+fn a_card_that_speaks_of_a_check_is_not_served_without_it() {
+    let folder = Folder::new("novelty-missing");
+    let path = folder.file("model.safetensors");
+    model(&path);
+    let card = fit(&path, &path, &options(), &data(), None).unwrap();
+    weights::attach(&path, &path, "novelty.", &[], &card).unwrap();
+    let refused = TorchEngine::load(&path, &options());
+    assert!(
+        matches!(&refused, Err(LoadError::Weights(WeightsError::Missing { name, .. })) if name.starts_with("novelty.")),
+        "{refused:?}"
+    );
+}
+
+/// Features `[images, 9, 64]`: each cell has its own mean.
+fn features(images: i64, offset: f64) -> Tensor {
+    let options = (Kind::Float, Device::Cpu);
+    let cells = Tensor::arange(9, options).view([1, 9, 1]) * 3.0;
+    Tensor::randn([images, 9, 64], options) + cells + offset
+}
+
+#[test]
+fn distances_are_about_one_and_grow_with_the_shift_and_with_features_out_of_their_place() {
+    tch::manual_seed(3);
+    let check = fit_axes(&features(2000, 0.0)).unwrap().unwrap();
+    let mean =
+        |features: &Tensor| check.distances(features).unwrap().mean(Kind::Double).double_value(&[]);
+    let usual = mean(&features(500, 0.0));
+    assert!((0.9..1.1).contains(&usual), "{usual}");
+    assert!(mean(&features(500, 3.0)) > 2.0 * usual);
+    assert!(mean(&features(500, 0.0).flip([1])) > 2.0 * usual);
+}
+
+#[test]
+fn features_without_any_difference_make_no_check() {
+    assert!(fit_axes(&Tensor::ones([100, 9, 16], (Kind::Float, Device::Cpu))).unwrap().is_none());
+    assert!(fit_axes(&features(3, 0.0)).unwrap().is_none());
+}
