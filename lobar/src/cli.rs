@@ -56,6 +56,10 @@ pub enum Command {
     /// Registered models: list, register, activate, roll back, compare.
     #[command(subcommand)]
     Model(Box<Model>),
+    /// The check that says which images are unlike those that a model was trained on.
+    #[cfg(feature = "torch")]
+    #[command(subcommand)]
+    Novelty(Novelty),
     /// Measure this machine.
     Bench(Bench),
     /// Print the settings in force, secrets left out.
@@ -225,6 +229,47 @@ pub struct Evaluate {
     pub json: bool,
     #[command(flatten)]
     pub engine: Engine,
+}
+
+#[cfg(feature = "torch")]
+#[derive(Subcommand)]
+pub enum Novelty {
+    /// Fit the check to the images that a model was trained on, and write the model with it.
+    Fit {
+        /// The folder that the model was trained on.
+        #[arg(long, value_name = "DIR")]
+        data: PathBuf,
+        /// The model file to write. It is another model, with another name, although it answers the
+        /// same.
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+        /// Seed by which validation was cut out of the training images when the model was trained.
+        #[arg(long, default_value_t = 1)]
+        split_seed: u64,
+        /// Name of the model with the check; the model's own and `-novelty` when left out.
+        #[arg(long, value_name = "NAME")]
+        name: Option<String>,
+        #[command(flatten)]
+        engine: Engine,
+    },
+    /// Say what the check finds: on images as they are, on altered ones, on pictures that are no
+    /// X-rays.
+    Report {
+        /// Folder with `{split}/{NORMAL,PNEUMONIA}`.
+        #[arg(long, value_name = "DIR")]
+        data: PathBuf,
+        /// Which images: `validation`, as training cuts it, or `test`.
+        #[arg(long, default_value = "validation")]
+        split: String,
+        /// Seed by which validation was cut out of the training images when the model was trained.
+        #[arg(long, default_value_t = 1)]
+        split_seed: u64,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        engine: Engine,
+    },
 }
 
 /// Which network, and where it runs.

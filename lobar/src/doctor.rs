@@ -74,7 +74,15 @@ fn model(settings: &Settings) -> Check {
     match crate::engine::load(&crate::engine::Wanted::of(settings)) {
         Ok(engine) => {
             let info = engine.info();
-            Check::good("model", format!("{} on {}", info.model.version, info.device))
+            let found = format!("{} on {}", info.model.version, info.device);
+            if info.checks_novelty {
+                return Check::good("model", found);
+            }
+            Check::advice(
+                "model",
+                format!("{found}; it cannot tell what it was not trained for"),
+                "Give it that check with `lobar novelty fit`, or train it anew.",
+            )
         }
         Err(failure) => Check::fault(
             "model",

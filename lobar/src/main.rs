@@ -17,6 +17,8 @@ mod mlflow;
 #[cfg(feature = "torch")]
 mod model_file;
 #[cfg(feature = "torch")]
+mod novelty;
+#[cfg(feature = "torch")]
 mod predict;
 #[cfg(feature = "torch")]
 mod runs;
@@ -62,6 +64,8 @@ fn run(command: Command) -> Result<(), Failure> {
         #[cfg(feature = "torch")]
         Command::Evaluate(args) => evaluate::run(&args),
         Command::Model(command) => block_on(registry::run(*command)),
+        #[cfg(feature = "torch")]
+        Command::Novelty(args) => novelty::run(&args),
         Command::Bench(args) => bench::run(args),
         Command::Config(args) => print_config(&load(args)?),
         Command::Doctor { roles, json, service: args } => {

@@ -101,7 +101,20 @@ impl TorchEngines {
         let thread = std::thread::Builder::new().name("loader".into()).spawn(load);
         thread.map_err(|e| Unfit::new(Flaw::Load, format!("no thread to load it: {e}")))?;
         let ended = |_| Unfit::new(Flaw::Load, "the thread that loaded it panicked");
-        told.await.map_err(ended)?.map_err(|error| Unfit::new(flaw(&error), chain(&error)))
+        let loaded = told.await.map_err(ended)?;
+        let engine = loaded.map_err(|error| Unfit::new(flaw(&error), chain(&error)))?;
+        warn_of_no_check(engine.info());
+        Ok(engine)
+    }
+}
+
+/// Says in the log when a model cannot tell what it was not trained for.
+pub fn warn_of_no_check(info: &EngineInfo) {
+    if !info.checks_novelty {
+        tracing::warn!(
+            model = info.model.version,
+            "this model cannot tell what it was not trained for; `lobar novelty fit` gives it that check"
+        );
     }
 }
 

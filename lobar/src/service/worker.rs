@@ -9,7 +9,7 @@ use lobar_core::objects::Objects;
 use lobar_worker::model::{EngineSource, Models};
 use lobar_worker::{Worker, WorkerHealth, WorkerMetrics, WorkerParts, WorkerSettings};
 
-use super::models::TorchEngines;
+use super::models::{self, TorchEngines};
 use super::parts::Parts;
 use super::running::Running;
 use super::{presence, roles};
@@ -80,6 +80,7 @@ async fn pinned(settings: &Settings) -> Result<Box<dyn Engine + Send>, Failure> 
     let wanted = settings.clone();
     let engine = tokio::task::spawn_blocking(move || engine::load(&Wanted::of(&wanted)));
     let engine = engine.await.map_err(Failure::failed)??;
+    models::warn_of_no_check(engine.info());
     let model = &engine.info().model.version;
     tracing::info!(model, "pinned: this process serves LOBAR_MODEL, whatever the registry says");
     Ok(Box::new(engine))

@@ -1,0 +1,80 @@
+//! `lobar novelty`: the check that says what a model was not trained for.
+
+use std::path::Path;
+
+use lobar_model::dataset::{Partition, Split, partition, read};
+use lobar_model::engine::TorchEngine;
+use lobar_model::novelty::{fit, trial};
+use serde_json::json;
+
+use crate::cli;
+use crate::engine::{self, Wanted};
+use crate::failure::{Failure, chain};
+use crate::model_file;
+
+/// Fits the check to a model's own training pictures, or says what it does.
+pub fn run(args: &cli::Novelty) -> Result<(), Failure> {
+    match args {
+        cli::Novelty::Fit { data, out, split_seed, name, engine } => {
+            fit_file(data, out, *split_seed, name.as_deref(), engine)
+        }
+        cli::Novelty::Report { data, split, split_seed, json, engine } => {
+            report(data, split, *split_seed, *json, engine)
+        }
+    }
+}
+
+fn fit_file(
+    data: &Path,
+    out: &Path,
+    split_seed: u64,
+    name: Option<&str>,
+    engine: &cli::Engine,
+) -> Result<(), Failure> {
+    let model = model_file::find(engine.model.as_deref())?;
+    let parts = parts(data, &[Split::Train, Split::Val], split_seed)?;
+    let options = engine::options(&Wanted::from(engine))?;
+    let card = fit(&model, out, &options, &parts, name).map_err(|e| Failure::failed(chain(&e)))?;
+    let Some(novelty) = &card.novelty else {
+        return Err(Failure::failed("the check was not written"));
+    };
+    print(&format!(
+        "{} is model {}: {novelty}. `lobar novelty report` says what the check finds.",
+        out.display(),
+        card.version
+    ));
+    Ok(())
+}
+
+fn report(
+    data: &Path,
+    split: &str,
+    split_seed: u64,
+    as_json: bool,
+    engine: &cli::Engine,
+) -> Result<(), Failure> {
+    let mut torch: TorchEngine = engine::load(&Wanted::from(engine))?;
+    let samples = match split {
+        "validation" => parts(data, &[Split::Train, Split::Val], split_seed)?.validation,
+        "test" => parts(data, &Split::ALL, split_seed)?.test,
+        other => {
+            return Err(Failure::usage(format!(
+                "--split is {other:?}; it can be validation or test"
+            )));
+        }
+    };
+    let trial = trial(&mut torch, split, &samples).map_err(|e| Failure::failed(chain(&e)))?;
+    print(&if as_json { json!(trial).to_string() } else { trial.to_string() });
+    Ok(())
+}
+
+/// The pictures as training cuts them, so that validation is what it was there.
+fn parts(data: &Path, splits: &[Split], seed: u64) -> Result<Partition, Failure> {
+    let samples = read(data, splits).map_err(|e| Failure::failed(chain(&e)))?;
+    partition(data, samples, seed).map_err(|e| Failure::failed(chain(&e)))
+}
+
+#[allow(clippy::print_stdout)] // the answers are this command's output
+fn print(text: &str) {
+    println!("{text}");
+}
