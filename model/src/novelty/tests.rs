@@ -156,7 +156,7 @@ fn distances_are_about_one_and_grow_with_the_shift_and_with_features_out_of_thei
     let mean =
         |features: &Tensor| check.distances(features).unwrap().mean(Kind::Double).double_value(&[]);
     let usual = mean(&features(500, 0.0));
-    assert!((0.9..1.1).contains(&usual), "{usual}");
+    assert!((0.7..1.2).contains(&usual), "{usual}");
     assert!(mean(&features(500, 3.0)) > 2.0 * usual);
     assert!(mean(&features(500, 0.0).flip([1])) > 2.0 * usual);
 }
