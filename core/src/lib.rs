@@ -3,7 +3,8 @@
 //!
 //! The domain: [`object`] (what was uploaded), [`image`] (what becomes of it), [`finding`] (what the
 //! network saw), [`job`] (the message between ingest and worker), [`event`] (what a page follows),
-//! [`failure`] (what must happen after an error), [`retry`], [`scaling`], [`time`].
+//! [`failure`] (what must happen after an error), [`retry`], [`scaling`], [`statement`] (what results are for),
+//! [`time`].
 //!
 //! The ports: [`queue`], [`store`], [`registry`], [`verdict`], [`signal`], [`cache`], [`roster`], [`objects`],
 //! [`weights`], [`engine`]. Each
@@ -26,6 +27,7 @@ pub mod retry;
 pub mod roster;
 pub mod scaling;
 pub mod signal;
+pub mod statement;
 pub mod store;
 pub mod time;
 pub mod verdict;
