@@ -12,6 +12,7 @@ mod identity;
 mod manifest;
 mod partition;
 mod resize;
+mod sharpness;
 #[cfg(test)]
 mod tests;
 
@@ -23,6 +24,7 @@ pub use identity::{Identity, identify};
 pub use manifest::{Manifest, Row};
 pub use partition::{Partition, partition};
 pub use resize::pictures;
+pub use sharpness::sharpness;
 
 /// One labelled picture, decoded and resized to the network's serving size.
 #[derive(Clone, Debug)]

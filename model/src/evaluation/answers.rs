@@ -1,8 +1,9 @@
 //! The served answers on a set of pictures.
 
 use lobar_core::engine::{Engine, EngineError, NetworkInput};
+use lobar_core::finding::Heatmap;
 
-use crate::dataset::{Class, Sample, Subtype};
+use crate::dataset::{Class, Sample, Subtype, sharpness};
 
 /// Answers, with what is true, one entry a picture.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -19,6 +20,20 @@ pub struct Answers {
     pub patient: Vec<String>,
     /// Width and height of the original, where known.
     pub original_size: Vec<Option<(u32, u32)>>,
+    /// Variance of the Laplacian of the network's input.
+    pub sharpness: Vec<f64>,
+    /// What spoke for pneumonia, where the engine explains itself.
+    pub heatmap: Vec<Option<Heatmap>>,
+}
+
+/// The pictures whose cause is labelled, one entry a picture.
+pub(super) struct WithSubtype {
+    /// Probability of bacterial.
+    pub(super) probability: Vec<f64>,
+    /// Whether the label says bacterial.
+    pub(super) positive: Vec<bool>,
+    /// Who is shown.
+    pub(super) patient: Vec<String>,
 }
 
 /// Asks the engine about every sample.
@@ -43,6 +58,8 @@ pub fn ask(engine: &mut dyn Engine, samples: &[Sample]) -> Result<Answers, Engin
             answers.is_bacterial.push(sample.subtype.map(|it| it == Subtype::Bacterial));
             answers.patient.push(sample.patient.clone());
             answers.original_size.push(sample.original_size);
+            answers.sharpness.push(sharpness(&sample.pixels, NetworkInput::SIDE));
+            answers.heatmap.push(answer.heatmap);
         }
     }
     Ok(answers)
@@ -59,15 +76,17 @@ impl Answers {
         self.probability.iter().map(logit).collect()
     }
 
-    /// Area under the ROC curve of bacterial against viral, among labelled pneumonia.
-    #[must_use]
-    pub fn subtype_auc(&self) -> Option<f64> {
-        let (scores, truth): (Vec<f64>, Vec<bool>) = self
-            .bacterial
-            .iter()
-            .zip(&self.is_bacterial)
-            .filter_map(|(score, truth)| score.zip(*truth))
-            .unzip();
-        super::roc_auc(&scores, &truth)
+    /// The pictures on which the second output can be measured.
+    pub(super) fn with_subtype(&self) -> WithSubtype {
+        let mut of = WithSubtype { probability: vec![], positive: vec![], patient: vec![] };
+        let both = self.bacterial.iter().zip(&self.is_bacterial).zip(&self.patient);
+        for ((probability, positive), patient) in both {
+            if let Some((probability, positive)) = probability.zip(*positive) {
+                of.probability.push(probability);
+                of.positive.push(positive);
+                of.patient.push(patient.clone());
+            }
+        }
+        of
     }
 }

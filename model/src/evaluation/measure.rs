@@ -6,37 +6,12 @@ use serde::{Deserialize, Serialize};
 
 use super::bootstrap::intervals;
 use super::{
-    Answers, Bin, ClassReport, Confusion, Interval, Shortcut, brier, expected_calibration_error,
-    reliability, roc_auc,
+    Answers, AtThreshold, Bin, Interval, PrecisionRecallPoint, Ranking, RocPoint, ScoreHistogram,
+    Shortcut, SubtypeFigures, brier, chosen, expected_calibration_error, reliability, roc_auc,
 };
 use crate::card::Metrics;
 
-/// Figures that depend on a threshold. A share of nothing is `None`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct AtThreshold {
-    /// A probability at or above it is flagged.
-    pub threshold: f64,
-    /// Counts.
-    pub confusion: Confusion,
-    /// Share answered rightly.
-    pub accuracy: Option<f64>,
-    /// Share of pneumonia that is flagged.
-    pub sensitivity: Option<f64>,
-    /// Share of normal pictures that are not flagged.
-    pub specificity: Option<f64>,
-    /// The classification report.
-    pub normal: ClassReport,
-    /// The classification report.
-    pub pneumonia: ClassReport,
-    /// 95 % interval of the accuracy, patients drawn again.
-    pub accuracy_interval: Option<Interval>,
-    /// Likewise of the sensitivity.
-    pub sensitivity_interval: Option<Interval>,
-    /// Likewise of the specificity.
-    pub specificity_interval: Option<Interval>,
-}
-
-/// What an evaluation found.
+/// What an evaluation found. Intervals are of 95 %, patients drawn again.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Evaluation {
     /// Pictures.
@@ -45,71 +20,80 @@ pub struct Evaluation {
     pub patients: u64,
     /// Area under the ROC curve, pneumonia against normal; `None` unless both are present.
     pub auc: Option<f64>,
-    /// 95 % interval, patients drawn again.
+    /// Its interval.
     pub auc_interval: Option<Interval>,
+    /// Average precision of pneumonia: the area under the precision-recall curve, not interpolated.
+    pub average_precision: Option<f64>,
+    /// Its interval.
+    pub average_precision_interval: Option<Interval>,
     /// At the model's own threshold.
     pub at_threshold: AtThreshold,
     /// At probability 0.5, for comparison with others.
     pub at_half: AtThreshold,
     /// Expected calibration error over 15 bins.
     pub calibration_error: f64,
+    /// Its interval. A calibration error of few pictures is too high, and so is each draw's.
+    pub calibration_error_interval: Option<Interval>,
     /// Mean squared distance between probability and truth.
     pub brier: f64,
+    /// Its interval.
+    pub brier_interval: Option<Interval>,
     /// The reliability table.
     pub reliability: Vec<Bin>,
+    /// The ROC curve, thinned; empty unless both classes are present.
+    pub roc: Vec<RocPoint>,
+    /// The precision-recall curve, thinned; likewise.
+    pub precision_recall: Vec<PrecisionRecallPoint>,
+    /// The probabilities of each class.
+    pub scores: ScoreHistogram,
     /// Area under the ROC curve, bacterial against viral.
     pub subtype_auc: Option<f64>,
+    /// More on the second output; `None` where no cause is labelled.
+    pub subtype: Option<SubtypeFigures>,
     /// What the original's format alone would reach.
     pub shortcut: Option<Shortcut>,
+    /// What the sharpness of the network's input alone would reach: the AUC by the variance of the
+    /// Laplacian, either way round.
+    pub sharpness_auc: Option<f64>,
 }
 
 /// Takes all figures at the model's threshold.
 #[must_use]
 pub fn evaluate(answers: &Answers, threshold: f64) -> Evaluation {
     let Answers { probability, is_pneumonia, patient, .. } = answers;
-    let [auc_interval] = intervals(patient, |choice| {
-        let (scores, truth) = chosen(answers, choice);
-        [roc_auc(&scores, &truth)]
+    let [auc, precision, calibration, squares] = intervals(patient, |choice| {
+        let (scores, truth) = chosen(probability, is_pneumonia, choice);
+        let ranking = Ranking::of(&scores, &truth);
+        [
+            ranking.as_ref().map(Ranking::auc),
+            ranking.as_ref().map(Ranking::average_precision),
+            Some(expected_calibration_error(&scores, &truth)),
+            Some(brier(&scores, &truth)),
+        ]
     });
+    let ranking = Ranking::of(probability, is_pneumonia);
+    let subtype = SubtypeFigures::measure(answers);
     Evaluation {
         images: probability.len() as u64,
         patients: patient.iter().collect::<std::collections::BTreeSet<_>>().len() as u64,
         auc: roc_auc(probability, is_pneumonia),
-        auc_interval,
-        at_threshold: at(threshold, answers),
-        at_half: at(0.5, answers),
+        auc_interval: auc,
+        average_precision: ranking.as_ref().map(Ranking::average_precision),
+        average_precision_interval: precision,
+        at_threshold: AtThreshold::measure(threshold, probability, is_pneumonia, patient),
+        at_half: AtThreshold::measure(0.5, probability, is_pneumonia, patient),
         calibration_error: expected_calibration_error(probability, is_pneumonia),
+        calibration_error_interval: calibration,
         brier: brier(probability, is_pneumonia),
+        brier_interval: squares,
         reliability: reliability(probability, is_pneumonia),
-        subtype_auc: answers.subtype_auc(),
+        roc: ranking.as_ref().map(Ranking::roc).unwrap_or_default(),
+        precision_recall: ranking.as_ref().map(Ranking::precision_recall).unwrap_or_default(),
+        scores: ScoreHistogram::of(probability, is_pneumonia),
+        subtype_auc: subtype.as_ref().and_then(|it| it.auc),
+        subtype,
         shortcut: Shortcut::measure(&answers.original_size, is_pneumonia),
-    }
-}
-
-fn chosen(answers: &Answers, choice: &[usize]) -> (Vec<f64>, Vec<bool>) {
-    choice.iter().map(|&index| (answers.probability[index], answers.is_pneumonia[index])).unzip()
-}
-
-fn at(threshold: f64, answers: &Answers) -> AtThreshold {
-    let confusion = Confusion::at(threshold, &answers.probability, &answers.is_pneumonia);
-    let [accuracy_interval, sensitivity_interval, specificity_interval] =
-        intervals(&answers.patient, |choice| {
-            let (scores, truth) = chosen(answers, choice);
-            let confusion = Confusion::at(threshold, &scores, &truth);
-            [confusion.accuracy(), confusion.sensitivity(), confusion.specificity()]
-        });
-    let [normal, pneumonia] = confusion.report();
-    AtThreshold {
-        threshold,
-        confusion,
-        accuracy: confusion.accuracy(),
-        sensitivity: confusion.sensitivity(),
-        specificity: confusion.specificity(),
-        normal,
-        pneumonia,
-        accuracy_interval,
-        sensitivity_interval,
-        specificity_interval,
+        sharpness_auc: roc_auc(&answers.sharpness, is_pneumonia).map(|auc| auc.max(1.0 - auc)),
     }
 }
 
@@ -131,10 +115,14 @@ impl Evaluation {
         keep("specificity_interval", serde_json::to_value(at.specificity_interval));
         keep("confusion", serde_json::to_value(at.confusion));
         keep("accuracy_at_half", serde_json::to_value(self.at_half.accuracy));
+        keep("sensitivity_at_half", serde_json::to_value(self.at_half.sensitivity));
+        keep("specificity_at_half", serde_json::to_value(self.at_half.specificity));
         keep("calibration_error", serde_json::to_value(self.calibration_error));
         keep("brier", serde_json::to_value(self.brier));
+        keep("average_precision", serde_json::to_value(self.average_precision));
         keep("subtype_auc", serde_json::to_value(self.subtype_auc));
         keep("shortcut", serde_json::to_value(self.shortcut));
+        keep("sharpness_auc", serde_json::to_value(self.sharpness_auc));
         Some(Metrics {
             images: self.images,
             auc: self.auc?,
@@ -158,6 +146,8 @@ mod tests {
             is_bacterial: vec![Some(true), Some(false), None, None, None, None],
             patient: ["a", "a", "b", "c", "d", "d"].map(str::to_owned).to_vec(),
             original_size: vec![None; 6],
+            sharpness: vec![3.0, 2.0, 1.0, 9.0, 8.0, 2.5],
+            heatmap: vec![None; 6],
         }
     }
 
@@ -172,6 +162,16 @@ mod tests {
         assert_eq!(evaluation.at_half.sensitivity, Some(2.0 / 3.0));
         assert_eq!(evaluation.subtype_auc, Some(1.0));
         assert_eq!(evaluation.shortcut, None);
+        // Of nine pairs one has the pneumonia sharper: 1/9, so the other way round 8/9.
+        assert!((evaluation.sharpness_auc.unwrap() - 8.0 / 9.0).abs() < 1e-12);
+        // 1/1, 2/2 and 3/4.
+        assert!((evaluation.average_precision.unwrap() - 2.75 / 3.0).abs() < 1e-12);
+        let subtype = evaluation.subtype.as_ref().unwrap();
+        assert!(subtype.experimental && subtype.images == 2 && subtype.accuracy == Some(1.0));
+        assert_eq!(evaluation.scores.pneumonia.iter().sum::<u64>(), 3);
+        assert!(
+            evaluation.brier_interval.is_some() && evaluation.calibration_error_interval.is_some()
+        );
         assert!(evaluation.at_threshold.accuracy_interval.is_some());
     }
 

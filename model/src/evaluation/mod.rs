@@ -4,22 +4,37 @@
 //! Then measure once on the test split, through the engine that will serve.
 
 mod answers;
+mod at_threshold;
+mod averages;
 mod bootstrap;
 mod calibration;
 mod confusion;
+mod curves;
+mod histogram;
 mod measure;
 mod operating_point;
 mod roc;
 mod scores;
 mod shortcut;
+mod subtype;
 mod table;
 
 pub use answers::{Answers, ask};
+pub use at_threshold::AtThreshold;
+pub use averages::Averages;
 pub use bootstrap::Interval;
 pub use calibration::{Bin, Calibration, brier, expected_calibration_error, reliability};
 pub use confusion::{ClassReport, Confusion};
-pub use measure::{AtThreshold, Evaluation, evaluate};
+pub use curves::{PrecisionRecallPoint, Ranking, RocPoint};
+pub use histogram::ScoreHistogram;
+pub use measure::{Evaluation, evaluate};
 pub use operating_point::{WANTED_SENSITIVITY, choose_threshold};
 pub use roc::roc_auc;
 pub use scores::{Scores, score};
 pub use shortcut::Shortcut;
+pub use subtype::SubtypeFigures;
+
+/// The entries of a bootstrap draw.
+fn chosen(scores: &[f64], truth: &[bool], choice: &[usize]) -> (Vec<f64>, Vec<bool>) {
+    choice.iter().map(|&index| (scores[index], truth[index])).unzip()
+}

@@ -8,9 +8,18 @@ impl fmt::Display for Evaluation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{} images of {} patients", self.images, self.patients)?;
         writeln!(f, "AUC, pneumonia against normal   {}", figure(self.auc, self.auc_interval))?;
-        writeln!(f, "AUC, bacterial against viral    {}", figure(self.subtype_auc, None))?;
-        writeln!(f, "calibration error (15 bins)     {:.4}", self.calibration_error)?;
-        writeln!(f, "Brier score                     {:.4}", self.brier)?;
+        let precision = figure(self.average_precision, self.average_precision_interval);
+        writeln!(f, "average precision of pneumonia  {precision}")?;
+        let subtype = self.subtype.as_ref().and_then(|it| it.auc_interval);
+        let subtype = figure(self.subtype_auc, subtype);
+        writeln!(f, "AUC, bacterial against viral    {subtype} (experimental)")?;
+        let calibration = figure(Some(self.calibration_error), self.calibration_error_interval);
+        writeln!(f, "calibration error (15 bins)     {calibration}")?;
+        let brier = figure(Some(self.brier), self.brier_interval);
+        writeln!(f, "Brier score                     {brier}")?;
+        if let Some(auc) = self.sharpness_auc {
+            writeln!(f, "AUC by sharpness alone          {auc:.3}")?;
+        }
         if let Some(shortcut) = &self.shortcut {
             writeln!(
                 f,
@@ -42,6 +51,17 @@ impl fmt::Display for AtThreshold {
                 figure(*precision, None),
                 figure(*recall, None),
                 figure(*f1, None)
+            )?;
+        }
+        for (name, it) in
+            [("macro mean", &self.macro_average), ("weighted mean", &self.weighted_average)]
+        {
+            writeln!(
+                f,
+                "  {name:<13}                       {:>9}  {:>6}  {:>6}",
+                figure(it.precision, None),
+                figure(it.recall, None),
+                figure(it.f1, None)
             )?;
         }
         Ok(())
