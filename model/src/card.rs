@@ -12,12 +12,16 @@ use serde_json::Value;
 
 use crate::network::Layout;
 use crate::preprocessing;
+use crate::report::model_card;
 
 /// Metadata key under which the card's JSON lies. The only one: safetensors writes several in any
 /// order, and the same model must give the same file.
 const CARD_KEY: &str = "lobar.card";
 /// Field of that JSON that tells its format.
 const FORMAT_FIELD: &str = "format";
+/// Field that holds the card in words, for whoever opens the file without this program. Written anew
+/// from the other fields each time and never read back, so that it cannot say another thing than they.
+const WORDS_FIELD: &str = "markdown";
 /// Metadata key that told the format before the field did; still read.
 const FORMAT_KEY: &str = "lobar.format";
 /// The format that this program writes and reads.
@@ -183,6 +187,7 @@ impl Card {
         let unreadable = |e: serde_json::Error| CardError::Unreadable(e.to_string());
         let mut json = serde_json::to_value(self).map_err(unreadable)?;
         json[FORMAT_FIELD] = FORMAT.into();
+        json[WORDS_FIELD] = model_card(self).into();
         Ok(HashMap::from([(CARD_KEY.to_owned(), json.to_string())]))
     }
 
@@ -290,6 +295,21 @@ mod tests {
         }
         let metadata = card.to_metadata().unwrap();
         assert_eq!(Card::from_metadata(&metadata), Ok(Some(card)));
+    }
+
+    #[test]
+    fn the_card_in_words_travels_along_and_is_made_anew_when_the_card_changes() {
+        let mut card = random_card(Layout::RESNET50, 7);
+        card.threshold = Some(0.73);
+        let words = |card: &Card| {
+            let metadata = card.to_metadata().unwrap();
+            let json: Value = serde_json::from_str(&metadata[CARD_KEY]).unwrap();
+            json[WORDS_FIELD].as_str().unwrap().to_owned()
+        };
+        assert!(words(&card).contains("0.7300"));
+        let mut read = Card::from_metadata(&card.to_metadata().unwrap()).unwrap().unwrap();
+        read.threshold = Some(0.21);
+        assert!(words(&read).contains("0.2100") && !words(&read).contains("0.7300"));
     }
 
     #[test]

@@ -13,5 +13,6 @@ pub mod importance;
 pub mod network;
 pub mod novelty;
 pub mod preprocessing;
+pub mod report;
 pub mod training;
 pub mod weights;

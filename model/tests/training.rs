@@ -117,13 +117,21 @@ fn a_run_learns_what_is_plain_to_see_and_ends_with_a_model_that_may_be_served() 
         ..options(&folder, folder.0.join("out"))
     };
     let report = train(&options, |_| {}).unwrap();
-    assert!(report.on_test.unwrap().auc.unwrap() > 0.9);
+    assert!(report.on_test.as_ref().unwrap().auc.unwrap() > 0.9);
     assert!(report.epochs.last().unwrap().loss < report.epochs[0].loss);
     let weights = lobar_model::weights::Weights::open(&report.model).unwrap();
     let (card, approved) = weights.approve().unwrap();
     assert_eq!(card, &report.card);
     assert!((0.0..1.0).contains(&approved.threshold));
     assert!(card.novelty.as_ref().is_some_and(|novelty| novelty.threshold > 0.0), "{card:?}");
+    // Beside the model lies what can be read of it.
+    let beside = |name: &str| std::fs::read_to_string(options.out.join(name)).unwrap();
+    let json: serde_json::Value = serde_json::from_str(&beside("evaluation.json")).unwrap();
+    assert_eq!(json["model"]["sha256"], weights.sha256());
+    assert_eq!(json["test"]["auc"].as_f64(), report.on_test.as_ref().unwrap().auc);
+    assert!(beside("model-card.md").contains(&card.version));
+    let page = beside("report.html");
+    assert!(page.contains("validation-summary") && page.contains("test-summary"));
 
     // The same folder with another plan is another run.
     let other = TrainOptions { rate: 1e-4, ..options };

@@ -5,18 +5,20 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use lobar_core::engine::Engine as _;
 use tch::{Device, nn};
 
 use super::plan::Plan;
 use super::{TrainError, TrainOptions, date};
 use crate::card::{Card, Metrics, Preprocessing, Training};
-use crate::dataset::{Partition, Sample};
+use crate::dataset::{Partition, Sample, digest};
 use crate::engine::{DeviceChoice, EngineOptions, TorchEngine};
 use crate::evaluation::{
-    Calibration, Evaluation, WANTED_SENSITIVITY, ask, choose_threshold, evaluate,
+    Answers, Calibration, Evaluation, WANTED_SENSITIVITY, ask, choose_threshold, evaluate,
 };
 use crate::network::Network;
 use crate::novelty::{self, FitError};
+use crate::report::{EvaluationReport, Mistakes, Part, ReportError};
 use crate::weights::{self, Weights};
 
 /// A finished model.
@@ -28,7 +30,8 @@ pub(super) struct Concluded {
 }
 
 /// Calibrates and sets the threshold on validation, measures once on test, and writes
-/// `model.safetensors` and `evaluation.json` to the output folder.
+/// `model.safetensors` and its report (`evaluation.json`, `model-card.md`, `report.html`) to the output
+/// folder.
 pub(super) fn conclude(
     options: &TrainOptions,
     data: &Partition,
@@ -65,10 +68,11 @@ pub(super) fn conclude(
         choose_threshold(&answers.probability, &answers.is_pneumonia, WANTED_SENSITIVITY)
             .ok_or_else(|| unusable("validation shows no pneumonia".to_owned()))?;
     let validation = evaluate(&answers, threshold);
-    let test = match &data.test[..] {
+    let on_test = match &data.test[..] {
         [] => None,
-        samples => Some(evaluate(&measure(&mut engine, samples)?, threshold)),
+        samples => Some(measure(&mut engine, samples)?),
     };
+    let test = on_test.as_ref().map(|answers| evaluate(answers, threshold));
 
     card.threshold = Some(threshold);
     card.validation = validation.metrics();
@@ -84,10 +88,28 @@ pub(super) fn conclude(
     };
     let failed = |source| TrainError::Write { path: model.clone(), source };
     std::fs::rename(&draft, &model).map_err(failed)?;
-    let path = options.out.join("evaluation.json");
-    let both = serde_json::json!({ "card": &card, "validation": &validation, "test": &test });
-    std::fs::write(&path, format!("{both:#}\n"))
-        .map_err(|source| TrainError::Write { path, source })?;
+    let written = Weights::open(&model)?;
+    let part = |split, samples: &[Sample], answers: &Answers, evaluation| {
+        Ok::<_, ReportError>(Part {
+            split,
+            data_sha256: digest(samples),
+            evaluation,
+            mistakes: Mistakes::of(samples, answers, threshold)?,
+        })
+    };
+    let mut parts = vec![part("validation", &data.validation, &answers, &validation)?];
+    if let (Some(answers), Some(test)) = (&on_test, &test) {
+        parts.push(part("test", &data.test, answers, test)?);
+    }
+    let device = engine.info().device.clone();
+    EvaluationReport {
+        card: &card,
+        sha256: written.sha256(),
+        device: &device,
+        parts,
+        names: false,
+    }
+    .write(&options.out)?;
     Ok(Concluded { model, card, validation, test })
 }
 
@@ -145,7 +167,8 @@ fn engine_options(options: &TrainOptions) -> EngineOptions {
             _ => DeviceChoice::Cpu,
         },
         threads: options.threads,
-        explanations: false,
+        // The report shows what the mistakes were made of.
+        explanations: true,
         fp32: !options.bf16,
         ..EngineOptions::default()
     }

@@ -79,6 +79,9 @@ pub enum TrainError {
         /// What is wrong.
         reason: String,
     },
+    /// The report on the finished model cannot be made.
+    #[error(transparent)]
+    Report(#[from] crate::report::ReportError),
     /// libtorch failed.
     #[error("libtorch: {0}")]
     Torch(#[from] tch::TchError),
