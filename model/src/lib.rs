@@ -7,6 +7,7 @@ pub mod card;
 pub mod dataset;
 pub mod engine;
 pub mod evaluation;
+pub mod exploration;
 pub mod golden;
 pub mod gradcam;
 pub mod importance;

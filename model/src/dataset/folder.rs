@@ -2,14 +2,18 @@
 
 use std::path::{Path, PathBuf};
 
-use lobar_imaging::Limits;
+use lobar_core::engine::NetworkInput;
+use lobar_imaging::{Limits, Radiograph, Rejection};
 use rayon::prelude::*;
+use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::{DatasetError, Manifest, Sample, identify};
+use crate::preprocessing::SIDE;
 
 /// A folder of the data set.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Split {
     /// `train/`
     Train,
@@ -35,7 +39,8 @@ impl Split {
 }
 
 /// The label of a picture.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "UPPERCASE")]
 pub enum Class {
     /// Labelled as free of pneumonia.
     Normal,
@@ -91,6 +96,17 @@ impl Subtype {
 /// because a figure measured on what remains would be about other data than the card says.
 pub fn read(folder: &Path, splits: &[Split]) -> Result<Vec<Sample>, DatasetError> {
     let manifest = manifest_of(folder)?;
+    files(folder, splits)?
+        .into_par_iter()
+        .map(|(split, class, path)| sample(split, class, &path, &manifest))
+        .collect()
+}
+
+/// Every picture file of the splits asked for, sorted by split, class and name.
+pub(crate) fn files(
+    folder: &Path,
+    splits: &[Split],
+) -> Result<Vec<(Split, Class, PathBuf)>, DatasetError> {
     let mut files = Vec::new();
     for &split in splits {
         for class in Class::ALL {
@@ -102,13 +118,11 @@ pub fn read(folder: &Path, splits: &[Split]) -> Result<Vec<Sample>, DatasetError
     if files.is_empty() {
         return Err(DatasetError::Empty { path: folder.to_owned(), what: "pictures" });
     }
-    files
-        .into_par_iter()
-        .map(|(split, class, path)| sample(split, class, &path, &manifest))
-        .collect()
+    Ok(files)
 }
 
-fn manifest_of(folder: &Path) -> Result<Manifest, DatasetError> {
+/// The manifest in the folder, or else beside it, or else an empty one.
+pub(crate) fn manifest_of(folder: &Path) -> Result<Manifest, DatasetError> {
     let beside = folder.parent().map(|parent| parent.join("manifest.csv"));
     for path in [Some(folder.join("manifest.csv")), beside].into_iter().flatten() {
         if path.is_file() {
@@ -156,23 +170,40 @@ fn sample(
         .map(|identity| identity.patient)
         .or_else(|| row.map(|row| row.patient.clone()))
         .ok_or_else(|| DatasetError::NoPatient { path: path.to_owned() })?;
+    let decoded = decoded(&bytes)
+        .map_err(|e| DatasetError::Decode { path: path.to_owned(), reason: e.to_string() })?;
     Ok(Sample {
         patient,
         subtype: subtype.filter(|_| class == Class::Pneumonia),
-        original_size: row.and_then(|row| row.original_size),
+        original_size: row.and_then(|row| row.original_size).or(decoded.size()),
         sha256: hex::encode(Sha256::digest(&bytes)),
-        pixels: decode(&bytes)
-            .map_err(|reason| DatasetError::Decode { path: path.to_owned(), reason })?,
+        pixels: decoded.input.pixels().to_vec(),
         name,
         split,
         class,
     })
 }
 
-/// File bytes to 224×224 grey levels, by the steps of serving but for the gate: what is labelled is
-/// taken for a chest X-ray.
-fn decode(bytes: &[u8]) -> Result<Vec<u8>, String> {
-    let radiograph = lobar_imaging::decode(bytes, &Limits::default()).map_err(|e| e.to_string())?;
-    let input = lobar_imaging::network_input(&radiograph).map_err(|e| e.to_string())?;
-    Ok(input.pixels().to_vec())
+/// A file as the network gets it.
+pub(crate) struct Decoded {
+    /// As it is in the file.
+    pub(crate) radiograph: Radiograph,
+    /// 224×224 grey levels.
+    pub(crate) input: NetworkInput,
+}
+
+impl Decoded {
+    /// The file's own width and height, unless it has the network's size already: then it is somebody's
+    /// copy, and tells nothing of the original.
+    pub(crate) fn size(&self) -> Option<(u32, u32)> {
+        let size = (self.radiograph.width, self.radiograph.height);
+        (size != (SIDE as u32, SIDE as u32)).then_some(size)
+    }
+}
+
+/// By the steps of serving but for the gate: what is labelled is taken for a chest X-ray.
+pub(crate) fn decoded(bytes: &[u8]) -> Result<Decoded, Rejection> {
+    let radiograph = lobar_imaging::decode(bytes, &Limits::default())?;
+    let input = lobar_imaging::network_input(&radiograph)?;
+    Ok(Decoded { radiograph, input })
 }

@@ -20,6 +20,7 @@ use std::path::PathBuf;
 
 pub use digest::digest;
 pub use folder::{Class, Split, Subtype, read};
+pub(crate) use folder::{decoded, files, manifest_of};
 pub use identity::{Identity, identify};
 pub use manifest::{Manifest, Row};
 pub use partition::{Partition, partition};
@@ -39,7 +40,8 @@ pub struct Sample {
     pub subtype: Option<Subtype>,
     /// Who is shown: unique within a data set.
     pub patient: String,
-    /// Width and height of the original in pixels, where the manifest knows.
+    /// Width and height of the original in pixels, where the manifest knows, or else of the file unless it
+    /// has the network's size already.
     pub original_size: Option<(u32, u32)>,
     /// SHA-256 of the file, lower-case hex.
     pub sha256: String,

@@ -4,6 +4,7 @@
 //! it, there is no script, and nothing is fetched. It can be mailed, archived and printed. Beside the
 //! page lie the same figures as JSON, and the model's card as Markdown.
 
+mod data;
 mod evaluation;
 mod gallery;
 mod model_card;
@@ -14,9 +15,11 @@ mod plot;
 
 use std::path::PathBuf;
 
+pub use data::data_page;
 pub use evaluation::{EvaluationReport, Part, TEST_LOOKS};
 pub use gallery::{Case, MOST_SHOWN, Mistakes};
 pub use model_card::model_card;
+pub(crate) use number::of;
 
 /// Why a report could not be made.
 #[derive(Debug, thiserror::Error)]

@@ -1,0 +1,16 @@
+//! What lies in a data folder: the page a scientist wants before training.
+//!
+//! Reading here is lenient where [`crate::dataset::read`] is strict: an unreadable picture, an unknown
+//! patient, a patient on two sides are findings, not errors. Nothing is changed and nothing is kept.
+
+mod duplicates;
+mod numbers;
+mod record;
+mod samples;
+mod survey;
+mod warnings;
+
+pub use duplicates::{Group, NEAR_BITS};
+pub use numbers::{ClassSpread, SingleNumber, Spread};
+pub use record::{Record, Refusal};
+pub use survey::{PatientsShared, SplitCounts, Survey, survey};
