@@ -60,6 +60,12 @@ pub enum Command {
     #[cfg(feature = "torch")]
     #[command(subcommand)]
     Novelty(Novelty),
+    /// Look at training data.
+    #[cfg(feature = "torch")]
+    Data {
+        #[command(subcommand)]
+        what: DataWhat,
+    },
     /// Measure this machine.
     Bench(Bench),
     /// Print the settings in force, secrets left out.
@@ -224,6 +230,12 @@ pub struct Evaluate {
     /// Which split.
     #[arg(long, default_value = "test")]
     pub split: String,
+    /// Write `evaluation.json`, `model-card.md` and `report.html` into this folder.
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Show file names in the report.
+    #[arg(long, requires = "out")]
+    pub names: bool,
     /// Print JSON.
     #[arg(long)]
     pub json: bool,
@@ -270,6 +282,27 @@ pub enum Novelty {
         #[command(flatten)]
         engine: Engine,
     },
+pub enum DataWhat {
+    /// What a scientist wants to know of a data folder before training: balance, patients, sizes,
+    /// intensity, duplicates, shortcuts.
+    Report(DataReport),
+}
+
+#[cfg(feature = "torch")]
+#[derive(Args)]
+pub struct DataReport {
+    /// Folder with `{train,val,test}/{NORMAL,PNEUMONIA}`, and a `manifest.csv` in it or beside it.
+    #[arg(long, value_name = "DIR")]
+    pub data: PathBuf,
+    /// Write the page to this file.
+    #[arg(long, value_name = "FILE.html")]
+    pub out: Option<PathBuf>,
+    /// Show file names instead of numbers.
+    #[arg(long)]
+    pub names: bool,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Which network, and where it runs.

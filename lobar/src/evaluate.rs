@@ -1,13 +1,16 @@
 //! `lobar evaluate`.
 
 use lobar_core::engine::Engine as _;
-use lobar_model::dataset::{Split, read};
+use lobar_model::dataset::{Split, digest, read};
 use lobar_model::evaluation::{ask, evaluate};
+use lobar_model::report::{EvaluationReport, Mistakes, Part};
+use lobar_model::weights::Weights;
 use serde_json::json;
 
 use crate::cli;
 use crate::engine::{self, Wanted};
 use crate::failure::{Failure, chain};
+use crate::model_file;
 
 /// Evaluates a model on labelled images, at the threshold in its card, through the engine that
 /// serves.
@@ -17,11 +20,31 @@ pub fn run(args: &cli::Evaluate) -> Result<(), Failure> {
             let known: Vec<_> = Split::ALL.iter().map(|split| split.name()).collect();
             Failure::usage(format!("--split is {:?}; splits are {}", args.split, known.join(", ")))
         })?;
-    let mut engine = engine::load(&Wanted::from(&args.engine))?;
+    let wanted = Wanted::from(&args.engine);
+    let mut engine = engine::load(&wanted)?;
     let samples = read(&args.data, &[split]).map_err(|e| Failure::failed(chain(&e)))?;
     let answers = ask(&mut engine, &samples).map_err(|e| Failure::failed(chain(&e)))?;
     let info = engine.info();
     let evaluation = evaluate(&answers, info.threshold);
+    if let Some(out) = &args.out {
+        let failed = |e: &dyn std::error::Error| Failure::failed(chain(e));
+        let weights = Weights::open(&model_file::find(wanted.model)?).map_err(|e| failed(&e))?;
+        let card = weights.card().ok_or_else(|| Failure::failed("the model carries no card"))?;
+        let mistakes = Mistakes::of(&samples, &answers, info.threshold).map_err(|e| failed(&e))?;
+        let data_sha256 = digest(&samples);
+        let part = Part { split: split.name(), data_sha256, evaluation: &evaluation, mistakes };
+        let report = EvaluationReport {
+            card,
+            sha256: &info.model.sha256,
+            device: &info.device,
+            parts: vec![part],
+            names: args.names,
+        };
+        let written = report.write(out).map_err(|e| failed(&e))?;
+        for path in written {
+            eprintln!("wrote {}", path.display());
+        }
+    }
     print(&match args.json {
         true => json!({ "model": info.model, "split": args.split, "evaluation": evaluation })
             .to_string(),

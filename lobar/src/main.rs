@@ -5,6 +5,8 @@
 mod announce;
 mod bench;
 mod cli;
+#[cfg(feature = "torch")]
+mod data;
 mod doctor;
 #[cfg(feature = "torch")]
 mod engine;
@@ -66,6 +68,8 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Model(command) => block_on(registry::run(*command)),
         #[cfg(feature = "torch")]
         Command::Novelty(args) => novelty::run(&args),
+        #[cfg(feature = "torch")]
+        Command::Data { what: cli::DataWhat::Report(args) } => data::report(&args),
         Command::Bench(args) => bench::run(args),
         Command::Config(args) => print_config(&load(args)?),
         Command::Doctor { roles, json, service: args } => {
