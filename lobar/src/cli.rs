@@ -282,6 +282,10 @@ pub enum Novelty {
         #[command(flatten)]
         engine: Engine,
     },
+}
+
+#[cfg(feature = "torch")]
+#[derive(Subcommand)]
 pub enum DataWhat {
     /// What a scientist wants to know of a data folder before training: balance, patients, sizes,
     /// intensity, duplicates, shortcuts.
