@@ -123,7 +123,7 @@ fn share(value: &Value) -> String {
 
 /// Columns as wide as their widest cell, two spaces between them.
 fn columns(head: &[&str], lines: impl Iterator<Item = Vec<String>>) -> String {
-    let head = head.iter().map(|cell| (*cell).to_owned()).collect();
+    let head: Vec<String> = head.iter().map(|cell| (*cell).to_owned()).collect();
     let lines: Vec<Vec<String>> = std::iter::once(head).chain(lines).collect();
     let width = |column: usize| {
         let cells = lines.iter().filter_map(|line| line.get(column));
