@@ -8,7 +8,7 @@ use super::{Server, free_port};
 use crate::kit::workspace;
 
 /// It migrates its database at its first start.
-const START: Duration = Duration::from_secs(120);
+const START: Duration = Duration::from_secs(300);
 
 /// A server with nothing in it. Ended when dropped.
 pub struct Mlflow {
