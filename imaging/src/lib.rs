@@ -30,6 +30,7 @@ mod png_file;
 mod prepare;
 mod radiograph;
 mod rejection;
+mod resize;
 mod warning;
 
 pub use chroma::Chroma;
@@ -43,4 +44,5 @@ pub use picture::{RenderError, picture_png};
 pub use prepare::{Prepared, prepare};
 pub use radiograph::Radiograph;
 pub use rejection::Rejection;
+pub use resize::resize;
 pub use warning::Warning;

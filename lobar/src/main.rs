@@ -22,9 +22,9 @@ mod model_file;
 mod novelty;
 #[cfg(feature = "torch")]
 mod predict;
+mod registry;
 #[cfg(feature = "torch")]
 mod runs;
-mod registry;
 mod service;
 mod settings;
 mod stop;

@@ -1,7 +1,5 @@
 //! Pictures at a smaller training resolution.
 
-use fast_image_resize::images::{Image, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 use rayon::prelude::*;
 
 use super::Sample;
@@ -20,11 +18,8 @@ fn resized(pixels: &[u8], side: usize) -> Result<Vec<u8>, String> {
         return Ok(pixels.to_vec());
     }
     let (full, small) = (SIDE as u32, side as u32);
-    let from = ImageRef::new(full, full, pixels, PixelType::U8).map_err(|e| e.to_string())?;
-    let mut to = Image::new(small, small, PixelType::U8);
-    let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear));
-    Resizer::new().resize(&from, &mut to, &options).map_err(|e| e.to_string())?;
-    Ok(to.into_vec())
+    lobar_imaging::resize(pixels, (full, full), (small, small))
+        .ok_or_else(|| format!("{} levels are no picture of {SIDE}×{SIDE}", pixels.len()))
 }
 
 #[cfg(test)]

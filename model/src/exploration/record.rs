@@ -2,8 +2,6 @@
 
 use std::path::Path;
 
-use fast_image_resize::images::{Image, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
@@ -140,12 +138,10 @@ fn levels(pixels: &[u8]) -> [f32; LEVEL_BINS] {
 fn difference_hash(pixels: &[u8]) -> Result<[u64; 4], String> {
     let (width, height) = (HASH_SIDE as u32 + 1, HASH_SIDE as u32);
     let full = SIDE as u32;
-    let from = ImageRef::new(full, full, pixels, PixelType::U8).map_err(|e| e.to_string())?;
-    let mut small = Image::new(width, height, PixelType::U8);
-    let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear));
-    Resizer::new().resize(&from, &mut small, &options).map_err(|e| e.to_string())?;
+    let small = lobar_imaging::resize(pixels, (full, full), (width, height))
+        .ok_or_else(|| format!("{} levels are no picture of {SIDE}×{SIDE}", pixels.len()))?;
     let mut hash = [0; 4];
-    for (row, cells) in small.buffer().chunks(HASH_SIDE + 1).enumerate() {
+    for (row, cells) in small.chunks(HASH_SIDE + 1).enumerate() {
         for (column, pair) in cells.windows(2).enumerate() {
             let bit = row * HASH_SIDE + column;
             hash[bit / 64] |= u64::from(pair[1] > pair[0]) << (bit % 64);
