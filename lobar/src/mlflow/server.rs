@@ -55,6 +55,8 @@ impl Server {
         let http = reqwest::Client::builder()
             .connect_timeout(Duration::from_secs(5))
             .timeout(Duration::from_secs(60))
+            // The server closes connections that are idle between epochs.
+            .pool_max_idle_per_host(0)
             .build()
             .map_err(|e| Failure::failed(chain(&e)))?;
         Ok(Self { http, base: url.trim_end_matches('/').to_owned(), token })

@@ -46,7 +46,9 @@ impl Mlflow {
         let server = Server::new(folder, &command, &quiet);
         server.start();
         let url = format!("http://127.0.0.1:{port}");
-        let mlflow = Self { server, http: reqwest::Client::new(), url };
+        // It closes connections that have been idle for a moment.
+        let http = reqwest::Client::builder().pool_max_idle_per_host(0).build().expect("a client");
+        let mlflow = Self { server, http, url };
         let began = Instant::now();
         while mlflow.http.get(format!("{}/health", mlflow.url)).send().await.is_err() {
             assert!(began.elapsed() < START, "no MLflow; its log:\n{}", mlflow.server.log());
