@@ -5,7 +5,7 @@
 /// four neighbours. 0 for a picture that has none.
 #[must_use]
 pub fn sharpness(pixels: &[u8], width: usize) -> f64 {
-    let height = if width == 0 { 0 } else { pixels.len() / width };
+    let height = pixels.len().checked_div(width).unwrap_or(0);
     if width < 3 || height < 3 {
         return 0.0;
     }

@@ -53,12 +53,12 @@ mod tests {
         let rows = counts.report();
         let (alike, weighted) = (Averages::alike(&rows), Averages::by_support(&rows));
         for (ours, theirs) in [
-            (alike.precision, 0.780_303_030_303_0303),
-            (alike.recall, 0.756_944_444_444_4444),
-            (alike.f1, 0.757_142_857_142_8571),
-            (weighted.precision, 0.777_183_600_713_0125),
-            (weighted.recall, 0.764_705_882_352_9411),
-            (weighted.f1, 0.759_663_865_546_2185),
+            (alike.precision, 0.780_303_030_303_030_3),
+            (alike.recall, 0.756_944_444_444_444_4),
+            (alike.f1, 0.757_142_857_142_857_1),
+            (weighted.precision, 0.777_183_600_713_012_5),
+            (weighted.recall, 0.764_705_882_352_941_1),
+            (weighted.f1, 0.759_663_865_546_218_5),
         ] {
             assert!((ours.unwrap() - theirs).abs() < 1e-12, "{ours:?}, {theirs}");
         }
