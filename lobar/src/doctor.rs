@@ -12,7 +12,9 @@ use serde_json::json;
 use crate::failure::Failure;
 use crate::registry;
 use crate::service::{impossible, opener, roles};
-use crate::settings::{Role, Roles, Settings};
+#[cfg(feature = "torch")]
+use crate::settings::Role;
+use crate::settings::{Roles, Settings};
 
 /// Examines all of it, prints what was found, and fails if anything is at fault.
 /// Without `roles` it takes no combination for impossible.

@@ -104,7 +104,8 @@ impl Drawing {
                 let turn = TAU * chance(2);
                 let straight = 0.5 + (u - 0.5) * turn.cos() + (v - 0.5) * turn.sin();
                 let round = 2.0 * (u - chance(3)).hypot(v - chance(4));
-                dark + (bright - dark) * if which.is_multiple_of(2) { straight } else { 1.0 - round }
+                dark + (bright - dark)
+                    * if which.is_multiple_of(2) { straight } else { 1.0 - round }
             }
             Self::Checkerboard => {
                 let squares = 4.0 + 12.0 * chance(2);
