@@ -1,5 +1,6 @@
 //! A hospital's bulk upload: real radiographs under many keys, a few broken, a few twice, a few urgent.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -78,17 +79,38 @@ impl BulkUpload {
     }
 
     /// Uploads it all. A PUT that fails is tried again by the client, as uploaders do; every one that is
-    /// answered counts.
+    /// answered counts. A key is put again only when its PUT before was answered: of two at once the store
+    /// would choose which is the later.
     pub async fn run(self, bucket: Arc<dyn Objects>) -> Vec<Uploaded> {
-        let puts = self.0.into_iter().enumerate().map(|(place, planned)| {
-            let bucket = bucket.clone();
-            async move {
-                let Planned { key, body, stat, reason } = planned;
-                let upload = Upload { key, body, lane: Lane::Routine };
-                let object = bucket.put(upload).await.expect("stored");
-                Uploaded { object, place, stat, reason, at: std::time::Instant::now() }
+        let mut uploaded = Vec::with_capacity(self.0.len());
+        for round in self.rounds() {
+            let puts = round.into_iter().map(|(place, planned)| {
+                let bucket = bucket.clone();
+                async move {
+                    let Planned { key, body, stat, reason } = planned;
+                    let upload = Upload { key, body, lane: Lane::Routine };
+                    let object = bucket.put(upload).await.expect("stored");
+                    Uploaded { object, place, stat, reason, at: std::time::Instant::now() }
+                }
+            });
+            uploaded.extend(stream::iter(puts).buffered(AT_ONCE).collect::<Vec<_>>().await);
+        }
+        uploaded.sort_by_key(|one| one.place);
+        uploaded
+    }
+
+    /// The first PUTs of all keys, then the second ones, and so on, each with its place in the plan.
+    fn rounds(self) -> Vec<Vec<(usize, Planned)>> {
+        let mut rounds: Vec<Vec<(usize, Planned)>> = Vec::new();
+        let mut puts: HashMap<String, usize> = HashMap::new();
+        for (place, planned) in self.0.into_iter().enumerate() {
+            let round = puts.entry(planned.key.clone()).or_default();
+            if rounds.len() == *round {
+                rounds.push(Vec::new());
             }
-        });
-        stream::iter(puts).buffered(AT_ONCE).collect().await
+            rounds[*round].push((place, planned));
+            *round += 1;
+        }
+        rounds
     }
 }
