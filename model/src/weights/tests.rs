@@ -171,7 +171,7 @@ fn weights_of_torchvision_start_the_trunk_and_leave_the_head() {
 
 #[test]
 fn weights_of_another_network_do_not_start_this_one() {
-    let path = file("other");
+    let path = file("another-network");
     torchvision_like(&path, Layout { blocks: [1, 1, 1, 1], width: 8 });
     let vs = nn::VarStore::new(Device::Cpu);
     let _network = Network::with_layout(&vs.root(), SMALL);
