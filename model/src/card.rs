@@ -14,9 +14,9 @@ use crate::network::Layout;
 use crate::preprocessing;
 use crate::report::model_card;
 
-/// Metadata key under which the card's JSON lies. The only one: safetensors writes several in any
-/// order, and the same model must give the same file.
-const CARD_KEY: &str = "lobar.card";
+/// Metadata key under which the card's JSON lies. The only one in safetensors, which writes several
+/// in any order: the same model must give the same file.
+pub const CARD_KEY: &str = "lobar.card";
 /// Field of that JSON that tells its format.
 const FORMAT_FIELD: &str = "format";
 /// Field that holds the card in words, for whoever opens the file without this program. Written anew

@@ -1,7 +1,8 @@
-//! The two forms in which a folded trunk runs.
+//! The forms in which a trunk and a head run.
 
 use tch::{Device, Kind, TchError, Tensor};
 
+use super::script::Script;
 use super::{folded, fused};
 
 /// A trunk, ready to run.
@@ -11,6 +12,8 @@ pub(crate) enum Form {
     Plain(folded::Trunk),
     /// Fused by oneDNN: on a CPU that it knows.
     Fused(fused::Trunk),
+    /// A TorchScript module, which takes grey levels that are not normalised.
+    Script(Script),
 }
 
 impl Form {
@@ -33,11 +36,12 @@ impl Form {
         forms
     }
 
-    /// Normalised channels-last images `[N, 1, H, W]` to the feature map `[N, features, H/32, W/32]`.
+    /// Normalised (but for a script, which does it itself) channels-last images `[N, 1, H, W]` to the feature map `[N, features, H/32, W/32]`.
     pub(crate) fn forward(&self, images: &Tensor) -> Result<Tensor, TchError> {
         match self {
             Self::Plain(trunk) => trunk.forward(images),
             Self::Fused(trunk) => trunk.forward(images),
+            Self::Script(script) => script.features(images),
         }
     }
 
@@ -47,6 +51,36 @@ impl Form {
         match self {
             Self::Plain(trunk) => &mut trunk.stem.bias,
             Self::Fused(trunk) => &mut trunk.stem.bias,
+            Self::Script(_) => unreachable!("a script is not damaged"),
+        }
+    }
+}
+
+/// A head, ready to run.
+#[derive(Debug)]
+pub(crate) enum Head {
+    /// Layer by layer, in fp32.
+    Folded(folded::Head),
+    /// A TorchScript module.
+    Script(Script),
+}
+
+impl Head {
+    /// fp32 features `[N, features]` to fp32 logits `[N, 2]`: pneumonia, and bacterial given
+    /// pneumonia. Differentiable.
+    pub(crate) fn forward(&self, pooled: &Tensor) -> Result<Tensor, TchError> {
+        match self {
+            Self::Folded(head) => head.forward(pooled),
+            Self::Script(script) => script.classify(pooled),
+        }
+    }
+
+    /// The bias of the outputs, for tests that do damage.
+    #[cfg(test)]
+    pub(crate) fn output_bias(&mut self) -> &mut Tensor {
+        match self {
+            Self::Folded(head) => &mut head.outputs.bias,
+            Self::Script(_) => unreachable!("a script is not damaged"),
         }
     }
 }

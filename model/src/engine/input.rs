@@ -5,7 +5,7 @@ use tch::{Device, Kind, TchError, Tensor};
 
 use crate::preprocessing;
 
-/// Every grey level, normalised and in the trunk's precision: preprocessing is a look-up.
+/// Every grey level as the trunk takes it, in its precision: preprocessing is a look-up.
 #[derive(Debug)]
 pub(crate) struct GreyTable {
     /// Bytes of one value, 256 times.
@@ -17,7 +17,16 @@ pub(crate) struct GreyTable {
 impl GreyTable {
     /// The table of a trunk of `kind` on `device`.
     pub(crate) fn new(kind: Kind, device: Device) -> Result<Self, TchError> {
-        let levels: Vec<f32> = (0..=u8::MAX).map(preprocessing::normalise).collect();
+        Self::of(preprocessing::normalise, kind, device)
+    }
+
+    /// The table of a module that normalises for itself: levels as they are, fp32.
+    pub(crate) fn levels(device: Device) -> Result<Self, TchError> {
+        Self::of(f32::from, Kind::Float, device)
+    }
+
+    fn of(value: fn(u8) -> f32, kind: Kind, device: Device) -> Result<Self, TchError> {
+        let levels: Vec<f32> = (0..=u8::MAX).map(value).collect();
         let levels = Tensor::f_from_slice(&levels)?.f_to_kind(kind)?;
         let mut bytes = vec![0; levels.numel() * kind.elt_size_in_bytes()];
         levels.f_copy_data_u8(&mut bytes, levels.numel())?;

@@ -6,12 +6,13 @@ use lobar_core::engine::{EngineError, EngineInfo};
 use lobar_core::finding::ModelRef;
 use tch::{Device, Kind, TchError};
 
-use super::form::Form;
+use super::form::{Form, Head};
 use super::input::GreyTable;
+use super::outputs::Outputs;
 use super::proof::{self, BF16_TOLERANCE, FOLDING_TOLERANCE};
+use super::script::{self, ScriptFile};
 use super::{CudaError, DeviceChoice, EngineOptions, TorchEngine, default_threads, device, fold};
-use crate::card;
-use crate::card::Approved;
+use crate::card::{self, Approved, Card};
 use crate::golden;
 use crate::novelty::Check;
 use crate::weights::{Weights, WeightsError};
@@ -35,6 +36,14 @@ pub enum LoadError {
         /// What is allowed.
         tolerance: f64,
     },
+    /// A TorchScript module that does not do what a served one must.
+    #[error("model {}: this TorchScript module cannot be served ({why}): docs/export.md says what a module needs", path.display())]
+    Script {
+        /// The model's file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
     /// libtorch said no.
     #[error("libtorch: {0}")]
     Torch(#[from] TchError),
@@ -52,7 +61,8 @@ pub enum LoadError {
 }
 
 impl TorchEngine {
-    /// Loads the model at `path`, proves and warms it. Takes seconds.
+    /// Loads the model at `path`, safetensors or TorchScript by its content, proves and warms it.
+    /// Takes seconds.
     ///
     /// # Errors
     /// When the file is not a model that may be served, the device cannot be used, or the proof
@@ -63,22 +73,18 @@ impl TorchEngine {
         // Before weights are packed: they are packed for that number.
         tch::set_num_threads(i32::try_from(threads).unwrap_or(i32::MAX));
         let device = options.device.resolve(options.cuda_library.as_deref())?;
-        let weights = Weights::open(path)?;
-        let (card, approved) = weights.approve()?;
-        let info = EngineInfo {
-            model: ModelRef {
-                version: card.version.clone(),
-                sha256: weights.sha256().to_owned(),
-                preprocessing: card.preprocessing.version.clone(),
-            },
-            threshold: approved.threshold,
-            max_batch: options.max_batch.max(1),
-            device: String::new(),
-            tolerance: 0.0,
-            checks_novelty: card.novelty.is_some(),
+        let mut engine = if ScriptFile::is_one(path)? {
+            Self::scripted(&ScriptFile::open(path, device)?, device, options)?
+        } else {
+            let weights = Weights::open(path)?;
+            let (card, approved) = weights.approve()?;
+            let info = EngineInfo {
+                checks_novelty: card.novelty.is_some(),
+                ..info(card, approved, weights.sha256(), options)
+            };
+            let novelty = card.novelty.as_ref();
+            Self::proven(&weights, approved, novelty, device, options, info)?
         };
-        let novelty = card.novelty.as_ref();
-        let mut engine = Self::proven(&weights, approved, novelty, device, options, info)?;
         engine.explanations = options.explanations;
         engine.warm()?;
         Ok(engine)
@@ -103,7 +109,7 @@ impl TorchEngine {
                 ..info.clone()
             };
             let table = GreyTable::new(kind, device)?;
-            let (head, temperature) = (head.to(device)?, approved.temperature);
+            let (head, temperature) = (Head::Folded(head.to(device)?), approved.temperature);
             let check = check.as_ref().map(|check| check.to(device)).transpose()?;
             let (explanations, threads) = (false, tch::get_num_threads());
             Ok(Self {
@@ -152,6 +158,45 @@ impl TorchEngine {
         }
     }
 
+    /// The engine that runs a module, in fp32. Its parts, between which heatmaps are made, must answer
+    /// what the whole answers.
+    fn scripted(
+        file: &ScriptFile,
+        device: Device,
+        options: &EngineOptions,
+    ) -> Result<Self, LoadError> {
+        let ScriptFile { path, script, card, approved, sha256 } = file;
+        let temperature = approved.temperature;
+        let engine = Self {
+            info: EngineInfo {
+                device: device::describe(device, Kind::Float),
+                tolerance: batching_tolerance(Kind::Float, device),
+                ..info(card, *approved, sha256, options)
+            },
+            trunk: Form::Script(script.clone()),
+            head: Head::Script(script.clone()),
+            table: GreyTable::levels(device)?,
+            temperature,
+            check: None,
+            explanations: false,
+            threads: tch::get_num_threads(),
+            told: None,
+        };
+        let parts = engine.golden_answers().map_err(|e| script::unusable(path, &e))?;
+        let images = engine.table.batch(&golden::pictures())?;
+        let whole = script.outputs(&images).map_err(|e| script::unusable(path, &e))?;
+        let difference = whole.difference(&Outputs::from_answers(&parts, temperature), temperature);
+        let tolerance = if device == Device::Cpu { FOLDING_TOLERANCE } else { BF16_TOLERANCE };
+        if difference <= tolerance {
+            Ok(engine)
+        } else {
+            let why = format!(
+                "features and classify answer otherwise than forward on the golden pictures: {difference} away, more than {tolerance}"
+            );
+            Err(LoadError::Script { path: path.clone(), why })
+        }
+    }
+
     /// Runs the batch sizes that are powers of two, and the largest, once.
     fn warm(&mut self) -> Result<(), TchError> {
         let picture = golden::pictures().swap_remove(golden::COUNT - 1);
@@ -163,6 +208,22 @@ impl TorchEngine {
             }
             size = (size * 2).min(self.info.max_batch);
         }
+    }
+}
+
+/// What an engine of this model says of itself, but for where and how it computes.
+fn info(card: &Card, approved: Approved, sha256: &str, options: &EngineOptions) -> EngineInfo {
+    EngineInfo {
+        model: ModelRef {
+            version: card.version.clone(),
+            sha256: sha256.to_owned(),
+            preprocessing: card.preprocessing.version.clone(),
+        },
+        threshold: approved.threshold,
+        max_batch: options.max_batch.max(1),
+        device: String::new(),
+        tolerance: 0.0,
+        checks_novelty: false,
     }
 }
 

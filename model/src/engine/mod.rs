@@ -5,18 +5,22 @@
 //! CPU; proves on the golden pictures that the answers are still the plain network's; and runs every batch size it will meet once, since
 //! the first run of a size is slow.
 //!
+//! A TorchScript module is run as it is, in fp32; it must answer by its parts as by its whole.
+//!
 //! libtorch's number of threads is one for the whole process: two engines in one process should be
 //! given the same.
 
 mod device;
-mod fold;
-mod folded;
+pub(crate) mod fold;
+pub(crate) mod folded;
 mod form;
 mod fused;
-mod input;
+pub(crate) mod input;
 mod load;
+pub(crate) mod outputs;
 mod plain;
-mod proof;
+pub(crate) mod proof;
+pub(crate) mod script;
 
 use std::path::PathBuf;
 use std::thread::ThreadId;
@@ -33,8 +37,7 @@ pub use proof::{BF16_TOLERANCE, FOLDING_TOLERANCE};
 use crate::golden;
 use crate::gradcam;
 use crate::novelty::{self, Check};
-use folded::Head;
-use form::Form;
+use form::{Form, Head};
 use input::GreyTable;
 use proof::sigmoid;
 

@@ -113,7 +113,7 @@ fn an_answer_that_is_not_a_number_is_an_error_of_its_image() {
     let errors: Vec<bool> = logits.iter().map(|l| engine.answer(l, None).is_err()).collect();
     assert_eq!(errors, [false, true, false]);
     // And a whole batch.
-    let _ = tch::no_grad(|| engine.head.outputs.bias.fill_(f64::NAN));
+    let _ = tch::no_grad(|| engine.head.output_bias().fill_(f64::NAN));
     let answers = engine.infer(&golden::pictures()[..3]).unwrap();
     assert_eq!(answers.len(), 3);
     assert!(answers.iter().all(Result::is_err));

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 pub use attach::attach;
 pub use random::{random, random_card};
 pub use read::Weights;
-pub use write::write;
+pub use write::{Precision, write, write_in};
 
 use crate::card::CardError;
 

@@ -169,6 +169,26 @@ fn weights_of_torchvision_start_the_trunk_and_leave_the_head() {
     assert_ne!(ours["head.fc1.weight"], theirs["head.fc1.weight"]);
 }
 
+/// By hand, after `ops/export/check_torch.py` wrote what it reads.
+#[test]
+#[ignore = "needs files that torchvision wrote: see ops/export/check_torch.py"]
+fn weights_written_by_torchvision_give_its_features() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/torchvision");
+    let vs = nn::VarStore::new(Device::Cpu);
+    let network = Network::with_layout(&vs.root(), Layout::RESNET50);
+    let weights = Weights::open(&folder.join("torchvision.safetensors")).unwrap();
+    weights.fill_trunk(&vs).unwrap();
+    let theirs = Weights::open(&folder.join("features.safetensors")).unwrap();
+    let images = theirs.tensor("images", &[2, 3, 224, 224]).unwrap();
+    let wanted = theirs.tensor("features", &[2, 2048]).unwrap();
+    let map = tch::no_grad(|| network.trunk_features(images));
+    let found = map.mean_dim([2i64, 3].as_slice(), false, tch::Kind::Float);
+    let away = (&found - wanted).abs().max().double_value(&[]);
+    let largest = wanted.abs().max().double_value(&[]);
+    println!("pooled features differ by at most {away:.1e}, the largest being {largest:.2}");
+    assert!(away <= 1e-4 * largest, "{away} of {largest}");
+}
+
 #[test]
 fn weights_of_another_network_do_not_start_this_one() {
     let path = file("another-network");

@@ -9,14 +9,38 @@ use tch::{Kind, Tensor, nn};
 use super::{WeightsError, finite, torch};
 use crate::card::Card;
 
-/// Writes every variable of `vs` and the card to `path`, whole or not at all.
+/// How exactly convolutions are stored; everything else is stored in single precision.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Precision {
+    /// 16 bits a value: what this program needs.
+    Half,
+    /// 32 bits a value: what other programs load without a cast.
+    Single,
+}
+
+/// Writes every variable of `vs` and the card to `path`, convolutions in half precision, whole or
+/// not at all.
 ///
 /// # Errors
 /// When the file cannot be written, or a value is not a finite number in the precision of the file.
 pub fn write(path: &Path, vs: &nn::VarStore, card: Option<&Card>) -> Result<(), WeightsError> {
+    write_in(path, vs, card, Precision::Half)
+}
+
+/// The same in a precision of choice.
+///
+/// # Errors
+/// As [`write`].
+pub fn write_in(
+    path: &Path,
+    vs: &nn::VarStore,
+    card: Option<&Card>,
+    precision: Precision,
+) -> Result<(), WeightsError> {
     let mut stored = Vec::new();
     for (name, tensor) in vs.variables() {
-        let kind = if tensor.dim() == 4 { Kind::Half } else { Kind::Float };
+        let half = tensor.dim() == 4 && precision == Precision::Half;
+        let kind = if half { Kind::Half } else { Kind::Float };
         let bytes = finite_bytes(&tensor, kind)
             .map_err(torch(path))?
             .ok_or_else(|| WeightsError::NotFinite { path: path.to_owned(), name: name.clone() })?;
