@@ -66,6 +66,9 @@ pub enum Command {
         #[command(subcommand)]
         what: DataWhat,
     },
+    /// Write a model in a form that other programs load, its card inside.
+    #[cfg(feature = "torch")]
+    Export(Export),
     /// Measure this machine.
     Bench(Bench),
     /// Print the settings in force, secrets left out.
@@ -307,6 +310,29 @@ pub struct DataReport {
     /// Print JSON.
     #[arg(long)]
     pub json: bool,
+}
+
+#[cfg(feature = "torch")]
+#[derive(Args)]
+pub struct Export {
+    /// Model file (safetensors); the shipped one when left out.
+    #[arg(long, env = "LOBAR_MODEL", value_name = "FILE")]
+    pub model: Option<PathBuf>,
+    /// `onnx`, `torchscript` or `safetensors`.
+    #[arg(long, value_name = "FORMAT")]
+    pub format: lobar_model::export::Format,
+    /// The file to write.
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+    /// Convolutions in half precision; safetensors only.
+    #[arg(long)]
+    pub half: bool,
+    /// Read the file back and compare its answers with the network's (the default).
+    #[arg(long, overrides_with = "no_check")]
+    pub check: bool,
+    /// Leave that out.
+    #[arg(long, overrides_with = "check")]
+    pub no_check: bool,
 }
 
 /// Which network, and where it runs.

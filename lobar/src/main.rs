@@ -12,6 +12,8 @@ mod doctor;
 mod engine;
 #[cfg(feature = "torch")]
 mod evaluate;
+#[cfg(feature = "torch")]
+mod export;
 mod failure;
 mod figures;
 #[cfg(feature = "torch")]
@@ -70,6 +72,8 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Novelty(args) => novelty::run(&args),
         #[cfg(feature = "torch")]
         Command::Data { what: cli::DataWhat::Report(args) } => data::report(&args),
+        #[cfg(feature = "torch")]
+        Command::Export(args) => export::run(&args),
         Command::Bench(args) => bench::run(args),
         Command::Config(args) => print_config(&load(args)?),
         Command::Doctor { roles, json, service: args } => {
