@@ -74,6 +74,59 @@ async fn uploads_by_the_aws_cli_survive_a_kill_in_the_middle_and_are_shown_once(
     assert_eq!(lobar.stop(), 0);
 }
 
+/// The results of `lobar predict` on a folder, lowest probability first.
+fn predicted(model: &Path, folder: &Path) -> Vec<Value> {
+    let files = std::fs::read_dir(folder).expect("readable").map(|f| f.expect("readable").path());
+    let mut command = Command::new(executable());
+    command.args(["predict", "--json", "--model"]).arg(model).args(files);
+    let output = command.output().expect("it runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let lines = String::from_utf8(output.stdout).expect("UTF-8");
+    let rows = lines.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
+    sorted(rows.map(|row| row["result"].clone()).collect())
+}
+
+fn sorted(mut results: Vec<Value>) -> Vec<Value> {
+    results.sort_by(|a, b| probability(a).total_cmp(&probability(b)));
+    results
+}
+
+fn probability(result: &Value) -> f64 {
+    result["probability"].as_f64().unwrap_or_else(|| panic!("no probability in {result}"))
+}
+
+#[tokio::test]
+async fn an_exported_torchscript_model_is_served_and_every_result_names_it() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (files, data) = (dir.path().join("files"), dir.path().join("data"));
+    let module = dir.path().join("model.pt");
+    originals(&files, 6);
+    let mut export = Command::new(executable());
+    export.args(["export", "--format", "torchscript", "--out"]).arg(&module);
+    assert!(export.status().expect("it runs").success());
+    let expected = predicted(&module, &files);
+
+    let model = module.to_str().expect("text").to_owned();
+    let environment = [("LOBAR_MODEL".to_owned(), model)];
+    let lobar = Lobar::start_with(&executable(), &["up"], &data, &environment);
+    let mut upload = lobar_upload(&lobar.page, &files, dir.path()).spawn().expect("starts");
+    assert!(upload.wait().expect("ends").success());
+    let client = Client::new(&lobar.page);
+    let mut served = Vec::new();
+    for image in client.settled(6).await {
+        let path = format!("/v1/images/{}", image["id"].as_str().expect("an id"));
+        served.push(client.get(&path).await["result"].clone());
+    }
+    assert_eq!(lobar.stop(), 0);
+
+    for (served, expected) in sorted(served).iter().zip(&expected) {
+        let away = (probability(served) - probability(expected)).abs();
+        assert!(away <= 1e-3, "{served} is {away} away from {expected}");
+        assert_eq!(served["model"], expected["model"]);
+        assert_eq!(served["heatmap"], true);
+    }
+}
+
 #[tokio::test]
 async fn an_interrupted_lobar_upload_goes_on_where_it_was() {
     let dir = tempfile::tempdir().expect("a folder");
