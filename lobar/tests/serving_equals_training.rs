@@ -163,7 +163,7 @@ fn check_onnx(model: &str, predictions: &Path) {
         String::from_utf8_lossy(&output.stderr)
     );
     assert!(output.status.success(), "{said}");
-    println!("{said}");
+    eprintln!("{said}");
     for size in [1, 3, 16] {
         assert!(said.contains(&format!("batch {size}: probability differs")), "{said}");
     }

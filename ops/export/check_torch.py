@@ -4,7 +4,7 @@ usage: check_torch.py FOLDER MODEL.safetensors MODEL.pt PREDICTIONS
 
 1. Weights of torchvision in Lobar: writes `torchvision.safetensors`, a random resnet50 with batch
    norms that are not the identity, and `features.safetensors`, its pooled features on random
-   images, into FOLDER. `cargo test -p lobar-model torchvision -- --ignored` then loads them from
+   images, into FOLDER. `cargo test -p lobar-model torchvision -- --ignored --nocapture` loads them from
    `target/torchvision` and prints the difference.
 2. Weights of Lobar in torchvision: loads MODEL.safetensors, a `lobar export --format safetensors`,
    into torchvision's resnet50 and compares its pooled features with those of the TorchScript export.

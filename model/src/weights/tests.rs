@@ -185,7 +185,7 @@ fn weights_written_by_torchvision_give_its_features() {
     let found = map.mean_dim([2i64, 3].as_slice(), false, tch::Kind::Float);
     let away = (&found - wanted).abs().max().double_value(&[]);
     let largest = wanted.abs().max().double_value(&[]);
-    println!("pooled features differ by at most {away:.1e}, the largest being {largest:.2}");
+    eprintln!("pooled features differ by at most {away:.1e}, the largest being {largest:.2}");
     assert!(away <= 1e-4 * largest, "{away} of {largest}");
 }
 
