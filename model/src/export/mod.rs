@@ -12,12 +12,13 @@ use std::str::FromStr;
 
 use tch::{Device, TchError, nn};
 
-use crate::card::{Approved, Card, CardError};
+use crate::card::{self, Approved, Card, CardError};
 use crate::engine::folded::{Head, Trunk};
 use crate::engine::outputs::Outputs;
 use crate::engine::{FOLDING_TOLERANCE, LoadError, fold, input, proof};
 use crate::golden;
 use crate::network::Network;
+use crate::novelty::Check;
 use crate::weights::{self, Precision, Weights, WeightsError};
 
 /// What an exported model says of itself.
@@ -133,7 +134,10 @@ impl ExportError {
 /// The model that is exported.
 struct Source {
     weights: Weights,
+    /// Silent on the check on novelty, which ONNX and TorchScript leave behind.
     card: Card,
+    novelty: Option<card::Novelty>,
+    check: Option<Check>,
     approved: Approved,
     sha256: String,
     trunk: Trunk,
@@ -146,8 +150,10 @@ impl Source {
         let (card, approved) = weights.approve()?;
         let (trunk, head) = fold::fold(&weights, approved.layout)?;
         let trunk = trunk.to(tch::Kind::Float, Device::Cpu).map_err(LoadError::Torch)?;
-        let (card, sha256) = (card.clone(), weights.sha256().to_owned());
-        Ok(Self { weights, card, approved, sha256, trunk, head })
+        let (mut card, sha256) = (card.clone(), weights.sha256().to_owned());
+        let novelty = card.novelty.take();
+        let check = Check::read(&weights, novelty.as_ref(), approved.layout)?;
+        Ok(Self { weights, card, novelty, check, approved, sha256, trunk, head })
     }
 
     /// Attaches the model's file to an error of libtorch.
@@ -196,7 +202,12 @@ fn write_weights(source: &Source, path: &Path, half: bool) -> Result<(), ExportE
     let _network = Network::with_layout(&vs.root(), source.approved.layout);
     source.weights.fill(&vs)?;
     let precision = if half { Precision::Half } else { Precision::Single };
-    Ok(weights::write_in(path, &vs, Some(&source.card), precision)?)
+    weights::write_in(path, &vs, Some(&source.card), precision)?;
+    if let Some(check) = &source.check {
+        let card = Card { novelty: source.novelty.clone(), ..source.card.clone() };
+        check.write(path, path, &card)?;
+    }
+    Ok(())
 }
 
 /// How far the answers of the file at `path` are from the plain network's, alone and in a batch.

@@ -1,10 +1,12 @@
 //! The distance from the training images.
 
+use std::path::Path;
+
 use tch::{Device, Kind, TchError, Tensor};
 
-use crate::card;
+use crate::card::{self, Card};
 use crate::network::Layout;
-use crate::weights::{Weights, WeightsError};
+use crate::weights::{self, Weights, WeightsError};
 
 /// Cells a side of the grid in which features are compared.
 pub(super) const GRID: i64 = 3;
@@ -62,6 +64,19 @@ impl Check {
             offset: tensor("offset", &|_| vec![number])?,
             threshold: novelty.threshold,
         }))
+    }
+
+    /// Writes the weights in `from` to `to`, which may be the same file, with this check beside them
+    /// and with `card`, which speaks of it.
+    pub(crate) fn write(&self, from: &Path, to: &Path, card: &Card) -> Result<(), WeightsError> {
+        let tensors = [
+            ("mean", &self.mean),
+            ("channels", &self.channels),
+            ("axes", &self.axes),
+            ("offset", &self.offset),
+        ];
+        let tensors = tensors.map(|(name, tensor)| (format!("{PREFIX}{name}"), tensor));
+        weights::attach(from, to, PREFIX, &tensors, card)
     }
 
     /// The same on another device.

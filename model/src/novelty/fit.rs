@@ -5,11 +5,11 @@ use std::path::Path;
 use lobar_core::engine::{Engine as _, NetworkInput};
 use tch::{Kind, TchError, Tensor};
 
-use super::check::{Check, METHOD, PREFIX, in_channels};
+use super::check::{Check, METHOD, in_channels};
 use crate::card::{self, Card};
 use crate::dataset::{Partition, Sample};
 use crate::engine::{EngineOptions, LoadError, TorchEngine};
-use crate::weights::{self, Weights, WeightsError};
+use crate::weights::{Weights, WeightsError};
 
 /// Axes of the features that are kept in each cell of the grid, at most.
 const CHANNELS: usize = 32;
@@ -116,14 +116,7 @@ pub(crate) fn attach(
         validation_images: data.validation.len() as u64,
         validation_unlike: above as u64,
     });
-    let tensors = [
-        ("mean", &check.mean),
-        ("channels", &check.channels),
-        ("axes", &check.axes),
-        ("offset", &check.offset),
-    ];
-    let tensors = tensors.map(|(name, tensor)| (format!("{PREFIX}{name}"), tensor));
-    weights::attach(model, out, PREFIX, &tensors, &card)?;
+    check.write(model, out, &card)?;
     Ok(card)
 }
 

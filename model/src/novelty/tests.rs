@@ -10,6 +10,7 @@ use super::*;
 use crate::card::Card;
 use crate::dataset::{Class, Partition, Sample, Split, digest};
 use crate::engine::{EngineOptions, LoadError, TorchEngine};
+use crate::export::{ExportOptions, Format, export};
 use crate::network::Layout;
 use crate::weights::{self, Weights, WeightsError};
 
@@ -140,6 +141,33 @@ fn a_card_that_speaks_of_a_check_is_not_served_without_it() {
         matches!(&refused, Err(LoadError::Weights(WeightsError::Missing { name, .. })) if name.starts_with("novelty.")),
         "{refused:?}"
     );
+}
+
+#[test]
+fn an_export_as_weights_keeps_the_check_and_one_as_a_module_goes_without() {
+    let folder = Folder::new("novelty-exported");
+    let path = folder.file("model.safetensors");
+    model(&path);
+    let card = fit(&path, &path, &options(), &data(), None).unwrap();
+    let pictures: Vec<_> = data().validation.into_iter().map(|sample| sample.pixels).collect();
+    let exported = |format, name| {
+        let out = folder.file(name);
+        export(
+            &path,
+            &out,
+            &ExportOptions { format, half: format == Format::Safetensors, check: true },
+        )
+        .unwrap();
+        out
+    };
+    let weights = exported(Format::Safetensors, "weights.safetensors");
+    assert_eq!(Weights::open(&weights).unwrap().card(), Some(&card));
+    for (ours, theirs) in answers(&path, &pictures).into_iter().zip(answers(&weights, &pictures)) {
+        let (ours, theirs) = (ours.novelty.unwrap(), theirs.novelty.unwrap());
+        assert!((ours - theirs).abs() < 1e-4, "{ours} {theirs}");
+    }
+    let module = exported(Format::TorchScript, "module.pt");
+    assert!(answers(&module, &pictures).iter().all(|answer| answer.novelty.is_none()));
 }
 
 /// Features `[images, 9, 64]`: each cell has its own mean.
