@@ -8,6 +8,7 @@
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
     println!("cargo:rerun-if-changed=src/engine/fused.cpp");
+    println!("cargo:rerun-if-changed=src/engine/int8/quantized.cpp");
     println!("cargo:rerun-if-changed=src/script.cpp");
     if let Ok(lib) = std::env::var("DEP_TCH_LIBTORCH_LIB") {
         let lib = std::fs::canonicalize(&lib).unwrap_or_else(|_| lib.into());
@@ -22,6 +23,7 @@ fn main() {
             .warnings(false)
             .includes([include.join("torch/csrc/api/include"), include])
             .file("src/engine/fused.cpp")
+            .file("src/engine/int8/quantized.cpp")
             .file("src/script.cpp")
             .compile("lobar_torch");
     }

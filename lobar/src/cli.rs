@@ -60,6 +60,9 @@ pub enum Command {
     #[cfg(feature = "torch")]
     #[command(subcommand)]
     Novelty(Novelty),
+    /// Make a model ready for 8-bit integers, and measure what each precision costs and gains.
+    #[cfg(feature = "torch")]
+    Quantize(Quantize),
     /// Look at training data.
     #[cfg(feature = "torch")]
     Data {
@@ -288,6 +291,25 @@ pub enum Novelty {
 }
 
 #[cfg(feature = "torch")]
+#[derive(Args)]
+pub struct Quantize {
+    /// The folder that the model was trained on.
+    #[arg(long, value_name = "DIR")]
+    pub data: PathBuf,
+    /// The model file to write. It is another model, with another name, although its network is the same.
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+    /// Seed by which validation was cut out of the training images when the model was trained.
+    #[arg(long, default_value_t = 1)]
+    pub split_seed: u64,
+    /// Name of the model; the model's own and `-int8` when left out.
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
+    #[command(flatten)]
+    pub engine: Engine,
+}
+
+#[cfg(feature = "torch")]
 #[derive(Subcommand)]
 pub enum DataWhat {
     /// What a scientist wants to know of a data folder before training: balance, patients, sizes,
@@ -344,6 +366,9 @@ pub struct Engine {
     /// `auto`, `cpu` or `cuda:N`.
     #[arg(long, env = "LOBAR_DEVICE", value_name = "DEVICE", default_value = "auto")]
     pub device: String,
+    /// `auto`, `fp32`, `bf16` or `int8`.
+    #[arg(long, env = "LOBAR_PRECISION", value_name = "PRECISION", default_value = "auto")]
+    pub precision: String,
     /// Threads on a CPU.
     #[arg(long, env = "LOBAR_THREADS", value_name = "N")]
     pub threads: Option<usize>,

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use lobar_model::engine::{DeviceChoice, EngineOptions, TorchEngine};
+use lobar_model::precision::PrecisionChoice;
 
 use crate::failure::{Failure, chain};
 use crate::settings::Settings;
@@ -12,14 +13,15 @@ use crate::{cli, model_file};
 pub struct Wanted<'a> {
     pub model: Option<&'a Path>,
     pub device: &'a str,
+    pub precision: &'a str,
     pub threads: Option<usize>,
     pub batch: usize,
 }
 
 impl<'a> From<&'a cli::Engine> for Wanted<'a> {
     fn from(args: &'a cli::Engine) -> Self {
-        let cli::Engine { model, device, threads, batch } = args;
-        Self { model: model.as_deref(), device, threads: *threads, batch: *batch }
+        let cli::Engine { model, device, precision, threads, batch } = args;
+        Self { model: model.as_deref(), device, precision, threads: *threads, batch: *batch }
     }
 }
 
@@ -29,6 +31,7 @@ impl<'a> Wanted<'a> {
         Self {
             model: settings.model.as_deref(),
             device: &settings.device,
+            precision: &settings.precision,
             threads: settings.threads,
             batch: settings.batch,
         }
@@ -44,8 +47,10 @@ pub fn load(wanted: &Wanted<'_>) -> Result<TorchEngine, Failure> {
 /// The engine's options for these settings.
 pub fn options(wanted: &Wanted<'_>) -> Result<EngineOptions, Failure> {
     let device: DeviceChoice = wanted.device.parse().map_err(Failure::usage)?;
+    let precision: PrecisionChoice = wanted.precision.parse().map_err(Failure::usage)?;
     Ok(EngineOptions {
         device,
+        precision,
         threads: wanted.threads.unwrap_or(0),
         max_batch: wanted.batch.max(1),
         cuda_library: cuda_library(),

@@ -24,6 +24,8 @@ mod model_file;
 mod novelty;
 #[cfg(feature = "torch")]
 mod predict;
+#[cfg(feature = "torch")]
+mod quantize;
 mod registry;
 #[cfg(feature = "torch")]
 mod runs;
@@ -70,6 +72,8 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Model(command) => block_on(registry::run(*command)),
         #[cfg(feature = "torch")]
         Command::Novelty(args) => novelty::run(&args),
+        #[cfg(feature = "torch")]
+        Command::Quantize(args) => quantize::run(&args),
         #[cfg(feature = "torch")]
         Command::Data { what: cli::DataWhat::Report(args) } => data::report(&args),
         #[cfg(feature = "torch")]

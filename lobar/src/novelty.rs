@@ -69,7 +69,7 @@ fn report(
 }
 
 /// The pictures as training cuts them, so that validation is what it was there.
-fn parts(data: &Path, splits: &[Split], seed: u64) -> Result<Partition, Failure> {
+pub fn parts(data: &Path, splits: &[Split], seed: u64) -> Result<Partition, Failure> {
     let samples = read(data, splits).map_err(|e| Failure::failed(chain(&e)))?;
     partition(data, samples, seed).map_err(|e| Failure::failed(chain(&e)))
 }

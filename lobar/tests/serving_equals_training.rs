@@ -12,6 +12,7 @@ use lobar_model::dataset::{Sample, Split, read};
 use lobar_model::engine::{BF16_TOLERANCE, EngineOptions, TorchEngine};
 use lobar_model::evaluation::score;
 use lobar_model::network::{Layout, Network};
+use lobar_model::precision::{Precision, PrecisionChoice};
 use lobar_model::weights::{self, Weights};
 use serde_json::Value;
 use tch::{Device, Kind, nn};
@@ -68,7 +69,9 @@ fn trained(network: &Network, samples: &[Sample]) -> Vec<f64> {
 
 /// What the worker's engine says of the files' bytes.
 fn served(model: &Path, files: &[PathBuf], fp32: bool) -> Vec<f64> {
-    let options = EngineOptions { threads: 1, max_batch: 8, fp32, ..EngineOptions::default() };
+    let precision =
+        if fp32 { PrecisionChoice::Only(Precision::Fp32) } else { PrecisionChoice::Auto };
+    let options = EngineOptions { threads: 1, max_batch: 8, precision, ..EngineOptions::default() };
     let mut engine = TorchEngine::load(model, &options).unwrap();
     let inputs: Vec<_> = files
         .iter()

@@ -5,6 +5,8 @@
 //! A card may be incomplete while a model is being trained. [`Card::approve`] says whether it may be
 //! served: only with its own threshold, its own evaluation, and preprocessing that this program does.
 
+mod precisions;
+
 use std::collections::{BTreeMap, HashMap};
 
 use serde::{Deserialize, Serialize};
@@ -13,6 +15,8 @@ use serde_json::Value;
 use crate::network::Layout;
 use crate::preprocessing;
 use crate::report::model_card;
+
+pub use precisions::{PrecisionFigures, Precisions};
 
 /// Metadata key under which the card's JSON lies. The only one in safetensors, which writes several
 /// in any order: the same model must give the same file.
@@ -55,6 +59,9 @@ pub struct Card {
     /// The check that says what is unlike the training images; none in models that cannot tell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub novelty: Option<Novelty>,
+    /// How the precisions of the engine compare; none in models for which it was not measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub precisions: Option<Precisions>,
     /// Whom the training images show, and so for whom the figures hold.
     pub population: String,
     /// When training ended, RFC 3339.

@@ -69,6 +69,9 @@ pub struct Given {
     /// Where the network runs: `auto`, `cpu`, `cuda:N`.
     #[arg(long, env = "LOBAR_DEVICE", value_name = "DEVICE")]
     pub device: Option<String>,
+    /// Arithmetic of the network: `auto`, `fp32`, `bf16`, `int8`.
+    #[arg(long, env = "LOBAR_PRECISION", value_name = "PRECISION")]
+    pub precision: Option<String>,
     /// Threads of the network on a CPU.
     #[arg(long, env = "LOBAR_THREADS", value_name = "N")]
     pub threads: Option<usize>,
@@ -148,6 +151,7 @@ pub struct Settings {
     pub model: Option<PathBuf>,
     pub models: ModelsPlace,
     pub device: String,
+    pub precision: String,
     pub threads: Option<usize>,
     pub batch: usize,
     pub drain_seconds: u64,
@@ -229,6 +233,7 @@ fn settle(
         model: given.model.or(file.model),
         models: given.models.or(file.models).unwrap_or_default(),
         device: given.device.or(file.device).unwrap_or("auto".into()),
+        precision: given.precision.or(file.precision).unwrap_or("auto".into()),
         threads: given.threads.or(file.threads),
         batch: given.batch.or(file.batch).unwrap_or(16),
         drain_seconds: given.drain.or(file.drain).unwrap_or(30),

@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use tch::{Cuda, Device, Kind};
+use tch::{Cuda, Device};
+
+use crate::precision::Precision;
 
 /// The device that was asked for: `auto`, `cpu`, `cuda`, `cuda:N`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -138,33 +140,12 @@ fn load_library(path: &Path) -> Result<(), CudaError> {
     Err(failed(why))
 }
 
-/// The precision in which `device` is quickest: bf16 where the hardware computes in it.
-pub(crate) fn fastest_kind(device: Device) -> Kind {
-    match device {
-        Device::Cuda(_) => Kind::BFloat16,
-        _ if cpu_has_bf16() => Kind::BFloat16,
-        _ => Kind::Float,
-    }
-}
-
-#[cfg(target_arch = "x86_64")]
-fn cpu_has_bf16() -> bool {
-    // A CPU with AMX tiles for bf16 has these instructions too.
-    std::arch::is_x86_feature_detected!("avx512bf16")
-}
-
-#[cfg(not(target_arch = "x86_64"))]
-fn cpu_has_bf16() -> bool {
-    false
-}
-
 /// Where and how, in words: `cpu bf16`, `cuda:0 bf16`.
-pub(crate) fn describe(device: Device, kind: Kind) -> String {
+pub(crate) fn describe(device: Device, precision: Precision) -> String {
     let place = match device {
         Device::Cuda(index) => format!("cuda:{index}"),
         _ => "cpu".to_owned(),
     };
-    let precision = if kind == Kind::BFloat16 { "bf16" } else { "fp32" };
     format!("{place} {precision}")
 }
 

@@ -16,6 +16,9 @@ pub(crate) struct Convolution {
     pub(crate) padding: i64,
 }
 
+/// Sees activations as they come.
+pub(crate) type Watch<'a> = dyn FnMut(&Tensor) -> Result<(), TchError> + 'a;
+
 /// 1×1, 3×3, 1×1 with a shortcut.
 #[derive(Debug)]
 pub(crate) struct Block {
@@ -58,10 +61,21 @@ impl Trunk {
     /// Normalised channels-last images `[N, 1, H, W]` of the trunk's own kind to the feature map
     /// `[N, features, H/32, W/32]`.
     pub(crate) fn forward(&self, images: &Tensor) -> Result<Tensor, TchError> {
+        self.forward_watched(images, &mut |_| Ok(()))
+    }
+
+    /// The same, showing every activation to `watch`: after the stem and its pooling, then in every block
+    /// after the first and the second convolution, the shortcut's if there is one, and the block.
+    pub(crate) fn forward_watched(
+        &self,
+        images: &Tensor,
+        watch: &mut Watch<'_>,
+    ) -> Result<Tensor, TchError> {
         let stem = self.stem.forward(images)?.f_relu_()?;
         let mut map = stem.f_max_pool2d([3; 2], [2; 2], [1; 2], [1; 2], false)?;
+        watch(&map)?;
         for block in &self.blocks {
-            map = block.forward(&map)?;
+            map = block.forward(&map, watch)?;
         }
         Ok(map)
     }
@@ -76,21 +90,29 @@ impl Block {
         })
     }
 
-    fn forward(&self, xs: &Tensor) -> Result<Tensor, TchError> {
+    fn forward(&self, xs: &Tensor, watch: &mut Watch<'_>) -> Result<Tensor, TchError> {
         let [first, second, third] = &self.inner;
         let ys = first.forward(xs)?.f_relu_()?;
+        watch(&ys)?;
         let ys = second.forward(&ys)?.f_relu_()?;
+        watch(&ys)?;
         let mut ys = third.forward(&ys)?;
         let mut sum = match &self.shortcut {
-            Some(shortcut) => ys.f_add_(&shortcut.forward(xs)?)?,
+            Some(shortcut) => {
+                let shortcut = shortcut.forward(xs)?;
+                watch(&shortcut)?;
+                ys.f_add_(&shortcut)?
+            }
             None => ys.f_add_(xs)?,
         };
-        sum.f_relu_()
+        let sum = sum.f_relu_()?;
+        watch(&sum)?;
+        Ok(sum)
     }
 }
 
 impl Convolution {
-    fn to(&self, kind: Kind, device: Device) -> Result<Self, TchError> {
+    pub(crate) fn to(&self, kind: Kind, device: Device) -> Result<Self, TchError> {
         Ok(Self {
             weight: channels_last(&self.weight.f_to_kind(kind)?.f_to_device(device)?),
             bias: self.bias.f_to_kind(kind)?.f_to_device(device)?,

@@ -1,9 +1,11 @@
 //! The forms in which a trunk and a head run.
 
-use tch::{Device, Kind, TchError, Tensor};
+use tch::{Device, TchError, Tensor};
 
+use super::int8::{self, Ranges};
 use super::script::Script;
 use super::{folded, fused};
+use crate::precision::Precision;
 
 /// A trunk, ready to run.
 #[derive(Debug)]
@@ -12,15 +14,19 @@ pub(crate) enum Form {
     Plain(folded::Trunk),
     /// Fused by oneDNN: on a CPU that it knows.
     Fused(fused::Trunk),
+    /// In 8-bit integers: on a CPU that multiplies them.
+    Int8(int8::Trunk),
     /// A TorchScript module, which takes grey levels that are not normalised.
     Script(Script),
 }
 
 impl Form {
-    /// What may run `trunk` in `kind` on `device`, the quickest first.
+    /// What may run `trunk` in `precision` on `device`, the quickest first. Nothing in int8 without
+    /// `ranges`.
     pub(crate) fn candidates(
         trunk: &folded::Trunk,
-        kind: Kind,
+        ranges: Option<&Ranges>,
+        precision: Precision,
         device: Device,
         batch: usize,
     ) -> Vec<Self> {
@@ -29,6 +35,13 @@ impl Form {
             Ok(form) => forms.push(form),
             Err(error) => tracing::debug!(%error, "this libtorch has no such form"),
         };
+        let kind = precision.kind(device);
+        if precision == Precision::Int8 {
+            if let (Some(ranges), Device::Cpu) = (ranges, device) {
+                keep(int8::Trunk::pack(trunk, ranges, kind, batch).map(Self::Int8));
+            }
+            return forms;
+        }
         if device == Device::Cpu {
             keep(fused::Trunk::pack(trunk, kind, batch).map(Self::Fused));
         }
@@ -36,11 +49,13 @@ impl Form {
         forms
     }
 
-    /// Normalised (but for a script, which does it itself) channels-last images `[N, 1, H, W]` to the feature map `[N, features, H/32, W/32]`.
+    /// Normalised channels-last images `[N, 1, H, W]`, or for a script, which normalises for itself, grey
+    /// levels, to the feature map `[N, features, H/32, W/32]`.
     pub(crate) fn forward(&self, images: &Tensor) -> Result<Tensor, TchError> {
         match self {
             Self::Plain(trunk) => trunk.forward(images),
             Self::Fused(trunk) => trunk.forward(images),
+            Self::Int8(trunk) => trunk.forward(images),
             Self::Script(script) => script.features(images),
         }
     }
@@ -51,6 +66,7 @@ impl Form {
         match self {
             Self::Plain(trunk) => &mut trunk.stem.bias,
             Self::Fused(trunk) => &mut trunk.stem.bias,
+            Self::Int8(trunk) => &mut trunk.stem.bias,
             Self::Script(_) => unreachable!("a script is not damaged"),
         }
     }

@@ -112,7 +112,11 @@ impl Block {
 }
 
 impl Convolution {
-    fn pack(from: &folded::Convolution, batch: i64, side: i64) -> Result<Self, TchError> {
+    pub(super) fn pack(
+        from: &folded::Convolution,
+        batch: i64,
+        side: i64,
+    ) -> Result<Self, TchError> {
         let channels = from.weight.size4()?.1;
         let weight = from.weight.f_to_mkldnn(from.weight.f_kind()?)?;
         let weight = weight.f_mkldnn_reorder_conv2d_weight(
@@ -126,7 +130,7 @@ impl Convolution {
         Ok(Self { weight, bias: from.bias.shallow_clone(), stride, padding })
     }
 
-    fn forward(&self, xs: &Tensor, relu: bool) -> Result<Tensor, TchError> {
+    pub(super) fn forward(&self, xs: &Tensor, relu: bool) -> Result<Tensor, TchError> {
         let mut error = std::ptr::null_mut();
         // SAFETY: the three tensors live through the call, which only reads them; the result is a
         // tensor of ours, or null with an error.
@@ -169,7 +173,7 @@ impl Convolution {
 /// # Safety
 /// `made` is a tensor that nobody else owns, or null; then `error` is null or a C string from
 /// `malloc` that nobody else owns.
-unsafe fn own(made: *mut C_tensor, error: *mut c_char) -> Result<Tensor, TchError> {
+pub(super) unsafe fn own(made: *mut C_tensor, error: *mut c_char) -> Result<Tensor, TchError> {
     if !made.is_null() {
         // SAFETY: the caller's promise.
         return Ok(unsafe { Tensor::from_ptr(made) });

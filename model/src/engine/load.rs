@@ -8,13 +8,15 @@ use tch::{Device, Kind, TchError};
 
 use super::form::{Form, Head};
 use super::input::GreyTable;
+use super::int8::Ranges;
 use super::outputs::Outputs;
-use super::proof::{self, BF16_TOLERANCE, FOLDING_TOLERANCE};
+use super::proof::{self, BF16_TOLERANCE, FOLDING_TOLERANCE, INT8_TOLERANCE};
 use super::script::{self, ScriptFile};
 use super::{CudaError, DeviceChoice, EngineOptions, TorchEngine, default_threads, device, fold};
-use crate::card::{self, Approved, Card};
+use crate::card::{Approved, Card};
 use crate::golden;
 use crate::novelty::Check;
+use crate::precision::{Precision, PrecisionChoice};
 use crate::weights::{Weights, WeightsError};
 
 /// Why a model could not be loaded.
@@ -47,12 +49,22 @@ pub enum LoadError {
     /// libtorch said no.
     #[error("libtorch: {0}")]
     Torch(#[from] TchError),
+    /// A precision that was asked for by name cannot be had.
+    #[error("{precision} was asked for, and model {} cannot be run in it here: {why}; choose auto", path.display())]
+    Precision {
+        /// The model's file.
+        path: PathBuf,
+        /// What was asked for.
+        precision: Precision,
+        /// What is missing or wrong.
+        why: String,
+    },
     /// A device that was asked for by name does not compute what the model is.
     #[error(
         "{device} was asked for and fails on the golden pictures (see the warnings before): choose another device"
     )]
     Device {
-        /// Where and how: `cuda:0 bf16`.
+        /// Where and how: `cuda:0`.
         device: String,
     },
     /// A batch of golden pictures failed.
@@ -74,6 +86,12 @@ impl TorchEngine {
         tch::set_num_threads(i32::try_from(threads).unwrap_or(i32::MAX));
         let device = options.device.resolve(options.cuda_library.as_deref())?;
         let mut engine = if ScriptFile::is_one(path)? {
+            if let PrecisionChoice::Only(precision @ (Precision::Bf16 | Precision::Int8)) =
+                options.precision
+            {
+                let why = "a TorchScript module runs in fp32".to_owned();
+                return Err(LoadError::Precision { path: path.to_owned(), precision, why });
+            }
             Self::scripted(&ScriptFile::open(path, device)?, device, options)?
         } else {
             let weights = Weights::open(path)?;
@@ -82,8 +100,7 @@ impl TorchEngine {
                 checks_novelty: card.novelty.is_some(),
                 ..info(card, approved, weights.sha256(), options)
             };
-            let novelty = card.novelty.as_ref();
-            Self::proven(&weights, approved, novelty, device, options, info)?
+            Self::proven(&weights, (card, approved), device, options, info)?
         };
         engine.explanations = options.explanations;
         engine.warm()?;
@@ -93,27 +110,28 @@ impl TorchEngine {
     /// The quickest engine that computes what the plain network computes.
     fn proven(
         weights: &Weights,
-        approved: Approved,
-        novelty: Option<&card::Novelty>,
+        (card, approved): (&Card, Approved),
         device: Device,
         options: &EngineOptions,
         info: EngineInfo,
     ) -> Result<Self, LoadError> {
         let expected = proof::plain_answers(weights, approved.layout, approved.temperature)?;
         let (trunk, head) = fold::fold(weights, approved.layout)?;
-        let check = Check::read(weights, novelty, approved.layout)?;
-        let build = |trunk, kind, device| -> Result<Self, TchError> {
+        let check = Check::read(weights, card.novelty.as_ref(), approved.layout)?;
+        let ranges = Ranges::read(weights)?;
+        let build = |trunk, precision: Precision, device| -> Result<Self, TchError> {
             let info = EngineInfo {
-                device: device::describe(device, kind),
-                tolerance: batching_tolerance(kind, device),
+                device: device::describe(device, precision),
+                tolerance: batching_tolerance(precision, device),
                 ..info.clone()
             };
-            let table = GreyTable::new(kind, device)?;
+            let table = GreyTable::new(precision.kind(device), device)?;
             let (head, temperature) = (Head::Folded(head.to(device)?), approved.temperature);
             let check = check.as_ref().map(|check| check.to(device)).transpose()?;
             let (explanations, threads) = (false, tch::get_num_threads());
             Ok(Self {
                 info,
+                precision,
                 trunk,
                 head,
                 table,
@@ -133,28 +151,37 @@ impl TorchEngine {
         };
         // Folding is proven where fp32 means fp32; a GPU may round it.
         let exact = Form::Plain(trunk.to(Kind::Float, Device::Cpu)?);
-        let exact = build(exact, Kind::Float, Device::Cpu)?;
+        let exact = build(exact, Precision::Fp32, Device::Cpu)?;
         prove(&exact, FOLDING_TOLERANCE)?;
 
-        let kind = if options.fp32 { Kind::Float } else { device::fastest_kind(device) };
-        let tolerance = if kind == Kind::Float { FOLDING_TOLERANCE } else { BF16_TOLERANCE };
-        for form in Form::candidates(&trunk, kind, device, info.max_batch) {
-            let engine = build(form, kind, device)?;
-            match prove(&engine, tolerance) {
-                Ok(()) => return Ok(engine),
-                Err(error) => tracing::warn!(
-                    %error,
-                    device = engine.info.device,
-                    fused = engine.is_fused(),
-                    "a quicker way to compute is not used"
-                ),
+        let mut why = "it needs a CPU and weights that `lobar quantize` wrote".to_owned();
+        for precision in options.precision.candidates(device, card.precisions.as_ref()) {
+            let forms =
+                Form::candidates(&trunk, ranges.as_ref(), precision, device, info.max_batch);
+            for form in forms {
+                let engine = build(form, precision, device)?;
+                match prove(&engine, proof_tolerance(precision)) {
+                    Ok(()) => return Ok(engine),
+                    Err(error) => {
+                        tracing::warn!(
+                            %error,
+                            device = engine.info.device,
+                            fused = engine.is_fused(),
+                            "a quicker way to compute is not used"
+                        );
+                        why = error.to_string();
+                    }
+                }
             }
         }
-        match options.device {
-            DeviceChoice::Cuda(_) => {
-                Err(LoadError::Device { device: device::describe(device, kind) })
+        match (options.device, options.precision) {
+            (DeviceChoice::Cuda(_), _) => {
+                Err(LoadError::Device { device: options.device.to_string() })
             }
-            DeviceChoice::Auto | DeviceChoice::Cpu => Ok(exact),
+            (_, PrecisionChoice::Only(precision @ (Precision::Bf16 | Precision::Int8))) => {
+                Err(LoadError::Precision { path: weights.path().to_owned(), precision, why })
+            }
+            _ => Ok(exact),
         }
     }
 
@@ -169,10 +196,11 @@ impl TorchEngine {
         let temperature = approved.temperature;
         let engine = Self {
             info: EngineInfo {
-                device: device::describe(device, Kind::Float),
-                tolerance: batching_tolerance(Kind::Float, device),
+                device: device::describe(device, Precision::Fp32),
+                tolerance: batching_tolerance(Precision::Fp32, device),
                 ..info(card, *approved, sha256, options)
             },
+            precision: Precision::Fp32,
             trunk: Form::Script(script.clone()),
             head: Head::Script(script.clone()),
             table: GreyTable::levels(device)?,
@@ -229,10 +257,19 @@ fn info(card: &Card, approved: Approved, sha256: &str, options: &EngineOptions) 
 
 /// How far two batchings of one image may differ in probability: another batch size may be summed
 /// in another order. (On one CPU 1e-6 was measured in either precision.)
-fn batching_tolerance(kind: Kind, device: Device) -> f64 {
-    match (kind, device) {
-        (Kind::Float, Device::Cpu) => 1e-4,
+fn batching_tolerance(precision: Precision, device: Device) -> f64 {
+    match (precision, device) {
+        (Precision::Fp32, Device::Cpu) => 1e-4,
         (_, Device::Cpu) => 1e-3,
         _ => 0.02,
+    }
+}
+
+/// How far an engine's answers on the golden pictures may be from the plain network's.
+fn proof_tolerance(precision: Precision) -> f64 {
+    match precision {
+        Precision::Fp32 => FOLDING_TOLERANCE,
+        Precision::Bf16 => BF16_TOLERANCE,
+        Precision::Int8 => INT8_TOLERANCE,
     }
 }

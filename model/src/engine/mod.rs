@@ -1,8 +1,8 @@
 //! The engine: the port of [`lobar_core::engine`] on libtorch.
 //!
 //! At load it folds batch norms into convolutions and the three equal grey channels into one, goes
-//! channels-last, to bf16 where the hardware computes in it, and to oneDNN's fused convolutions on a
-//! CPU; proves on the golden pictures that the answers are still the plain network's; and runs every batch size it will meet once, since
+//! channels-last, to bf16 or 8-bit integers where the hardware computes in them and the model's card says
+//! that nothing is lost by it, and to oneDNN's fused convolutions on a CPU; proves on the golden pictures that the answers are still the plain network's; and runs every batch size it will meet once, since
 //! the first run of a size is slow.
 //!
 //! A TorchScript module is run as it is, in fp32; it must answer by its parts as by its whole.
@@ -16,6 +16,7 @@ pub(crate) mod folded;
 mod form;
 mod fused;
 pub(crate) mod input;
+pub(crate) mod int8;
 mod load;
 pub(crate) mod outputs;
 mod plain;
@@ -32,11 +33,12 @@ use tch::{Kind, TchError, Tensor};
 pub use device::{CudaError, DeviceChoice};
 pub use load::LoadError;
 pub use plain::PlainForward;
-pub use proof::{BF16_TOLERANCE, FOLDING_TOLERANCE};
+pub use proof::{BF16_TOLERANCE, FOLDING_TOLERANCE, INT8_TOLERANCE};
 
 use crate::golden;
 use crate::gradcam;
 use crate::novelty::{self, Check};
+use crate::precision::{Precision, PrecisionChoice};
 use form::{Form, Head};
 use input::GreyTable;
 use proof::sigmoid;
@@ -52,8 +54,8 @@ pub struct EngineOptions {
     pub max_batch: usize,
     /// Whether answers carry a heatmap.
     pub explanations: bool,
-    /// Compute in fp32 even where bf16 is quicker.
-    pub fp32: bool,
+    /// The arithmetic to compute in.
+    pub precision: PrecisionChoice,
     /// `libtorch_cuda.so` of a CUDA build of libtorch, to be loaded into the process.
     pub cuda_library: Option<PathBuf>,
 }
@@ -65,7 +67,7 @@ impl Default for EngineOptions {
             threads: 0,
             max_batch: 16,
             explanations: true,
-            fp32: false,
+            precision: PrecisionChoice::Auto,
             cuda_library: None,
         }
     }
@@ -83,6 +85,7 @@ pub fn default_threads() -> usize {
 #[derive(Debug)]
 pub struct TorchEngine {
     info: EngineInfo,
+    precision: Precision,
     trunk: Form,
     head: Head,
     table: GreyTable,
@@ -99,7 +102,13 @@ impl TorchEngine {
     /// Whether bias, sum and ReLU are computed inside the convolutions.
     #[must_use]
     pub fn is_fused(&self) -> bool {
-        matches!(self.trunk, Form::Fused(_))
+        matches!(self.trunk, Form::Fused(_) | Form::Int8(_))
+    }
+
+    /// The arithmetic of the trunk.
+    #[must_use]
+    pub fn precision(&self) -> Precision {
+        self.precision
     }
 
     /// libtorch's threads on the CPU.

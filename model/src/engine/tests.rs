@@ -7,6 +7,8 @@ use crate::weights::{self, Weights};
 /// Quick enough for a debug build.
 const SMALL: Layout = Layout { blocks: [1, 2, 1, 1], width: 8 };
 
+const FP32: PrecisionChoice = PrecisionChoice::Only(Precision::Fp32);
+
 fn model(name: &str, layout: Layout) -> PathBuf {
     let path =
         std::env::temp_dir().join(format!("lobar-{name}-{}.safetensors", std::process::id()));
@@ -39,7 +41,7 @@ fn the_folded_network_answers_as_the_plain_one() {
     let (_, approved) = weights.approve().unwrap();
     let plain = proof::plain_answers(&weights, SMALL, approved.temperature).unwrap();
     let options =
-        EngineOptions { fp32: true, device: DeviceChoice::Cpu, ..EngineOptions::default() };
+        EngineOptions { precision: FP32, device: DeviceChoice::Cpu, ..EngineOptions::default() };
     let engine = TorchEngine::load(&path, &options).unwrap();
     std::fs::remove_file(path).unwrap();
     let folded = engine.golden_answers().unwrap();
@@ -53,7 +55,7 @@ fn forgetting_a_batch_norm_is_noticed() {
     let path = model("forgotten", SMALL);
     let weights = Weights::open(&path).unwrap();
     let plain = proof::plain_answers(&weights, SMALL, 1.0).unwrap();
-    let options = EngineOptions { fp32: true, ..EngineOptions::default() };
+    let options = EngineOptions { precision: FP32, ..EngineOptions::default() };
     let mut engine = TorchEngine::load(&path, &options).unwrap();
     std::fs::remove_file(path).unwrap();
     let _ = tch::no_grad(|| engine.trunk.stem_bias().zero_());
@@ -63,8 +65,8 @@ fn forgetting_a_batch_norm_is_noticed() {
 
 #[test]
 fn batching_does_not_change_an_answer() {
-    for fp32 in [true, false] {
-        let mut engine = engine(&format!("batching-{fp32}"), |o| o.fp32 = fp32);
+    for precision in [FP32, PrecisionChoice::Auto] {
+        let mut engine = engine(&format!("batching-{precision:?}"), |o| o.precision = precision);
         let pictures = golden::pictures();
         let alone: Vec<f64> = pictures
             .iter()
@@ -84,9 +86,9 @@ fn batching_does_not_change_an_answer() {
 
 #[test]
 fn a_cpu_with_onednn_runs_the_fused_form() {
-    for fp32 in [true, false] {
-        let engine = engine(&format!("is-fused-{fp32}"), |o| o.fp32 = fp32);
-        assert_eq!(engine.is_fused(), tch::utils::has_mkldnn(), "fp32: {fp32}");
+    for precision in [FP32, PrecisionChoice::Auto] {
+        let engine = engine(&format!("is-fused-{precision:?}"), |o| o.precision = precision);
+        assert_eq!(engine.is_fused(), tch::utils::has_mkldnn(), "{precision:?}");
     }
 }
 
@@ -150,7 +152,7 @@ fn explanations_come_when_asked_for_and_do_not_change_the_answer() {
 
 #[test]
 fn heatmaps_are_those_of_the_definition() {
-    let engine = engine("definition", |o| o.fp32 = true);
+    let engine = engine("definition", |o| o.precision = FP32);
     let maps = tch::no_grad(|| {
         engine.trunk.forward(&engine.table.batch(&golden::pictures()).unwrap()).unwrap()
     });
@@ -225,12 +227,72 @@ fn fused_convolutions_answer_as_plain_ones() {
 fn the_shipped_model_is_served_in_every_precision_of_this_machine() {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("weights/lobar-resnet50.safetensors");
     let pictures = golden::pictures();
-    let [exact, quick] = [true, false].map(|fp32| {
-        let options = EngineOptions { threads: 1, max_batch: 2, fp32, ..EngineOptions::default() };
+    let [exact, quick] = [FP32, PrecisionChoice::Auto].map(|precision| {
+        let options =
+            EngineOptions { threads: 1, max_batch: 2, precision, ..EngineOptions::default() };
         let mut engine = TorchEngine::load(&path, &options).unwrap();
         assert_eq!(engine.is_fused(), tch::utils::has_mkldnn(), "{}", engine.info().device);
         probabilities(&mut engine, &pictures)
     });
     let away = exact.iter().zip(&quick).map(|(e, q)| (e - q).abs()).fold(0.0, f64::max);
     assert!(away <= BF16_TOLERANCE, "{away}");
+}
+
+/// The folded trunk of a small random network, its ranges on the golden pictures, and what it answers.
+fn ranged(name: &str) -> (folded::Trunk, int8::Ranges, Tensor) {
+    let path = model(name, SMALL);
+    let weights = Weights::open(&path).unwrap();
+    std::fs::remove_file(path).unwrap();
+    let (trunk, _) = fold::fold(&weights, SMALL).unwrap();
+    let ranges = int8::Ranges::observe(&trunk, &golden::pictures()).unwrap();
+    let table = GreyTable::new(Kind::Float, tch::Device::Cpu).unwrap();
+    let wanted =
+        tch::no_grad(|| trunk.forward(&table.batch(&golden::pictures()).unwrap()).unwrap());
+    (trunk, ranges, wanted)
+}
+
+#[test]
+fn integers_answer_nearly_as_floating_point() {
+    if !Precision::Int8.is_quick(tch::Device::Cpu) {
+        return; // without these instructions products overflow, and the engine does not run so
+    }
+    let (trunk, ranges, wanted) = ranged("int8");
+    let packed = int8::Trunk::pack(&trunk, &ranges, Kind::Float, 4).unwrap();
+    let table = GreyTable::new(Kind::Float, tch::Device::Cpu).unwrap();
+    let _no_grad = tch::no_grad_guard();
+    for size in [6, 1, 4] {
+        let found = packed.forward(&table.batch(&golden::pictures()[..size]).unwrap()).unwrap();
+        let wanted = wanted.narrow(0, 0, size as i64);
+        assert_eq!((found.size(), found.kind()), (wanted.size(), Kind::Float));
+        let away = (&found - &wanted).square().mean(Kind::Double).sqrt().double_value(&[]);
+        let scale = wanted.square().mean(Kind::Double).sqrt().double_value(&[]);
+        assert!(away < 0.05 * scale && away > 0.0, "{size}: {away} of {scale}");
+    }
+}
+
+#[test]
+fn ranges_of_another_network_are_refused() {
+    let (trunk, _, _) = ranged("int8-ours");
+    let path = model("int8-other", Layout { blocks: [1, 1, 1, 1], width: 8 });
+    let (other, _) =
+        fold::fold(&Weights::open(&path).unwrap(), Layout { blocks: [1, 1, 1, 1], width: 8 })
+            .unwrap();
+    std::fs::remove_file(path).unwrap();
+    let ranges = |trunk| int8::Ranges::observe(trunk, &golden::pictures()[..1]).unwrap();
+    for (trunk, ranges) in [(&trunk, ranges(&other)), (&other, ranges(&trunk))] {
+        let packed = int8::Trunk::pack(trunk, &ranges, Kind::Float, 1);
+        assert!(packed.unwrap_err().to_string().contains("ranges"));
+    }
+}
+
+#[test]
+fn integers_are_refused_by_name_where_a_model_has_no_ranges() {
+    let path = model("no-ranges", SMALL);
+    let precision = PrecisionChoice::Only(Precision::Int8);
+    let options = EngineOptions { precision, ..EngineOptions::default() };
+    let refused = TorchEngine::load(&path, &options);
+    std::fs::remove_file(path).unwrap();
+    let Err(LoadError::Precision { precision: Precision::Int8, .. }) = refused else {
+        panic!("{refused:?}");
+    };
 }

@@ -24,6 +24,8 @@ pub struct Answers {
     pub sharpness: Vec<f64>,
     /// What spoke for pneumonia, where the engine explains itself.
     pub heatmap: Vec<Option<Heatmap>>,
+    /// Whether the picture is unlike those that the model was trained on, where the engine checks it.
+    pub unlike: Vec<Option<bool>>,
 }
 
 /// The pictures whose cause is labelled, one entry a picture.
@@ -59,6 +61,7 @@ pub fn ask(engine: &mut dyn Engine, samples: &[Sample]) -> Result<Answers, Engin
             answers.patient.push(sample.patient.clone());
             answers.original_size.push(sample.original_size);
             answers.sharpness.push(sharpness(&sample.pixels, NetworkInput::SIDE));
+            answers.unlike.push(answer.novelty.map(|_| answer.is_unlike_training()));
             answers.heatmap.push(answer.heatmap);
         }
     }

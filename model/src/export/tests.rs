@@ -5,6 +5,7 @@ use lobar_core::engine::{Engine, Prediction};
 use super::*;
 use crate::engine::{EngineOptions, TorchEngine};
 use crate::network::Layout;
+use crate::precision::{Precision, PrecisionChoice};
 
 const SMALL: Layout = Layout { blocks: [1, 2, 1, 1], width: 8 };
 
@@ -41,8 +42,12 @@ impl Drop for Folder {
 }
 
 fn load(path: &Path) -> Result<TorchEngine, LoadError> {
-    let options =
-        EngineOptions { threads: 1, max_batch: 4, fp32: true, ..EngineOptions::default() };
+    let options = EngineOptions {
+        threads: 1,
+        max_batch: 4,
+        precision: PrecisionChoice::Only(Precision::Fp32),
+        ..EngineOptions::default()
+    };
     TorchEngine::load(path, &options)
 }
 

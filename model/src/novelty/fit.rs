@@ -9,6 +9,7 @@ use super::check::{Check, METHOD, in_channels};
 use crate::card::{self, Card};
 use crate::dataset::{Partition, Sample};
 use crate::engine::{EngineOptions, LoadError, TorchEngine};
+use crate::revision::{RevisionError, revised};
 use crate::weights::{Weights, WeightsError};
 
 /// Axes of the features that are kept in each cell of the grid, at most.
@@ -32,19 +33,9 @@ pub enum FitError {
     /// Reading or writing weights.
     #[error(transparent)]
     Weights(#[from] WeightsError),
-    /// The pictures are not those of the model's training.
-    #[error(
-        "these are not the images that the model was trained on ({found} instead of {wanted}): name its data folder and its split seed"
-    )]
-    OtherData {
-        /// Digest of the images that were given.
-        found: String,
-        /// Digest in the model's card.
-        wanted: String,
-    },
-    /// The model has a check, and its name.
-    #[error("model {0} has a check already: give the model with another check another name")]
-    Named(String),
+    /// The model that was asked for.
+    #[error(transparent)]
+    Revision(#[from] RevisionError),
     /// Too few pictures, or all alike.
     #[error(
         "{0} training and {1} validation images are too few, or too alike, to fit the check to"
@@ -70,17 +61,7 @@ pub fn fit(
 ) -> Result<Card, FitError> {
     let weights = Weights::open(model)?;
     let (card, _) = weights.approve()?;
-    let found = crate::dataset::digest(data.train.iter().chain(&data.validation));
-    let wanted = card.training.data_sha256.clone();
-    if found != wanted {
-        return Err(FitError::OtherData { found, wanted });
-    }
-    let version = match name {
-        Some(name) => name.to_owned(),
-        None if card.novelty.is_none() => format!("{}-novelty", card.version),
-        None => return Err(FitError::Named(card.version.clone())),
-    };
-    let card = Card { version, ..card.clone() };
+    let card = revised(card, data, name, "novelty", card.novelty.is_some())?;
     let bare = EngineOptions { explanations: false, ..options.clone() };
     let mut engine = TorchEngine::load(model, &bare)?;
     attach(&mut engine, model, out, data, card)

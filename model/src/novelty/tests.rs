@@ -12,6 +12,7 @@ use crate::dataset::{Class, Partition, Sample, Split, digest};
 use crate::engine::{EngineOptions, LoadError, TorchEngine};
 use crate::export::{ExportOptions, Format, export};
 use crate::network::Layout;
+use crate::revision::RevisionError;
 use crate::weights::{self, Weights, WeightsError};
 
 const SMALL: Layout = Layout { blocks: [1, 1, 1, 1], width: 4 };
@@ -114,7 +115,9 @@ fn a_model_that_has_a_check_gets_another_only_under_another_name() {
     model(&path);
     fit(&path, &path, &options(), &data(), Some("first")).unwrap();
     let again = fit(&path, &path, &options(), &data(), None);
-    assert!(matches!(again, Err(FitError::Named(name)) if name == "first"));
+    assert!(
+        matches!(again, Err(FitError::Revision(RevisionError::Named(name))) if name == "first")
+    );
     assert_eq!(fit(&path, &path, &options(), &data(), Some("second")).unwrap().version, "second");
 }
 
@@ -126,7 +129,10 @@ fn images_that_the_model_was_not_trained_on_are_refused() {
     let mut other = data();
     other.validation.pop();
     let refused = fit(&path, &folder.file("out.safetensors"), &options(), &other, None);
-    assert!(matches!(refused, Err(FitError::OtherData { .. })), "{refused:?}");
+    assert!(
+        matches!(refused, Err(FitError::Revision(RevisionError::OtherData { .. }))),
+        "{refused:?}"
+    );
 }
 
 #[test]

@@ -18,6 +18,9 @@ use crate::evaluation::{
 };
 use crate::network::Network;
 use crate::novelty::{self, FitError};
+use crate::precision::Precision;
+use crate::precision::PrecisionChoice::{Auto, Only};
+use crate::quantization;
 use crate::report::{EvaluationReport, Mistakes, Part, ReportError};
 use crate::weights::{self, Weights};
 
@@ -63,6 +66,7 @@ pub(super) fn conclude(
     card.training.settings.insert("calibration_bias".to_owned(), calibration.bias.into());
 
     let mut engine = load(&card)?;
+    let device = engine.info().device.clone();
     let answers = measure(&mut engine, &data.validation)?;
     let threshold =
         choose_threshold(&answers.probability, &answers.is_pneumonia, WANTED_SENSITIVITY)
@@ -86,6 +90,9 @@ pub(super) fn conclude(
         }
         Err(error) => return Err(unusable(error.to_string())),
     };
+    drop(engine);
+    card = quantization::attach(&draft, &draft, &engine_options(options), data, card)
+        .map_err(|e| unusable(e.to_string()))?;
     let failed = |source| TrainError::Write { path: model.clone(), source };
     std::fs::rename(&draft, &model).map_err(failed)?;
     let written = Weights::open(&model)?;
@@ -101,7 +108,6 @@ pub(super) fn conclude(
     if let (Some(answers), Some(test)) = (&on_test, &test) {
         parts.push(part("test", &data.test, answers, test)?);
     }
-    let device = engine.info().device.clone();
     EvaluationReport {
         card: &card,
         sha256: written.sha256(),
@@ -155,6 +161,7 @@ fn first_card(
         validation: Some(Metrics::default()),
         test: Some(Metrics::default()),
         novelty: None,
+        precisions: None,
         population: options.population.clone(),
         created_at,
     })
@@ -169,7 +176,7 @@ fn engine_options(options: &TrainOptions) -> EngineOptions {
         threads: options.threads,
         // The report shows what the mistakes were made of.
         explanations: true,
-        fp32: !options.bf16,
+        precision: if options.bf16 { Auto } else { Only(Precision::Fp32) },
         ..EngineOptions::default()
     }
 }

@@ -61,6 +61,7 @@ pub fn random_card(layout: Layout, seed: u64) -> Card {
         validation: Some(chance.clone()),
         test: Some(chance),
         novelty: None,
+        precisions: None,
         population: "None: random weights that know nothing. For tests only.".to_owned(),
         created_at: "1970-01-01T00:00:00Z".to_owned(),
     }

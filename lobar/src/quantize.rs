@@ -1,0 +1,25 @@
+//! `lobar quantize`: a model made ready for 8-bit integers.
+
+use lobar_model::dataset::Split;
+use lobar_model::quantization;
+
+use crate::cli;
+use crate::engine::{self, Wanted};
+use crate::failure::{Failure, chain};
+use crate::{model_file, novelty};
+
+/// Writes the model with the ranges of its activations, and says what each precision costs and gains.
+#[allow(clippy::print_stdout)] // the comparison is this command's output
+pub fn run(args: &cli::Quantize) -> Result<(), Failure> {
+    let cli::Quantize { data, out, split_seed, name, engine } = args;
+    let model = model_file::find(engine.model.as_deref())?;
+    let parts = novelty::parts(data, &[Split::Train, Split::Val], *split_seed)?;
+    let options = engine::options(&Wanted::from(engine))?;
+    let card = quantization::quantize(&model, out, &options, &parts, name.as_deref())
+        .map_err(|e| Failure::failed(chain(&e)))?;
+    println!("{} is model {}", out.display(), card.version);
+    if let Some(precisions) = &card.precisions {
+        println!("{precisions}");
+    }
+    Ok(())
+}

@@ -1,0 +1,160 @@
+//! Making a model ready for 8-bit integers, and measuring what each precision costs and gains.
+//!
+//! The ranges of activations are chosen on training images ([`crate::engine`] says how) and lie beside the
+//! network's tensors under `int8.`; the network's own stay as they are, to the bit. Then the engine
+//! answers the validation images in every precision that this CPU has, and the comparison goes into the
+//! card, where the engine looks before it computes in less than 32 bits.
+
+use std::path::Path;
+use std::time::Instant;
+
+use lobar_core::engine::{EngineError, NetworkInput};
+use tch::{Device, Kind, TchError};
+
+use crate::card::{Card, PrecisionFigures, Precisions};
+use crate::dataset::{Partition, Sample};
+use crate::engine::int8::{PREFIX, Ranges};
+use crate::engine::{DeviceChoice, EngineOptions, LoadError, TorchEngine, fold};
+use crate::evaluation::{Answers, ask, roc_auc};
+use crate::precision::{Precision, PrecisionChoice};
+use crate::revision::{RevisionError, revised};
+use crate::weights::{self, Weights, WeightsError};
+
+/// Training images on which ranges are chosen, at most.
+const RANGED_ON: usize = 128;
+
+/// Why a model could not be quantized.
+#[derive(Debug, thiserror::Error)]
+pub enum QuantizeError {
+    /// The model that was asked for.
+    #[error(transparent)]
+    Revision(#[from] RevisionError),
+    /// The model.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// Reading or writing weights.
+    #[error(transparent)]
+    Weights(#[from] WeightsError),
+    /// The engine failed on a picture.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// There is nothing to choose ranges on or to measure with.
+    #[error("quantization needs training images, and validation images of both classes")]
+    TooFew,
+    /// libtorch said no.
+    #[error("libtorch: {0}")]
+    Torch(#[from] TchError),
+}
+
+/// Chooses ranges on the images that the model at `model` was trained on, measures every precision on its
+/// validation images, and writes the model with both to `out`, under `name` or its own name and `-int8`.
+///
+/// # Errors
+/// See [`QuantizeError`].
+pub fn quantize(
+    model: &Path,
+    out: &Path,
+    options: &EngineOptions,
+    data: &Partition,
+    name: Option<&str>,
+) -> Result<Card, QuantizeError> {
+    let weights = Weights::open(model)?;
+    let (card, _) = weights.approve()?;
+    let card = revised(card, data, name, "int8", card.precisions.is_some())?;
+    attach(model, out, options, data, card)
+}
+
+/// The same for the weights in `model`, which are those that `card` speaks of.
+pub(crate) fn attach(
+    model: &Path,
+    out: &Path,
+    options: &EngineOptions,
+    data: &Partition,
+    mut card: Card,
+) -> Result<Card, QuantizeError> {
+    let threshold = card.threshold.unwrap_or(0.5);
+    let ranged_on = ranged_on(&data.train);
+    if ranged_on.is_empty() {
+        return Err(QuantizeError::TooFew);
+    }
+    card.precisions = None;
+    let ranges = {
+        let weights = Weights::open(model)?;
+        let (_, approved) = weights.approve()?;
+        let (trunk, _) = fold::fold(&weights, approved.layout)?;
+        Ranges::observe(&trunk.to(Kind::Float, Device::Cpu)?, &ranged_on)?
+    };
+    let (name, tensor) = ranges.tensor()?;
+    weights::attach(model, out, PREFIX, &[(name, &tensor)], &card)?;
+
+    let mut reference: Option<Answers> = None;
+    let mut figures = Vec::new();
+    let mut threads = 0;
+    for precision in Precision::ALL.into_iter().filter(|it| it.is_quick(Device::Cpu)) {
+        let options = EngineOptions {
+            device: DeviceChoice::Cpu,
+            precision: PrecisionChoice::Only(precision),
+            ..options.clone()
+        };
+        let mut engine = match TorchEngine::load(out, &options) {
+            Err(error @ LoadError::Precision { .. }) => {
+                tracing::warn!(%error, "this precision is not measured");
+                continue;
+            }
+            engine => engine?,
+        };
+        threads = engine.threads().unsigned_abs().into();
+        let began = Instant::now();
+        let answers = ask(&mut engine, &data.validation)?;
+        let rate = data.validation.len() as f64 / began.elapsed().as_secs_f64();
+        let exact = reference.get_or_insert_with(|| answers.clone());
+        figures.push(compare(precision, exact, &answers, threshold, rate)?);
+    }
+    card.precisions = Some(Precisions {
+        images: data.validation.len() as u64,
+        ranged_on: ranged_on.len() as u64,
+        threads,
+        figures,
+    });
+    weights::attach(out, out, PREFIX, &[(ranges.tensor()?.0, &tensor)], &card)?;
+    Ok(card)
+}
+
+/// Training images at equal distances through all of them, so that both classes are among them.
+fn ranged_on(train: &[Sample]) -> Vec<NetworkInput> {
+    let every = train.len().div_ceil(RANGED_ON).max(1);
+    let chosen = train.iter().step_by(every);
+    chosen.filter_map(|sample| NetworkInput::new(sample.pixels.clone())).collect()
+}
+
+fn compare(
+    precision: Precision,
+    exact: &Answers,
+    answers: &Answers,
+    threshold: f64,
+    images_per_second: f64,
+) -> Result<PrecisionFigures, QuantizeError> {
+    let rank = |answers: &Answers| {
+        roc_auc(&answers.probability, &answers.is_pneumonia).ok_or(QuantizeError::TooFew)
+    };
+    let pairs = || exact.probability.iter().zip(&answers.probability);
+    let count = |of: &dyn Fn(bool, bool) -> bool| {
+        pairs().filter(|&(&e, &a)| of(e >= threshold, a >= threshold)).count() as u64
+    };
+    let unlike: Option<Vec<bool>> = answers.unlike.iter().copied().collect();
+    let unlike = unlike.map(|unlike| unlike.into_iter().filter(|&unlike| unlike).count() as u64);
+    Ok(PrecisionFigures {
+        precision,
+        auc: rank(answers)?,
+        auc_loss: rank(exact)? - rank(answers)?,
+        flagged: count(&|_, flagged| flagged),
+        lost: count(&|before, flagged| before && !flagged),
+        gained: count(&|before, flagged| !before && flagged),
+        largest_difference: pairs().map(|(e, a)| (e - a).abs()).fold(0.0, f64::max),
+        unlike,
+        images_per_second,
+    })
+}
+
+#[cfg(test)]
+mod tests;
