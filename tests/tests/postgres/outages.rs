@@ -5,8 +5,11 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use lobar_core::image::{Image, Lane, State};
-use lobar_core::object::ImageId;
+use lobar_adapters::opener::Opener;
+use lobar_core::image::{Image, Lane, NewImage, State};
+use lobar_core::object::{ImageId, ObjectVersion};
+use lobar_core::store::{Claim, Store};
+use lobar_core::time::SystemClock;
 use lobar_tests::kit;
 use lobar_tests::rig::{Rig, ScriptedEngine};
 use lobar_tests::services::postgres::{Cluster, Database};
@@ -28,6 +31,8 @@ struct House {
     database: Database,
     proxy: Proxy,
     rig: Arc<Rig>,
+    /// After how long without any movement a settlement must have been lost.
+    unheard: Duration,
 }
 
 /// Where the queues are.
@@ -45,39 +50,49 @@ impl House {
         let url = database.url_through(proxy.address.port());
         let queue = (queues == Queues::InThisDatabase).then_some(url.as_str());
         let rig = Arc::new(Rig::open_on(Some(&url), queue).await);
-        Self { database, proxy, rig }
+        // Queues elsewhere hear every settlement: there, it is only a machine with too much to do.
+        let unheard = Duration::from_secs(if queue.is_some() { 10 } else { 60 });
+        Self { database, proxy, rig, unheard }
     }
 
-    /// Whether all uploads have ended and nothing is on a queue; `false` also while nobody answers.
-    async fn is_quiet(&self, uploads: usize) -> bool {
-        let Ok(overview) = self.rig.store.inner.overview().await else { return false };
+    /// How many uploads have not ended and how many messages there still are; `None` while nobody answers.
+    async fn left(&self, uploads: usize) -> Option<u64> {
+        let overview = self.rig.store.inner.overview().await.ok()?;
         let count = |wanted: fn(&State) -> bool| -> u64 {
             overview.by_state.iter().filter(|(state, _)| wanted(state)).map(|(_, n)| n).sum()
         };
-        let ended = count(|state| state.is_terminal()) == uploads as u64;
-        if !ended || count(|state| !state.is_terminal()) > 0 {
-            return false;
-        }
+        let ended = count(|state| state.is_terminal());
+        let unadmitted = (uploads as u64).abs_diff(ended + count(|state| !state.is_terminal()));
+        let mut left = unadmitted + count(|state| !state.is_terminal());
         let (stat, routine) = (&self.rig.jobs.stat.inner, &self.rig.jobs.routine.inner);
         for queue in [&self.rig.uploads.inner, stat, routine] {
-            let Ok(depth) = queue.depth().await else { return false };
-            if depth.ready + depth.in_flight + depth.delayed > 0 {
-                return false;
-            }
+            let depth = queue.depth().await.ok()?;
+            left += depth.ready + depth.in_flight + depth.delayed;
         }
-        true
+        Some(left)
     }
 
+    /// Waits until all uploads have ended and nothing is on a queue.
     async fn until_quiet(&self, uploads: usize) {
         let (began, mut moved) = (Instant::now(), Instant::now());
-        while !self.is_quiet(uploads).await {
+        let mut before = None;
+        loop {
+            let left = self.left(uploads).await;
+            if left == Some(0) {
+                return;
+            }
             assert!(
                 began.elapsed() < PATIENCE,
                 "never quiet: {:?}",
                 self.rig.store.inner.overview().await
             );
-            // A settlement that nobody heard leaves its lease to run out.
-            let stuck = moved.elapsed() > Duration::from_secs(10);
+            if left != before {
+                (before, moved) = (left, Instant::now());
+            }
+            // A settlement that nobody heard leaves its lease to run out. Not while anything moves: a lease
+            // that runs out under work in hand has another worker take the image over, and that attempt
+            // rightly counts.
+            let stuck = moved.elapsed() > self.unheard;
             self.rig.clock.advance(if stuck { PAST_EVERY_LEASE } else { Duration::from_secs(1) });
             if stuck {
                 moved = Instant::now();
@@ -338,6 +353,81 @@ async fn connections_cut() {
             again_and_again(lasts, async || cut(house, random).await).await;
         })
         .await;
+    }
+}
+
+/// Commits of claims take a second: as long as a slow disk would.
+const LATE: &str = "create function late() returns trigger language plpgsql as $$
+    begin
+      if new.state = 'analysing' then perform pg_sleep(1); end if;
+      return null;
+    end $$;
+  create constraint trigger late after insert on event deferrable initially deferred
+    for each row execute function late()";
+
+/// How many commits are under way at the server.
+const COMMITTING: &str = "select count(*) from pg_stat_activity
+    where datname = current_database() and query = 'commit' and state = 'active'";
+
+/// The connection goes while the server commits, and the commit comes about all the same: perhaps only after
+/// the next claim has begun.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_claim_whose_commit_outlives_its_connection_costs_no_attempt() {
+    let cluster = Cluster::shared().await;
+    let database = cluster.database();
+    block_in_place(|| database.sql(LATE));
+    let server = format!("127.0.0.1:{}", cluster.port()).parse().expect("an address");
+    for away in [false, true] {
+        let proxy = Proxy::open(server).await;
+        let opener = Opener::new(Arc::new(SystemClock));
+        let url = database.url_through(proxy.address.port());
+        let store = opener.store("store", &url).await.expect("opens");
+        let object = ObjectVersion {
+            bucket: "xrays".into(),
+            key: format!("incoming/north/{away}.jpg"),
+            version: Some("v1".into()),
+            etag: None,
+            sequencer: None,
+            size: None,
+        };
+        let id = object.id();
+        store.admit(&[NewImage { object, lane: Lane::Routine }]).await.expect("admitted");
+        let claiming = {
+            let store = store.clone();
+            tokio::spawn(async move { store.claim(&[id], 9).await.is_ok() })
+        };
+        let began = Instant::now();
+        while block_in_place(|| database.sql(COMMITTING)) != "1" {
+            assert!(began.elapsed() < PATIENCE, "it never commits");
+            sleep(Duration::from_millis(10)).await;
+        }
+        match away {
+            false => proxy.cut(),
+            true => proxy.set(Weather::Down),
+        }
+        assert!(!claiming.await.expect("ended"), "nobody heard of it");
+        proxy.set(Weather::Fair);
+        // Two at once: neither may go ahead of what the other takes back.
+        let stranger = ImageId(uuid::Uuid::from_u128(1));
+        let (other, ours) = tokio::join!(claim(&*store, stranger), claim(&*store, id));
+        assert_eq!(other, Claim::Unknown);
+        match ours {
+            Claim::Granted(claimed) => assert_eq!(claimed.attempt, 1, "away: {away}"),
+            other => panic!("not granted: {other:?}"),
+        }
+        opener.close().await;
+    }
+}
+
+/// Claims until the store answers, as a worker does that gets the job again.
+async fn claim(store: &dyn Store, id: ImageId) -> Claim {
+    let began = Instant::now();
+    loop {
+        match store.claim(&[id], 9).await {
+            Ok(mut claims) => return claims.remove(0),
+            Err(error) => assert!(began.elapsed() < PATIENCE, "never answered: {error}"),
+        }
+        sleep(Duration::from_millis(10)).await;
     }
 }
 
