@@ -10,16 +10,18 @@ use serde_json::json;
 use crate::cli;
 use crate::engine::{self, Wanted};
 use crate::failure::{Failure, chain};
-use crate::model_file;
+use crate::{model_file, training_data};
 
 /// Fits the check to a model's own training pictures, or says what it does.
 pub fn run(args: &cli::Novelty) -> Result<(), Failure> {
     match args {
         cli::Novelty::Fit { data, out, split_seed, name, engine } => {
-            fit_file(data, out, *split_seed, name.as_deref(), engine)
+            let data = training_data::bring(data)?;
+            fit_file(&data.folder, out, *split_seed, name.as_deref(), engine)
         }
         cli::Novelty::Report { data, split, split_seed, json, engine } => {
-            report(data, split, *split_seed, *json, engine)
+            let data = training_data::bring(data)?;
+            report(&data.folder, split, *split_seed, *json, engine)
         }
     }
 }
