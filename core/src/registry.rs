@@ -10,12 +10,14 @@
 //! - Activating a model retires the one that was active.
 //! - Activating the active model changes nothing.
 //! - An unknown model cannot be activated.
+//! - A first activation happens only where no model was ever active.
 //! - Rolling back activates the model that was active before.
 //! - Rolling back twice goes back two activations.
 //! - Without an earlier model there is nothing to roll back to.
 //! - The active model cannot be retired.
 //! - A shadow is a model that is not active.
 //! - Activating the shadow ends its shadowing.
+//! - Ending a model's shadowing leaves another shadow alone.
 //! - Every change gives the assignment a new revision.
 //! - Every change is kept with its time and who made it.
 //! - Concurrent activations leave one model active.
@@ -208,6 +210,10 @@ pub trait Registry: Send + Sync {
     /// Makes a model the active one; the one before is retired.
     async fn activate(&self, version: &str, by: &str) -> Result<Assignment, RegistryError>;
 
+    /// Makes a model the active one where none ever was, in one step with looking; says whether it did. For
+    /// whoever has a model to begin with, and must not override what somebody chose at the same moment.
+    async fn activate_first(&self, version: &str, by: &str) -> Result<bool, RegistryError>;
+
     /// Makes the model active that was before the present one.
     async fn roll_back(&self, by: &str) -> Result<Assignment, RegistryError>;
 
@@ -216,6 +222,10 @@ pub trait Registry: Send + Sync {
 
     /// Lets a model run beside the active one, in place of the shadow before; `None` ends shadowing.
     async fn shadow(&self, version: Option<&str>, by: &str) -> Result<Assignment, RegistryError>;
+
+    /// Ends the shadowing of this model. One that does not shadow, whether or not another one does, is no
+    /// error and changes nothing.
+    async fn stop_shadow(&self, version: &str, by: &str) -> Result<Assignment, RegistryError>;
 
     /// The newest `limit` changes, newest first.
     async fn history(&self, limit: usize) -> Result<Vec<Change>, PortError>;

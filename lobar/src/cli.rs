@@ -1,12 +1,16 @@
 //! The command line.
 
 mod model;
+#[cfg(feature = "torch")]
+mod training_data;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
 pub use model::Model;
+#[cfg(feature = "torch")]
+pub use training_data::TrainingData;
 
 use crate::settings::{Given, Roles};
 
@@ -148,10 +152,8 @@ pub struct Predict {
 #[cfg(feature = "torch")]
 #[derive(Args)]
 pub struct Train {
-    /// Folder with `train/{NORMAL,PNEUMONIA}`, named so that the patient is known, or with a
-    /// `manifest.csv` that names the patients.
-    #[arg(long, value_name = "DIR")]
-    pub data: PathBuf,
+    #[command(flatten)]
+    pub data: TrainingData,
     /// Folder for checkpoints, history and the finished model; an interrupted run there goes on.
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
@@ -230,9 +232,8 @@ pub struct Mlflow {
 #[cfg(feature = "torch")]
 #[derive(Args)]
 pub struct Evaluate {
-    /// Folder with `{split}/{NORMAL,PNEUMONIA}`.
-    #[arg(long, value_name = "DIR")]
-    pub data: PathBuf,
+    #[command(flatten)]
+    pub data: TrainingData,
     /// Which split.
     #[arg(long, default_value = "test")]
     pub split: String,
@@ -254,9 +255,8 @@ pub struct Evaluate {
 pub enum Novelty {
     /// Fit the check to the images that a model was trained on, and write the model with it.
     Fit {
-        /// The folder that the model was trained on.
-        #[arg(long, value_name = "DIR")]
-        data: PathBuf,
+        #[command(flatten)]
+        data: TrainingData,
         /// The model file to write. It is another model, with another name, although it answers the
         /// same.
         #[arg(long, value_name = "FILE")]
@@ -273,9 +273,8 @@ pub enum Novelty {
     /// Say what the check finds: on images as they are, on altered ones, on pictures that are no
     /// X-rays.
     Report {
-        /// Folder with `{split}/{NORMAL,PNEUMONIA}`.
-        #[arg(long, value_name = "DIR")]
-        data: PathBuf,
+        #[command(flatten)]
+        data: TrainingData,
         /// Which images: `validation`, as training cuts it, or `test`.
         #[arg(long, default_value = "validation")]
         split: String,
@@ -293,9 +292,8 @@ pub enum Novelty {
 #[cfg(feature = "torch")]
 #[derive(Args)]
 pub struct Quantize {
-    /// The folder that the model was trained on.
-    #[arg(long, value_name = "DIR")]
-    pub data: PathBuf,
+    #[command(flatten)]
+    pub data: TrainingData,
     /// The model file to write. It is another model, with another name, although its network is the same.
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
@@ -320,9 +318,8 @@ pub enum DataWhat {
 #[cfg(feature = "torch")]
 #[derive(Args)]
 pub struct DataReport {
-    /// Folder with `{train,val,test}/{NORMAL,PNEUMONIA}`, and a `manifest.csv` in it or beside it.
-    #[arg(long, value_name = "DIR")]
-    pub data: PathBuf,
+    #[command(flatten)]
+    pub data: TrainingData,
     /// Write the page to this file.
     #[arg(long, value_name = "FILE.html")]
     pub out: Option<PathBuf>,

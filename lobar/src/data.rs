@@ -3,15 +3,15 @@
 use lobar_model::exploration::{Survey, survey};
 use lobar_model::report::data_page;
 
-use crate::cli;
 use crate::failure::{Failure, chain};
+use crate::{cli, training_data};
 
 /// Looks at a data folder and says what is there, to the terminal and as a page.
 pub fn report(args: &cli::DataReport) -> Result<(), Failure> {
-    let survey = survey(&args.data, args.names).map_err(|e| Failure::failed(chain(&e)))?;
+    let data = training_data::bring(&args.data)?;
+    let survey = survey(&data.folder, args.names).map_err(|e| Failure::failed(chain(&e)))?;
     if let Some(out) = &args.out {
-        let name = args.data.file_name().unwrap_or(args.data.as_os_str()).to_string_lossy();
-        let page = data_page(&name, &survey).map_err(|e| Failure::failed(chain(&e)))?;
+        let page = data_page(&data.name, &survey).map_err(|e| Failure::failed(chain(&e)))?;
         std::fs::write(out, page)
             .map_err(|e| Failure::failed(format!("cannot write {}: {e}", out.display())))?;
     }

@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::cli;
 use crate::engine::{self, Wanted};
 use crate::failure::{Failure, chain};
-use crate::model_file;
+use crate::{model_file, training_data};
 
 /// Evaluates a model on labelled images, at the threshold in its card, through the engine that
 /// serves.
@@ -20,9 +20,10 @@ pub fn run(args: &cli::Evaluate) -> Result<(), Failure> {
             let known: Vec<_> = Split::ALL.iter().map(|split| split.name()).collect();
             Failure::usage(format!("--split is {:?}; splits are {}", args.split, known.join(", ")))
         })?;
+    let data = training_data::bring(&args.data)?;
     let wanted = Wanted::from(&args.engine);
     let mut engine = engine::load(&wanted)?;
-    let samples = read(&args.data, &[split]).map_err(|e| Failure::failed(chain(&e)))?;
+    let samples = read(&data.folder, &[split]).map_err(|e| Failure::failed(chain(&e)))?;
     let answers = ask(&mut engine, &samples).map_err(|e| Failure::failed(chain(&e)))?;
     let info = engine.info();
     let evaluation = evaluate(&answers, info.threshold);

@@ -35,6 +35,8 @@ mod stop;
 mod telemetry;
 #[cfg(feature = "torch")]
 mod train;
+#[cfg(feature = "torch")]
+mod training_data;
 mod upload;
 
 use std::future::Future;
@@ -91,7 +93,7 @@ fn load(args: cli::Service) -> Result<Settings, Failure> {
     Settings::load(args.given, args.config)
 }
 
-fn block_on(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     runtime.map_err(Failure::failed)?.block_on(work)
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use lobar_model::dataset::{Partition, Split, partition, read};
+use lobar_model::dataset::Split;
 use lobar_model::engine::TorchEngine;
 use lobar_model::novelty::{fit, trial};
 use serde_json::json;
@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::cli;
 use crate::engine::{self, Wanted};
 use crate::failure::{Failure, chain};
-use crate::model_file;
+use crate::{model_file, training_data};
 
 /// Fits the check to a model's own training pictures, or says what it does.
 pub fn run(args: &cli::Novelty) -> Result<(), Failure> {
@@ -25,14 +25,14 @@ pub fn run(args: &cli::Novelty) -> Result<(), Failure> {
 }
 
 fn fit_file(
-    data: &Path,
+    data: &cli::TrainingData,
     out: &Path,
     split_seed: u64,
     name: Option<&str>,
     engine: &cli::Engine,
 ) -> Result<(), Failure> {
     let model = model_file::find(engine.model.as_deref())?;
-    let parts = parts(data, &[Split::Train, Split::Val], split_seed)?;
+    let parts = training_data::parts(data, &[Split::Train, Split::Val], split_seed)?;
     let options = engine::options(&Wanted::from(engine))?;
     let card = fit(&model, out, &options, &parts, name).map_err(|e| Failure::failed(chain(&e)))?;
     let Some(novelty) = &card.novelty else {
@@ -47,7 +47,7 @@ fn fit_file(
 }
 
 fn report(
-    data: &Path,
+    data: &cli::TrainingData,
     split: &str,
     split_seed: u64,
     as_json: bool,
@@ -55,8 +55,10 @@ fn report(
 ) -> Result<(), Failure> {
     let mut torch: TorchEngine = engine::load(&Wanted::from(engine))?;
     let samples = match split {
-        "validation" => parts(data, &[Split::Train, Split::Val], split_seed)?.validation,
-        "test" => parts(data, &Split::ALL, split_seed)?.test,
+        "validation" => {
+            training_data::parts(data, &[Split::Train, Split::Val], split_seed)?.validation
+        }
+        "test" => training_data::parts(data, &Split::ALL, split_seed)?.test,
         other => {
             return Err(Failure::usage(format!(
                 "--split is {other:?}; it can be validation or test"
@@ -66,12 +68,6 @@ fn report(
     let trial = trial(&mut torch, split, &samples).map_err(|e| Failure::failed(chain(&e)))?;
     print(&if as_json { json!(trial).to_string() } else { trial.to_string() });
     Ok(())
-}
-
-/// The pictures as training cuts them, so that validation is what it was there.
-pub fn parts(data: &Path, splits: &[Split], seed: u64) -> Result<Partition, Failure> {
-    let samples = read(data, splits).map_err(|e| Failure::failed(chain(&e)))?;
-    partition(data, samples, seed).map_err(|e| Failure::failed(chain(&e)))
 }
 
 #[allow(clippy::print_stdout)] // the answers are this command's output

@@ -6,14 +6,14 @@ use lobar_model::quantization;
 use crate::cli;
 use crate::engine::{self, Wanted};
 use crate::failure::{Failure, chain};
-use crate::{model_file, novelty};
+use crate::{model_file, training_data};
 
 /// Writes the model with the ranges of its activations, and says what each precision costs and gains.
 #[allow(clippy::print_stdout)] // the comparison is this command's output
 pub fn run(args: &cli::Quantize) -> Result<(), Failure> {
     let cli::Quantize { data, out, split_seed, name, engine } = args;
     let model = model_file::find(engine.model.as_deref())?;
-    let parts = novelty::parts(data, &[Split::Train, Split::Val], *split_seed)?;
+    let parts = training_data::parts(data, &[Split::Train, Split::Val], *split_seed)?;
     let options = engine::options(&Wanted::from(engine))?;
     let card = quantization::quantize(&model, out, &options, &parts, name.as_deref())
         .map_err(|e| Failure::failed(chain(&e)))?;

@@ -1,5 +1,6 @@
 //! `lobar train`.
 
+use std::path::PathBuf;
 use std::process::Command;
 
 use lobar_model::engine::DeviceChoice;
@@ -7,12 +8,13 @@ use lobar_model::training::{TrainOptions, train};
 
 use crate::failure::{Failure, chain};
 use crate::mlflow::Log;
-use crate::{cli, engine};
+use crate::{cli, engine, training_data};
 
 /// Trains, or goes on where an interrupted run in the same folder was.
 pub fn run(args: cli::Train) -> Result<(), Failure> {
+    let data = training_data::bring(&args.data)?;
     let log = Log::begin(&args.mlflow, &args.out)?;
-    let options = options(args)?;
+    let options = options(args, data.folder)?;
     let report = train(&options, |epoch| {
         eprintln!("{epoch}");
         if let Some(log) = &log {
@@ -27,8 +29,8 @@ pub fn run(args: cli::Train) -> Result<(), Failure> {
     Ok(())
 }
 
-fn options(args: cli::Train) -> Result<TrainOptions, Failure> {
-    let mut options = TrainOptions::new(args.data, args.out);
+fn options(args: cli::Train, data: PathBuf) -> Result<TrainOptions, Failure> {
+    let mut options = TrainOptions::new(data, args.out);
     options.init = args.init;
     if !args.stages.is_empty() {
         options.stages = args.stages;

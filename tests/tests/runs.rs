@@ -3,37 +3,15 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
-use lobar_tests::kit::executable;
+use lobar_tests::kit::{executable, labelled_pictures};
 use lobar_tests::services::free_port;
 use lobar_tests::services::mlflow::Mlflow;
 use serde_json::Value;
 
-/// Stripes across for the ill, stripes along for the healthy.
-fn write_pictures(folder: &Path) {
-    for (split, people) in [("train", 0..10_u32), ("val", 10..14), ("test", 14..18)] {
-        for (class, is_ill) in [("NORMAL", false), ("PNEUMONIA", true)] {
-            let at = folder.join(split).join(class);
-            std::fs::create_dir_all(&at).expect("a folder");
-            for person in people.clone() {
-                let cause = ["bacteria", "virus"][person as usize % 2];
-                let name = match is_ill {
-                    true => format!("person{person}_{cause}_1.png"),
-                    false => format!("IM-{person:04}-0001.png"),
-                };
-                let picture = image::GrayImage::from_fn(224, 224, |x, y| {
-                    let level = if (if is_ill { y } else { x } / 28) % 2 == 0 { 60 } else { 180 };
-                    image::Luma([level + ((x * 31 + y * 17 + person * 101) % 23) as u8])
-                });
-                picture.save(at.join(name)).expect("written");
-            }
-        }
-    }
-}
-
 fn train(folder: &Path, run: &str, more: &[&str]) -> Output {
     let data = folder.join("data");
     if !data.exists() {
-        write_pictures(&data);
+        labelled_pictures(&data);
     }
     let mut command = Command::new(executable());
     command.args(["train", "--stages", "32:2", "--batch", "10", "--threads", "1", "--seed", "5"]);

@@ -2,7 +2,9 @@
 //!
 //! Errors and log lines of the SDK name URLs, and URLs hold object keys: neither leaves this module.
 
+mod download;
 mod examine;
+mod listing;
 mod refusal;
 mod weights;
 
@@ -26,6 +28,7 @@ use tracing::instrument::WithSubscriber as _;
 use crate::aws::{self, Access};
 use crate::embedded::Credentials;
 use crate::quiet;
+pub use listing::{Listed, S3Folder};
 use refusal::{Broken, Refusal};
 pub use weights::S3Weights;
 
@@ -250,4 +253,12 @@ async fn client(options: &S3Options) -> (Client, Dispatch) {
 
 fn quoted(etag: &str) -> String {
     format!("\"{}\"", etag.trim_matches('"'))
+}
+
+/// A prefix as all keys of that folder begin: empty, or with one `/` at its end.
+fn folder(prefix: &str) -> String {
+    match prefix.trim_matches('/') {
+        "" => String::new(),
+        folder => format!("{folder}/"),
+    }
 }

@@ -3,14 +3,12 @@
 //! A put is one request, so a file is there whole or not at all; S3 takes 5 GB that way. Neither way
 //! holds a file in memory.
 
-use std::fs::File;
-use std::io::{self, Write as _};
+use std::io;
 use std::path::Path;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use aws_sdk_s3::Client;
-use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use aws_sdk_s3::primitives::{ByteStream, Length};
 use lobar_core::failure::PortError;
 use lobar_core::objects::FetchError;
@@ -18,8 +16,9 @@ use lobar_core::weights::WeightFiles;
 use tracing::Dispatch;
 use tracing::instrument::WithSubscriber as _;
 
-use super::refusal::{Broken, Refusal};
-use super::{BODY_ATTEMPTS, BODY_PAUSE, S3Options, client};
+use super::download::Download;
+use super::refusal::Refusal;
+use super::{S3Options, client, folder};
 use crate::aws;
 
 const PUT: &str = "s3: put weights";
@@ -43,12 +42,8 @@ impl S3Weights {
     /// a body is this adapter's own. Asks nothing of the store yet.
     pub async fn connect(options: S3Options, prefix: &str) -> Self {
         let (client, log) = client(&options).await;
-        let prefix = match prefix.trim_matches('/') {
-            "" => String::new(),
-            folder => format!("{folder}/"),
-        };
         let S3Options { bucket, connect_timeout, .. } = options;
-        Self { client, bucket, prefix, connect_timeout, log }
+        Self { client, bucket, prefix: folder(prefix), connect_timeout, log }
     }
 
     fn place(&self, key: &str) -> String {
@@ -60,39 +55,6 @@ impl S3Weights {
         let head = self.client.head_object().bucket(&self.bucket).key(self.place(key));
         let head = head.send().with_subscriber(self.log.clone()).await.ok()?;
         head.content_length().and_then(|length| u64::try_from(length).ok())
-    }
-
-    async fn open(&self, key: &str) -> Result<GetObjectOutput, FetchError> {
-        let get = self.client.get_object().bucket(&self.bucket).key(self.place(key));
-        let answer = get.send().with_subscriber(self.log.clone()).await;
-        answer.map_err(|error| Refusal::of(&error).into_fetch(GET, false))
-    }
-
-    /// Writes what lies under `key` to `file`, from its beginning.
-    async fn read(&self, key: &str, mut file: File, limit: u64) -> Result<(), FetchError> {
-        let output = self.open(key).await?;
-        let announced = output.content_length().and_then(|length| u64::try_from(length).ok());
-        if announced.is_some_and(|length| length > limit) {
-            return Err(FetchError::TooLarge { limit });
-        }
-        let mut body = output.body;
-        let mut written = 0_u64;
-        loop {
-            // The error's own text may name the URL: only that it broke off is passed on.
-            let next = body.try_next().with_subscriber(self.log.clone()).await;
-            let next = next.map_err(|_| PortError::transient(GET, Broken::BrokeOff))?;
-            let Some(chunk) = next else { break };
-            written += chunk.len() as u64;
-            if written > limit {
-                return Err(FetchError::TooLarge { limit });
-            }
-            file = blocking(move || file.write_all(&chunk).map(|()| file)).await?;
-        }
-        if announced.is_some_and(|length| length != written) {
-            return Err(PortError::transient(GET, Broken::Short).into());
-        }
-        blocking(move || file.sync_all()).await?;
-        Ok(())
     }
 }
 
@@ -116,47 +78,15 @@ impl WeightFiles for S3Weights {
     }
 
     async fn fetch(&self, key: &str, path: &Path, limit: u64) -> Result<(), FetchError> {
-        let unwritable = |error: io::Error| PortError::permanent(GET, error);
-        let folder = path.parent().unwrap_or(Path::new(".")).to_owned();
-        let mut pause = BODY_PAUSE;
-        for attempt in 1.. {
-            // Beside its place, and removed unless it gets there, however this ends.
-            let folder = folder.clone();
-            let make = move || {
-                std::fs::create_dir_all(&folder)?;
-                tempfile::Builder::new().prefix(".weights-").tempfile_in(&folder)
-            };
-            let beside = blocking(make).await?;
-            let file = beside.reopen().map_err(unwritable)?;
-            let read = tokio::time::timeout(TRANSFER, self.read(key, file, limit)).await;
-            match read.unwrap_or_else(|_| Err(PortError::transient(GET, Broken::TooSlow).into())) {
-                Ok(()) => {
-                    let path = path.to_owned();
-                    blocking(move || beside.persist(path).map_err(|failed| failed.error)).await?;
-                    return Ok(());
-                }
-                // The SDK has tried again already unless the answer had begun.
-                Err(FetchError::Port(error)) if attempt < BODY_ATTEMPTS && Broken::off(&error) => {
-                    tokio::time::sleep(pause).await;
-                    pause *= 2;
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        unreachable!("the last attempt returns")
+        let download = Download {
+            client: &self.client,
+            log: &self.log,
+            what: GET,
+            bucket: &self.bucket,
+            key: self.place(key),
+            etag: None,
+            patience: TRANSFER,
+        };
+        Box::pin(download.to(path, limit)).await
     }
-}
-
-/// Work on files, away from the threads that answer. A full disk may have room again.
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> io::Result<T> + Send + 'static,
-) -> Result<T, PortError> {
-    let done = tokio::task::spawn_blocking(work).await;
-    let done = done.map_err(|ended| PortError::transient(GET, ended))?;
-    done.map_err(|error| match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            PortError::transient(GET, error)
-        }
-        _ => PortError::permanent(GET, error),
-    })
 }

@@ -196,14 +196,20 @@ impl<D: Driver> Db<D> {
         rows
     }
 
-    /// The claims that are in doubt; they are the caller's to end.
-    pub(super) fn take_doubts(&self) -> Vec<(ImageId, Fence)> {
-        std::mem::take(&mut *self.in_doubt.lock().unwrap_or_else(PoisonError::into_inner))
+    /// The claims that are in doubt.
+    pub(super) fn doubts(&self) -> Vec<(ImageId, Fence)> {
+        self.in_doubt.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Adds claims that are in doubt.
     pub(super) fn doubt(&self, claims: impl IntoIterator<Item = (ImageId, Fence)>) {
         self.in_doubt.lock().unwrap_or_else(PoisonError::into_inner).extend(claims);
+    }
+
+    /// Claims that were taken back, or never came about.
+    pub(super) fn no_longer_doubt(&self, claims: &[(ImageId, Fence)]) {
+        let mut in_doubt = self.in_doubt.lock().unwrap_or_else(PoisonError::into_inner);
+        in_doubt.retain(|claim| !claims.contains(claim));
     }
 }
 

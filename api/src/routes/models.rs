@@ -134,14 +134,9 @@ pub(crate) async fn unshadow(
     context: Data<Context>,
     version: Path<String>,
 ) -> Result<Json<Assigned>, Problem> {
-    let change = change(&context, |models| async move {
-        let model = models.model(&version).await?;
-        match model.ok_or_else(|| RegistryError::Unknown(version.into_inner()))?.shadow {
-            true => models.shadow(None, BY).await,
-            false => Ok(models.assignment().await?),
-        }
-    });
-    Ok(Json(change.await?.into()))
+    let change =
+        change(&context, |models| async move { models.stop_shadow(&version, BY).await }).await?;
+    Ok(Json(change.into()))
 }
 
 /// What a model that shadows, or once did, saw otherwise than the models that were shown.

@@ -108,7 +108,8 @@ pub async fn weights(settings: &Settings, embedded: Option<SocketAddr>) -> Arc<d
     Arc::new(S3Weights::connect(options, &place.prefix).await)
 }
 
-fn s3_options(settings: &Settings, bucket: &str, embedded: Option<SocketAddr>) -> S3Options {
+/// How a bucket is reached.
+pub fn s3_options(settings: &Settings, bucket: &str, embedded: Option<SocketAddr>) -> S3Options {
     let mut options = S3Options::new(bucket);
     options.region = Some(settings.s3_region.clone());
     options.credentials = credentials(settings);

@@ -12,6 +12,8 @@ mod transfer;
 mod watch;
 
 #[cfg(feature = "torch")]
+pub use summary::bar;
+#[cfg(feature = "torch")]
 pub use watch::verdict;
 
 use std::sync::Arc;

@@ -8,6 +8,6 @@ mod uploads;
 
 pub use client::Client;
 pub use follower::{Follower, Seen};
-pub use pictures::{broken_files, originals, radiograph_jpeg};
+pub use pictures::{broken_files, labelled_pictures, originals, radiograph_jpeg};
 pub use process::{Lobar, executable, node_executable, workspace};
 pub use uploads::{BulkUpload, Uploaded};

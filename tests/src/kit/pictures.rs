@@ -1,6 +1,6 @@
 //! Pictures to upload: real radiographs where they are at hand, drawn ones everywhere.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use image::codecs::jpeg::JpegEncoder;
 use image::{ExtendedColorType, ImageEncoder};
@@ -15,7 +15,7 @@ fn real_data() -> Option<PathBuf> {
 }
 
 /// A folder with `count` radiographs: real originals first, then drawn ones.
-pub fn originals(into: &std::path::Path, count: usize) {
+pub fn originals(into: &Path, count: usize) {
     std::fs::create_dir_all(into).expect("a folder");
     let mut real: Vec<PathBuf> = Vec::new();
     if let Some(data) = real_data() {
@@ -55,6 +55,29 @@ pub fn radiograph_jpeg(width: u32, height: u32, seed: u32) -> Vec<u8> {
         .write_image(&pixels, width, height, ExtendedColorType::L8)
         .expect("encodes");
     bytes
+}
+
+/// A data folder of 36 pictures, 18 of each class, each of a patient of its own: stripes across for the ill,
+/// stripes along for the healthy.
+pub fn labelled_pictures(folder: &Path) {
+    for (split, people) in [("train", 0..10_u32), ("val", 10..14), ("test", 14..18)] {
+        for (class, is_ill) in [("NORMAL", false), ("PNEUMONIA", true)] {
+            let at = folder.join(split).join(class);
+            std::fs::create_dir_all(&at).expect("a folder");
+            for person in people.clone() {
+                let cause = ["bacteria", "virus"][person as usize % 2];
+                let name = match is_ill {
+                    true => format!("person{person}_{cause}_1.png"),
+                    false => format!("IM-{person:04}-0001.png"),
+                };
+                let picture = image::GrayImage::from_fn(224, 224, |x, y| {
+                    let level = if (if is_ill { y } else { x } / 28) % 2 == 0 { 60 } else { 180 };
+                    image::Luma([level + ((x * 31 + y * 17 + person * 101) % 23) as u8])
+                });
+                picture.save(at.join(name)).expect("written");
+            }
+        }
+    }
 }
 
 /// Files that must not be assessed: name, bytes, the reason that must be given.

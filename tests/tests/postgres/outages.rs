@@ -28,6 +28,8 @@ struct House {
     database: Database,
     proxy: Proxy,
     rig: Arc<Rig>,
+    /// After how long without any movement a settlement must have been lost.
+    unheard: Duration,
 }
 
 /// Where the queues are.
@@ -45,39 +47,49 @@ impl House {
         let url = database.url_through(proxy.address.port());
         let queue = (queues == Queues::InThisDatabase).then_some(url.as_str());
         let rig = Arc::new(Rig::open_on(Some(&url), queue).await);
-        Self { database, proxy, rig }
+        // Queues elsewhere hear every settlement: there, it is only a machine with too much to do.
+        let unheard = Duration::from_secs(if queue.is_some() { 10 } else { 60 });
+        Self { database, proxy, rig, unheard }
     }
 
-    /// Whether all uploads have ended and nothing is on a queue; `false` also while nobody answers.
-    async fn is_quiet(&self, uploads: usize) -> bool {
-        let Ok(overview) = self.rig.store.inner.overview().await else { return false };
+    /// How many uploads have not ended and how many messages there still are; `None` while nobody answers.
+    async fn left(&self, uploads: usize) -> Option<u64> {
+        let overview = self.rig.store.inner.overview().await.ok()?;
         let count = |wanted: fn(&State) -> bool| -> u64 {
             overview.by_state.iter().filter(|(state, _)| wanted(state)).map(|(_, n)| n).sum()
         };
-        let ended = count(|state| state.is_terminal()) == uploads as u64;
-        if !ended || count(|state| !state.is_terminal()) > 0 {
-            return false;
-        }
+        let ended = count(|state| state.is_terminal());
+        let unadmitted = (uploads as u64).abs_diff(ended + count(|state| !state.is_terminal()));
+        let mut left = unadmitted + count(|state| !state.is_terminal());
         let (stat, routine) = (&self.rig.jobs.stat.inner, &self.rig.jobs.routine.inner);
         for queue in [&self.rig.uploads.inner, stat, routine] {
-            let Ok(depth) = queue.depth().await else { return false };
-            if depth.ready + depth.in_flight + depth.delayed > 0 {
-                return false;
-            }
+            let depth = queue.depth().await.ok()?;
+            left += depth.ready + depth.in_flight + depth.delayed;
         }
-        true
+        Some(left)
     }
 
+    /// Waits until all uploads have ended and nothing is on a queue.
     async fn until_quiet(&self, uploads: usize) {
         let (began, mut moved) = (Instant::now(), Instant::now());
-        while !self.is_quiet(uploads).await {
+        let mut before = None;
+        loop {
+            let left = self.left(uploads).await;
+            if left == Some(0) {
+                return;
+            }
             assert!(
                 began.elapsed() < PATIENCE,
                 "never quiet: {:?}",
                 self.rig.store.inner.overview().await
             );
-            // A settlement that nobody heard leaves its lease to run out.
-            let stuck = moved.elapsed() > Duration::from_secs(10);
+            if left != before {
+                (before, moved) = (left, Instant::now());
+            }
+            // A settlement that nobody heard leaves its lease to run out. Not while anything moves: a lease
+            // that runs out under work in hand has another worker take the image over, and that attempt
+            // rightly counts.
+            let stuck = moved.elapsed() > self.unheard;
             self.rig.clock.advance(if stuck { PAST_EVERY_LEASE } else { Duration::from_secs(1) });
             if stuck {
                 moved = Instant::now();

@@ -7,6 +7,7 @@ mod clients;
 mod crash;
 mod events;
 mod fixture;
+mod folder;
 mod pages;
 #[allow(clippy::print_stdout, reason = "a measurement is read by people")]
 mod speed;

@@ -68,9 +68,7 @@ async fn register_shipped(registry: &dyn Registry, engines: &dyn Engines) -> Res
     let shipped = engines.shipped().await?;
     registry.register(&shipped, ITSELF).await.map_err(refused)?;
     // Somebody may have chosen a model while the weights were being stored: theirs stands.
-    let now = registry.assignment().await.map_err(|error| refused(error.into()))?;
-    if now.active.is_none() {
-        registry.activate(&shipped.version, ITSELF).await.map_err(refused)?;
+    if registry.activate_first(&shipped.version, ITSELF).await.map_err(refused)? {
         tracing::info!(version = shipped.version, "the first model: registered and activated");
     }
     Ok(())

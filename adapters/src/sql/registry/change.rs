@@ -49,6 +49,24 @@ pub(super) async fn activate<D: Driver>(
     turn.end_assigned().await
 }
 
+pub(super) async fn activate_first<D: Driver>(
+    db: &Db<D>,
+    version: &str,
+    by: &str,
+) -> Outcome<bool> {
+    let mut turn = Turn::begin(db).await?;
+    if turn.model(version).await?.is_none() {
+        return turn.refuse(RegistryError::Unknown(version.to_owned())).await;
+    }
+    // Once a model was active, one always is: the active one is only ever replaced.
+    if turn.standing.is_some() {
+        return turn.end(false).await;
+    }
+    make_active(&mut turn, version).await?;
+    turn.note_activation(version, by).await?;
+    turn.end(true).await
+}
+
 pub(super) async fn roll_back<D: Driver>(db: &Db<D>, by: &str) -> Outcome<Assignment> {
     let mut turn = Turn::begin(db).await?;
     let Some((activation, version)) = turn.beneath().await? else {
@@ -105,8 +123,7 @@ pub(super) async fn shadow<D: Driver>(
         }
     }
     if before.is_some() {
-        let end = "update model set shadow = 0, changed_at = $1 where shadow = 1";
-        turn.change(|now| Sql::<D>::new(end).bind(now)).await?;
+        end_shadowing(&mut turn).await?;
     }
     if let Some(version) = version {
         let begin = "update model set shadow = 1, changed_at = $1 where version = $2";
@@ -116,6 +133,28 @@ pub(super) async fn shadow<D: Driver>(
         turn.note("unshadow", &before, by).await?;
     }
     turn.end_assigned().await
+}
+
+pub(super) async fn stop_shadow<D: Driver>(
+    db: &Db<D>,
+    version: &str,
+    by: &str,
+) -> Outcome<Assignment> {
+    let mut turn = Turn::begin(db).await?;
+    let Some(model) = turn.model(version).await? else {
+        return turn.refuse(RegistryError::Unknown(version.to_owned())).await;
+    };
+    if model.shadow {
+        end_shadowing(&mut turn).await?;
+        turn.note("unshadow", version, by).await?;
+    }
+    turn.end_assigned().await
+}
+
+/// Takes its mark from the model that shadows, of which there is one at most.
+async fn end_shadowing<D: Driver>(turn: &mut Turn<D>) -> Result<(), Fault> {
+    let end = "update model set shadow = 0, changed_at = $1 where shadow = 1";
+    turn.change(|now| Sql::<D>::new(end).bind(now)).await
 }
 
 /// Puts a model in the place of the active one, which is retired. In two steps, since a database looks at

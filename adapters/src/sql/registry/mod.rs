@@ -48,6 +48,11 @@ impl<D: Driver> Registry for Db<D> {
         answer(done, "registry: activate")
     }
 
+    async fn activate_first(&self, version: &str, by: &str) -> Result<bool, RegistryError> {
+        let done = self.settled(|| change::activate_first(self, version, by)).await;
+        answer(done, "registry: activate first")
+    }
+
     async fn roll_back(&self, by: &str) -> Result<Assignment, RegistryError> {
         let done = self.settled(|| change::roll_back(self, by)).await;
         answer(done, "registry: roll back")
@@ -61,6 +66,11 @@ impl<D: Driver> Registry for Db<D> {
     async fn shadow(&self, version: Option<&str>, by: &str) -> Result<Assignment, RegistryError> {
         let done = self.settled(|| change::shadow(self, version, by)).await;
         answer(done, "registry: shadow")
+    }
+
+    async fn stop_shadow(&self, version: &str, by: &str) -> Result<Assignment, RegistryError> {
+        let done = self.settled(|| change::stop_shadow(self, version, by)).await;
+        answer(done, "registry: stop shadow")
     }
 
     async fn history(&self, limit: usize) -> Result<Vec<Change>, PortError> {

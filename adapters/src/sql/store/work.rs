@@ -71,20 +71,34 @@ pub(super) async fn claim<D: Driver>(
     }
     changes.record(&mut tx, now).await?;
     if let Err(fault) = tx.commit().await {
-        db.doubt(doubtful);
+        // The server's own word that it was undone leaves no doubt.
+        if !fault.is_conflict() {
+            db.doubt(doubtful);
+            // Now if possible: the caller lets go of the jobs next, and another process, which knows nothing
+            // of this, may claim the images first.
+            let _ = end_doubts(db).await;
+        }
         return Err(fault);
     }
     Ok(ids.iter().map(|id| claims.get(id).cloned().unwrap_or(Claim::Unknown)).collect())
 }
 
-/// Takes back what this process may hold without knowing, so that its attempts do not count.
+/// Takes back what this process may hold without knowing, so that its attempts do not count. Nothing is
+/// claimed here before that is done; two claims that do it at once do no harm, since fences tell.
+///
+/// The claim may still be under way: its connection is gone, but the server has the commit and waits for its
+/// disk. Looking past it would find nothing to take back, and the attempt would count after all; so this
+/// waits first until nobody is changing those images.
 async fn end_doubts<D: Driver>(db: &Db<D>) -> Result<(), Fault> {
-    let doubtful = db.take_doubts();
-    let ended = give_back(db, &doubtful, 1).await;
-    if ended.is_err() {
-        db.doubt(doubtful);
+    let doubtful = db.doubts();
+    for batch in doubtful.chunks(BATCH) {
+        let mut held = Sql::<D>::new("select id from image where id in (");
+        held.list(batch.iter().map(|(id, _)| id.0)).push(")").push(D::LOCK_ROWS);
+        db.ask::<(Uuid,)>(held).await?;
     }
-    ended
+    give_back(db, &doubtful, 1).await?;
+    db.no_longer_doubt(&doubtful);
+    Ok(())
 }
 
 async fn grant<D: Driver>(

@@ -101,6 +101,44 @@ pub async fn an_unknown_model_cannot_be_activated<H: RegistryHarness>() {
     assert_eq!(assignment(&*registry).await, before);
 }
 
+pub async fn a_first_activation_happens_only_where_no_model_was_ever_active<H: RegistryHarness>() {
+    let harness = H::start().await;
+    let registry = harness.open().await;
+    registered(&*registry, 4).await;
+    let refused = registry.activate_first("5", "ada").await;
+    assert!(matches!(refused, Err(RegistryError::Unknown(version)) if version == "5"));
+    let mut racing = Vec::new();
+    for version in 1..=4 {
+        let handle = harness.open().await;
+        racing.push(async move {
+            handle.activate_first(&version.to_string(), "lobar").await.expect("asked")
+        });
+    }
+    let did = futures::future::join_all(racing).await;
+    assert_eq!(did.iter().filter(|did| **did).count(), 1, "{did:?}");
+    let first = (did.iter().position(|did| *did).expect("one") + 1).to_string();
+    let assigned = assignment(&*registry).await;
+    assert_eq!(active(&assigned), Some(first.as_str()));
+    let last = registry.history(1).await.expect("asked").remove(0);
+    assert_eq!(
+        (last.action.as_str(), last.version, last.by),
+        ("activate", first.clone(), "lobar".into())
+    );
+
+    // Nor the one that is active already, nor after it was replaced or rolled back to.
+    let other = if first == "1" { "2" } else { "1" };
+    for changes in 0..3 {
+        for version in ["1", "2", "3", "4"] {
+            assert!(!registry.activate_first(version, "lobar").await.expect("asked"));
+        }
+        match changes {
+            0 => assert_eq!(assignment(&*registry).await, assigned),
+            1 => drop(activate(&*registry, other).await),
+            _ => assert_eq!(active(&roll_back(&*registry).await), Some(first.as_str())),
+        }
+    }
+}
+
 pub async fn rolling_back_activates_the_model_that_was_active_before<H: RegistryHarness>() {
     let harness = H::start().await;
     let registry = harness.open().await;

@@ -69,6 +69,30 @@ pub async fn activating_the_shadow_ends_its_shadowing<H: RegistryHarness>() {
     assert_eq!(shadowing(&activate(&*registry, "2").await), Some("3"));
 }
 
+pub async fn ending_a_model_s_shadowing_leaves_another_shadow_alone<H: RegistryHarness>() {
+    let harness = H::start().await;
+    let registry = harness.open().await;
+    registered(&*registry, 3).await;
+    activate(&*registry, "1").await;
+    let assigned = registry.shadow(Some("2"), "ada").await.expect("shadows");
+    let history = registry.history(10).await.expect("asked");
+    for other in ["1", "3"] {
+        let after = registry.stop_shadow(other, "ada").await.expect("left as it is");
+        assert_eq!(after, assigned, "{other}");
+    }
+    let refused = registry.stop_shadow("4", "ada").await;
+    assert!(matches!(refused, Err(RegistryError::Unknown(version)) if version == "4"));
+    assert_eq!(registry.history(10).await.expect("asked"), history, "which is no change");
+
+    let ended = registry.stop_shadow("2", "grace").await.expect("ended");
+    assert_eq!((active(&ended), shadowing(&ended)), (Some("1"), None));
+    assert!(ended.revision > assigned.revision);
+    let last = registry.history(1).await.expect("asked").remove(0);
+    assert_eq!((last.action.as_str(), last.version.as_str()), ("unshadow", "2"));
+    assert_eq!(last.by, "grace");
+    assert_eq!(registry.stop_shadow("2", "ada").await.expect("it does not shadow"), ended);
+}
+
 pub async fn a_retired_model_can_shadow_until_it_is_retired_again<H: RegistryHarness>() {
     let harness = H::start().await;
     let registry = harness.open().await;
