@@ -54,7 +54,7 @@ pub async fn export(source: &Source, folder: &mut Folder) -> Result<Exported, Fa
     let wanted = labels(&*source.verdicts).await?;
     let mut exported = Exported::default();
     let gone: Vec<ImageId> =
-        folder.pictures.keys().filter(|id| !wanted.contains_key(id)).copied().collect();
+        folder.pictures.keys().filter(|id| !wanted.contains_key(*id)).copied().collect();
     exported.dropped = gone.len();
     for id in gone {
         folder.remove(id)?;
@@ -105,7 +105,7 @@ async fn fetch(
 ) -> Result<(), Failure> {
     let missing: Vec<(ImageId, &Wanted)> = wanted
         .iter()
-        .filter(|(id, _)| !folder.pictures.contains_key(id))
+        .filter(|(id, _)| !folder.pictures.contains_key(*id))
         .map(|(id, wanted)| (*id, wanted))
         .collect();
     let mut arriving = stream::iter(missing)

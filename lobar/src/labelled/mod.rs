@@ -42,12 +42,13 @@ impl Source {
 /// Runs the command.
 #[allow(clippy::print_stdout)] // what was exported is this command's output
 pub async fn run(args: cli::DataExport) -> Result<(), Failure> {
-    let settings = Settings::load(args.service.given, args.service.config)?;
+    let cli::DataExport { out, service } = args;
+    let settings = Settings::load(service.given, service.config)?;
     refuse_nowhere(&settings.store)?;
     let opener = opener(&settings, Arc::new(SystemClock));
     let done = async {
         let source = Source::open(&settings, &opener).await?;
-        let mut folder = Folder::open(&args.out)?;
+        let mut folder = Folder::open(&out)?;
         export(&source, &mut folder).await
     };
     let done = done.await;
