@@ -446,3 +446,13 @@ pub struct Pipeline {
     #[command(flatten)]
     pub service: Service,
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn no_command_has_two_flags_of_one_name() {
+        super::Cli::command().debug_assert();
+    }
+}
