@@ -12,6 +12,7 @@ use lobar_core::roster::Roster;
 use lobar_core::signal::Signal;
 use lobar_core::store::Store;
 use lobar_core::time::Clock;
+use lobar_core::verdict::Verdicts;
 use tokio::sync::Mutex;
 
 use crate::aws::Access;
@@ -122,6 +123,19 @@ impl Opener {
         setting: &'static str,
         url: &str,
     ) -> Result<Arc<dyn Registry>, OpenError> {
+        match url.split_once(':') {
+            Some(("sqlite", path)) => Ok(self.file(setting, path).await?),
+            Some(("postgres" | "postgresql", _)) => Ok(self.database(setting, url).await?),
+            _ => Err(unknown(setting, url, STORES)),
+        }
+    }
+
+    /// What readers said of the images in the store that `url` names: see [`STORES`].
+    pub async fn verdicts(
+        &self,
+        setting: &'static str,
+        url: &str,
+    ) -> Result<Arc<dyn Verdicts>, OpenError> {
         match url.split_once(':') {
             Some(("sqlite", path)) => Ok(self.file(setting, path).await?),
             Some(("postgres" | "postgresql", _)) => Ok(self.database(setting, url).await?),

@@ -113,7 +113,7 @@ impl Answers {
             return;
         }
         let mut changes = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
-        for event in events.iter().filter(|event| outdates(event.state)) {
+        for event in events.iter().filter(|event| outdates(event)) {
             changes.note(event.image, event.seq);
         }
     }
@@ -121,7 +121,7 @@ impl Answers {
     /// Takes outdated answers out of the cache, for all processes. Nothing depends on it here.
     pub(crate) async fn forget(&self, events: &[Event]) {
         let Some(cache) = &self.cache else { return };
-        let changed = events.iter().filter(|event| outdates(event.state));
+        let changed = events.iter().filter(|event| outdates(event));
         let changed: Vec<_> = changed.map(|event| (event.image, event.seq)).collect();
         if !changed.is_empty()
             && let Err(error) = cache.forget(&changed, FORGOTTEN).await
@@ -163,13 +163,15 @@ fn is_kept(state: State) -> bool {
     matches!(state, State::Ready | State::NeedsHuman | State::Failed)
 }
 
-/// Whether this state takes a finished image out of the state that it had.
-fn outdates(state: State) -> bool {
-    matches!(state, State::Queued | State::Superseded | State::Removed)
+/// Whether this event takes a finished image out of the state that it had, or tells of a verdict on it.
+fn outdates(event: &Event) -> bool {
+    event.verdict || matches!(event.state, State::Queued | State::Superseded | State::Removed)
 }
 
 #[cfg(test)]
 mod tests {
+    use lobar_core::time::Stamp;
+
     use super::*;
 
     fn id(n: usize) -> ImageId {
@@ -205,9 +207,12 @@ mod tests {
     #[test]
     fn every_way_out_of_a_kept_state_begins_with_a_state_that_outdates() {
         // From a finished state an image goes to these only; work begins with `queued`.
+        let event =
+            |state, verdict| Event { seq: Seq(1), image: id(1), state, at: Stamp(0), verdict };
         for next in [State::Queued, State::Superseded, State::Removed] {
-            assert!(outdates(next) && !is_kept(next));
+            assert!(outdates(&event(next, false)) && !is_kept(next));
         }
         assert!(!is_kept(State::Analysing));
+        assert!(outdates(&event(State::Ready, true)) && !outdates(&event(State::Ready, false)));
     }
 }

@@ -15,6 +15,7 @@ use lobar_core::registry::Registry;
 use lobar_core::signal::Signal;
 use lobar_core::store::Store;
 use lobar_core::time::Clock;
+use lobar_core::verdict::Verdicts;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
@@ -39,6 +40,7 @@ const FIGURES_LIMIT: Duration = Duration::from_secs(5);
 pub(crate) struct Context {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) models: Arc<dyn Registry>,
+    pub(crate) verdicts: Arc<dyn Verdicts>,
     pub(crate) objects: Arc<dyn Objects>,
     pub(crate) signal: Arc<dyn Signal>,
     pub(crate) clock: Arc<dyn Clock>,
@@ -60,6 +62,7 @@ pub(crate) struct Context {
 pub(crate) struct Shared {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) models: Arc<dyn Registry>,
+    pub(crate) verdicts: Arc<dyn Verdicts>,
     pub(crate) objects: Arc<dyn Objects>,
     pub(crate) signal: Arc<dyn Signal>,
     pub(crate) clock: Arc<dyn Clock>,
@@ -76,6 +79,7 @@ impl Context {
         Self {
             store: shared.store,
             models: shared.models,
+            verdicts: shared.verdicts,
             objects: shared.objects,
             signal: shared.signal,
             clock: shared.clock,

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use lobar_core::finding::{Finding, Label, SubtypeLabel};
+use lobar_core::finding::{Finding, SubtypeLabel};
 use lobar_core::image::{Image, State};
 use lobar_core::object::ImageId;
+use lobar_core::verdict::Verdict;
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -12,6 +13,7 @@ use uuid::Uuid;
 use crate::accepted::Upload;
 use crate::statement::STATEMENT_OF_USE;
 use crate::timestamp::rfc3339;
+use crate::verdict::VerdictMark;
 
 /// One image.
 #[derive(Debug, Serialize, ToSchema)]
@@ -40,6 +42,10 @@ pub(crate) struct ImageItem {
     finished_at: Option<String>,
     /// What the network saw; null when it did not assess the image (yet).
     result: Option<ResultBody>,
+    /// The newest verdict, null when there is none. Not in lists.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<VerdictMark>)]
+    verdict: Option<Option<VerdictMark>>,
 }
 
 /// What the network saw.
@@ -90,14 +96,6 @@ pub(crate) struct SubtypeBody {
     experimental: bool,
 }
 
-/// The label's word in HTTP.
-pub(crate) fn label_word(label: Label) -> &'static str {
-    match label {
-        Label::Pneumonia => "PNEUMONIA",
-        Label::Normal => "NORMAL",
-    }
-}
-
 /// A finding as clients see it: the `result` of an image.
 pub fn result_json(finding: Finding) -> serde_json::Value {
     // Strings, numbers and lists only: nothing in it can fail to serialise.
@@ -117,6 +115,7 @@ impl From<Image> for ImageItem {
             received_at: rfc3339(image.received_at),
             finished_at: image.finished_at.map(rfc3339),
             result: image.finding.map(ResultBody::from),
+            verdict: None,
         }
     }
 }
@@ -135,7 +134,13 @@ impl ImageItem {
             received_at: rfc3339(upload.at),
             finished_at: None,
             result: None,
+            verdict: Some(None),
         }
+    }
+
+    /// With the newest verdict, if there is one.
+    pub(crate) fn with_verdict(self, newest: Option<&Verdict>) -> Self {
+        Self { verdict: Some(newest.map(VerdictMark::from)), ..self }
     }
 }
 
@@ -150,7 +155,7 @@ impl From<Finding> for ResultBody {
             probability: finding.probability,
             threshold: finding.threshold,
             flagged: finding.flagged,
-            label: label_word(finding.label),
+            label: finding.label.word(),
             subtype: finding.subtype.map(|subtype| SubtypeBody {
                 label: match subtype.label {
                     SubtypeLabel::Bacterial => "BACTERIAL",

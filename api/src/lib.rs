@@ -27,6 +27,7 @@ mod statement;
 mod stream;
 mod throughput;
 mod timestamp;
+mod verdict;
 
 pub use health::HealthServer;
 pub use item::result_json;

@@ -45,10 +45,12 @@ problems! {
     WrongMethod = 405, "wrong-method", "This address does not take this method";
     TooSlowUpload = 408, "upload-timeout", "The upload took too long";
     ModelConflict = 409, "model-conflict", "The model stands where this change cannot be made";
+    StaleVerdict = 409, "stale-verdict", "The result has changed since it was shown";
     TooLarge = 413, "too-large", "The body is larger than accepted";
     WrongMediaType = 415, "wrong-media-type", "The body has a media type that is not accepted";
     ForeignHost = 421, "foreign-host", "This server does not answer under this name";
     NotAssessed = 422, "not-assessed", "The image could not be assessed; a person must look at it";
+    NothingToAgreeWith = 422, "nothing-to-agree-with", "There is no result to agree with";
     Internal = 500, "internal", "Something went wrong in this program";
     Unavailable = 503, "unavailable", "A service that is needed is away or busy";
     Stopping = 503, "stopping", "The server is stopping";

@@ -15,6 +15,7 @@ use lobar_core::roster::Roster;
 use lobar_core::signal::Signal;
 use lobar_core::store::Store;
 use lobar_core::time::Clock;
+use lobar_core::verdict::Verdicts;
 use prometheus::{IntGauge, Registry};
 use tokio::runtime::Handle;
 use tokio::time::{MissedTickBehavior, interval, timeout};
@@ -45,6 +46,8 @@ pub struct ApiParts {
     pub store: Arc<dyn Store>,
     /// Which models there are, and which one answers.
     pub models: Arc<dyn lobar_core::registry::Registry>,
+    /// What readers said of images.
+    pub verdicts: Arc<dyn Verdicts>,
     /// The uploads bucket.
     pub objects: Arc<dyn Objects>,
     /// Hints that events were written.
@@ -100,6 +103,7 @@ impl Api {
         let ApiParts {
             store,
             models,
+            verdicts,
             objects,
             signal,
             jobs,
@@ -143,6 +147,7 @@ impl Api {
         let shared = Shared {
             store,
             models,
+            verdicts,
             objects,
             signal,
             clock,

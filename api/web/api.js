@@ -45,6 +45,19 @@ export async function image(id, signal) {
   }
 }
 
+/** Adds a verdict on an image; answers it as it is kept. */
+export async function giveVerdict(id, verdict) {
+  let response;
+  try {
+    response = await fetch(`/v1/images/${encodeURIComponent(id)}/verdicts`, {
+      method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(verdict),
+    });
+  } catch {
+    throw new Problem(0, null);
+  }
+  return (await checked(response)).json();
+}
+
 /** `picture` or `heatmap` as an object URL; whoever asked must revoke it. */
 export async function png(id, what, signal) {
   const blob = await (await get(`/v1/images/${encodeURIComponent(id)}/${what}`, signal)).blob();

@@ -4,6 +4,7 @@
 import { open } from "./address.js";
 import * as api from "./api.js";
 import { byId, el } from "./elements.js";
+import { OpinionPanel } from "./opinion.js";
 import { bandElement, verdictElement } from "./rows.js";
 import { band, clock, duration, percent, shortId, threshold } from "./words.js";
 
@@ -64,6 +65,7 @@ export class Viewer {
     this.invertButton = button("Invert", "I", () => this.toggleInvert());
     this.opacity = el("input", { type: "range", min: "0.1", max: "1", step: "0.1", oninput: () => this.drawLayers() });
     this.heatWords = el("p", { class: "legend" });
+    this.opinion = new OpinionPanel(() => this.displayed(), () => this.refresh());
     this.facts = el("section", { class: "card facts", "aria-label": "Result" });
     this.root.replaceChildren(
       el("div", { class: "viewer-bar" },
@@ -74,7 +76,7 @@ export class Viewer {
         el("div", { class: "tools" }, this.heatButton,
           el("label", {}, "Opacity ", el("kbd", {}, "["), this.opacity, el("kbd", {}, "]")),
           this.invertButton, button("Reset", "Space", () => this.reset())),
-        this.heatWords),
+        this.heatWords, this.opinion.element),
       this.facts);
   }
 
@@ -96,6 +98,11 @@ export class Viewer {
     this.heatOn = !this.heatOn;
     this.drawLayers();
     if (this.heatOn && !this.heat.src) await this.load("heatmap", this.heat);
+  }
+
+  /** What a verdict was given by. */
+  displayed() {
+    return ["picture", this.heatOn && "heatmap", this.inverted && "inverted"].filter(Boolean);
   }
 
   toggleInvert() {
@@ -143,6 +150,7 @@ export class Viewer {
       el("small", {}, [name, image?.site && `site ${image.site}`, image && `received ${clock(image.received_at)}`].filter(Boolean).join(" · ")));
     document.title = `Image ${shortId(this.id)} · Lobar`;
     this.facts.replaceChildren(...(fault ? [el("p", { class: "fault", role: "alert" }, fault)] : []), ...(image ? this.resultElements(image) : []));
+    this.opinion.draw(image);
     this.drawLayers();
   }
 
@@ -182,6 +190,7 @@ export class Viewer {
       "[": () => fade(-STEP), "]": () => fade(STEP), j: () => this.step(1), k: () => this.step(-1),
       " ": () => this.reset(),
     }[event.key.toLowerCase()];
+    if (!does && !event.repeat && this.opinion.press(event.key.toLowerCase())) return;
     // Space presses the button that has the focus.
     if (!does || (event.key === " " && event.target.matches("button, a"))) return;
     event.preventDefault();

@@ -26,6 +26,14 @@ function assessed(result) {
     : { word: "Not flagged", shape: "dash", tone: "clear" };
 }
 
+/** The newest verdict of a reader. */
+export function opinionWords(given) {
+  if (!given) return "No verdict was given yet.";
+  const label = given.label === "PNEUMONIA" ? "pneumonia" : "no pneumonia";
+  const said = { agree: `agreed: ${label}`, disagree: `labelled: ${label}`, not_assessable: "found not assessable" }[given.opinion];
+  return `${clock(given.at)} ${said ?? given.opinion}.`;
+}
+
 /** A probability as whole percent; never rounded to certainty. */
 export function percent(probability) {
   if (probability < 0.01) return "<\u00a01\u00a0%";

@@ -1,4 +1,4 @@
-//! What a page follows: every change of state, numbered in the order of commit.
+//! What a page follows: every change of state and every verdict, numbered in the order of commit.
 
 use serde::{Deserialize, Serialize};
 
@@ -13,15 +13,17 @@ use crate::time::Stamp;
 #[serde(transparent)]
 pub struct Seq(pub i64);
 
-/// One image changed its state. Carries nothing personal.
+/// One image changed its state, or a reader said something of it. Carries nothing personal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Event {
     /// Its place in the order of commit.
     pub seq: Seq,
     /// Which image.
     pub image: ImageId,
-    /// Its new state.
+    /// Its state by then.
     pub state: State,
+    /// Whether it tells of a [verdict](crate::verdict): the state is as before then.
+    pub verdict: bool,
     /// When.
     pub at: Stamp,
 }

@@ -25,6 +25,24 @@ pub enum Label {
     Normal,
 }
 
+impl Label {
+    /// Both.
+    pub const ALL: [Label; 2] = [Label::Normal, Label::Pneumonia];
+
+    /// The word used in storage and HTTP.
+    pub fn word(self) -> &'static str {
+        match self {
+            Label::Pneumonia => "PNEUMONIA",
+            Label::Normal => "NORMAL",
+        }
+    }
+
+    /// The label of a stored word.
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|label| label.word() == word)
+    }
+}
+
 /// The second output: bacterial or viral, given pneumonia. Experimental.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Subtype {

@@ -23,6 +23,7 @@
 //! - Concurrent activations leave one model active.
 //! - A shadow finding is kept once an image and model.
 //! - A comparison counts the images that both models answered.
+//! - A comparison counts on whose side the newest verdicts are.
 //! - Everything survives closing and opening the registry.
 
 use async_trait::async_trait;
@@ -183,9 +184,10 @@ pub struct Comparison {
     pub mean_absolute_difference: f64,
     /// The largest absolute value.
     pub largest_difference: f64,
-    /// Of the images with a doctor's label: those that the shadow answers rightly.
+    /// Of the images with a doctor's label, as the newest verdict says: those whose label is the
+    /// shadow's answer.
     pub verdicts_for_shadow: u64,
-    /// … and the shown model.
+    /// … and those whose label is the shown model's.
     pub verdicts_for_shown: u64,
     /// Images with a doctor's label.
     pub verdicts: u64,

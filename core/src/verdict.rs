@@ -8,10 +8,14 @@
 //! - A verdict on an unknown image is refused.
 //! - An image that needs a human can be labelled without a finding.
 //! - Earlier verdicts are kept beside later ones, oldest first.
+//! - Agreeing needs a finding to agree with.
 //! - A verdict does not change the image's state and writes an event.
 //! - Labelled images are pages by time, and each bears its newest label only.
 //! - Images found not assessable bear no label.
+//! - Removing an image removes what was said of it.
 //! - Everything survives closing and opening.
+
+use std::fmt;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -22,8 +26,8 @@ use crate::finding::{Finding, Label};
 use crate::object::{ImageId, ObjectVersion};
 use crate::time::Stamp;
 
-/// What a reader said.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// What a reader said. `Debug` leaves the reader's own words out.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "opinion", rename_all = "snake_case")]
 pub enum Opinion {
     /// The finding's label is right.
@@ -38,6 +42,26 @@ pub enum Opinion {
         /// Why, in the reader's words; may be empty. Not for logs or events.
         reason: String,
     },
+}
+
+impl Opinion {
+    /// The word used in storage and HTTP.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Opinion::Agree => "agree",
+            Opinion::Disagree { .. } => "disagree",
+            Opinion::NotAssessable { .. } => "not_assessable",
+        }
+    }
+}
+
+impl fmt::Debug for Opinion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Opinion::Disagree { label } => write!(f, "disagree: {}", label.word()),
+            other => f.write_str(other.word()),
+        }
+    }
 }
 
 /// A verdict to add.
@@ -129,4 +153,27 @@ pub trait Verdicts: Send + Sync {
         after: Option<LabelKey>,
         limit: usize,
     ) -> Result<Vec<Labelled>, PortError>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reader_s_words_never_reach_debug_output() {
+        let reason = "Mrs Doe moved".to_owned();
+        assert_eq!(format!("{:?}", Opinion::NotAssessable { reason }), "not_assessable");
+    }
+
+    #[test]
+    fn serde_uses_the_same_words() {
+        let all = [
+            Opinion::Agree,
+            Opinion::Disagree { label: Label::Normal },
+            Opinion::NotAssessable { reason: String::new() },
+        ];
+        for opinion in all {
+            assert_eq!(serde_json::json!(opinion)["opinion"], opinion.word());
+        }
+    }
 }

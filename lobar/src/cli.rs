@@ -1,5 +1,7 @@
 //! The command line.
 
+#[cfg(feature = "torch")]
+mod learning;
 mod model;
 #[cfg(feature = "torch")]
 mod training_data;
@@ -8,6 +10,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+#[cfg(feature = "torch")]
+pub use learning::{DataExport, Retrain};
 pub use model::Model;
 #[cfg(feature = "torch")]
 pub use training_data::TrainingData;
@@ -44,6 +48,11 @@ pub enum Command {
     /// Train a model.
     #[cfg(feature = "torch")]
     Train(Train),
+    /// Train on with what doctors labelled, and register the result as a candidate. For a scheduler: given
+    /// again, it goes on where it was, or does nothing while there is too little new. Nothing that is served
+    /// changes.
+    #[cfg(feature = "torch")]
+    Retrain(Box<Retrain>),
     /// Compare training runs in a table.
     #[cfg(feature = "torch")]
     Runs {
@@ -67,7 +76,7 @@ pub enum Command {
     /// Make a model ready for 8-bit integers, and measure what each precision costs and gains.
     #[cfg(feature = "torch")]
     Quantize(Quantize),
-    /// Look at training data.
+    /// Look at training data, or make some of what doctors labelled.
     #[cfg(feature = "torch")]
     Data {
         #[command(subcommand)]
@@ -313,6 +322,9 @@ pub enum DataWhat {
     /// What a scientist wants to know of a data folder before training: balance, patients, sizes,
     /// intensity, duplicates, shortcuts.
     Report(DataReport),
+    /// Write the images that doctors labelled as a folder to train on: pictures as the network gets them,
+    /// under opaque names. Given again, it adds what is new and takes up labels that changed.
+    Export(Box<DataExport>),
 }
 
 #[cfg(feature = "torch")]
@@ -430,4 +442,14 @@ pub struct Pipeline {
     /// Where queues and store are; embedded ones in a temporary folder when left out.
     #[command(flatten)]
     pub service: Service,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn no_command_has_two_flags_of_one_name() {
+        super::Cli::command().debug_assert();
+    }
 }

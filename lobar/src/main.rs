@@ -17,6 +17,8 @@ mod export;
 mod failure;
 mod figures;
 #[cfg(feature = "torch")]
+mod labelled;
+#[cfg(feature = "torch")]
 mod mlflow;
 #[cfg(feature = "torch")]
 mod model_file;
@@ -27,6 +29,8 @@ mod predict;
 #[cfg(feature = "torch")]
 mod quantize;
 mod registry;
+#[cfg(feature = "torch")]
+mod retrain;
 #[cfg(feature = "torch")]
 mod runs;
 mod service;
@@ -68,6 +72,8 @@ fn run(command: Command) -> Result<(), Failure> {
         #[cfg(feature = "torch")]
         Command::Train(args) => train::run(args),
         #[cfg(feature = "torch")]
+        Command::Retrain(args) => block_on(retrain::run(*args)),
+        #[cfg(feature = "torch")]
         Command::Runs { folder, json } => runs::run(&folder, json),
         #[cfg(feature = "torch")]
         Command::Evaluate(args) => evaluate::run(&args),
@@ -78,6 +84,8 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Quantize(args) => quantize::run(&args),
         #[cfg(feature = "torch")]
         Command::Data { what: cli::DataWhat::Report(args) } => data::report(&args),
+        #[cfg(feature = "torch")]
+        Command::Data { what: cli::DataWhat::Export(args) } => block_on(labelled::run(*args)),
         #[cfg(feature = "torch")]
         Command::Export(args) => export::run(&args),
         Command::Bench(args) => bench::run(args),

@@ -59,7 +59,7 @@ fn options(args: cli::Train, data: PathBuf) -> Result<TrainOptions, Failure> {
 }
 
 /// The revision of the checkout that the command was given in, with `-dirty` where files have changed.
-fn revision() -> Option<String> {
+pub fn revision() -> Option<String> {
     let git = ["describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"];
     let told = Command::new("git").args(git).output().ok().filter(|told| told.status.success())?;
     Some(String::from_utf8(told.stdout).ok()?.trim().to_owned())

@@ -139,6 +139,47 @@ fn a_run_learns_what_is_plain_to_see_and_ends_with_a_model_that_may_be_served() 
 }
 
 #[test]
+fn pictures_of_a_further_folder_are_trained_on_and_measured_by_the_same_others() {
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let folder = Folder::new("more");
+    write_pictures(&folder.0.join("data"));
+    let more = folder.0.join("more");
+    write_pictures(&more);
+    // Two that nobody has, among those of the base, some of which validation and test have.
+    let at = more.join("train/NORMAL");
+    for level in [90, 140] {
+        let picture = image::GrayImage::from_fn(224, 224, |x, y| {
+            image::Luma([level + ((x / 9) ^ (y / 7)) as u8])
+        });
+        picture.save(at.join(format!("IM-9{level:03}-0001.png"))).unwrap();
+    }
+    let stages = vec![Stage::new(32, 1)];
+    let alone = TrainOptions { stages, ..options(&folder, folder.0.join("alone")) };
+    let before = train(&alone, |_| {}).unwrap();
+    let out = folder.0.join("both");
+    let both = TrainOptions { more: vec![more], out, ..alone };
+    let after = train(&both, |_| {}).unwrap();
+    assert_eq!(after.joined.added, 2);
+    assert_eq!(after.joined.known + after.joined.held_out, 80);
+    assert!(after.joined.held_out > 0);
+    assert_eq!((after.train, after.validation), (before.train + 2, before.validation));
+    let images = |report: &lobar_model::training::TrainReport| {
+        let test = report.card.test.as_ref().unwrap().images;
+        (report.card.validation.as_ref().unwrap().images, test)
+    };
+    assert_eq!(images(&after), images(&before));
+    assert_ne!(after.card.training.data_sha256, before.card.training.data_sha256);
+    let settings = &after.card.training.settings;
+    assert_eq!(settings["added"], 2);
+    assert_eq!(settings["added_digest"].as_str().map(str::len), Some(64));
+    assert!(!before.card.training.settings.contains_key("added"));
+    // A killed run goes on with the same folders, and with no others.
+    assert_eq!(train(&both, |_| {}).unwrap().joined, after.joined);
+    let without = TrainOptions { more: Vec::new(), ..both };
+    assert!(matches!(train(&without, |_| {}), Err(TrainError::Checkpoint { .. })));
+}
+
+#[test]
 fn layers_that_do_not_learn_stay_as_they_were_statistics_and_all() {
     let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let folder = Folder::new("frozen");

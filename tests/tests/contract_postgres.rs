@@ -1,4 +1,4 @@
-//! The contracts of the store, of the queue and of the model registry, on PostgreSQL.
+//! The contracts of the store, of the queue, of the model registry and of verdicts, on PostgreSQL.
 #![allow(clippy::disallowed_methods)] // the tasks that a test spawns end before it does
 #![allow(clippy::print_stdout)] // the figure is to be read
 
@@ -11,9 +11,11 @@ use lobar_core::queue::{Outgoing, Queue};
 use lobar_core::registry::Registry;
 use lobar_core::store::Store;
 use lobar_core::time::{ManualClock, Stamp};
+use lobar_core::verdict::Verdicts;
 use lobar_tests::contract::queue::QueueHarness;
 use lobar_tests::contract::registry::RegistryHarness;
 use lobar_tests::contract::store::StoreHarness;
+use lobar_tests::contract::verdict::VerdictHarness;
 use lobar_tests::services::postgres::{Cluster, Database};
 use tokio::sync::Mutex;
 
@@ -45,6 +47,13 @@ impl Opened {
         let registry = opener.registry("store", &self.database.url()).await.expect("a registry");
         self.openers.lock().await.push(opener);
         registry
+    }
+
+    async fn verdicts(&self) -> Arc<dyn Verdicts> {
+        let opener = Opener::new(Arc::new(self.clock.clone()));
+        let verdicts = opener.verdicts("store", &self.database.url()).await.expect("verdicts");
+        self.openers.lock().await.push(opener);
+        verdicts
     }
 
     async fn queue(&self, name: &str) -> Arc<dyn Queue> {
@@ -100,6 +109,32 @@ impl RegistryHarness for PgRegistry {
         self.open().await
     }
 
+    async fn images(&self) -> (Arc<dyn Store>, Arc<dyn Verdicts>) {
+        (self.0.store().await, self.0.verdicts().await)
+    }
+
+    async fn advance(&self, by: Duration) {
+        self.0.clock.advance(by);
+    }
+}
+
+struct PgVerdicts(Opened);
+
+#[async_trait]
+impl VerdictHarness for PgVerdicts {
+    async fn start() -> Self {
+        Self(Opened::new().await)
+    }
+
+    async fn open(&self) -> (Arc<dyn Store>, Arc<dyn Verdicts>) {
+        (self.0.store().await, self.0.verdicts().await)
+    }
+
+    async fn reopen(&self) -> (Arc<dyn Store>, Arc<dyn Verdicts>) {
+        self.0.close().await;
+        self.open().await
+    }
+
     async fn advance(&self, by: Duration) {
         self.0.clock.advance(by);
     }
@@ -141,6 +176,10 @@ mod store {
 
 mod registry {
     lobar_tests::registry_contract!(super::PgRegistry);
+}
+
+mod verdicts {
+    lobar_tests::verdict_contract!(super::PgVerdicts);
 }
 
 mod queue {

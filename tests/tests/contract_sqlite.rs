@@ -1,4 +1,4 @@
-//! The contracts of the store, of the queue and of the model registry, on SQLite.
+//! The contracts of the store, of the queue, of the model registry and of verdicts, on SQLite.
 #![allow(clippy::disallowed_methods)] // the tasks that a test spawns end before it does
 
 use std::path::PathBuf;
@@ -11,9 +11,11 @@ use lobar_core::queue::Queue;
 use lobar_core::registry::Registry;
 use lobar_core::store::Store;
 use lobar_core::time::{ManualClock, Stamp};
+use lobar_core::verdict::Verdicts;
 use lobar_tests::contract::queue::QueueHarness;
 use lobar_tests::contract::registry::RegistryHarness;
 use lobar_tests::contract::store::StoreHarness;
+use lobar_tests::contract::verdict::VerdictHarness;
 use tempfile::TempDir;
 use tokio::sync::Mutex;
 
@@ -50,6 +52,13 @@ impl Files {
         let registry = opener.registry("store", &self.url(file)).await.expect("a registry");
         self.openers.lock().await.push(opener);
         registry
+    }
+
+    async fn verdicts(&self, file: &str) -> Arc<dyn Verdicts> {
+        let opener = Opener::new(Arc::new(self.clock.clone()));
+        let verdicts = opener.verdicts("store", &self.url(file)).await.expect("verdicts");
+        self.openers.lock().await.push(opener);
+        verdicts
     }
 
     async fn queue(&self, file: &str, name: &str) -> Arc<dyn Queue> {
@@ -101,6 +110,32 @@ impl RegistryHarness for RegistryFile {
     }
 
     async fn reopen(&self) -> Arc<dyn Registry> {
+        self.0.close().await;
+        self.open().await
+    }
+
+    async fn images(&self) -> (Arc<dyn Store>, Arc<dyn Verdicts>) {
+        (self.0.store("lobar.db").await, self.0.verdicts("lobar.db").await)
+    }
+
+    async fn advance(&self, by: Duration) {
+        self.0.clock.advance(by);
+    }
+}
+
+struct VerdictFile(Files);
+
+#[async_trait]
+impl VerdictHarness for VerdictFile {
+    async fn start() -> Self {
+        Self(Files::new())
+    }
+
+    async fn open(&self) -> (Arc<dyn Store>, Arc<dyn Verdicts>) {
+        (self.0.store("lobar.db").await, self.0.verdicts("lobar.db").await)
+    }
+
+    async fn reopen(&self) -> (Arc<dyn Store>, Arc<dyn Verdicts>) {
         self.0.close().await;
         self.open().await
     }
@@ -163,6 +198,10 @@ mod store {
 
 mod registry {
     lobar_tests::registry_contract!(super::RegistryFile);
+}
+
+mod verdicts {
+    lobar_tests::verdict_contract!(super::VerdictFile);
 }
 
 mod queue_in_its_own_file {

@@ -144,6 +144,7 @@ async fn writable(conn: &mut PgConnection, what: String) -> Answer {
         "model_change",
         "assignment",
         "shadow_finding",
+        "verdict",
     ] {
         if !relation_exists(conn, table).await? {
             continue;

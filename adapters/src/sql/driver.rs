@@ -15,6 +15,7 @@ use super::queue::MessageRow;
 use super::registry::{AssignmentRow, ChangeRow, ComparisonRow, ModelRow};
 use super::statement::{Binds, Reads};
 use super::store::{ClaimRow, EventRow, ImageRow, StoredRow};
+use super::verdicts::{LabelledRow, ShownRow, VerdictRow};
 
 /// A statement with its arguments. The alias hides a `'static` that would defeat lifetime elision.
 pub type Query<D> = sqlx::query::Query<'static, D, <D as Database>::Arguments>;
@@ -54,9 +55,12 @@ pub trait Driver:
     + Reads<ComparisonRow>
     + Reads<EventRow>
     + Reads<ImageRow>
+    + Reads<LabelledRow>
     + Reads<MessageRow>
     + Reads<ModelRow>
+    + Reads<ShownRow>
     + Reads<StoredRow>
+    + Reads<VerdictRow>
 {
     /// The schema.
     const MIGRATIONS: Migrator;

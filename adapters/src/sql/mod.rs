@@ -1,4 +1,4 @@
-//! The store, the queues and the model registry in SQL, written once for every database.
+//! The store, the queues, the model registry and the verdicts in SQL, written once for every database.
 //!
 //! [`driver::Driver`] holds all that differs between databases: a handful of constants, how an error
 //! is classed, and the types that may cross. [`statement::Sql`] builds a statement with `$n` arguments
@@ -17,6 +17,7 @@ mod registry;
 mod statement;
 mod store;
 mod tx;
+mod verdicts;
 
 pub use bells::Bells;
 pub use db::{Db, Pools};

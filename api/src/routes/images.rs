@@ -132,7 +132,9 @@ async fn answer(context: &Context, id: ImageId) -> Result<Option<Answer>, PortEr
         return Ok(Some(answer));
     }
     let Some(image) = context.store.image(id).await? else { return Ok(None) };
-    let answer = Answer::of(&ImageItem::from(image.clone()));
+    let verdicts = context.verdicts.of(id).await?;
+    let item = ImageItem::from(image.clone()).with_verdict(verdicts.last());
+    let answer = Answer::of(&item);
     context.answers.keep(&image, position, &answer).await;
     Ok(Some(answer))
 }

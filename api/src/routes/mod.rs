@@ -11,6 +11,7 @@ mod problems;
 mod queues;
 mod receive;
 mod uploads;
+mod verdicts;
 
 use actix_web::error::{JsonPayloadError, PathError, QueryPayloadError};
 use actix_web::guard::{self, Guard};
@@ -38,6 +39,11 @@ pub(crate) fn configure(config: &mut web::ServiceConfig) {
         .service(resource("/v1/images/{id}", "GET").route(get().to(images::one)))
         .service(resource("/v1/images/{id}/picture", "GET").route(get().to(picture::picture)))
         .service(resource("/v1/images/{id}/heatmap", "GET").route(get().to(picture::heatmap)))
+        .service(
+            resource("/v1/images/{id}/verdicts", "GET, POST")
+                .route(get().to(verdicts::list))
+                .route(web::post().to(verdicts::add)),
+        )
         .service(resource("/v1/uploads", "POST").route(web::post().to(uploads::presign)))
         .service(resource("/v1/uploads/identify", "POST").route(web::post().to(uploads::identify)))
         .service(resource("/v1/events", "GET").route(web::get().to(events::events)))

@@ -5,7 +5,9 @@ use actix_web::{HttpResponse, web};
 use utoipa::OpenApi;
 use utoipa_swagger_ui::SwaggerUi;
 
-use super::{events, images, models, picture, predict, problems, queues, receive, uploads};
+use super::{
+    events, images, models, picture, predict, problems, queues, receive, uploads, verdicts,
+};
 use crate::health;
 
 #[derive(OpenApi)]
@@ -13,6 +15,7 @@ use crate::health;
     info(title = "Lobar", description = "Chest X-rays in, results live. Errors are RFC 9457 `application/problem+json`."),
     paths(
         images::list, images::one, receive::receive, picture::picture, picture::heatmap,
+        verdicts::add, verdicts::list,
         uploads::presign, uploads::identify, events::events, predict::predict, queues::queues,
         models::list, models::one, models::activate, models::roll_back, models::retire, models::shadow,
         models::unshadow, models::comparison, models::history,
@@ -41,7 +44,7 @@ mod tests {
     async fn every_documented_operation_is_routed_and_the_count_is_that_of_the_routes() {
         let document = serde_json::to_value(Document::openapi()).expect("JSON");
         let paths = document["paths"].as_object().expect("an object");
-        assert_eq!(paths.len(), 21);
+        assert_eq!(paths.len(), 22);
         let app = test::init_service(App::new().configure(super::super::configure)).await;
         for (path, operations) in paths {
             let address = path

@@ -15,7 +15,6 @@ use uuid::Uuid;
 
 use super::receive::{lane, store};
 use crate::context::Context;
-use crate::item::label_word;
 use crate::problem::{Kind, Problem};
 use crate::statement::STATEMENT_OF_USE;
 
@@ -127,7 +126,7 @@ fn answer(image: Image) -> Result<Json<PredictAnswer>, Problem> {
     let id = image.id.0;
     match image.finding {
         Some(finding) if image.state == State::Ready => Ok(Json(PredictAnswer {
-            predicted_label: label_word(finding.label),
+            predicted_label: finding.label.word(),
             probability_pneumonia: finding.probability,
             model_version: finding.model.version,
             id,

@@ -80,7 +80,8 @@ impl Follower {
     }
 
     fn count(&self, events: &[Event]) {
-        for event in events {
+        // A verdict is no work.
+        for event in events.iter().filter(|event| !event.verdict) {
             if event.state == State::Queued {
                 self.arrivals.count(event.at);
             } else if is_worked_off(event.state) {

@@ -1,15 +1,13 @@
 //! What `lobar doctor` asks of the registry: is there an active model, and can its weights be had?
 
-use std::path::Path;
-
 use lobar_adapters::opener::Opener;
 use lobar_core::check::Check;
 use lobar_core::objects::FetchError;
 use lobar_core::registry::{Assignment, Model};
-use sha2::{Digest, Sha256};
 
+use super::weights::{self, Unreadable};
 use crate::failure::{Failure, chain};
-use crate::service::{failed, roles};
+use crate::service::failed;
 use crate::settings::Settings;
 
 const WHAT: &str = "active model";
@@ -68,15 +66,6 @@ pub async fn examine(opener: &Opener, settings: &Settings) -> Check {
     }
 }
 
-/// Why the weights cannot be used.
-enum Unreadable {
-    Fetch(FetchError),
-    /// Others than were registered.
-    Other,
-    /// This machine has no place for them.
-    Here(std::io::Error),
-}
-
 async fn assignment(opener: &Opener, settings: &Settings) -> Result<Assignment, Failure> {
     let registry = opener.registry("store", &settings.store).await.map_err(failed)?;
     registry.assignment().await.map_err(|error| Failure::failed(chain(&error)))
@@ -85,20 +74,5 @@ async fn assignment(opener: &Opener, settings: &Settings) -> Result<Assignment, 
 /// Reads the weights as a worker does.
 async fn readable(settings: &Settings, model: &Model) -> Result<(), Unreadable> {
     let folder = tempfile::tempdir().map_err(Unreadable::Here)?;
-    let path = folder.path().join("weights");
-    let files = roles::weights(settings, settings.embedded_s3()).await;
-    let model = &model.model;
-    files.fetch(&model.key, &path, model.bytes).await.map_err(Unreadable::Fetch)?;
-    let digest = tokio::task::spawn_blocking(move || digest(&path)).await;
-    let digest = digest.map_err(std::io::Error::other).and_then(|digest| digest);
-    match digest.map_err(Unreadable::Here)? == model.sha256 {
-        true => Ok(()),
-        false => Err(Unreadable::Other),
-    }
-}
-
-fn digest(path: &Path) -> std::io::Result<String> {
-    let mut hash = Sha256::new();
-    std::io::copy(&mut std::fs::File::open(path)?, &mut hash)?;
-    Ok(hex::encode(hash.finalize()))
+    weights::fetch(settings, &model.model, &folder.path().join("weights")).await
 }

@@ -5,6 +5,7 @@ mod examine;
 #[cfg(feature = "torch")]
 mod register;
 mod table;
+pub mod weights;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -49,6 +50,17 @@ pub async fn run(command: Model) -> Result<(), Failure> {
     let answer = done?;
     print(&if as_json { answer.json.to_string() } else { answer.text });
     Ok(())
+}
+
+/// Stores a weights file and registers it as a candidate, as `lobar model register` does; what to tell of it.
+#[cfg(feature = "torch")]
+pub async fn candidate(
+    file: &Path,
+    by: &str,
+    registry: &dyn Registry,
+    settings: &Settings,
+) -> Result<String, Failure> {
+    Ok(register::register(file, by, registry, settings).await?.text)
 }
 
 async fn answer(
@@ -151,7 +163,7 @@ async fn tell(opener: &Opener, settings: &Settings) {
 }
 
 /// A database file that is not there is a slip in a name: these commands are about what there is.
-fn refuse_nowhere(store: &str) -> Result<(), Failure> {
+pub fn refuse_nowhere(store: &str) -> Result<(), Failure> {
     let path = store.strip_prefix("sqlite:").map(|path| path.strip_prefix("//").unwrap_or(path));
     match path {
         Some(path) if !Path::new(path).exists() => Err(Failure::failed(format!(

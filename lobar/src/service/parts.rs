@@ -12,6 +12,7 @@ use lobar_core::roster::Roster;
 use lobar_core::signal::Signal;
 use lobar_core::store::Store;
 use lobar_core::time::{Clock, SystemClock};
+use lobar_core::verdict::Verdicts;
 use prometheus::Registry;
 
 use super::roles;
@@ -27,6 +28,8 @@ pub struct Parts {
     pub signal: Arc<dyn Signal>,
     /// Which models there are, and which answers images.
     pub models: Arc<dyn lobar_core::registry::Registry>,
+    /// What readers said of images.
+    pub verdicts: Arc<dyn Verdicts>,
     /// Rendered answers; `None` where the signal has no service behind it.
     pub cache: Option<Arc<dyn Cache>>,
     /// Who is at work; as the cache.
@@ -59,6 +62,7 @@ impl Parts {
                 routine: job(Lane::Routine).await.map_err(failed)?,
             },
             models: opener.registry("store", &settings.store).await.map_err(failed)?,
+            verdicts: opener.verdicts("store", &settings.store).await.map_err(failed)?,
             signal: opener.signal("signal", &settings.signal).map_err(failed)?,
             cache: opener.cache("signal", &settings.signal).map_err(failed)?,
             roster: opener.roster("signal", &settings.signal).map_err(failed)?,

@@ -164,6 +164,7 @@ async fn api(
         ApiParts {
             store: parts.store.clone(),
             models: parts.models.clone(),
+            verdicts: parts.verdicts.clone(),
             objects,
             signal: parts.signal.clone(),
             jobs: parts.jobs.clone(),

@@ -5,10 +5,14 @@
 //! measured on must never share a patient: pictures of one child look alike, and a random split by
 //! image makes any figure too good. So every picture must name its patient, through its file name or
 //! through a `manifest.csv`, and a folder where it does not is refused.
+//!
+//! Further folders may add pictures to train on ([`Partition::join`]); what is measured on stays that of the
+//! first.
 
 mod digest;
 mod folder;
 mod identity;
+mod join;
 mod manifest;
 mod partition;
 mod resize;
@@ -22,6 +26,7 @@ pub use digest::digest;
 pub use folder::{Class, Split, Subtype, read};
 pub(crate) use folder::{decoded, files, manifest_of};
 pub use identity::{Identity, identify};
+pub use join::Joined;
 pub use manifest::{Manifest, Row};
 pub use partition::{Partition, partition};
 pub use resize::pictures;

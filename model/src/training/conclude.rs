@@ -21,7 +21,7 @@ use crate::novelty::{self, FitError};
 use crate::precision::Precision;
 use crate::precision::PrecisionChoice::{Auto, Only};
 use crate::quantization;
-use crate::report::{EvaluationReport, Mistakes, Part, ReportError};
+use crate::report::{EvaluationReport, Mistakes, Part, ReportError, TEST_LOOKS};
 use crate::weights::{self, Weights};
 
 /// A finished model.
@@ -81,6 +81,9 @@ pub(super) fn conclude(
     card.threshold = Some(threshold);
     card.validation = validation.metrics();
     card.test = test.as_ref().and_then(Evaluation::metrics);
+    if let Some(test) = &mut card.test {
+        test.more.insert(TEST_LOOKS.to_owned(), 1.into());
+    }
     weights::write(&draft, &store, Some(&card))?;
     card = match novelty::attach(&mut engine, &draft, &draft, data, card.clone()) {
         Ok(card) => card,

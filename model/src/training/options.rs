@@ -14,6 +14,8 @@ use crate::network::Layout;
 pub struct TrainOptions {
     /// Data folder, see [`crate::dataset`].
     pub data: PathBuf,
+    /// Further folders, whose `train/` is trained on as well. Validation and test are those of `data`.
+    pub more: Vec<PathBuf>,
     /// Folder for checkpoint, best weights and history; made if absent. A run that is found there
     /// goes on.
     pub out: PathBuf,
@@ -73,6 +75,7 @@ impl TrainOptions {
     pub fn new(data: impl Into<PathBuf>, out: impl Into<PathBuf>) -> Self {
         Self {
             data: data.into(),
+            more: Vec::new(),
             out: out.into(),
             init: None,
             stages: vec![Stage::new(96, 10), Stage::new(128, 30), Stage::new(224, 10)],

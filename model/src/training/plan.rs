@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Decay, Epoch, Stage, TrainOptions};
 use crate::augmentation::Augmentation;
+use crate::dataset::Joined;
 
 /// What a checkpoint keeps beside tensors.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -49,6 +50,16 @@ pub(super) struct Plan {
     /// The weights that it started from, none if from scratch.
     #[serde(default)]
     pub(super) init_sha256: Option<String>,
+    /// The pictures of further folders that are trained on, none without such folders. They are part of
+    /// `data_digest` too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    added_digest: Option<String>,
+    #[serde(default, skip_serializing_if = "is_none_added")]
+    added: usize,
+}
+
+fn is_none_added(added: &usize) -> bool {
+    *added == 0
 }
 
 fn first_seed() -> u64 {
@@ -57,7 +68,7 @@ fn first_seed() -> u64 {
 
 impl Plan {
     /// The plan of a run on data of this digest, from scratch.
-    pub(super) fn new(options: &TrainOptions, data_digest: String) -> Self {
+    pub(super) fn new(options: &TrainOptions, data_digest: String, joined: &Joined) -> Self {
         Self {
             stages: options.stages.clone(),
             batch: options.batch,
@@ -73,6 +84,8 @@ impl Plan {
             data_digest,
             augmentation: options.augmentation.clone(),
             init_sha256: None,
+            added_digest: joined.sha256.clone(),
+            added: joined.added,
         }
     }
 }

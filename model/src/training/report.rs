@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::card::Card;
+use crate::dataset::Joined;
 use crate::evaluation::Evaluation;
 
 /// One finished epoch.
@@ -71,6 +72,8 @@ pub struct TrainReport {
     pub train: usize,
     /// Pictures chosen on.
     pub validation: usize,
+    /// What became of the pictures of further folders.
+    pub joined: Joined,
     /// Figures on validation, on which threshold and temperature were chosen.
     pub on_validation: Evaluation,
     /// Figures on the test split, measured once; `None` if the folder has none.

@@ -11,7 +11,7 @@ use super::loader::Source;
 use super::plan::{Plan, State};
 use super::schedule::{Place, Schedule};
 use super::{Epoch, Record, TrainError, TrainOptions, TrainReport, checkpoint, conclude};
-use crate::dataset::{self, Partition, Split};
+use crate::dataset::{self, Joined, Partition, Split};
 use crate::evaluation;
 
 /// Trains until the plan is done, going on with the run in `options.out` if there is one.
@@ -27,10 +27,15 @@ pub fn train(
     crate::allocator::keep_freed_memory();
     tch::set_num_threads(options.threads as i32);
     let samples = dataset::read(&options.data, &Split::ALL)?;
-    let data = dataset::partition(&options.data, samples, options.split_seed)?;
+    let mut data = dataset::partition(&options.data, samples, options.split_seed)?;
+    let mut more = Vec::new();
+    for folder in &options.more {
+        more.extend(dataset::read(folder, &[Split::Train])?);
+    }
+    let joined = data.join(more);
     std::fs::create_dir_all(&options.out)
         .map_err(|source| TrainError::Write { path: options.out.clone(), source })?;
-    let mut run = Run::new(options, &data)?;
+    let mut run = Run::new(options, &data, &joined)?;
     run.resume_or_start()?;
     let bar = progress_bar(options, run.schedule.steps());
     while let Some(place) = run.schedule.place(run.state.step) {
@@ -47,6 +52,7 @@ pub fn train(
         epochs: run.state.epochs,
         train: data.train.len(),
         validation: data.validation.len(),
+        joined,
         on_validation: concluded.validation,
         on_test: concluded.test,
     })
@@ -73,7 +79,11 @@ struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
-    fn new(options: &'a TrainOptions, data: &'a Partition) -> Result<Self, TrainError> {
+    fn new(
+        options: &'a TrainOptions,
+        data: &'a Partition,
+        joined: &Joined,
+    ) -> Result<Self, TrainError> {
         let steps_per_epoch = Source::steps(data.train.len(), options.batch);
         if steps_per_epoch == 0 || data.validation.is_empty() {
             let (train, validation) = (data.train.len(), data.validation.len());
@@ -83,7 +93,7 @@ impl<'a> Run<'a> {
             )));
         }
         let digest = dataset::digest(data.train.iter().chain(&data.validation));
-        let state = State::new(Plan::new(options, digest));
+        let state = State::new(Plan::new(options, digest, joined));
         let record = Record::begin(options, &state.plan, data.train.len(), data.validation.len())?;
         Ok(Self {
             options,

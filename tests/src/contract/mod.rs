@@ -19,6 +19,7 @@ pub mod registry;
 pub mod roster;
 pub mod signal;
 pub mod store;
+pub mod verdict;
 
 /// Makes a test of each sentence of a suite.
 #[macro_export]

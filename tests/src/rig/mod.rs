@@ -24,6 +24,7 @@ use lobar_core::objects::Upload;
 use lobar_core::queue::{Depth, Jobs, Outgoing, Queue};
 use lobar_core::registry::Registry;
 use lobar_core::time::{Clock, ManualClock, SystemClock};
+use lobar_core::verdict::Verdicts;
 use tokio_util::sync::CancellationToken;
 
 pub use engine::{Answers, ScriptedEngine, Steps, score};
@@ -45,6 +46,8 @@ pub struct Rig {
     pub store: Arc<FaultyStore>,
     /// The model registry, in the same database.
     pub registry: Arc<dyn Registry>,
+    /// What readers said of images, in the same database.
+    pub verdicts: Arc<dyn Verdicts>,
     /// The uploads queue.
     pub uploads: Arc<FaultyQueue>,
     /// The job queues.
@@ -75,6 +78,7 @@ impl Rig {
         let place = store.unwrap_or(&url);
         let store = opener.store("store", place).await.expect("opens");
         let registry = opener.registry("store", place).await.expect("opens");
+        let verdicts = opener.verdicts("store", place).await.expect("opens");
         let line = Arc::new(Line::default());
         let queue = async |name| {
             let url = queues.unwrap_or(&url);
@@ -100,6 +104,7 @@ impl Rig {
             clock,
             store: Arc::new(FaultyStore::new(store, line.clone())),
             registry,
+            verdicts,
             uploads,
             jobs,
             objects: Arc::new(FaultyObjects::new(Arc::new(objects.await), line.clone())),

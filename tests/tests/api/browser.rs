@@ -177,6 +177,18 @@ async fn an_upload_on_the_page_turns_live_opens_and_shows_its_heatmap_on_request
     browser.press("h").await;
     browser.becomes("return document.querySelector('.heat').hidden").await;
 
+    // A verdict, by its key, then by its button.
+    browser.text_becomes(".opinion", "No verdict was given yet").await;
+    browser.press("d").await;
+    browser.text_becomes(".opinion", "labelled: no pneumonia").await;
+    let pressed = "return document.querySelector('.opinion [data-key=d]').ariaPressed === 'true'";
+    browser.becomes(pressed).await;
+    browser.click(".opinion [data-key=a]").await;
+    browser.text_becomes(".opinion", "agreed: pneumonia").await;
+    let said = house.verdicts.of(id.parse().expect("an id")).await.expect("asked");
+    assert_eq!(said.len(), 2);
+    assert_eq!(said[0].verdict.displayed, ["picture"]);
+
     // After a reload the same image is open; its file's name was this page's memory alone.
     browser.page.refresh().await.expect("reloads");
     browser.text_becomes("#viewer .facts", "Suspected pneumonia").await;

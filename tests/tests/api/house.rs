@@ -21,6 +21,7 @@ use lobar_core::roster::Roster;
 use lobar_core::signal::Signal;
 use lobar_core::store::{Claim, Completion, Outcome, Store};
 use lobar_core::time::{Clock, SystemClock};
+use lobar_core::verdict::Verdicts;
 use lobar_ingest::{Ingest, IngestMetrics, IngestParts, IngestSettings};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -36,6 +37,7 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 pub struct House {
     pub store: Arc<dyn Store>,
     pub models: Arc<dyn Registry>,
+    pub verdicts: Arc<dyn Verdicts>,
     pub objects: Arc<dyn Objects>,
     pub signal: Arc<dyn Signal>,
     pub roster: Option<Arc<dyn Roster>>,
@@ -75,6 +77,7 @@ impl House {
         let url = format!("sqlite:{}", folder.path().join("lobar.db").display());
         let store = opener.store("store", &url).await.expect("a store");
         let models = opener.registry("store", &url).await.expect("a registry");
+        let verdicts = opener.verdicts("store", &url).await.expect("verdicts");
         let uploads = opener.queue("uploads", &url, "uploads").await.expect("a queue");
         let jobs = Lanes {
             stat: opener.queue("jobs", &url, "jobs-stat").await.expect("a queue"),
@@ -113,6 +116,7 @@ impl House {
         let parts = ApiParts {
             store: store.clone(),
             models: models.clone(),
+            verdicts: verdicts.clone(),
             objects: objects.clone(),
             signal: signal.clone(),
             jobs,
@@ -129,7 +133,20 @@ impl House {
         // Another test of this process may have chosen it already.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let http = reqwest::Client::new();
-        Self { store, models, objects, signal, roster, http, base, stop, server, opener, folder }
+        Self {
+            store,
+            models,
+            verdicts,
+            objects,
+            signal,
+            roster,
+            http,
+            base,
+            stop,
+            server,
+            opener,
+            folder,
+        }
     }
 
     /// The server's address with a path.

@@ -16,3 +16,4 @@ mod operations;
 mod predict;
 mod problems;
 mod sse;
+mod verdicts;

@@ -43,6 +43,7 @@ impl Bad {
 fn table() -> Vec<Bad> {
     let id = "/v1/images/6c6f6261-722d-5a17-9e1d-696d61676573";
     let picture = "/v1/images/6c6f6261-722d-5a17-9e1d-696d61676573/picture";
+    let verdicts = "/v1/images/6c6f6261-722d-5a17-9e1d-696d61676573/verdicts";
     let file: Option<(&str, &[u8])> = Some(("a.jpg", b"abc"));
     vec![
         bad("GET", "/nothing", 404, "unknown-route"),
@@ -52,6 +53,14 @@ fn table() -> Vec<Bad> {
         bad("GET", "/v1/images/not-an-id", 400, "bad-parameter"),
         bad("GET", id, 404, "unknown-image"),
         bad("GET", picture, 404, "unknown-image"),
+        bad("GET", verdicts, 404, "unknown-image"),
+        bad("POST", verdicts, 404, "unknown-image").json(r#"{"opinion":"agree"}"#),
+        bad("POST", verdicts, 400, "bad-json").json(r#"{"opinion":"perhaps"}"#),
+        bad("POST", verdicts, 400, "bad-json").json(r#"{"opinion":"agree","reader":"ada"}"#),
+        bad("POST", verdicts, 400, "bad-parameter").json(r#"{"opinion":"disagree"}"#),
+        bad("POST", verdicts, 415, "wrong-media-type").body(r#"{"opinion":"agree"}"#),
+        bad("POST", verdicts, 403, "foreign-origin").with("origin", "http://evil.example"),
+        bad("DELETE", verdicts, 405, "wrong-method"),
         bad("GET", "/v1/images?limit=0", 400, "bad-parameter"),
         bad("GET", "/v1/images?status=done", 400, "bad-parameter"),
         bad("GET", "/v1/images?flagged=1", 400, "bad-parameter"),

@@ -39,6 +39,7 @@ impl Page {
         let parts = ApiParts {
             store: rig.store.clone(),
             models: rig.registry.clone(),
+            verdicts: rig.verdicts.clone(),
             objects: rig.objects.clone(),
             signal: opener.signal("signal", &url).expect("a signal"),
             jobs: rig.ports(),

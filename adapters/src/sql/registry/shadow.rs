@@ -17,6 +17,9 @@ pub struct ComparisonRow {
     mean_difference: f64,
     mean_absolute_difference: f64,
     largest_difference: f64,
+    verdicts: i64,
+    verdicts_for_shadow: i64,
+    verdicts_for_shown: i64,
 }
 
 pub(super) async fn record<D: Driver>(db: &Db<D>, findings: &[ShadowFinding]) -> Result<(), Fault> {
@@ -66,8 +69,17 @@ pub(super) async fn compare<D: Driver>(
            cast(sum((1 - flagged) * shown_flagged) as bigint) as only_shown_flagged,
            avg(probability - shown_probability) as mean_difference,
            avg(abs(probability - shown_probability)) as mean_absolute_difference,
-           max(abs(probability - shown_probability)) as largest_difference
-         from shadow_finding where version = $1
+           max(abs(probability - shown_probability)) as largest_difference,
+           count(label) as verdicts,
+           cast(sum(case when label is null then 0 when (label = 'PNEUMONIA') = (flagged = 1) then 1
+             else 0 end) as bigint) as verdicts_for_shadow,
+           cast(sum(case when label is null then 0 when (label = 'PNEUMONIA') = (shown_flagged = 1)
+             then 1 else 0 end) as bigint) as verdicts_for_shown
+         from shadow_finding left join (
+           select image as labelled, label from verdict where label is not null and not exists (
+             select 1 from verdict as later where later.image = verdict.image and later.at > verdict.at)
+         ) as newest on newest.labelled = shadow_finding.image
+         where version = $1
          group by shown_version order by images desc, shown_version",
     );
     let rows: Vec<ComparisonRow> = db.ask(figures.bind(version)).await?;
@@ -82,10 +94,9 @@ pub(super) async fn compare<D: Driver>(
         mean_difference: row.mean_difference,
         mean_absolute_difference: row.mean_absolute_difference,
         largest_difference: row.largest_difference,
-        // Counted once verdicts are kept: there is no table of them yet.
-        verdicts_for_shadow: 0,
-        verdicts_for_shown: 0,
-        verdicts: 0,
+        verdicts: count(row.verdicts),
+        verdicts_for_shadow: count(row.verdicts_for_shadow),
+        verdicts_for_shown: count(row.verdicts_for_shown),
     };
     Ok(rows.into_iter().map(comparison).collect())
 }

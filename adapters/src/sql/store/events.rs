@@ -16,6 +16,7 @@ pub struct EventRow {
     image: Uuid,
     state: String,
     at: i64,
+    verdict: i64,
 }
 
 pub(super) async fn after<D: Driver>(
@@ -24,7 +25,7 @@ pub(super) async fn after<D: Driver>(
     limit: usize,
 ) -> Result<Vec<Event>, Fault> {
     let wanted = Sql::<D>::new(
-        "select seq, image, state, at from event where seq > $1 order by seq limit $2",
+        "select seq, image, state, at, verdict from event where seq > $1 order by seq limit $2",
     );
     let found: Vec<EventRow> = db.ask(wanted.bind(seq.0).bind(rows(limit))).await?;
     found
@@ -35,6 +36,7 @@ pub(super) async fn after<D: Driver>(
                 image: ImageId(row.image),
                 state: state::<D>(&row.state)?,
                 at: Stamp(row.at),
+                verdict: row.verdict != 0,
             })
         })
         .collect()

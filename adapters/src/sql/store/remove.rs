@@ -44,6 +44,7 @@ pub(super) async fn remove<D: Driver>(
         removed.push(ImageId(id));
     }
     mark(&mut tx, &removed, now).await?;
+    forget_verdicts(&mut tx, &removed).await?;
     changes.record(&mut tx, now).await?;
     tx.commit().await?;
     Ok(removed)
@@ -57,6 +58,16 @@ async fn mark<D: Driver>(tx: &mut Tx<D>, removed: &[ImageId], now: Stamp) -> Res
              where id in (",
         )
         .bind(now.0);
+        sql.list(batch.iter().map(|id| id.0)).push(")");
+        sql.run(tx).await?;
+    }
+    Ok(())
+}
+
+/// What readers said of an image goes with it: their names and words may be personal.
+async fn forget_verdicts<D: Driver>(tx: &mut Tx<D>, removed: &[ImageId]) -> Result<(), Fault> {
+    for batch in removed.chunks(BATCH) {
+        let mut sql = Sql::<D>::new("delete from verdict where image in (");
         sql.list(batch.iter().map(|id| id.0)).push(")");
         sql.run(tx).await?;
     }

@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use lobar_core::registry::{Assignment, Model, NewModel, Registry, Stage};
+use lobar_core::store::Store;
+use lobar_core::verdict::Verdicts;
 use serde_json::json;
 
 pub use life::*;
@@ -25,6 +27,8 @@ pub trait RegistryHarness: Sized + Send + Sync {
     async fn open(&self) -> Arc<dyn Registry>;
     /// Closes every handle, then opens it anew.
     async fn reopen(&self) -> Arc<dyn Registry>;
+    /// The images of the same store, and what readers said of them.
+    async fn images(&self) -> (Arc<dyn Store>, Arc<dyn Verdicts>);
     /// Lets time pass for the registry.
     async fn advance(&self, by: Duration);
 }
@@ -53,6 +57,7 @@ macro_rules! registry_contract {
             concurrent_activations_leave_one_model_active,
             a_shadow_finding_is_kept_once_an_image_and_model,
             a_comparison_counts_the_images_that_both_models_answered,
+            a_comparison_counts_on_whose_side_the_newest_verdicts_are,
             everything_survives_closing_and_opening_the_registry,
             a_card_comes_back_as_it_was_registered,
             a_retired_model_can_shadow_until_it_is_retired_again,

@@ -1,11 +1,14 @@
 //! Shadows, and what they saw.
 #![allow(missing_docs)] // a sentence says it
 
+use lobar_core::finding::Label;
 use lobar_core::object::ImageId;
 use lobar_core::registry::{Comparison, RegistryError, ShadowFinding, Stage};
+use lobar_core::verdict::{NewVerdict, Opinion};
 use uuid::Uuid;
 
 use super::*;
+use crate::contract::store::{admit, complete, granted, object, ready};
 
 /// What a shadow saw in the image of a number, flagged from 0.5 on.
 pub(super) fn finding(
@@ -170,6 +173,51 @@ pub async fn a_comparison_counts_the_images_that_both_models_answered<H: Registr
             (expected.mean_difference, expected.mean_absolute_difference);
         assert_eq!(Comparison { mean_difference, mean_absolute_difference, ..found }, expected);
     }
+}
+
+pub async fn a_comparison_counts_on_whose_side_the_newest_verdicts_are<H: RegistryHarness>() {
+    let harness = H::start().await;
+    let registry = harness.open().await;
+    let (store, verdicts) = harness.images().await;
+    let normal = || Opinion::Disagree { label: Label::Normal };
+    let unreadable = || Opinion::NotAssessable { reason: String::new() };
+    // Shown as flagged, each; the shadow flags the first three. The newest verdict counts.
+    let said = [
+        vec![Opinion::Agree],
+        vec![normal()],
+        vec![normal(), Opinion::Agree],
+        vec![Opinion::Agree, normal()],
+        vec![Opinion::Agree, unreadable()],
+        vec![],
+    ];
+    let mut seen = Vec::new();
+    for (n, opinions) in said.into_iter().enumerate() {
+        let object = object(&format!("incoming/north/{n}.jpg"), "v1", None);
+        admit(&*store, &object).await;
+        let claimed = granted(&*store, object.id()).await;
+        assert!(complete(&*store, &claimed, ready(0.75)).await);
+        for opinion in opinions {
+            let verdict = NewVerdict {
+                image: object.id(),
+                model_version: Some("7".into()),
+                opinion,
+                reader: "ada".into(),
+                role: "radiologist".into(),
+                displayed: Vec::new(),
+            };
+            verdicts.add(&verdict).await.expect("added");
+        }
+        let probability = if n < 3 { 0.75 } else { 0.25 };
+        let image = object.id();
+        seen.push(ShadowFinding { image, ..finding(0, "2", probability, "7", 0.75) });
+    }
+    registry.record_shadow(&seen).await.expect("kept");
+    let compared = registry.compare("2").await.expect("asked").remove(0);
+    assert_eq!((compared.images, compared.verdicts), (6, 4));
+    // The labels: pneumonia, normal, pneumonia, normal.
+    assert_eq!((compared.verdicts_for_shadow, compared.verdicts_for_shown), (3, 2));
+    assert_eq!((compared.both_flagged, compared.only_shown_flagged), (3, 3));
+    assert!((compared.mean_difference + 0.25).abs() < 1e-12, "{compared:?}");
 }
 
 pub async fn thousands_of_shadow_findings_are_taken<H: RegistryHarness>() {

@@ -91,7 +91,7 @@ macro_rules! store_model {
 }
 
 /// An object with a version id, and a sequencer when `order` is given.
-fn object(key: &str, version: &str, order: Option<u64>) -> ObjectVersion {
+pub(crate) fn object(key: &str, version: &str, order: Option<u64>) -> ObjectVersion {
     ObjectVersion {
         bucket: "xrays".into(),
         key: key.into(),
@@ -111,7 +111,7 @@ fn new(object: &ObjectVersion) -> NewImage {
     NewImage { object: object.clone(), lane: Lane::Routine }
 }
 
-async fn admit(store: &dyn Store, object: &ObjectVersion) -> Admission {
+pub(crate) async fn admit(store: &dyn Store, object: &ObjectVersion) -> Admission {
     let mut answers = store.admit(&[new(object)]).await.expect("admitted");
     assert_eq!(answers.len(), 1);
     assert_eq!(answers[0].id(), object.id());
@@ -124,21 +124,21 @@ async fn claim(store: &dyn Store, id: ImageId) -> Claim {
     answers.remove(0)
 }
 
-async fn granted(store: &dyn Store, id: ImageId) -> Claimed {
+pub(crate) async fn granted(store: &dyn Store, id: ImageId) -> Claimed {
     match claim(store, id).await {
         Claim::Granted(claimed) => claimed,
         other => panic!("not granted: {other:?}"),
     }
 }
 
-async fn complete(store: &dyn Store, claimed: &Claimed, outcome: Outcome) -> bool {
+pub(crate) async fn complete(store: &dyn Store, claimed: &Claimed, outcome: Outcome) -> bool {
     let done = Completion { id: claimed.id, fence: claimed.fence, outcome };
     let answers = store.complete(&[done]).await.expect("completed");
     assert_eq!(answers.len(), 1);
     answers[0]
 }
 
-async fn image(store: &dyn Store, id: ImageId) -> Image {
+pub(crate) async fn image(store: &dyn Store, id: ImageId) -> Image {
     store.image(id).await.expect("asked").expect("known")
 }
 
@@ -147,7 +147,7 @@ async fn state(store: &dyn Store, object: &ObjectVersion) -> State {
 }
 
 /// The states that an image went through, as the events tell.
-async fn told(store: &dyn Store, id: ImageId) -> Vec<State> {
+pub(crate) async fn told(store: &dyn Store, id: ImageId) -> Vec<State> {
     let events = store.events(Seq(0), usize::MAX).await.expect("events");
     events.into_iter().filter(|event| event.image == id).map(|event| event.state).collect()
 }
@@ -175,6 +175,6 @@ fn finding(probability: f64) -> Finding {
     }
 }
 
-fn ready(probability: f64) -> Outcome {
+pub(crate) fn ready(probability: f64) -> Outcome {
     Outcome::Ready(Box::new(finding(probability)))
 }

@@ -1,0 +1,78 @@
+//! `/v1/images/{id}/verdicts`: what readers say of images.
+
+use std::sync::Arc;
+
+use actix_web::HttpResponse;
+use actix_web::web::{Data, Json, Path};
+use lobar_core::object::ImageId;
+use lobar_core::verdict::VerdictError;
+use uuid::Uuid;
+
+use super::images::unknown;
+use crate::context::Context;
+use crate::problem::{Kind, Problem};
+use crate::verdict::{VerdictBody, VerdictItem, VerdictList};
+
+/// Adds a verdict. Earlier ones are kept; the newest counts.
+#[utoipa::path(post, path = "/v1/images/{id}/verdicts", tag = "images",
+    params(("id" = Uuid, Path, description = "The image's id.")),
+    request_body = VerdictBody,
+    responses(
+        (status = 201, body = VerdictItem),
+        (status = 400, description = "Members that do not go together.", content_type = "application/problem+json"),
+        (status = 404, description = "Not known, or removed.", content_type = "application/problem+json"),
+        (status = 409, description = "Another result is there than the one that was shown: look again.", content_type = "application/problem+json"),
+        (status = 422, description = "There is no result to agree with.", content_type = "application/problem+json"),
+    ),
+)]
+pub(crate) async fn add(
+    context: Data<Context>,
+    id: Path<Uuid>,
+    body: Json<VerdictBody>,
+) -> Result<HttpResponse, Problem> {
+    let new = body.into_inner().on(ImageId(id.into_inner()))?;
+    let (verdicts, signal) = (Arc::clone(&context.verdicts), Arc::clone(&context.signal));
+    let added = context.run(async move {
+        let added = verdicts.add(&new).await?;
+        if let Err(error) = signal.publish().await {
+            tracing::debug!(%error, "pages are not told of a verdict; they will look");
+        }
+        Ok::<_, VerdictError>(added)
+    });
+    Ok(HttpResponse::Created().json(VerdictItem::from(added.await??)))
+}
+
+/// The verdicts on one image, oldest first.
+#[utoipa::path(get, path = "/v1/images/{id}/verdicts", tag = "images",
+    params(("id" = Uuid, Path, description = "The image's id.")),
+    responses(
+        (status = 200, body = VerdictList),
+        (status = 404, description = "Not known.", content_type = "application/problem+json"),
+    ),
+)]
+pub(crate) async fn list(
+    context: Data<Context>,
+    id: Path<Uuid>,
+) -> Result<Json<VerdictList>, Problem> {
+    let id = ImageId(id.into_inner());
+    context.ask(move |store| async move { store.image(id).await }).await?.ok_or_else(unknown)?;
+    let verdicts = Arc::clone(&context.verdicts);
+    let given = context.run(async move { verdicts.of(id).await }).await??;
+    Ok(Json(VerdictList { items: given.into_iter().map(VerdictItem::from).collect() }))
+}
+
+impl From<VerdictError> for Problem {
+    fn from(error: VerdictError) -> Self {
+        match error {
+            VerdictError::Unknown => unknown(),
+            VerdictError::Stale => Problem::new(
+                Kind::StaleVerdict,
+                "Look at the image again: what is shown of it has changed.",
+            ),
+            VerdictError::NothingToAgreeWith => {
+                Problem::new(Kind::NothingToAgreeWith, "Say what is right instead.")
+            }
+            VerdictError::Port(error) => error.into(),
+        }
+    }
+}

@@ -1,0 +1,215 @@
+//! Verdicts as clients give and see them.
+
+use lobar_core::finding::Label;
+use lobar_core::object::ImageId;
+use lobar_core::verdict::{NewVerdict, Opinion, Verdict};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::problem::{Kind, Problem};
+use crate::timestamp::rfc3339;
+
+/// Who gave a verdict over HTTP, and as what. There are no accounts yet, and a header that anybody can write
+/// names nobody: it was whoever can reach this machine.
+const READER: &str = "local";
+const ROLE: &str = "operator";
+
+/// Most letters of a reason.
+const REASON_MAX: usize = 1_000;
+/// Most words of what was displayed, and letters of each.
+const DISPLAYED_MAX: usize = 16;
+const WORD_MAX: usize = 40;
+
+/// What a reader says of an image. No `Debug`: a reason may be personal.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct VerdictBody {
+    /// Version of the model whose result was shown; null when there was none.
+    model_version: Option<String>,
+    /// `agree`, `disagree` or `not_assessable`.
+    #[schema(value_type = String, example = "disagree")]
+    opinion: OpinionWord,
+    /// With `disagree`: what is right, `PNEUMONIA` or `NORMAL`.
+    #[schema(value_type = Option<String>, example = "NORMAL")]
+    label: Option<LabelWord>,
+    /// With `not_assessable`: why, in the reader's words, at most 1,000 letters.
+    reason: Option<String>,
+    /// What was displayed: plain words such as `picture` and `heatmap`.
+    #[serde(default)]
+    displayed: Vec<String>,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum OpinionWord {
+    Agree,
+    Disagree,
+    NotAssessable,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+enum LabelWord {
+    Pneumonia,
+    Normal,
+}
+
+/// One verdict.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct VerdictItem {
+    /// Its own id.
+    id: Uuid,
+    /// On which image.
+    image: Uuid,
+    /// Version of the model whose result was shown.
+    model_version: Option<String>,
+    /// `agree`, `disagree` or `not_assessable`.
+    #[schema(value_type = String)]
+    opinion: &'static str,
+    /// The label that it comes to; null for what is not assessable.
+    #[schema(value_type = Option<String>)]
+    label: Option<&'static str>,
+    /// Why it is not assessable, in the reader's words.
+    reason: Option<String>,
+    /// Who gave it.
+    reader: String,
+    /// The reader's role.
+    role: String,
+    /// What was displayed.
+    displayed: Vec<String>,
+    /// RFC 3339, UTC.
+    at: String,
+}
+
+/// The verdicts on one image.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct VerdictList {
+    /// Oldest first. The newest counts.
+    pub(crate) items: Vec<VerdictItem>,
+}
+
+/// The newest verdict on an image, in short.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct VerdictMark {
+    /// `agree`, `disagree` or `not_assessable`.
+    #[schema(value_type = String)]
+    opinion: &'static str,
+    /// The label that it comes to; null for what is not assessable.
+    #[schema(value_type = Option<String>)]
+    label: Option<&'static str>,
+    /// RFC 3339, UTC.
+    at: String,
+}
+
+impl VerdictBody {
+    /// The verdict on `image`; a problem where its members do not go together.
+    pub(crate) fn on(self, image: ImageId) -> Result<NewVerdict, Problem> {
+        let wrong = |detail: &str| Problem::new(Kind::BadParameter, detail);
+        if self.label.is_some() != matches!(self.opinion, OpinionWord::Disagree) {
+            return Err(wrong("`label` goes with `disagree`, and `disagree` with a label."));
+        }
+        if self.reason.is_some() && !matches!(self.opinion, OpinionWord::NotAssessable) {
+            return Err(wrong("`reason` goes with `not_assessable`."));
+        }
+        let reason = self.reason.unwrap_or_default();
+        if reason.chars().count() > REASON_MAX || reason.contains('\0') {
+            return Err(wrong("`reason` takes at most 1,000 letters."));
+        }
+        let words = &self.displayed;
+        if words.len() > DISPLAYED_MAX || !words.iter().all(|word| is_word(word)) {
+            return Err(wrong("`displayed` takes up to 16 plain words: letters, digits and `_`."));
+        }
+        if self.model_version.as_ref().is_some_and(|version| version.contains('\0')) {
+            return Err(wrong("`model_version` names no model."));
+        }
+        let label = match self.label {
+            Some(LabelWord::Pneumonia) => Label::Pneumonia,
+            Some(LabelWord::Normal) | None => Label::Normal,
+        };
+        Ok(NewVerdict {
+            image,
+            model_version: self.model_version,
+            opinion: match self.opinion {
+                OpinionWord::Agree => Opinion::Agree,
+                OpinionWord::Disagree => Opinion::Disagree { label },
+                OpinionWord::NotAssessable => Opinion::NotAssessable { reason },
+            },
+            reader: READER.into(),
+            role: ROLE.into(),
+            displayed: self.displayed,
+        })
+    }
+}
+
+fn is_word(word: &str) -> bool {
+    (1..=WORD_MAX).contains(&word.len())
+        && word.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+}
+
+impl From<Verdict> for VerdictItem {
+    fn from(verdict: Verdict) -> Self {
+        let Verdict { id, verdict: given, label, at } = verdict;
+        let opinion = given.opinion.word();
+        Self {
+            id,
+            image: given.image.0,
+            model_version: given.model_version,
+            opinion,
+            label: label.map(Label::word),
+            reason: match given.opinion {
+                Opinion::NotAssessable { reason } => Some(reason),
+                Opinion::Agree | Opinion::Disagree { .. } => None,
+            },
+            reader: given.reader,
+            role: given.role,
+            displayed: given.displayed,
+            at: rfc3339(at),
+        }
+    }
+}
+
+impl From<&Verdict> for VerdictMark {
+    fn from(verdict: &Verdict) -> Self {
+        Self {
+            opinion: verdict.verdict.opinion.word(),
+            label: verdict.label.map(Label::word),
+            at: rfc3339(verdict.at),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(body: serde_json::Value) -> Option<NewVerdict> {
+        let body: VerdictBody = serde_json::from_value(body).ok()?;
+        body.on(ImageId(Uuid::nil())).ok()
+    }
+
+    #[test]
+    fn members_that_do_not_go_together_are_refused() {
+        use serde_json::json;
+        let whole = json!({ "model_version": "7", "opinion": "disagree", "label": "NORMAL",
+            "displayed": ["picture", "heatmap"] });
+        let verdict = parsed(whole).expect("well-formed");
+        assert_eq!(verdict.opinion, Opinion::Disagree { label: Label::Normal });
+        assert_eq!((verdict.reader.as_str(), verdict.displayed.len()), ("local", 2));
+        assert!(parsed(json!({ "opinion": "not_assessable" })).is_some());
+        for wrong in [
+            json!({}),
+            json!({ "opinion": "maybe" }),
+            json!({ "opinion": "disagree" }),
+            json!({ "opinion": "disagree", "label": "normal" }),
+            json!({ "opinion": "agree", "label": "NORMAL" }),
+            json!({ "opinion": "agree", "reason": "why not" }),
+            json!({ "opinion": "not_assessable", "reason": "a".repeat(1_001) }),
+            json!({ "opinion": "agree", "displayed": ["Doe, John"] }),
+            json!({ "opinion": "agree", "displayed": vec!["a"; 17] }),
+            json!({ "opinion": "agree", "reader": "somebody else" }),
+        ] {
+            assert!(parsed(wrong.clone()).is_none(), "{wrong}");
+        }
+    }
+}

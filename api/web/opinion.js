@@ -1,0 +1,80 @@
+// What a reader says of an image: three buttons, and the newest verdict in words.
+
+import * as api from "./api.js";
+import { el } from "./elements.js";
+import { opinionWords } from "./words.js";
+
+/** The verdict that agreeing, disagreeing or neither comes to; null where the image takes none. */
+function choices(image) {
+  const other = { opinion: "not_assessable" };
+  if (image.status === "ready" && image.result) {
+    const label = image.result.flagged ? "NORMAL" : "PNEUMONIA";
+    return [["Agree", "A", { opinion: "agree" }], ["Disagree", "D", { opinion: "disagree", label }], ["Not assessable", "N", other]];
+  }
+  if (image.status === "needs_human" || image.status === "failed") {
+    return [["Pneumonia", "P", { opinion: "disagree", label: "PNEUMONIA" }], ["No pneumonia", "O", { opinion: "disagree", label: "NORMAL" }], ["Not assessable", "N", other]];
+  }
+  return null;
+}
+
+export class OpinionPanel {
+  /** `displayed()` names what is on the screen; `changed()` is called when the image must be asked for again. */
+  constructor(displayed, changed) {
+    this.displayed = displayed;
+    this.changed = changed;
+    this.words = el("p", { role: "status" });
+    this.buttons = el("p", { class: "opinion-buttons" });
+    this.element = el("section", { class: "opinion", "aria-label": "Your verdict", hidden: true }, el("h2", {}, "Your verdict"), this.buttons, this.words);
+    this.image = null;
+  }
+
+  /** Draws the panel for an image; the focus stays on the button that has it. */
+  draw(image) {
+    const before = this.key(this.image);
+    this.image = image;
+    const offered = image && choices(image);
+    this.element.hidden = !offered;
+    if (!offered) return;
+    if (before !== this.key(image)) {
+      this.buttons.replaceChildren(...offered.map(([word, key, verdict]) =>
+        el("button", { type: "button", "data-key": key.toLowerCase(), onclick: () => this.give(verdict) }, word, " ", el("kbd", {}, key))));
+    }
+    const given = image.verdict;
+    offered.forEach(([, , verdict], place) => {
+      const same = given?.opinion === verdict.opinion && (verdict.label ? given.label === verdict.label : true);
+      this.buttons.children[place].setAttribute("aria-pressed", String(Boolean(same)));
+    });
+    this.words.className = "";
+    this.words.textContent = opinionWords(given);
+  }
+
+  /** What the offered buttons depend on. */
+  key(image) {
+    return image && [image.id, image.status, image.result?.model.version, image.result?.flagged].join();
+  }
+
+  async give(verdict) {
+    const image = this.image;
+    if (this.busy || !image) return;
+    this.busy = true;
+    try {
+      const version = image.result?.model.version ?? null;
+      const given = await api.giveVerdict(image.id, { ...verdict, model_version: version, displayed: this.displayed() });
+      if (this.image?.id === image.id) this.draw({ ...this.image, verdict: given });
+    } catch (error) {
+      if (this.image?.id !== image.id) return;
+      this.words.className = "fault";
+      this.words.textContent = error.message;
+      if (error.status === 409) this.changed();
+    } finally {
+      this.busy = false;
+    }
+  }
+
+  /** Presses the button of a key; whether there is one. */
+  press(key) {
+    const button = this.element.hidden ? null : this.buttons.querySelector(`[data-key="${CSS.escape(key)}"]`);
+    button?.click();
+    return Boolean(button);
+  }
+}

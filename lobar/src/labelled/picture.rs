@@ -1,0 +1,90 @@
+//! One object as the network gets it.
+
+use lobar_core::engine::NetworkInput;
+use lobar_core::object::ObjectVersion;
+use lobar_core::objects::{FetchError, Objects};
+use lobar_imaging::{Limits, Rejection};
+use sha2::{Digest, Sha256};
+
+use crate::failure::chain;
+
+/// Hexadecimal digits of a digest that stand for a file's bytes: enough that no two files share them.
+const DIGITS: usize = 32;
+
+/// A decoded object.
+pub struct Decoded {
+    /// A PNG of 224 × 224 grey levels, without anything else.
+    pub png: Vec<u8>,
+    /// Stands for the object's bytes.
+    pub content: String,
+    /// Width and height of the upright original in pixels.
+    pub size: (u32, u32),
+}
+
+/// Why there is no picture of an object.
+pub enum NoPicture {
+    /// The object store could not be asked; it may answer another time.
+    Away(String),
+    /// It is gone, or no picture.
+    Unreadable(String),
+}
+
+/// Fetches an object and decodes it by the steps of serving but for the gate: a doctor took it for a chest
+/// X-ray.
+pub async fn decoded(objects: &dyn Objects, object: &ObjectVersion) -> Result<Decoded, NoPicture> {
+    let limits = Limits::default();
+    let fetched = objects.fetch(object, limits.max_bytes as u64).await;
+    let bytes = fetched.map_err(|error| match error {
+        FetchError::Port(error) => NoPicture::Away(chain(&error)),
+        error => NoPicture::Unreadable(chain(&error)),
+    })?;
+    let decode = move || {
+        let radiograph = lobar_imaging::decode(&bytes, &limits)?;
+        let input = lobar_imaging::network_input(&radiograph)?;
+        let content = hex::encode(Sha256::digest(&bytes));
+        Ok::<_, Rejection>((input, content, (radiograph.width, radiograph.height)))
+    };
+    let done = tokio::task::spawn_blocking(decode).await;
+    let unreadable = |why: String| NoPicture::Unreadable(why);
+    let refused = |rejection: Rejection| unreadable(rejection.to_string());
+    let (input, content, size) =
+        done.map_err(|error| unreadable(error.to_string()))?.map_err(refused)?;
+    let png = encode(&input).map_err(|error| unreadable(error.to_string()))?;
+    Ok(Decoded { png, content: content[..DIGITS].to_owned(), size })
+}
+
+fn encode(input: &NetworkInput) -> Result<Vec<u8>, png::EncodingError> {
+    let (mut bytes, side) = (Vec::new(), NetworkInput::SIDE as u32);
+    let mut encoder = png::Encoder::new(&mut bytes, side, side);
+    encoder.set_color(png::ColorType::Grayscale);
+    encoder.set_depth(png::BitDepth::Eight);
+    let mut writer = encoder.write_header()?;
+    writer.write_image_data(input.pixels())?;
+    writer.finish()?;
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_written_picture_is_read_as_the_very_levels_that_the_network_got() {
+        let side = NetworkInput::SIDE;
+        let pixels: Vec<u8> = (0..side * side).map(|n| (n * 7 % 251) as u8).collect();
+        let input = NetworkInput::new(pixels).expect("the right size");
+        let bytes = encode(&input).expect("encodes");
+        let read = lobar_imaging::decode(&bytes, &Limits::default()).expect("a picture");
+        assert_eq!(lobar_imaging::network_input(&read).expect("resized"), input);
+        // Header, data, end: no text, no time, no profile.
+        let mut kinds = Vec::new();
+        let mut at = 8;
+        while at < bytes.len() {
+            let length = u32::from_be_bytes(bytes[at..at + 4].try_into().expect("four bytes"));
+            kinds.push(String::from_utf8_lossy(&bytes[at + 4..at + 8]).into_owned());
+            at += 12 + length as usize;
+        }
+        kinds.dedup();
+        assert_eq!(kinds, ["IHDR", "IDAT", "IEND"]);
+    }
+}

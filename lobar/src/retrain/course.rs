@@ -1,0 +1,105 @@
+//! The training of a run.
+
+use std::path::{Path, PathBuf};
+
+use lobar_model::card::Card;
+use lobar_model::dataset::{Class, Split};
+use lobar_model::engine::DeviceChoice;
+use lobar_model::network::Layout;
+use lobar_model::training::{Record, Stage, TrainOptions, train as run_to_its_end};
+use lobar_model::weights::Weights;
+
+use super::place::Run;
+use crate::failure::{Failure, chain};
+use crate::settings::Settings;
+use crate::{cli, engine, train as of_command};
+
+/// What is said of the population once doctors' labels are among the training images.
+const AND_LABELLED_HERE: &str = "And images of this installation, as its doctors labelled them.";
+
+/// Refuses a base without test images: a model without figures on them cannot be registered.
+pub fn check_base(base: &Path) -> Result<(), Failure> {
+    for split in [Split::Train, Split::Test] {
+        for class in Class::ALL {
+            let at = base.join(split.name()).join(class.folder());
+            if !std::fs::read_dir(&at).is_ok_and(|mut files| files.next().is_some()) {
+                return Err(Failure::usage(format!(
+                    "--base: {} holds no images; a base has {{train,test}}/{{NORMAL,PNEUMONIA}}",
+                    at.display()
+                )));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Trains until the plan is done, or goes on; where the model is.
+pub fn train(args: &cli::Retrain, settings: &Settings, run: &Run) -> Result<PathBuf, Failure> {
+    let finished = Record::read(&run.training()).is_ok_and(|record| record.result.is_some());
+    if finished {
+        return Ok(run.training().join("model.safetensors"));
+    }
+    let options = options(args, settings, run)?;
+    let report = run_to_its_end(&options, |epoch| eprintln!("{epoch}"));
+    let report = report.map_err(|e| Failure::failed(chain(&e)))?;
+    let joined = &report.joined;
+    eprintln!(
+        "trained on {} images, {} of them labelled here; {} were left out because validation or test has \
+         them, {} because the base has them to train on",
+        report.train, joined.added, joined.held_out, joined.known
+    );
+    Ok(report.model)
+}
+
+fn options(args: &cli::Retrain, settings: &Settings, run: &Run) -> Result<TrainOptions, Failure> {
+    let card = card_to_begin_with(args, run)?;
+    let mut options = TrainOptions::new(&args.base, run.training());
+    options.more = vec![run.data()];
+    options.split_seed = split_seed(args, card.as_ref());
+    options.stages = match args.stages.is_empty() {
+        true => vec![Stage::new(224, 3)],
+        false => args.stages.clone(),
+    };
+    options.batch = args.images_a_step;
+    options.rate = args.rate;
+    options.seed = args.seed;
+    options.loaders = args.loaders;
+    options.bf16 = !args.fp32;
+    options.revision = of_command::revision();
+    if let Some(threads) = settings.threads {
+        options.threads = threads;
+    }
+    let device: DeviceChoice = settings.device.parse().map_err(Failure::usage)?;
+    let cuda = engine::cuda_library();
+    options.device = device.resolve(cuda.as_deref()).map_err(|e| Failure::failed(chain(&e)))?;
+    if let Some(card) = &card {
+        options.layout = Layout { blocks: card.blocks, width: card.width };
+        options.population.clone_from(&card.population);
+    }
+    if !options.population.ends_with(AND_LABELLED_HERE) {
+        options.population = format!("{} {AND_LABELLED_HERE}", options.population);
+    }
+    if let Some(population) = &args.population {
+        options.population.clone_from(population);
+    }
+    options.init = Some(init(args, run));
+    Ok(options)
+}
+
+/// The weights that the run starts from.
+fn init(args: &cli::Retrain, run: &Run) -> PathBuf {
+    args.init.clone().unwrap_or_else(|| run.active())
+}
+
+/// Their card, if they carry one.
+pub fn card_to_begin_with(args: &cli::Retrain, run: &Run) -> Result<Option<Card>, Failure> {
+    let weights = Weights::open(&init(args, run)).map_err(|e| Failure::failed(chain(&e)))?;
+    Ok(weights.card().cloned())
+}
+
+/// The seed by which validation is cut out of the base: the one that the weights were trained with, since they
+/// have learned the rest.
+pub fn split_seed(args: &cli::Retrain, card: Option<&Card>) -> u64 {
+    let of_card = card.and_then(|card| card.training.settings.get("split_seed")?.as_u64());
+    args.split_seed.or(of_card).unwrap_or(1)
+}
