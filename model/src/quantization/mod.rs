@@ -21,7 +21,7 @@ use crate::revision::{RevisionError, revised};
 use crate::weights::{self, Weights, WeightsError};
 
 /// Training images on which ranges are chosen, at most.
-const RANGED_ON: usize = 128;
+const RANGED_ON: usize = 64;
 
 /// Why a model could not be quantized.
 #[derive(Debug, thiserror::Error)]

@@ -134,6 +134,59 @@ async fn a_model_activated_while_uploads_run_takes_over_without_a_failed_request
     assert_eq!(lobar.stop(), 0);
 }
 
+/// `cargo test --release --workspace --test system -- --ignored --nocapture pause_of_a_swap`
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "a measurement; docs/benchmarks.md has its figures"]
+async fn the_pause_of_a_swap_beside_the_time_of_a_batch() {
+    const IMAGES: usize = 480;
+    let dir = tempfile::tempdir().expect("a folder");
+    let (data, folder) = (dir.path().join("data"), dir.path().join("images"));
+    originals(&folder, IMAGES);
+    let lobar = Lobar::up(&data);
+    let client = Client::new(&lobar.page);
+    let opener = Opener::new(Arc::new(SystemClock));
+    let url = format!("sqlite:{}", data.join("lobar.db").display());
+    let registry = opener.registry("store", &url).await.expect("opens");
+    register(registry.as_ref(), &lobar, dir.path()).await;
+    assert!(aws_upload(&lobar.s3, &folder).wait().expect("it ends").success());
+    while states(&client.images().await, "ready") < IMAGES / 4 {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    registry.activate(SECOND, "test").await.expect("activated");
+    let images = client.settled(IMAGES).await;
+
+    // What is finished in one transaction has one time: a batch.
+    let mut batches: Vec<(u64, bool)> = images
+        .iter()
+        .map(|image| {
+            let at = image["finished_at"].as_str().expect("a time");
+            (milliseconds_of_day(at), image["result"]["model"]["version"] == SECOND)
+        })
+        .collect();
+    batches.sort_unstable();
+    batches.dedup_by_key(|batch| batch.0);
+    let gaps: Vec<(u64, bool)> =
+        batches.windows(2).map(|two| (two[1].0 - two[0].0, two[0].1 != two[1].1)).collect();
+    let (swap, mut others): (Vec<_>, Vec<_>) = gaps.into_iter().partition(|(_, swap)| *swap);
+    others.sort_unstable();
+    println!(
+        "between two batches: {} ms (median of {}), {} ms at most; at the swap {} ms",
+        others[others.len() / 2].0,
+        others.len(),
+        others[others.len() - 1].0,
+        swap.iter().map(|gap| gap.0).max().expect("a swap"),
+    );
+    opener.close().await;
+    assert_eq!(lobar.stop(), 0);
+}
+
+/// Of `2026-03-01T09:05:00.000250Z`.
+fn milliseconds_of_day(rfc3339: &str) -> u64 {
+    let clock = &rfc3339[11..26];
+    let part = |range: std::ops::Range<usize>| clock[range].parse::<u64>().expect("a number");
+    ((part(0..2) * 60 + part(3..5)) * 60 + part(6..8)) * 1000 + part(9..12)
+}
+
 fn ids(images: &[Value]) -> HashSet<String> {
     images.iter().map(|image| image["id"].as_str().expect("an id").to_owned()).collect()
 }
