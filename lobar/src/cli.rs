@@ -368,6 +368,7 @@ pub struct Export {
 
 /// Which network, and where it runs.
 #[derive(Args)]
+#[group(skip)] // `bench engine` has the group of this name
 pub struct Engine {
     /// Model file; the shipped one when left out.
     #[arg(long, env = "LOBAR_MODEL", value_name = "FILE")]

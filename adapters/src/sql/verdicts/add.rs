@@ -144,7 +144,7 @@ mod tests {
     #[test]
     fn only_what_is_shown_can_be_judged() {
         let ready = Shown { state: State::Ready, finding: Some(("7".into(), Label::Pneumonia)) };
-        let label = |shown, version, opinion| judge(shown, &verdict(version, opinion)).ok();
+        let label = |shown: &Shown, version, opinion| judge(shown, &verdict(version, opinion)).ok();
         assert_eq!(label(&ready, Some("7"), Opinion::Agree), Some(Some(Label::Pneumonia)));
         let other = Opinion::Disagree { label: Label::Normal };
         assert_eq!(label(&ready, Some("7"), other.clone()), Some(Some(Label::Normal)));
