@@ -62,7 +62,7 @@ async fn a_verdict_is_kept_listed_told_and_shown_with_its_image() {
     assert_eq!(mark, short);
 
     let unreadable = json!({ "model_version": "test-1", "opinion": "not_assessable",
-        "reason": "The child moved." });
+        "reason": "The child fidgeted." });
     let (status, second) = house.say(id, &unreadable).await;
     assert_eq!((status, &second["label"]), (201, &Value::Null));
     assert_eq!(house.said(id).await, [kept, second], "oldest first");
@@ -74,7 +74,7 @@ async fn a_verdict_is_kept_listed_told_and_shown_with_its_image() {
     let (_, list) = house.get("/v1/images").await;
     assert!(list["items"][0].get("verdict").is_none(), "lists say nothing of it: {list}");
     let metrics = house.metrics().await;
-    assert!(!metrics.contains("moved"), "{metrics}");
+    assert!(!metrics.contains("fidgeted"), "{metrics}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
