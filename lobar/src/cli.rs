@@ -166,9 +166,10 @@ pub struct Train {
     /// Folder for checkpoints, history and the finished model; an interrupted run there goes on.
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
-    /// Start from these weights (safetensors, torchvision's names).
-    #[arg(long, value_name = "FILE")]
-    pub init: Option<PathBuf>,
+    /// Start from these weights (safetensors, torchvision's names); from the mean of several files, of runs
+    /// that began alike: `FILE,FILE`.
+    #[arg(long, value_name = "FILE", value_delimiter = ',')]
+    pub init: Vec<PathBuf>,
     /// Resolutions and their epochs in order: `128:15,224:3`. A third number lets only so many of the
     /// last layers learn, 4 being the head: `224:3:4,224:10`.
     #[arg(long, value_name = "SIDE:EPOCHS[:LAST]", value_delimiter = ',')]

@@ -34,7 +34,14 @@ pub struct Augmentation {
     pub noise: f32,
     /// Probability of erasing a rectangle.
     pub erase: f64,
+    /// Probability of a coarser picture: each axis resized to a share of its pixels and back. In this data
+    /// sharpness alone tells the classes apart too, because the originals have other sizes.
+    #[serde(default)]
+    pub coarse: f64,
 }
+
+/// The least share of its pixels that either axis of a coarser picture keeps.
+const COARSEST: f64 = 0.35;
 
 impl Default for Augmentation {
     fn default() -> Self {
@@ -50,6 +57,7 @@ impl Default for Augmentation {
             sharpness: 0.4,
             noise: 0.03,
             erase: 0.4,
+            coarse: 0.6,
         }
     }
 }
@@ -68,6 +76,7 @@ impl Augmentation {
         sharpness: 0.0,
         noise: 0.0,
         erase: 0.0,
+        coarse: 0.0,
     };
 
     /// A changed copy of a square picture of `side`×`side` grey levels, on the scale 0.0..=255.0.
@@ -77,12 +86,26 @@ impl Augmentation {
     #[must_use]
     pub fn apply(&self, pixels: &[u8], side: usize, random: &mut StdRng) -> Vec<f32> {
         assert_eq!(pixels.len(), side * side, "a square picture");
-        let mut changed = self.move_about(pixels, side, random);
+        let coarser = self.coarsen(pixels, side, random);
+        let mut changed = self.move_about(coarser.as_deref().unwrap_or(pixels), side, random);
         self.relight(&mut changed, side, random);
         self.resharpen(&mut changed, side, random);
         self.add_noise(&mut changed, random);
         self.erase_rectangle(&mut changed, side, random);
         changed
+    }
+
+    /// The picture as if its original had had fewer pixels; none if it stays as it is.
+    fn coarsen(&self, pixels: &[u8], side: usize, random: &mut StdRng) -> Option<Vec<u8>> {
+        // Without it not a draw is taken: runs of before stay as they were.
+        if self.coarse == 0.0 || !random.random_bool(self.coarse) {
+            return None;
+        }
+        let full = side as u32;
+        let mut fewer = || ((side as f64 * random.random_range(COARSEST..1.0)) as u32).max(1);
+        let size = (fewer(), fewer());
+        let small = lobar_imaging::resize(pixels, (full, full), size)?;
+        lobar_imaging::resize(&small, size, (full, full))
     }
 
     /// Flip, rotation, scale and shift in one bilinear resampling; black comes in from outside.
@@ -232,6 +255,19 @@ mod tests {
             let (x, y) = (index % 16, index / 16);
             assert_eq!(*level, f32::from(pixels[y * 16 + 15 - x]));
         }
+    }
+
+    #[test]
+    fn a_certainly_coarser_picture_has_weaker_edges_and_the_same_mean() {
+        let pixels = picture(64);
+        let coarse = Augmentation { coarse: 1.0, ..Augmentation::NONE };
+        let changed = coarse.apply(&pixels, 64, &mut StdRng::seed_from_u64(1));
+        let before: Vec<f32> = pixels.iter().map(|&level| f32::from(level)).collect();
+        let mean = |levels: &[f32]| levels.iter().sum::<f32>() / levels.len() as f32;
+        let edges =
+            |levels: &[f32]| levels.windows(2).map(|two| (two[0] - two[1]).abs()).sum::<f32>();
+        assert!((mean(&before) - mean(&changed)).abs() < 2.0);
+        assert!(edges(&changed) < 0.7 * edges(&before), "{} {}", edges(&changed), edges(&before));
     }
 
     #[test]

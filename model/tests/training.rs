@@ -190,7 +190,7 @@ fn layers_that_do_not_learn_stay_as_they_were_statistics_and_all() {
     };
     let init = train(&first, |_| {}).unwrap().weights;
     let second = TrainOptions {
-        init: Some(init.clone()),
+        init: vec![init.clone()],
         stages: vec![Stage { last_layers: Some(HEAD), ..Stage::new(32, 2) }],
         decay: Decay::Plateau,
         ..options(&folder, folder.0.join("second"))

@@ -82,7 +82,7 @@ fn options(args: &cli::Retrain, settings: &Settings, run: &Run) -> Result<TrainO
     if let Some(population) = &args.population {
         options.population.clone_from(population);
     }
-    options.init = Some(init(args, run));
+    options.init = vec![init(args, run)];
     Ok(options)
 }
 

@@ -1,6 +1,6 @@
 //! What learns: the network, the moving average of its weights, and the optimiser.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use tch::{Kind, Reduction, Tensor, nn};
 
@@ -55,17 +55,30 @@ impl<'a> Learner<'a> {
         Self { options, live, averaged, optimiser, class_weights: Class::ALL.map(weight) }
     }
 
-    /// Takes the weights of a file as those to begin with, head and all if it has one of ours, and says
-    /// its SHA-256.
-    pub(super) fn begin_with(&mut self, file: &Path) -> Result<String, TrainError> {
-        let weights = Weights::open(file)?;
-        let features = self.options.layout.features();
-        if weights.tensor("head.bn0.weight", &[features]).is_ok() {
-            weights.fill(&self.live.store)?;
-        } else {
-            weights.fill_trunk(&self.live.store)?;
+    /// Takes the weights of a file as those to begin with, head and all if it has one of ours; of several
+    /// files their mean, which of runs that began alike is often better than each (model soups, Wortsman et al.
+    /// 2022, <https://arxiv.org/abs/2203.05482>). Says their SHA-256s.
+    pub(super) fn begin_with(&mut self, files: &[PathBuf]) -> Result<String, TrainError> {
+        let mut digests = Vec::new();
+        for (place, file) in files.iter().enumerate() {
+            let weights = Weights::open(file)?;
+            let one = if place == 0 { &self.live } else { &Weighted::new(self.options) };
+            let features = self.options.layout.features();
+            if weights.tensor("head.bn0.weight", &[features]).is_ok() {
+                weights.fill(&one.store)?;
+            } else {
+                weights.fill_trunk(&one.store)?;
+            }
+            if place > 0 {
+                let share = 1.0 / (place + 1) as f64;
+                let pairs = self.live.variables.iter().zip(&one.variables);
+                for ((_, mean), (_, one)) in pairs {
+                    tch::no_grad(|| mean.shallow_clone().f_lerp_(one, share).map(drop))?;
+                }
+            }
+            digests.push(weights.sha256().to_owned());
         }
-        Ok(weights.sha256().to_owned())
+        Ok(digests.join(","))
     }
 
     /// Lets the average be the weights themselves.

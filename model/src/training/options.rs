@@ -19,8 +19,8 @@ pub struct TrainOptions {
     /// Folder for checkpoint, best weights and history; made if absent. A run that is found there
     /// goes on.
     pub out: PathBuf,
-    /// Weights to start from, torchvision's or this project's; from scratch if none.
-    pub init: Option<PathBuf>,
+    /// Weights to start from, torchvision's or this project's; the mean of several; from scratch if none.
+    pub init: Vec<PathBuf>,
     /// Resolutions and their epochs, in order.
     pub stages: Vec<Stage>,
     /// Pictures in a batch.
@@ -77,7 +77,7 @@ impl TrainOptions {
             data: data.into(),
             more: Vec::new(),
             out: out.into(),
-            init: None,
+            init: Vec::new(),
             stages: vec![Stage::new(96, 10), Stage::new(128, 30), Stage::new(224, 10)],
             batch: 32,
             rate: 1e-3,

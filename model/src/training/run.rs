@@ -121,8 +121,8 @@ impl<'a> Run<'a> {
     fn resume_or_start(&mut self) -> Result<(), TrainError> {
         let path = self.checkpoint_path();
         if !path.is_file() {
-            if let Some(init) = &self.options.init {
-                let sha256 = self.learner.begin_with(init)?;
+            if !self.options.init.is_empty() {
+                let sha256 = self.learner.begin_with(&self.options.init)?;
                 self.record.settings.insert("init_sha256".to_owned(), sha256.clone().into());
                 self.state.plan.init_sha256 = Some(sha256);
             }
