@@ -4,6 +4,8 @@
 //! - A batch of `n` gives `n` answers in order.
 //! - An answer that is not a number is an error, never a negative.
 
+use std::str::FromStr;
+
 use crate::finding::{Heatmap, ModelRef};
 
 /// The network's input for one image: 8-bit grey, 224 × 224, row-major from the top left.
@@ -45,8 +47,32 @@ pub struct EngineInfo {
     pub device: String,
     /// How far two batchings of one image may differ in probability.
     pub tolerance: f64,
-    /// Whether the model can tell what is unlike the images that it was trained on.
-    pub checks_novelty: bool,
+    /// What becomes of an image that is unlike those that the model was trained on.
+    pub unlike: Unlike,
+}
+
+/// What becomes of an image that is unlike those that the network was trained on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Unlike {
+    /// Nobody knows of it: the model has no check.
+    Unchecked,
+    /// It is left to a human, without an answer.
+    #[default]
+    Human,
+    /// It is answered, with a warning.
+    Warning,
+}
+
+impl FromStr for Unlike {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "human" => Ok(Self::Human),
+            "warn" => Ok(Self::Warning),
+            _ => Err(format!("unlike is {text:?}; it can be human or warn")),
+        }
+    }
 }
 
 /// The network's answer on one input.

@@ -380,6 +380,10 @@ pub struct Engine {
     /// `auto`, `fp32`, `bf16` or `int8`.
     #[arg(long, env = "LOBAR_PRECISION", value_name = "PRECISION", default_value = "auto")]
     pub precision: String,
+    /// An image unlike those that the model was trained on: `human` leaves it to a person, `warn` answers
+    /// it with a warning.
+    #[arg(long, env = "LOBAR_UNLIKE", value_name = "WHAT", default_value = "human")]
+    pub unlike: String,
     /// Threads on a CPU.
     #[arg(long, env = "LOBAR_THREADS", value_name = "N")]
     pub threads: Option<usize>,

@@ -71,14 +71,23 @@ async fn bucket(settings: &Settings) -> Vec<Check> {
 /// The network must load and prove itself, as at the start of a worker.
 #[cfg(feature = "torch")]
 fn model(settings: &Settings) -> Check {
-    use lobar_core::engine::Engine as _;
+    use lobar_core::engine::{Engine as _, Unlike};
 
     match crate::engine::load(&crate::engine::Wanted::of(settings)) {
         Ok(engine) => {
             let info = engine.info();
             let found = format!("{} on {}", info.model.version, info.device);
-            if info.checks_novelty {
+            if info.unlike == Unlike::Human {
                 return Check::good("model", found);
+            }
+            if info.unlike == Unlike::Warning {
+                return Check::advice(
+                    "model",
+                    format!(
+                        "{found}; images unlike its training data are answered, with a warning"
+                    ),
+                    "Leave them to a human with LOBAR_UNLIKE=human, unless all of yours are unlike them.",
+                );
             }
             Check::advice(
                 "model",

@@ -14,14 +14,22 @@ pub struct Wanted<'a> {
     pub model: Option<&'a Path>,
     pub device: &'a str,
     pub precision: &'a str,
+    pub unlike: &'a str,
     pub threads: Option<usize>,
     pub batch: usize,
 }
 
 impl<'a> From<&'a cli::Engine> for Wanted<'a> {
     fn from(args: &'a cli::Engine) -> Self {
-        let cli::Engine { model, device, precision, threads, batch } = args;
-        Self { model: model.as_deref(), device, precision, threads: *threads, batch: *batch }
+        let cli::Engine { model, device, precision, unlike, threads, batch } = args;
+        Self {
+            model: model.as_deref(),
+            device,
+            precision,
+            unlike,
+            threads: *threads,
+            batch: *batch,
+        }
     }
 }
 
@@ -32,6 +40,7 @@ impl<'a> Wanted<'a> {
             model: settings.model.as_deref(),
             device: &settings.device,
             precision: &settings.precision,
+            unlike: &settings.unlike,
             threads: settings.threads,
             batch: settings.batch,
         }
@@ -51,6 +60,7 @@ pub fn options(wanted: &Wanted<'_>) -> Result<EngineOptions, Failure> {
     Ok(EngineOptions {
         device,
         precision,
+        unlike: wanted.unlike.parse().map_err(Failure::usage)?,
         threads: wanted.threads.unwrap_or(0),
         max_batch: wanted.batch.max(1),
         cuda_library: cuda_library(),

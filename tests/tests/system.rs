@@ -78,7 +78,7 @@ async fn uploads_by_the_aws_cli_survive_a_kill_in_the_middle_and_are_shown_once(
 fn predicted(model: &Path, folder: &Path) -> Vec<Value> {
     let files = std::fs::read_dir(folder).expect("readable").map(|f| f.expect("readable").path());
     let mut command = Command::new(executable());
-    command.args(["predict", "--json", "--model"]).arg(model).args(files);
+    command.args(["predict", "--json", "--unlike", "warn", "--model"]).arg(model).args(files);
     let output = command.output().expect("it runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let lines = String::from_utf8(output.stdout).expect("UTF-8");
@@ -207,7 +207,7 @@ async fn predict_and_the_pipeline_give_the_same_probability_whatever_the_batch()
     let paths: Vec<_> = paths.into_iter().map(|file| file.expect("readable").path()).collect();
     for batch in ["1", "5"] {
         let predict = Command::new(executable())
-            .args(["predict", "--json", "--batch", batch])
+            .args(["predict", "--json", "--unlike", "warn", "--batch", batch])
             .args(&paths)
             .output()
             .expect("runs");

@@ -221,6 +221,7 @@ pub(crate) fn words(panic: &(dyn std::any::Any + Send)) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use lobar_core::engine::Unlike;
     use lobar_core::finding::ModelRef;
 
     type Script =
@@ -266,7 +267,7 @@ mod tests {
             max_batch: 8,
             device: "test".into(),
             tolerance: 0.0,
-            checks_novelty: false,
+            unlike: Unlike::Unchecked,
         };
         Box::new(Scripted(info, Box::new(script)))
     }

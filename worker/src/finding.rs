@@ -2,23 +2,26 @@
 
 use std::collections::BTreeMap;
 
-use lobar_core::engine::{EngineInfo, Prediction};
+use lobar_core::engine::{EngineInfo, Prediction, Unlike};
 use lobar_core::finding::{Finding, Heatmap, Label, Subtype, SubtypeLabel};
 use lobar_core::image::Reason;
 use lobar_core::store::Outcome;
 
 /// The outcome of an image that the engine answered. One that is unlike the training data needs a
-/// human, whatever the network says of it, and so does a probability that is not one: a failure
+/// human, whatever the network says of it, unless the operator wants a warning; and so does a probability that is not one: a failure
 /// never looks negative.
 pub fn assemble(
     engine: &EngineInfo,
     prediction: Prediction,
-    warnings: Vec<String>,
+    mut warnings: Vec<String>,
     timings_ms: BTreeMap<String, f64>,
 ) -> Outcome {
     if let Some(novelty) = prediction.novelty.filter(|_| prediction.is_unlike_training()) {
         let detail = unlike(novelty);
-        return Outcome::NeedsHuman { reason: Reason::UnlikeTraining, detail };
+        if engine.unlike != Unlike::Warning {
+            return Outcome::NeedsHuman { reason: Reason::UnlikeTraining, detail };
+        }
+        warnings.push(detail);
     }
     let Prediction { probability, bacterial, heatmap, novelty: _ } = prediction;
     if !is_probability(probability) {
@@ -49,7 +52,7 @@ fn unlike(novelty: f64) -> String {
     let far =
         if novelty.is_finite() { format!("{novelty:.2} times") } else { "farther than".to_owned() };
     format!(
-        "Unlike the training data: {far} the accepted distance from it. The network's answer would mean nothing."
+        "Unlike the training data: {far} the accepted distance from it. The network's answer may mean nothing."
     )
 }
 
@@ -76,11 +79,29 @@ mod tests {
     use super::*;
     use lobar_core::finding::ModelRef;
 
+    #[test]
+    fn an_operator_may_have_what_is_unlike_answered_with_a_warning() {
+        let warned = outcome_of(0.9, None, Some(1.5), Unlike::Warning);
+        let Outcome::Ready(finding) = warned else { panic!("{warned:?}") };
+        assert!(finding.flagged && finding.warnings[0].contains("1.50 times"), "{finding:?}");
+        let alike = outcome_of(0.9, None, Some(0.9), Unlike::Warning);
+        assert!(matches!(alike, Outcome::Ready(finding) if finding.warnings.is_empty()));
+    }
+
     fn outcome(probability: f64, bacterial: Option<f64>) -> Outcome {
         outcome_at(probability, bacterial, Some(1.0))
     }
 
     fn outcome_at(probability: f64, bacterial: Option<f64>, novelty: Option<f64>) -> Outcome {
+        outcome_of(probability, bacterial, novelty, Unlike::Human)
+    }
+
+    fn outcome_of(
+        probability: f64,
+        bacterial: Option<f64>,
+        novelty: Option<f64>,
+        unlike: Unlike,
+    ) -> Outcome {
         let model =
             ModelRef { version: "1".into(), sha256: "0".repeat(64), preprocessing: "1".into() };
         let engine = EngineInfo {
@@ -89,7 +110,7 @@ mod tests {
             max_batch: 1,
             device: "test".into(),
             tolerance: 0.0,
-            checks_novelty: true,
+            unlike,
         };
         let heatmap = Heatmap { width: 1, height: 1, cells: vec![f32::NAN] };
         let heatmap = Some(heatmap);

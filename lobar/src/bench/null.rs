@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use lobar_core::engine::{Engine, EngineError, EngineInfo, NetworkInput, Prediction};
+use lobar_core::engine::{Engine, EngineError, EngineInfo, NetworkInput, Prediction, Unlike};
 use lobar_core::failure::PortError;
 use lobar_core::finding::ModelRef;
 use lobar_core::image::Lane;
@@ -74,7 +74,7 @@ impl NullEngine {
             max_batch,
             device,
             tolerance: 0.0,
-            checks_novelty: false,
+            unlike: Unlike::Unchecked,
         })
     }
 }

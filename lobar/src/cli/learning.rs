@@ -19,10 +19,13 @@ pub struct DataExport {
 
 #[derive(Args)]
 pub struct Retrain {
-    /// Training data to learn beside the new labels: a folder as `lobar train --data` takes it. Its
-    /// validation and test images stay what is chosen and measured on.
-    #[arg(long, value_name = "DIR")]
+    /// Training data to learn beside the new labels: a folder as `lobar train --data` takes it, or
+    /// `s3://BUCKET[/PREFIX]`. Its validation and test images stay what is chosen and measured on.
+    #[arg(long, value_name = "DIR|URL")]
     pub base: PathBuf,
+    /// Folder for the copy of a base in a bucket; below the user's cache folder when left out.
+    #[arg(long, value_name = "DIR")]
+    pub data_cache: Option<PathBuf>,
     /// Folder for the exported images, the run under way and the finished ones; one command at a time works
     /// in it.
     #[arg(long, value_name = "DIR")]

@@ -26,13 +26,16 @@ use crate::model_file;
 use crate::registry::{candidate, refuse_nowhere, weights};
 use crate::service::{failed, opener};
 use crate::settings::Settings;
+use crate::training_data::bring_from;
 
 use place::{Begun, Labels, Place, Run};
 
 /// Runs the command.
-pub async fn run(args: cli::Retrain) -> Result<(), Failure> {
+pub async fn run(mut args: cli::Retrain) -> Result<(), Failure> {
     let settings = Settings::load(args.service.given.clone(), args.service.config.clone())?;
     refuse_nowhere(&settings.store)?;
+    let cache = args.data_cache.clone();
+    args.base = bring_from(&args.base, cache, || Ok(settings.clone())).await?.folder;
     course::check_base(&args.base)?;
     let place = Place::open(&args.out)?;
     let opener = opener(&settings, Arc::new(SystemClock));

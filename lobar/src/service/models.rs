@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use lobar_core::engine::{Engine, EngineError, EngineInfo, NetworkInput, Prediction};
+use lobar_core::engine::{Engine, EngineError, EngineInfo, NetworkInput, Prediction, Unlike};
 use lobar_core::objects::FetchError;
 use lobar_core::registry::NewModel;
 use lobar_core::weights::WeightFiles;
@@ -110,7 +110,7 @@ impl TorchEngines {
 
 /// Says in the log when a model cannot tell what it was not trained for.
 pub fn warn_of_no_check(info: &EngineInfo) {
-    if !info.checks_novelty {
+    if info.unlike == Unlike::Unchecked {
         tracing::warn!(
             model = info.model.version,
             "this model cannot tell what it was not trained for; `lobar novelty fit` gives it that check"

@@ -72,6 +72,10 @@ pub struct Given {
     /// Arithmetic of the network: `auto`, `fp32`, `bf16`, `int8`.
     #[arg(long, env = "LOBAR_PRECISION", value_name = "PRECISION")]
     pub precision: Option<String>,
+    /// What becomes of an image unlike those that the model was trained on: `human` leaves it to a person,
+    /// `warn` answers it with a warning.
+    #[arg(long, env = "LOBAR_UNLIKE", value_name = "WHAT")]
+    pub unlike: Option<String>,
     /// Threads of the network on a CPU.
     #[arg(long, env = "LOBAR_THREADS", value_name = "N")]
     pub threads: Option<usize>,
@@ -152,6 +156,7 @@ pub struct Settings {
     pub models: ModelsPlace,
     pub device: String,
     pub precision: String,
+    pub unlike: String,
     pub threads: Option<usize>,
     pub batch: usize,
     pub drain_seconds: u64,
@@ -234,6 +239,7 @@ fn settle(
         models: given.models.or(file.models).unwrap_or_default(),
         device: given.device.or(file.device).unwrap_or("auto".into()),
         precision: given.precision.or(file.precision).unwrap_or("auto".into()),
+        unlike: given.unlike.or(file.unlike).unwrap_or("human".into()),
         threads: given.threads.or(file.threads),
         batch: given.batch.or(file.batch).unwrap_or(16),
         drain_seconds: given.drain.or(file.drain).unwrap_or(30),

@@ -11,7 +11,7 @@ mod layout;
 mod mirror;
 mod place;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use lobar_adapters::s3::S3Folder;
 use lobar_model::dataset::{Partition, Split, partition, read};
@@ -32,12 +32,25 @@ pub struct Brought {
 
 /// The images that the arguments name, fetched where they lie elsewhere.
 pub fn bring(args: &cli::TrainingData) -> Result<Brought, Failure> {
-    match Place::of(&args.data)? {
+    block_on(async {
+        let given = Given { s3_endpoint: args.s3_endpoint.clone(), ..Given::default() };
+        let settings = || Settings::load(given, args.config.clone());
+        bring_from(&args.data, args.data_cache.clone(), settings).await
+    })
+}
+
+/// The images at `data`, with the endpoint and the credentials of `settings` where they lie in a bucket.
+pub async fn bring_from(
+    data: &Path,
+    cache: Option<PathBuf>,
+    settings: impl FnOnce() -> Result<Settings, Failure>,
+) -> Result<Brought, Failure> {
+    match Place::of(data)? {
         Place::Folder(folder) => {
             let name = folder.file_name().unwrap_or(folder.as_os_str()).to_string_lossy();
             Ok(Brought { name: name.into_owned(), folder })
         }
-        Place::Bucket(bucket) => block_on(fetch(args, bucket)),
+        Place::Bucket(bucket) => fetch(bucket, cache, &settings()?).await,
     }
 }
 
@@ -48,15 +61,17 @@ pub fn parts(args: &cli::TrainingData, splits: &[Split], seed: u64) -> Result<Pa
     partition(&folder, samples, seed).map_err(|e| Failure::failed(chain(&e)))
 }
 
-async fn fetch(args: &cli::TrainingData, bucket: Bucket) -> Result<Brought, Failure> {
-    let given = Given { s3_endpoint: args.s3_endpoint.clone(), ..Given::default() };
-    let settings = Settings::load(given, args.config.clone())?;
-    let cache = args.data_cache.clone().or_else(cache_folder).ok_or_else(|| {
+async fn fetch(
+    bucket: Bucket,
+    cache: Option<PathBuf>,
+    settings: &Settings,
+) -> Result<Brought, Failure> {
+    let cache = cache.or_else(cache_folder).ok_or_else(|| {
         Failure::usage("there is no cache folder: name a folder for the images with --data-cache")
     })?;
     let home = cache.join(bucket.folder_name(settings.s3_endpoint.as_deref()));
     // Not the embedded endpoint unless it is named: a training machine is seldom the one that serves.
-    let options = roles::s3_options(&settings, &bucket.bucket, None);
+    let options = roles::s3_options(settings, &bucket.bucket, None);
     let source = S3Folder::connect(options, &bucket.prefix).await;
     let folder = Box::pin(mirror::mirror(&source, &home, &bucket)).await?;
     Ok(Brought { folder, name: bucket.to_string() })

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use lobar_core::engine::{EngineError, EngineInfo};
+use lobar_core::engine::{EngineError, EngineInfo, Unlike};
 use lobar_core::finding::ModelRef;
 use tch::{Device, Kind, TchError};
 
@@ -97,7 +97,7 @@ impl TorchEngine {
             let weights = Weights::open(path)?;
             let (card, approved) = weights.approve()?;
             let info = EngineInfo {
-                checks_novelty: card.novelty.is_some(),
+                unlike: card.novelty.as_ref().map_or(Unlike::Unchecked, |_| options.unlike),
                 ..info(card, approved, weights.sha256(), options)
             };
             Self::proven(&weights, (card, approved), device, options, info)?
@@ -251,7 +251,7 @@ fn info(card: &Card, approved: Approved, sha256: &str, options: &EngineOptions) 
         max_batch: options.max_batch.max(1),
         device: String::new(),
         tolerance: 0.0,
-        checks_novelty: false,
+        unlike: Unlike::Unchecked,
     }
 }
 

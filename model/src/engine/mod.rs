@@ -26,7 +26,7 @@ pub(crate) mod script;
 use std::path::PathBuf;
 use std::thread::ThreadId;
 
-use lobar_core::engine::{Engine, EngineError, EngineInfo, NetworkInput, Prediction};
+use lobar_core::engine::{Engine, EngineError, EngineInfo, NetworkInput, Prediction, Unlike};
 use lobar_core::finding::Heatmap;
 use tch::{Kind, TchError, Tensor};
 
@@ -56,6 +56,8 @@ pub struct EngineOptions {
     pub explanations: bool,
     /// The arithmetic to compute in.
     pub precision: PrecisionChoice,
+    /// What becomes of images that the model's check finds unlike its training images.
+    pub unlike: Unlike,
     /// `libtorch_cuda.so` of a CUDA build of libtorch, to be loaded into the process.
     pub cuda_library: Option<PathBuf>,
 }
@@ -68,6 +70,7 @@ impl Default for EngineOptions {
             max_batch: 16,
             explanations: true,
             precision: PrecisionChoice::Auto,
+            unlike: Unlike::Human,
             cuda_library: None,
         }
     }

@@ -73,6 +73,8 @@ impl Lobar {
         }
         let mut child = command
             .env("LOBAR_LOG", "info")
+            // Drawn pictures are unlike X-rays, and shall be answered.
+            .env("LOBAR_UNLIKE", "warn")
             .env("AWS_ACCESS_KEY_ID", "lobar")
             .env("AWS_SECRET_ACCESS_KEY", "lobarlobar")
             .envs(environment.iter().map(|(name, value)| (name, value)))

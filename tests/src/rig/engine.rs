@@ -3,7 +3,7 @@
 
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
-use lobar_core::engine::{Engine, EngineError, EngineInfo, NetworkInput, Prediction};
+use lobar_core::engine::{Engine, EngineError, EngineInfo, NetworkInput, Prediction, Unlike};
 use lobar_core::finding::ModelRef;
 use tokio::sync::mpsc;
 
@@ -39,7 +39,7 @@ impl ScriptedEngine {
             max_batch: 16,
             device: "test".into(),
             tolerance: 0.0,
-            checks_novelty: false,
+            unlike: Unlike::Unchecked,
         };
         Self { info, script: Box::new(script) }
     }

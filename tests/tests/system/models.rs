@@ -169,7 +169,7 @@ async fn the_pause_of_a_swap_beside_the_time_of_a_batch() {
         batches.windows(2).map(|two| (two[1].0 - two[0].0, two[0].1 != two[1].1)).collect();
     let (swap, mut others): (Vec<_>, Vec<_>) = gaps.into_iter().partition(|(_, swap)| *swap);
     others.sort_unstable();
-    println!(
+    eprintln!(
         "between two batches: {} ms (median of {}), {} ms at most; at the swap {} ms",
         others[others.len() / 2].0,
         others.len(),

@@ -18,8 +18,9 @@ const NAME: &str = "int8.ranges";
 pub(crate) const PREFIX: &str = "int8.";
 /// Shares of the whole range that are tried.
 const SHARES: [f64; 7] = [1.0, 0.85, 0.7, 0.6, 0.5, 0.4, 0.3];
-/// Every so manyth channel stands for all when rounding errors are compared.
-const CHANNEL_STEP: i64 = 4;
+/// So many rows of a map stand for all when rounding errors are compared. Never a part of the channels:
+/// those of large values are few.
+const ROWS: i64 = 8;
 /// Images whose activations are held at once.
 const BATCH: usize = 8;
 
@@ -61,7 +62,8 @@ impl Ranges {
         })?;
         let mut errors = vec![[0.0; SHARES.len()]; seen.len()];
         watch(trunk, &table, images, &mut |index, map| {
-            let map = map.f_slice(1, 0, i64::MAX, CHANNEL_STEP)?.f_contiguous()?;
+            let every = (map.size4()?.2 / ROWS).max(1);
+            let map = map.f_slice(2, 0, i64::MAX, every)?.f_contiguous()?;
             for (error, share) in errors[index].iter_mut().zip(SHARES) {
                 let Scale { step, zero } = Scale::of(seen[index].map(|end| end * share));
                 let rounded = map.f_fake_quantize_per_tensor_affine(step, zero, 0, 255)?;
