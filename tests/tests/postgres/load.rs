@@ -14,6 +14,7 @@ pub(crate) fn fill(database: &Database, images: u64) {
           and tablename = 'image' and indexname <> 'image_pk'
         loop execute 'drop index ' || one.indexname; end loop; end $$;
         alter table finding drop constraint finding_image; alter table finding drop constraint finding_once;
+        alter table verdict drop constraint verdict_image;
         alter table image drop constraint image_pk";
     database.sql(drop);
     database.sql(&format!(
