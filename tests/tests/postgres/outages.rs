@@ -20,6 +20,8 @@ const UPLOADS: u64 = 40;
 /// Every twentieth is no picture.
 const BROKEN: u64 = 20;
 const PATIENCE: Duration = Duration::from_secs(180);
+/// After how long without any movement a settlement must have been lost, if nothing is in hand.
+const UNHEARD: Duration = Duration::from_secs(10);
 /// Longer than any lease of the rig.
 const PAST_EVERY_LEASE: Duration = Duration::from_secs(25 * 3600);
 
@@ -28,7 +30,7 @@ struct House {
     database: Database,
     proxy: Proxy,
     rig: Arc<Rig>,
-    /// After how long without any movement a settlement must have been lost.
+    /// The same while something is in hand.
     unheard: Duration,
 }
 
@@ -48,12 +50,13 @@ impl House {
         let queue = (queues == Queues::InThisDatabase).then_some(url.as_str());
         let rig = Arc::new(Rig::open_on(Some(&url), queue).await);
         // Queues elsewhere hear every settlement: there, it is only a machine with too much to do.
-        let unheard = Duration::from_secs(if queue.is_some() { 10 } else { 60 });
+        let unheard = if queue.is_some() { UNHEARD } else { Duration::from_secs(60) };
         Self { database, proxy, rig, unheard }
     }
 
-    /// How many uploads have not ended and how many messages there still are; `None` while nobody answers.
-    async fn left(&self, uploads: usize) -> Option<u64> {
+    /// How many uploads have not ended and how many messages there still are, and how many images are in
+    /// hand; `None` while nobody answers.
+    async fn left(&self, uploads: usize) -> Option<(u64, u64)> {
         let overview = self.rig.store.inner.overview().await.ok()?;
         let count = |wanted: fn(&State) -> bool| -> u64 {
             overview.by_state.iter().filter(|(state, _)| wanted(state)).map(|(_, n)| n).sum()
@@ -66,7 +69,7 @@ impl House {
             let depth = queue.depth().await.ok()?;
             left += depth.ready + depth.in_flight + depth.delayed;
         }
-        Some(left)
+        Some((left, count(|state| *state == State::Analysing)))
     }
 
     /// Waits until all uploads have ended and nothing is on a queue.
@@ -75,7 +78,7 @@ impl House {
         let mut before = None;
         loop {
             let left = self.left(uploads).await;
-            if left == Some(0) {
+            if left.is_some_and(|(left, _)| left == 0) {
                 return;
             }
             assert!(
@@ -86,10 +89,12 @@ impl House {
             if left != before {
                 (before, moved) = (left, Instant::now());
             }
-            // A settlement that nobody heard leaves its lease to run out. Not while anything moves: a lease
-            // that runs out under work in hand has another worker take the image over, and that attempt
-            // rightly counts.
-            let stuck = moved.elapsed() > self.unheard;
+            // A settlement that nobody heard leaves its lease to run out, and a job that was given up while
+            // the database was away waits for the sweeper. Not while anything moves or is in hand: a lease
+            // that runs out under work has another worker take the image over, and that attempt rightly
+            // counts.
+            let idle = left.is_some_and(|(_, in_hand)| in_hand == 0);
+            let stuck = moved.elapsed() > if idle { UNHEARD } else { self.unheard };
             self.rig.clock.advance(if stuck { PAST_EVERY_LEASE } else { Duration::from_secs(1) });
             if stuck {
                 moved = Instant::now();
