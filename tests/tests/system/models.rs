@@ -11,7 +11,7 @@ use lobar_adapters::s3::{S3Options, S3Weights};
 use lobar_core::registry::{NewModel, Registry};
 use lobar_core::time::SystemClock;
 use lobar_core::weights::WeightFiles;
-use lobar_tests::kit::{Client, Lobar, originals, workspace};
+use lobar_tests::kit::{Client, Lobar, executable, originals, workspace};
 use serde_json::{Value, json};
 
 use super::{assert_shown_once, aws_upload, states};
@@ -134,7 +134,7 @@ async fn a_model_activated_while_uploads_run_takes_over_without_a_failed_request
     assert_eq!(lobar.stop(), 0);
 }
 
-/// `cargo test --release --workspace --test system -- --ignored --nocapture pause_of_a_swap`
+/// `LOBAR_BIN=$PWD/target/release/lobar cargo test --workspace --test system -- --ignored --nocapture pause_of_a_swap`
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "a measurement; docs/benchmarks.md has its figures"]
 async fn the_pause_of_a_swap_beside_the_time_of_a_batch() {
@@ -142,17 +142,21 @@ async fn the_pause_of_a_swap_beside_the_time_of_a_batch() {
     let dir = tempfile::tempdir().expect("a folder");
     let (data, folder) = (dir.path().join("data"), dir.path().join("images"));
     originals(&folder, IMAGES);
-    let lobar = Lobar::up(&data);
+    // Slow enough that images are left when the other model is loaded.
+    let slow = [("LOBAR_PRECISION", "fp32"), ("LOBAR_THREADS", "1")];
+    let slow = slow.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let lobar = Lobar::start_with(&executable(), &["up"], &data, &slow);
     let client = Client::new(&lobar.page);
     let opener = Opener::new(Arc::new(SystemClock));
     let url = format!("sqlite:{}", data.join("lobar.db").display());
     let registry = opener.registry("store", &url).await.expect("opens");
     register(registry.as_ref(), &lobar, dir.path()).await;
-    assert!(aws_upload(&lobar.s3, &folder).wait().expect("it ends").success());
-    while states(&client.images().await, "ready") < IMAGES / 4 {
+    let mut upload = aws_upload(&lobar.s3, &folder);
+    while states(&client.images().await, "ready") == 0 {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     registry.activate(SECOND, "test").await.expect("activated");
+    assert!(upload.wait().expect("it ends").success());
     let images = client.settled(IMAGES).await;
 
     // What is finished in one transaction has one time: a batch.
