@@ -2,6 +2,8 @@
 
 #[cfg(feature = "torch")]
 mod learning;
+#[cfg(feature = "torch")]
+mod making;
 mod model;
 #[cfg(feature = "torch")]
 mod training_data;
@@ -12,6 +14,8 @@ use clap::{Args, Parser, Subcommand};
 
 #[cfg(feature = "torch")]
 pub use learning::{DataExport, Retrain};
+#[cfg(feature = "torch")]
+pub use making::{DataReport, DataWhat, Evaluate, Export, Mlflow, Novelty, Quantize, Train};
 pub use model::Model;
 #[cfg(feature = "torch")]
 pub use training_data::TrainingData;
@@ -156,215 +160,6 @@ pub struct Predict {
     pub json: bool,
     #[command(flatten)]
     pub engine: Engine,
-}
-
-#[cfg(feature = "torch")]
-#[derive(Args)]
-pub struct Train {
-    #[command(flatten)]
-    pub data: TrainingData,
-    /// Folder for checkpoints, history and the finished model; an interrupted run there goes on.
-    #[arg(long, value_name = "DIR")]
-    pub out: PathBuf,
-    /// Start from these weights (safetensors, torchvision's names); from the mean of several files, of runs
-    /// that began alike: `FILE,FILE`.
-    #[arg(long, value_name = "FILE", value_delimiter = ',')]
-    pub init: Vec<PathBuf>,
-    /// Resolutions and their epochs in order: `128:15,224:3`. A third number lets only so many of the
-    /// last layers learn, 4 being the head: `224:3:4,224:10`.
-    #[arg(long, value_name = "SIDE:EPOCHS[:LAST]", value_delimiter = ',')]
-    pub stages: Vec<lobar_model::training::Stage>,
-    /// Images a step.
-    #[arg(long, default_value_t = 32)]
-    pub batch: usize,
-    /// Peak learning rate.
-    #[arg(long, default_value_t = 1e-3)]
-    pub rate: f64,
-    /// How the rate falls: `cosine`, or `plateau`: to a third whenever validation has not become better for
-    /// 3 epochs.
-    #[arg(long, default_value = "cosine")]
-    pub decay: lobar_model::training::Decay,
-    /// Epochs of a stage without a better validation AUC after which the stage ends.
-    #[arg(long, default_value_t = 8)]
-    pub patience: usize,
-    /// Seed of everything random but the cut of the data.
-    #[arg(long, default_value_t = 1)]
-    pub seed: u64,
-    /// Seed by which validation is cut out of the training images, patient by patient; the same for runs
-    /// that are compared or start from one another's weights.
-    #[arg(long, default_value_t = 1)]
-    pub split_seed: u64,
-    /// Weight of the loss of the second output, bacterial or viral, beside that of pneumonia.
-    #[arg(long, default_value_t = 1.0)]
-    pub subtype_weight: f64,
-    /// Name of the finished model; made of the date and the weights when left out.
-    #[arg(long, value_name = "NAME")]
-    pub name: Option<String>,
-    /// Whom the images show: stands wherever a figure of the model is shown.
-    #[arg(long, value_name = "TEXT")]
-    pub population: Option<String>,
-    /// Compute in fp32 even where bf16 is quicker.
-    #[arg(long)]
-    pub fp32: bool,
-    /// Threads; all cores when left out.
-    #[arg(long, env = "LOBAR_THREADS", value_name = "N")]
-    pub threads: Option<usize>,
-    /// Threads that read and change images ahead of the network.
-    #[arg(long, value_name = "N", default_value_t = 2)]
-    pub loaders: usize,
-    /// `auto`, `cpu` or `cuda:N`.
-    #[arg(long, env = "LOBAR_DEVICE", value_name = "DEVICE", default_value = "auto")]
-    pub device: String,
-    #[command(flatten)]
-    pub mlflow: Mlflow,
-}
-
-/// Where a run is logged besides its folder.
-#[cfg(feature = "torch")]
-#[derive(Args)]
-pub struct Mlflow {
-    /// MLflow server to log the run to as well.
-    #[arg(long = "mlflow", env = "MLFLOW_TRACKING_URI", value_name = "URL")]
-    pub url: Option<String>,
-    /// Experiment there; made if absent.
-    #[arg(long = "mlflow-experiment", value_name = "NAME", default_value = "lobar")]
-    pub experiment: String,
-    /// Bearer token of that server.
-    #[arg(
-        long = "mlflow-token",
-        env = "MLFLOW_TRACKING_TOKEN",
-        value_name = "TOKEN",
-        hide_env_values = true
-    )]
-    pub token: Option<String>,
-}
-
-#[cfg(feature = "torch")]
-#[derive(Args)]
-pub struct Evaluate {
-    #[command(flatten)]
-    pub data: TrainingData,
-    /// Which split.
-    #[arg(long, default_value = "test")]
-    pub split: String,
-    /// Write `evaluation.json`, `model-card.md` and `report.html` into this folder.
-    #[arg(long, value_name = "DIR")]
-    pub out: Option<PathBuf>,
-    /// Show file names in the report.
-    #[arg(long, requires = "out")]
-    pub names: bool,
-    /// Print JSON.
-    #[arg(long)]
-    pub json: bool,
-    #[command(flatten)]
-    pub engine: Engine,
-}
-
-#[cfg(feature = "torch")]
-#[derive(Subcommand)]
-pub enum Novelty {
-    /// Fit the check to the images that a model was trained on, and write the model with it.
-    Fit {
-        #[command(flatten)]
-        data: TrainingData,
-        /// The model file to write. It is another model, with another name, although it answers the
-        /// same.
-        #[arg(long, value_name = "FILE")]
-        out: PathBuf,
-        /// Seed by which validation was cut out of the training images when the model was trained.
-        #[arg(long, default_value_t = 1)]
-        split_seed: u64,
-        /// Name of the model with the check; the model's own and `-novelty` when left out.
-        #[arg(long, value_name = "NAME")]
-        name: Option<String>,
-        #[command(flatten)]
-        engine: Engine,
-    },
-    /// Say what the check finds: on images as they are, on altered ones, on pictures that are no
-    /// X-rays.
-    Report {
-        #[command(flatten)]
-        data: TrainingData,
-        /// Which images: `validation`, as training cuts it, or `test`.
-        #[arg(long, default_value = "validation")]
-        split: String,
-        /// Seed by which validation was cut out of the training images when the model was trained.
-        #[arg(long, default_value_t = 1)]
-        split_seed: u64,
-        /// Print JSON.
-        #[arg(long)]
-        json: bool,
-        #[command(flatten)]
-        engine: Engine,
-    },
-}
-
-#[cfg(feature = "torch")]
-#[derive(Args)]
-pub struct Quantize {
-    #[command(flatten)]
-    pub data: TrainingData,
-    /// The model file to write. It is another model, with another name, although its network is the same.
-    #[arg(long, value_name = "FILE")]
-    pub out: PathBuf,
-    /// Seed by which validation was cut out of the training images when the model was trained.
-    #[arg(long, default_value_t = 1)]
-    pub split_seed: u64,
-    /// Name of the model; the model's own and `-int8` when left out.
-    #[arg(long, value_name = "NAME")]
-    pub name: Option<String>,
-    #[command(flatten)]
-    pub engine: Engine,
-}
-
-#[cfg(feature = "torch")]
-#[derive(Subcommand)]
-pub enum DataWhat {
-    /// What a scientist wants to know of a data folder before training: balance, patients, sizes,
-    /// intensity, duplicates, shortcuts.
-    Report(DataReport),
-    /// Write the images that doctors labelled as a folder to train on: pictures as the network gets them,
-    /// under opaque names. Given again, it adds what is new and takes up labels that changed.
-    Export(Box<DataExport>),
-}
-
-#[cfg(feature = "torch")]
-#[derive(Args)]
-pub struct DataReport {
-    #[command(flatten)]
-    pub data: TrainingData,
-    /// Write the page to this file.
-    #[arg(long, value_name = "FILE.html")]
-    pub out: Option<PathBuf>,
-    /// Show file names instead of numbers.
-    #[arg(long)]
-    pub names: bool,
-    /// Print JSON.
-    #[arg(long)]
-    pub json: bool,
-}
-
-#[cfg(feature = "torch")]
-#[derive(Args)]
-pub struct Export {
-    /// Model file (safetensors); the shipped one when left out.
-    #[arg(long, env = "LOBAR_MODEL", value_name = "FILE")]
-    pub model: Option<PathBuf>,
-    /// `onnx`, `torchscript` or `safetensors`.
-    #[arg(long, value_name = "FORMAT")]
-    pub format: lobar_model::export::Format,
-    /// The file to write.
-    #[arg(long, value_name = "FILE")]
-    pub out: PathBuf,
-    /// Convolutions in half precision; safetensors only.
-    #[arg(long)]
-    pub half: bool,
-    /// Read the file back and compare its answers with the network's (the default).
-    #[arg(long, overrides_with = "no_check")]
-    pub check: bool,
-    /// Leave that out.
-    #[arg(long, overrides_with = "check")]
-    pub no_check: bool,
 }
 
 /// Which network, and where it runs.
