@@ -7,6 +7,7 @@
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
+    println!("cargo:rerun-if-changed=src/engine/guarded.h");
     println!("cargo:rerun-if-changed=src/engine/fused.cpp");
     println!("cargo:rerun-if-changed=src/engine/int8/quantized.cpp");
     println!("cargo:rerun-if-changed=src/script.cpp");

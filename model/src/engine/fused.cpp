@@ -5,10 +5,10 @@
 #include <ATen/core/Tensor.h>
 #include <ATen/core/dispatch/Dispatcher.h>
 
-#include <cstring>
-#include <exception>
 #include <optional>
 #include <string_view>
+
+#include "guarded.h"
 
 using at::IntArrayRef;
 using at::Scalar;
@@ -23,18 +23,6 @@ constexpr int64_t DILATION[2] = {1, 1};
 template <typename Signature>
 c10::TypedOperatorHandle<Signature> find(const char* name, const char* overload) {
   return c10::Dispatcher::singleton().findSchemaOrThrow(name, overload).typed<Signature>();
-}
-
-template <typename Work>
-Tensor* guarded(char** error, Work work) {
-  try {
-    return new Tensor(work());
-  } catch (const std::exception& e) {
-    *error = strdup(e.what());
-  } catch (...) {
-    *error = strdup("unknown exception");
-  }
-  return nullptr;
 }
 
 }  // namespace

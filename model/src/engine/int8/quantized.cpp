@@ -6,11 +6,11 @@
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <ATen/core/stack.h>
 
-#include <cstring>
-#include <exception>
 #include <optional>
 #include <string>
 #include <vector>
+
+#include "../guarded.h"
 
 using at::Scalar;
 using at::Tensor;
@@ -32,18 +32,6 @@ Tensor call(const c10::OperatorHandle& op, Arguments&&... arguments) {
 
 c10::OperatorHandle find(const char* name, const char* overload) {
   return c10::Dispatcher::singleton().findSchemaOrThrow(name, overload);
-}
-
-template <typename Work>
-Tensor* guarded(char** error, Work work) {
-  try {
-    return new Tensor(work());
-  } catch (const std::exception& e) {
-    *error = strdup(e.what());
-  } catch (...) {
-    *error = strdup("unknown exception");
-  }
-  return nullptr;
 }
 
 }  // namespace
