@@ -20,7 +20,7 @@ use crate::network::Network;
 use crate::novelty::{self, FitError};
 use crate::precision::Precision;
 use crate::precision::PrecisionChoice::{Auto, Only};
-use crate::quantization;
+use crate::quantization::{self, QuantizeError};
 use crate::report::{EvaluationReport, Mistakes, Part, ReportError, TEST_LOOKS};
 use crate::weights::{self, Weights};
 
@@ -94,8 +94,16 @@ pub(super) fn conclude(
         Err(error) => return Err(unusable(error.to_string())),
     };
     drop(engine);
-    card = quantization::attach(&draft, &draft, &engine_options(options), data, card)
-        .map_err(|e| unusable(e.to_string()))?;
+    let quantized =
+        quantization::attach(&draft, &draft, &engine_options(options), data, card.clone());
+    card = match quantized {
+        Ok(card) => card,
+        Err(error @ QuantizeError::TooFew) => {
+            tracing::warn!(%error, "how the precisions compare is not measured");
+            card
+        }
+        Err(error) => return Err(unusable(error.to_string())),
+    };
     let failed = |source| TrainError::Write { path: model.clone(), source };
     std::fs::rename(&draft, &model).map_err(failed)?;
     let written = Weights::open(&model)?;
