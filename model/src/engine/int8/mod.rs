@@ -1,5 +1,5 @@
-//! The folded trunk in 8-bit integers on oneDNN: twice as quick as bf16 where the CPU multiplies bytes
-//! (AVX-512 VNNI, AMX), and a little less exact. Only a model that carries the [`Ranges`] of its
+//! The folded trunk in 8-bit integers on oneDNN: about one and a half times as quick as bf16 where the CPU
+//! multiplies bytes (AVX-512 VNNI, AMX), and a little less exact. Only a model that carries the [`Ranges`] of its
 //! activations runs so.
 //!
 //! The first convolution stays in the precision around it: one channel costs little, and everything
