@@ -12,11 +12,11 @@ ifeq ($(CUDA),1)
 export LOBAR_LIBTORCH_CUDA := $(CURDIR)/.libtorch-cuda/torch/lib/libtorch_cuda.so
 endif
 
-.PHONY: help run build test check bench
+.PHONY: help run build test test-processors check bench
 .NOTPARALLEL:
 
 help: ## list the commands
-	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' Makefile | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## /make \1\t/p' Makefile | expand -t 22
 
 run: build ## install what is missing, build, and start Lobar on this machine
 	exec $(LOBAR) up --data $(DATA) $(ARGS)
@@ -33,6 +33,10 @@ test: ## install what the tests need, build, run every suite
 	cp $(TARGET)/debug/lobar $(TARGET)/debug/lobar-node
 	$(CARGO) build --locked --workspace
 	LOBAR_BIN=$(TARGET)/debug/lobar $(CARGO) test --locked --workspace --no-fail-fast
+
+test-processors: ## the numeric suites as other processors would compute them
+	@$(SETUP) build
+	CARGO=$(CARGO) sh ops/test-processors.sh
 
 check: ## formatting and lints
 	@$(SETUP) build

@@ -1,6 +1,7 @@
 //! A model made of another: the same network with something fitted to its own training images added.
 
-use crate::card::Card;
+use lobar_model::card::Card;
+
 use crate::dataset::{Partition, digest};
 
 /// Why a model cannot be made of another.

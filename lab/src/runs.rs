@@ -1,36 +1,15 @@
-//! `lobar runs`: training runs side by side.
+//! Training runs side by side (`lobar runs`).
 
 use std::path::Path;
 
 use lobar_model::card::Metrics;
-use lobar_model::training::{RECORD, Record};
-use serde_json::json;
 
-use crate::failure::Failure;
-
-/// Prints the runs below `folder`, the latest last.
-#[allow(clippy::print_stdout)] // the table is this command's output
-pub fn run(folder: &Path, json: bool) -> Result<(), Failure> {
-    if !folder.is_dir() {
-        let place = folder.display();
-        return Err(Failure::usage(format!(
-            "{place} is no folder; name the one that holds the runs"
-        )));
-    }
-    let runs = find(folder);
-    if json {
-        for (name, record) in &runs {
-            println!("{}", json!({ "run": name, "record": record }));
-        }
-    } else {
-        print!("{}", table(&runs));
-    }
-    Ok(())
-}
+use crate::training::{RECORD, Record};
 
 /// The runs below a folder with their names, in the order in which they began. What cannot be read is
 /// named on standard error and left out.
-fn find(folder: &Path) -> Vec<(String, Record)> {
+#[must_use]
+pub fn find(folder: &Path) -> Vec<(String, Record)> {
     let mut runs = Vec::new();
     for entry in walkdir::WalkDir::new(folder).sort_by_file_name().into_iter().flatten() {
         let Some(of) = entry.path().parent().filter(|_| entry.file_name() == RECORD) else {
@@ -54,7 +33,8 @@ const HEADS: [&str; 13] = [
 ];
 
 /// One row a run. Figures are those of the best epoch and, once finished, of the test split.
-fn table(runs: &[(String, Record)]) -> String {
+#[must_use]
+pub fn table(runs: &[(String, Record)]) -> String {
     let mut rows: Vec<Vec<String>> = vec![HEADS.map(str::to_owned).to_vec()];
     rows.extend(runs.iter().map(|(name, record)| row(name, record)));
     let widths: Vec<usize> = (0..HEADS.len())

@@ -1,7 +1,7 @@
 //! `lobar data`.
 
-use lobar_model::exploration::{Survey, survey};
-use lobar_model::report::data_page;
+use lobar_lab::exploration::{Survey, survey};
+use lobar_lab::report::data_page;
 
 use crate::failure::{Failure, chain};
 use crate::{cli, training_data};

@@ -1,9 +1,9 @@
 //! `lobar evaluate`.
 
 use lobar_core::engine::Engine as _;
-use lobar_model::dataset::{Split, digest, read};
-use lobar_model::evaluation::{ask, evaluate};
-use lobar_model::report::{EvaluationReport, Mistakes, Part};
+use lobar_lab::dataset::{Split, digest, read};
+use lobar_lab::evaluation::{ask, evaluate};
+use lobar_lab::report::{EvaluationReport, Mistakes, Part};
 use lobar_model::weights::Weights;
 use serde_json::json;
 

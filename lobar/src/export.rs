@@ -1,6 +1,6 @@
 //! `lobar export`.
 
-use lobar_model::export::{ExportOptions, Exported, Format, export};
+use lobar_lab::export::{ExportOptions, Exported, Format, export};
 
 use crate::cli;
 use crate::failure::{Failure, chain};

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+pub use lobar_core::failure::chain;
+
 /// What a command could not do, in words for the person at the terminal.
 #[derive(Debug)]
 pub struct Failure {
@@ -32,16 +34,31 @@ impl fmt::Display for Failure {
     }
 }
 
-/// An error with all its causes on one line.
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text = format!("{text}: {cause_text}");
+impl From<lobar_upload::UploadError> for Failure {
+    fn from(error: lobar_upload::UploadError) -> Self {
+        match error {
+            lobar_upload::UploadError::Usage(message) => Self::usage(message),
+            lobar_upload::UploadError::Failed(message) => Self::failed(message),
         }
-        source = cause.source();
     }
-    text
+}
+
+#[cfg(feature = "torch")]
+impl From<lobar_lab::LabError> for Failure {
+    fn from(error: lobar_lab::LabError) -> Self {
+        match error {
+            lobar_lab::LabError::Usage(message) => Self::usage(message),
+            lobar_lab::LabError::Failed(message) => Self::failed(message),
+        }
+    }
+}
+
+#[cfg(feature = "torch")]
+impl From<Failure> for lobar_lab::LabError {
+    fn from(failure: Failure) -> Self {
+        match failure.code {
+            2 => Self::Usage(failure.message),
+            _ => Self::Failed(failure.message),
+        }
+    }
 }

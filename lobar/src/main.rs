@@ -19,8 +19,6 @@ mod figures;
 #[cfg(feature = "torch")]
 mod labelled;
 #[cfg(feature = "torch")]
-mod mlflow;
-#[cfg(feature = "torch")]
 mod model_file;
 #[cfg(feature = "torch")]
 mod novelty;

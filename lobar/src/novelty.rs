@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use lobar_model::dataset::Split;
+use lobar_lab::dataset::Split;
+use lobar_lab::novelty::{fit, trial};
 use lobar_model::engine::TorchEngine;
-use lobar_model::novelty::{fit, trial};
 use serde_json::json;
 
 use crate::cli;

@@ -8,6 +8,7 @@ use lobar_core::engine::Engine;
 use lobar_core::image::Reason;
 use lobar_core::store::Outcome;
 use lobar_imaging::{Limits, Prepared, Rejection, prepare};
+use lobar_upload::verdict;
 use lobar_worker::finding;
 use rayon::prelude::*;
 use serde_json::{Value, json};
@@ -15,7 +16,6 @@ use serde_json::{Value, json};
 use crate::cli;
 use crate::engine::{self, Wanted};
 use crate::failure::Failure;
-use crate::upload::verdict;
 
 /// Classifies the files in the order given. Fails when one could not be read at all; a file that
 /// is no X-ray is an answer, not a failure.

@@ -1,7 +1,7 @@
 //! `lobar quantize`: a model made ready for 8-bit integers.
 
-use lobar_model::dataset::Split;
-use lobar_model::quantization;
+use lobar_lab::dataset::Split;
+use lobar_lab::quantization;
 
 use crate::cli;
 use crate::engine::{self, Wanted};

@@ -1,19 +1,19 @@
 //! `lobar train`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use lobar_lab::mlflow::{Log, Target};
+use lobar_lab::training::{TrainOptions, train};
 use lobar_model::engine::DeviceChoice;
-use lobar_model::training::{TrainOptions, train};
 
 use crate::failure::{Failure, chain};
-use crate::mlflow::Log;
 use crate::{cli, engine, training_data};
 
 /// Trains, or goes on where an interrupted run in the same folder was.
 pub fn run(args: cli::Train) -> Result<(), Failure> {
     let data = training_data::bring(&args.data)?;
-    let log = Log::begin(&args.mlflow, &args.out)?;
+    let log = log(&args.mlflow, &args.out)?;
     let options = options(args, data.folder)?;
     let report = train(&options, |epoch| {
         eprintln!("{epoch}");
@@ -27,6 +27,13 @@ pub fn run(args: cli::Train) -> Result<(), Failure> {
     let report = report.map_err(|e| Failure::failed(chain(&e)))?;
     eprintln!("{report}");
     Ok(())
+}
+
+/// The log on an MLflow server, if one was named.
+fn log(args: &cli::Mlflow, out: &Path) -> Result<Option<Log>, Failure> {
+    let Some(url) = args.url.clone() else { return Ok(None) };
+    let target = Target { url, experiment: args.experiment.clone(), token: args.token.clone() };
+    Ok(Some(Log::begin(target, out)?))
 }
 
 fn options(args: cli::Train, data: PathBuf) -> Result<TrainOptions, Failure> {

@@ -1,14 +1,12 @@
-//! Network, engine, Grad-CAM, training, evaluation, export. The only crate that links libtorch.
+//! The model as it serves patients: network, weights and their card, preprocessing, the engine on libtorch,
+//! Grad-CAM, and the novelty check as it runs.
+//!
+//! Whatever trains, measures, reports on or exports a model is `lobar-lab`, which depends on this crate. This
+//! crate never depends on it, so that it can be verified on its own.
 
 pub mod allocator;
-pub mod augmentation;
-pub mod bench;
 pub mod card;
-pub mod dataset;
 pub mod engine;
-pub mod evaluation;
-pub mod exploration;
-pub mod export;
 pub mod golden;
 pub mod gradcam;
 pub mod importance;
@@ -16,9 +14,5 @@ pub mod network;
 pub mod novelty;
 pub mod precision;
 pub mod preprocessing;
-pub mod quantization;
-pub mod report;
-pub mod revision;
-mod script;
-pub mod training;
+pub mod script;
 pub mod weights;

@@ -1,4 +1,13 @@
-//! The distance from the training images.
+//! The check on novelty as it runs: how far an image lies from those that the model was trained on.
+//!
+//! A network answers whatever it is shown: a hand, a page of writing, an X-ray upside down. The gate of
+//! `lobar-imaging` refuses by rules what is certainly no chest X-ray. This check adds what was learned:
+//! how far the features of an image lie from those of the training images
+//! (Lee et al. 2018, <https://arxiv.org/abs/1807.03888>), here with the place of the features in the
+//! picture, since an X-ray upside down has the same features elsewhere.
+//!
+//! `lobar-lab` fits it. It travels in the weights file: tensors under `novelty.`, the rest in the card. It
+//! costs nothing to speak of: the last feature map is there anyway.
 
 use std::path::Path;
 
@@ -9,11 +18,11 @@ use crate::network::Layout;
 use crate::weights::{self, Weights, WeightsError};
 
 /// Cells a side of the grid in which features are compared.
-pub(super) const GRID: i64 = 3;
+const GRID: i64 = 3;
 /// Tensors of the check lie under this in a weights file.
-pub(super) const PREFIX: &str = "novelty.";
+pub const PREFIX: &str = "novelty.";
 /// The name of the measure in a card.
-pub(super) const METHOD: &str = "mahalanobis-grid3-v1";
+pub const METHOD: &str = "mahalanobis-grid3-v1";
 
 /// Mahalanobis distance in the space of the strongest axes, of features that know where they are.
 ///
@@ -24,15 +33,15 @@ pub(super) const METHOD: &str = "mahalanobis-grid3-v1";
 #[derive(Debug)]
 pub struct Check {
     /// `[features]`: the mean of the training images.
-    pub(super) mean: Tensor,
+    pub mean: Tensor,
     /// `[channels, features]`.
-    pub(super) channels: Tensor,
+    pub channels: Tensor,
     /// `[axes, channels × 9]`.
-    pub(super) axes: Tensor,
+    pub axes: Tensor,
     /// `[axes]`: what the axes give on the mean training image.
-    pub(super) offset: Tensor,
+    pub offset: Tensor,
     /// The distance above which an image is unlike the training images.
-    pub(super) threshold: f64,
+    pub threshold: f64,
 }
 
 impl Check {
@@ -40,7 +49,7 @@ impl Check {
     ///
     /// # Errors
     /// When the card's tensors are missing or do not fit one another.
-    pub(crate) fn read(
+    pub fn read(
         weights: &Weights,
         novelty: Option<&card::Novelty>,
         layout: Layout,
@@ -68,7 +77,10 @@ impl Check {
 
     /// Writes the weights in `from` to `to`, which may be the same file, with this check beside them
     /// and with `card`, which speaks of it.
-    pub(crate) fn write(&self, from: &Path, to: &Path, card: &Card) -> Result<(), WeightsError> {
+    ///
+    /// # Errors
+    /// As [`weights::attach`].
+    pub fn write(&self, from: &Path, to: &Path, card: &Card) -> Result<(), WeightsError> {
         let tensors = [
             ("mean", &self.mean),
             ("channels", &self.channels),
@@ -80,7 +92,10 @@ impl Check {
     }
 
     /// The same on another device.
-    pub(crate) fn to(&self, device: Device) -> Result<Self, TchError> {
+    ///
+    /// # Errors
+    /// libtorch's.
+    pub fn to(&self, device: Device) -> Result<Self, TchError> {
         Ok(Self {
             mean: self.mean.f_to_device(device)?,
             channels: self.channels.f_to_device(device)?,
@@ -92,14 +107,20 @@ impl Check {
 
     /// Distance over threshold of every image of feature maps `[N, features, h, w]`: above 1, an
     /// image is unlike the training images.
-    pub(crate) fn novelty(&self, maps: &Tensor) -> Result<Vec<f64>, TchError> {
+    ///
+    /// # Errors
+    /// libtorch's.
+    pub fn novelty(&self, maps: &Tensor) -> Result<Vec<f64>, TchError> {
         let distances: Vec<f64> =
             self.distances(&grid(maps)?)?.f_to_kind(Kind::Double)?.try_into()?;
         Ok(distances.into_iter().map(|distance| distance / self.threshold).collect())
     }
 
     /// Distances `[N]` of features `[N, 9, features]`.
-    pub(super) fn distances(&self, grid: &Tensor) -> Result<Tensor, TchError> {
+    ///
+    /// # Errors
+    /// libtorch's.
+    pub fn distances(&self, grid: &Tensor) -> Result<Tensor, TchError> {
         let placed = in_channels(grid, &self.mean, &self.channels)?;
         let axes = placed.f_matmul(&self.axes.f_transpose(0, 1)?)?.f_sub(&self.offset)?;
         axes.f_square()?.f_mean_dim([1i64].as_slice(), false, Kind::Float)?.f_sqrt()
@@ -107,17 +128,19 @@ impl Check {
 }
 
 /// Feature maps `[N, features, h, w]` of any kind, averaged over the grid: fp32 `[N, 9, features]`.
-pub(crate) fn grid(maps: &Tensor) -> Result<Tensor, TchError> {
+///
+/// # Errors
+/// libtorch's.
+pub fn grid(maps: &Tensor) -> Result<Tensor, TchError> {
     let cells = maps.f_to_kind(Kind::Float)?.f_adaptive_avg_pool2d([GRID; 2])?;
     cells.f_flatten(2, 3)?.f_transpose(1, 2)
 }
 
 /// Features `[N, 9, features]` in `channels`, cell beside cell: `[N, 9 × channels]`.
-pub(super) fn in_channels(
-    grid: &Tensor,
-    mean: &Tensor,
-    channels: &Tensor,
-) -> Result<Tensor, TchError> {
+///
+/// # Errors
+/// libtorch's.
+pub fn in_channels(grid: &Tensor, mean: &Tensor, channels: &Tensor) -> Result<Tensor, TchError> {
     let placed = grid.f_sub(mean)?.f_matmul(&channels.f_transpose(0, 1)?)?;
     placed.f_flatten(1, 2)
 }

@@ -39,7 +39,8 @@ unsafe extern "C" {
 const ZIP: &[u8] = b"PK\x03\x04";
 
 /// Whether a file that begins with these bytes may be a TorchScript archive.
-pub(crate) fn is_archive(beginning: &[u8]) -> bool {
+#[must_use]
+pub fn is_archive(beginning: &[u8]) -> bool {
     beginning.starts_with(ZIP)
 }
 
@@ -48,7 +49,7 @@ pub(crate) fn is_archive(beginning: &[u8]) -> bool {
 ///
 /// # Errors
 /// libtorch's own words: the source does not compile, the file cannot be written.
-pub(crate) fn write(
+pub fn write(
     path: &Path,
     source: &str,
     tensors: &[(String, Tensor)],
@@ -85,7 +86,7 @@ pub(crate) fn write(
 ///
 /// # Errors
 /// When the archive is not whole, or the card is one that this program cannot read.
-pub(crate) fn card(archive: &[u8]) -> Result<Option<Card>, CardError> {
+pub fn card(archive: &[u8]) -> Result<Option<Card>, CardError> {
     let key = CString::new(CARD_KEY).map_err(|e| CardError::Unreadable(e.to_string()))?;
     let (mut found, mut error) = (std::ptr::null_mut(), std::ptr::null_mut());
     // SAFETY: the archive is given with its length and only read; `key` ends with a zero; what comes
@@ -107,7 +108,8 @@ pub(crate) fn card(archive: &[u8]) -> Result<Option<Card>, CardError> {
 }
 
 /// libtorch's own words without the call stack that follows them.
-pub(crate) fn first_line(words: &str) -> String {
+#[must_use]
+pub fn first_line(words: &str) -> String {
     words.lines().find(|line| !line.trim().is_empty()).unwrap_or_default().trim().to_owned()
 }
 

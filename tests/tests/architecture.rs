@@ -21,6 +21,8 @@ const EVERYTHING: &[&str] = &[
     "lobar-core",
     "lobar-imaging",
     "lobar-model",
+    "lobar-lab",
+    "lobar-upload",
     "lobar-adapters",
     "lobar-ingest",
     "lobar-worker",
@@ -28,10 +30,12 @@ const EVERYTHING: &[&str] = &[
 ];
 
 /// Each crate and the crates of ours that it may depend on.
-const ARROWS: [(&str, &[&str]); 9] = [
+const ARROWS: [(&str, &[&str]); 11] = [
     ("lobar-core", &[]),
     ("lobar-imaging", &["lobar-core"]),
-    ("lobar-model", &["lobar-core", "lobar-imaging"]),
+    ("lobar-model", &["lobar-core"]),
+    ("lobar-lab", &["lobar-core", "lobar-imaging", "lobar-model"]),
+    ("lobar-upload", &["lobar-core"]),
     ("lobar-adapters", &["lobar-core"]),
     ("lobar-ingest", &["lobar-core"]),
     ("lobar-worker", &["lobar-core", "lobar-imaging"]),
@@ -73,8 +77,12 @@ fn each_vendor_is_named_by_one_crate_only() {
             for (vendor, owner) in VENDORS {
                 let named = dependency == vendor
                     || (vendor.ends_with('-') && dependency.starts_with(vendor));
-                // The executable links libtorch's path into itself.
-                let linking = dependency == "torch-sys" && package.name.as_str() == "lobar";
+                // The executable links libtorch's path into itself; the laboratory trains with it.
+                let linking = match package.name.as_str() {
+                    "lobar" => dependency == "torch-sys",
+                    "lobar-lab" => ["tch", "torch-sys"].contains(&dependency),
+                    _ => false,
+                };
                 if named && package.name.as_str() == owner {
                     seen += 1;
                 } else if named {
@@ -92,7 +100,7 @@ fn libtorch_is_optional_for_the_executable() {
     let metadata = metadata();
     let lobar = metadata.packages.iter().find(|p| p.name.as_str() == "lobar").unwrap();
     for dependency in &lobar.dependencies {
-        if ["lobar-model", "torch-sys"].contains(&dependency.name.as_str()) {
+        if ["lobar-model", "lobar-lab", "torch-sys"].contains(&dependency.name.as_str()) {
             assert!(dependency.optional, "{} must be optional", dependency.name);
         }
     }

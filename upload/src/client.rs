@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
+use lobar_core::failure::chain;
 use lobar_core::object::ImageId;
 use reqwest::{Response, StatusCode};
 use serde::Deserialize;
@@ -11,10 +12,10 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::failure::{Failure, chain};
+use crate::error::UploadError;
 
 /// One server, one site, one lane.
-pub struct Client {
+pub(crate) struct Client {
     http: reqwest::Client,
     base: String,
     site: String,
@@ -23,7 +24,7 @@ pub struct Client {
 
 /// Why a request did not succeed.
 #[derive(Debug)]
-pub enum RequestError {
+pub(crate) enum RequestError {
     /// The server is away or busy.
     Transient(String),
     /// It would be refused again.
@@ -32,7 +33,7 @@ pub enum RequestError {
 
 impl RequestError {
     /// An error that another try would not heal.
-    pub fn permanent(error: impl fmt::Display) -> Self {
+    pub(crate) fn permanent(error: impl fmt::Display) -> Self {
         Self::Permanent(error.to_string())
     }
 }
@@ -72,9 +73,11 @@ struct Identified {
 
 impl Client {
     /// A client of the Lobar at `to`.
-    pub fn new(to: &str, site: &str, stat: bool) -> Result<Self, Failure> {
+    pub(crate) fn new(to: &str, site: &str, stat: bool) -> Result<Self, UploadError> {
         if !to.starts_with("http://") && !to.starts_with("https://") {
-            return Err(Failure::usage(format!("--to is {to:?}; it must be an http or https URL")));
+            return Err(UploadError::usage(format!(
+                "--to is {to:?}; it must be an http or https URL"
+            )));
         }
         // Chosen here, once: reqwest is built without a provider of its own.
         let _ = rustls::crypto::ring::default_provider().install_default();
@@ -82,7 +85,7 @@ impl Client {
             .connect_timeout(Duration::from_secs(10))
             .read_timeout(Duration::from_secs(60))
             .build()
-            .map_err(|e| Failure::failed(chain(&e)))?;
+            .map_err(|e| UploadError::failed(chain(&e)))?;
         Ok(Self {
             http,
             base: to.trim_end_matches('/').to_owned(),
@@ -92,15 +95,15 @@ impl Client {
     }
 
     /// What a journal is kept for: one server, one site, one lane.
-    pub fn target(&self) -> String {
+    pub(crate) fn target(&self) -> String {
         format!("{}\0{}\0{}", self.base, self.site, self.priority)
     }
 
     /// Says at once, and once, when nothing answers there.
-    pub async fn check(&self) -> Result<(), Failure> {
+    pub(crate) async fn check(&self) -> Result<(), UploadError> {
         let answer = self.http.get(format!("{}/livez", self.base)).send().await;
         answer.and_then(Response::error_for_status).map(|_| ()).map_err(|e| {
-            Failure::failed(format!(
+            UploadError::failed(format!(
                 "no Lobar answers at {}: {}; start it with `make run`, or name another with --to",
                 self.base,
                 chain(&e.without_url())
@@ -110,7 +113,7 @@ impl Client {
 
     /// Puts one file, and says which image it became. The content names the folder: the same file
     /// put twice lands on the same key, and another file of the same name never does.
-    pub async fn put(&self, name: &str, body: Vec<u8>) -> Result<ImageId, RequestError> {
+    pub(crate) async fn put(&self, name: &str, body: Vec<u8>) -> Result<ImageId, RequestError> {
         let folder = &hex::encode(Sha256::digest(&body))[..32];
         let request = json!({
             "site": self.site, "priority": self.priority, "folder": folder, "names": [name],
@@ -140,7 +143,7 @@ impl Client {
     }
 
     /// An image as the API shows it; `None` when it is not known (yet).
-    pub async fn image(&self, id: ImageId) -> Result<Option<Value>, RequestError> {
+    pub(crate) async fn image(&self, id: ImageId) -> Result<Option<Value>, RequestError> {
         let answer = self.http.get(format!("{}/v1/images/{id}", self.base)).send().await?;
         if answer.status() == StatusCode::NOT_FOUND {
             return Ok(None);
@@ -149,7 +152,7 @@ impl Client {
     }
 
     /// The event stream, from now on.
-    pub async fn events(&self) -> Result<Response, RequestError> {
+    pub(crate) async fn events(&self) -> Result<Response, RequestError> {
         accepted(self.http.get(format!("{}/v1/events", self.base)).send().await?).await
     }
 }

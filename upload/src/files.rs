@@ -7,28 +7,28 @@ use walkdir::WalkDir;
 
 /// A file on this machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct File {
+pub(crate) struct File {
     /// Where it is.
-    pub path: PathBuf,
+    pub(crate) path: PathBuf,
     /// What it is called under the site: its path below the folder that was named.
-    pub name: String,
+    pub(crate) name: String,
     /// Bytes.
-    pub size: u64,
+    pub(crate) size: u64,
     /// Nanoseconds since the epoch of its last change.
-    pub modified: u128,
+    pub(crate) modified: u128,
 }
 
 /// What a walk came back with.
 #[derive(Debug, Default)]
-pub struct Found {
+pub(crate) struct Found {
     /// In the order of their names.
-    pub files: Vec<File>,
+    pub(crate) files: Vec<File>,
     /// What could not be read, a sentence each.
-    pub problems: Vec<String>,
+    pub(crate) problems: Vec<String>,
 }
 
 /// Files as named, and every file below named folders; hidden ones below folders are left out.
-pub fn find(paths: &[PathBuf]) -> Found {
+pub(crate) fn find(paths: &[PathBuf]) -> Found {
     let mut found = Found::default();
     for path in paths {
         let walk = WalkDir::new(path).follow_links(true).sort_by_file_name().into_iter();

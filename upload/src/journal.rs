@@ -10,10 +10,10 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::files::File;
-use crate::failure::Failure;
+use crate::error::UploadError;
 
 /// The journal of one target (address, site, lane).
-pub struct Journal {
+pub(crate) struct Journal {
     path: PathBuf,
     done: Mutex<(std::fs::File, HashMap<String, ImageId>)>,
 }
@@ -27,10 +27,11 @@ struct Line {
 impl Journal {
     /// Opens the journal of `target` in the user's state folder. A line cut short by a kill is
     /// passed over: its file is uploaded again.
-    pub fn open(target: &str) -> Result<Self, Failure> {
+    pub(crate) fn open(target: &str) -> Result<Self, UploadError> {
         let folder = state_folder().join("uploads");
-        Self::open_in(&folder, target)
-            .map_err(|e| Failure::failed(format!("upload journal in {}: {e}", folder.display())))
+        Self::open_in(&folder, target).map_err(|e| {
+            UploadError::failed(format!("upload journal in {}: {e}", folder.display()))
+        })
     }
 
     fn open_in(folder: &std::path::Path, target: &str) -> std::io::Result<Self> {
@@ -51,18 +52,18 @@ impl Journal {
     }
 
     /// The image that `file`, as it is now, became.
-    pub fn find(&self, file: &File) -> Option<ImageId> {
+    pub(crate) fn find(&self, file: &File) -> Option<ImageId> {
         self.lock().1.get(&key(file)).copied()
     }
 
     /// Keeps that `file` became `id`.
-    pub fn keep(&self, file: &File, id: ImageId) -> Result<(), Failure> {
+    pub(crate) fn keep(&self, file: &File, id: ImageId) -> Result<(), UploadError> {
         let mut done = self.lock();
         let mut line = serde_json::json!(Line { file: key(file), id }).to_string();
         line.push('\n');
         done.0
             .write_all(line.as_bytes())
-            .map_err(|e| Failure::failed(format!("{}: {e}", self.path.display())))?;
+            .map_err(|e| UploadError::failed(format!("{}: {e}", self.path.display())))?;
         done.1.insert(key(file), id);
         Ok(())
     }

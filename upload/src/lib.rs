@@ -1,43 +1,63 @@
-//! `lobar upload`: files and folders into the bucket, in parallel, resumable.
+//! The bulk upload: files and folders into the bucket, in parallel, resumable. A client of the HTTP API.
 //!
 //! Each file is PUT to a presigned URL that the API gives. What is done is kept in a [`journal`], so
 //! that the same command, run again after an interruption, goes on where it was. Nothing is skipped
 //! on the journal's word alone: the server is asked whether it still knows the image.
 
 mod client;
+mod error;
 mod files;
 mod journal;
 mod summary;
 mod transfer;
 mod watch;
 
-#[cfg(feature = "torch")]
-pub use summary::bar;
-#[cfg(feature = "torch")]
+pub use error::UploadError;
 pub use watch::verdict;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use futures::StreamExt;
 
-use crate::cli;
-use crate::failure::Failure;
 use client::Client;
 use journal::Journal;
 use summary::Summary;
 
-/// Uploads what the arguments name; fails when any file could not be uploaded.
-pub async fn run(args: cli::Upload) -> Result<(), Failure> {
-    let found = files::find(&args.paths);
+/// What to upload, where to, and how.
+#[derive(Clone, Debug)]
+pub struct UploadOptions {
+    /// Files and folders; folders are walked.
+    pub paths: Vec<PathBuf>,
+    /// Lobar's address, an http or https URL.
+    pub to: String,
+    /// The uploading site.
+    pub site: String,
+    /// Ask for the fast lane.
+    pub stat: bool,
+    /// Print results as they arrive, and return when all are there.
+    pub watch: bool,
+    /// Upload anew what was uploaded before.
+    pub again: bool,
+    /// How many files at once; at least 1.
+    pub parallel: usize,
+}
+
+/// Uploads what the options name. Progress and problems go to standard error, results to standard output.
+///
+/// # Errors
+/// When nothing answers at the address, and when any file could not be uploaded.
+pub async fn run(options: UploadOptions) -> Result<(), UploadError> {
+    let found = files::find(&options.paths);
     for problem in &found.problems {
         eprintln!("{problem}");
     }
     if found.files.is_empty() {
-        return Err(Failure::failed("there is nothing to upload"));
+        return Err(UploadError::failed("there is nothing to upload"));
     }
-    let client = Arc::new(Client::new(&args.to, &args.site, args.stat)?);
+    let client = Arc::new(Client::new(&options.to, &options.site, options.stat)?);
     client.check().await?;
-    let watcher = match args.watch {
+    let watcher = match options.watch {
         // Before the first upload, so that no result can pass unseen.
         true => Some(watch::Watcher::connect(client.clone()).await?),
         false => None,
@@ -49,12 +69,12 @@ pub async fn run(args: cli::Upload) -> Result<(), Failure> {
     let work = found.files.into_iter().map(|file| {
         let (client, journal) = (client.clone(), &journal);
         async move {
-            let done = transfer::one(&client, journal, &file, args.again).await;
+            let done = transfer::one(&client, journal, &file, options.again).await;
             (file, done)
         }
     });
     let mut work =
-        std::pin::pin!(futures::stream::iter(work).buffer_unordered(args.parallel.max(1)));
+        std::pin::pin!(futures::stream::iter(work).buffer_unordered(options.parallel.max(1)));
     let mut images = Vec::new();
     while let Some((file, done)) = work.next().await {
         match done {
@@ -77,7 +97,7 @@ pub async fn run(args: cli::Upload) -> Result<(), Failure> {
     }
     match summary.failed {
         0 => Ok(()),
-        n => Err(Failure::failed(format!(
+        n => Err(UploadError::failed(format!(
             "{n} of {} could not be uploaded; run the same command again to try only those",
             summary.total()
         ))),

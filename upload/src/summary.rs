@@ -6,16 +6,16 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 /// How an upload went.
 #[derive(Debug, Default)]
-pub struct Summary {
-    pub uploaded: usize,
-    pub skipped: usize,
-    pub failed: usize,
-    pub bytes: u64,
+pub(crate) struct Summary {
+    pub(crate) uploaded: usize,
+    pub(crate) skipped: usize,
+    pub(crate) failed: usize,
+    pub(crate) bytes: u64,
 }
 
 impl Summary {
     /// Counts one file that is there now.
-    pub fn count(&mut self, fresh: bool, bytes: u64) {
+    pub(crate) fn count(&mut self, fresh: bool, bytes: u64) {
         if fresh {
             self.uploaded += 1;
             self.bytes += bytes;
@@ -25,7 +25,7 @@ impl Summary {
     }
 
     /// All files.
-    pub fn total(&self) -> usize {
+    pub(crate) fn total(&self) -> usize {
         self.uploaded + self.skipped + self.failed
     }
 }
@@ -41,7 +41,7 @@ impl fmt::Display for Summary {
 }
 
 /// Draws on a terminal, and nowhere else.
-pub fn bar(files: usize) -> ProgressBar {
+pub(crate) fn bar(files: usize) -> ProgressBar {
     let style = "{bar:40} {pos}/{len} files  {per_sec}  {eta} left";
     let style = ProgressStyle::with_template(style).unwrap_or(ProgressStyle::default_bar());
     ProgressBar::new(files as u64).with_style(style)

@@ -14,16 +14,16 @@ const BACKOFF: Backoff =
     Backoff { first: Duration::from_millis(300), max: Duration::from_secs(10) };
 
 /// A file that is in the bucket.
-pub struct Done {
+pub(crate) struct Done {
     /// The image it became.
-    pub id: ImageId,
+    pub(crate) id: ImageId,
     /// Whether this run uploaded it.
-    pub fresh: bool,
+    pub(crate) fresh: bool,
 }
 
 /// Uploads `file`, unless the journal and the server agree that it is there. Tries again while the
 /// server is away or busy.
-pub async fn one(
+pub(crate) async fn one(
     client: &Client,
     journal: &Journal,
     file: &File,

@@ -11,27 +11,27 @@ use lobar_core::object::ImageId;
 use serde_json::Value;
 
 use super::client::Client;
-use crate::failure::Failure;
+use crate::error::UploadError;
 
 /// How long to wait before asking again after a connection broke, and between looks at images
 /// whose events may have passed before the stream was open.
 const PAUSE: Duration = Duration::from_secs(2);
 
 /// Follows the event stream, open since before the first upload.
-pub struct Watcher {
+pub(crate) struct Watcher {
     client: Arc<Client>,
     stream: reqwest::Response,
 }
 
 impl Watcher {
     /// Opens the stream.
-    pub async fn connect(client: Arc<Client>) -> Result<Self, Failure> {
-        let stream = client.events().await.map_err(Failure::failed)?;
+    pub(crate) async fn connect(client: Arc<Client>) -> Result<Self, UploadError> {
+        let stream = client.events().await.map_err(UploadError::failed)?;
         Ok(Self { client, stream })
     }
 
     /// Prints a line for each image once its work has ended, and returns when all have.
-    pub async fn follow(self, images: Vec<(ImageId, PathBuf)>) -> Result<(), Failure> {
+    pub(crate) async fn follow(self, images: Vec<(ImageId, PathBuf)>) -> Result<(), UploadError> {
         let mut pending: HashMap<ImageId, PathBuf> = images.into_iter().collect();
         // Those that ended while others were still being uploaded, or before this run.
         self.look(&mut pending).await;

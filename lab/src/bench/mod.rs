@@ -1,14 +1,17 @@
 //! Figures of the engine, against the same network in plain libtorch.
 
+mod plain;
+
 use std::path::Path;
 use std::time::Instant;
 
 use lobar_core::engine::{Engine, NetworkInput};
+use lobar_model::engine::{EngineOptions, LoadError, TorchEngine};
+use lobar_model::golden;
 use serde::Serialize;
 use tch::Kind;
 
-use crate::engine::{EngineOptions, LoadError, PlainForward, TorchEngine};
-use crate::golden;
+use plain::PlainForward;
 
 /// What was measured: images a second, medians over the rounds. All variants take turns within
 /// each round, so that what else the machine does meets all of them.
@@ -102,13 +105,13 @@ fn median(values: &mut [f64]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::network::Layout;
+    use lobar_model::network::Layout;
 
     #[test]
     fn every_figure_of_a_small_network_is_a_rate() {
         let path =
             std::env::temp_dir().join(format!("lobar-bench-{}.safetensors", std::process::id()));
-        crate::weights::random(&path, Layout { blocks: [1, 1, 1, 1], width: 4 }, 1).unwrap();
+        lobar_model::weights::random(&path, Layout { blocks: [1, 1, 1, 1], width: 4 }, 1).unwrap();
         let options = EngineOptions { threads: 1, max_batch: 2, ..EngineOptions::default() };
         let figures = engine(&path, &options, 2).unwrap();
         std::fs::remove_file(path).unwrap();

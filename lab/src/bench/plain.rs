@@ -4,16 +4,15 @@
 use std::path::Path;
 
 use lobar_core::engine::NetworkInput;
+use lobar_model::engine::folded::{Head, Trunk};
+use lobar_model::engine::input::GreyTable;
+use lobar_model::engine::{LoadError, TorchEngine, fold, pool};
+use lobar_model::weights::Weights;
 use tch::{Kind, TchError, Tensor};
-
-use super::folded::{Head, Trunk};
-use super::input::GreyTable;
-use super::{LoadError, TorchEngine, fold, pool};
-use crate::weights::Weights;
 
 /// Plain libtorch with the best known settings: batch norms folded, channels-last.
 #[derive(Debug)]
-pub struct PlainForward {
+pub(crate) struct PlainForward {
     trunk: Trunk,
     head: Head,
     table: GreyTable,
@@ -24,11 +23,16 @@ impl PlainForward {
     ///
     /// # Errors
     /// When the model cannot be loaded.
-    pub fn like(engine: &TorchEngine, path: &Path, kind: Option<Kind>) -> Result<Self, LoadError> {
+    pub(crate) fn like(
+        engine: &TorchEngine,
+        path: &Path,
+        kind: Option<Kind>,
+    ) -> Result<Self, LoadError> {
         let weights = Weights::open(path)?;
         let (_, approved) = weights.approve()?;
         let (trunk, head) = fold::fold(&weights, approved.layout)?;
-        let (device, kind) = (engine.table.device(), kind.unwrap_or(engine.table.kind()));
+        let (device, own) = engine.input_options();
+        let kind = kind.unwrap_or(own);
         Ok(Self {
             trunk: trunk.to(kind, device)?,
             head: head.to(device)?,
@@ -40,7 +44,7 @@ impl PlainForward {
     ///
     /// # Errors
     /// libtorch's.
-    pub fn input(&self, batch: &[NetworkInput]) -> Result<Tensor, TchError> {
+    pub(crate) fn input(&self, batch: &[NetworkInput]) -> Result<Tensor, TchError> {
         self.table.batch(batch)
     }
 
@@ -48,7 +52,7 @@ impl PlainForward {
     ///
     /// # Errors
     /// libtorch's.
-    pub fn logits(&self, input: &Tensor) -> Result<Vec<Vec<f32>>, TchError> {
+    pub(crate) fn logits(&self, input: &Tensor) -> Result<Vec<Vec<f32>>, TchError> {
         let _no_grad = tch::no_grad_guard();
         self.head.forward(&pool(&self.trunk.forward(input)?)?)?.try_into()
     }

@@ -4,12 +4,12 @@ use std::path::{Path, PathBuf};
 
 use lobar_core::engine::NetworkInput;
 use lobar_imaging::{Limits, Radiograph, Rejection};
+use lobar_model::preprocessing::SIDE;
 use rayon::prelude::*;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::{DatasetError, Manifest, Sample, identify};
-use crate::preprocessing::SIDE;
 
 /// A folder of the data set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]

@@ -1,9 +1,9 @@
 //! Pictures at a smaller training resolution.
 
+use lobar_model::preprocessing::SIDE;
 use rayon::prelude::*;
 
 use super::Sample;
-use crate::preprocessing::SIDE;
 
 /// The samples' pictures at `side`×`side`, bilinear with antialiasing as in serving.
 ///

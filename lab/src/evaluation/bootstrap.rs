@@ -5,19 +5,11 @@ use std::collections::BTreeMap;
 
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
-use serde::{Deserialize, Serialize};
+
+use super::Interval;
 
 /// Draws. More would change the third digit of an interval.
 const DRAWS: usize = 1000;
-
-/// A 95 % interval.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Interval {
-    /// 2.5 % of the draws lie below.
-    pub low: f64,
-    /// 2.5 % of the draws lie above.
-    pub high: f64,
-}
 
 /// Intervals of the figures that `measure` takes of a choice of pictures (indices, with repeats).
 /// A figure that most draws could not give has none. The same pictures give the same intervals.

@@ -2,14 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use lobar_model::card::Metrics;
 use serde::{Deserialize, Serialize};
 
 use super::bootstrap::intervals;
+use super::shortcut::shortcut;
 use super::{
     Answers, AtThreshold, Bin, Interval, PrecisionRecallPoint, Ranking, RocPoint, ScoreHistogram,
     Shortcut, SubtypeFigures, brier, chosen, expected_calibration_error, reliability, roc_auc,
 };
-use crate::card::Metrics;
 
 /// What an evaluation found. Intervals are of 95 %, patients drawn again.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -92,7 +93,7 @@ pub fn evaluate(answers: &Answers, threshold: f64) -> Evaluation {
         scores: ScoreHistogram::of(probability, is_pneumonia),
         subtype_auc: subtype.as_ref().and_then(|it| it.auc),
         subtype,
-        shortcut: Shortcut::measure(&answers.original_size, is_pneumonia),
+        shortcut: shortcut(&answers.original_size, is_pneumonia),
         sharpness_auc: roc_auc(&answers.sharpness, is_pneumonia).map(|auc| auc.max(1.0 - auc)),
     }
 }

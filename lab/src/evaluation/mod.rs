@@ -19,10 +19,11 @@ mod shortcut;
 mod subtype;
 mod table;
 
+pub use lobar_model::card::{Interval, Shortcut};
+
 pub use answers::{Answers, ask};
 pub use at_threshold::AtThreshold;
 pub use averages::Averages;
-pub use bootstrap::Interval;
 pub use calibration::{Bin, Calibration, brier, expected_calibration_error, reliability};
 pub use confusion::{ClassReport, Confusion};
 pub use curves::{PrecisionRecallPoint, Ranking, RocPoint};
@@ -31,7 +32,6 @@ pub use measure::{Evaluation, evaluate};
 pub use operating_point::{WANTED_SENSITIVITY, choose_threshold};
 pub use roc::roc_auc;
 pub use scores::{Scores, score};
-pub use shortcut::Shortcut;
 pub use subtype::SubtypeFigures;
 
 /// The entries of a bootstrap draw.

@@ -1,11 +1,11 @@
 //! A network's logits on a set of pictures.
 
+use lobar_model::network::Network;
+use lobar_model::preprocessing;
 use tch::{Device, Kind, Tensor};
 
 use super::roc_auc;
 use crate::dataset::{Class, Sample, Subtype};
-use crate::network::Network;
-use crate::preprocessing;
 
 /// Logits, with what is true, in the order of the samples.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
+use lobar_model::preprocessing::SIDE;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use crate::dataset::{Class, Manifest, Split, Subtype, decoded, identify, sharpness};
-use crate::preprocessing::SIDE;
 
 /// Bins of a picture's grey levels.
 pub(super) const LEVEL_BINS: usize = 32;

@@ -10,16 +10,15 @@ mod torchscript;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use lobar_model::card::{self, Approved, Card, CardError};
+use lobar_model::engine::folded::{Head, Trunk};
+use lobar_model::engine::outputs::Outputs;
+use lobar_model::engine::{FOLDING_TOLERANCE, LoadError, fold, input, proof};
+use lobar_model::golden;
+use lobar_model::network::Network;
+use lobar_model::novelty::Check;
+use lobar_model::weights::{self, Precision, Weights, WeightsError};
 use tch::{Device, TchError, nn};
-
-use crate::card::{self, Approved, Card, CardError};
-use crate::engine::folded::{Head, Trunk};
-use crate::engine::outputs::Outputs;
-use crate::engine::{FOLDING_TOLERANCE, LoadError, fold, input, proof};
-use crate::golden;
-use crate::network::Network;
-use crate::novelty::Check;
-use crate::weights::{self, Precision, Weights, WeightsError};
 
 /// What an exported model says of itself.
 const MEANING: &str = "Decision support for research. A clinician must view every image.";

@@ -1,11 +1,11 @@
 //! Exports of a small random model, read back.
 
 use lobar_core::engine::{Engine, Prediction};
+use lobar_model::engine::{EngineOptions, TorchEngine};
+use lobar_model::network::Layout;
+use lobar_model::precision::{Precision, PrecisionChoice};
 
 use super::*;
-use crate::engine::{EngineOptions, TorchEngine};
-use crate::network::Layout;
-use crate::precision::{Precision, PrecisionChoice};
 
 const SMALL: Layout = Layout { blocks: [1, 2, 1, 1], width: 8 };
 
@@ -121,7 +121,7 @@ fn an_exported_safetensors_file_is_loaded_like_the_one_it_was_made_from() {
 fn module(folder: &Folder, source: &str, card: &Card) -> PathBuf {
     let path = folder.file("other.pt");
     let bias = tch::Tensor::from_slice(&[0.5f32, -0.5]);
-    crate::script::write(&path, source, &[("bias".to_owned(), bias)], card).unwrap();
+    lobar_model::script::write(&path, source, &[("bias".to_owned(), bias)], card).unwrap();
     path
 }
 

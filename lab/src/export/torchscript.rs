@@ -4,14 +4,14 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
+use lobar_model::engine::folded::{Block, Convolution, Head, Linear, Trunk};
+use lobar_model::engine::outputs::Outputs;
+use lobar_model::engine::script::ScriptFile;
+use lobar_model::preprocessing::{MEAN, STD};
+use lobar_model::script;
 use tch::{Kind, Tensor};
 
 use super::{ExportError, Source};
-use crate::engine::folded::{Block, Convolution, Head, Linear, Trunk};
-use crate::engine::outputs::Outputs;
-use crate::engine::script::ScriptFile;
-use crate::preprocessing::{MEAN, STD};
-use crate::script;
 
 /// Writes the model to `path`.
 pub(super) fn write(source: &Source, path: &Path) -> Result<(), ExportError> {

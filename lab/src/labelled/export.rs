@@ -4,14 +4,15 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use futures::stream::{self, StreamExt};
+use lobar_core::failure::chain;
 use lobar_core::finding::Label;
 use lobar_core::object::{ImageId, ObjectVersion};
 use lobar_core::verdict::{LabelKey, Verdicts};
-use lobar_model::dataset::Class;
 
 use super::picture::{Decoded, NoPicture, decoded};
 use super::{Folder, Picture, Source};
-use crate::failure::{Failure, chain};
+use crate::dataset::Class;
+use crate::error::LabError;
 
 /// Labels asked for at once, and pictures after which the manifest is written.
 const PAGE: usize = 200;
@@ -50,7 +51,7 @@ struct Wanted {
 ///
 /// # Errors
 /// When the labels cannot be asked for, or the folder cannot be written.
-pub async fn export(source: &Source, folder: &mut Folder) -> Result<Exported, Failure> {
+pub async fn export(source: &Source, folder: &mut Folder) -> Result<Exported, LabError> {
     let wanted = labels(&*source.verdicts).await?;
     let mut exported = Exported::default();
     let gone: Vec<ImageId> =
@@ -78,11 +79,11 @@ pub async fn export(source: &Source, folder: &mut Folder) -> Result<Exported, Fa
 }
 
 /// Every labelled image.
-async fn labels(verdicts: &dyn Verdicts) -> Result<BTreeMap<ImageId, Wanted>, Failure> {
+async fn labels(verdicts: &dyn Verdicts) -> Result<BTreeMap<ImageId, Wanted>, LabError> {
     let (mut wanted, mut after, mut order) = (BTreeMap::new(), None, 0);
     loop {
         let page = verdicts.labelled(after, PAGE).await;
-        let page = page.map_err(|error| Failure::failed(chain(&error)))?;
+        let page = page.map_err(|error| LabError::failed(chain(&error)))?;
         let Some(last) = page.last() else { return Ok(wanted) };
         after = Some(LabelKey { at: last.at, verdict: last.verdict });
         for one in page {
@@ -102,7 +103,7 @@ async fn fetch(
     folder: &mut Folder,
     wanted: &BTreeMap<ImageId, Wanted>,
     exported: &mut Exported,
-) -> Result<(), Failure> {
+) -> Result<(), LabError> {
     let missing: Vec<(ImageId, &Wanted)> = wanted
         .iter()
         .filter(|(id, _)| !folder.pictures.contains_key(*id))
@@ -153,10 +154,10 @@ impl Exported {
     }
 
     /// A failure where the object store could not be asked: what is missing may be had another time.
-    pub fn refuse_absence(&self) -> Result<(), Failure> {
+    pub fn refuse_absence(&self) -> Result<(), LabError> {
         match self.away.len() {
             0 => Ok(()),
-            count => Err(Failure::failed(format!(
+            count => Err(LabError::failed(format!(
                 "{count} images could not be fetched; start the object store, or open the way to it, and \
                  give the command again"
             ))),

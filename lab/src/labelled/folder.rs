@@ -9,10 +9,11 @@ use std::fs::File;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
+use lobar_core::failure::chain;
 use lobar_core::object::ImageId;
-use lobar_model::dataset::{Class, Manifest, Split};
 
-use crate::failure::{Failure, chain};
+use crate::dataset::{Class, Manifest, Split};
+use crate::error::LabError;
 
 /// The manifest's columns, as training reads them.
 const HEADER: &str = "file,split,patient,orig_w,orig_h";
@@ -40,11 +41,11 @@ impl Folder {
     ///
     /// # Errors
     /// When it holds other things than an export: they are not to be mixed, or overwritten.
-    pub fn open(path: &Path) -> Result<Self, Failure> {
+    pub fn open(path: &Path) -> Result<Self, LabError> {
         let manifest = path.join(MANIFEST);
         let rows = match std::fs::read_to_string(&manifest) {
             Ok(text) if text.lines().next() == Some(HEADER) => {
-                Manifest::read(&manifest).map_err(|e| Failure::failed(chain(&e)))?
+                Manifest::read(&manifest).map_err(|e| LabError::failed(chain(&e)))?
             }
             Ok(_) => return Err(foreign(path)),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Manifest::default(),
@@ -77,7 +78,7 @@ impl Folder {
     }
 
     /// Adds a picture. The manifest names it from the next [`Folder::keep`] on.
-    pub fn add(&mut self, id: ImageId, picture: Picture, png: &[u8]) -> Result<(), Failure> {
+    pub fn add(&mut self, id: ImageId, picture: Picture, png: &[u8]) -> Result<(), LabError> {
         let file = self.file(id, picture.class);
         replace(&file, png).map_err(unwritable(&file))?;
         self.pictures.insert(id, picture);
@@ -85,7 +86,7 @@ impl Folder {
     }
 
     /// Gives a picture another label.
-    pub fn relabel(&mut self, id: ImageId, class: Class) -> Result<(), Failure> {
+    pub fn relabel(&mut self, id: ImageId, class: Class) -> Result<(), LabError> {
         let Some(before) = self.pictures.get(&id).map(|picture| picture.class) else {
             return Ok(());
         };
@@ -98,7 +99,7 @@ impl Folder {
     }
 
     /// Removes a picture.
-    pub fn remove(&mut self, id: ImageId) -> Result<(), Failure> {
+    pub fn remove(&mut self, id: ImageId) -> Result<(), LabError> {
         if let Some(picture) = self.pictures.remove(&id) {
             let file = self.file(id, picture.class);
             std::fs::remove_file(&file).map_err(unwritable(&file))?;
@@ -107,7 +108,7 @@ impl Folder {
     }
 
     /// Makes another folder of the same pictures. Their files are shared where the file system can.
-    pub fn link_to(&self, path: &Path) -> Result<(), Failure> {
+    pub fn link_to(&self, path: &Path) -> Result<(), LabError> {
         let mut other = Self::open(path)?;
         for (id, picture) in &self.pictures {
             let (from, to) = (self.file(*id, picture.class), other.file(*id, picture.class));
@@ -120,7 +121,7 @@ impl Folder {
     }
 
     /// Writes the manifest.
-    pub fn keep(&self) -> Result<(), Failure> {
+    pub fn keep(&self) -> Result<(), LabError> {
         let mut text = format!("{HEADER}\n");
         for (id, picture) in &self.pictures {
             let Picture { content, size: (width, height), .. } = picture;
@@ -134,7 +135,7 @@ impl Folder {
 }
 
 /// Writes a file beside its place, makes it durable, and puts it there.
-pub fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+pub(crate) fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let beside = path.with_extension("partial");
     let mut file = File::create(&beside)?;
     file.write_all(bytes)?;
@@ -143,12 +144,12 @@ pub fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
 }
 
 /// What the system said of a path.
-pub fn unwritable(path: &Path) -> impl Fn(std::io::Error) -> Failure + '_ {
-    move |error| Failure::failed(format!("{}: {error}", path.display()))
+pub(crate) fn unwritable(path: &Path) -> impl Fn(std::io::Error) -> LabError + '_ {
+    move |error| LabError::failed(format!("{}: {error}", path.display()))
 }
 
-fn foreign(path: &Path) -> Failure {
-    Failure::usage(format!(
+fn foreign(path: &Path) -> LabError {
+    LabError::usage(format!(
         "{} holds files that were not exported by this command; name an empty folder, or one of an \
          earlier export",
         path.display()
@@ -213,10 +214,10 @@ mod tests {
         let at = dir.path().join("train/NORMAL");
         std::fs::create_dir_all(&at).expect("made");
         std::fs::write(at.join("IM-0001-0001.jpeg"), b"x").expect("written");
-        assert_eq!(Folder::open(dir.path()).err().expect("refused").code(), 2);
+        assert!(matches!(Folder::open(dir.path()).err().expect("refused"), LabError::Usage(_)));
         assert!(at.join("IM-0001-0001.jpeg").exists());
         let other = tempfile::tempdir().expect("a folder");
         std::fs::write(other.path().join("manifest.csv"), "file,patient\n").expect("written");
-        assert_eq!(Folder::open(other.path()).err().expect("refused").code(), 2);
+        assert!(matches!(Folder::open(other.path()).err().expect("refused"), LabError::Usage(_)));
     }
 }

@@ -1,28 +1,27 @@
 //! One object as the network gets it.
 
 use lobar_core::engine::NetworkInput;
+use lobar_core::failure::chain;
 use lobar_core::object::ObjectVersion;
 use lobar_core::objects::{FetchError, Objects};
 use lobar_imaging::{Limits, Rejection};
 use sha2::{Digest, Sha256};
 
-use crate::failure::chain;
-
 /// Hexadecimal digits of a digest that stand for a file's bytes: enough that no two files share them.
 const DIGITS: usize = 32;
 
 /// A decoded object.
-pub struct Decoded {
+pub(crate) struct Decoded {
     /// A PNG of 224 × 224 grey levels, without anything else.
-    pub png: Vec<u8>,
+    pub(crate) png: Vec<u8>,
     /// Stands for the object's bytes.
-    pub content: String,
+    pub(crate) content: String,
     /// Width and height of the upright original in pixels.
-    pub size: (u32, u32),
+    pub(crate) size: (u32, u32),
 }
 
 /// Why there is no picture of an object.
-pub enum NoPicture {
+pub(crate) enum NoPicture {
     /// The object store could not be asked; it may answer another time.
     Away(String),
     /// It is gone, or no picture.
@@ -31,7 +30,10 @@ pub enum NoPicture {
 
 /// Fetches an object and decodes it by the steps of serving but for the gate: a doctor took it for a chest
 /// X-ray.
-pub async fn decoded(objects: &dyn Objects, object: &ObjectVersion) -> Result<Decoded, NoPicture> {
+pub(crate) async fn decoded(
+    objects: &dyn Objects,
+    object: &ObjectVersion,
+) -> Result<Decoded, NoPicture> {
     let limits = Limits::default();
     let fetched = objects.fetch(object, limits.max_bytes as u64).await;
     let bytes = fetched.map_err(|error| match error {

@@ -11,14 +11,23 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
-use lobar_model::training::{Epoch, Record};
-
-use crate::cli;
-use crate::failure::Failure;
+use crate::error::LabError;
+use crate::training::{Epoch, Record};
 use server::{Metric, Server};
 
 /// Epochs that may wait for the server.
 const WAITING: usize = 1024;
+
+/// Where a run is logged.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// The server's http or https URL.
+    pub url: String,
+    /// Experiment there; made if absent.
+    pub experiment: String,
+    /// Bearer token of that server.
+    pub token: Option<String>,
+}
 
 /// A run's log. [`Log::end`] waits until the server knows all of it.
 pub struct Log {
@@ -27,15 +36,15 @@ pub struct Log {
 }
 
 impl Log {
-    /// Begins to log the run in `folder`, if a server was named.
+    /// Begins to log the run in `folder`.
     ///
     /// # Errors
     /// When its URL is none.
-    pub fn begin(args: &cli::Mlflow, folder: &Path) -> Result<Option<Self>, Failure> {
-        let Some(url) = &args.url else { return Ok(None) };
-        let server = Server::new(url, args.token.clone())?;
+    pub fn begin(target: Target, folder: &Path) -> Result<Self, LabError> {
+        let Target { url, experiment, token } = target;
+        let server = Server::new(&url, token)?;
         let (epochs, received) = sync_channel(WAITING);
-        let (folder, experiment) = (folder.to_owned(), args.experiment.clone());
+        let folder = folder.to_owned();
         let thread = std::thread::Builder::new().name("mlflow".into()).spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             match runtime {
@@ -43,7 +52,7 @@ impl Log {
                 Err(error) => eprintln!("lobar: nothing is logged to MLflow: {error}"),
             }
         });
-        Ok(Some(Self { epochs, thread: thread.map_err(Failure::failed)? }))
+        Ok(Self { epochs, thread: thread.map_err(LabError::failed)? })
     }
 
     /// Logs a finished epoch, soon.

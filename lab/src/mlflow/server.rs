@@ -4,13 +4,14 @@
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use lobar_core::failure::chain;
 use lobar_model::card::Metrics;
-use lobar_model::training::Record;
 use reqwest::{RequestBuilder, StatusCode};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::failure::{Failure, chain};
+use crate::error::LabError;
+use crate::training::Record;
 
 /// Files of a run's folder that are kept as its artifacts, where they are there.
 const ARTIFACTS: [&str; 4] = ["run.json", "evaluation.json", "model-card.md", "report.html"];
@@ -21,7 +22,7 @@ const LONGEST: usize = 6000;
 
 /// One figure at one step.
 #[derive(Clone, Debug, Serialize)]
-pub struct Metric {
+pub(crate) struct Metric {
     key: String,
     value: f64,
     timestamp: i64,
@@ -30,13 +31,13 @@ pub struct Metric {
 
 impl Metric {
     /// A figure of now.
-    pub fn new(name: &str, value: f64, step: i64) -> Self {
+    pub(crate) fn new(name: &str, value: f64, step: i64) -> Self {
         Self { key: name.to_owned(), value, timestamp: now(), step }
     }
 }
 
 /// One MLflow server.
-pub struct Server {
+pub(crate) struct Server {
     http: reqwest::Client,
     base: String,
     token: Option<String>,
@@ -44,9 +45,9 @@ pub struct Server {
 
 impl Server {
     /// The server at `url`. Nothing is asked of it yet.
-    pub fn new(url: &str, token: Option<String>) -> Result<Self, Failure> {
+    pub(crate) fn new(url: &str, token: Option<String>) -> Result<Self, LabError> {
         if !url.starts_with("http://") && !url.starts_with("https://") {
-            return Err(Failure::usage(format!(
+            return Err(LabError::usage(format!(
                 "--mlflow is {url:?}; it must be the http or https URL of an MLflow server"
             )));
         }
@@ -58,12 +59,12 @@ impl Server {
             // The server closes connections that are idle between epochs.
             .pool_max_idle_per_host(0)
             .build()
-            .map_err(|e| Failure::failed(chain(&e)))?;
+            .map_err(|e| LabError::failed(chain(&e)))?;
         Ok(Self { http, base: url.trim_end_matches('/').to_owned(), token })
     }
 
     /// A new run of an experiment; its number.
-    pub async fn begin(
+    pub(crate) async fn begin(
         &self,
         experiment: &str,
         name: &str,
@@ -103,12 +104,12 @@ impl Server {
     }
 
     /// A run that was interrupted goes on.
-    pub async fn reopen(&self, run: &str) -> Result<(), String> {
+    pub(crate) async fn reopen(&self, run: &str) -> Result<(), String> {
         self.post("runs/update", &json!({ "run_id": run, "status": "RUNNING" })).await.map(drop)
     }
 
     /// Adds figures to a run.
-    pub async fn log(&self, run: &str, metrics: &[Metric]) -> Result<(), String> {
+    pub(crate) async fn log(&self, run: &str, metrics: &[Metric]) -> Result<(), String> {
         for metrics in metrics.chunks(METRICS_A_CALL) {
             self.post("runs/log-batch", &json!({ "run_id": run, "metrics": metrics })).await?;
         }
@@ -116,7 +117,12 @@ impl Server {
     }
 
     /// Logs what came of a run, its files, and that it is over.
-    pub async fn finish(&self, run: &str, folder: &Path, record: &Record) -> Result<(), String> {
+    pub(crate) async fn finish(
+        &self,
+        run: &str,
+        folder: &Path,
+        record: &Record,
+    ) -> Result<(), String> {
         let status = if let Some(result) = &record.result {
             let step = record.epochs.len() as i64;
             let splits = [("final_val", &result.on_validation), ("test", &result.on_test)];

@@ -3,14 +3,14 @@
 use std::path::Path;
 
 use lobar_core::engine::{Engine as _, NetworkInput};
+use lobar_model::card::{self, Card};
+use lobar_model::engine::{EngineOptions, LoadError, TorchEngine};
+use lobar_model::novelty::{Check, METHOD, in_channels};
+use lobar_model::weights::{Weights, WeightsError};
 use tch::{Kind, TchError, Tensor};
 
-use super::check::{Check, METHOD, in_channels};
-use crate::card::{self, Card};
 use crate::dataset::{Partition, Sample};
-use crate::engine::{EngineOptions, LoadError, TorchEngine};
 use crate::revision::{RevisionError, revised};
-use crate::weights::{Weights, WeightsError};
 
 /// Axes of the features that are kept in each cell of the grid, at most.
 const CHANNELS: usize = 32;

@@ -3,17 +3,17 @@
 use std::path::{Path, PathBuf};
 
 use lobar_core::engine::{Engine, NetworkInput, Prediction};
+use lobar_model::card::Card;
+use lobar_model::engine::{EngineOptions, LoadError, TorchEngine};
+use lobar_model::network::Layout;
+use lobar_model::weights::{self, Weights, WeightsError};
 use tch::{Device, Kind, Tensor};
 
 use super::fit::fit_axes;
 use super::*;
-use crate::card::Card;
 use crate::dataset::{Class, Partition, Sample, Split, digest};
-use crate::engine::{EngineOptions, LoadError, TorchEngine};
 use crate::export::{ExportOptions, Format, export};
-use crate::network::Layout;
 use crate::revision::RevisionError;
-use crate::weights::{self, Weights, WeightsError};
 
 const SMALL: Layout = Layout { blocks: [1, 1, 1, 1], width: 4 };
 

@@ -1,24 +1,26 @@
 //! Making a model ready for 8-bit integers, and measuring what each precision costs and gains.
 //!
-//! The ranges of activations are chosen on training images ([`crate::engine`] says how) and lie beside the
+//! The ranges of activations are chosen on training images ([`lobar_model::engine`] says how) and lie beside the
 //! network's tensors under `int8.`; the network's own stay as they are, to the bit. Then the engine
 //! answers the validation images in every precision that this CPU has, and the comparison goes into the
 //! card, where the engine looks before it computes in less than 32 bits.
+
+mod ranges;
 
 use std::path::Path;
 use std::time::Instant;
 
 use lobar_core::engine::{EngineError, NetworkInput};
+use lobar_model::card::{Card, PrecisionFigures, Precisions};
+use lobar_model::engine::int8::PREFIX;
+use lobar_model::engine::{DeviceChoice, EngineOptions, LoadError, TorchEngine, fold};
+use lobar_model::precision::{Precision, PrecisionChoice};
+use lobar_model::weights::{self, Weights, WeightsError};
 use tch::{Device, Kind, TchError};
 
-use crate::card::{Card, PrecisionFigures, Precisions};
 use crate::dataset::{Partition, Sample};
-use crate::engine::int8::{PREFIX, Ranges};
-use crate::engine::{DeviceChoice, EngineOptions, LoadError, TorchEngine, fold};
 use crate::evaluation::{Answers, ask, roc_auc};
-use crate::precision::{Precision, PrecisionChoice};
 use crate::revision::{RevisionError, revised};
-use crate::weights::{self, Weights, WeightsError};
 
 /// Training images on which ranges are chosen, at most.
 const RANGED_ON: usize = 64;
@@ -82,7 +84,7 @@ pub(crate) fn attach(
         let weights = Weights::open(model)?;
         let (_, approved) = weights.approve()?;
         let (trunk, _) = fold::fold(&weights, approved.layout)?;
-        Ranges::observe(&trunk.to(Kind::Float, Device::Cpu)?, &ranged_on)?
+        ranges::observe(&trunk.to(Kind::Float, Device::Cpu)?, &ranged_on)?
     };
     let (name, tensor) = ranges.tensor()?;
     weights::attach(model, out, PREFIX, &[(name, &tensor)], &card)?;

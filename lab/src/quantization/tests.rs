@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 
+use lobar_model::golden;
+use lobar_model::network::Layout;
+
 use super::*;
 use crate::dataset::{Class, Split, digest};
-use crate::golden;
-use crate::network::Layout;
 
 const SMALL: Layout = Layout { blocks: [1, 1, 1, 1], width: 8 };
 

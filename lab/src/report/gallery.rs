@@ -101,7 +101,7 @@ pub(super) fn gallery(cases: &[Case], of: u64, names: bool) -> Markup {
 mod tests {
     use super::*;
     use crate::dataset::{Class, Split};
-    use crate::preprocessing::SIDE;
+    use lobar_model::preprocessing::SIDE;
 
     fn answered(probabilities: &[(f64, bool)]) -> (Vec<Sample>, Answers) {
         let mut answers = Answers::default();

@@ -7,7 +7,6 @@
 mod data;
 mod evaluation;
 mod gallery;
-mod model_card;
 mod number;
 mod page;
 mod picture;
@@ -18,7 +17,7 @@ use std::path::PathBuf;
 pub use data::data_page;
 pub use evaluation::{EvaluationReport, Part, TEST_LOOKS};
 pub use gallery::{Case, MOST_SHOWN, Mistakes};
-pub use model_card::model_card;
+pub use lobar_model::card::model_card;
 pub(crate) use number::of;
 
 /// Why a report could not be made.

@@ -4,9 +4,9 @@ use base64::Engine as _;
 use image::ExtendedColorType;
 use image::codecs::jpeg::JpegEncoder;
 use lobar_core::finding::Heatmap;
+use lobar_model::preprocessing::SIDE;
 
 use super::ReportError;
-use crate::preprocessing::SIDE;
 
 /// Fine enough to recognise a picture by; nothing is measured on it.
 const QUALITY: u8 = 82;

@@ -3,18 +3,17 @@
 use std::fmt::Write;
 
 use lobar_core::engine::Engine as _;
+use lobar_core::failure::chain;
 use lobar_model::card::Metrics;
-use lobar_model::dataset::{Sample, Split, partition, read};
 use lobar_model::engine::TorchEngine;
-use lobar_model::evaluation::{ask, evaluate};
 use lobar_model::weights::Weights;
 
+use super::RetrainOptions;
 use super::course::{card_to_begin_with, split_seed};
 use super::place::Run;
-use crate::cli;
-use crate::engine::{self, Wanted};
-use crate::failure::{Failure, chain};
-use crate::settings::Settings;
+use crate::dataset::{Sample, Split, partition, read};
+use crate::error::LabError;
+use crate::evaluation::{ask, evaluate};
 
 /// What is said of a model on one part of the data.
 struct Row<'a> {
@@ -25,22 +24,21 @@ struct Row<'a> {
 
 /// Measures the model that was active when the run began, as it is served, and sets the candidate's own figures
 /// beside it.
-pub fn compare(args: &cli::Retrain, settings: &Settings, run: &Run) -> Result<String, Failure> {
-    let failed = |error: &dyn std::error::Error| Failure::failed(chain(error));
+pub(crate) fn compare(args: &RetrainOptions, run: &Run) -> Result<String, LabError> {
+    let failed = |error: &dyn std::error::Error| LabError::failed(chain(error));
     let seed = split_seed(args, card_to_begin_with(args, run)?.as_ref());
     let samples = read(&args.base, &Split::ALL).map_err(|e| failed(&e))?;
     let data = partition(&args.base, samples, seed).map_err(|e| failed(&e))?;
-    let options = engine::options(&Wanted::of(settings))?;
-    let mut engine = TorchEngine::load(&run.active(), &options).map_err(|e| failed(&e))?;
+    let mut engine = TorchEngine::load(&run.active(), &args.engine).map_err(|e| failed(&e))?;
     let mut measured = |samples: &[Sample]| {
         let answers = ask(&mut engine, samples).map_err(|e| failed(&e))?;
-        Ok::<_, Failure>(evaluate(&answers, engine.info().threshold).metrics())
+        Ok::<_, LabError>(evaluate(&answers, engine.info().threshold).metrics())
     };
     let (validation, test) = (measured(&data.validation)?, measured(&data.test)?);
     let active = engine.info().model.version.clone();
     let candidate = run.training().join("model.safetensors");
     let weights = Weights::open(&candidate).map_err(|e| failed(&e))?;
-    let card = weights.card().ok_or_else(|| Failure::failed("the candidate carries no card"))?;
+    let card = weights.card().ok_or_else(|| LabError::failed("the candidate carries no card"))?;
     let row = |part, model, figures| Row { part, model, figures };
     Ok(table(&[
         row("validation", &card.version, card.validation.clone()),

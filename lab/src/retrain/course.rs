@@ -2,28 +2,27 @@
 
 use std::path::{Path, PathBuf};
 
+use lobar_core::failure::chain;
 use lobar_model::card::Card;
-use lobar_model::dataset::{Class, Split};
-use lobar_model::engine::DeviceChoice;
 use lobar_model::network::Layout;
-use lobar_model::training::{Record, Stage, TrainOptions, train as run_to_its_end};
 use lobar_model::weights::Weights;
 
+use super::RetrainOptions;
 use super::place::Run;
-use crate::failure::{Failure, chain};
-use crate::settings::Settings;
-use crate::{cli, engine, train as of_command};
+use crate::dataset::{Class, Split};
+use crate::error::LabError;
+use crate::training::{Record, Stage, TrainOptions, train as run_to_its_end};
 
 /// What is said of the population once doctors' labels are among the training images.
 const AND_LABELLED_HERE: &str = "And images of this installation, as its doctors labelled them.";
 
 /// Refuses a base without test images: a model without figures on them cannot be registered.
-pub fn check_base(base: &Path) -> Result<(), Failure> {
+pub fn check_base(base: &Path) -> Result<(), LabError> {
     for split in [Split::Train, Split::Test] {
         for class in Class::ALL {
             let at = base.join(split.name()).join(class.folder());
             if !std::fs::read_dir(&at).is_ok_and(|mut files| files.next().is_some()) {
-                return Err(Failure::usage(format!(
+                return Err(LabError::usage(format!(
                     "--base: {} holds no images; a base has {{train,test}}/{{NORMAL,PNEUMONIA}}",
                     at.display()
                 )));
@@ -34,14 +33,14 @@ pub fn check_base(base: &Path) -> Result<(), Failure> {
 }
 
 /// Trains until the plan is done, or goes on; where the model is.
-pub fn train(args: &cli::Retrain, settings: &Settings, run: &Run) -> Result<PathBuf, Failure> {
+pub(crate) fn train(args: &RetrainOptions, run: &Run) -> Result<PathBuf, LabError> {
     let finished = Record::read(&run.training()).is_ok_and(|record| record.result.is_some());
     if finished {
         return Ok(run.training().join("model.safetensors"));
     }
-    let options = options(args, settings, run)?;
+    let options = options(args, run)?;
     let report = run_to_its_end(&options, |epoch| eprintln!("{epoch}"));
-    let report = report.map_err(|e| Failure::failed(chain(&e)))?;
+    let report = report.map_err(|e| LabError::failed(chain(&e)))?;
     let joined = &report.joined;
     eprintln!(
         "trained on {} images, {} of them labelled here; {} were left out because validation or test has \
@@ -51,7 +50,7 @@ pub fn train(args: &cli::Retrain, settings: &Settings, run: &Run) -> Result<Path
     Ok(report.model)
 }
 
-fn options(args: &cli::Retrain, settings: &Settings, run: &Run) -> Result<TrainOptions, Failure> {
+fn options(args: &RetrainOptions, run: &Run) -> Result<TrainOptions, LabError> {
     let card = card_to_begin_with(args, run)?;
     let mut options = TrainOptions::new(&args.base, run.training());
     options.more = vec![run.data()];
@@ -60,18 +59,16 @@ fn options(args: &cli::Retrain, settings: &Settings, run: &Run) -> Result<TrainO
         true => vec![Stage::new(224, 3)],
         false => args.stages.clone(),
     };
-    options.batch = args.images_a_step;
+    options.batch = args.batch;
     options.rate = args.rate;
     options.seed = args.seed;
     options.loaders = args.loaders;
-    options.bf16 = !args.fp32;
-    options.revision = of_command::revision();
-    if let Some(threads) = settings.threads {
+    options.bf16 = args.bf16;
+    options.revision = args.revision.clone();
+    if let Some(threads) = args.threads {
         options.threads = threads;
     }
-    let device: DeviceChoice = settings.device.parse().map_err(Failure::usage)?;
-    let cuda = engine::cuda_library();
-    options.device = device.resolve(cuda.as_deref()).map_err(|e| Failure::failed(chain(&e)))?;
+    options.device = args.device;
     if let Some(card) = &card {
         options.layout = Layout { blocks: card.blocks, width: card.width };
         options.population.clone_from(&card.population);
@@ -87,19 +84,22 @@ fn options(args: &cli::Retrain, settings: &Settings, run: &Run) -> Result<TrainO
 }
 
 /// The weights that the run starts from.
-fn init(args: &cli::Retrain, run: &Run) -> PathBuf {
+fn init(args: &RetrainOptions, run: &Run) -> PathBuf {
     args.init.clone().unwrap_or_else(|| run.active())
 }
 
 /// Their card, if they carry one.
-pub fn card_to_begin_with(args: &cli::Retrain, run: &Run) -> Result<Option<Card>, Failure> {
-    let weights = Weights::open(&init(args, run)).map_err(|e| Failure::failed(chain(&e)))?;
+pub(crate) fn card_to_begin_with(
+    args: &RetrainOptions,
+    run: &Run,
+) -> Result<Option<Card>, LabError> {
+    let weights = Weights::open(&init(args, run)).map_err(|e| LabError::failed(chain(&e)))?;
     Ok(weights.card().cloned())
 }
 
 /// The seed by which validation is cut out of the base: the one that the weights were trained with, since they
 /// have learned the rest.
-pub fn split_seed(args: &cli::Retrain, card: Option<&Card>) -> u64 {
+pub(crate) fn split_seed(args: &RetrainOptions, card: Option<&Card>) -> u64 {
     let of_card = card.and_then(|card| card.training.settings.get("split_seed")?.as_u64());
     args.split_seed.or(of_card).unwrap_or(1)
 }

@@ -1,4 +1,4 @@
-//! `lobar retrain`: from doctors' labels to a candidate, in one command that a scheduler gives again and again.
+//! Retraining: from doctors' labels to a candidate, in one step that a scheduler takes again and again.
 //!
 //! 1. Exports the labelled images.
 //! 2. With too few new labels, says so and ends.
@@ -13,81 +13,116 @@ mod comparison;
 mod course;
 mod place;
 
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
 
-use lobar_adapters::opener::Opener;
-use lobar_core::registry::Registry;
-use lobar_core::time::SystemClock;
+use async_trait::async_trait;
+use lobar_model::engine::EngineOptions;
+use tch::Device;
 
-use crate::cli;
-use crate::failure::{Failure, chain};
+use crate::error::LabError;
 use crate::labelled::{Folder, Source, export};
-use crate::model_file;
-use crate::registry::{candidate, refuse_nowhere, weights};
-use crate::service::{failed, opener};
-use crate::settings::Settings;
-use crate::training_data::bring_from;
+use crate::training::Stage;
 
-use place::{Begun, Labels, Place, Run};
+pub use course::check_base;
+pub use place::Place;
+use place::{Begun, Labels, Run};
 
-/// Runs the command.
-pub async fn run(mut args: cli::Retrain) -> Result<(), Failure> {
-    let settings = Settings::load(args.service.given.clone(), args.service.config.clone())?;
-    refuse_nowhere(&settings.store)?;
-    let cache = args.data_cache.clone();
-    args.base = bring_from(&args.base, cache, || Ok(settings.clone())).await?.folder;
-    course::check_base(&args.base)?;
-    let place = Place::open(&args.out)?;
-    let opener = opener(&settings, Arc::new(SystemClock));
-    let done = retrain(&args, &settings, &opener, &place).await;
-    opener.close().await;
-    done
+/// What to learn, and how.
+#[derive(Clone, Debug)]
+pub struct RetrainOptions {
+    /// Data folder to learn beside the new labels; its validation and test images stay what is chosen and
+    /// measured on.
+    pub base: PathBuf,
+    /// Labels, new or changed since the last candidate, below which nothing is done.
+    pub at_least: usize,
+    /// Weights to start from; the active model's when left out.
+    pub init: Option<PathBuf>,
+    /// Resolutions and their epochs in order; 3 epochs at 224 when empty.
+    pub stages: Vec<Stage>,
+    /// Images a step.
+    pub batch: usize,
+    /// Peak learning rate.
+    pub rate: f64,
+    /// Seed of everything random but the cut of the data.
+    pub seed: u64,
+    /// Seed by which validation is cut out of the base; that of the weights to start from when left out.
+    pub split_seed: Option<u64>,
+    /// Whom the images show; what the weights to start from say of theirs when left out.
+    pub population: Option<String>,
+    /// Compute in bf16 where that is quicker.
+    pub bf16: bool,
+    /// Threads that read and change images ahead of the network.
+    pub loaders: usize,
+    /// Threads that compute; all cores when left out.
+    pub threads: Option<usize>,
+    /// Where to train.
+    pub device: Device,
+    /// Revision of the program, for the record.
+    pub revision: Option<String>,
+    /// How the model that was active is run when it is compared.
+    pub engine: EngineOptions,
 }
 
-async fn retrain(
-    args: &cli::Retrain,
-    settings: &Settings,
-    opener: &Opener,
+/// The registered models, as retraining needs them.
+#[async_trait]
+pub trait Models: Sync {
+    /// Writes the weights of the active model to `path`; its version, or none where the shipped weights were
+    /// taken because no model ever was active.
+    async fn active(&self, path: &Path) -> Result<Option<String>, LabError>;
+
+    /// Stores the weights file `model` and registers it as a candidate; what to tell of it.
+    async fn register(&self, model: &Path) -> Result<String, LabError>;
+}
+
+/// Takes all steps that are due. `tell` is given what came of it, a text at a time; progress goes to
+/// standard error.
+///
+/// # Errors
+/// When labels, images or models cannot be had, the training fails, or the candidate is refused. The next call
+/// goes on where this one was.
+pub async fn retrain(
+    options: &RetrainOptions,
+    source: &Source,
+    models: &dyn Models,
     place: &Place,
-) -> Result<(), Failure> {
-    let registry = opener.registry("store", &settings.store).await.map_err(failed)?;
+    tell: &dyn Fn(&str),
+) -> Result<(), LabError> {
     let run = match place.run()? {
         Some(run) => {
             eprintln!("going on with the run in {}", run.path().display());
             run
         }
-        None => match begin(args, settings, opener, &*registry, place).await? {
+        None => match begin(options, source, models, place, tell).await? {
             Some(run) => run,
             None => return Ok(()),
         },
     };
     // Hours: the runtime's other threads go on meanwhile.
     let (model, compared) = tokio::task::block_in_place(|| {
-        let model = course::train(args, settings, &run)?;
-        Ok::<_, Failure>((model, comparison::compare(args, settings, &run)))
+        let model = course::train(options, &run)?;
+        Ok::<_, LabError>((model, comparison::compare(options, &run)))
     })?;
-    let registered = candidate(&model, &args.by, &*registry, settings).await?;
+    let registered = models.register(&model).await?;
     match compared {
-        Ok(compared) => print(&compared),
-        Err(failure) => eprintln!("lobar: the candidate is not compared: {failure}"),
+        Ok(compared) => tell(&compared),
+        Err(error) => eprintln!("lobar: the candidate is not compared: {error}"),
     }
     let kept = place.finish(&run, &model)?;
-    print(&registered);
-    print(&format!("Its report and its weights are in {}.", kept.display()));
+    tell(&registered);
+    tell(&format!("Its report and its weights are in {}.", kept.display()));
     Ok(())
 }
 
 /// Begins a run; `None` while there is too little to learn.
 async fn begin(
-    args: &cli::Retrain,
-    settings: &Settings,
-    opener: &Opener,
-    registry: &dyn Registry,
+    options: &RetrainOptions,
+    source: &Source,
+    models: &dyn Models,
     place: &Place,
-) -> Result<Option<Run>, Failure> {
-    let source = Source::open(settings, opener).await?;
+    tell: &dyn Fn(&str),
+) -> Result<Option<Run>, LabError> {
     let mut folder = Folder::open(&place.labelled())?;
-    let exported = export(&source, &mut folder).await?;
+    let exported = export(source, &mut folder).await?;
     exported.name_unreadable();
     eprintln!("{exported}");
     exported.refuse_absence()?;
@@ -98,36 +133,15 @@ async fn begin(
         .collect();
     let learned = place.learned()?;
     let new = labels.iter().filter(|(id, label)| learned.get(*id) != Some(*label)).count();
-    if new < args.at_least || labels.is_empty() {
-        print(&format!(
+    if new < options.at_least || labels.is_empty() {
+        tell(&format!(
             "{new} new labels since the last candidate, fewer than {}: nothing was done.",
-            args.at_least.max(1)
+            options.at_least.max(1)
         ));
         return Ok(None);
     }
     let draft = place.draft()?;
     folder.link_to(&draft.data())?;
-    let active = registry.assignment().await.map_err(|e| Failure::failed(chain(&e)))?.active;
-    let version = match active {
-        Some(model) => {
-            let fetched = weights::fetch(settings, &model.model, &draft.active()).await;
-            fetched.map_err(|error| {
-                let (version, why) = (&model.model.version, chain(&error));
-                Failure::failed(format!("the weights of {version}, which is active: {why}"))
-            })?;
-            Some(model.model.version)
-        }
-        None => {
-            let shipped = model_file::find(None)?;
-            std::fs::copy(&shipped, draft.active())
-                .map_err(|e| Failure::failed(format!("{}: {e}", shipped.display())))?;
-            None
-        }
-    };
-    place.begin(draft, &Begun { active: version, new, labels }).map(Some)
-}
-
-#[allow(clippy::print_stdout)] // what came of it is this command's output
-fn print(text: &str) {
-    println!("{}", text.trim_end());
+    let active = models.active(&draft.active()).await?;
+    place.begin(draft, &Begun { active, new, labels }).map(Some)
 }

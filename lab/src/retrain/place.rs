@@ -12,23 +12,25 @@ use std::collections::BTreeMap;
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
+use lobar_core::failure::chain;
+use lobar_model::weights::Weights;
 use serde::{Deserialize, Serialize};
 
-use crate::failure::Failure;
+use crate::error::LabError;
 use crate::labelled::{replace, unwritable};
 
 /// Labels by image, as folders name them.
-pub type Labels = BTreeMap<String, String>;
+pub(crate) type Labels = BTreeMap<String, String>;
 
 /// What a run was begun with.
 #[derive(Debug, Deserialize, Serialize)]
-pub struct Begun {
+pub(crate) struct Begun {
     /// Version of the model that was active; none where none ever was, and the shipped weights were taken.
-    pub active: Option<String>,
+    pub(crate) active: Option<String>,
     /// Of the labels, those that the candidate before had not learned.
-    pub new: usize,
+    pub(crate) new: usize,
     /// What is learned beside the base.
-    pub labels: Labels,
+    pub(crate) labels: Labels,
 }
 
 /// See the module's documentation.
@@ -39,19 +41,19 @@ pub struct Place {
 }
 
 /// A run's folder.
-pub struct Run {
+pub(crate) struct Run {
     path: PathBuf,
 }
 
 impl Place {
     /// Opens the folder, which is made if it is not there, for one command at a time.
-    pub fn open(path: &Path) -> Result<Self, Failure> {
+    pub fn open(path: &Path) -> Result<Self, LabError> {
         std::fs::create_dir_all(path).map_err(unwritable(path))?;
         let file = path.join("lock");
         let lock = File::create(&file).map_err(unwritable(&file))?;
         match lock.try_lock() {
             Ok(()) => Ok(Self { path: path.to_owned(), _lock: lock }),
-            Err(TryLockError::WouldBlock) => Err(Failure::failed(format!(
+            Err(TryLockError::WouldBlock) => Err(LabError::failed(format!(
                 "another `lobar retrain` is at work in {}; this one did nothing",
                 path.display()
             ))),
@@ -60,12 +62,12 @@ impl Place {
     }
 
     /// Where the exported images are.
-    pub fn labelled(&self) -> PathBuf {
+    pub(crate) fn labelled(&self) -> PathBuf {
         self.path.join("labelled")
     }
 
     /// The run under way, if there is one.
-    pub fn run(&self) -> Result<Option<Run>, Failure> {
+    pub(crate) fn run(&self) -> Result<Option<Run>, LabError> {
         let run = Run { path: self.path.join("run") };
         match run.path.try_exists() {
             Ok(there) => Ok(there.then_some(run)),
@@ -74,18 +76,18 @@ impl Place {
     }
 
     /// The labels that the last candidate of this folder learned.
-    pub fn learned(&self) -> Result<Labels, Failure> {
+    pub(crate) fn learned(&self) -> Result<Labels, LabError> {
         let path = self.path.join("learned.json");
         match std::fs::read(&path) {
             Ok(bytes) => serde_json::from_slice(&bytes)
-                .map_err(|e| Failure::failed(format!("{}: {e}", path.display()))),
+                .map_err(|e| LabError::failed(format!("{}: {e}", path.display()))),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Labels::new()),
             Err(error) => Err(unwritable(&path)(error)),
         }
     }
 
     /// An empty folder in which a run is prepared. What a kill left of an earlier one is removed.
-    pub fn draft(&self) -> Result<Run, Failure> {
+    pub(crate) fn draft(&self) -> Result<Run, LabError> {
         let path = self.path.join("run.partial");
         if path.exists() {
             std::fs::remove_dir_all(&path).map_err(unwritable(&path))?;
@@ -95,9 +97,9 @@ impl Place {
     }
 
     /// Makes a draft the run under way.
-    pub fn begin(&self, draft: Run, begun: &Begun) -> Result<Run, Failure> {
+    pub(crate) fn begin(&self, draft: Run, begun: &Begun) -> Result<Run, LabError> {
         let file = draft.begun_file();
-        let text = serde_json::to_vec_pretty(begun).map_err(Failure::failed)?;
+        let text = serde_json::to_vec_pretty(begun).map_err(LabError::failed)?;
         replace(&file, &text).map_err(unwritable(&file))?;
         let run = Run { path: self.path.join("run") };
         std::fs::rename(&draft.path, &run.path).map_err(unwritable(&run.path))?;
@@ -105,15 +107,15 @@ impl Place {
     }
 
     /// Keeps a run whose model, the file `model`, is registered; says where.
-    pub fn finish(&self, run: &Run, model: &Path) -> Result<PathBuf, Failure> {
+    pub(crate) fn finish(&self, run: &Run, model: &Path) -> Result<PathBuf, LabError> {
         let learned = self.path.join("learned.json");
-        let text = serde_json::to_vec(&run.begun()?.labels).map_err(Failure::failed)?;
+        let text = serde_json::to_vec(&run.begun()?.labels).map_err(LabError::failed)?;
         replace(&learned, &text).map_err(unwritable(&learned))?;
         // The images stay in one place only, where those that are removed go.
         if run.data().exists() {
             std::fs::remove_dir_all(run.data()).map_err(unwritable(&run.data()))?;
         }
-        let version = crate::model_file::describe(model)?.version;
+        let version = version_of(model)?;
         let (runs, kept) = (self.path.join("runs"), self.path.join("runs").join(version));
         std::fs::create_dir_all(&runs).map_err(unwritable(&runs))?;
         std::fs::rename(&run.path, &kept).map_err(unwritable(&kept))?;
@@ -126,36 +128,43 @@ impl Place {
 
 impl Run {
     /// Where it is.
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
     /// What it learns beside the base: a folder as an export writes it.
-    pub fn data(&self) -> PathBuf {
+    pub(crate) fn data(&self) -> PathBuf {
         self.path.join("data")
     }
 
     /// The weights of the model that was active when it began.
-    pub fn active(&self) -> PathBuf {
+    pub(crate) fn active(&self) -> PathBuf {
         self.path.join("active.safetensors")
     }
 
     /// Where it trains.
-    pub fn training(&self) -> PathBuf {
+    pub(crate) fn training(&self) -> PathBuf {
         self.path.join("training")
     }
 
     /// What it was begun with.
-    pub fn begun(&self) -> Result<Begun, Failure> {
+    pub(crate) fn begun(&self) -> Result<Begun, LabError> {
         let file = self.begun_file();
         let bytes = std::fs::read(&file).map_err(unwritable(&file))?;
         serde_json::from_slice(&bytes)
-            .map_err(|e| Failure::failed(format!("{}: {e}", file.display())))
+            .map_err(|e| LabError::failed(format!("{}: {e}", file.display())))
     }
 
     fn begun_file(&self) -> PathBuf {
         self.path.join("begun.json")
     }
+}
+
+/// The version of a weights file that may be served.
+fn version_of(model: &Path) -> Result<String, LabError> {
+    let weights = Weights::open(model).map_err(|e| LabError::failed(chain(&e)))?;
+    let (card, _) = weights.approve().map_err(|e| LabError::failed(chain(&e)))?;
+    Ok(card.version.clone())
 }
 
 #[cfg(test)]
@@ -167,7 +176,10 @@ mod tests {
         let dir = tempfile::tempdir().expect("a folder");
         let first = Place::open(dir.path()).expect("opens");
         let second = Place::open(dir.path()).err().expect("refused");
-        assert!(second.code() == 1 && second.to_string().contains("another"), "{second}");
+        assert!(
+            matches!(second, LabError::Failed(_)) && second.to_string().contains("another"),
+            "{second}"
+        );
         drop(first);
         assert!(Place::open(dir.path()).is_ok());
     }

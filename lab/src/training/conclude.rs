@@ -6,23 +6,23 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use lobar_core::engine::Engine as _;
+use lobar_model::card::{Card, Metrics, Preprocessing, Training};
+use lobar_model::engine::{DeviceChoice, EngineOptions, TorchEngine};
+use lobar_model::network::Network;
+use lobar_model::precision::Precision;
+use lobar_model::precision::PrecisionChoice::{Auto, Only};
+use lobar_model::weights::{self, Weights};
 use tch::{Device, nn};
 
 use super::plan::Plan;
 use super::{TrainError, TrainOptions, date};
-use crate::card::{Card, Metrics, Preprocessing, Training};
 use crate::dataset::{Partition, Sample, digest};
-use crate::engine::{DeviceChoice, EngineOptions, TorchEngine};
 use crate::evaluation::{
     Answers, Calibration, Evaluation, WANTED_SENSITIVITY, ask, choose_threshold, evaluate,
 };
-use crate::network::Network;
 use crate::novelty::{self, FitError};
-use crate::precision::Precision;
-use crate::precision::PrecisionChoice::{Auto, Only};
 use crate::quantization::{self, QuantizeError};
 use crate::report::{EvaluationReport, Mistakes, Part, ReportError, TEST_LOOKS};
-use crate::weights::{self, Weights};
 
 /// A finished model.
 pub(super) struct Concluded {

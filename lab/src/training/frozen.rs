@@ -57,7 +57,7 @@ mod tests {
     use tch::{Device, nn};
 
     use super::*;
-    use crate::network::{Layout, Network};
+    use lobar_model::network::{Layout, Network};
 
     fn learning(layout: Layout, last: Option<usize>) -> Vec<String> {
         let store = nn::VarStore::new(Device::Cpu);

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use lobar_model::network::Network;
+use lobar_model::weights::Weights;
 use tch::{Kind, Reduction, Tensor, nn};
 
 use super::loader::{Batch, mixed};
@@ -9,8 +11,6 @@ use super::optimiser::AdamW;
 use super::plan::State;
 use super::{TrainError, TrainOptions, average, checkpoint, frozen};
 use crate::dataset::{Class, Sample};
-use crate::network::Network;
-use crate::weights::Weights;
 
 /// A network with its weights by name, sorted.
 pub(super) struct Weighted {

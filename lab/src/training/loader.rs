@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::Scope;
 
+use lobar_model::preprocessing;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 
 use crate::augmentation::Augmentation;
 use crate::dataset::{Class, Sample, Subtype};
-use crate::preprocessing;
 
 /// What one step learns from.
 #[derive(Debug)]

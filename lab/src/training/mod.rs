@@ -70,7 +70,7 @@ pub enum TrainError {
     Settings(#[from] serde_json::Error),
     /// Weights cannot be read or written.
     #[error(transparent)]
-    Weights(#[from] crate::weights::WeightsError),
+    Weights(#[from] lobar_model::weights::WeightsError),
     /// The trained weights do not make a model that can be served.
     #[error("the trained weights in {path} cannot be made a model: {reason}", path = path.display())]
     Conclude {

@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
+use lobar_model::network::Layout;
 use tch::Device;
 
 use super::{Decay, Stage, TrainError};
 use crate::augmentation::Augmentation;
-use crate::network::Layout;
 
 /// Settings of a run. [`TrainOptions::new`] gives those that train a good model from scratch on a
 /// CPU overnight; the shipped model's own are in its card.

@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
+use lobar_model::card::{Card, Metrics};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::plan::Plan;
 use super::{Epoch, TrainError, TrainOptions, checkpoint, date};
-use crate::card::{Card, Metrics};
 
 /// Name of the record within a run's folder.
 pub const FILE: &str = "run.json";

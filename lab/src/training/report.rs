@@ -3,9 +3,9 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use lobar_model::card::Card;
 use serde::{Deserialize, Serialize};
 
-use crate::card::Card;
 use crate::dataset::Joined;
 use crate::evaluation::Evaluation;
 

@@ -24,7 +24,7 @@ pub fn train(
     mut on_epoch: impl FnMut(&Epoch),
 ) -> Result<TrainReport, TrainError> {
     options.check()?;
-    crate::allocator::keep_freed_memory();
+    lobar_model::allocator::keep_freed_memory();
     tch::set_num_threads(options.threads as i32);
     let samples = dataset::read(&options.data, &Split::ALL)?;
     let mut data = dataset::partition(&options.data, samples, options.split_seed)?;

@@ -7,11 +7,12 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use lobar_adapters::s3::Listed;
 use serde::{Deserialize, Serialize};
 
+use super::Listed;
+
 /// See the module's documentation.
-pub struct Index {
+pub(crate) struct Index {
     path: PathBuf,
     file: File,
     known: HashMap<String, (u64, String)>,
@@ -27,7 +28,7 @@ struct Line<'a> {
 impl Index {
     /// Opens the index at `path`, an empty one where there is none. A line cut short by a kill is passed
     /// over: its file is fetched again.
-    pub fn open(path: &Path) -> io::Result<Self> {
+    pub(crate) fn open(path: &Path) -> io::Result<Self> {
         let text = match std::fs::read(path) {
             Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
             Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
@@ -45,21 +46,21 @@ impl Index {
     }
 
     /// Whether the copy has this content, as far as is known. Without an eTag nobody can tell.
-    pub fn has(&self, object: &Listed) -> bool {
+    pub(crate) fn has(&self, object: &Listed) -> bool {
         let known = self.known.get(&object.name);
         !object.etag.is_empty()
             && known.is_some_and(|(bytes, etag)| (*bytes, etag) == (object.bytes, &object.etag))
     }
 
     /// Keeps that the copy has this content now.
-    pub fn keep(&mut self, object: &Listed) -> io::Result<()> {
+    pub(crate) fn keep(&mut self, object: &Listed) -> io::Result<()> {
         self.file.write_all(line(object)?.as_bytes())?;
         self.known.insert(object.name.clone(), (object.bytes, object.etag.clone()));
         Ok(())
     }
 
     /// Writes the index anew, with these and nothing else.
-    pub fn settle(self, objects: &[Listed]) -> io::Result<()> {
+    pub(crate) fn settle(self, objects: &[Listed]) -> io::Result<()> {
         let folder = self.path.parent().unwrap_or(Path::new("."));
         let mut anew = tempfile::NamedTempFile::new_in(folder)?;
         for object in objects {

@@ -1,7 +1,7 @@
 //! Which objects make a data set. Keys are other people's texts: what is taken here becomes a path below
 //! the copy's folder, so nothing passes that could lead out of it.
 
-use lobar_model::dataset::{Class, Split};
+use crate::dataset::{Class, Split};
 
 /// What file names do not tell.
 const MANIFEST: &str = "manifest.csv";
@@ -11,12 +11,12 @@ const PICTURES: [&str; 3] = ["jpeg", "jpg", "png"];
 const LONGEST: usize = 255;
 
 /// Whether an object of this name, below the prefix, belongs to a data set.
-pub fn belongs(name: &str) -> bool {
+pub(crate) fn belongs(name: &str) -> bool {
     name == MANIFEST || is_picture(name)
 }
 
 /// Whether it is one of the pictures: `{train,val,test}/{NORMAL,PNEUMONIA}/FILE`.
-pub fn is_picture(name: &str) -> bool {
+pub(crate) fn is_picture(name: &str) -> bool {
     let parts: Vec<&str> = name.split('/').collect();
     let [split, class, file] = parts[..] else { return false };
     Split::ALL.iter().any(|one| one.name() == split)

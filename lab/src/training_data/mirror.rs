@@ -9,25 +9,29 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use futures::StreamExt as _;
-use indicatif::HumanBytes;
-use lobar_adapters::s3::{Listed, S3Folder};
+use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
 use lobar_core::failure::PortError;
+use lobar_core::failure::chain;
 use lobar_core::objects::FetchError;
 
 use super::index::Index;
 use super::layout;
 use super::place::Bucket;
-use crate::failure::{Failure, chain};
-use crate::upload;
+use super::{ImageSource, Listed};
+use crate::error::LabError;
 
 /// Files on their way at once.
 const AT_ONCE: usize = 32;
 
 /// Makes the copy in `home` what lies in the bucket, and answers its folder.
-pub async fn mirror(source: &S3Folder, home: &Path, place: &Bucket) -> Result<PathBuf, Failure> {
+pub(crate) async fn mirror(
+    source: &dyn ImageSource,
+    home: &Path,
+    place: &Bucket,
+) -> Result<PathBuf, LabError> {
     let unusable = |error: io::Error| {
         let home = home.display();
-        Failure::failed(format!(
+        LabError::failed(format!(
             "the copy of {place} in {home}: {error}; name another folder with --data-cache"
         ))
     };
@@ -40,7 +44,7 @@ pub async fn mirror(source: &S3Folder, home: &Path, place: &Bucket) -> Result<Pa
     let (wanted, others): (Vec<Listed>, Vec<Listed>) =
         listed.into_iter().partition(|object| layout::belongs(&object.name));
     if !wanted.iter().any(|object| layout::is_picture(&object.name)) {
-        return Err(Failure::failed(format!(
+        return Err(LabError::failed(format!(
             "--data is {place}, which holds no pictures: expected \
              {place}/{{train,val,test}}/{{NORMAL,PNEUMONIA}}/*.jpeg ({} objects of other names are \
              there)",
@@ -104,17 +108,17 @@ enum Stopped {
     /// An object could not be had.
     Fetch(FetchError),
     /// Something on this machine.
-    Here(Failure),
+    Here(LabError),
 }
 
 /// Brings the objects, a bounded number at once; `keep` is told of each that is there.
 async fn fetch(
-    source: &S3Folder,
+    source: &dyn ImageSource,
     images: &Path,
     missing: Vec<&Listed>,
-    mut keep: impl FnMut(&Listed) -> Result<(), Failure>,
+    mut keep: impl FnMut(&Listed) -> Result<(), LabError>,
 ) -> Result<(), Stopped> {
-    let bar = upload::bar(missing.len());
+    let bar = bar(missing.len());
     let work = missing.into_iter().map(|object| {
         let path = images.join(&object.name);
         async move { source.fetch(object, &path).await.map(|()| object) }
@@ -132,9 +136,16 @@ async fn fetch(
     Ok(())
 }
 
+/// Draws on a terminal, and nowhere else.
+fn bar(files: usize) -> ProgressBar {
+    let style = "{bar:40} {pos}/{len} files  {per_sec}  {eta} left";
+    let style = ProgressStyle::with_template(style).unwrap_or(ProgressStyle::default_bar());
+    ProgressBar::new(files as u64).with_style(style)
+}
+
 impl Stopped {
     /// In words, without a key.
-    fn failure(self, place: &Bucket) -> Failure {
+    fn failure(self, place: &Bucket) -> LabError {
         let why = match self {
             Self::Here(failure) => return failure,
             Self::Fetch(FetchError::Gone | FetchError::Missing | FetchError::TooLarge { .. }) => {
@@ -146,15 +157,15 @@ impl Stopped {
             }
             Self::Fetch(FetchError::Port(error)) => chain(&error),
         };
-        Failure::failed(format!(
+        LabError::failed(format!(
             "{place} could not be fetched: {why}. What was fetched is kept: give the same command again"
         ))
     }
 }
 
 /// In words, with what to look at.
-fn unlisted(place: &Bucket, error: &PortError) -> Failure {
-    Failure::failed(format!(
+fn unlisted(place: &Bucket, error: &PortError) -> LabError {
+    LabError::failed(format!(
         "{place} cannot be listed: {}; see that --data names bucket and prefix, LOBAR_S3_ENDPOINT the \
          endpoint (none for Amazon's own, http://127.0.0.1:9000 for that of `lobar up`), AWS_REGION the \
          region, and that the AWS_* credentials may s3:ListBucket and s3:GetObject",

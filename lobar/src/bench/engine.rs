@@ -11,7 +11,7 @@ use crate::{cli, model_file};
 pub fn run(args: &cli::Engine, rounds: usize, as_json: bool) -> Result<(), Failure> {
     let path = model_file::find(args.model.as_deref())?;
     let options = options(&Wanted::from(args))?;
-    let figures = lobar_model::bench::engine(&path, &options, rounds)
+    let figures = lobar_lab::bench::engine(&path, &options, rounds)
         .map_err(|e| Failure::failed(chain(&e)))?;
     print(&json!(figures), as_json);
     Ok(())

@@ -20,7 +20,7 @@ pub struct Train {
     /// Resolutions and their epochs in order: `128:15,224:3`. A third number lets only so many of the
     /// last layers learn, 4 being the head: `224:3:4,224:10`.
     #[arg(long, value_name = "SIDE:EPOCHS[:LAST]", value_delimiter = ',')]
-    pub stages: Vec<lobar_model::training::Stage>,
+    pub stages: Vec<lobar_lab::training::Stage>,
     /// Images a step.
     #[arg(long, default_value_t = 32)]
     pub batch: usize,
@@ -30,7 +30,7 @@ pub struct Train {
     /// How the rate falls: `cosine`, or `plateau`: to a third whenever validation has not become better for
     /// 3 epochs.
     #[arg(long, default_value = "cosine")]
-    pub decay: lobar_model::training::Decay,
+    pub decay: lobar_lab::training::Decay,
     /// Epochs of a stage without a better validation AUC after which the stage ends.
     #[arg(long, default_value_t = 8)]
     pub patience: usize,
@@ -192,7 +192,7 @@ pub struct Export {
     pub model: Option<PathBuf>,
     /// `onnx`, `torchscript` or `safetensors`.
     #[arg(long, value_name = "FORMAT")]
-    pub format: lobar_model::export::Format,
+    pub format: lobar_lab::export::Format,
     /// The file to write.
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,

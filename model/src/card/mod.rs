@@ -5,7 +5,9 @@
 //! A card may be incomplete while a model is being trained. [`Card::approve`] says whether it may be
 //! served: only with its own threshold, its own evaluation, and preprocessing that this program does.
 
+pub mod number;
 mod precisions;
+mod words;
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -14,9 +16,10 @@ use serde_json::Value;
 
 use crate::network::Layout;
 use crate::preprocessing;
-use crate::report::model_card;
 
+pub use number::Interval;
 pub use precisions::{PrecisionFigures, Precisions};
+pub use words::{Shortcut, model_card};
 
 /// Metadata key under which the card's JSON lies. The only one in safetensors, which writes several
 /// in any order: the same model must give the same file.

@@ -5,9 +5,22 @@ use std::fmt::Write as _;
 use lobar_core::statement::STATEMENT_OF_USE;
 use serde_json::Value;
 
-use super::number::{figure, percent, with_interval};
-use crate::card::{Card, Metrics};
-use crate::evaluation::{Interval, Shortcut};
+use serde::{Deserialize, Serialize};
+
+use super::number::{Interval, figure, percent, with_interval};
+use super::{Card, Metrics};
+
+/// AUC of pneumonia against normal by the original's format alone, either way round: what one could answer
+/// without looking at the picture. It lies in a card's [`Metrics::more`] under `shortcut`.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Shortcut {
+    /// Pictures whose format is known.
+    pub images: u64,
+    /// By the original's height in pixels.
+    pub by_height: f64,
+    /// By width divided by height.
+    pub by_aspect_ratio: f64,
+}
 
 /// The card as Markdown. It says what the card says and nothing else, so it can be made at any time,
 /// and the copy in a weights file can never say another thing than the card beside it.

@@ -28,7 +28,7 @@ const HIDDEN: [i64; 3] = [128, 256, 128];
 ///
 /// # Errors
 /// When a tensor is missing or has another shape.
-pub(crate) fn fold(weights: &Weights, layout: Layout) -> Result<(Trunk, Head), WeightsError> {
+pub fn fold(weights: &Weights, layout: Layout) -> Result<(Trunk, Head), WeightsError> {
     let source = Source(weights);
     Ok((source.trunk(layout)?, source.head(layout)?))
 }

@@ -7,51 +7,62 @@ use crate::network::channels_last;
 
 /// A convolution with a batch norm folded in.
 #[derive(Debug)]
-pub(crate) struct Convolution {
+pub struct Convolution {
     /// `[outputs, inputs, side, side]`.
-    pub(crate) weight: Tensor,
+    pub weight: Tensor,
     /// `[outputs]`.
-    pub(crate) bias: Tensor,
-    pub(crate) stride: i64,
-    pub(crate) padding: i64,
+    pub bias: Tensor,
+    /// Pixels from one place of the kernel to the next, both ways.
+    pub stride: i64,
+    /// Pixels of zeros on every side.
+    pub padding: i64,
 }
 
 /// Sees activations as they come.
-pub(crate) type Watch<'a> = dyn FnMut(&Tensor) -> Result<(), TchError> + 'a;
+pub type Watch<'a> = dyn FnMut(&Tensor) -> Result<(), TchError> + 'a;
 
 /// 1×1, 3×3, 1×1 with a shortcut.
 #[derive(Debug)]
-pub(crate) struct Block {
-    pub(crate) inner: [Convolution; 3],
-    pub(crate) shortcut: Option<Convolution>,
+pub struct Block {
+    /// 1×1, 3×3, 1×1.
+    pub inner: [Convolution; 3],
+    /// A 1×1 where the shape changes; else what came in is added as it is.
+    pub shortcut: Option<Convolution>,
 }
 
 /// Grey images to the last feature map.
 #[derive(Debug)]
-pub(crate) struct Trunk {
-    pub(crate) stem: Convolution,
-    pub(crate) blocks: Vec<Block>,
+pub struct Trunk {
+    /// The first convolution, 7×7, before the pooling.
+    pub stem: Convolution,
+    /// The blocks of all stages, in order.
+    pub blocks: Vec<Block>,
 }
 
 /// A fully connected layer.
 #[derive(Debug)]
-pub(crate) struct Linear {
+pub struct Linear {
     /// `[outputs, inputs]`.
-    pub(crate) weight: Tensor,
+    pub weight: Tensor,
     /// `[outputs]`.
-    pub(crate) bias: Tensor,
+    pub bias: Tensor,
 }
 
 /// Pooled features to the two logits. Always fp32: it costs nothing and the answer is made here.
 #[derive(Debug)]
-pub(crate) struct Head {
-    pub(crate) hidden: Vec<Linear>,
-    pub(crate) outputs: Linear,
+pub struct Head {
+    /// Layers with a ReLU after them.
+    pub hidden: Vec<Linear>,
+    /// To the logits of pneumonia, and of bacterial given pneumonia.
+    pub outputs: Linear,
 }
 
 impl Trunk {
     /// The same in another precision or place, laid out channels-last.
-    pub(crate) fn to(&self, kind: Kind, device: Device) -> Result<Self, TchError> {
+    ///
+    /// # Errors
+    /// libtorch's.
+    pub fn to(&self, kind: Kind, device: Device) -> Result<Self, TchError> {
         Ok(Self {
             stem: self.stem.to(kind, device)?,
             blocks: self.blocks.iter().map(|b| b.to(kind, device)).collect::<Result<_, _>>()?,
@@ -60,13 +71,19 @@ impl Trunk {
 
     /// Normalised channels-last images `[N, 1, H, W]` of the trunk's own kind to the feature map
     /// `[N, features, H/32, W/32]`.
-    pub(crate) fn forward(&self, images: &Tensor) -> Result<Tensor, TchError> {
+    ///
+    /// # Errors
+    /// libtorch's.
+    pub fn forward(&self, images: &Tensor) -> Result<Tensor, TchError> {
         self.forward_watched(images, &mut |_| Ok(()))
     }
 
     /// The same, showing every activation to `watch`: after the stem and its pooling, then in every block
     /// after the first and the second convolution, the shortcut's if there is one, and the block.
-    pub(crate) fn forward_watched(
+    ///
+    /// # Errors
+    /// libtorch's, or what `watch` returned.
+    pub fn forward_watched(
         &self,
         images: &Tensor,
         watch: &mut Watch<'_>,
@@ -112,7 +129,7 @@ impl Block {
 }
 
 impl Convolution {
-    pub(crate) fn to(&self, kind: Kind, device: Device) -> Result<Self, TchError> {
+    pub(super) fn to(&self, kind: Kind, device: Device) -> Result<Self, TchError> {
         Ok(Self {
             weight: channels_last(&self.weight.f_to_kind(kind)?.f_to_device(device)?),
             bias: self.bias.f_to_kind(kind)?.f_to_device(device)?,
@@ -128,7 +145,10 @@ impl Convolution {
 
 impl Head {
     /// The same in another place.
-    pub(crate) fn to(&self, device: Device) -> Result<Self, TchError> {
+    ///
+    /// # Errors
+    /// libtorch's.
+    pub fn to(&self, device: Device) -> Result<Self, TchError> {
         Ok(Self {
             hidden: self.hidden.iter().map(|l| l.to(device)).collect::<Result<_, _>>()?,
             outputs: self.outputs.to(device)?,
@@ -137,7 +157,10 @@ impl Head {
 
     /// fp32 features `[N, features]` to fp32 logits `[N, 2]`: pneumonia, and bacterial given
     /// pneumonia. Differentiable.
-    pub(crate) fn forward(&self, pooled: &Tensor) -> Result<Tensor, TchError> {
+    ///
+    /// # Errors
+    /// libtorch's.
+    pub fn forward(&self, pooled: &Tensor) -> Result<Tensor, TchError> {
         let mut xs = pooled.shallow_clone();
         for layer in &self.hidden {
             xs = layer.forward(&xs)?.f_relu()?;

@@ -7,7 +7,7 @@ use crate::preprocessing;
 
 /// Every grey level as the trunk takes it, in its precision: preprocessing is a look-up.
 #[derive(Debug)]
-pub(crate) struct GreyTable {
+pub struct GreyTable {
     /// Bytes of one value, 256 times.
     bytes: Vec<u8>,
     kind: Kind,
@@ -16,12 +16,18 @@ pub(crate) struct GreyTable {
 
 impl GreyTable {
     /// The table of a trunk of `kind` on `device`.
-    pub(crate) fn new(kind: Kind, device: Device) -> Result<Self, TchError> {
+    ///
+    /// # Errors
+    /// libtorch's.
+    pub fn new(kind: Kind, device: Device) -> Result<Self, TchError> {
         Self::of(preprocessing::normalise, kind, device)
     }
 
     /// The table of a module that normalises for itself: levels as they are, fp32.
-    pub(crate) fn levels(device: Device) -> Result<Self, TchError> {
+    ///
+    /// # Errors
+    /// libtorch's.
+    pub fn levels(device: Device) -> Result<Self, TchError> {
         Self::of(f32::from, Kind::Float, device)
     }
 
@@ -33,16 +39,23 @@ impl GreyTable {
         Ok(Self { bytes, kind, device })
     }
 
-    pub(crate) fn kind(&self) -> Kind {
+    /// Of the tensors that it makes.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
         self.kind
     }
 
-    pub(crate) fn device(&self) -> Device {
+    /// Where the tensors that it makes lie.
+    #[must_use]
+    pub fn device(&self) -> Device {
         self.device
     }
 
     /// A batch as `[N, 1, 224, 224]`, channels-last.
-    pub(crate) fn batch(&self, pictures: &[NetworkInput]) -> Result<Tensor, TchError> {
+    ///
+    /// # Errors
+    /// libtorch's.
+    pub fn batch(&self, pictures: &[NetworkInput]) -> Result<Tensor, TchError> {
         let side = NetworkInput::SIDE as i64;
         let shape = [pictures.len() as i64, side, side, 1];
         let bytes = match self.kind.elt_size_in_bytes() {

@@ -11,28 +11,26 @@
 //! given the same.
 
 mod device;
-pub(crate) mod fold;
-pub(crate) mod folded;
+pub mod fold;
+pub mod folded;
 mod form;
 mod fused;
-pub(crate) mod input;
-pub(crate) mod int8;
+pub mod input;
+pub mod int8;
 mod load;
-pub(crate) mod outputs;
-mod plain;
-pub(crate) mod proof;
-pub(crate) mod script;
+pub mod outputs;
+pub mod proof;
+pub mod script;
 
 use std::path::PathBuf;
 use std::thread::ThreadId;
 
 use lobar_core::engine::{Engine, EngineError, EngineInfo, NetworkInput, Prediction, Unlike};
 use lobar_core::finding::Heatmap;
-use tch::{Kind, TchError, Tensor};
+use tch::{Device, Kind, TchError, Tensor};
 
 pub use device::{CudaError, DeviceChoice};
 pub use load::LoadError;
-pub use plain::PlainForward;
 pub use proof::{BF16_TOLERANCE, FOLDING_TOLERANCE, INT8_TOLERANCE};
 
 use crate::golden;
@@ -162,13 +160,22 @@ impl TorchEngine {
         Ok(logits.iter().map(&mut answer).collect())
     }
 
+    /// Device and kind of the images that the trunk takes.
+    #[must_use]
+    pub fn input_options(&self) -> (Device, Kind) {
+        (self.table.device(), self.table.kind())
+    }
+
     /// The features that the check on novelty compares, as this engine computes them: fp32
     /// `[N, 9, features]` on the CPU.
-    pub(crate) fn grid_features(&mut self, batch: &[NetworkInput]) -> Result<Tensor, TchError> {
+    ///
+    /// # Errors
+    /// libtorch's.
+    pub fn grid_features(&mut self, batch: &[NetworkInput]) -> Result<Tensor, TchError> {
         self.tell_threads();
         let _no_grad = tch::no_grad_guard();
         let maps = self.trunk.forward(&self.table.batch(batch)?)?;
-        novelty::grid(&maps)?.f_to_device(tch::Device::Cpu)?.f_contiguous()
+        novelty::grid(&maps)?.f_to_device(Device::Cpu)?.f_contiguous()
     }
 
     /// Logits and heatmaps: the head again, this time watched by autograd.
@@ -204,7 +211,10 @@ impl TorchEngine {
 }
 
 /// The mean over space of feature maps `[N, C, h, w]`, fp32 `[N, C]`.
-fn pool(maps: &Tensor) -> Result<Tensor, TchError> {
+///
+/// # Errors
+/// libtorch's.
+pub fn pool(maps: &Tensor) -> Result<Tensor, TchError> {
     maps.f_mean_dim([2i64, 3].as_slice(), false, Kind::Float)
 }
 

@@ -6,18 +6,19 @@ use super::proof::sigmoid;
 
 /// What an exported model answers, one entry a picture.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Outputs {
+pub struct Outputs {
     /// Calibrated probability of pneumonia.
-    pub(crate) probability: Vec<f64>,
+    pub probability: Vec<f64>,
     /// Probability that a pneumonia is bacterial.
-    pub(crate) bacterial: Vec<f64>,
+    pub bacterial: Vec<f64>,
     /// The network's logit of pneumonia, before its temperature.
-    pub(crate) logit: Vec<f64>,
+    pub logit: Vec<f64>,
 }
 
 impl Outputs {
     /// The same of calibrated logits.
-    pub(crate) fn from_answers(answers: &[[f64; 2]], temperature: f64) -> Self {
+    #[must_use]
+    pub fn from_answers(answers: &[[f64; 2]], temperature: f64) -> Self {
         Self {
             probability: answers.iter().map(|a| sigmoid(a[0])).collect(),
             bacterial: answers.iter().map(|a| sigmoid(a[1])).collect(),
@@ -26,7 +27,10 @@ impl Outputs {
     }
 
     /// From the tensors `probability`, `bacterial_probability` and `logit`, each `[N]`.
-    pub(crate) fn from_tensors(tensors: &[Tensor]) -> Result<Self, TchError> {
+    ///
+    /// # Errors
+    /// When there are fewer than three.
+    pub fn from_tensors(tensors: &[Tensor]) -> Result<Self, TchError> {
         let values = |index: usize| -> Result<Vec<f64>, TchError> {
             let tensor = tensors.get(index).ok_or_else(|| {
                 TchError::Torch(format!("{} outputs instead of 3", tensors.len()))
@@ -39,7 +43,8 @@ impl Outputs {
     /// A bound on how far the probabilities differ; not a number when something is none, or when
     /// there are more of one than of the other. A quarter of a difference in calibrated logits
     /// counts too: a sure model's probabilities would hide a fault.
-    pub(crate) fn difference(&self, other: &Self, temperature: f64) -> f64 {
+    #[must_use]
+    pub fn difference(&self, other: &Self, temperature: f64) -> f64 {
         let pairs = [
             (&self.probability, &other.probability, 1.0),
             (&self.bacterial, &other.bacterial, 1.0),

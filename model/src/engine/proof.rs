@@ -16,11 +16,14 @@ pub const BF16_TOLERANCE: f64 = 0.02;
 pub const INT8_TOLERANCE: f64 = 0.25;
 
 /// Both calibrated logits of every golden picture.
-pub(crate) type Answers = Vec<[f64; 2]>;
+pub type Answers = Vec<[f64; 2]>;
 
 /// What the plain network answers on the golden pictures, from three equal channels, as training
 /// and evaluation compute it.
-pub(crate) fn plain_answers(
+///
+/// # Errors
+/// When the weights are of another network, or libtorch fails.
+pub fn plain_answers(
     weights: &Weights,
     layout: Layout,
     temperature: f64,
@@ -52,7 +55,9 @@ pub(crate) fn difference(a: &[[f64; 2]], b: &[[f64; 2]]) -> f64 {
     differences.fold(0.0, |worst, d| if worst > d || worst.is_nan() { worst } else { d })
 }
 
-pub(crate) fn sigmoid(logit: f64) -> f64 {
+/// `1 / (1 + e^-logit)`.
+#[must_use]
+pub fn sigmoid(logit: f64) -> f64 {
     1.0 / (1.0 + (-logit).exp())
 }
 

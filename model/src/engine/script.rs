@@ -18,21 +18,30 @@ use crate::weights::WeightsError;
 
 /// A loaded module.
 #[derive(Clone, Debug)]
-pub(crate) struct Script(Arc<CModule>);
+pub struct Script(Arc<CModule>);
 
 impl Script {
     /// Grey levels, 0.0..=255.0, `[N, 1, 224, 224]`, to the last feature map.
-    pub(crate) fn features(&self, images: &Tensor) -> Result<Tensor, TchError> {
+    ///
+    /// # Errors
+    /// libtorch's.
+    pub fn features(&self, images: &Tensor) -> Result<Tensor, TchError> {
         self.0.method_ts("features", &[images])
     }
 
     /// Pooled features to both logits. Differentiable.
-    pub(crate) fn classify(&self, pooled: &Tensor) -> Result<Tensor, TchError> {
+    ///
+    /// # Errors
+    /// libtorch's.
+    pub fn classify(&self, pooled: &Tensor) -> Result<Tensor, TchError> {
         self.0.method_ts("classify", &[pooled])
     }
 
     /// What `forward` answers.
-    pub(crate) fn outputs(&self, images: &Tensor) -> Result<Outputs, TchError> {
+    ///
+    /// # Errors
+    /// When it does not return three tensors.
+    pub fn outputs(&self, images: &Tensor) -> Result<Outputs, TchError> {
         let _no_grad = tch::no_grad_guard();
         let wrong = || TchError::Torch("forward does not return three tensors".to_owned());
         let IValue::Tuple(values) = self.0.forward_is(&[IValue::Tensor(images.shallow_clone())])?
@@ -49,17 +58,25 @@ impl Script {
 
 /// A TorchScript file and what it says of itself.
 #[derive(Debug)]
-pub(crate) struct ScriptFile {
-    pub(crate) path: PathBuf,
-    pub(crate) script: Script,
-    pub(crate) card: Card,
-    pub(crate) approved: Approved,
-    pub(crate) sha256: String,
+pub struct ScriptFile {
+    /// Where it lies.
+    pub path: PathBuf,
+    /// Its module.
+    pub script: Script,
+    /// The card that it carries.
+    pub card: Card,
+    /// What serving needs of the card.
+    pub approved: Approved,
+    /// SHA-256 of the whole file, lower-case hexadecimal.
+    pub sha256: String,
 }
 
 impl ScriptFile {
     /// Whether the file at `path` is an archive, which safetensors files are not.
-    pub(crate) fn is_one(path: &Path) -> Result<bool, LoadError> {
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn is_one(path: &Path) -> Result<bool, LoadError> {
         use std::io::Read as _;
         let mut beginning = Vec::new();
         std::fs::File::open(path)
@@ -69,7 +86,10 @@ impl ScriptFile {
     }
 
     /// Reads the whole file. The card is read and approved before anything of the module is.
-    pub(crate) fn open(path: &Path, device: Device) -> Result<Self, LoadError> {
+    ///
+    /// # Errors
+    /// When it is no module, or its card does not allow serving.
+    pub fn open(path: &Path, device: Device) -> Result<Self, LoadError> {
         let bytes = std::fs::read(path)
             .map_err(|source| WeightsError::Io { path: path.to_owned(), source })?;
         let refused = |source| WeightsError::Card { path: path.to_owned(), source };
@@ -90,6 +110,6 @@ impl ScriptFile {
 }
 
 /// A module that does not do what a served one must.
-pub(crate) fn unusable(path: &Path, error: &TchError) -> LoadError {
+pub(super) fn unusable(path: &Path, error: &TchError) -> LoadError {
     LoadError::Script { path: path.to_owned(), why: first_line(&error.to_string()) }
 }

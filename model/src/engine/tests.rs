@@ -109,7 +109,7 @@ fn a_batch_larger_than_the_largest_is_cut_and_answered_in_order() {
 fn an_answer_that_is_not_a_number_is_an_error_of_its_image() {
     let mut engine = engine("nan", |_| {});
     // Features that are not numbers, for the second of three images.
-    let pooled = Tensor::randn([3, SMALL.features()], (Kind::Float, tch::Device::Cpu));
+    let pooled = Tensor::randn([3, SMALL.features()], (Kind::Float, Device::Cpu));
     let _ = pooled.select(0, 1).fill_(f64::NAN);
     let logits = Vec::<Vec<f32>>::try_from(engine.head.forward(&pooled).unwrap()).unwrap();
     let errors: Vec<bool> = logits.iter().map(|l| engine.answer(l, None).is_err()).collect();
@@ -207,9 +207,9 @@ fn fused_convolutions_answer_as_plain_ones() {
     let (trunk, _) = fold::fold(&weights, SMALL).unwrap();
     let _no_grad = tch::no_grad_guard();
     for kind in [Kind::Float, Kind::BFloat16] {
-        let table = GreyTable::new(kind, tch::Device::Cpu).unwrap();
+        let table = GreyTable::new(kind, Device::Cpu).unwrap();
         let fused = fused::Trunk::pack(&trunk, kind, 4).unwrap();
-        let plain = trunk.to(kind, tch::Device::Cpu).unwrap();
+        let plain = trunk.to(kind, Device::Cpu).unwrap();
         // Other batches than the one that weights were packed for run too.
         for size in [4, 1, 6] {
             let images = table.batch(&golden::pictures()[..size]).unwrap();
@@ -238,14 +238,28 @@ fn the_shipped_model_is_served_in_every_precision_of_this_machine() {
     assert!(away <= BF16_TOLERANCE, "{away}");
 }
 
+/// The whole range of every activation on `pictures`.
+fn observed(trunk: &folded::Trunk, pictures: &[NetworkInput]) -> int8::Ranges {
+    let table = GreyTable::new(Kind::Float, Device::Cpu).unwrap();
+    let mut ends = Vec::new();
+    let _no_grad = tch::no_grad_guard();
+    let _ = trunk
+        .forward_watched(&table.batch(pictures).unwrap(), &mut |map| {
+            ends.push([map.f_min()?, map.f_max()?].map(|end| end.double_value(&[])));
+            Ok(())
+        })
+        .unwrap();
+    int8::Ranges::new(ends)
+}
+
 /// The folded trunk of a small random network, its ranges on the golden pictures, and what it answers.
 fn ranged(name: &str) -> (folded::Trunk, int8::Ranges, Tensor) {
     let path = model(name, SMALL);
     let weights = Weights::open(&path).unwrap();
     std::fs::remove_file(path).unwrap();
     let (trunk, _) = fold::fold(&weights, SMALL).unwrap();
-    let ranges = int8::Ranges::observe(&trunk, &golden::pictures()).unwrap();
-    let table = GreyTable::new(Kind::Float, tch::Device::Cpu).unwrap();
+    let ranges = observed(&trunk, &golden::pictures());
+    let table = GreyTable::new(Kind::Float, Device::Cpu).unwrap();
     let wanted =
         tch::no_grad(|| trunk.forward(&table.batch(&golden::pictures()).unwrap()).unwrap());
     (trunk, ranges, wanted)
@@ -253,12 +267,12 @@ fn ranged(name: &str) -> (folded::Trunk, int8::Ranges, Tensor) {
 
 #[test]
 fn integers_answer_nearly_as_floating_point() {
-    if !Precision::Int8.is_quick(tch::Device::Cpu) {
+    if !Precision::Int8.is_quick(Device::Cpu) {
         return; // without these instructions products overflow, and the engine does not run so
     }
     let (trunk, ranges, wanted) = ranged("int8");
     let packed = int8::Trunk::pack(&trunk, &ranges, Kind::Float, 4).unwrap();
-    let table = GreyTable::new(Kind::Float, tch::Device::Cpu).unwrap();
+    let table = GreyTable::new(Kind::Float, Device::Cpu).unwrap();
     let _no_grad = tch::no_grad_guard();
     for size in [6, 1, 4] {
         let found = packed.forward(&table.batch(&golden::pictures()[..size]).unwrap()).unwrap();
@@ -278,7 +292,7 @@ fn ranges_of_another_network_are_refused() {
         fold::fold(&Weights::open(&path).unwrap(), Layout { blocks: [1, 1, 1, 1], width: 8 })
             .unwrap();
     std::fs::remove_file(path).unwrap();
-    let ranges = |trunk| int8::Ranges::observe(trunk, &golden::pictures()[..1]).unwrap();
+    let ranges = |trunk| observed(trunk, &golden::pictures()[..1]);
     for (trunk, ranges) in [(&trunk, ranges(&other)), (&other, ranges(&trunk))] {
         let packed = int8::Trunk::pack(trunk, &ranges, Kind::Float, 1);
         assert!(packed.unwrap_err().to_string().contains("ranges"));

@@ -1,13 +1,13 @@
 //! The folded network as a graph of ONNX's operators.
 
+use lobar_model::engine::folded::{Block, Convolution, Head, Linear, Trunk};
+use lobar_model::preprocessing;
 use tch::{Kind, TchError, Tensor};
 
 use super::proto::{
     Attribute, Extent, FLOAT, Graph, INT64, Node, Setting, Tensor as Stored, Value,
 };
-use crate::engine::folded::{Block, Convolution, Head, Linear, Trunk};
 use crate::export::{INPUT, OUTPUTS};
-use crate::preprocessing;
 
 /// Grey levels to the three outputs, any number of pictures at once.
 pub(crate) fn graph(trunk: &Trunk, head: &Head, temperature: f64) -> Result<Graph, TchError> {

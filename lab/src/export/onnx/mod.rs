@@ -10,11 +10,11 @@ mod wire;
 
 use std::path::Path;
 
+use lobar_model::card::CARD_KEY;
+use lobar_model::engine::outputs::Outputs;
 use tch::Tensor;
 
 use super::{ExportError, Source};
-use crate::card::CARD_KEY;
-use crate::engine::outputs::Outputs;
 use proto::{Graph, Model};
 
 /// The version of ONNX's operators.
@@ -52,5 +52,5 @@ pub(super) fn answers(path: &Path, images: &Tensor) -> Result<Outputs, ExportErr
     let graph = Graph::of_model(&bytes).map_err(damaged)?;
     run::run(&graph, images)
         .and_then(|outputs| Outputs::from_tensors(&outputs))
-        .map_err(|e| damaged(crate::script::first_line(&e.to_string())))
+        .map_err(|e| damaged(lobar_model::script::first_line(&e.to_string())))
 }

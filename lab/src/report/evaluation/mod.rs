@@ -8,12 +8,12 @@ mod words;
 use std::path::{Path, PathBuf};
 
 use lobar_core::statement::STATEMENT_OF_USE;
+use lobar_model::card::{Card, Metrics};
 use maud::{Markup, html};
 use serde_json::{Value, json};
 
 use super::page::{page, section};
 use super::{Mistakes, ReportError, gallery, model_card, number};
-use crate::card::{Card, Metrics};
 use crate::evaluation::Evaluation;
 
 /// Figure of a card's test metrics that tells how often the test split has been looked at while

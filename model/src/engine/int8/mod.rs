@@ -16,8 +16,7 @@ use lobar_core::engine::NetworkInput;
 use tch::{Device, Kind, TchError, Tensor};
 use torch_sys::C_tensor;
 
-use ranges::Scale;
-pub(crate) use ranges::{PREFIX, Ranges};
+pub use ranges::{PREFIX, Ranges, Scale};
 
 use super::{folded, fused};
 

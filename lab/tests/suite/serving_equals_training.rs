@@ -1,16 +1,14 @@
 //! The same picture has the same probability from the trainer's evaluation, from `lobar predict`,
 //! from the engine that the worker runs, and from an export in a foreign program.
-#![cfg(feature = "torch")]
-#![allow(clippy::unwrap_used)] // helpers of tests
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use lobar_core::engine::Engine;
 use lobar_imaging::{Limits, prepare};
-use lobar_model::dataset::{Sample, Split, read};
+use lobar_lab::dataset::{Sample, Split, read};
+use lobar_lab::evaluation::score;
 use lobar_model::engine::{BF16_TOLERANCE, EngineOptions, TorchEngine};
-use lobar_model::evaluation::score;
 use lobar_model::network::{Layout, Network};
 use lobar_model::precision::{Precision, PrecisionChoice};
 use lobar_model::weights::{self, Weights};
@@ -81,8 +79,21 @@ fn served(model: &Path, files: &[PathBuf], fp32: bool) -> Vec<f64> {
     answers.into_iter().map(|answer| answer.unwrap().probability).collect()
 }
 
+/// The executable: `LOBAR_BIN`, or the debug build of this workspace.
+#[allow(clippy::disallowed_methods)] // as the suites of the whole system find it
+fn executable() -> PathBuf {
+    let built = || {
+        // Tests run from target/debug/deps.
+        let test = std::env::current_exe().unwrap();
+        test.ancestors().nth(2).unwrap().join("lobar")
+    };
+    let path = std::env::var_os("LOBAR_BIN").map_or_else(built, PathBuf::from);
+    assert!(path.is_file(), "{} is missing: build it with `cargo build -p lobar`", path.display());
+    path
+}
+
 fn lobar(arguments: &[&str], files: &[PathBuf]) -> String {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_lobar"));
+    let mut command = Command::new(executable());
     let output = command.args(arguments).args(files).env("LOBAR_THREADS", "1").output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "lobar {arguments:?}: {said}");
@@ -101,6 +112,7 @@ fn apart(one: &[f64], other: &[f64]) -> f64 {
 
 #[test]
 fn a_picture_has_the_probability_of_the_trainers_evaluation_wherever_it_is_answered() {
+    let _alone = crate::alone();
     let folder = tempfile::tempdir().unwrap();
     let file = |name: &str| folder.path().join(name);
     let text = |path: &Path| path.to_str().unwrap().to_owned();

@@ -1,15 +1,10 @@
 //! A whole run on synthetic pictures: it learns, and being killed does not change it.
-#![allow(clippy::unwrap_used)] // helpers of tests
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 
+use lobar_lab::training::{Decay, HEAD, Stage, TrainError, TrainOptions, train};
 use lobar_model::network::Layout;
-use lobar_model::training::{Decay, HEAD, Stage, TrainError, TrainOptions, train};
-
-/// libtorch's random generator belongs to the whole process.
-static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
 struct Folder(PathBuf);
 
@@ -71,7 +66,7 @@ fn options(data: &Folder, out: PathBuf) -> TrainOptions {
 
 #[test]
 fn a_run_that_was_killed_ends_with_the_very_weights_of_one_that_was_not() {
-    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let _alone = crate::alone();
     let folder = Folder::new("resume");
     write_pictures(&folder.0.join("data"));
     let whole = options(&folder, folder.0.join("whole"));
@@ -89,7 +84,7 @@ fn a_run_that_was_killed_ends_with_the_very_weights_of_one_that_was_not() {
     let mut epochs = 0;
     let report = train(&killed, |_| epochs += 1).unwrap();
     assert_eq!(epochs, 2, "epochs 1 to 3 must not be run again");
-    let weights = |report: &lobar_model::training::TrainReport| {
+    let weights = |report: &lobar_lab::training::TrainReport| {
         let mut tensors = tch::Tensor::read_safetensors(&report.weights).unwrap();
         tensors.sort_by(|(one, _), (other, _)| one.cmp(other));
         tensors
@@ -105,18 +100,18 @@ fn a_run_that_was_killed_ends_with_the_very_weights_of_one_that_was_not() {
 
 #[test]
 fn a_run_learns_what_is_plain_to_see_and_ends_with_a_model_that_may_be_served() {
-    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let _alone = crate::alone();
     let folder = Folder::new("learns");
     write_pictures(&folder.0.join("data"));
     let options = TrainOptions {
-        stages: vec![Stage::new(64, 10)],
-        augmentation: lobar_model::augmentation::Augmentation {
-            rotation: 5.0,
-            ..Default::default()
-        },
+        // It is measured at 224 pixels, so the last epochs are of that size.
+        stages: vec![Stage::new(64, 8), Stage::new(224, 4)],
+        seed: std::env::var("LAB_SEED").ok().map_or(1, |s| s.parse().unwrap()),
+        augmentation: lobar_lab::augmentation::Augmentation { rotation: 5.0, ..Default::default() },
         ..options(&folder, folder.0.join("out"))
     };
-    let report = train(&options, |_| {}).unwrap();
+    let report = train(&options, |epoch| eprintln!("{epoch}")).unwrap();
+    eprintln!("AUC {:?}", report.on_test.as_ref().unwrap().auc);
     assert!(report.on_test.as_ref().unwrap().auc.unwrap() > 0.9);
     assert!(report.epochs.last().unwrap().loss < report.epochs[0].loss);
     let weights = lobar_model::weights::Weights::open(&report.model).unwrap();
@@ -140,7 +135,7 @@ fn a_run_learns_what_is_plain_to_see_and_ends_with_a_model_that_may_be_served() 
 
 #[test]
 fn pictures_of_a_further_folder_are_trained_on_and_measured_by_the_same_others() {
-    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let _alone = crate::alone();
     let folder = Folder::new("more");
     write_pictures(&folder.0.join("data"));
     let more = folder.0.join("more");
@@ -163,7 +158,7 @@ fn pictures_of_a_further_folder_are_trained_on_and_measured_by_the_same_others()
     assert_eq!(after.joined.known + after.joined.held_out, 80);
     assert!(after.joined.held_out > 0);
     assert_eq!((after.train, after.validation), (before.train + 2, before.validation));
-    let images = |report: &lobar_model::training::TrainReport| {
+    let images = |report: &lobar_lab::training::TrainReport| {
         let test = report.card.test.as_ref().unwrap().images;
         (report.card.validation.as_ref().unwrap().images, test)
     };
@@ -181,7 +176,7 @@ fn pictures_of_a_further_folder_are_trained_on_and_measured_by_the_same_others()
 
 #[test]
 fn layers_that_do_not_learn_stay_as_they_were_statistics_and_all() {
-    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let _alone = crate::alone();
     let folder = Folder::new("frozen");
     write_pictures(&folder.0.join("data"));
     let first = TrainOptions {

@@ -1,17 +1,16 @@
 //! Reports of a small model and of small folders: whole, self-contained, and true to their JSON.
-#![allow(clippy::unwrap_used)] // helpers of tests
 
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 
 use html5ever::tendril::TendrilSink;
 use lobar_core::engine::Engine as _;
-use lobar_model::dataset::{Split, digest, read};
+use lobar_lab::dataset::{Split, digest, read};
+use lobar_lab::evaluation::{ask, evaluate};
+use lobar_lab::exploration::survey;
+use lobar_lab::report::{EvaluationReport, Mistakes, Part, data_page};
 use lobar_model::engine::{DeviceChoice, EngineOptions, TorchEngine};
-use lobar_model::evaluation::{ask, evaluate};
-use lobar_model::exploration::survey;
 use lobar_model::network::Layout;
-use lobar_model::report::{EvaluationReport, Mistakes, Part, data_page};
 use lobar_model::weights::{self, Weights};
 use markup5ever_rcdom::{Handle, NodeData, RcDom};
 use serde_json::Value;
@@ -145,6 +144,7 @@ fn write(folder: &Folder, names: bool) -> (Value, String, String) {
 
 #[test]
 fn an_evaluation_is_a_whole_page_that_shows_the_figures_of_its_json() {
+    let _alone = crate::alone();
     let folder = Folder::new("evaluation");
     let (json, card, page) = write(&folder, false);
     let text = text_of(&page);
@@ -191,6 +191,7 @@ fn an_evaluation_is_a_whole_page_that_shows_the_figures_of_its_json() {
 
 #[test]
 fn file_names_are_shown_when_they_are_asked_for() {
+    let _alone = crate::alone();
     let folder = Folder::new("names");
     let (_, _, page) = write(&folder, true);
     let text = text_of(&page);
@@ -199,6 +200,7 @@ fn file_names_are_shown_when_they_are_asked_for() {
 
 #[test]
 fn a_data_page_warns_of_what_would_spoil_a_training() {
+    let _alone = crate::alone();
     let folder = Folder::new("data");
     for child in 0..8 {
         folder.picture(&format!("train/NORMAL/IM-{child:04}-0001.png"), child, 340);
@@ -246,6 +248,7 @@ fn a_data_page_warns_of_what_would_spoil_a_training() {
 
 #[test]
 fn a_folder_without_pictures_is_refused() {
+    let _alone = crate::alone();
     let folder = Folder::new("empty");
     let error = survey(&folder.0, false).unwrap_err().to_string();
     assert!(error.contains("Expected DIR/{train,val,test}"), "{error}");

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-use crate::failure::Failure;
+use crate::error::LabError;
 
 /// Where labelled images are.
 #[derive(Debug, PartialEq, Eq)]
@@ -27,7 +27,7 @@ pub struct Bucket {
 
 impl Place {
     /// Reads the argument. A folder need not exist.
-    pub fn of(data: &Path) -> Result<Self, Failure> {
+    pub fn of(data: &Path) -> Result<Self, LabError> {
         let Some((scheme, rest)) = data.to_str().and_then(|text| text.split_once("://")) else {
             return Ok(Self::Folder(data.to_owned()));
         };
@@ -37,7 +37,7 @@ impl Place {
             && bucket.len() <= 100
             && bucket.chars().all(is_plain);
         if scheme != "s3" || !is_bucket {
-            return Err(Failure::usage(format!(
+            return Err(LabError::usage(format!(
                 "--data is {}; it must be a folder or s3://BUCKET[/PREFIX]",
                 data.display()
             )));
@@ -99,7 +99,10 @@ mod tests {
             ["s3://", "s3:///cxr", "s3://..", "s3://../etc", "s3://a b", "http://x/y", "S3://x"]
         {
             let refused = Place::of(Path::new(text)).expect_err(text);
-            assert!(refused.code() == 2 && refused.to_string().contains("--data"), "{refused}");
+            assert!(
+                matches!(refused, LabError::Usage(_)) && refused.to_string().contains("--data"),
+                "{refused}"
+            );
         }
     }
 

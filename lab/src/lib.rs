@@ -1,0 +1,25 @@
+//! The laboratory beside the model: data sets, augmentation, training, evaluation, exploration, reports,
+//! quantization, the fitting of the novelty check, export, retraining on doctors' labels, training data from
+//! buckets, MLflow, and the benchmark of the engine.
+//!
+//! It depends on `lobar-model`, never the reverse, and reaches stores and buckets through ports only.
+
+pub mod augmentation;
+pub mod bench;
+pub mod dataset;
+mod error;
+pub mod evaluation;
+pub mod exploration;
+pub mod export;
+pub mod labelled;
+pub mod mlflow;
+pub mod novelty;
+pub mod quantization;
+pub mod report;
+pub mod retrain;
+pub mod revision;
+pub mod runs;
+pub mod training;
+pub mod training_data;
+
+pub use error::LabError;

@@ -1,0 +1,40 @@
+//! `lobar data export`.
+
+use std::sync::Arc;
+
+use lobar_adapters::opener::Opener;
+use lobar_core::time::SystemClock;
+use lobar_lab::labelled::{Folder, Source, export};
+
+use crate::cli;
+use crate::failure::Failure;
+use crate::registry::refuse_nowhere;
+use crate::service::{failed, opener, roles};
+use crate::settings::Settings;
+
+/// Labels and images as the settings name them.
+pub async fn source(settings: &Settings, opener: &Opener) -> Result<Source, Failure> {
+    let verdicts = opener.verdicts("store", &settings.store).await.map_err(failed)?;
+    let objects = roles::objects(settings, settings.embedded_s3()).await;
+    Ok(Source { verdicts, objects })
+}
+
+/// Brings a folder to what doctors' labels say now.
+#[allow(clippy::print_stdout)] // what was exported is this command's output
+pub async fn run(args: cli::DataExport) -> Result<(), Failure> {
+    let cli::DataExport { out, service } = args;
+    let settings = Settings::load(service.given, service.config)?;
+    refuse_nowhere(&settings.store)?;
+    let opener = opener(&settings, Arc::new(SystemClock));
+    let done = async {
+        let source = source(&settings, &opener).await?;
+        let mut folder = Folder::open(&out)?;
+        Ok::<_, Failure>(export(&source, &mut folder).await?)
+    };
+    let done = done.await;
+    opener.close().await;
+    let exported = done?;
+    exported.name_unreadable();
+    println!("{exported}");
+    Ok(exported.refuse_absence()?)
+}

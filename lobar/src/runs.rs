@@ -1,0 +1,28 @@
+//! `lobar runs`.
+
+use std::path::Path;
+
+use lobar_lab::runs::{find, table};
+use serde_json::json;
+
+use crate::failure::Failure;
+
+/// Prints the runs below `folder`, the latest last.
+#[allow(clippy::print_stdout)] // the table is this command's output
+pub fn run(folder: &Path, json: bool) -> Result<(), Failure> {
+    if !folder.is_dir() {
+        let place = folder.display();
+        return Err(Failure::usage(format!(
+            "{place} is no folder; name the one that holds the runs"
+        )));
+    }
+    let runs = find(folder);
+    if json {
+        for (name, record) in &runs {
+            println!("{}", json!({ "run": name, "record": record }));
+        }
+    } else {
+        print!("{}", table(&runs));
+    }
+    Ok(())
+}
