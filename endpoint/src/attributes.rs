@@ -42,7 +42,7 @@ impl Attributes {
 /// The attributes in an operation's input: they have the same names in all of them.
 macro_rules! attributes_of {
     ($input:expr) => {
-        $crate::embedded::attributes::Attributes {
+        $crate::attributes::Attributes {
             content_type: $input.content_type.take(),
             // Signed streaming uploads announce their framing here; it is not the object's.
             content_encoding: $input
@@ -65,7 +65,7 @@ macro_rules! attributes_of {
 /// The checksum that an input states, at most one.
 macro_rules! stated_sum {
     ($input:expr) => {{
-        use $crate::embedded::digest::{Algorithm, Sum};
+        use $crate::digest::{Algorithm, Sum};
         let stated = [
             (Algorithm::Crc32, $input.checksum_crc32.take()),
             (Algorithm::Crc32c, $input.checksum_crc32c.take()),
@@ -78,7 +78,7 @@ macro_rules! stated_sum {
         });
         match (stated.next(), stated.next()) {
             (one, None) => Ok(one),
-            (_, Some(_)) => Err($crate::embedded::fault::Fault::refused(
+            (_, Some(_)) => Err($crate::fault::Fault::refused(
                 s3s::S3ErrorCode::InvalidRequest,
                 "Expecting a single x-amz-checksum- header.",
             )),
@@ -90,7 +90,7 @@ macro_rules! stated_sum {
 macro_rules! show_sum {
     ($output:expr, $sum:expr) => {
         if let Some(sum) = $sum {
-            use $crate::embedded::digest::Algorithm;
+            use $crate::digest::Algorithm;
             let field = match sum.algorithm {
                 Algorithm::Crc32 => &mut $output.checksum_crc32,
                 Algorithm::Crc32c => &mut $output.checksum_crc32c,

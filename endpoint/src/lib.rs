@@ -44,6 +44,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lobar_core::queue::Queue;
+use lobar_core::quiet;
 use lobar_core::time::{Clock, SystemClock};
 use s3s::config::{S3Config, StaticConfigProvider};
 use s3s::service::S3ServiceBuilder;
@@ -59,8 +60,6 @@ use drain::Drain;
 use receive::Limits;
 use server::Server;
 use service::Service;
-
-use crate::quiet;
 
 /// S3's bound on one put, and the default of [`EndpointOptions::max_object_size`].
 const LARGEST: u64 = 5 << 30;

@@ -3,19 +3,23 @@
 use lobar_core::check::Check;
 use lobar_core::failure::PortError;
 
-use crate::opener::{OpenError, Opener};
-use crate::{postgres, rabbitmq, redis, sqs};
+#[cfg(feature = "postgres")]
+use lobar_sql::postgres;
+
+use crate::scheme::{Scheme, word};
+use crate::{OpenError, Opener};
 
 /// Looks at the store.
 pub async fn store(opener: &Opener, url: &str) -> Vec<Check> {
     let what = "store";
-    if let "postgres" | "postgresql" = scheme(url) {
+    #[cfg(feature = "postgres")]
+    if let Some((Scheme::Postgres, _)) = Scheme::split(url) {
         return postgres::examine(what, url).await;
     }
     let opened = opener.store("store", url).await;
     let Ok(store) = opened else { return vec![unopened(what, opened.err())] };
     match store.overview().await {
-        Ok(_) => vec![Check::good(what, format!("{} answers", scheme(url)))],
+        Ok(_) => vec![Check::good(what, format!("{} answers", word(url)))],
         Err(error) => vec![silent(what, &error)],
     }
 }
@@ -23,10 +27,13 @@ pub async fn store(opener: &Opener, url: &str) -> Vec<Check> {
 /// Looks at the queue `name` of the setting `setting`.
 pub async fn queue(opener: &Opener, setting: &'static str, url: &str, name: &str) -> Vec<Check> {
     let what = format!("{setting}: queue {name}");
-    match scheme(url) {
-        "postgres" | "postgresql" => return postgres::examine(&what, url).await,
-        "amqp" | "amqps" => return rabbitmq::examine(url, name).await,
-        "sqs" => return sqs::examine(after_scheme(url), name, opener.access()).await,
+    match Scheme::split(url) {
+        #[cfg(feature = "postgres")]
+        Some((Scheme::Postgres, _)) => return postgres::examine(&what, url).await,
+        #[cfg(feature = "rabbitmq")]
+        Some((Scheme::RabbitMq, _)) => return lobar_rabbitmq::examine(url, name).await,
+        #[cfg(feature = "sqs")]
+        Some((Scheme::Sqs, rest)) => return lobar_sqs::examine(rest, name, opener.access()).await,
         _ => {}
     }
     let opened = opener.queue(setting, url, name).await;
@@ -34,10 +41,10 @@ pub async fn queue(opener: &Opener, setting: &'static str, url: &str, name: &str
     match queue.depth().await {
         Ok(depth) if depth.dead > 0 => vec![Check::advice(
             what,
-            format!("{} answers; {} messages were put aside", scheme(url), depth.dead),
+            format!("{} answers; {} messages were put aside", word(url), depth.dead),
             "Look at why: each was kept with its reason.",
         )],
-        Ok(_) => vec![Check::good(what, format!("{} answers", scheme(url)))],
+        Ok(_) => vec![Check::good(what, format!("{} answers", word(url)))],
         Err(error) => vec![silent(&what, &error)],
     }
 }
@@ -45,24 +52,16 @@ pub async fn queue(opener: &Opener, setting: &'static str, url: &str, name: &str
 /// Looks at the signal.
 pub async fn signal(opener: &Opener, url: &str) -> Vec<Check> {
     let what = "signal";
-    if let "redis" | "rediss" = scheme(url) {
-        return redis::examine(url).await;
+    #[cfg(feature = "redis")]
+    if let Some((Scheme::Redis, _)) = Scheme::split(url) {
+        return lobar_redis::examine(url).await;
     }
     let opened = opener.signal("signal", url);
     let Ok(signal) = opened else { return vec![unopened(what, opened.err())] };
     match signal.publish().await {
-        Ok(()) => vec![Check::good(what, format!("{} answers", scheme(url)))],
+        Ok(()) => vec![Check::good(what, format!("{} answers", word(url)))],
         Err(error) => vec![silent(what, &error)],
     }
-}
-
-/// A URL's first word; the rest may hold a password.
-fn scheme(url: &str) -> &str {
-    url.split_once(':').map_or("", |(scheme, _)| scheme)
-}
-
-fn after_scheme(url: &str) -> &str {
-    url.split_once(':').map_or("", |(_, rest)| rest)
 }
 
 fn unopened(what: &str, error: Option<OpenError>) -> Check {

@@ -1,9 +1,16 @@
-//! From settings to ports: a URL's scheme picks the adapter.
+//! From settings to ports: a URL's scheme picks the adapter. The only crate that knows them all; each is
+//! a feature, and a URL whose adapter was not built in is refused by name.
 
+pub mod examine;
+mod scheme;
+
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 use std::collections::HashMap;
+#[cfg(feature = "sqlite")]
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use lobar_aws::Access;
 use lobar_core::cache::Cache;
 use lobar_core::failure::PortError;
 use lobar_core::queue::Queue;
@@ -13,15 +20,21 @@ use lobar_core::signal::Signal;
 use lobar_core::store::Store;
 use lobar_core::time::Clock;
 use lobar_core::verdict::Verdicts;
+use lobar_memory::{MemoryCache, MemoryRoster, MemorySignal, PollSignal};
+#[cfg(feature = "rabbitmq")]
+use lobar_rabbitmq::RabbitBrokers;
+#[cfg(feature = "redis")]
+use lobar_redis::{RedisCache, RedisRoster, RedisSignal};
+#[cfg(feature = "postgres")]
+use lobar_sql::postgres::{self, Deferred, PgQueue, PgStore};
+#[cfg(feature = "sqlite")]
+use lobar_sql::sqlite::{self, SqliteQueue, SqliteStore};
+#[cfg(feature = "sqs")]
+use lobar_sqs::{SqsOptions, SqsQueue};
+#[cfg(any(feature = "postgres", feature = "sqlite", feature = "sqs"))]
 use tokio::sync::Mutex;
 
-use crate::aws::Access;
-use crate::memory::{MemoryCache, MemoryRoster, MemorySignal, PollSignal};
-use crate::postgres::{self, Deferred, PgQueue, PgStore};
-use crate::rabbitmq::RabbitBrokers;
-use crate::redis::{RedisCache, RedisRoster, RedisSignal};
-use crate::sqlite::{self, SqliteQueue, SqliteStore};
-use crate::sqs::{SqsOptions, SqsQueue};
+use crate::scheme::{Scheme, refused};
 
 /// The URLs of stores.
 pub const STORES: &str = "sqlite:FILE, postgres://…";
@@ -30,16 +43,26 @@ pub const QUEUES: &str = "sqlite:FILE, postgres://…, amqp://…, sqs://QUEUE";
 /// The URLs of signals.
 pub const SIGNALS: &str = "memory:, poll:, redis://HOST[:PORT][/DATABASE], rediss://…";
 
+const STORE: &[Scheme] = &[Scheme::Sqlite, Scheme::Postgres];
+const QUEUE: &[Scheme] = &[Scheme::Sqlite, Scheme::Postgres, Scheme::RabbitMq, Scheme::Sqs];
+const SIGNAL: &[Scheme] = &[Scheme::Memory, Scheme::Poll, Scheme::Redis];
+
 /// Opens ports. A database is opened once however many ports live in it, so that they share its
 /// connections and wake one another; keep one opener a process.
 pub struct Opener {
+    /// What adapters read the time from; a build may have none that do.
+    #[allow(dead_code)]
     clock: Arc<dyn Clock>,
+    #[cfg(feature = "sqlite")]
     files: Mutex<HashMap<PathBuf, Arc<SqliteStore>>>,
     /// By their whole URL, which nobody may see.
+    #[cfg(feature = "postgres")]
     databases: Mutex<HashMap<String, Arc<PgStore>>>,
+    #[cfg(feature = "rabbitmq")]
     rabbits: RabbitBrokers,
     signal: Arc<MemorySignal>,
     aws: Access,
+    #[cfg(feature = "sqs")]
     sqs: Mutex<Vec<Arc<SqsQueue>>>,
     cache: Arc<MemoryCache>,
     roster: Arc<MemoryRoster>,
@@ -67,6 +90,18 @@ pub enum OpenError {
         /// What it may begin with.
         known: &'static str,
     },
+    /// An adapter has it, which is not part of this build.
+    #[error(
+        "setting {setting}: this lobar was built without {scheme}:; build it with --features {feature}"
+    )]
+    NotBuiltIn {
+        /// The setting at fault.
+        setting: &'static str,
+        /// What it begins with.
+        scheme: String,
+        /// The feature to build with.
+        feature: &'static str,
+    },
     /// The adapter could not open it.
     #[error("setting {setting}: {source}")]
     Port {
@@ -82,11 +117,15 @@ impl Opener {
     pub fn new(clock: Arc<dyn Clock>) -> Self {
         Self {
             clock,
+            #[cfg(feature = "sqlite")]
             files: Mutex::default(),
+            #[cfg(feature = "postgres")]
             databases: Mutex::default(),
+            #[cfg(feature = "rabbitmq")]
             rabbits: RabbitBrokers::default(),
             signal: Arc::default(),
             aws: Access::default(),
+            #[cfg(feature = "sqs")]
             sqs: Mutex::default(),
             cache: Arc::default(),
             roster: Arc::default(),
@@ -110,10 +149,12 @@ impl Opener {
         setting: &'static str,
         url: &str,
     ) -> Result<Arc<dyn Store>, OpenError> {
-        match url.split_once(':') {
-            Some(("sqlite", path)) => Ok(self.file(setting, path).await?),
-            Some(("postgres" | "postgresql", _)) => Ok(self.database(setting, url).await?),
-            _ => Err(unknown(setting, url, STORES)),
+        match Scheme::split(url) {
+            #[cfg(feature = "sqlite")]
+            Some((Scheme::Sqlite, path)) => Ok(self.file(setting, path).await?),
+            #[cfg(feature = "postgres")]
+            Some((Scheme::Postgres, _)) => Ok(self.database(setting, url).await?),
+            _ => Err(refused(setting, url, STORES, STORE)),
         }
     }
 
@@ -123,10 +164,12 @@ impl Opener {
         setting: &'static str,
         url: &str,
     ) -> Result<Arc<dyn Registry>, OpenError> {
-        match url.split_once(':') {
-            Some(("sqlite", path)) => Ok(self.file(setting, path).await?),
-            Some(("postgres" | "postgresql", _)) => Ok(self.database(setting, url).await?),
-            _ => Err(unknown(setting, url, STORES)),
+        match Scheme::split(url) {
+            #[cfg(feature = "sqlite")]
+            Some((Scheme::Sqlite, path)) => Ok(self.file(setting, path).await?),
+            #[cfg(feature = "postgres")]
+            Some((Scheme::Postgres, _)) => Ok(self.database(setting, url).await?),
+            _ => Err(refused(setting, url, STORES, STORE)),
         }
     }
 
@@ -136,10 +179,12 @@ impl Opener {
         setting: &'static str,
         url: &str,
     ) -> Result<Arc<dyn Verdicts>, OpenError> {
-        match url.split_once(':') {
-            Some(("sqlite", path)) => Ok(self.file(setting, path).await?),
-            Some(("postgres" | "postgresql", _)) => Ok(self.database(setting, url).await?),
-            _ => Err(unknown(setting, url, STORES)),
+        match Scheme::split(url) {
+            #[cfg(feature = "sqlite")]
+            Some((Scheme::Sqlite, path)) => Ok(self.file(setting, path).await?),
+            #[cfg(feature = "postgres")]
+            Some((Scheme::Postgres, _)) => Ok(self.database(setting, url).await?),
+            _ => Err(refused(setting, url, STORES, STORE)),
         }
     }
 
@@ -150,30 +195,35 @@ impl Opener {
         url: &str,
         name: &str,
     ) -> Result<Arc<dyn Queue>, OpenError> {
-        match url.split_once(':') {
-            Some(("sqlite", path)) => {
+        match Scheme::split(url) {
+            #[cfg(feature = "sqlite")]
+            Some((Scheme::Sqlite, path)) => {
                 Ok(Arc::new(SqliteQueue::new(self.file(setting, path).await?, name)))
             }
-            Some(("postgres" | "postgresql", _)) => {
+            #[cfg(feature = "postgres")]
+            Some((Scheme::Postgres, _)) => {
                 Ok(Arc::new(PgQueue::new(self.database(setting, url).await?, name)))
             }
-            Some(("sqs", rest)) => Ok(self.sqs(setting, rest, name).await?),
-            Some(("amqp" | "amqps", _)) => {
+            #[cfg(feature = "sqs")]
+            Some((Scheme::Sqs, rest)) => Ok(self.sqs(setting, rest, name).await?),
+            #[cfg(feature = "rabbitmq")]
+            Some((Scheme::RabbitMq, _)) => {
                 let queue = self.rabbits.queue(url, name, self.clock.clone()).await;
                 queue.map_err(|source| OpenError::Port { setting, source })
             }
-            _ => Err(unknown(setting, url, QUEUES)),
+            _ => Err(refused(setting, url, QUEUES, QUEUE)),
         }
     }
 
     /// The signal that `url` names: `memory:`, of which each opener has one, `poll:`, `redis://…`.
     pub fn signal(&self, setting: &'static str, url: &str) -> Result<Arc<dyn Signal>, OpenError> {
         let failed = |source| OpenError::Port { setting, source };
-        match url.split_once(':') {
-            Some(("memory", _)) => Ok(self.signal.clone()),
-            Some(("poll", _)) => Ok(Arc::new(PollSignal)),
-            Some(("redis" | "rediss", _)) => Ok(Arc::new(RedisSignal::open(url).map_err(failed)?)),
-            _ => Err(unknown(setting, url, SIGNALS)),
+        match Scheme::split(url) {
+            Some((Scheme::Memory, _)) => Ok(self.signal.clone()),
+            Some((Scheme::Poll, _)) => Ok(Arc::new(PollSignal)),
+            #[cfg(feature = "redis")]
+            Some((Scheme::Redis, _)) => Ok(Arc::new(RedisSignal::open(url).map_err(failed)?)),
+            _ => Err(refused(setting, url, SIGNALS, SIGNAL)),
         }
     }
 
@@ -184,13 +234,12 @@ impl Opener {
         url: &str,
     ) -> Result<Option<Arc<dyn Cache>>, OpenError> {
         let failed = |source| OpenError::Port { setting, source };
-        match url.split_once(':') {
-            Some(("memory", _)) => Ok(Some(self.cache.clone())),
-            Some(("poll", _)) => Ok(None),
-            Some(("redis" | "rediss", _)) => {
-                Ok(Some(Arc::new(RedisCache::open(url).map_err(failed)?)))
-            }
-            _ => Err(unknown(setting, url, SIGNALS)),
+        match Scheme::split(url) {
+            Some((Scheme::Memory, _)) => Ok(Some(self.cache.clone())),
+            Some((Scheme::Poll, _)) => Ok(None),
+            #[cfg(feature = "redis")]
+            Some((Scheme::Redis, _)) => Ok(Some(Arc::new(RedisCache::open(url).map_err(failed)?))),
+            _ => Err(refused(setting, url, SIGNALS, SIGNAL)),
         }
     }
 
@@ -201,13 +250,12 @@ impl Opener {
         url: &str,
     ) -> Result<Option<Arc<dyn Roster>>, OpenError> {
         let failed = |source| OpenError::Port { setting, source };
-        match url.split_once(':') {
-            Some(("memory", _)) => Ok(Some(self.roster.clone())),
-            Some(("poll", _)) => Ok(None),
-            Some(("redis" | "rediss", _)) => {
-                Ok(Some(Arc::new(RedisRoster::open(url).map_err(failed)?)))
-            }
-            _ => Err(unknown(setting, url, SIGNALS)),
+        match Scheme::split(url) {
+            Some((Scheme::Memory, _)) => Ok(Some(self.roster.clone())),
+            Some((Scheme::Poll, _)) => Ok(None),
+            #[cfg(feature = "redis")]
+            Some((Scheme::Redis, _)) => Ok(Some(Arc::new(RedisRoster::open(url).map_err(failed)?))),
+            _ => Err(refused(setting, url, SIGNALS, SIGNAL)),
         }
     }
 
@@ -220,11 +268,13 @@ impl Opener {
         defer: bool,
     ) -> Result<Option<Migrated>, OpenError> {
         let mut migrated = Migrated::default();
-        match url.split_once(':') {
-            Some(("sqlite", path)) => {
+        match Scheme::split(url) {
+            #[cfg(feature = "sqlite")]
+            Some((Scheme::Sqlite, path)) => {
                 migrated.ran = self.file(setting, path).await?.migrated().to_vec();
             }
-            Some(("postgres" | "postgresql", _)) => {
+            #[cfg(feature = "postgres")]
+            Some((Scheme::Postgres, _)) => {
                 let database = self.database(setting, url).await?;
                 migrated.ran = database.migrated().to_vec();
                 let deferred = Deferred::of_this_release();
@@ -244,18 +294,23 @@ impl Opener {
 
     /// Closes what it opened; what is running ends first.
     pub async fn close(&self) {
+        #[cfg(feature = "rabbitmq")]
         self.rabbits.close().await;
+        #[cfg(feature = "sqs")]
         for queue in self.sqs.lock().await.drain(..) {
             queue.close().await;
         }
+        #[cfg(feature = "sqlite")]
         for file in self.files.lock().await.values() {
             file.close().await;
         }
+        #[cfg(feature = "postgres")]
         for database in self.databases.lock().await.values() {
             database.close().await;
         }
     }
 
+    #[cfg(feature = "sqs")]
     async fn sqs(
         &self,
         setting: &'static str,
@@ -270,6 +325,7 @@ impl Opener {
         Ok(queue)
     }
 
+    #[cfg(feature = "sqlite")]
     async fn file(&self, setting: &'static str, path: &str) -> Result<Arc<SqliteStore>, OpenError> {
         let path = path.strip_prefix("//").unwrap_or(path);
         let failed = |source| OpenError::Port { setting, source };
@@ -284,6 +340,7 @@ impl Opener {
         Ok(file)
     }
 
+    #[cfg(feature = "postgres")]
     async fn database(&self, setting: &'static str, url: &str) -> Result<Arc<PgStore>, OpenError> {
         let mut databases = self.databases.lock().await;
         if let Some(open) = databases.get(url) {
@@ -293,9 +350,4 @@ impl Opener {
         let database = opened.map_err(|source| OpenError::Port { setting, source })?;
         Ok(databases.entry(url.to_owned()).or_insert(Arc::new(database)).clone())
     }
-}
-
-fn unknown(setting: &'static str, url: &str, known: &'static str) -> OpenError {
-    let scheme = url.split_once(':').map_or("", |(scheme, _)| scheme).to_owned();
-    OpenError::UnknownScheme { setting, scheme, known }
 }

@@ -5,12 +5,10 @@ use std::time::Duration;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
-use aws_sdk_sqs::config::Credentials as KeyPair;
+use aws_credential_types::Credentials as KeyPair;
 use aws_smithy_http_client::tls;
 use tracing::Dispatch;
 use tracing::instrument::WithSubscriber as _;
-
-use crate::embedded::Credentials;
 
 /// Who asks, and where.
 #[derive(Clone, Debug, Default)]
@@ -21,8 +19,30 @@ pub struct Access {
     pub credentials: Option<Credentials>,
 }
 
+/// An access key and its secret. `Debug` leaves the secret out.
+#[derive(Clone)]
+pub struct Credentials {
+    /// The public half.
+    pub access_key: String,
+    /// The private half.
+    pub secret_key: String,
+}
+
+impl Credentials {
+    /// A key pair.
+    pub fn new(access_key: impl Into<String>, secret_key: impl Into<String>) -> Self {
+        Self { access_key: access_key.into(), secret_key: secret_key.into() }
+    }
+}
+
+impl std::fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Credentials").finish_non_exhaustive()
+    }
+}
+
 /// How long one attempt may take until its connection is made, and until its answer begins.
-pub(crate) fn timeouts(connect: Duration, attempt: Duration) -> TimeoutConfig {
+pub fn timeouts(connect: Duration, attempt: Duration) -> TimeoutConfig {
     TimeoutConfig::builder()
         .connect_timeout(connect)
         .read_timeout(attempt)
@@ -32,7 +52,7 @@ pub(crate) fn timeouts(connect: Duration, attempt: Duration) -> TimeoutConfig {
 
 /// Reads the surroundings for what `access` leaves open. Asks nothing of any service yet, but the
 /// machine's role for its credentials.
-pub(crate) async fn config(
+pub async fn config(
     access: Access,
     retry: RetryConfig,
     timeouts: TimeoutConfig,

@@ -7,6 +7,6 @@ mod roster;
 mod signal;
 
 pub use cache::MemoryCache;
-pub use poll::{EVERY, PollSignal};
+pub use poll::PollSignal;
 pub use roster::MemoryRoster;
 pub use signal::MemorySignal;

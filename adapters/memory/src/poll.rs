@@ -1,15 +1,10 @@
 //! The signal of processes that share a store and nothing else: everyone looks, again and again.
 
-use std::time::Duration;
-
 use async_trait::async_trait;
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use lobar_core::failure::PortError;
-use lobar_core::signal::Signal;
-
-/// How often a subscriber is told to look.
-pub const EVERY: Duration = Duration::from_millis(250);
+use lobar_core::signal::{LOOK_EVERY, Signal};
 
 /// A signal that says "something may have changed" four times a second, whatever is published.
 #[derive(Clone, Copy, Debug, Default)]
@@ -22,7 +17,7 @@ impl Signal for PollSignal {
     }
 
     async fn subscribe(&self) -> Result<BoxStream<'static, ()>, PortError> {
-        let ticks = futures::stream::repeat(()).then(|()| tokio::time::sleep(EVERY));
+        let ticks = futures::stream::repeat(()).then(|()| tokio::time::sleep(LOOK_EVERY));
         Ok(ticks.boxed())
     }
 }

@@ -11,6 +11,7 @@ use async_trait::async_trait;
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use lobar_core::failure::PortError;
+use lobar_core::signal::LOOK_EVERY;
 use lobar_core::signal::Signal;
 use redis::aio::{MultiplexedConnection, PubSubSink, PubSubStream};
 use redis::{Client, RedisError, RedisResult, Value};
@@ -18,7 +19,6 @@ use tokio::sync::watch;
 use tokio::time::{Instant, interval_at, sleep, timeout};
 
 use super::link::Link;
-use crate::memory::EVERY;
 
 /// How long publishing may hold up a role, whose results are safe already.
 const PUBLISH: Duration = Duration::from_millis(100);
@@ -147,7 +147,7 @@ async fn looking_meanwhile<T>(
     told: &watch::Sender<()>,
 ) -> Option<T> {
     let mut work = std::pin::pin!(work);
-    let mut looks = interval_at(Instant::now() + EVERY, EVERY);
+    let mut looks = interval_at(Instant::now() + LOOK_EVERY, LOOK_EVERY);
     loop {
         tokio::select! {
             done = &mut work => return Some(done),

@@ -18,16 +18,15 @@ use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use aws_sdk_s3::presigning::PresigningConfig;
 use aws_sdk_s3::primitives::ByteStream;
 use bytes::{Bytes, BytesMut};
+use lobar_aws::{Access, Credentials};
 use lobar_core::failure::PortError;
 use lobar_core::image::Lane;
 use lobar_core::object::ObjectVersion;
 use lobar_core::objects::{FetchError, Objects, Upload};
+use lobar_core::quiet;
 use tracing::Dispatch;
 use tracing::instrument::WithSubscriber as _;
 
-use crate::aws::{self, Access};
-use crate::embedded::Credentials;
-use crate::quiet;
 pub use listing::{Listed, S3Folder};
 use refusal::{Broken, Refusal};
 pub use weights::S3Weights;
@@ -235,11 +234,11 @@ impl Objects for S3Objects {
 /// A client for these options, and where its log lines go.
 async fn client(options: &S3Options) -> (Client, Dispatch) {
     let log = quiet::ours_only();
-    let timeouts = aws::timeouts(options.connect_timeout, options.attempt_timeout);
+    let timeouts = lobar_aws::timeouts(options.connect_timeout, options.attempt_timeout);
     let retry = RetryConfig::standard().with_max_attempts(options.attempts);
     let access =
         Access { region: options.region.clone(), credentials: options.credentials.clone() };
-    let shared = aws::config(access, retry, timeouts, &log).await;
+    let shared = lobar_aws::config(access, retry, timeouts, &log).await;
     let mut config = aws_sdk_s3::config::Builder::from(&shared)
         // The signature covers the body as it is; a further checksum would be signed into
         // presigned URLs, whose holder cannot know it.

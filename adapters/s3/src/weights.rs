@@ -19,7 +19,6 @@ use tracing::instrument::WithSubscriber as _;
 use super::download::Download;
 use super::refusal::Refusal;
 use super::{S3Options, client, folder};
-use crate::aws;
 
 const PUT: &str = "s3: put weights";
 const GET: &str = "s3: get weights";
@@ -69,7 +68,7 @@ impl WeightFiles for S3Weights {
         let body = ByteStream::read_from().path(path).length(Length::Exact(size)).build().await;
         let body = body.map_err(|error| PortError::permanent(PUT, error))?;
         let patient = aws_sdk_s3::config::Builder::new()
-            .timeout_config(aws::timeouts(self.connect_timeout, TRANSFER));
+            .timeout_config(lobar_aws::timeouts(self.connect_timeout, TRANSFER));
         let put = self.client.put_object().bucket(&self.bucket).key(self.place(key)).body(body);
         let put = put.customize().config_override(patient).send();
         let done = put.with_subscriber(self.log.clone()).await;

@@ -1,6 +1,6 @@
 //! What the store and a queue in SQL carry, on this machine and disk:
 //!
-//!     cargo run --release -p lobar-adapters --example sql_throughput -- [FOLDER | postgres://…] [TASKS]
+//!     cargo run --release -p lobar-sql --example sql_throughput -- [FOLDER | postgres://…] [TASKS]
 //!
 //! SQLite's files lie in FOLDER (default: the temporary folder); a PostgreSQL database should be empty.
 //! A message's cycle is send, receive, settle; an image's is admit, claim, complete. TASKS (default 1) do
@@ -12,13 +12,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::future::join_all;
-use lobar_adapters::opener::Opener;
 use lobar_core::finding::{Finding, Heatmap, Label, ModelRef};
 use lobar_core::image::{Lane, NewImage};
 use lobar_core::object::{ImageId, ObjectVersion};
 use lobar_core::queue::{Outgoing, Queue, Settlement};
 use lobar_core::store::{Claim, Completion, Outcome, Store};
 use lobar_core::time::SystemClock;
+use lobar_sql::postgres::{self, PgQueue};
+use lobar_sql::sqlite::{self, SqliteQueue};
 
 /// How long each figure is measured.
 const LENGTH: Duration = Duration::from_secs(4);
@@ -31,25 +32,36 @@ async fn main() {
     let folder = place.filter(|_| server.is_none()).map_or_else(std::env::temp_dir, PathBuf::from);
     let folder = folder.join(format!("lobar-throughput-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
-    let opener = Opener::new(Arc::new(SystemClock));
-    let url = |file: &str| match &server {
-        Some(url) => url.clone(),
-        None => format!("sqlite:{}", folder.join(file).display()),
-    };
+    let clock = Arc::new(SystemClock);
     for batch in [1, 16, 32] {
+        let queue: Box<dyn Fn(&str) -> Arc<dyn Queue>> = match &server {
+            Some(url) => {
+                let database = Arc::new(postgres::open(url, clock.clone()).await.unwrap());
+                Box::new(move |name| Arc::new(PgQueue::new(database.clone(), name)))
+            }
+            None => {
+                let file = sqlite::open(&folder.join("queues.db"), clock.clone()).await.unwrap();
+                let file = Arc::new(file);
+                Box::new(move |name| Arc::new(SqliteQueue::new(file.clone(), name)))
+            }
+        };
         let rates = (0..tasks).map(async |task| {
-            let name = format!("jobs-{batch}-{task}");
-            let queue = opener.queue("jobs", &url("queues.db"), &name).await.unwrap();
+            let queue = queue(&format!("jobs-{batch}-{task}"));
             queue_rate(&*queue, batch).await
         });
         let rate: f64 = join_all(rates).await.into_iter().sum();
         println!("queue: send, receive, settle in batches of {batch}: {rate:.0} messages/s");
     }
     for batch in [1, 16, 32] {
-        let rates = (0..tasks).map(async |task| {
-            let store = opener.store("store", &url(&format!("store-{batch}.db"))).await.unwrap();
-            store_rates(&*store, batch, &format!("{batch}-{task}")).await
-        });
+        let store: Arc<dyn Store> = match &server {
+            Some(url) => Arc::new(postgres::open(url, clock.clone()).await.unwrap()),
+            None => {
+                let file = folder.join(format!("store-{batch}.db"));
+                Arc::new(sqlite::open(&file, clock.clone()).await.unwrap())
+            }
+        };
+        let rates = (0..tasks)
+            .map(async |task| store_rates(&*store, batch, &format!("{batch}-{task}")).await);
         let rates = join_all(rates).await;
         let sum = |verb: usize| rates.iter().map(|rates| rates[verb]).sum::<f64>();
         println!(
@@ -60,7 +72,6 @@ async fn main() {
             sum(3)
         );
     }
-    opener.close().await;
     std::fs::remove_dir_all(&folder).unwrap();
 }
 

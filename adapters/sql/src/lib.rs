@@ -12,8 +12,12 @@ mod bells;
 mod db;
 mod driver;
 mod fault;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 mod queue;
 mod registry;
+#[cfg(feature = "sqlite")]
+pub mod sqlite;
 mod statement;
 mod store;
 mod tx;

@@ -7,12 +7,12 @@ use aws_config::retry::RetryConfig;
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::QueueAttributeName;
 use lobar_core::failure::PortError;
+use lobar_core::quiet;
 use tracing::Dispatch;
 use tracing::instrument::WithSubscriber as _;
 
 use super::options::SqsOptions;
 use super::refusal::Refusal;
-use crate::{aws, quiet};
 
 const OPEN: &str = "sqs queue: open";
 /// The longest that SQS lets a receive wait.
@@ -67,7 +67,8 @@ impl Clients {
                 .with_max_backoff(Duration::from_millis(longest))
         };
         let patient = retry(500, 10_000, 0);
-        let shared = aws::config(access, patient, aws::timeouts(connect, attempt), &log).await;
+        let shared =
+            lobar_aws::config(access, patient, lobar_aws::timeouts(connect, attempt), &log).await;
         let client = |change: &dyn Fn(&mut aws_sdk_sqs::config::Builder)| {
             let mut config = aws_sdk_sqs::config::Builder::from(&shared);
             // Set to none, it would hide the environment's AWS_ENDPOINT_URL_SQS.
@@ -77,7 +78,7 @@ impl Clients {
             change(&mut config);
             Client::from_conf(config.build())
         };
-        let polling = aws::timeouts(connect, attempt + LONGEST_POLL);
+        let polling = lobar_aws::timeouts(connect, attempt + LONGEST_POLL);
         Self {
             polling: client(&|config| {
                 config.set_timeout_config(Some(polling.clone()));
@@ -85,7 +86,7 @@ impl Clients {
             patient: client(&|_| {}),
             eager: client(&|config| {
                 config.set_retry_config(Some(retry(50, 1_000, 2)));
-                config.set_timeout_config(Some(aws::timeouts(connect, attempt / 2)));
+                config.set_timeout_config(Some(lobar_aws::timeouts(connect, attempt / 2)));
             }),
             log,
         }

@@ -5,13 +5,13 @@ use aws_sdk_sqs::types::{
     ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry,
     QueueAttributeName as Name, SendMessageBatchRequestEntry,
 };
+use lobar_aws::Access;
 use lobar_core::check::Check;
 
 use super::batch::MOST;
 use super::connection::{self, Attributes, Clients, number, of_arn, redrive};
 use super::options::SqsOptions;
 use super::refusal::Refusal;
-use crate::aws::Access;
 
 /// Fewer receives than this lead good messages into the dead-letter queue when a few processes are
 /// killed in a row.

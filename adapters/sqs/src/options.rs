@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
+use lobar_aws::Access;
 use lobar_core::failure::PortError;
-
-use crate::aws::Access;
 
 /// The longest that SQS keeps a lease, extensions included.
 const TWELVE_HOURS: Duration = Duration::from_secs(12 * 3600);

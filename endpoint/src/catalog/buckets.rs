@@ -5,11 +5,11 @@ use s3s::S3ErrorCode;
 use sqlx::{FromRow as _, Row as _, SqliteConnection};
 
 use super::Catalog;
-use crate::embedded::fault::Fault;
+use crate::fault::Fault;
 
 /// Whether a bucket keeps old versions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::embedded) enum Versioning {
+pub(crate) enum Versioning {
     /// Never switched on: versions have no ids.
     Off,
     Enabled,
@@ -18,7 +18,7 @@ pub(in crate::embedded) enum Versioning {
 }
 
 impl Versioning {
-    pub(in crate::embedded) fn as_str(self) -> Option<&'static str> {
+    pub(crate) fn as_str(self) -> Option<&'static str> {
         match self {
             Self::Off => None,
             Self::Enabled => Some("Enabled"),
@@ -26,7 +26,7 @@ impl Versioning {
         }
     }
 
-    pub(in crate::embedded) fn parse(text: Option<&str>) -> Self {
+    pub(crate) fn parse(text: Option<&str>) -> Self {
         match text {
             Some("Enabled") => Self::Enabled,
             Some("Suspended") => Self::Suspended,
@@ -37,10 +37,10 @@ impl Versioning {
 
 /// A bucket.
 #[derive(Clone, Debug)]
-pub(in crate::embedded) struct Bucket {
-    pub(in crate::embedded) name: String,
-    pub(in crate::embedded) versioning: Versioning,
-    pub(in crate::embedded) created: Stamp,
+pub(crate) struct Bucket {
+    pub(crate) name: String,
+    pub(crate) versioning: Versioning,
+    pub(crate) created: Stamp,
 }
 
 impl sqlx::FromRow<'_, sqlx::sqlite::SqliteRow> for Bucket {
@@ -68,7 +68,7 @@ pub(super) async fn versioning(
 
 impl Catalog {
     /// Makes a bucket; `false` when it is there already.
-    pub(in crate::embedded) async fn create_bucket(
+    pub(crate) async fn create_bucket(
         &self,
         name: String,
         versioning: Versioning,
@@ -92,7 +92,7 @@ impl Catalog {
     }
 
     /// Removes a bucket without versions and uploads.
-    pub(in crate::embedded) async fn delete_bucket(&self, name: String) -> Result<(), Fault> {
+    pub(crate) async fn delete_bucket(&self, name: String) -> Result<(), Fault> {
         self.write(Vec::new(), move |change| {
             Box::pin(async move {
                 versioning(change.sql(), &name).await?;
@@ -117,7 +117,7 @@ impl Catalog {
     }
 
     /// The bucket of this name.
-    pub(in crate::embedded) async fn bucket(&self, name: &str) -> Result<Bucket, Fault> {
+    pub(crate) async fn bucket(&self, name: &str) -> Result<Bucket, Fault> {
         let found =
             sqlx::query_as("select name, versioning, created_at from bucket where name = ?")
                 .bind(name)
@@ -127,7 +127,7 @@ impl Catalog {
     }
 
     /// All buckets by name.
-    pub(in crate::embedded) async fn buckets(&self) -> Result<Vec<Bucket>, Fault> {
+    pub(crate) async fn buckets(&self) -> Result<Vec<Bucket>, Fault> {
         let all = sqlx::query_as("select name, versioning, created_at from bucket order by name")
             .fetch_all(&self.readers)
             .await?;
@@ -135,7 +135,7 @@ impl Catalog {
     }
 
     /// Switches versioning on, or off again.
-    pub(in crate::embedded) async fn set_versioning(
+    pub(crate) async fn set_versioning(
         &self,
         name: String,
         versioning: Versioning,

@@ -13,8 +13,8 @@ use tokio::sync::{Notify, oneshot};
 use uuid::Uuid;
 
 use super::Catalog;
-use crate::embedded::bodies::Bodies;
-use crate::embedded::fault::Fault;
+use crate::bodies::Bodies;
+use crate::fault::Fault;
 
 /// The most changes of one transaction.
 const SHARING: usize = 64;

@@ -5,8 +5,8 @@ use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
 
 use super::{Catalog, Change};
-use crate::embedded::event::{Event, Happening, Origin};
-use crate::embedded::fault::Fault;
+use crate::event::{Event, Happening, Origin};
+use crate::fault::Fault;
 
 /// What an event tells of.
 pub(super) struct Subject<'a> {
@@ -55,7 +55,7 @@ impl Change {
 
 impl Catalog {
     /// The oldest waiting events.
-    pub(in crate::embedded) async fn waiting(&self, limit: u32) -> Result<Vec<Event>, Fault> {
+    pub(crate) async fn waiting(&self, limit: u32) -> Result<Vec<Event>, Fault> {
         let rows = sqlx::query(
             "select id, name, bucket, key, version, size, etag, at, peer, request
              from outbox order by id limit ?",
@@ -80,7 +80,7 @@ impl Catalog {
     }
 
     /// Forgets events that are durable elsewhere.
-    pub(in crate::embedded) async fn forget(&self, sent: Vec<i64>) -> Result<(), Fault> {
+    pub(crate) async fn forget(&self, sent: Vec<i64>) -> Result<(), Fault> {
         self.write(Vec::new(), move |change| {
             Box::pin(async move {
                 for id in sent {

@@ -5,15 +5,15 @@ use sqlx::sqlite::SqliteRow;
 
 use super::versions::Stored;
 use super::{Catalog, Upload};
-use crate::embedded::fault::Fault;
-use crate::embedded::listing::{Keyed, Page, Scan};
+use crate::fault::Fault;
+use crate::listing::{Keyed, Page, Scan};
 
 /// How many rows are read at a time.
 const BATCH: i64 = 500;
 
 /// What a listing lists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::embedded) enum Listed {
+pub(crate) enum Listed {
     /// The latest version of each key, delete markers left out.
     Objects,
     /// All versions and markers, the newest of a key first.
@@ -35,7 +35,7 @@ impl Keyed for Upload {
 impl Catalog {
     /// One page of a bucket's objects or versions. `after` goes on behind that version of the key
     /// at which the scan starts.
-    pub(in crate::embedded) async fn page(
+    pub(crate) async fn page(
         &self,
         bucket: &str,
         listed: Listed,
@@ -81,7 +81,7 @@ impl Catalog {
     }
 
     /// The order of a version among those of its key, to go on behind it.
-    pub(in crate::embedded) async fn place_of(
+    pub(crate) async fn place_of(
         &self,
         bucket: &str,
         key: &str,
@@ -93,7 +93,7 @@ impl Catalog {
 
     /// One page of the uploads under way, by key and id. `after` goes on behind that upload of the
     /// key at which the scan starts.
-    pub(in crate::embedded) async fn uploads(
+    pub(crate) async fn uploads(
         &self,
         bucket: &str,
         scan: &Scan,

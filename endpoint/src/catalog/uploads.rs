@@ -9,24 +9,24 @@ use uuid::Uuid;
 use super::buckets::versioning;
 use super::versions::{Content, NULL, New, Placed, Stored};
 use super::{Catalog, Change};
-use crate::embedded::attributes::Attributes;
-use crate::embedded::deliver::Segment;
-use crate::embedded::digest::{Algorithm, Sum, multipart_etag};
-use crate::embedded::fault::Fault;
+use crate::attributes::Attributes;
+use crate::deliver::Segment;
+use crate::digest::{Algorithm, Sum, multipart_etag};
+use crate::fault::Fault;
 
 /// The least size of every part but the last, in bytes.
 const SMALLEST_PART: u64 = 5 << 20;
 
 /// An upload under way.
 #[derive(Clone, Debug)]
-pub(in crate::embedded) struct Upload {
-    pub(in crate::embedded) id: String,
-    pub(in crate::embedded) key: Vec<u8>,
-    pub(in crate::embedded) attributes: Attributes,
-    pub(in crate::embedded) algorithm: Option<Algorithm>,
+pub(crate) struct Upload {
+    pub(crate) id: String,
+    pub(crate) key: Vec<u8>,
+    pub(crate) attributes: Attributes,
+    pub(crate) algorithm: Option<Algorithm>,
     /// Whether its checksum is one over the parts' checksums.
-    pub(in crate::embedded) composite: bool,
-    pub(in crate::embedded) created: Stamp,
+    pub(crate) composite: bool,
+    pub(crate) created: Stamp,
 }
 
 impl sqlx::FromRow<'_, SqliteRow> for Upload {
@@ -46,13 +46,13 @@ impl sqlx::FromRow<'_, SqliteRow> for Upload {
 
 /// A part that has arrived.
 #[derive(Clone, Debug)]
-pub(in crate::embedded) struct Part {
-    pub(in crate::embedded) number: i64,
-    pub(in crate::embedded) body: Option<Uuid>,
-    pub(in crate::embedded) size: u64,
-    pub(in crate::embedded) etag: String,
-    pub(in crate::embedded) sum: Option<Sum>,
-    pub(in crate::embedded) modified: Stamp,
+pub(crate) struct Part {
+    pub(crate) number: i64,
+    pub(crate) body: Option<Uuid>,
+    pub(crate) size: u64,
+    pub(crate) etag: String,
+    pub(crate) sum: Option<Sum>,
+    pub(crate) modified: Stamp,
 }
 
 impl sqlx::FromRow<'_, SqliteRow> for Part {
@@ -71,17 +71,17 @@ impl sqlx::FromRow<'_, SqliteRow> for Part {
 }
 
 /// A part about to be recorded.
-pub(in crate::embedded) struct NewPart {
-    pub(in crate::embedded) number: i64,
-    pub(in crate::embedded) body: Option<Uuid>,
-    pub(in crate::embedded) size: u64,
-    pub(in crate::embedded) etag: String,
-    pub(in crate::embedded) sum: Option<Sum>,
+pub(crate) struct NewPart {
+    pub(crate) number: i64,
+    pub(crate) body: Option<Uuid>,
+    pub(crate) size: u64,
+    pub(crate) etag: String,
+    pub(crate) sum: Option<Sum>,
 }
 
 impl Catalog {
     /// Begins an upload and gives it an id.
-    pub(in crate::embedded) async fn begin_upload(
+    pub(crate) async fn begin_upload(
         &self,
         bucket: String,
         key: String,
@@ -114,12 +114,7 @@ impl Catalog {
     }
 
     /// The upload of this id, which must belong to the key.
-    pub(in crate::embedded) async fn upload(
-        &self,
-        bucket: &str,
-        key: &str,
-        id: &str,
-    ) -> Result<Upload, Fault> {
+    pub(crate) async fn upload(&self, bucket: &str, key: &str, id: &str) -> Result<Upload, Fault> {
         self.bucket(bucket).await?;
         let found = sqlx::query_as("select * from upload where id = ? and bucket = ? and key = ?")
             .bind(id)
@@ -131,12 +126,7 @@ impl Catalog {
     }
 
     /// Its parts after number `after`, at most `limit`.
-    pub(in crate::embedded) async fn parts(
-        &self,
-        id: &str,
-        after: i64,
-        limit: i64,
-    ) -> Result<Vec<Part>, Fault> {
+    pub(crate) async fn parts(&self, id: &str, after: i64, limit: i64) -> Result<Vec<Part>, Fault> {
         let parts = sqlx::query_as(
             "select * from part where upload = ? and number > ? order by number limit ?",
         )
@@ -149,7 +139,7 @@ impl Catalog {
     }
 
     /// Records a part; one of the same number is replaced.
-    pub(in crate::embedded) async fn put_part(
+    pub(crate) async fn put_part(
         &self,
         bucket: String,
         key: String,
@@ -189,7 +179,7 @@ impl Catalog {
 
     /// Makes the object out of the parts named by number, eTag and checksum. Completing a second
     /// time, as a client does whose answer was lost, gives the first answer again.
-    pub(in crate::embedded) async fn complete_upload(
+    pub(crate) async fn complete_upload(
         &self,
         id: String,
         mut new: New,
@@ -225,7 +215,7 @@ impl Catalog {
     }
 
     /// Forgets an upload and its parts.
-    pub(in crate::embedded) async fn abort_upload(
+    pub(crate) async fn abort_upload(
         &self,
         bucket: String,
         key: String,

@@ -9,77 +9,77 @@ use uuid::Uuid;
 use super::buckets::{Versioning, versioning};
 use super::outbox::Subject;
 use super::{Catalog, Change};
-use crate::embedded::attributes::Attributes;
-use crate::embedded::conditions::Conditions;
-use crate::embedded::deliver::Segment;
-use crate::embedded::digest::Sum;
-use crate::embedded::event::{Happening, Origin};
-use crate::embedded::fault::Fault;
+use crate::attributes::Attributes;
+use crate::conditions::Conditions;
+use crate::deliver::Segment;
+use crate::digest::Sum;
+use crate::event::{Happening, Origin};
+use crate::fault::Fault;
 
 /// The id of versions made without versioning.
 pub(super) const NULL: &str = "null";
 
 /// The bytes of a version and what is known of them.
 #[derive(Clone, Debug, Default)]
-pub(in crate::embedded) struct Content {
-    pub(in crate::embedded) segments: Vec<Segment>,
-    pub(in crate::embedded) size: u64,
-    pub(in crate::embedded) etag: String,
-    pub(in crate::embedded) sum: Option<Sum>,
+pub(crate) struct Content {
+    pub(crate) segments: Vec<Segment>,
+    pub(crate) size: u64,
+    pub(crate) etag: String,
+    pub(crate) sum: Option<Sum>,
 }
 
 /// A version about to be made.
-pub(in crate::embedded) struct New {
-    pub(in crate::embedded) bucket: String,
-    pub(in crate::embedded) key: String,
-    pub(in crate::embedded) attributes: Attributes,
-    pub(in crate::embedded) conditions: Conditions,
-    pub(in crate::embedded) happening: Happening,
-    pub(in crate::embedded) origin: Origin,
+pub(crate) struct New {
+    pub(crate) bucket: String,
+    pub(crate) key: String,
+    pub(crate) attributes: Attributes,
+    pub(crate) conditions: Conditions,
+    pub(crate) happening: Happening,
+    pub(crate) origin: Origin,
 }
 
 /// A version just made.
 #[derive(Clone, Debug)]
-pub(in crate::embedded) struct Placed {
+pub(crate) struct Placed {
     /// `None` in a bucket without versioning.
-    pub(in crate::embedded) version: Option<String>,
-    pub(in crate::embedded) etag: String,
-    pub(in crate::embedded) sum: Option<Sum>,
-    pub(in crate::embedded) modified: Stamp,
+    pub(crate) version: Option<String>,
+    pub(crate) etag: String,
+    pub(crate) sum: Option<Sum>,
+    pub(crate) modified: Stamp,
 }
 
 /// A version, or a delete marker, as it is kept.
 #[derive(Clone, Debug)]
-pub(in crate::embedded) struct Stored {
-    pub(in crate::embedded) seq: i64,
-    pub(in crate::embedded) key: Vec<u8>,
-    pub(in crate::embedded) id: String,
-    pub(in crate::embedded) latest: bool,
-    pub(in crate::embedded) marker: bool,
-    pub(in crate::embedded) size: u64,
-    pub(in crate::embedded) etag: String,
-    pub(in crate::embedded) attributes: Attributes,
-    pub(in crate::embedded) sum: Option<Sum>,
-    pub(in crate::embedded) modified: Stamp,
+pub(crate) struct Stored {
+    pub(crate) seq: i64,
+    pub(crate) key: Vec<u8>,
+    pub(crate) id: String,
+    pub(crate) latest: bool,
+    pub(crate) marker: bool,
+    pub(crate) size: u64,
+    pub(crate) etag: String,
+    pub(crate) attributes: Attributes,
+    pub(crate) sum: Option<Sum>,
+    pub(crate) modified: Stamp,
 }
 
 /// What a delete did.
 #[derive(Clone, Debug, Default)]
-pub(in crate::embedded) struct Removed {
+pub(crate) struct Removed {
     /// The marker made, or the version removed.
-    pub(in crate::embedded) version: Option<String>,
+    pub(crate) version: Option<String>,
     /// Whether that was a delete marker.
-    pub(in crate::embedded) marker: bool,
+    pub(crate) marker: bool,
 }
 
 /// What to copy, and on which conditions.
-pub(in crate::embedded) struct Source {
-    pub(in crate::embedded) bucket: String,
-    pub(in crate::embedded) key: String,
-    pub(in crate::embedded) version: Option<String>,
-    pub(in crate::embedded) conditions: Conditions,
+pub(crate) struct Source {
+    pub(crate) bucket: String,
+    pub(crate) key: String,
+    pub(crate) version: Option<String>,
+    pub(crate) conditions: Conditions,
     /// Whether the copy keeps the attributes of the source.
-    pub(in crate::embedded) keep_attributes: bool,
+    pub(crate) keep_attributes: bool,
 }
 
 impl sqlx::FromRow<'_, SqliteRow> for Stored {
@@ -103,18 +103,14 @@ impl sqlx::FromRow<'_, SqliteRow> for Stored {
 
 impl Stored {
     /// The id that clients are told: none in a bucket that never had versioning.
-    pub(in crate::embedded) fn told(&self, versioning: Versioning) -> Option<String> {
+    pub(crate) fn told(&self, versioning: Versioning) -> Option<String> {
         (versioning != Versioning::Off || self.id != NULL).then(|| self.id.clone())
     }
 }
 
 impl Catalog {
     /// Makes `new` the latest version of its key.
-    pub(in crate::embedded) async fn put(
-        &self,
-        new: New,
-        content: Content,
-    ) -> Result<Placed, Fault> {
+    pub(crate) async fn put(&self, new: New, content: Content) -> Result<Placed, Fault> {
         let fresh = content.segments.iter().map(|segment| segment.body).collect();
         self.write(fresh, move |change| {
             Box::pin(async move { change.place(&new, &content, None).await })
@@ -123,7 +119,7 @@ impl Catalog {
     }
 
     /// Makes a copy of `source` the latest version of `new`'s key. The files are shared.
-    pub(in crate::embedded) async fn copy(
+    pub(crate) async fn copy(
         &self,
         source: Source,
         mut new: New,
@@ -157,7 +153,7 @@ impl Catalog {
     }
 
     /// Removes one version for good, or hides the key behind a delete marker; for each key in turn.
-    pub(in crate::embedded) async fn delete(
+    pub(crate) async fn delete(
         &self,
         bucket: String,
         keys: Vec<(String, Option<String>)>,
@@ -185,7 +181,7 @@ impl Catalog {
     }
 
     /// A version and its files: the latest when `version` is `None`. Markers are found too.
-    pub(in crate::embedded) async fn find(
+    pub(crate) async fn find(
         &self,
         bucket: &str,
         key: &str,

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use lobar_adapters::embedded::Credentials;
+use lobar_aws::Credentials;
 use lobar_core::image::Lane;
 use lobar_core::object::ObjectVersion;
 use lobar_core::objects::{FetchError, Objects, Upload};
 
-use crate::fixture::{http, noise, start};
+use crate::fixture::{http, key_pair, noise, start};
 
 const LIMIT: u64 = 1 << 20;
 
@@ -76,7 +76,7 @@ async fn wrong_credentials_and_a_dead_store_are_not_the_images_fault() {
     let endpoint = start(folder.path()).await;
     let objects = endpoint.objects().await;
     let put = objects.put(upload("secret name", "x", Lane::Routine)).await.expect("stored");
-    let wrong = Credentials { secret_key: "wrong".to_owned(), ..Credentials::default() };
+    let wrong = Credentials { secret_key: "wrong".to_owned(), ..key_pair() };
     let stranger = endpoint.objects_with(wrong).await;
     let refused = stranger.fetch(&put, LIMIT).await;
     let Err(FetchError::Port(error)) = refused else { panic!("{refused:?}") };

@@ -6,11 +6,13 @@ use std::process::{Command, Output};
 use std::sync::Arc;
 use std::time::Duration;
 
-use lobar_adapters::embedded::{Credentials, Endpoint, EndpointOptions};
-use lobar_adapters::opener::Opener;
-use lobar_adapters::s3::{S3Objects, S3Options};
+use lobar_aws::Credentials;
 use lobar_core::queue::{Queue, Settlement};
 use lobar_core::time::SystemClock;
+use lobar_endpoint::{Endpoint, EndpointOptions};
+use lobar_s3::{S3Objects, S3Options};
+use lobar_sql::sqlite::{self, SqliteQueue, SqliteStore};
+use lobar_testkit::python_program;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -22,7 +24,7 @@ pub(crate) const PAGE: &str = "http://127.0.0.1:8080";
 pub(crate) struct Running {
     pub(crate) address: SocketAddr,
     pub(crate) uploads: Arc<dyn Queue>,
-    opener: Opener,
+    queues: Arc<SqliteStore>,
     stop: CancellationToken,
     tasks: TaskTracker,
 }
@@ -37,9 +39,9 @@ pub(crate) async fn start_with(
     folder: &Path,
     change: impl FnOnce(&mut EndpointOptions),
 ) -> Running {
-    let opener = Opener::new(Arc::new(SystemClock));
-    let url = format!("sqlite:{}", folder.join("queue.db").display());
-    let uploads = opener.queue("uploads", &url, "uploads").await.expect("the queue opens");
+    let queues = sqlite::open(&folder.join("queue.db"), Arc::new(SystemClock)).await;
+    let queues = Arc::new(queues.expect("the queue opens"));
+    let uploads: Arc<dyn Queue> = Arc::new(SqliteQueue::new(queues.clone(), "uploads"));
     let any = "127.0.0.1:0".parse().expect("an address");
     let mut options = EndpointOptions::new(folder.join("s3"), any, uploads.clone());
     change(&mut options);
@@ -48,7 +50,7 @@ pub(crate) async fn start_with(
     let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
     tasks.spawn(endpoint.run(stop.clone()));
     tasks.close();
-    Running { address, uploads, opener, stop, tasks }
+    Running { address, uploads, queues, stop, tasks }
 }
 
 impl Running {
@@ -58,7 +60,7 @@ impl Running {
 
     /// Our own adapter on it.
     pub(crate) async fn objects(&self) -> S3Objects {
-        self.objects_with(Credentials::default()).await
+        self.objects_with(key_pair()).await
     }
 
     pub(crate) async fn objects_with(&self, credentials: Credentials) -> S3Objects {
@@ -71,7 +73,7 @@ impl Running {
         S3Options {
             endpoint: Some(self.url()),
             region: Some("us-east-1".to_owned()),
-            credentials: Some(Credentials::default()),
+            credentials: Some(key_pair()),
             attempts: 1,
             ..S3Options::new(bucket)
         }
@@ -105,18 +107,14 @@ impl Running {
     pub(crate) async fn stop(self) {
         self.stop.cancel();
         self.tasks.wait().await;
-        self.opener.close().await;
+        self.queues.close().await;
     }
 }
 
-/// A program of the tests' Python environment: `LOBAR_VENV`, or the workspace's `.venv`.
-#[allow(clippy::disallowed_methods, reason = "tests have no settings but the environment")]
-fn program(name: &str) -> PathBuf {
-    let default = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../.venv");
-    let venv = std::env::var_os("LOBAR_VENV").map_or_else(default, PathBuf::from);
-    let program = venv.join("bin").join(name);
-    assert!(program.exists(), "{} is missing: run `make test`", program.display());
-    program
+/// The key pair of an endpoint that was given no other.
+pub(crate) fn key_pair() -> Credentials {
+    let pair = lobar_endpoint::Credentials::default();
+    Credentials::new(pair.access_key, pair.secret_key)
 }
 
 /// A foreign client that talks to the endpoint with the default credentials and no other settings.
@@ -154,15 +152,15 @@ pub(crate) async fn aws(url: &str, arguments: &[&str]) -> String {
 
 /// Runs the AWS CLI.
 pub(crate) async fn try_aws(url: &str, arguments: &[&str]) -> Output {
-    let mut command = client(program("aws"), url);
+    let mut command = client(python_program("aws"), url);
     command.args(arguments);
     run(command).await
 }
 
 /// Runs a script of `tests/python`; its assertions are the test.
 pub(crate) async fn python(url: &str, script: &str) {
-    let mut command = client(program("python"), url);
-    command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/python").join(script));
+    let mut command = client(python_program("python"), url);
+    command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python").join(script));
     let output = run(command).await;
     assert!(
         output.status.success(),

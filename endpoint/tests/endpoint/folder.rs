@@ -1,9 +1,9 @@
 //! A part of a bucket, read as a folder.
 
 use futures::StreamExt as _;
-use lobar_adapters::s3::{Listed, S3Folder};
 use lobar_core::image::Lane;
 use lobar_core::objects::{FetchError, Objects as _, Upload};
+use lobar_s3::{Listed, S3Folder};
 
 use crate::fixture::{noise, start};
 

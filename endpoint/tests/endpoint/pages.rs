@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use lobar_adapters::embedded::{Endpoint, EndpointError, EndpointOptions};
 use lobar_core::image::Lane;
 use lobar_core::objects::{Objects as _, Upload};
+use lobar_endpoint::{Endpoint, EndpointError, EndpointOptions};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::fixture::{PAGE, http, start, start_with};

@@ -1,8 +1,8 @@
 //! Weights files on the endpoint, in its second bucket.
 
-use lobar_adapters::s3::S3Weights;
 use lobar_core::objects::FetchError;
 use lobar_core::weights::WeightFiles;
+use lobar_s3::S3Weights;
 
 use crate::fixture::{Running, noise, start};
 

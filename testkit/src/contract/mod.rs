@@ -9,7 +9,7 @@
 //!
 //! ```ignore
 //! mod in_a_file_of_its_own {
-//!     lobar_tests::queue_contract!(super::OwnFile);
+//!     lobar_testkit::queue_contract!(super::OwnFile);
 //! }
 //! ```
 

@@ -2,25 +2,25 @@
 //! buckets and queues of its own for each test.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use aws_sdk_s3::types as s3;
 use aws_sdk_sqs::types::QueueAttributeName as Attribute;
-use lobar_adapters::aws::Access;
-use lobar_adapters::embedded::Credentials;
-use lobar_adapters::s3::S3Options;
-use lobar_adapters::sqs::SqsOptions;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::{Server, free_port};
+use crate::python_program;
 
 /// How long a start may take on a busy machine.
 const START: Duration = Duration::from_secs(60);
 /// The region of everything.
 pub const REGION: &str = "us-east-1";
+/// The key pair that requests are signed with: any will do.
+pub const ACCESS_KEY: &str = "lobar";
+/// The private half of [`ACCESS_KEY`].
+pub const SECRET_KEY: &str = "lobarlobar";
 
 /// A running emulator.
 pub struct MiniStack {
@@ -49,22 +49,13 @@ pub async fn shared() -> &'static MiniStack {
     ministack
 }
 
-/// A program of the tests' Python environment: `LOBAR_VENV`, or the workspace's `.venv`.
-fn program(name: &str) -> PathBuf {
-    let default = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../.venv");
-    let venv = std::env::var_os("LOBAR_VENV").map_or_else(default, PathBuf::from);
-    let program = venv.join("bin").join(name);
-    assert!(program.exists(), "{} is missing: run `make test`", program.display());
-    program
-}
-
 impl MiniStack {
     /// Starts one; it answers some time later.
     pub fn start() -> Self {
         let folder = tempfile::Builder::new().prefix("lobar-ministack-").tempdir();
         let folder = folder.expect("a folder").keep();
         let port = free_port();
-        let program = program("ministack");
+        let program = python_program("ministack");
         let (program, port_text) = (program.to_str().expect("UTF-8"), port.to_string());
         let temporary = folder.to_str().expect("UTF-8").to_owned();
         let environment = [
@@ -106,15 +97,10 @@ impl MiniStack {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    /// Who asks: it takes any credentials.
-    pub fn access() -> Access {
-        Access { region: Some(REGION.to_owned()), credentials: Some(Credentials::default()) }
-    }
-
     /// A client of SQS that is not ours.
     pub async fn sqs(&self) -> aws_sdk_sqs::Client {
         let credentials =
-            aws_sdk_sqs::config::Credentials::new("lobar", "lobarlobar", None, None, "test");
+            aws_sdk_sqs::config::Credentials::new(ACCESS_KEY, SECRET_KEY, None, None, "test");
         let config = aws_sdk_sqs::Config::builder()
             .behavior_version(aws_sdk_sqs::config::BehaviorVersion::latest())
             .http_client(aws_smithy_http_client::Builder::new().build_http())
@@ -127,7 +113,7 @@ impl MiniStack {
     /// A client of S3 that is not ours.
     pub async fn s3(&self) -> aws_sdk_s3::Client {
         let credentials =
-            aws_sdk_s3::config::Credentials::new("lobar", "lobarlobar", None, None, "test");
+            aws_sdk_s3::config::Credentials::new(ACCESS_KEY, SECRET_KEY, None, None, "test");
         let config = aws_sdk_s3::Config::builder()
             .behavior_version(aws_sdk_s3::config::BehaviorVersion::latest())
             .http_client(aws_smithy_http_client::Builder::new().build_http())
@@ -202,22 +188,5 @@ impl MiniStack {
         let put = s3.put_bucket_notification_configuration().bucket(&name);
         put.notification_configuration(all).send().await.expect("notifications");
         name
-    }
-
-    /// Options of our adapter for a queue, behind `endpoint`.
-    pub fn sqs_options(&self, queue: &str, endpoint: String) -> SqsOptions {
-        let mut options = SqsOptions::new(queue);
-        options.endpoint = Some(endpoint);
-        options.access = Self::access();
-        options
-    }
-
-    /// Options of our adapter for a bucket, behind `endpoint`.
-    pub fn s3_options(&self, bucket: &str, endpoint: String) -> S3Options {
-        let mut options = S3Options::new(bucket);
-        options.endpoint = Some(endpoint);
-        options.region = Some(REGION.to_owned());
-        options.credentials = Some(Credentials::default());
-        options
     }
 }

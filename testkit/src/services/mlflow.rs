@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::{Server, free_port};
-use crate::kit::workspace;
+use crate::python_program;
 
 /// It migrates its database at its first start.
 const START: Duration = Duration::from_secs(300);
@@ -23,8 +23,7 @@ impl Mlflow {
     pub async fn start() -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let folder = tempfile::tempdir().expect("a folder").keep();
-        let executable = workspace().join(".venv/bin/mlflow");
-        assert!(executable.exists(), "{} is missing: run `make test`", executable.display());
+        let executable = python_program("mlflow");
         let (executable, port) = (executable.display().to_string(), free_port().to_string());
         let database = format!("sqlite:///{}/mlflow.db", folder.display());
         let files = folder.join("files").display().to_string();

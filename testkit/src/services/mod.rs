@@ -8,11 +8,16 @@
 
 mod guard;
 pub mod http_proxy;
+#[cfg(feature = "ministack")]
 pub mod ministack;
+#[cfg(feature = "mlflow")]
 pub mod mlflow;
+#[cfg(feature = "postgres")]
 pub mod postgres;
+#[cfg(feature = "prometheus")]
 pub mod prometheus;
 pub mod proxy;
+#[cfg(feature = "rabbitmq")]
 pub mod rabbitmq;
 pub mod redis;
 

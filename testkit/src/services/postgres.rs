@@ -8,10 +8,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use lobar_core::time::SystemClock;
+use sqlx::migrate::Migrator;
+use sqlx::{Connection, PgConnection};
 use tokio::sync::OnceCell;
 
 use super::{Server, free_port, root};
+use crate::workspace;
 
 /// How long a server may take to answer on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -80,9 +82,10 @@ impl Cluster {
         let cluster = Arc::new(Self { server, port, databases: AtomicU32::new(0) });
         cluster.wait_until_it_answers().await;
         cluster.sql("postgres", &format!("create database {TEMPLATE}"));
-        let url = cluster.url(TEMPLATE);
-        let template = lobar_adapters::postgres::open(&url, Arc::new(SystemClock)).await;
-        template.expect("the template's schema").close().await;
+        let migrations = Migrator::new(workspace().join("migrations/postgres")).await;
+        let mut template = PgConnection::connect(&cluster.url(TEMPLATE)).await.expect("connected");
+        migrations.expect("migrations").run(&mut template).await.expect("the template's schema");
+        template.close().await.expect("closed");
         cluster
     }
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use super::{Server, free_port};
-use crate::kit::workspace;
+use crate::workspace;
 
 /// How long it may take until it answers, or until a scrape is there.
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 
 use lobar_core::image::{Image, Lane, State};
 use lobar_core::object::ImageId;
+use lobar_testkit::services::postgres::{Cluster, Database};
+use lobar_testkit::services::proxy::{Proxy, Weather};
 use lobar_tests::kit;
 use lobar_tests::rig::{Rig, ScriptedEngine};
-use lobar_tests::services::postgres::{Cluster, Database};
-use lobar_tests::services::proxy::{Proxy, Weather};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use tokio::task::block_in_place;

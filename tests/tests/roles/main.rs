@@ -1,4 +1,6 @@
-//! Faults that any process may meet, and what must hold once things are quiet: every image that was
-//! acknowledged has ended, once, as it should.
+//! Roles on embedded parts: each as it should work, and what must hold once it is quiet after any process
+//! was killed at any call.
 
 mod crashes;
+mod ingest;
+mod worker;

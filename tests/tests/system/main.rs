@@ -1,8 +1,11 @@
 //! The executable as its user runs it: uploads by any S3 client and by itself, SIGKILL in the
 //! middle, restarts, broken files. Real X-rays where they are at hand, drawn ones elsewhere.
 
-#[path = "system/models.rs"]
+mod learning;
+mod model_command;
 mod models;
+mod runs;
+mod training_data;
 
 use std::collections::HashSet;
 use std::path::Path;

@@ -3,9 +3,9 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
+use lobar_testkit::services::free_port;
+use lobar_testkit::services::mlflow::Mlflow;
 use lobar_tests::kit::{executable, labelled_pictures};
-use lobar_tests::services::free_port;
-use lobar_tests::services::mlflow::Mlflow;
 use serde_json::Value;
 
 fn train(folder: &Path, run: &str, more: &[&str]) -> Output {

@@ -8,11 +8,11 @@ use std::time::SystemTime;
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
-use lobar_adapters::embedded::{Endpoint, EndpointOptions};
-use lobar_adapters::opener::Opener;
 use lobar_core::time::SystemClock;
+use lobar_endpoint::{Endpoint, EndpointOptions};
+use lobar_opener::Opener;
+use lobar_testkit::services::free_port;
 use lobar_tests::kit::{executable, labelled_pictures, radiograph_jpeg};
-use lobar_tests::services::free_port;
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::task::block_in_place;

@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use lobar_adapters::opener::Opener;
 use lobar_core::queue::Queue;
 use lobar_core::time::SystemClock;
-use lobar_tests::contract::queue::{QueueHarness, Tells};
-use lobar_tests::services::rabbitmq::RabbitMq;
+use lobar_rabbitmq::RabbitBrokers;
+use lobar_testkit::contract::queue::{QueueHarness, Tells};
+use lobar_testkit::services::rabbitmq::RabbitMq;
 use tokio::sync::{Mutex, Semaphore, SemaphorePermit};
 
 /// How many tests use the broker at once: leases are short here, and a busy broker is slow.
@@ -18,7 +18,7 @@ static TURNS: Semaphore = Semaphore::const_new(5);
 struct Broker {
     url: String,
     _turn: SemaphorePermit<'static>,
-    openers: Mutex<Vec<Opener>>,
+    opened: Mutex<Vec<RabbitBrokers>>,
 }
 
 #[async_trait]
@@ -31,19 +31,19 @@ impl QueueHarness for Broker {
         let _turn = TURNS.acquire().await.expect("never closed");
         let broker = RabbitMq::shared().await;
         let url = format!("{}?prefix={}", broker.url(), broker.prefix());
-        Self { url, _turn, openers: Mutex::default() }
+        Self { url, _turn, opened: Mutex::default() }
     }
 
     async fn open(&self) -> Arc<dyn Queue> {
-        let opener = Opener::new(Arc::new(SystemClock));
-        let queue = opener.queue("jobs", &self.url, "jobs").await.expect("a queue");
-        self.openers.lock().await.push(opener);
+        let brokers = RabbitBrokers::default();
+        let queue = brokers.queue(&self.url, "jobs", Arc::new(SystemClock)).await.expect("a queue");
+        self.opened.lock().await.push(brokers);
         queue
     }
 
     async fn reopen(&self) -> Arc<dyn Queue> {
-        for opener in self.openers.lock().await.drain(..) {
-            opener.close().await;
+        for brokers in self.opened.lock().await.drain(..) {
+            brokers.close().await;
         }
         self.open().await
     }
@@ -53,4 +53,4 @@ impl QueueHarness for Broker {
     }
 }
 
-lobar_tests::queue_contract!(Broker);
+lobar_testkit::queue_contract!(Broker);

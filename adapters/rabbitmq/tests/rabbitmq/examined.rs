@@ -2,11 +2,11 @@
 
 use lapin::options::QueueDeclareOptions;
 use lapin::types::FieldTable;
-use lobar_adapters::rabbitmq::examine;
 use lobar_core::check::{Check, Verdict};
 use lobar_core::queue::Settlement;
-use lobar_tests::services::free_port;
-use lobar_tests::services::rabbitmq::RabbitMq;
+use lobar_rabbitmq::examine;
+use lobar_testkit::services::free_port;
+use lobar_testkit::services::rabbitmq::RabbitMq;
 
 use crate::{Process, breakable, url_of};
 

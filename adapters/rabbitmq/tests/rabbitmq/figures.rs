@@ -3,21 +3,21 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use lobar_adapters::opener::Opener;
 use lobar_core::queue::{Outgoing, Settlement};
 use lobar_core::time::SystemClock;
-use lobar_tests::services::rabbitmq::RabbitMq;
+use lobar_rabbitmq::RabbitBrokers;
+use lobar_testkit::services::rabbitmq::RabbitMq;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_message_s_whole_cycle() {
     let broker = RabbitMq::shared().await;
     let started = Instant::now();
-    let opener = Opener::new(Arc::new(SystemClock));
+    let brokers = RabbitBrokers::default();
     let url = format!("{}?prefix={}", broker.url(), broker.prefix());
-    let queue = opener.queue("jobs", &url, "jobs").await.expect("a queue");
+    let queue = brokers.queue(&url, "jobs", Arc::new(SystemClock)).await.expect("a queue");
     println!("declared in {:?}", started.elapsed());
     let started = Instant::now();
-    let again = Opener::new(Arc::new(SystemClock));
+    let again = RabbitBrokers::default();
     again.queue("jobs", &url, "jobs").await.expect("a queue");
     println!("declared again in {:?}", started.elapsed());
     let started = Instant::now();
@@ -59,5 +59,5 @@ async fn a_message_s_whole_cycle() {
         let rate = f64::from(messages) / took.as_secs_f64();
         println!("batches of {batch}: {rate:.0} messages a second");
     }
-    opener.close().await;
+    brokers.close().await;
 }

@@ -5,6 +5,7 @@
 
 mod account;
 mod alarm;
+mod contract;
 mod examined;
 mod figures;
 mod outages;
@@ -16,10 +17,10 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lobar_adapters::opener::Opener;
 use lobar_core::queue::{Delivery, LeaseError, Outgoing, Queue, Receipt, Settlement};
 use lobar_core::time::SystemClock;
-use lobar_tests::services::rabbitmq::RabbitMq;
+use lobar_rabbitmq::RabbitBrokers;
+use lobar_testkit::services::rabbitmq::RabbitMq;
 use tokio::sync::{Mutex, MutexGuard, OnceCell};
 
 /// Long enough for what is there.
@@ -36,15 +37,15 @@ async fn breakable() -> MutexGuard<'static, RabbitMq> {
 
 /// A process with the queue `jobs` under a prefix.
 struct Process {
-    opener: Opener,
+    brokers: RabbitBrokers,
     queue: Arc<dyn Queue>,
 }
 
 impl Process {
     async fn open(url: &str) -> Self {
-        let opener = Opener::new(Arc::new(SystemClock));
-        let queue = opener.queue("jobs", url, "jobs").await.expect("a queue");
-        Self { opener, queue }
+        let brokers = RabbitBrokers::default();
+        let queue = brokers.queue(url, "jobs", Arc::new(SystemClock)).await.expect("a queue");
+        Self { brokers, queue }
     }
 
     async fn send(&self, bodies: &[&str]) {
@@ -71,7 +72,7 @@ impl Process {
     }
 
     async fn close(self) {
-        self.opener.close().await;
+        self.brokers.close().await;
     }
 }
 

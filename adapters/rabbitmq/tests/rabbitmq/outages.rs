@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lobar_core::queue::Queue;
-use lobar_tests::services::proxy::{Proxy, Weather};
-use lobar_tests::services::rabbitmq::RabbitMq;
+use lobar_testkit::services::proxy::{Proxy, Weather};
+use lobar_testkit::services::rabbitmq::RabbitMq;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 

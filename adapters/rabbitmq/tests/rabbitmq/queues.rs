@@ -9,7 +9,7 @@ use lapin::types::{AMQPValue, FieldTable};
 use lapin::{BasicProperties, ExchangeKind};
 use lobar_core::queue::{Outgoing, Settlement};
 use lobar_core::time::Stamp;
-use lobar_tests::services::rabbitmq::RabbitMq;
+use lobar_testkit::services::rabbitmq::RabbitMq;
 
 use crate::{LEASE, Process, SOON, url_of};
 

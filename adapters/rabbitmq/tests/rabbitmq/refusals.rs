@@ -4,20 +4,18 @@ use std::sync::Arc;
 
 use lapin::options::QueueDeclareOptions;
 use lapin::types::FieldTable;
-use lobar_adapters::opener::{OpenError, Opener};
 use lobar_core::failure::PortError;
 use lobar_core::time::SystemClock;
-use lobar_tests::services::free_port;
-use lobar_tests::services::rabbitmq::RabbitMq;
+use lobar_rabbitmq::RabbitBrokers;
+use lobar_testkit::services::free_port;
+use lobar_testkit::services::rabbitmq::RabbitMq;
 
 use crate::{Process, url_of};
 
 async fn refused(url: &str) -> PortError {
-    let opener = Opener::new(Arc::new(SystemClock));
-    match opener.queue("jobs", url, "jobs").await.err() {
-        Some(OpenError::Port { setting: "jobs", source }) => source,
-        other => panic!("it was to be refused: {other:?}"),
-    }
+    let brokers = RabbitBrokers::default();
+    let opened = brokers.queue(url, "jobs", Arc::new(SystemClock)).await;
+    opened.err().expect("it was to be refused")
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

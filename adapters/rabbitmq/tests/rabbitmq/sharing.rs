@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use lobar_core::queue::Settlement;
-use lobar_tests::services::rabbitmq::RabbitMq;
+use lobar_testkit::services::rabbitmq::RabbitMq;
 
 use crate::{LEASE, Process, SOON, bodies, url_of};
 
@@ -75,7 +75,7 @@ async fn two_handles_of_one_process_are_one_queue() {
     let broker = RabbitMq::shared().await;
     let (url, _) = url_of(broker);
     let process = Process::open(&url).await;
-    let other = process.opener.queue("uploads", &url, "jobs").await.expect("a queue");
+    let other = process.brokers.queue(&url, "jobs", Arc::new(SystemClock)).await.expect("a queue");
     process.send(&["a"]).await;
     let taken = other.receive(1, SOON, LEASE).await.expect("received").remove(0);
     process.settle(&taken.receipt, Settlement::Done).await.expect("settled");

@@ -4,14 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use lobar_adapters::redis::{RedisCache, RedisRoster, RedisSignal};
 use lobar_core::cache::Cache;
 use lobar_core::roster::Roster;
 use lobar_core::signal::Signal;
-use lobar_tests::contract::cache::CacheHarness;
-use lobar_tests::contract::roster::RosterHarness;
-use lobar_tests::contract::signal::SignalHarness;
-use lobar_tests::services::redis;
+use lobar_redis::{RedisCache, RedisRoster, RedisSignal};
+use lobar_testkit::contract::cache::CacheHarness;
+use lobar_testkit::contract::roster::RosterHarness;
+use lobar_testkit::contract::signal::SignalHarness;
+use lobar_testkit::services::redis;
 
 /// Roles give up on Redis within milliseconds; a busy machine may take longer.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -67,15 +67,15 @@ impl RosterHarness for Database {
 }
 
 mod signal {
-    lobar_tests::signal_contract!(super::Database);
+    lobar_testkit::signal_contract!(super::Database);
 }
 
 mod cache {
-    lobar_tests::cache_contract!(super::Database);
+    lobar_testkit::cache_contract!(super::Database);
 }
 
 mod roster {
-    lobar_tests::roster_contract!(super::Database);
+    lobar_testkit::roster_contract!(super::Database);
 }
 
 #[tokio::test]

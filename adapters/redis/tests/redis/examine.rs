@@ -1,8 +1,8 @@
 //! What `lobar doctor` says about Redis.
 
-use lobar_adapters::redis::examine;
 use lobar_core::check::{Check, Verdict};
-use lobar_tests::services::redis::{RedisServer, shared};
+use lobar_redis::examine;
+use lobar_testkit::services::redis::{RedisServer, shared};
 
 fn faults(checks: &[Check]) -> Vec<&str> {
     let faults = checks.iter().filter(|check| check.verdict == Verdict::Fault);

@@ -3,12 +3,12 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use lobar_adapters::s3::S3Objects;
 use lobar_core::image::Lane;
 use lobar_core::object::ObjectVersion;
 use lobar_core::objects::{FetchError, Objects, Upload};
-use lobar_tests::services::http_proxy::{Fault, HttpProxy, Response};
-use lobar_tests::services::ministack::{self, MiniStack};
+use lobar_s3::S3Objects;
+use lobar_testkit::services::http_proxy::{Fault, HttpProxy, Response};
+use lobar_testkit::services::ministack::{self, MiniStack};
 
 const LIMIT: u64 = 1 << 20;
 const KEY: &str = "in/a b+c é/x&y%.dcm";
@@ -25,7 +25,7 @@ async fn bucket(versions: bool) -> Bucket {
     let queues = ministack.queues(5).await;
     let name = ministack.bucket(&queues, versions).await;
     let proxy = HttpProxy::open(ministack.port).await;
-    let mut options = ministack.s3_options(&name, proxy.url());
+    let mut options = options(&name, proxy.url());
     options.attempts = 3;
     options.body_timeout = Duration::from_secs(1);
     let objects = S3Objects::connect(options).await;

@@ -2,11 +2,11 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use lobar_adapters::s3::S3Weights;
 use lobar_core::objects::FetchError;
 use lobar_core::weights::WeightFiles;
-use lobar_tests::services::http_proxy::{Fault, HttpProxy, Response};
-use lobar_tests::services::ministack;
+use lobar_s3::S3Weights;
+use lobar_testkit::services::http_proxy::{Fault, HttpProxy, Response};
+use lobar_testkit::services::ministack;
 
 const KEY: &str = "resnet50-2/0123abcd.safetensors";
 const LIMIT: u64 = 1 << 20;
@@ -22,7 +22,7 @@ impl Bucket {
         let ministack = ministack::shared().await;
         let name = ministack.quiet_bucket().await;
         let proxy = HttpProxy::open(ministack.port).await;
-        let mut options = ministack.s3_options(&name, proxy.url());
+        let mut options = options(&name, proxy.url());
         options.attempts = 3;
         let weights = S3Weights::connect(options, "models").await;
         Self { proxy, weights, folder: tempfile::tempdir().expect("a folder") }

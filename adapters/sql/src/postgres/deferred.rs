@@ -56,7 +56,7 @@ pub enum DeferredError {
 impl Deferred {
     /// Those of this release.
     pub fn of_this_release() -> Self {
-        Self(sqlx::migrate!("../migrations/postgres/deferred"))
+        Self(sqlx::migrate!("../../migrations/postgres/deferred"))
     }
 
     /// Others, for tests.

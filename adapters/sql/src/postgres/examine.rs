@@ -8,7 +8,7 @@ use sqlx::postgres::{PgConnectOptions, PgConnection, Postgres};
 use sqlx::{ConnectOptions, Connection};
 
 use super::{Deferred, pool};
-use crate::sql::Driver;
+use crate::Driver;
 
 /// How long it may take to connect.
 const CONNECT: Duration = Duration::from_secs(5);

@@ -27,7 +27,7 @@ use sqlx::AssertSqlSafe;
 use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnection, PgRow, Postgres};
 
-use crate::sql::{Db, Driver, Fault, Query, Ran, Relaxed, Script, SqlQueue};
+use crate::{Db, Driver, Fault, Query, Ran, Relaxed, Script, SqlQueue};
 
 pub use deferred::{Deferred, DeferredError};
 pub use examine::examine;
@@ -49,7 +49,7 @@ macro_rules! lock {
 }
 
 impl Driver for Postgres {
-    const MIGRATIONS: Migrator = sqlx::migrate!("../migrations/postgres");
+    const MIGRATIONS: Migrator = sqlx::migrate!("../../migrations/postgres");
     const BEGIN_MIGRATION: &'static str = concat!(
         "begin isolation level read committed; set local statement_timeout = 0; set local lock_timeout = 0; ",
         "set local idle_in_transaction_session_timeout = 0; select ",

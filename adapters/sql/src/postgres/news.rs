@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::pool;
-use crate::sql::Bells;
+use crate::Bells;
 
 const CHANNEL: &str = "lobar_queues";
 /// Between two rounds of news: a busy sender tells no more often.

@@ -7,7 +7,7 @@ use sqlx::pool::PoolOptions;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions, Postgres};
 use sqlx::{ConnectOptions, Connection, Error};
 
-use crate::sql::{Driver, Fault, Pools};
+use crate::{Driver, Fault, Pools};
 
 /// Connections of a process whose commits wait for the disk.
 pub(super) const WRITERS: u32 = 8;

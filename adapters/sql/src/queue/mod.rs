@@ -171,7 +171,7 @@ mod tests {
     use sqlx::Sqlite;
 
     use super::*;
-    use crate::sql::Sql;
+    use crate::Sql;
 
     #[tokio::test]
     async fn a_dead_message_keeps_its_reason() {

@@ -20,7 +20,7 @@ use sqlx::sqlite::{
     SqliteRow, SqliteSynchronous,
 };
 
-use crate::sql::{Db, Driver, Fault, Pools, Query, Ran, Relaxed, Script, SqlQueue};
+use crate::{Db, Driver, Fault, Pools, Query, Ran, Relaxed, Script, SqlQueue};
 
 /// A database file; it is the store.
 pub type SqliteStore = Db<Sqlite>;
@@ -33,7 +33,7 @@ const READERS: u32 = 4;
 const BUSY: Duration = Duration::from_secs(10);
 
 impl Driver for Sqlite {
-    const MIGRATIONS: Migrator = sqlx::migrate!("../migrations/sqlite");
+    const MIGRATIONS: Migrator = sqlx::migrate!("../../migrations/sqlite");
     // The write lock at once: a transaction that reads, then writes, fails with SQLITE_BUSY_SNAPSHOT
     // when another wrote in between, and no waiting heals that.
     const BEGIN: &'static str = "begin immediate";

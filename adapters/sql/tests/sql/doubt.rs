@@ -3,16 +3,18 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use lobar_adapters::opener::Opener;
 use lobar_core::image::{Lane, NewImage};
 use lobar_core::object::{ImageId, ObjectVersion};
 use lobar_core::store::{Claim, Store};
-use lobar_core::time::SystemClock;
-use lobar_tests::services::postgres::Cluster;
-use lobar_tests::services::proxy::{Proxy, Weather};
+use lobar_testkit::services::postgres::Cluster;
+use lobar_testkit::services::proxy::{Proxy, Weather};
 use tokio::task::block_in_place;
 use tokio::time::sleep;
 use uuid::Uuid;
+
+use crate::open;
+
+use crate::open;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -39,9 +41,8 @@ async fn a_claim_whose_commit_outlives_its_connection_costs_no_attempt() {
     let server = format!("127.0.0.1:{}", cluster.port()).parse().expect("an address");
     for away in [false, true] {
         let proxy = Proxy::open(server).await;
-        let opener = Opener::new(Arc::new(SystemClock));
         let url = database.url_through(proxy.address.port());
-        let store = opener.store("store", &url).await.expect("opens");
+        let store = open(&url).await;
         let object = ObjectVersion {
             bucket: "xrays".into(),
             key: format!("incoming/north/{away}.jpg"),
@@ -75,7 +76,7 @@ async fn a_claim_whose_commit_outlives_its_connection_costs_no_attempt() {
             Claim::Granted(claimed) => assert_eq!(claimed.attempt, 1, "away: {away}"),
             other => panic!("not granted: {other:?}"),
         }
-        opener.close().await;
+        store.close().await;
     }
 }
 

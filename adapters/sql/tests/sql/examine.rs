@@ -1,8 +1,8 @@
 //! What `lobar doctor` says about a database.
 
-use lobar_adapters::postgres;
 use lobar_core::check::{Check, Verdict};
-use lobar_tests::services::postgres::Cluster;
+use lobar_sql::postgres;
+use lobar_testkit::services::postgres::Cluster;
 
 fn verdict(checks: &[Check], what: &str) -> Verdict {
     let found = checks.iter().find(|check| check.what.ends_with(what));

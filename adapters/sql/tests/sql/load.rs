@@ -1,6 +1,6 @@
 //! A store with many images, as a year of work leaves it.
 
-use lobar_tests::services::postgres::Database;
+use lobar_testkit::services::postgres::Database;
 
 /// A few hundred are queued and some are in workers' hands; most of the rest are ready, a tenth of those
 /// flagged; 40 sites, one of which sends half of all. Indexes are dropped first and made again: ten

@@ -3,13 +3,13 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use lobar_adapters::postgres::{self, Deferred, DeferredError, PgStore};
 use lobar_core::image::{Lane, NewImage, State};
 use lobar_core::object::{ImageId, ObjectVersion};
 use lobar_core::queue::{Outgoing, Queue};
 use lobar_core::store::{Claim, Completion, Filter, Outcome, Store};
 use lobar_core::time::SystemClock;
-use lobar_tests::services::postgres::Cluster;
+use lobar_sql::postgres::{self, Deferred, DeferredError, PgStore};
+use lobar_testkit::services::postgres::Cluster;
 use sqlx::SqlSafeStr;
 use sqlx::migrate::{Migration, MigrationType};
 

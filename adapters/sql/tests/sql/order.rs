@@ -4,13 +4,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use lobar_adapters::opener::Opener;
 use lobar_core::event::{Event, Seq};
 use lobar_core::image::{Lane, NewImage, Reason};
 use lobar_core::object::ObjectVersion;
 use lobar_core::store::{Claim, Completion, Outcome, Store};
-use lobar_core::time::SystemClock;
-use lobar_tests::services::postgres::Cluster;
+use lobar_testkit::services::postgres::Cluster;
+
+use crate::open;
+
+use crate::open;
 
 const WRITERS: usize = 8;
 const ROUNDS: usize = 25;
@@ -22,12 +24,6 @@ const SLOW: &str = "create function linger() returns trigger language plpgsql as
       return null;
     end $$;
   create trigger linger after insert on event for each statement execute function linger()";
-
-async fn opened(url: &str) -> (Opener, Arc<dyn Store>) {
-    let opener = Opener::new(Arc::new(SystemClock));
-    let store = opener.store("store", url).await.expect("opens");
-    (opener, store)
-}
 
 fn object(writer: usize, round: usize) -> ObjectVersion {
     ObjectVersion {
@@ -76,15 +72,15 @@ async fn a_reader_that_resumes_misses_nothing_of_many_processes_with_slow_commit
     let database = Cluster::shared().await.database();
     database.sql(SLOW);
     let url = database.url();
-    let mut openers = Vec::new();
+    let mut processes = Vec::new();
     let done = Arc::new(AtomicBool::new(false));
-    let (opener, reader) = opened(&url).await;
-    openers.push(opener);
+    let reader = open(&url).await;
+    processes.push(reader.clone());
     let reading = tokio::spawn(follow(reader.clone(), done.clone()));
     let mut writing = Vec::new();
     for writer in 0..WRITERS {
-        let (opener, store) = opened(&url).await;
-        openers.push(opener);
+        let store = open(&url).await;
+        processes.push(store.clone());
         writing.push(tokio::spawn(write(store, writer)));
     }
     for writing in writing {
@@ -108,7 +104,7 @@ async fn a_reader_that_resumes_misses_nothing_of_many_processes_with_slow_commit
          where coalesce(tally.images, 0) <> coalesce(counted.images, 0)",
     );
     assert_eq!(wrong, "0", "every count is right");
-    for opener in openers {
-        opener.close().await;
+    for process in processes {
+        process.close().await;
     }
 }

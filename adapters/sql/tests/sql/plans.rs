@@ -3,17 +3,19 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use lobar_adapters::opener::Opener;
 use lobar_core::event::Seq;
 use lobar_core::image::{Lane, NewImage, Reason, State};
 use lobar_core::object::{ImageId, ObjectVersion};
 use lobar_core::queue::{Outgoing, Queue, Settlement};
 use lobar_core::store::{Claim, Completion, Filter, Outcome, Store};
 use lobar_core::time::{Clock, SystemClock};
-use lobar_tests::services::postgres::{Cluster, Database};
+use lobar_sql::postgres::PgQueue;
+use lobar_testkit::services::postgres::{Cluster, Database};
 use std::time::Duration;
 
 use super::load::fill;
+
+use crate::open;
 
 /// Settings of a server that writes every plan into its log.
 pub(crate) const EXPLAINING: [&str; 4] = [
@@ -131,11 +133,10 @@ async fn every_statement_of_the_hot_paths_reads_index_ranges() {
     ));
     database.sql("vacuum (analyze) message");
     let since = mark(&database);
-    let opener = Opener::new(Arc::new(SystemClock));
-    let store = opener.store("store", &database.url()).await.expect("opens");
-    let queue = opener.queue("jobs", &database.url(), "jobs-routine").await.expect("opens");
+    let store = open(&database.url()).await;
+    let queue = PgQueue::new(store.clone(), "jobs-routine");
     everything(&*store, &*queue).await;
-    opener.close().await;
+    store.close().await;
 
     let mut seen = BTreeMap::<String, usize>::new();
     for plan in explained(&database, since) {

@@ -1,29 +1,27 @@
 //! The contracts of the store, of the queue, of the model registry and of verdicts, on PostgreSQL.
-#![allow(clippy::disallowed_methods)] // the tasks that a test spawns end before it does
-#![allow(clippy::print_stdout)] // the figure is to be read
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use lobar_adapters::opener::Opener;
 use lobar_core::queue::{Outgoing, Queue};
 use lobar_core::registry::Registry;
 use lobar_core::store::Store;
 use lobar_core::time::{ManualClock, Stamp};
 use lobar_core::verdict::Verdicts;
-use lobar_tests::contract::queue::QueueHarness;
-use lobar_tests::contract::registry::RegistryHarness;
-use lobar_tests::contract::store::StoreHarness;
-use lobar_tests::contract::verdict::VerdictHarness;
-use lobar_tests::services::postgres::{Cluster, Database};
+use lobar_sql::postgres::{self, PgStore};
+use lobar_testkit::contract::queue::QueueHarness;
+use lobar_testkit::contract::registry::RegistryHarness;
+use lobar_testkit::contract::store::StoreHarness;
+use lobar_testkit::contract::verdict::VerdictHarness;
+use lobar_testkit::services::postgres::{Cluster, Database};
 use tokio::sync::Mutex;
 
 /// A database, opened several times as several processes would.
 struct Opened {
     database: Database,
     clock: ManualClock,
-    openers: Mutex<Vec<Opener>>,
+    open: Mutex<Vec<Arc<PgStore>>>,
 }
 
 impl Opened {
@@ -31,55 +29,39 @@ impl Opened {
         Self {
             database: Cluster::shared().await.database(),
             clock: ManualClock::new(Stamp(1_700_000_000_000_000)),
-            openers: Mutex::default(),
+            open: Mutex::default(),
         }
     }
 
-    async fn store(&self) -> Arc<dyn Store> {
-        let opener = Opener::new(Arc::new(self.clock.clone()));
-        let store = opener.store("store", &self.database.url()).await.expect("a store");
-        self.openers.lock().await.push(opener);
-        store
-    }
-
-    async fn registry(&self) -> Arc<dyn Registry> {
-        let opener = Opener::new(Arc::new(self.clock.clone()));
-        let registry = opener.registry("store", &self.database.url()).await.expect("a registry");
-        self.openers.lock().await.push(opener);
-        registry
-    }
-
-    async fn verdicts(&self) -> Arc<dyn Verdicts> {
-        let opener = Opener::new(Arc::new(self.clock.clone()));
-        let verdicts = opener.verdicts("store", &self.database.url()).await.expect("verdicts");
-        self.openers.lock().await.push(opener);
-        verdicts
+    /// As another process would.
+    async fn database(&self) -> Arc<PgStore> {
+        let clock = Arc::new(self.clock.clone());
+        let database = Arc::new(postgres::open(&self.database.url(), clock).await.expect("opens"));
+        self.open.lock().await.push(database.clone());
+        database
     }
 
     async fn queue(&self, name: &str) -> Arc<dyn Queue> {
-        let opener = Opener::new(Arc::new(self.clock.clone()));
-        let queue = opener.queue("uploads", &self.database.url(), name).await.expect("a queue");
-        self.openers.lock().await.push(opener);
-        queue
+        Arc::new(postgres::PgQueue::new(self.database().await, name))
     }
 
     async fn close(&self) {
-        for opener in self.openers.lock().await.drain(..) {
-            opener.close().await;
+        for database in self.open.lock().await.drain(..) {
+            database.close().await;
         }
     }
 }
 
-struct PgStore(Opened);
+struct OwnStore(Opened);
 
 #[async_trait]
-impl StoreHarness for PgStore {
+impl StoreHarness for OwnStore {
     async fn start() -> Self {
         Self(Opened::new().await)
     }
 
     async fn open(&self) -> Arc<dyn Store> {
-        self.0.store().await
+        self.0.database().await
     }
 
     async fn reopen(&self) -> Arc<dyn Store> {
@@ -92,16 +74,16 @@ impl StoreHarness for PgStore {
     }
 }
 
-struct PgRegistry(Opened);
+struct OwnRegistry(Opened);
 
 #[async_trait]
-impl RegistryHarness for PgRegistry {
+impl RegistryHarness for OwnRegistry {
     async fn start() -> Self {
         Self(Opened::new().await)
     }
 
     async fn open(&self) -> Arc<dyn Registry> {
-        self.0.registry().await
+        self.0.database().await
     }
 
     async fn reopen(&self) -> Arc<dyn Registry> {
@@ -110,7 +92,7 @@ impl RegistryHarness for PgRegistry {
     }
 
     async fn images(&self) -> (Arc<dyn Store>, Arc<dyn Verdicts>) {
-        (self.0.store().await, self.0.verdicts().await)
+        (self.0.database().await, self.0.database().await)
     }
 
     async fn advance(&self, by: Duration) {
@@ -118,16 +100,16 @@ impl RegistryHarness for PgRegistry {
     }
 }
 
-struct PgVerdicts(Opened);
+struct OwnVerdicts(Opened);
 
 #[async_trait]
-impl VerdictHarness for PgVerdicts {
+impl VerdictHarness for OwnVerdicts {
     async fn start() -> Self {
         Self(Opened::new().await)
     }
 
     async fn open(&self) -> (Arc<dyn Store>, Arc<dyn Verdicts>) {
-        (self.0.store().await, self.0.verdicts().await)
+        (self.0.database().await, self.0.database().await)
     }
 
     async fn reopen(&self) -> (Arc<dyn Store>, Arc<dyn Verdicts>) {
@@ -141,10 +123,10 @@ impl VerdictHarness for PgVerdicts {
 }
 
 /// A queue beside another queue with messages.
-struct PgQueue(Opened);
+struct SharedQueue(Opened);
 
 #[async_trait]
-impl QueueHarness for PgQueue {
+impl QueueHarness for SharedQueue {
     const LEASE: Duration = Duration::from_secs(30);
 
     async fn start() -> Self {
@@ -170,21 +152,21 @@ impl QueueHarness for PgQueue {
 }
 
 mod store {
-    lobar_tests::store_contract!(super::PgStore);
-    lobar_tests::store_model!(super::PgStore);
+    lobar_testkit::store_contract!(super::OwnStore);
+    lobar_testkit::store_model!(super::OwnStore);
 }
 
 mod registry {
-    lobar_tests::registry_contract!(super::PgRegistry);
+    lobar_testkit::registry_contract!(super::OwnRegistry);
 }
 
 mod verdicts {
-    lobar_tests::verdict_contract!(super::PgVerdicts);
+    lobar_testkit::verdict_contract!(super::OwnVerdicts);
 }
 
 mod queue {
-    lobar_tests::queue_contract!(super::PgQueue);
-    lobar_tests::queue_model!(super::PgQueue);
+    lobar_testkit::queue_contract!(super::SharedQueue);
+    lobar_testkit::queue_model!(super::SharedQueue);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -224,15 +206,17 @@ async fn a_receiver_in_another_process_hears_of_a_message_at_once() {
 #[tokio::test]
 async fn an_error_never_shows_the_password() {
     let cluster = Cluster::shared().await;
-    let opener = Opener::new(Arc::new(ManualClock::new(Stamp(0))));
     for url in [
         format!("postgres://lobar:secret@127.0.0.1:{}/nowhere", cluster.port()),
         "postgres://lobar:secret@127.0.0.1:1/nowhere".to_owned(),
         "postgres://lobar:secret@127.0.0.1:many/nowhere".to_owned(),
         "postgresql://lobar:secret@127.0.0.1:1/nowhere?sslmode=secret".to_owned(),
     ] {
-        let refused = opener.store("store", &url).await.err().expect("refused");
+        let refused = postgres::open(&url, Arc::new(ManualClock::new(Stamp(0))))
+            .await
+            .err()
+            .expect("refused");
         let text = format!("{refused} {refused:?}");
-        assert!(text.contains("store") && !text.contains("secret"), "{text}");
+        assert!(!text.contains("secret"), "{text}");
     }
 }

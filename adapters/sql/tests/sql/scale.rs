@@ -7,16 +7,18 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use lobar_adapters::opener::Opener;
 use lobar_core::image::{Lane, NewImage};
 use lobar_core::object::{ImageId, ObjectVersion};
 use lobar_core::store::{Claim, Store};
-use lobar_core::time::SystemClock;
-use lobar_tests::services::postgres::Cluster;
+use lobar_testkit::services::postgres::Cluster;
 use uuid::Uuid;
 
 use super::load::fill;
 use super::plans::{EXPLAINING, explained, filters, mark};
+
+use crate::open;
+
+use crate::open;
 
 const PAGES: usize = 300;
 const BATCH: usize = 16;
@@ -55,8 +57,7 @@ async fn ten_million() {
     let size = database.sql("select pg_size_pretty(pg_database_size(current_database()))");
     println!("{images} images: {size}, loaded in {:.0} s", began.elapsed().as_secs_f64());
 
-    let opener = Opener::new(Arc::new(SystemClock));
-    let store = opener.store("store", &database.url()).await.expect("opens");
+    let store = open(&database.url()).await;
     println!("| what | p50 ms | p99 ms | |\n|---|---|---|---|");
     for (name, filter) in filters() {
         let (mut times, mut after, mut total) = (Times(Vec::new()), None, 0);
@@ -92,7 +93,7 @@ async fn ten_million() {
     for plan in explained(&database, since).into_iter().rev().take(9).rev() {
         println!("\n--- {plan}");
     }
-    opener.close().await;
+    store.close().await;
 }
 
 /// Images that are queued, as [`fill`] made them.

@@ -1,21 +1,20 @@
 //! The contracts of the store, of the queue, of the model registry and of verdicts, on SQLite.
-#![allow(clippy::disallowed_methods)] // the tasks that a test spawns end before it does
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use lobar_adapters::opener::Opener;
 use lobar_core::queue::Queue;
 use lobar_core::registry::Registry;
 use lobar_core::store::Store;
 use lobar_core::time::{ManualClock, Stamp};
 use lobar_core::verdict::Verdicts;
-use lobar_tests::contract::queue::QueueHarness;
-use lobar_tests::contract::registry::RegistryHarness;
-use lobar_tests::contract::store::StoreHarness;
-use lobar_tests::contract::verdict::VerdictHarness;
+use lobar_sql::sqlite::{self, SqliteQueue, SqliteStore};
+use lobar_testkit::contract::queue::QueueHarness;
+use lobar_testkit::contract::registry::RegistryHarness;
+use lobar_testkit::contract::store::StoreHarness;
+use lobar_testkit::contract::verdict::VerdictHarness;
 use tempfile::TempDir;
 use tokio::sync::Mutex;
 
@@ -23,7 +22,7 @@ use tokio::sync::Mutex;
 struct Files {
     folder: TempDir,
     clock: ManualClock,
-    openers: Mutex<Vec<Opener>>,
+    open: Mutex<Vec<Arc<SqliteStore>>>,
 }
 
 impl Files {
@@ -31,46 +30,25 @@ impl Files {
         Self {
             folder: TempDir::new().expect("a temporary folder"),
             clock: ManualClock::new(Stamp(1_700_000_000_000_000)),
-            openers: Mutex::default(),
+            open: Mutex::default(),
         }
     }
 
-    fn url(&self, file: &str) -> String {
-        let path: PathBuf = self.folder.path().join(file);
-        format!("sqlite:{}", path.display())
-    }
-
-    async fn store(&self, file: &str) -> Arc<dyn Store> {
-        let opener = Opener::new(Arc::new(self.clock.clone()));
-        let store = opener.store("store", &self.url(file)).await.expect("a store");
-        self.openers.lock().await.push(opener);
-        store
-    }
-
-    async fn registry(&self, file: &str) -> Arc<dyn Registry> {
-        let opener = Opener::new(Arc::new(self.clock.clone()));
-        let registry = opener.registry("store", &self.url(file)).await.expect("a registry");
-        self.openers.lock().await.push(opener);
-        registry
-    }
-
-    async fn verdicts(&self, file: &str) -> Arc<dyn Verdicts> {
-        let opener = Opener::new(Arc::new(self.clock.clone()));
-        let verdicts = opener.verdicts("store", &self.url(file)).await.expect("verdicts");
-        self.openers.lock().await.push(opener);
-        verdicts
+    /// As another process would.
+    async fn database(&self, file: &str) -> Arc<SqliteStore> {
+        let (path, clock) = (self.folder.path().join(file), Arc::new(self.clock.clone()));
+        let database = Arc::new(sqlite::open(&path, clock).await.expect("opens"));
+        self.open.lock().await.push(database.clone());
+        database
     }
 
     async fn queue(&self, file: &str, name: &str) -> Arc<dyn Queue> {
-        let opener = Opener::new(Arc::new(self.clock.clone()));
-        let queue = opener.queue("uploads", &self.url(file), name).await.expect("a queue");
-        self.openers.lock().await.push(opener);
-        queue
+        Arc::new(SqliteQueue::new(self.database(file).await, name))
     }
 
     async fn close(&self) {
-        for opener in self.openers.lock().await.drain(..) {
-            opener.close().await;
+        for database in self.open.lock().await.drain(..) {
+            database.close().await;
         }
     }
 }
@@ -84,7 +62,7 @@ impl StoreHarness for StoreFile {
     }
 
     async fn open(&self) -> Arc<dyn Store> {
-        self.0.store("lobar.db").await
+        self.0.database("lobar.db").await
     }
 
     async fn reopen(&self) -> Arc<dyn Store> {
@@ -106,7 +84,7 @@ impl RegistryHarness for RegistryFile {
     }
 
     async fn open(&self) -> Arc<dyn Registry> {
-        self.0.registry("lobar.db").await
+        self.0.database("lobar.db").await
     }
 
     async fn reopen(&self) -> Arc<dyn Registry> {
@@ -115,7 +93,7 @@ impl RegistryHarness for RegistryFile {
     }
 
     async fn images(&self) -> (Arc<dyn Store>, Arc<dyn Verdicts>) {
-        (self.0.store("lobar.db").await, self.0.verdicts("lobar.db").await)
+        (self.0.database("lobar.db").await, self.0.database("lobar.db").await)
     }
 
     async fn advance(&self, by: Duration) {
@@ -132,7 +110,7 @@ impl VerdictHarness for VerdictFile {
     }
 
     async fn open(&self) -> (Arc<dyn Store>, Arc<dyn Verdicts>) {
-        (self.0.store("lobar.db").await, self.0.verdicts("lobar.db").await)
+        (self.0.database("lobar.db").await, self.0.database("lobar.db").await)
     }
 
     async fn reopen(&self) -> (Arc<dyn Store>, Arc<dyn Verdicts>) {
@@ -182,7 +160,7 @@ macro_rules! queue_harness {
 async fn nothing_else(_: &Files) {}
 
 async fn with_neighbours(files: &Files) {
-    files.store("lobar.db").await;
+    files.database("lobar.db").await;
     let neighbour = files.queue("lobar.db", "jobs-stat").await;
     let messages = (0..10).map(|n| lobar_core::queue::Outgoing::now(n.to_string())).collect();
     assert!(neighbour.send(messages).await.iter().all(Result::is_ok));
@@ -192,25 +170,25 @@ queue_harness!(OwnFile, nothing_else, "queues.db");
 queue_harness!(SharedFile, with_neighbours, "lobar.db");
 
 mod store {
-    lobar_tests::store_contract!(super::StoreFile);
-    lobar_tests::store_model!(super::StoreFile);
+    lobar_testkit::store_contract!(super::StoreFile);
+    lobar_testkit::store_model!(super::StoreFile);
 }
 
 mod registry {
-    lobar_tests::registry_contract!(super::RegistryFile);
+    lobar_testkit::registry_contract!(super::RegistryFile);
 }
 
 mod verdicts {
-    lobar_tests::verdict_contract!(super::VerdictFile);
+    lobar_testkit::verdict_contract!(super::VerdictFile);
 }
 
 mod queue_in_its_own_file {
-    lobar_tests::queue_contract!(super::OwnFile);
-    lobar_tests::queue_model!(super::OwnFile);
+    lobar_testkit::queue_contract!(super::OwnFile);
+    lobar_testkit::queue_model!(super::OwnFile);
 }
 
 mod queue_in_the_store_s_file {
-    lobar_tests::queue_contract!(super::SharedFile);
+    lobar_testkit::queue_contract!(super::SharedFile);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -219,7 +197,7 @@ async fn processes_that_create_the_same_file_at_once_all_succeed() {
     let opening: Vec<_> = (0..6)
         .map(|_| {
             let files = files.clone();
-            tokio::spawn(async move { files.store("lobar.db").await.overview().await.is_ok() })
+            tokio::spawn(async move { files.database("lobar.db").await.overview().await.is_ok() })
         })
         .collect();
     for opening in opening {
@@ -228,26 +206,14 @@ async fn processes_that_create_the_same_file_at_once_all_succeed() {
 }
 
 #[tokio::test]
-async fn a_url_of_no_adapter_is_refused_by_name_and_tells_no_secret() {
-    let opener = Opener::new(Arc::new(ManualClock::new(Stamp(0))));
-    let refused = opener.store("store", "oracle://user:secret@host/db").await.err();
-    let text = refused.expect("refused").to_string();
-    assert!(text.contains("store") && text.contains("oracle") && text.contains("sqlite"), "{text}");
-    assert!(!text.contains("secret"), "{text}");
-    assert!(opener.queue("jobs", "queues.db", "jobs-stat").await.is_err());
-    assert!(opener.signal("signal", "sqlite:x").is_err());
-}
-
-#[tokio::test]
 async fn a_file_that_is_no_database_is_refused_and_left_alone() {
     let files = Files::new();
     let path = files.folder.path().join("notes.db");
     let notes = "these are notes, not a database ".repeat(100);
     std::fs::write(&path, &notes).expect("written");
-    let opener = Opener::new(Arc::new(files.clock.clone()));
-    let text =
-        opener.store("store", &files.url("notes.db")).await.err().expect("refused").to_string();
+    let open = |path| sqlite::open(path, Arc::new(files.clock.clone()));
+    let text = open(&path).await.err().expect("refused").to_string();
     assert!(text.contains("not a database"), "{text}");
     assert_eq!(std::fs::read_to_string(&path).expect("there"), notes);
-    assert!(opener.store("store", "sqlite:/nowhere/at/all/lobar.db").await.is_err());
+    assert!(open(Path::new("/nowhere/at/all/lobar.db")).await.is_err());
 }

@@ -1,19 +1,20 @@
 //! The queue's contract on SQS, as MiniStack emulates it. Time is real.
-#![allow(clippy::disallowed_methods)] // the tasks that a test spawns end before it does
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use lobar_adapters::sqs::SqsQueue;
 use lobar_core::queue::Queue;
 use lobar_core::time::SystemClock;
-use lobar_tests::contract::queue::{QueueHarness, Tells};
-use lobar_tests::services::ministack::{self, Queues};
+use lobar_sqs::SqsQueue;
+use lobar_testkit::contract::queue::{QueueHarness, Tells};
+use lobar_testkit::services::ministack::{self, Queues};
 use tokio::sync::Mutex;
 
+use crate::options;
+
 /// A queue of its own. SQS's receipts are those of the process that received, so that its handles are
-/// one; what two processes do to each other is tested in `aws`.
+/// one; what two processes do to each other is tested in `queue`.
 struct Sqs {
     queues: Queues,
     open: Mutex<Option<Arc<SqsQueue>>>,
@@ -36,7 +37,7 @@ impl QueueHarness for Sqs {
             return queue.clone();
         }
         let ministack = ministack::shared().await;
-        let options = ministack.sqs_options(&self.queues.name, ministack.url());
+        let options = options(&self.queues.name, ministack.url());
         let queue = SqsQueue::open(options, Arc::new(SystemClock)).await.expect("a queue");
         open.insert(Arc::new(queue)).clone()
     }
@@ -53,4 +54,4 @@ impl QueueHarness for Sqs {
     }
 }
 
-lobar_tests::queue_contract!(Sqs);
+lobar_testkit::queue_contract!(Sqs);

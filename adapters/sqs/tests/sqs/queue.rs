@@ -5,15 +5,17 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use aws_sdk_sqs::types::QueueAttributeName as Attribute;
-use lobar_adapters::sqs::{SqsOptions, SqsQueue};
 use lobar_core::failure::PortError;
 use lobar_core::queue::{Delivery, LeaseError, Outgoing, Queue, Receipt, Settlement};
 use lobar_core::time::{Clock, ManualClock, SystemClock};
-use lobar_tests::services::http_proxy::{Fault, HttpProxy, Response, edit_messages, fail_entries};
-use lobar_tests::services::ministack::{self, MiniStack, Queues};
+use lobar_sqs::{SqsOptions, SqsQueue};
+use lobar_testkit::services::http_proxy::{
+    Fault, HttpProxy, Response, edit_messages, fail_entries,
+};
+use lobar_testkit::services::ministack::{self, MiniStack, Queues};
 use serde_json::{Value, json};
 
-use crate::fixture::{queue, queue_with};
+use crate::{options, queue, queue_with};
 
 const LEASE: Duration = Duration::from_secs(60);
 const SOON: Duration = Duration::from_secs(10);
@@ -169,7 +171,7 @@ async fn each_entry_that_fails_is_told_and_the_others_are_done() {
     let (_, proxy, queue) = behind().await;
     let failing = |action: &'static str| {
         let turn = AtomicU32::new(0);
-        move |request: &mut lobar_tests::services::http_proxy::Request| {
+        move |request: &mut lobar_testkit::services::http_proxy::Request| {
             if request.action() != action {
                 return Fault::Pass;
             }
@@ -348,7 +350,7 @@ async fn a_delay_longer_than_sqs_knows_is_kept_and_costs_no_count() {
     let queues = ministack.queues(100).await;
     let proxy = HttpProxy::open(ministack.port).await;
     let clock = ManualClock::new(SystemClock.now());
-    let options = ministack.sqs_options(&queues.name, proxy.url());
+    let options = options(&queues.name, proxy.url());
     let queue = SqsQueue::open(options, Arc::new(clock.clone())).await.expect("a queue");
     // A quarter of an hour takes a second.
     let delays = Arc::new(Mutex::new(Vec::new()));
@@ -444,7 +446,7 @@ async fn what_sqs_itself_puts_aside_counts_as_dead() {
 }
 
 async fn refused(ministack: &MiniStack, name: &str) -> PortError {
-    let mut options: SqsOptions = ministack.sqs_options(name, ministack.url());
+    let mut options: SqsOptions = options(name, ministack.url());
     options.attempts = 1;
     let refused = SqsQueue::open(options, Arc::new(SystemClock)).await.err().expect("refused");
     assert!(!refused.is_transient(), "{refused}");
@@ -464,7 +466,7 @@ async fn a_queue_that_cannot_work_is_refused_at_once_with_what_to_do() {
     let fifo = refused(ministack, "ordered.fifo").await.to_string();
     assert!(fifo.contains("standard queue"), "{fifo}");
 
-    let away = ministack.sqs_options("q", "http://127.0.0.1:1".to_owned());
+    let away = options("q", "http://127.0.0.1:1".to_owned());
     let away = SqsOptions { attempts: 1, ..away };
     let away = SqsQueue::open(away, Arc::new(SystemClock)).await.err().expect("refused");
     assert!(away.is_transient(), "{away}");

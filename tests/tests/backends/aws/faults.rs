@@ -8,14 +8,14 @@ use std::time::Duration;
 
 use lobar_core::image::State;
 use lobar_core::object::ImageId;
+use lobar_testkit::services::http_proxy::{Fault, Request, Response, edit_messages, fail_entries};
 use lobar_tests::kit;
-use lobar_tests::services::http_proxy::{Fault, Request, Response, edit_messages, fail_entries};
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
 use serde_json::json;
 
-use crate::fixture::Cloud;
+use super::fixture::Cloud;
 
 const UPLOADS: u32 = 40;
 
@@ -271,7 +271,7 @@ async fn what_the_store_says_of_an_object_becomes_its_reason() {
         false => Fault::Pass,
     });
     let working = cloud.work();
-    crate::fixture::until("all three ended", async || cloud.ends().await.len() == 3).await;
+    super::fixture::until("all three ended", async || cloud.ends().await.len() == 3).await;
     let word = async |id| {
         let image = cloud.image(id).await;
         (image.state, image.reason.map(lobar_core::image::Reason::code))

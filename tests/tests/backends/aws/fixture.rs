@@ -4,10 +4,6 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use lobar_adapters::memory::MemorySignal;
-use lobar_adapters::opener::Opener;
-use lobar_adapters::s3::S3Objects;
-use lobar_adapters::sqs::{SqsOptions, SqsQueue};
 use lobar_core::event::Seq;
 use lobar_core::image::{Image, Lanes, State};
 use lobar_core::object::{ImageId, ObjectVersion};
@@ -16,9 +12,14 @@ use lobar_core::retry::Backoff;
 use lobar_core::store::Store;
 use lobar_core::time::SystemClock;
 use lobar_ingest::{Ingest, IngestMetrics, IngestParts, IngestSettings};
+use lobar_memory::MemorySignal;
+use lobar_opener::Opener;
+use lobar_s3::S3Objects;
+use lobar_sqs::{SqsOptions, SqsQueue};
+use lobar_testkit::services::http_proxy::HttpProxy;
+use lobar_testkit::services::ministack::{self, MiniStack, Queues};
+use lobar_tests::aws::{s3_options, sqs_options};
 use lobar_tests::rig::ScriptedEngine;
-use lobar_tests::services::http_proxy::HttpProxy;
-use lobar_tests::services::ministack::{self, MiniStack, Queues};
 use lobar_worker::model::EngineSource;
 use lobar_worker::{Worker, WorkerError, WorkerMetrics, WorkerParts, WorkerSettings};
 use prometheus::Registry;
@@ -34,19 +35,8 @@ const BACKOFF: Backoff =
 const RECEIVES: u32 = 1_000;
 
 /// Our adapter of a queue, with little patience for a test's sake.
-pub(crate) async fn queue(name: &str, endpoint: String) -> Arc<SqsQueue> {
-    queue_with(name, endpoint, |_| {}).await
-}
-
-/// The same with other options.
-pub(crate) async fn queue_with(
-    name: &str,
-    endpoint: String,
-    change: impl FnOnce(&mut SqsOptions),
-) -> Arc<SqsQueue> {
-    let mut options = ministack::shared().await.sqs_options(name, endpoint);
-    options.attempts = 3;
-    change(&mut options);
+async fn queue(name: &str, endpoint: String) -> Arc<SqsQueue> {
+    let options = SqsOptions { attempts: 3, ..sqs_options(name, endpoint) };
     Arc::new(SqsQueue::open(options, Arc::new(SystemClock)).await.expect("a queue"))
 }
 
@@ -84,7 +74,7 @@ impl Cloud {
         };
         let jobs = Lanes { stat: lane().await, routine: lane().await };
         let uploads = queue(&notified.name, proxy.url()).await;
-        let mut options = ministack.s3_options(&bucket, proxy.url());
+        let mut options = s3_options(&bucket, proxy.url());
         options.body_timeout = Duration::from_secs(2);
         let objects = Arc::new(S3Objects::connect(options).await);
         let folder = tempfile::tempdir().expect("a folder");

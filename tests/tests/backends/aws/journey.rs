@@ -7,10 +7,10 @@ use lobar_core::image::{Lane, State};
 use lobar_core::object::ObjectVersion;
 use lobar_core::queue::Queue;
 use lobar_ingest::IngestSettings;
+use lobar_testkit::services::http_proxy::{Fault, Request, fail_entries};
 use lobar_tests::kit;
-use lobar_tests::services::http_proxy::{Fault, Request, fail_entries};
 
-use crate::fixture::{Cloud, until};
+use super::fixture::{Cloud, until};
 
 const STRANGE: &str = "in/a b+c é/x&y%.dcm";
 

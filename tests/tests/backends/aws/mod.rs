@@ -2,12 +2,8 @@
 //! that does what these services do on a bad day. Time is real.
 #![allow(clippy::disallowed_methods)] // the tasks that a test spawns end before it does
 
-mod doctor;
 #[allow(clippy::print_stdout, reason = "the account of a fault test is read by people")]
 mod faults;
 mod fixture;
 mod journey;
-mod objects;
 mod page;
-mod queue;
-mod weights;

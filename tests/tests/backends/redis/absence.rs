@@ -5,12 +5,12 @@ use std::time::{Duration, Instant};
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use lobar_core::object::ImageId;
+use lobar_testkit::services::proxy::{Proxy, Weather};
+use lobar_testkit::services::redis::{self, RedisServer};
 use lobar_tests::rig::Rig;
-use lobar_tests::services::proxy::{Proxy, Weather};
-use lobar_tests::services::redis::{self, RedisServer};
 use uuid::Uuid;
 
-use crate::house::{PATIENCE, Page, finish, signal, version};
+use super::house::{PATIENCE, Page, finish, signal, version};
 
 async fn hears(changes: &mut BoxStream<'static, ()>, within: Duration) -> bool {
     matches!(tokio::time::timeout(within, changes.next()).await, Ok(Some(())))
@@ -123,23 +123,9 @@ async fn a_page_starts_without_redis_and_shows_what_the_store_has() {
     assert!(page.lookups("error").await >= 3);
     assert_eq!(page.lookups("hit").await, 0);
     redis.restart().await;
-    crate::house::until("the cache is used", async || {
+    super::house::until("the cache is used", async || {
         assert_eq!(page.status(&id.to_string()).await, "ready");
         page.lookups("hit").await > 0
     })
     .await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_absent_cache_is_an_error_soon_and_not_a_miss() {
-    let proxy = Proxy::open(redis::shared().await.address).await;
-    proxy.set(Weather::Blackhole);
-    let url = format!("redis://{}/0", proxy.address);
-    let cache = lobar_adapters::redis::RedisCache::open(&url).expect("a cache");
-    let began = Instant::now();
-    for n in 0..300 {
-        let asked = lobar_core::cache::Cache::get(&cache, ImageId(Uuid::from_u128(n))).await;
-        assert!(asked.expect_err("nothing passes").is_transient());
-    }
-    assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
 }

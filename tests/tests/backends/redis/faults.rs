@@ -10,15 +10,15 @@ use std::time::{Duration, Instant};
 
 use lobar_core::object::ImageId;
 use lobar_core::store::Store;
+use lobar_testkit::services::proxy::Weather;
+use lobar_testkit::services::redis::RedisServer;
 use lobar_tests::kit::Follower;
 use lobar_tests::rig::Rig;
-use lobar_tests::services::proxy::Weather;
-use lobar_tests::services::redis::RedisServer;
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 
-use crate::house::{Page, finish, signal, until, version};
+use super::house::{Page, finish, signal, until, version};
 
 const IMAGES: usize = 150;
 /// Keys that are uploaded again and again.

@@ -5,11 +5,11 @@
 
 use std::time::{Duration, Instant};
 
+use lobar_testkit::services::redis::RedisServer;
 use lobar_tests::kit::Follower;
 use lobar_tests::rig::Rig;
-use lobar_tests::services::redis::RedisServer;
 
-use crate::house::{Page, finish, signal, until, version};
+use super::house::{Page, finish, signal, until, version};
 
 const ROUNDS: usize = 200;
 

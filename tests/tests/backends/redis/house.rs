@@ -5,7 +5,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use lobar_adapters::opener::Opener;
 use lobar_api::{Api, ApiParts, ApiSettings, Readiness};
 use lobar_core::finding::{Finding, Label, ModelRef};
 use lobar_core::image::{Lane, NewImage};
@@ -13,8 +12,9 @@ use lobar_core::object::{ImageId, ObjectVersion};
 use lobar_core::signal::Signal;
 use lobar_core::store::{Claim, Completion, Outcome, Store};
 use lobar_core::time::SystemClock;
+use lobar_opener::Opener;
+use lobar_testkit::services::proxy::Proxy;
 use lobar_tests::rig::Rig;
-use lobar_tests::services::proxy::Proxy;
 use prometheus::Registry;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;

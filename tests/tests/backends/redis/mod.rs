@@ -4,7 +4,6 @@
 #![allow(clippy::disallowed_methods, reason = "a test's runtime ends with it, and its tasks too")]
 
 mod absence;
-mod doctor;
 mod faults;
 mod figures;
 mod house;

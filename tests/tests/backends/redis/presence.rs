@@ -3,16 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use lobar_adapters::opener::Opener;
 use lobar_core::roster::{Presence, Roster};
 use lobar_core::time::SystemClock;
+use lobar_opener::Opener;
+use lobar_testkit::services::proxy::Weather;
+use lobar_testkit::services::redis::RedisServer;
 use lobar_tests::rig::Rig;
-use lobar_tests::services::proxy::Weather;
-use lobar_tests::services::redis::RedisServer;
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::house::{Page, until};
+use super::house::{Page, until};
 
 /// Announces a worker every two seconds for as long as the test runs.
 fn work(roster: Arc<dyn Roster>, seconds_per_image: f64) {

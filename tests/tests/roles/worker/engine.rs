@@ -7,7 +7,7 @@ use lobar_core::image::{Lane, Reason, State};
 use lobar_tests::rig::{Rig, ScriptedEngine};
 use lobar_worker::{DeviceFault, WorkerError, WorkerSettings};
 
-use crate::{admit, attempts, input, picture};
+use super::{admit, attempts, input, picture};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_that_is_no_number_needs_a_human_and_is_never_negative() {

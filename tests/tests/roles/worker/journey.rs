@@ -11,7 +11,7 @@ use lobar_tests::kit;
 use lobar_tests::rig::{Rig, ScriptedEngine, score};
 use lobar_worker::WorkerSettings;
 
-use crate::{admit, assert_is, attempts, input, picture};
+use super::{admit, assert_is, attempts, input, picture};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_image_gets_its_own_answer_once_whatever_the_batch() {

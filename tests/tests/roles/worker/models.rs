@@ -12,7 +12,7 @@ use lobar_tests::rig::{Answers, Rig, ScriptedEngine, ScriptedEngines, Working, s
 use lobar_worker::WorkerSettings;
 use lobar_worker::model::{Flaw, Unfit};
 
-use crate::{admit, assert_is, attempts, input, picture};
+use super::{admit, assert_is, attempts, input, picture};
 
 /// What the second model answers: never what the first does.
 fn otherwise(batch: &[lobar_core::engine::NetworkInput]) -> Answers {

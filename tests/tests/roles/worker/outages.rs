@@ -10,7 +10,7 @@ use lobar_core::store::{Claim, Completion, Outcome, Store};
 use lobar_tests::rig::{Rig, ScriptedEngine};
 use lobar_worker::WorkerSettings;
 
-use crate::{admit, attempts, picture};
+use super::{admit, attempts, picture};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_result_that_comes_after_another_claim_is_refused() {

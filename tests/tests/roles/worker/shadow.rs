@@ -9,7 +9,7 @@ use lobar_core::object::ImageId;
 use lobar_tests::rig::{Answers, Rig, ScriptedEngine, ScriptedEngines, Steps, Working};
 use lobar_worker::WorkerSettings;
 
-use crate::{admit, attempts};
+use super::{admit, attempts};
 
 const IMAGES: &str = "lobar_worker_shadow_images_total";
 

@@ -7,7 +7,7 @@ use lobar_core::queue::Queue;
 use lobar_tests::rig::{Rig, ScriptedEngine};
 use lobar_worker::WorkerSettings;
 
-use crate::{admit, attempts};
+use super::{admit, attempts};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_graceful_stop_gives_back_what_it_cannot_finish_uncounted() {

@@ -6,7 +6,7 @@ use lobar_core::image::{Lane, State};
 use lobar_core::store::Store;
 use lobar_tests::rig::{Rig, ScriptedEngine};
 
-use crate::{admit, attempts, input, picture};
+use super::{admit, attempts, input, picture};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn suspects_of_one_crash_are_worked_on_together() {
