@@ -22,6 +22,7 @@ pub mod job;
 pub mod object;
 pub mod objects;
 pub mod queue;
+pub mod quiet;
 pub mod registry;
 pub mod retry;
 pub mod roster;

@@ -3,10 +3,10 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use lobar_adapters::examine;
 use lobar_core::check::{Check, Verdict};
 use lobar_core::image::Lane;
 use lobar_core::time::SystemClock;
+use lobar_opener::examine;
 use serde_json::json;
 
 use crate::failure::Failure;

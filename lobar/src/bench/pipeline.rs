@@ -44,7 +44,7 @@ pub async fn run(args: cli::Pipeline) -> Result<(), Failure> {
     let parts = Parts::open(&settings, &Roles::all()).await?;
     let mut running = Running::default();
     let mut ready = Ready::new(&settings);
-    let address = roles::s3(&settings, &parts, &mut running, &mut ready).await?;
+    let address = s3::start(&settings, &parts, &mut running, &mut ready).await?;
     let objects = roles::objects(&settings, Some(address)).await;
     for n in 0..images {
         let body = Bytes::from(pictures[n % pictures.len()].clone());

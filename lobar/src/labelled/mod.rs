@@ -10,10 +10,10 @@ mod picture;
 
 use std::sync::Arc;
 
-use lobar_adapters::opener::Opener;
 use lobar_core::objects::Objects;
 use lobar_core::time::SystemClock;
 use lobar_core::verdict::Verdicts;
+use lobar_opener::Opener;
 
 use crate::cli;
 use crate::failure::Failure;

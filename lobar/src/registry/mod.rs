@@ -11,11 +11,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lobar_adapters::opener::Opener;
 use lobar_api::models::{Assigned, Comparisons, History, ModelItem, ModelList};
 use lobar_core::failure::PortError;
 use lobar_core::registry::{Assignment, Registry, RegistryError};
 use lobar_core::time::SystemClock;
+use lobar_opener::Opener;
 use serde::Serialize;
 
 use crate::cli::Model;

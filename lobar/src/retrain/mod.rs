@@ -15,9 +15,9 @@ mod place;
 
 use std::sync::Arc;
 
-use lobar_adapters::opener::Opener;
 use lobar_core::registry::Registry;
 use lobar_core::time::SystemClock;
+use lobar_opener::Opener;
 
 use crate::cli;
 use crate::failure::{Failure, chain};

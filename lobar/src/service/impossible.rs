@@ -16,6 +16,12 @@ pub fn refuse(settings: &Settings, roles: &Roles) -> Result<(), Failure> {
             "s3_endpoint names an S3 endpoint elsewhere, but the role s3 runs one here; drop one",
         ));
     }
+    if roles.has(Role::S3) && cfg!(not(feature = "endpoint")) {
+        return Err(Failure::usage(
+            "this build has no S3 server (feature `endpoint`), so it cannot run the role s3; name the \
+             S3 endpoint elsewhere with LOBAR_S3_ENDPOINT, or build with --features endpoint",
+        ));
+    }
     if roles.has(Role::Worker) && cfg!(not(feature = "torch")) {
         return Err(Failure::usage(
             "this build has no network (feature `torch`), so it cannot run the role worker; \

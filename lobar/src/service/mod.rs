@@ -12,6 +12,7 @@ mod parts;
 mod presence;
 pub mod roles;
 mod running;
+pub mod s3;
 #[cfg(feature = "torch")]
 pub mod worker;
 
@@ -19,8 +20,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lobar_adapters::opener::Opener;
 use lobar_core::time::SystemClock;
+use lobar_opener::Opener;
 
 use crate::failure::Failure;
 use crate::settings::{Roles, Settings};

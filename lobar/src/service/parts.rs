@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use lobar_adapters::aws::Access;
-use lobar_adapters::opener::{OpenError, Opener};
 use lobar_api::Readiness;
+use lobar_aws::Access;
 use lobar_core::cache::Cache;
 use lobar_core::image::{Lane, Lanes};
 use lobar_core::queue::{Jobs, Queue};
@@ -13,6 +12,7 @@ use lobar_core::signal::Signal;
 use lobar_core::store::Store;
 use lobar_core::time::{Clock, SystemClock};
 use lobar_core::verdict::Verdicts;
+use lobar_opener::{OpenError, Opener};
 use prometheus::Registry;
 
 use super::roles;
@@ -102,7 +102,7 @@ pub fn make_folder(settings: &Settings) -> Result<(), Failure> {
 
 pub fn failed(error: OpenError) -> Failure {
     match error {
-        OpenError::UnknownScheme { .. } => Failure::usage(error),
+        OpenError::UnknownScheme { .. } | OpenError::NotBuiltIn { .. } => Failure::usage(error),
         OpenError::Port { .. } => Failure::failed(chain(&error)),
     }
 }

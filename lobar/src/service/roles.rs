@@ -4,15 +4,16 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lobar_adapters::embedded::{Credentials, Endpoint, EndpointOptions};
-use lobar_adapters::s3::{S3Objects, S3Options, S3Weights};
 use lobar_api::{Api, ApiParts, ApiSettings, HealthServer};
+use lobar_aws::Credentials;
 use lobar_core::objects::Objects;
 use lobar_core::weights::WeightFiles;
 use lobar_ingest::{Ingest, IngestMetrics, IngestParts, IngestSettings};
+use lobar_s3::{S3Objects, S3Options, S3Weights};
 
 use super::parts::Parts;
 use super::running::Running;
+use super::s3;
 use crate::failure::{Failure, chain};
 use crate::settings::{Role, Roles, Settings};
 use crate::{announce, figures};
@@ -36,7 +37,7 @@ pub async fn start(
     }
     let mut ready = announce::Ready::new(settings);
     let s3 = match roles.has(Role::S3) {
-        true => Some(s3(settings, parts, running, &mut ready).await?),
+        true => Some(s3::start(settings, parts, running, &mut ready).await?),
         false => None,
     };
     let objects = objects(settings, s3).await;
@@ -52,36 +53,6 @@ pub async fn start(
     }
     ready.announce(roles);
     Ok(())
-}
-
-/// The embedded endpoint; where it listens.
-pub async fn s3(
-    settings: &Settings,
-    parts: &Parts,
-    running: &mut Running,
-    ready: &mut announce::Ready,
-) -> Result<SocketAddr, Failure> {
-    let origins = [
-        format!("http://{}", settings.listen),
-        format!("http://localhost:{}", settings.listen.port()),
-    ];
-    let data = settings.data.join("objects");
-    let mut options = EndpointOptions::new(data, settings.s3_listen, parts.uploads()?);
-    options.bucket = settings.bucket.clone();
-    options.models = settings.models.bucket.clone();
-    options.credentials = credentials(settings).unwrap_or_default();
-    options.region = settings.s3_region.clone();
-    options.allowed_origins = origins.into();
-    options.clock = parts.clock.clone();
-    let endpoint = Endpoint::open(options).await.map_err(|e| Failure::failed(chain(&e)))?;
-    let address = endpoint.local_addr();
-    ready.s3 = Some(address);
-    let closing = running.closing.clone();
-    running.start_last("s3", async move {
-        endpoint.run(closing).await;
-        Ok(())
-    });
-    Ok(address)
 }
 
 /// The key pair of the settings, for everything of Amazon's.
@@ -116,7 +87,7 @@ pub fn s3_options(settings: &Settings, bucket: &str, embedded: Option<SocketAddr
     options.endpoint = settings.s3_endpoint.clone();
     if let Some(address) = embedded {
         options.endpoint = Some(format!("http://{address}"));
-        options.credentials.get_or_insert_default();
+        options.credentials = Some(s3::key_pair(settings));
     }
     options
 }

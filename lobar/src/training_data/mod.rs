@@ -13,8 +13,8 @@ mod place;
 
 use std::path::{Path, PathBuf};
 
-use lobar_adapters::s3::S3Folder;
 use lobar_model::dataset::{Partition, Split, partition, read};
+use lobar_s3::S3Folder;
 
 use crate::failure::{Failure, chain};
 use crate::service::roles;

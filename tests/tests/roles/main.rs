@@ -1,0 +1,6 @@
+//! Roles on embedded parts: each as it should work, and what must hold once it is quiet after any process
+//! was killed at any call.
+
+mod crashes;
+mod ingest;
+mod worker;
