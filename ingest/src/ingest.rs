@@ -17,7 +17,7 @@ use lobar_core::time::Clock;
 use tokio_util::sync::CancellationToken;
 
 use crate::health::IngestHealth;
-use crate::intake::{Intake, Outage};
+use crate::intake::{AllRejections, Intake, Outage};
 use crate::metrics::IngestMetrics;
 use crate::settings::IngestSettings;
 
@@ -63,7 +63,8 @@ impl Ingest {
     pub fn new(parts: IngestParts, settings: IngestSettings) -> Self {
         let IngestParts { uploads, jobs, store, objects, signal, clock, metrics } = parts;
         let health = Arc::new(IngestHealth::default());
-        let intake = Intake { jobs, store, objects, signal, settings, metrics, health };
+        let rejections = AllRejections::default();
+        let intake = Intake { jobs, store, objects, signal, settings, metrics, health, rejections };
         Self { uploads, clock, intake }
     }
 
@@ -111,7 +112,7 @@ impl Ingest {
                     break;
                 }
                 Ok(batch) => self.work(&batch).await.err(),
-                Err(error) => Some(Outage { part: "uploads", error }),
+                Err(error) => Some(Outage { part: "uploads", error: Arc::new(error) }),
             };
             match outage {
                 None => failures = 0,

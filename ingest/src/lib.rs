@@ -10,6 +10,7 @@
 //! [`notification`] reads other people's bytes and is pure; `intake` turns one batch of messages
 //! into admissions and jobs; [`ingest`] receives, keeps the leases and waits out outages.
 
+mod fate;
 mod health;
 pub mod ingest;
 mod intake;

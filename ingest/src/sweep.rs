@@ -4,6 +4,7 @@
 //! So an image must be older than the oldest waiting job before it is swept: a deep backlog makes no
 //! second jobs, and a lost one is found as soon as the backlog has passed it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use lobar_core::failure::PortError;
@@ -42,7 +43,7 @@ impl Ingest {
     /// # Errors
     /// When the store or a job queue is away; what was marked as looked at waits for a later sweep.
     async fn sweep(&self) -> Result<usize, Outage> {
-        let away = |part| move |error: PortError| Outage { part, error };
+        let away = |part| move |error: PortError| Outage { part, error: Arc::new(error) };
         let Some(waiting) = self.oldest_job().await.map_err(away("jobs"))? else { return Ok(0) };
         let settings = &self.intake.settings;
         let older_than = settings.sweep_after.max(waiting);
@@ -52,16 +53,20 @@ impl Ingest {
         for &(image, lane) in &found {
             lanes.of_mut(lane).push(image);
         }
+        let (mut swept, mut failed) = (0, None);
+        // One lane's queue may be away: the other lane's images get their jobs all the same.
         for lane in Lane::ALL {
-            let images = lanes.of(lane);
-            self.intake.send(lane, images).await?;
-            let count = u64::try_from(images.len()).unwrap_or(u64::MAX);
-            self.intake.metrics.swept.with_label_values(&[lane.as_str()]).inc_by(count);
+            let sent = self.intake.send(lane, lanes.of(lane)).await;
+            let count = sent.iter().filter(|sent| sent.is_ok()).count();
+            let counter = self.intake.metrics.swept.with_label_values(&[lane.as_str()]);
+            counter.inc_by(count.try_into().unwrap_or(u64::MAX));
+            swept += count;
+            failed = sent.into_iter().find_map(Result::err).or(failed);
         }
-        if !found.is_empty() {
-            tracing::info!(images = found.len(), "images without a job got another one");
+        if swept > 0 {
+            tracing::info!(images = swept, "sweep: images without a job got another one");
         }
-        Ok(found.len())
+        failed.map_or(Ok(swept), |error| Err(Outage { part: "jobs", error }))
     }
 
     /// How long the oldest job has waited, with the margin; zero when none waits, `None` when there

@@ -19,6 +19,7 @@ const VENDORS: [(&str, &str); 8] = [
 /// What the composition root, and the tests beside it, put together.
 const EVERYTHING: &[&str] = &[
     "lobar-core",
+    "lobar-consumer",
     "lobar-imaging",
     "lobar-model",
     "lobar-adapters",
@@ -28,13 +29,14 @@ const EVERYTHING: &[&str] = &[
 ];
 
 /// Each crate and the crates of ours that it may depend on.
-const ARROWS: [(&str, &[&str]); 9] = [
+const ARROWS: [(&str, &[&str]); 10] = [
     ("lobar-core", &[]),
+    ("lobar-consumer", &["lobar-core"]),
     ("lobar-imaging", &["lobar-core"]),
     ("lobar-model", &["lobar-core", "lobar-imaging"]),
     ("lobar-adapters", &["lobar-core"]),
-    ("lobar-ingest", &["lobar-core"]),
-    ("lobar-worker", &["lobar-core", "lobar-imaging"]),
+    ("lobar-ingest", &["lobar-core", "lobar-consumer"]),
+    ("lobar-worker", &["lobar-core", "lobar-consumer", "lobar-imaging"]),
     ("lobar-api", &["lobar-core", "lobar-imaging"]),
     ("lobar", EVERYTHING),
     ("lobar-tests", EVERYTHING),

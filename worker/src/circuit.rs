@@ -43,6 +43,8 @@ impl Circuit {
 pub(crate) struct Circuits {
     pub(crate) jobs: Circuit,
     pub(crate) store: Circuit,
+    /// Open while the store answers, but rejects every result.
+    pub(crate) results: Circuit,
     /// One object may be slow or broken by itself; several in a row are the service.
     pub(crate) objects: Circuit,
 }
@@ -50,13 +52,20 @@ pub(crate) struct Circuits {
 impl Circuits {
     pub(crate) fn new() -> Self {
         let of = |part, tolerance| Circuit { part, failures: AtomicU32::new(0), tolerance };
-        Self { jobs: of("jobs", 0), store: of("store", 0), objects: of("objects", 2) }
+        Self {
+            jobs: of("jobs", 0),
+            store: of("store", 0),
+            results: of("results", 0),
+            objects: of("objects", 2),
+        }
     }
 
     /// How long to wait before receiving; `None` when everything answers.
     pub(crate) fn pause(&self, backoff: Backoff) -> Option<Duration> {
-        let worst =
-            [&self.jobs, &self.store, &self.objects].map(Circuit::excess).into_iter().max()?;
+        let worst = [&self.jobs, &self.store, &self.results, &self.objects]
+            .map(Circuit::excess)
+            .into_iter()
+            .max()?;
         let backoff = Backoff { max: backoff.max.min(LONGEST), ..backoff };
         (worst > 0).then(|| backoff.delay(worst - 1, rand::random()))
     }

@@ -3,8 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use lobar_consumer::{Cause, isolate};
+use lobar_core::failure::PortError;
 use lobar_core::image::{Lane, State};
 use lobar_core::job::{Job, JobError};
+use lobar_core::object::ImageId;
 use lobar_core::queue::{Delivery, Settlement};
 use lobar_core::store::Claim;
 use tokio::sync::OwnedSemaphorePermit;
@@ -13,7 +16,7 @@ use crate::context::Context;
 use crate::lease::Keeper;
 use crate::slots::Slot;
 use crate::suspect;
-use crate::ticket::{Finished, Held, InWork, Ticket};
+use crate::ticket::{DeadLetter, Finished, Held, InWork, Ticket};
 use crate::work;
 
 /// How long a receive that is under way may go on after the stop; what it brings is given back.
@@ -97,8 +100,8 @@ fn read(context: &Context, delivery: &Delivery) -> Result<InWork, Settlement> {
             Err(Settlement::Retry { after: TOO_NEW_AGAIN })
         }
         Err(error) => {
-            tracing::error!(%error, "a job message was put aside");
-            Err(Settlement::Dead { reason: "not a job message of this release".into() })
+            tracing::error!(%error, "jobs queue: a message was put aside on the dead-letter queue");
+            Err(context.dead(DeadLetter::Unreadable))
         }
     }
 }
@@ -114,19 +117,38 @@ pub(crate) async fn claim(
         return;
     }
     let ids: Vec<_> = images.iter().map(|(_, in_work)| in_work.id).collect();
-    let claims = match context.store.claim(&ids, context.settings.max_attempts).await {
-        Ok(claims) => claims,
-        Err(error) => {
-            context.circuits.store.failed(&error);
-            for (held, _) in images {
-                context.finish(Finished::Message(held, Settlement::Release)).await;
-            }
-            return;
-        }
+    let claims = isolate(ids.len(), |range| {
+        let some = ids.get(range).unwrap_or_default();
+        context.store.claim(some, context.settings.max_attempts)
+    })
+    .await;
+    let rejected = |claim: &Result<Claim, Arc<PortError>>| {
+        claim.as_ref().is_err_and(|error| !error.is_transient())
     };
-    context.circuits.store.succeeded();
+    let answered = claims.iter().any(Result::is_ok);
+    if answered {
+        context.circuits.store.succeeded();
+    }
+    let failed = ids.iter().zip(&claims).filter(|(_, claim)| rejected(claim));
+    let cause = context.rejected_claims.note(answered, failed.map(|(id, _)| *id));
+    let at_fault = |error: &PortError| error.is_transient() || cause == Cause::Service;
+    let errors = claims.iter().filter_map(|claim| claim.as_ref().err());
+    if let Some(error) = errors.map(AsRef::as_ref).find(|error: &&PortError| at_fault(error)) {
+        context.circuits.store.failed(error);
+    }
     let (mut start, mut suspects) = (Vec::new(), Vec::new());
     for ((held, in_work), claim) in images.into_iter().zip(claims) {
+        let claim = match claim {
+            Ok(claim) => claim,
+            Err(error) => {
+                let settlement = match at_fault(&error) {
+                    true => Settlement::Release,
+                    false => not_claimed(context, &held, in_work.id, &error),
+                };
+                context.finish(Finished::Message(held, settlement)).await;
+                continue;
+            }
+        };
         match claim {
             Claim::Granted(claimed) => {
                 let suspicious = claimed.attempt > 1;
@@ -143,7 +165,9 @@ pub(crate) async fn claim(
                 let settlement = if held.receive_count < LOOKS {
                     Settlement::Retry { after: UNKNOWN_AGAIN }
                 } else {
-                    Settlement::Dead { reason: "the store does not know this image".into() }
+                    let image = in_work.id;
+                    tracing::error!(%image, "jobs queue: a job of an image that the store does not know was put aside on the dead-letter queue");
+                    context.dead(DeadLetter::UnknownImage)
                 };
                 context.finish(Finished::Message(held, settlement)).await;
             }
@@ -156,6 +180,20 @@ pub(crate) async fn claim(
     }
     // Claimed images are now analysing, or were put in quarantine.
     if let Err(error) = context.signal.publish().await {
-        tracing::debug!(%error, "the signal was not published; pages follow by polling");
+        tracing::debug!(%error, "signal not published; pages follow by polling");
+    }
+}
+
+/// What becomes of a message whose image's claim is rejected for good: tried again with growing pauses,
+/// and put aside when it has been received too often, since nothing can be written about this image.
+fn not_claimed(context: &Context, held: &Held, image: ImageId, error: &PortError) -> Settlement {
+    context.metrics.rejected("claim", 1);
+    let received = held.receive_count;
+    if received < LOOKS {
+        tracing::error!(%image, received, of = LOOKS, %error, "store: a claim was rejected; the job is tried again");
+        Settlement::Retry { after: context.later(received) }
+    } else {
+        tracing::error!(%image, %error, "store: every claim of an image was rejected; its job was put aside on the dead-letter queue");
+        context.dead(DeadLetter::ClaimRejected)
     }
 }

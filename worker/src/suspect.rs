@@ -58,7 +58,9 @@ pub(crate) async fn put_off(context: &Arc<Context>, suspects: Vec<Ticket>) -> Ve
     }
     let work: Vec<_> = waiting.iter().map(|(ticket, _)| ticket.work()).collect();
     let released = context.store.release(&work).await;
-    if let Err(error) = &released {
+    if let Err(error) = &released
+        && error.is_transient()
+    {
         context.circuits.store.failed(error);
     }
     for (ticket, place) in waiting {

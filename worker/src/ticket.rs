@@ -70,6 +70,39 @@ pub(crate) enum End {
     Lost,
 }
 
+/// Why a job is put aside on the dead-letter queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum DeadLetter {
+    /// It cannot be read.
+    Unreadable,
+    /// The store does not know its image.
+    UnknownImage,
+    /// The store rejects every claim of its image.
+    ClaimRejected,
+}
+
+impl DeadLetter {
+    pub(crate) const ALL: [Self; 3] = [Self::Unreadable, Self::UnknownImage, Self::ClaimRejected];
+
+    /// The stable code, as in metrics.
+    pub(crate) fn code(self) -> &'static str {
+        match self {
+            Self::Unreadable => "unreadable",
+            Self::UnknownImage => "unknown_image",
+            Self::ClaimRejected => "claim_rejected",
+        }
+    }
+
+    /// The reason that stays with the message.
+    pub(crate) fn text(self) -> &'static str {
+        match self {
+            Self::Unreadable => "not a job message of this release",
+            Self::UnknownImage => "the store does not know this image",
+            Self::ClaimRejected => "the store rejects every claim of this image",
+        }
+    }
+}
+
 /// What the finisher gets.
 #[expect(clippy::large_enum_variant, reason = "nearly all of them are images")]
 pub(crate) enum Finished {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use lobar_consumer::Cause;
 use lobar_core::image::Reason;
 use lobar_core::objects::FetchError;
 use lobar_core::queue::Settlement;
@@ -81,10 +82,7 @@ async fn prepare(context: &Context, claimed: &Claimed, receives: u32) -> Result<
 
 async fn fetch(context: &Context, claimed: &Claimed, receives: u32) -> Result<Bytes, End> {
     let limit = u64::try_from(context.settings.limits.max_bytes).unwrap_or(u64::MAX);
-    let later = || {
-        let after = context.settings.backoff.delay(receives.saturating_sub(1), rand::random());
-        End::Release(Settlement::Retry { after })
-    };
+    let later = || End::Release(Settlement::Retry { after: context.later(receives) });
     let fetching = context.objects.fetch(&claimed.object, limit);
     let Ok(fetched) = tokio::time::timeout(FETCH_LIMIT, fetching).await else {
         context.circuits.objects.failed(&SlowFetch);
@@ -92,6 +90,7 @@ async fn fetch(context: &Context, claimed: &Claimed, receives: u32) -> Result<By
     };
     if !matches!(fetched, Err(FetchError::Port(_) | FetchError::Denied)) {
         context.circuits.objects.succeeded();
+        context.rejected_fetches.note(true, []);
     }
     match fetched {
         Ok(bytes) => Ok(bytes),
@@ -110,9 +109,22 @@ async fn fetch(context: &Context, claimed: &Claimed, receives: u32) -> Result<By
                 Err(later())
             }
         },
-        Err(FetchError::Port(error)) => {
+        Err(FetchError::Port(error)) if error.is_transient() => {
             context.circuits.objects.failed(&error);
             Err(later())
+        }
+        Err(FetchError::Port(error)) => {
+            let image = claimed.id;
+            context.metrics.rejected("fetch", 1);
+            let cause = context.rejected_fetches.note(false, [image]);
+            if cause == Cause::Item && context.objects.check().await.is_ok() {
+                let (attempt, of) = (claimed.attempt, context.settings.max_attempts);
+                tracing::error!(%image, attempt, of, %error, "object store: a fetch was rejected; the image is tried again, and is in quarantine after the last attempt");
+                Err(End::Retry)
+            } else {
+                context.circuits.objects.failed(&error);
+                Err(later())
+            }
         }
     }
 }

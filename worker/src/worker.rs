@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
+use lobar_consumer::Rejections;
 use lobar_core::image::Lane;
 use lobar_core::objects::Objects;
 use lobar_core::queue::Jobs;
@@ -154,6 +155,9 @@ impl Worker {
             waiting_suspects: AtomicUsize::new(0),
             roll: Roll::default(),
             circuits: Circuits::new(),
+            rejected_claims: Rejections::default(),
+            rejected_results: Rejections::default(),
+            rejected_fetches: Rejections::default(),
             decoded,
             finished,
             work: TaskTracker::new(),
