@@ -2,3 +2,5 @@
 //! acknowledged has ended, once, as it should.
 
 mod crashes;
+mod errors;
+mod rejections;
