@@ -15,10 +15,10 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::circuit::Circuits;
 use crate::health::WorkerHealth;
 use crate::metrics::WorkerMetrics;
 use crate::model::Post;
+use crate::services::Services;
 use crate::settings::WorkerSettings;
 use crate::slots::Slots;
 use crate::ticket::{DeadLetter, Decoded, Finished, Roll};
@@ -47,7 +47,7 @@ pub(crate) struct Context {
     pub(crate) turns: Arc<Semaphore>,
     pub(crate) waiting_suspects: AtomicUsize,
     pub(crate) roll: Roll,
-    pub(crate) circuits: Circuits,
+    pub(crate) services: Services,
     /// Images that the store would not give out, whose result it would not take, and whose object the
     /// bucket would not deliver, for good.
     pub(crate) rejected_claims: Rejections<ImageId>,
@@ -96,6 +96,13 @@ impl Context {
         self.settings.backoff.delay(receive_count.saturating_sub(1), rand::random())
     }
 
+    /// Says that images changed.
+    pub(crate) async fn publish(&self) {
+        if let Err(error) = self.signal.publish().await {
+            tracing::debug!(%error, "signal not published; pages follow by polling");
+        }
+    }
+
     /// Puts a job aside.
     pub(crate) fn dead(&self, why: DeadLetter) -> Settlement {
         self.metrics.dead_letters.with_label_values(&[why.code()]).inc();
@@ -105,8 +112,9 @@ impl Context {
     /// Hands something to the finisher.
     pub(crate) async fn finish(&self, finished: Finished) {
         if self.finished.send(finished).await.is_err() {
-            // Only when the finisher died; the lease lapses, and another worker takes over.
-            tracing::error!("an image was dropped unfinished; its lease will lapse");
+            tracing::error!(
+                "finisher gone: an image was dropped unfinished; its lease lapses and another worker takes over"
+            );
         }
     }
 }

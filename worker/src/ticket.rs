@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
+use lobar_consumer::Lease;
 use lobar_core::engine::NetworkInput;
 use lobar_core::image::Lane;
 use lobar_core::object::ImageId;
@@ -11,7 +12,6 @@ use lobar_core::queue::Settlement;
 use lobar_core::store::{Claimed, Fence, Outcome};
 use tokio::sync::OwnedSemaphorePermit;
 
-use crate::lease::Lease;
 use crate::slots::Slot;
 
 /// A message in hand.

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use lobar_consumer::Cause;
+use lobar_core::failure::PortError;
 use lobar_core::image::Reason;
 use lobar_core::objects::FetchError;
 use lobar_core::queue::Settlement;
@@ -85,11 +86,11 @@ async fn fetch(context: &Context, claimed: &Claimed, receives: u32) -> Result<By
     let later = || End::Release(Settlement::Retry { after: context.later(receives) });
     let fetching = context.objects.fetch(&claimed.object, limit);
     let Ok(fetched) = tokio::time::timeout(FETCH_LIMIT, fetching).await else {
-        context.circuits.objects.failed(&SlowFetch);
+        context.services.objects.failed(&PortError::transient("object store: fetch", SlowFetch));
         return Err(later());
     };
     if !matches!(fetched, Err(FetchError::Port(_) | FetchError::Denied)) {
-        context.circuits.objects.succeeded();
+        context.services.objects.succeeded();
         context.rejected_fetches.note(true, []);
     }
     match fetched {
@@ -105,12 +106,12 @@ async fn fetch(context: &Context, claimed: &Claimed, receives: u32) -> Result<By
         Err(FetchError::Denied) => match context.objects.check().await {
             Ok(()) => Err(needs_human(Reason::AccessDenied, "The bucket refuses this object.")),
             Err(error) => {
-                context.circuits.objects.failed(&error);
+                context.services.objects.failed(&error);
                 Err(later())
             }
         },
         Err(FetchError::Port(error)) if error.is_transient() => {
-            context.circuits.objects.failed(&error);
+            context.services.objects.failed(&error);
             Err(later())
         }
         Err(FetchError::Port(error)) => {
@@ -119,10 +120,10 @@ async fn fetch(context: &Context, claimed: &Claimed, receives: u32) -> Result<By
             let cause = context.rejected_fetches.note(false, [image]);
             if cause == Cause::Item && context.objects.check().await.is_ok() {
                 let (attempt, of) = (claimed.attempt, context.settings.max_attempts);
-                tracing::error!(%image, attempt, of, %error, "object store: a fetch was rejected; the image is tried again, and is in quarantine after the last attempt");
+                tracing::error!(%image, attempt, of, %error, "the object store rejected a fetch; the image is tried again, and goes to quarantine after its last attempt");
                 Err(End::Retry)
             } else {
-                context.circuits.objects.failed(&error);
+                context.services.objects.failed(&error);
                 Err(later())
             }
         }
@@ -130,7 +131,7 @@ async fn fetch(context: &Context, claimed: &Claimed, receives: u32) -> Result<By
 }
 
 #[derive(Debug, thiserror::Error)]
-#[error("an object was not delivered within {FETCH_LIMIT:?}")]
+#[error("not delivered within {FETCH_LIMIT:?}")]
 struct SlowFetch;
 
 fn needs_human(reason: Reason, detail: impl Into<String>) -> End {

@@ -79,8 +79,8 @@ impl Finisher {
         self.complete(complete, &mut due).await;
         self.retry(retry, &mut due).await;
         self.release(release, &mut due).await;
-        if changed && let Err(error) = self.context.signal.publish().await {
-            tracing::debug!(%error, "signal not published; pages follow by polling");
+        if changed {
+            self.context.publish().await;
         }
         self.settle(due).await;
     }

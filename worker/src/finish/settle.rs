@@ -39,14 +39,14 @@ impl Finisher {
                 }
                 Some(Err(LeaseError::Port(error))) => {
                     let lane = lane.as_str();
-                    tracing::error!(lane, %error, "jobs queue: a settlement was rejected; the message comes again after its lease");
+                    tracing::error!(lane, %error, "a settlement was rejected; the job comes again when its lease has lapsed");
                     self.context.metrics.rejected("settle", 1);
                     false
                 }
                 Some(Ok(()) | Err(LeaseError::Lost)) | None => false,
             });
             let Some(error) = away else { return };
-            self.context.circuits.jobs.failed(&error);
+            self.context.services.jobs.of(lane).failed(&error);
             let pause = self.context.settings.backoff.delay(attempt, rand::random());
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
@@ -54,6 +54,10 @@ impl Finisher {
             }
         }
         let (lane, messages) = (lane.as_str(), due.len());
-        tracing::warn!(lane, messages, "jobs queue: messages not settled; they come again");
+        tracing::warn!(
+            lane,
+            messages,
+            "jobs not settled; they come again when their leases have lapsed"
+        );
     }
 }

@@ -51,7 +51,7 @@ impl Finisher {
             }
         }
         if answered {
-            self.context.circuits.results.succeeded();
+            self.context.services.results.succeeded();
         }
         let retry = self.rejected(answered, rejected, &mut release);
         self.retry(retry, due).await;
@@ -89,12 +89,12 @@ impl Finisher {
             match cause {
                 Cause::Item => {
                     let of = self.context.settings.max_attempts;
-                    tracing::error!(%image, attempt, of, %error, "store: a result was rejected; the image is tried again, and is in quarantine after the last attempt");
+                    tracing::error!(%image, attempt, of, %error, "the store rejected a result; the image is tried again, and goes to quarantine after its last attempt");
                     retry.push(ticket);
                 }
                 Cause::Service => {
-                    tracing::error!(%image, %error, "store: every result is rejected; the image is given back uncounted and tried again");
-                    self.context.circuits.results.failed(error.as_ref());
+                    tracing::error!(%image, %error, "the store rejects every result; the image is given back uncounted and tried again");
+                    self.context.services.results.failed(&error);
                     let after = self.context.later(ticket.held.receive_count);
                     release.push((ticket, Some(Settlement::Retry { after })));
                 }
@@ -146,7 +146,7 @@ impl Finisher {
             if !error.is_transient() {
                 self.context.metrics.rejected(how, 1);
             }
-            tracing::error!(%image, %error, how, "store: an image could not be given back; the next claim takes it over");
+            tracing::error!(%image, %error, how, "an image could not be given back in the store; the next claim takes it over");
         }
     }
 
@@ -170,7 +170,7 @@ impl Finisher {
         loop {
             let error = match ask().await {
                 Ok(answer) => {
-                    self.context.circuits.store.succeeded();
+                    self.context.services.store.succeeded();
                     return Ok(answer);
                 }
                 Err(error) => error,
@@ -178,12 +178,12 @@ impl Finisher {
             if !error.is_transient() {
                 return Err(error);
             }
-            self.context.circuits.store.failed(&error);
+            self.context.services.store.failed(&error);
             if self.context.give_up.is_cancelled() {
                 return Err(error);
             }
-            let backoff = self.context.settings.backoff;
-            let pause = self.context.circuits.pause(backoff).unwrap_or(backoff.first);
+            let pause = self.context.services.store.pause();
+            let pause = pause.unwrap_or(self.context.settings.backoff.first);
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
                 () = self.context.give_up.cancelled() => {}
