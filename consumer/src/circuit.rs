@@ -75,11 +75,10 @@ impl Circuit {
     /// Pauses until `answers` says that the service does again, or until told to stop. The circuit stays
     /// open: it closes when the service has done its work once, so that one that answers and fails all the
     /// same is asked less and less often.
-    pub async fn wait_out(
-        &self,
-        stopping: &CancellationToken,
-        answers: impl AsyncFn() -> Result<(), PortError>,
-    ) {
+    pub async fn wait_out<F>(&self, stopping: &CancellationToken, answers: impl Fn() -> F)
+    where
+        F: Future<Output = Result<(), PortError>>,
+    {
         loop {
             tokio::select! {
                 () = tokio::time::sleep(self.pause().unwrap_or_default()) => {}

@@ -165,7 +165,7 @@ impl Ingest {
         self.intake.metrics.outages.with_label_values(&[service.as_str()]).inc();
         let circuit = self.services.of(service);
         circuit.failed(&error);
-        circuit.wait_out(stopping, async || self.ask(service).await).await;
+        circuit.wait_out(stopping, || self.ask(service)).await;
     }
 
     /// Whether a service answers.
