@@ -210,7 +210,7 @@ impl Rig {
         let (began, mut last) = (Instant::now(), Instant::now());
         while !reached().await {
             assert!(began.elapsed() < PATIENCE, "in vain: {what}");
-            tokio::time::sleep(Duration::from_millis(10)).await;
+            tokio::time::sleep(Duration::from_millis(25)).await;
             let now = Instant::now();
             self.clock.advance(now - last);
             last = now;
