@@ -20,7 +20,7 @@ where
 {
     let mut results = Vec::with_capacity(count);
     // Ranges still to be called, the first one last.
-    let mut left = if count > 0 { vec![0..count] } else { Vec::new() };
+    let mut left = Vec::from_iter((count > 0).then_some(0..count));
     while let Some(range) = left.pop() {
         match call(range.clone()).await {
             Ok(answers) => {
@@ -84,7 +84,8 @@ mod tests {
     #[tokio::test]
     async fn a_batch_that_is_accepted_is_called_once() {
         let (results, calls) = among_ten(|_| Ok(())).await;
-        assert_eq!((results, calls), (vec!["done"; 10], vec![0..10]));
+        assert_eq!(results, vec!["done"; 10]);
+        assert!(calls.iter().eq(std::iter::once(&(0..10))), "{calls:?}");
     }
 
     #[tokio::test]

@@ -15,7 +15,6 @@ use lobar_core::engine::EngineError;
 use lobar_core::image::{Lane, NewImage, State};
 use lobar_core::object::{ImageId, ObjectVersion};
 use lobar_core::queue::Outgoing;
-use lobar_core::store::Store;
 use lobar_ingest::IngestSettings;
 use lobar_tests::kit;
 use lobar_tests::rig::{Count, Kind, Plan, Rig, Scope, ScriptedEngine};

@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use lobar_core::image::{Image, Lane, Reason, State};
 use lobar_core::object::ImageId;
-use lobar_core::store::Store;
 use lobar_tests::kit;
 use lobar_tests::rig::{Rig, ScriptedEngine, Working};
 use sqlx::{AssertSqlSafe, Connection, SqliteConnection};
