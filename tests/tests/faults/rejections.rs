@@ -3,9 +3,11 @@
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use lobar_core::image::{Image, Lane, Reason, State};
 use lobar_core::object::ImageId;
+use lobar_core::queue::Settlement;
 use lobar_tests::kit;
 use lobar_tests::rig::{Rig, ScriptedEngine, Working};
 use sqlx::{AssertSqlSafe, Connection, SqliteConnection};
@@ -126,4 +128,31 @@ async fn a_job_of_whose_image_nothing_can_be_written_is_put_aside_with_a_reason(
     assert_eq!(rig.count(State::Ready).await, 4);
     rig.assert_each_ended_once(&images).await;
     working.stop().await.expect("a graceful stop");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_image_that_the_sweeper_cannot_mark_keeps_no_other_from_its_job() {
+    let rig = Rig::open().await;
+    let images = admit(&rig, 0..3).await;
+    let lane = &rig.jobs.routine.inner;
+    // Their jobs are lost.
+    let hour = Duration::from_secs(3600);
+    for lost in lane.receive(3, Duration::ZERO, hour).await.expect("answers") {
+        lane.settle(vec![(lost.receipt, Settlement::Done)]).await.remove(0).expect("settled");
+    }
+    let victim = literal(images[0]);
+    let trigger = format!(
+        "create trigger test before update on image when new.id = {victim}
+         begin select raise(abort, 'as told'); end"
+    );
+    execute(&rig.database(), &trigger).await;
+    rig.clock.advance(hour);
+    let swept = rig.store.inner.sweep(Duration::from_secs(60), 10).await.expect("answers");
+    let mut swept: Vec<ImageId> = swept.into_iter().map(|(image, _)| image).collect();
+    swept.sort_unstable();
+    let mut expected = vec![images[1], images[2]];
+    expected.sort_unstable();
+    assert_eq!(swept, expected);
+    let alone = rig.store.inner.sweep(Duration::from_secs(60), 10).await;
+    assert!(alone.is_err_and(|error| !error.is_transient()), "nothing else is left to say");
 }
