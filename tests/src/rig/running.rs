@@ -80,7 +80,7 @@ impl Rig {
             jobs: self.ports(),
             store: self.store.clone(),
             objects: self.objects.clone(),
-            signal: self.signal.clone(),
+            signal: self.faulty_signal.clone(),
             engine,
             metrics: WorkerMetrics::register(&registry).expect("an empty registry"),
         };
@@ -98,7 +98,7 @@ impl Rig {
             jobs: self.ports(),
             store: self.store.clone(),
             objects: self.objects.clone(),
-            signal: self.signal.clone(),
+            signal: self.faulty_signal.clone(),
             clock: Arc::new(self.clock.clone()),
             metrics: IngestMetrics::register(&registry).expect("an empty registry"),
         };
