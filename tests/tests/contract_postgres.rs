@@ -63,6 +63,16 @@ impl Opened {
         queue
     }
 
+    /// Runs a statement beside the adapter, without the schema's checks.
+    fn damage(&self, statement: &str) {
+        const UNCHECKED: &str = "do $$ declare one record; begin
+            for one in select conrelid::regclass as its, conname from pg_constraint
+              where contype = 'c' and connamespace = 'public'::regnamespace loop
+              execute format('alter table %s drop constraint %I', one.its, one.conname);
+            end loop; end $$; ";
+        self.database.sql(&(UNCHECKED.to_owned() + statement));
+    }
+
     async fn close(&self) {
         for opener in self.openers.lock().await.drain(..) {
             opener.close().await;
@@ -90,6 +100,10 @@ impl StoreHarness for PgStore {
     async fn advance(&self, by: Duration) {
         self.0.clock.advance(by);
     }
+
+    async fn damage(&self, statement: &str) {
+        self.0.damage(statement);
+    }
 }
 
 struct PgRegistry(Opened);
@@ -116,6 +130,10 @@ impl RegistryHarness for PgRegistry {
     async fn advance(&self, by: Duration) {
         self.0.clock.advance(by);
     }
+
+    async fn damage(&self, statement: &str) {
+        self.0.damage(statement);
+    }
 }
 
 struct PgVerdicts(Opened);
@@ -137,6 +155,10 @@ impl VerdictHarness for PgVerdicts {
 
     async fn advance(&self, by: Duration) {
         self.0.clock.advance(by);
+    }
+
+    async fn damage(&self, statement: &str) {
+        self.0.damage(statement);
     }
 }
 

@@ -16,6 +16,7 @@ use lobar_tests::contract::queue::QueueHarness;
 use lobar_tests::contract::registry::RegistryHarness;
 use lobar_tests::contract::store::StoreHarness;
 use lobar_tests::contract::verdict::VerdictHarness;
+use sqlx::{AssertSqlSafe, Connection as _, SqliteConnection};
 use tempfile::TempDir;
 use tokio::sync::Mutex;
 
@@ -68,6 +69,16 @@ impl Files {
         queue
     }
 
+    /// Runs a statement beside the adapter, without its checks.
+    async fn damage(&self, file: &str, statement: &str) {
+        let mut file = SqliteConnection::connect(&self.url(file)).await.expect("opens");
+        for sql in ["pragma ignore_check_constraints = on", statement] {
+            let sql = AssertSqlSafe(sql.to_owned());
+            sqlx::raw_sql(sql).execute(&mut file).await.expect("damaged");
+        }
+        file.close().await.expect("closes");
+    }
+
     async fn close(&self) {
         for opener in self.openers.lock().await.drain(..) {
             opener.close().await;
@@ -95,6 +106,10 @@ impl StoreHarness for StoreFile {
     async fn advance(&self, by: Duration) {
         self.0.clock.advance(by);
     }
+
+    async fn damage(&self, statement: &str) {
+        self.0.damage("lobar.db", statement).await;
+    }
 }
 
 struct RegistryFile(Files);
@@ -121,6 +136,10 @@ impl RegistryHarness for RegistryFile {
     async fn advance(&self, by: Duration) {
         self.0.clock.advance(by);
     }
+
+    async fn damage(&self, statement: &str) {
+        self.0.damage("lobar.db", statement).await;
+    }
 }
 
 struct VerdictFile(Files);
@@ -142,6 +161,10 @@ impl VerdictHarness for VerdictFile {
 
     async fn advance(&self, by: Duration) {
         self.0.clock.advance(by);
+    }
+
+    async fn damage(&self, statement: &str) {
+        self.0.damage("lobar.db", statement).await;
     }
 }
 

@@ -29,5 +29,5 @@ pub(super) async fn sweep<D: Driver>(
         sql.bind(now.minus(older_than).0).bind(rows(limit)).bind(now.0)
     };
     let found: Vec<(Uuid, String)> = db.tell(sweep).await?;
-    found.into_iter().map(|(id, word)| Ok((ImageId(id), lane::<D>(&word)?))).collect()
+    Ok(found.into_iter().map(|(id, word)| (ImageId(id), lane(&word))).collect())
 }
