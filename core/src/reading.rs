@@ -109,10 +109,12 @@ mod tests {
                     let findings =
                         [Reading::Missing, Reading::Unreadable, Reading::Read(finding(false))];
                     for finding in findings {
-                        let readable = matches!(finding, Reading::Read(_)) && flagged == Some(false);
+                        let readable =
+                            matches!(finding, Reading::Read(_)) && flagged == Some(false);
                         let told =
                             Standing::of(state.clone(), reason.clone(), finding.clone(), flagged);
-                        let case = format!("{state:?} {reason:?} {finding:?} {flagged:?}: {told:?}");
+                        let case =
+                            format!("{state:?} {reason:?} {finding:?} {flagged:?}: {told:?}");
                         assert!(told.finding.is_none() || readable, "{case}");
                         assert!(told.state != State::Ready || readable, "{case}");
                         if matches!(told.state, State::NeedsHuman | State::Failed) {
@@ -141,7 +143,10 @@ mod tests {
         let record = (State::NeedsHuman, Some(Reason::RecordUnreadable));
         assert_eq!(of(Reading::Unreadable, Reading::Missing, Reading::Missing), record);
         assert_eq!(of(human.clone(), Reading::Unreadable, Reading::Missing), record);
-        assert_eq!(of(human, Reading::Read(Reason::Blank), Reading::Missing).1, Some(Reason::Blank));
+        assert_eq!(
+            of(human, Reading::Read(Reason::Blank), Reading::Missing).1,
+            Some(Reason::Blank)
+        );
         let superseded = Reading::Read(State::Superseded);
         let kept = of(superseded, Reading::Missing, Reading::Unreadable);
         assert_eq!(kept, (State::Superseded, Some(Reason::ResultUnreadable)));

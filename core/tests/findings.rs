@@ -29,7 +29,11 @@ fn findings_of_every_earlier_release_are_read() {
             serde_json::from_str(text).unwrap_or_else(|error| panic!("{name}: {error}"));
         let stored: Value = serde_json::from_str(text).expect("JSON");
         assert_eq!(finding.model.version, stored["model"]["version"], "{name}");
-        assert_eq!(finding.probability, stored["probability"].as_f64().expect("a number"), "{name}");
+        assert_eq!(
+            finding.probability,
+            stored["probability"].as_f64().expect("a number"),
+            "{name}"
+        );
         assert_eq!(finding.threshold, stored["threshold"].as_f64().expect("a number"), "{name}");
         assert_eq!(finding.flagged, stored["flagged"], "{name}");
         assert_eq!(finding.label == Label::Pneumonia, finding.flagged, "{name}");
@@ -67,6 +71,10 @@ fn what_is_written_bears_a_version_and_reads_back_as_it_was() {
         let finding: Finding = serde_json::from_str(&text).expect("readable");
         let written = serde_json::to_value(&finding).expect("JSON");
         assert_eq!(written["v"], 1, "{name}");
-        assert_eq!(serde_json::from_value::<Finding>(written).expect("readable"), finding, "{name}");
+        assert_eq!(
+            serde_json::from_value::<Finding>(written).expect("readable"),
+            finding,
+            "{name}"
+        );
     }
 }

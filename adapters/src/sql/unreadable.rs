@@ -28,7 +28,10 @@ impl Unreadable {
             "a stored value cannot be read: it is damaged, or a newer release wrote it; its row is shown as unreadable"
         );
         if told.len() == TOLD {
-            tracing::error!(told = TOLD, "further unreadable values are not told of until the next start");
+            tracing::error!(
+                told = TOLD,
+                "further unreadable values are not told of until the next start"
+            );
         }
     }
 }

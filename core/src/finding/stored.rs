@@ -21,7 +21,8 @@ use super::{Finding, Heatmap, Label, ModelRef, Subtype};
 const VERSION: u32 = 1;
 
 /// The warning beside a finding of which something optional could not be read.
-const INCOMPLETE: &str = "A part of the stored result cannot be read by this release and is not shown.";
+const INCOMPLETE: &str =
+    "A part of the stored result cannot be read by this release and is not shown.";
 
 /// Why a stored finding is unreadable.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -72,12 +73,14 @@ impl TryFrom<Stored> for Finding {
         if stored.v > VERSION {
             return Err(Unreadable::TooNew(stored.v));
         }
-        let (probability, threshold, flagged) = (stored.probability, stored.threshold, stored.flagged);
+        let (probability, threshold, flagged) =
+            (stored.probability, stored.threshold, stored.flagged);
         if !(0.0..=1.0).contains(&probability) || !(0.0..=1.0).contains(&threshold) {
             return Err(Unreadable::NotAProbability);
         }
         let label = if flagged { Label::Pneumonia } else { Label::Normal };
-        if flagged != (probability >= threshold) || stored.label.is_some_and(|other| other != label) {
+        if flagged != (probability >= threshold) || stored.label.is_some_and(|other| other != label)
+        {
             return Err(Unreadable::Contradiction);
         }
         let mut complete = true;
@@ -93,7 +96,17 @@ impl TryFrom<Stored> for Finding {
             warnings.push(INCOMPLETE.to_owned());
         }
         let model = stored.model;
-        Ok(Self { model, probability, threshold, flagged, label, subtype, heatmap, warnings, timings_ms })
+        Ok(Self {
+            model,
+            probability,
+            threshold,
+            flagged,
+            label,
+            subtype,
+            heatmap,
+            warnings,
+            timings_ms,
+        })
     }
 }
 

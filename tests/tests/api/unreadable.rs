@@ -82,7 +82,10 @@ async fn what_cannot_be_read_can_be_judged_by_a_person() {
     change_finding(&house, "damaged", "'[]'").await;
     let say = async |version: Value, opinion: Value| {
         let mut verdict = json!({ "model_version": version });
-        verdict.as_object_mut().expect("an object").extend(opinion.as_object().expect("one").clone());
+        verdict
+            .as_object_mut()
+            .expect("an object")
+            .extend(opinion.as_object().expect("one").clone());
         let path = house.url(&format!("/v1/images/{id}/verdicts"));
         let answer = house.http.post(path).json(&verdict).send().await.expect("an answer");
         answer.status().as_u16()
@@ -118,7 +121,10 @@ async fn the_event_stream_goes_on_past_what_cannot_be_read() {
     let states: Vec<&str> = of_first.map(|(_, status)| status.as_str()).collect();
     assert_eq!(states, ["queued", State::NeedsHuman.as_str(), "ready"]);
     let item = item(&house, ids[0]).await;
-    assert_eq!((&item["status"], &item["reason"]), (&json!("needs_human"), &json!("record_unreadable")));
+    assert_eq!(
+        (&item["status"], &item["reason"]),
+        (&json!("needs_human"), &json!("record_unreadable"))
+    );
     assert_eq!(house.get("/v1/images").await.0, 200);
     assert_eq!(house.get("/v1/queues").await.0, 200);
 }

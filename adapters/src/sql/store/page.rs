@@ -42,8 +42,7 @@ pub(super) async fn list<D: Driver>(
     let total = total(db, filter).await?;
     let found: Vec<ImageRow> =
         db.ask(page::<D>(filter, &ranges, after, limit.saturating_add(1))).await?;
-    let mut items: Vec<Image> =
-        found.into_iter().map(|row| row.image(db.unreadable())).collect();
+    let mut items: Vec<Image> = found.into_iter().map(|row| row.image(db.unreadable())).collect();
     let more = items.len() > limit;
     items.truncate(limit);
     let last = items.last().filter(|_| more);
