@@ -3,7 +3,7 @@
 //!
 //! The domain: [`object`] (what was uploaded), [`image`] (what becomes of it), [`finding`] (what the
 //! network saw), [`job`] (the message between ingest and worker), [`event`] (what a page follows),
-//! [`failure`] (what must happen after an error), [`retry`], [`scaling`], [`statement`] (what results are for),
+//! [`reading`] (what is stored and cannot be read), [`failure`] (what must happen after an error), [`retry`], [`scaling`], [`statement`] (what results are for),
 //! [`time`].
 //!
 //! The ports: [`queue`], [`store`], [`registry`], [`verdict`], [`signal`], [`cache`], [`roster`], [`objects`],
@@ -23,6 +23,7 @@ pub mod object;
 pub mod objects;
 pub mod queue;
 pub mod quiet;
+pub mod reading;
 pub mod registry;
 pub mod retry;
 pub mod roster;

@@ -33,7 +33,7 @@ pub(super) async fn sweep<D: Driver>(
         Err(fault) if !fault.is_transient() => one_by_one(db, older_than, limit, fault).await?,
         found => found?,
     };
-    found.into_iter().map(|(id, word)| Ok((ImageId(id), lane::<D>(&word)?))).collect()
+    Ok(found.into_iter().map(|(id, word)| (ImageId(id), lane(&word))).collect())
 }
 
 /// Marks each image in a statement of its own, and leaves out those that are rejected. The rejection is
