@@ -33,7 +33,7 @@ pub(crate) async fn receive(context: Arc<Context>, lane: Lane) {
     let mut flooded = false;
     loop {
         let pause = context.circuits.pause(settings.backoff);
-        let most = if pause.is_some() { 1 } else { settings.receive.max(1) };
+        let most = if pause.is_some() { 1 } else { settings.capacity.receive() };
         let ready = async {
             tokio::time::sleep(pause.unwrap_or_default()).await;
             context.slots.take(lane, most, flooded).await

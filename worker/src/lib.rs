@@ -6,6 +6,7 @@
 //! ```
 //!
 //! What each module does:
+//! - `capacity`: how much is in hand at once: sizes that fit one another.
 //! - `slots`: permits held from receipt to settlement. They bound memory, and the stop waits for them.
 //! - `lease`: extends leases at a third of their term, and tells when one is lost.
 //! - `intake`: receives, claims, and hands each image to a task of its own.
@@ -19,6 +20,7 @@
 //! - `circuit`: stops receiving while a part is away, so that infrastructure costs no attempts.
 
 pub mod batcher;
+mod capacity;
 mod circuit;
 mod context;
 mod device;
@@ -37,6 +39,7 @@ mod ticket;
 mod work;
 mod worker;
 
+pub use capacity::{Capacity, CapacityError};
 pub use device::DeviceFault;
 pub use health::WorkerHealth;
 pub use metrics::WorkerMetrics;

@@ -136,7 +136,7 @@ impl Worker {
         health.set_trouble(None);
         metrics.model(&device.info);
 
-        let slots = Slots::new(settings.slots, settings.stat_slots);
+        let slots = Slots::new(&settings.capacity);
         let (decoded, to_dispatch) = mpsc::channel(slots.total());
         let (finished, to_finish) = mpsc::channel(slots.total());
         let context = Arc::new(Context {
@@ -148,8 +148,8 @@ impl Worker {
             metrics,
             health: health.clone(),
             slots,
-            fetches: Semaphore::new(settings.fetches.max(1)),
-            decoders: Arc::new(Semaphore::new(settings.decoders.max(1))),
+            fetches: Semaphore::new(settings.capacity.fetches()),
+            decoders: Arc::new(Semaphore::new(settings.capacity.decoders())),
             turns: Arc::new(Semaphore::new(suspect::TURNS as usize)),
             waiting_suspects: AtomicUsize::new(0),
             roll: Roll::default(),

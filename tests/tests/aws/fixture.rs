@@ -20,7 +20,7 @@ use lobar_tests::rig::ScriptedEngine;
 use lobar_tests::services::http_proxy::HttpProxy;
 use lobar_tests::services::ministack::{self, MiniStack, Queues};
 use lobar_worker::model::EngineSource;
-use lobar_worker::{Worker, WorkerError, WorkerMetrics, WorkerParts, WorkerSettings};
+use lobar_worker::{Capacity, Worker, WorkerError, WorkerMetrics, WorkerParts, WorkerSettings};
 use prometheus::Registry;
 use tokio::task::JoinHandle;
 
@@ -150,7 +150,7 @@ impl Cloud {
             wait: Duration::from_secs(1),
             backoff: BACKOFF,
             max_attempts: 50,
-            ..WorkerSettings::default()
+            ..WorkerSettings::new(Capacity::for_batch(16).expect("valid"))
         };
         let stop = lobar_worker::Stop::default();
         let task = tokio::spawn(Worker::new(parts, settings).run(stop.clone()));
