@@ -3,6 +3,8 @@
 
 #[path = "system/models.rs"]
 mod models;
+#[path = "system/settings.rs"]
+mod settings;
 
 use std::collections::HashSet;
 use std::path::Path;

@@ -7,6 +7,7 @@ mod register;
 mod table;
 pub mod weights;
 
+#[cfg(feature = "torch")]
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;

@@ -113,7 +113,7 @@ pub fn s3_options(settings: &Settings, bucket: &str, embedded: Option<SocketAddr
     let mut options = S3Options::new(bucket);
     options.region = Some(settings.s3_region.clone());
     options.credentials = credentials(settings);
-    options.endpoint = settings.s3_endpoint.as_ref().map(ToString::to_string);
+    options.endpoint = settings.s3_endpoint.as_ref().map(|it| it.as_str().to_owned());
     if let Some(address) = embedded {
         options.endpoint = Some(format!("http://{address}"));
         options.credentials.get_or_insert_default();

@@ -6,7 +6,6 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::builder::Resettable;
 use clap::{Arg, Args as _, Command, FromArgMatches as _};
 use toml::Value;
 
@@ -38,7 +37,7 @@ pub fn parse(text: &str) -> Result<Given, String> {
     };
     let command = Given::augment_args(Command::new(source::FILE).no_binary_name(true))
         .disable_help_flag(true)
-        .mut_args(|arg| arg.env(Resettable::Reset));
+        .mut_args(|arg| arg.env(None::<&str>));
     let words = table.iter().map(|(key, value)| word(&command, key, value));
     let words: Vec<OsString> = words.collect::<Result<_, _>>()?;
     let given = command.try_get_matches_from(words);

@@ -66,6 +66,12 @@ impl Deref for LocalPath {
     }
 }
 
+impl AsRef<Path> for LocalPath {
+    fn as_ref(&self) -> &Path {
+        &self.0
+    }
+}
+
 impl LocalPath {
     /// This place.
     pub fn at(path: impl Into<PathBuf>) -> Self {
@@ -164,7 +170,7 @@ impl fmt::Display for HostName {
 
 impl fmt::Display for LocalPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.display().fmt(f)
+        write!(f, "{}", self.0.display())
     }
 }
 
