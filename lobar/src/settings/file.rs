@@ -38,7 +38,9 @@ pub fn parse(text: &str) -> Result<Given, String> {
     let command = Given::augment_args(Command::new(source::FILE).no_binary_name(true))
         .disable_help_flag(true)
         .mut_args(|arg| arg.env(None::<&str>));
-    let words = table.iter().map(|(key, value)| word(&command, key, value));
+    let is_given = |value: &Value| value.as_array().is_none_or(|items| !items.is_empty());
+    let given = table.iter().filter(|(_, value)| is_given(value));
+    let words = given.map(|(key, value)| word(&command, key, value));
     let words: Vec<OsString> = words.collect::<Result<_, _>>()?;
     let given = command.try_get_matches_from(words);
     let given = given.and_then(|matches| Given::from_arg_matches(&matches));

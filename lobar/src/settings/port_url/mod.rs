@@ -102,7 +102,7 @@ impl QueueUrl {
 
 impl SignalUrl {
     /// What may be set.
-    pub const KNOWN: &str = "memory:, poll:, redis://HOST[:PORT][/DATABASE], rediss://…";
+    pub const KNOWN: &str = "memory:, poll:, redis[s]://HOST[:PORT][/DATABASE]";
 
     /// The whole text, for the adapter.
     pub fn reveal(&self) -> String {
