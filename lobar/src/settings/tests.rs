@@ -144,6 +144,16 @@ fn help_tells_every_scheme() {
 }
 
 #[test]
+fn the_manual_has_a_row_for_every_setting() {
+    let manual = include_str!("../../../docs/operating.md");
+    for (name, ..) in TABLE {
+        let (variable, flag) = (name.to_uppercase(), name.replace('_', "-"));
+        let row = format!("| `LOBAR_{variable}` | `--{flag}` |");
+        assert!(manual.contains(&row), "docs/operating.md has no row {row}");
+    }
+}
+
+#[test]
 fn a_flag_goes_before_the_file_and_the_file_before_the_default() {
     let given = flags(["--bucket=flag".into()]).expect("valid");
     let settings = settled(given, "bucket = \"file\"\nbatch = 8").expect("valid");
