@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::tx::{Single, Tx};
+use super::unreadable::Unreadable;
 use super::{Bells, Driver, Fault, Reads, Sql};
 
 /// How often a transaction that was undone because of another one is done again at once.
@@ -41,6 +42,7 @@ pub struct Db<D: Driver> {
     closing: CancellationToken,
     /// Claims whose commit was not answered: nobody knows whether they are held.
     in_doubt: Mutex<Vec<(ImageId, Fence)>>,
+    unreadable: Unreadable,
 }
 
 impl<D: Driver> Db<D> {
@@ -55,6 +57,7 @@ impl<D: Driver> Db<D> {
             tasks: TaskTracker::new(),
             closing: CancellationToken::new(),
             in_doubt: Mutex::default(),
+            unreadable: Unreadable::default(),
         }
     }
 
@@ -108,6 +111,11 @@ impl<D: Driver> Db<D> {
             // A connection whose peer is gone without a word never ends.
             let _ = tokio::time::timeout(CLOSE, pool.close()).await;
         }
+    }
+
+    /// What is stored and cannot be read.
+    pub(super) fn unreadable(&self) -> &Unreadable {
+        &self.unreadable
     }
 
     pub(super) fn now(&self) -> Stamp {

@@ -15,7 +15,7 @@ use super::queue::MessageRow;
 use super::registry::{AssignmentRow, ChangeRow, ComparisonRow, ModelRow};
 use super::statement::{Binds, Reads};
 use super::store::{ClaimRow, EventRow, ImageRow, StoredRow};
-use super::verdicts::{LabelledRow, ShownRow, VerdictRow};
+use super::verdicts::{FindingRow, LabelledRow, ShownRow, VerdictRow};
 
 /// A statement with its arguments. The alias hides a `'static` that would defeat lifetime elision.
 pub type Query<D> = sqlx::query::Query<'static, D, <D as Database>::Arguments>;
@@ -54,6 +54,7 @@ pub trait Driver:
     + Reads<ClaimRow>
     + Reads<ComparisonRow>
     + Reads<EventRow>
+    + Reads<FindingRow>
     + Reads<ImageRow>
     + Reads<LabelledRow>
     + Reads<MessageRow>

@@ -28,11 +28,6 @@ impl Fault {
         }
     }
 
-    /// Something stored cannot be read by this release: `what` names it, without its content.
-    pub fn unreadable<D: Driver>(what: &str) -> Self {
-        Self::of::<D>(sqlx::Error::Decode(format!("{what} is not known to this release").into()))
-    }
-
     /// Whether trying again may help.
     pub(super) fn is_transient(&self) -> bool {
         self.disposition == Disposition::Transient

@@ -9,6 +9,7 @@
 //! was opened with; leases therefore depend on the clocks of hosts agreeing to well within a lease.
 
 mod bells;
+mod column;
 mod db;
 mod driver;
 mod fault;
@@ -21,6 +22,7 @@ pub mod sqlite;
 mod statement;
 mod store;
 mod tx;
+mod unreadable;
 mod verdicts;
 
 pub use bells::Bells;

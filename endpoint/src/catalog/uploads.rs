@@ -7,7 +7,7 @@ use sqlx::{FromRow as _, Row as _};
 use uuid::Uuid;
 
 use super::buckets::versioning;
-use super::versions::{Content, NULL, New, Placed, Stored};
+use super::versions::{Content, NULL, New, Placed, Stored, kept};
 use super::{Catalog, Change};
 use crate::attributes::Attributes;
 use crate::deliver::Segment;
@@ -31,12 +31,12 @@ pub(crate) struct Upload {
 
 impl sqlx::FromRow<'_, SqliteRow> for Upload {
     fn from_row(row: &SqliteRow) -> Result<Self, sqlx::Error> {
-        let json = |error: serde_json::Error| sqlx::Error::Decode(error.into());
+        let id: String = row.try_get("id")?;
         let algorithm: Option<&str> = row.try_get("algorithm")?;
         Ok(Self {
-            id: row.try_get("id")?,
+            attributes: kept(row, "attributes", &id)?.unwrap_or_default(),
+            id,
             key: row.try_get("key")?,
-            attributes: serde_json::from_str(row.try_get("attributes")?).map_err(json)?,
             algorithm: algorithm.and_then(Algorithm::parse),
             composite: row.try_get("composite")?,
             created: Stamp(row.try_get("created_at")?),
@@ -57,14 +57,13 @@ pub(crate) struct Part {
 
 impl sqlx::FromRow<'_, SqliteRow> for Part {
     fn from_row(row: &SqliteRow) -> Result<Self, sqlx::Error> {
-        let json = |error: serde_json::Error| sqlx::Error::Decode(error.into());
-        let sum: Option<&str> = row.try_get("sum")?;
+        let number: i64 = row.try_get("number")?;
         Ok(Self {
-            number: row.try_get("number")?,
+            number,
             body: row.try_get("body")?,
             size: u64::try_from(row.try_get::<i64, _>("size")?).unwrap_or(0),
             etag: row.try_get("etag")?,
-            sum: sum.map(serde_json::from_str).transpose().map_err(json)?,
+            sum: kept(row, "sum", number)?,
             modified: Stamp(row.try_get("modified_at")?),
         })
     }

@@ -2,6 +2,7 @@
 
 use lobar_core::time::Stamp;
 use s3s::S3ErrorCode;
+use serde::de::DeserializeOwned;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{FromRow as _, Row as _, SqliteConnection};
 use uuid::Uuid;
@@ -84,21 +85,35 @@ pub(crate) struct Source {
 
 impl sqlx::FromRow<'_, SqliteRow> for Stored {
     fn from_row(row: &SqliteRow) -> Result<Self, sqlx::Error> {
-        let json = |error: serde_json::Error| sqlx::Error::Decode(error.into());
-        let sum: Option<&str> = row.try_get("sum")?;
+        let seq: i64 = row.try_get("seq")?;
         Ok(Self {
-            seq: row.try_get("seq")?,
+            seq,
             key: row.try_get("key")?,
             id: row.try_get("id")?,
             latest: row.try_get("latest")?,
             marker: row.try_get("marker")?,
             size: u64::try_from(row.try_get::<i64, _>("size")?).unwrap_or(0),
             etag: row.try_get("etag")?,
-            attributes: serde_json::from_str(row.try_get("attributes")?).map_err(json)?,
-            sum: sum.map(serde_json::from_str).transpose().map_err(json)?,
+            attributes: kept(row, "attributes", seq)?.unwrap_or_default(),
+            sum: kept(row, "sum", seq)?,
             modified: Stamp(row.try_get("modified_at")?),
         })
     }
+}
+
+/// A column of JSON; `None` where it is null, and where it is damaged or of a newer release: the object's bytes are
+/// whole without it, and a list must not end at it.
+pub(super) fn kept<T: DeserializeOwned>(
+    row: &SqliteRow,
+    column: &'static str,
+    of: impl std::fmt::Display,
+) -> Result<Option<T>, sqlx::Error> {
+    let Some(text) = row.try_get::<Option<&str>, _>(column)? else { return Ok(None) };
+    let read = serde_json::from_str(text);
+    if read.is_err() {
+        tracing::warn!(column, row = %of, "what is kept of an object cannot be read; it is served without it");
+    }
+    Ok(read.ok())
 }
 
 impl Stored {

@@ -50,7 +50,7 @@ async fn retrain(
     opener: &Opener,
     place: &Place,
 ) -> Result<(), Failure> {
-    let registry = opener.registry("store", &settings.store).await.map_err(failed)?;
+    let registry = opener.registry("store", &settings.store.reveal()).await.map_err(failed)?;
     let run = match place.run()? {
         Some(run) => {
             eprintln!("going on with the run in {}", run.path().display());

@@ -55,7 +55,7 @@ pub async fn run(settings: Settings, roles: Roles) -> Result<(), Failure> {
         },
     };
     parts.readiness.stopping();
-    let drain = Duration::from_secs(settings.drain_seconds);
+    let drain = settings.drain.seconds();
     let stopped = running.stop(drain, GRACE).await;
     parts.close().await;
     tracing::info!("stopped");
@@ -72,14 +72,17 @@ pub async fn migrate(settings: Settings, defer: bool) -> Result<(), Failure> {
     parts::make_folder(&settings)?;
     let opener = Opener::new(Arc::new(SystemClock));
     let mut seen = BTreeSet::new();
-    let databases =
-        [("store", &settings.store), ("uploads", &settings.uploads), ("jobs", &settings.jobs)];
+    let databases = [
+        ("store", settings.store.reveal()),
+        ("uploads", settings.uploads.reveal()),
+        ("jobs", settings.jobs.reveal()),
+    ];
     for (setting, url) in databases {
         // Several settings may name the same database.
-        if !seen.insert(url) {
+        if !seen.insert(url.clone()) {
             continue;
         }
-        let done = opener.migrate(setting, url, defer).await.map_err(parts::failed)?;
+        let done = opener.migrate(setting, &url, defer).await.map_err(parts::failed)?;
         let Some(done) = done else { continue };
         for name in &done.ran {
             println!("{setting}: ran {name}");

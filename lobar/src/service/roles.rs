@@ -69,13 +69,13 @@ pub async fn objects(settings: &Settings, embedded: Option<SocketAddr>) -> Arc<d
 
 /// The same as what it is: for those who examine it.
 pub async fn bucket(settings: &Settings, embedded: Option<SocketAddr>) -> S3Objects {
-    S3Objects::connect(s3_options(settings, &settings.bucket, embedded)).await
+    S3Objects::connect(s3_options(settings, settings.bucket.as_str(), embedded)).await
 }
 
 /// Where models' weights lie: beside the uploads, in a bucket of their own.
 pub async fn weights(settings: &Settings, embedded: Option<SocketAddr>) -> Arc<dyn WeightFiles> {
     let place = &settings.models;
-    let options = s3_options(settings, &place.bucket, embedded);
+    let options = s3_options(settings, place.bucket.as_str(), embedded);
     Arc::new(S3Weights::connect(options, &place.prefix).await)
 }
 
@@ -84,7 +84,7 @@ pub fn s3_options(settings: &Settings, bucket: &str, embedded: Option<SocketAddr
     let mut options = S3Options::new(bucket);
     options.region = Some(settings.s3_region.clone());
     options.credentials = credentials(settings);
-    options.endpoint = settings.s3_endpoint.clone();
+    options.endpoint = settings.s3_endpoint.as_ref().map(|it| it.as_str().to_owned());
     if let Some(address) = embedded {
         options.endpoint = Some(format!("http://{address}"));
         options.credentials = Some(s3::key_pair(settings));
@@ -109,7 +109,7 @@ pub fn ingest(
             clock: parts.clock.clone(),
             metrics: IngestMetrics::register(&parts.registry).map_err(Failure::failed)?,
         },
-        IngestSettings::new(&settings.bucket),
+        IngestSettings::new(settings.bucket.as_str()),
     );
     let health = ingest.health();
     running.watch(parts.readiness.check("ingest"), move || match health.is_ready() {
@@ -148,9 +148,9 @@ async fn api(
         },
         ApiSettings {
             listen: settings.listen,
-            bucket: settings.bucket.clone(),
-            hosts: settings.hosts.clone(),
-            drain: Duration::from_secs(settings.drain_seconds.min(10)),
+            bucket: settings.bucket.to_string(),
+            hosts: settings.hosts.iter().map(ToString::to_string).collect(),
+            drain: settings.drain.seconds().min(Duration::from_secs(10)),
             scaling: settings.scaling(),
             pinned: settings.model.is_some(),
             ..ApiSettings::default()

@@ -35,8 +35,8 @@ pub async fn start(
     ];
     let data = settings.data.join("objects");
     let mut options = EndpointOptions::new(data, settings.s3_listen, parts.uploads()?);
-    options.bucket = settings.bucket.clone();
-    options.models = settings.models.bucket.clone();
+    options.bucket = settings.bucket.to_string();
+    options.models = settings.models.bucket.to_string();
     let pair = key_pair(settings);
     options.credentials = Credentials { access_key: pair.access_key, secret_key: pair.secret_key };
     options.region = settings.s3_region.clone();

@@ -25,6 +25,7 @@ use lobar_opener::Opener;
 use lobar_s3::S3Objects;
 use lobar_tests::aws::s3_options;
 use serde_json::Value;
+use sqlx::{AssertSqlSafe, Connection as _, SqliteConnection};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -155,6 +156,17 @@ impl House {
     /// The database's file.
     pub fn database(&self) -> PathBuf {
         self.folder.path().join("lobar.db")
+    }
+
+    /// Runs a statement on the database beside the server, with the schema's checks put aside.
+    pub async fn damage(&self, statement: &str) {
+        let url = format!("sqlite:{}", self.database().display());
+        let mut database = SqliteConnection::connect(&url).await.expect("opens");
+        for sql in ["pragma ignore_check_constraints = on", statement] {
+            let sql = AssertSqlSafe(sql.to_owned());
+            sqlx::raw_sql(sql).execute(&mut database).await.expect("damaged");
+        }
+        database.close().await.expect("closes");
     }
 
     /// Closes the store under the server's feet.

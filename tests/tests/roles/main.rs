@@ -2,5 +2,7 @@
 //! was killed at any call.
 
 mod crashes;
+mod errors;
 mod ingest;
+mod rejections;
 mod worker;

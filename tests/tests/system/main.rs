@@ -6,6 +6,7 @@ mod model_command;
 mod models;
 mod runs;
 mod training_data;
+mod settings;
 
 use std::collections::HashSet;
 use std::path::Path;

@@ -42,6 +42,9 @@ pub(super) async fn activate<D: Driver>(
     let Some(model) = turn.model(version).await? else {
         return turn.refuse(RegistryError::Unknown(version.to_owned())).await;
     };
+    if let Some(refusal) = unfit(&model) {
+        return turn.refuse(refusal).await;
+    }
     if model.stage != Stage::Active {
         make_active(&mut turn, version).await?;
         turn.note_activation(version, by).await?;
@@ -55,8 +58,11 @@ pub(super) async fn activate_first<D: Driver>(
     by: &str,
 ) -> Outcome<bool> {
     let mut turn = Turn::begin(db).await?;
-    if turn.model(version).await?.is_none() {
+    let Some(model) = turn.model(version).await? else {
         return turn.refuse(RegistryError::Unknown(version.to_owned())).await;
+    };
+    if let Some(refusal) = unfit(&model) {
+        return turn.refuse(refusal).await;
     }
     // Once a model was active, one always is: the active one is only ever replaced.
     if turn.standing.is_some() {
@@ -73,6 +79,9 @@ pub(super) async fn roll_back<D: Driver>(db: &Db<D>, by: &str) -> Outcome<Assign
         let why = "there is no earlier model to roll back to: activate one by its version";
         return turn.refuse(RegistryError::Refused(why)).await;
     };
+    if let Some(refusal) = turn.model(&version).await?.as_ref().and_then(unfit) {
+        return turn.refuse(refusal).await;
+    }
     make_active(&mut turn, &version).await?;
     turn.standing = Some(activation);
     turn.note("rollback", &version, by).await?;
@@ -121,6 +130,9 @@ pub(super) async fn shadow<D: Driver>(
             let why = "the active model cannot be its own shadow: name another one";
             return turn.refuse(RegistryError::Refused(why)).await;
         }
+        if let Some(refusal) = unfit(&model) {
+            return turn.refuse(refusal).await;
+        }
     }
     if before.is_some() {
         end_shadowing(&mut turn).await?;
@@ -149,6 +161,12 @@ pub(super) async fn stop_shadow<D: Driver>(
         turn.note("unshadow", version, by).await?;
     }
     turn.end_assigned().await
+}
+
+/// Why a model cannot be put to work by this release: a newer one may have set it aside, in a stage of its own.
+fn unfit(model: &Model) -> Option<RegistryError> {
+    let why = "the model stands in a stage that this release does not know: use the newer release that put it there";
+    model.unreadable.contains(&"stage").then_some(RegistryError::Refused(why))
 }
 
 /// Takes its mark from the model that shadows, of which there is one at most.

@@ -4,6 +4,7 @@ use lobar_core::registry::{Assignment, Change, Model, NewModel, Stage};
 use lobar_core::time::Stamp;
 use serde_json::Value;
 
+use super::super::column::Column;
 use super::super::{Db, Driver, Fault, Sql};
 
 /// A row of `model`.
@@ -13,8 +14,8 @@ pub struct ModelRow {
     sha256: String,
     key: String,
     bytes: i64,
-    card: String,
-    stage: String,
+    card: Column<String>,
+    stage: Column<String>,
     shadow: i64,
     registered_at: i64,
     changed_at: i64,
@@ -28,8 +29,8 @@ pub struct AssignmentRow {
     sha256: Option<String>,
     key: Option<String>,
     bytes: Option<i64>,
-    card: Option<String>,
-    stage: Option<String>,
+    card: Option<Column<String>>,
+    stage: Option<Column<String>>,
     shadow: Option<i64>,
     registered_at: Option<i64>,
     changed_at: Option<i64>,
@@ -46,22 +47,26 @@ pub struct ChangeRow {
 }
 
 impl ModelRow {
-    /// The model; fails on words that this release does not know.
-    pub(super) fn model<D: Driver>(self) -> Result<Model, Fault> {
-        let unreadable = Fault::unreadable::<D>;
-        Ok(Model {
-            stage: Stage::parse(&self.stage).ok_or_else(|| unreadable("a stored stage"))?,
+    /// The model, which says what of it cannot be read. A stage that this release does not know is told as
+    /// retired: it is none in which a model answers.
+    pub(super) fn model(self) -> Model {
+        let card = self.card.reading(|json| serde_json::from_str(&json).ok()).read();
+        let stage = self.stage.reading(|word| Stage::parse(&word)).read();
+        let parts = [("card", card.is_none()), ("stage", stage.is_none())];
+        Model {
+            stage: stage.unwrap_or(Stage::Retired),
             shadow: self.shadow != 0,
             registered_at: Stamp(self.registered_at),
             changed_at: Stamp(self.changed_at),
+            unreadable: parts.iter().filter(|(_, unread)| *unread).map(|(part, _)| *part).collect(),
             model: NewModel {
-                card: card::<D>(&self.card)?,
+                card: card.unwrap_or(Value::Null),
                 version: self.version,
                 sha256: self.sha256,
                 key: self.key,
                 bytes: u64::try_from(self.bytes).unwrap_or(0),
             },
-        })
+        }
     }
 }
 
@@ -81,8 +86,14 @@ impl AssignmentRow {
     }
 }
 
-fn card<D: Driver>(text: &str) -> Result<Value, Fault> {
-    serde_json::from_str(text).map_err(|_| Fault::unreadable::<D>("a stored model card"))
+/// Tells an operator what of models cannot be read.
+fn tell<D: Driver>(db: &Db<D>, models: &[Model]) {
+    for model in models {
+        for part in &model.unreadable {
+            let what = if *part == "card" { "model.card" } else { "model.stage" };
+            db.unreadable().tell(what, &model.model.version);
+        }
+    }
 }
 
 /// The one model of a version, if there is one.
@@ -104,18 +115,18 @@ pub(super) fn assigned<D: Driver>() -> Sql<D> {
 }
 
 /// What the rows of [`assigned`] come to.
-pub(super) fn as_assignment<D: Driver>(rows: Vec<AssignmentRow>) -> Result<Assignment, Fault> {
+pub(super) fn as_assignment(rows: Vec<AssignmentRow>) -> Assignment {
     let mut assignment = Assignment::default();
     for row in rows {
         assignment.revision = row.revision;
         let Some(row) = row.model() else { continue };
-        let model = row.model::<D>()?;
+        let model = row.model();
         match model.stage {
             Stage::Active => assignment.active = Some(model),
             Stage::Candidate | Stage::Retired => assignment.shadow = Some(model),
         }
     }
-    Ok(assignment)
+    assignment
 }
 
 pub(super) async fn models<D: Driver>(db: &Db<D>) -> Result<Vec<Model>, Fault> {
@@ -124,16 +135,19 @@ pub(super) async fn models<D: Driver>(db: &Db<D>) -> Result<Vec<Model>, Fault> {
         "select version, sha256, key, bytes, card, stage, shadow, registered_at, changed_at
          from model order by registered_at desc, version desc",
     );
-    db.ask::<ModelRow>(all).await?.into_iter().map(ModelRow::model::<D>).collect()
+    let rows: Vec<ModelRow> = db.ask(all).await?;
+    let models: Vec<Model> = rows.into_iter().map(ModelRow::model).collect();
+    tell(db, &models);
+    Ok(models)
 }
 
 pub(super) async fn model<D: Driver>(db: &Db<D>, version: &str) -> Result<Option<Model>, Fault> {
     let found: Vec<ModelRow> = db.ask(of_version(version)).await?;
-    found.into_iter().next().map(ModelRow::model::<D>).transpose()
+    Ok(found.into_iter().next().map(ModelRow::model))
 }
 
 pub(super) async fn assignment<D: Driver>(db: &Db<D>) -> Result<Assignment, Fault> {
-    as_assignment::<D>(db.ask(assigned()).await?)
+    Ok(as_assignment(db.ask(assigned()).await?))
 }
 
 pub(super) async fn history<D: Driver>(db: &Db<D>, limit: usize) -> Result<Vec<Change>, Fault> {

@@ -36,12 +36,12 @@ impl<D: Driver> Turn<D> {
     /// A model as it stands.
     pub(super) async fn model(&mut self, version: &str) -> Result<Option<Model>, Fault> {
         let row: Option<ModelRow> = row::of_version::<D>(version).optional(&mut self.tx).await?;
-        row.map(ModelRow::model::<D>).transpose()
+        Ok(row.map(ModelRow::model))
     }
 
     /// The assignment as it stands.
     pub(super) async fn assignment(&mut self) -> Result<Assignment, Fault> {
-        row::as_assignment::<D>(row::assigned::<D>().all(&mut self.tx).await?)
+        Ok(row::as_assignment(row::assigned::<D>().all(&mut self.tx).await?))
     }
 
     /// Runs a statement that changes models; it is told the time, as the database keeps it.

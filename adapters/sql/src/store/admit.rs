@@ -91,7 +91,7 @@ async fn remember<'a, D: Driver>(
     sql.list(keys.iter().copied()).push(")").push(D::LOCK_ROWS);
     for row in sql.all::<StoredRow>(tx).await? {
         let id = ImageId(row.id);
-        let state = state::<D>(&row.state)?;
+        let state = state(&row.state);
         plan.known.insert(id, state);
         let kind = Kind::new(row.site, row.lane);
         stored.insert(id, Stored { state, flag: row.flag, kind });

@@ -1,6 +1,7 @@
 //! The event log.
 
 use lobar_core::event::{Event, Seq};
+use lobar_core::image::State;
 use lobar_core::object::ImageId;
 use lobar_core::time::Stamp;
 use uuid::Uuid;
@@ -28,18 +29,19 @@ pub(super) async fn after<D: Driver>(
         "select seq, image, state, at, verdict from event where seq > $1 order by seq limit $2",
     );
     let found: Vec<EventRow> = db.ask(wanted.bind(seq.0).bind(rows(limit))).await?;
-    found
-        .into_iter()
-        .map(|row| {
-            Ok(Event {
-                seq: Seq(row.seq),
-                image: ImageId(row.image),
-                state: state::<D>(&row.state)?,
-                at: Stamp(row.at),
-                verdict: row.verdict != 0,
-            })
-        })
-        .collect()
+    let event = |row: EventRow| {
+        if State::parse(&row.state).is_none() {
+            db.unreadable().tell("event.state", row.seq);
+        }
+        Event {
+            seq: Seq(row.seq),
+            image: ImageId(row.image),
+            state: state(&row.state),
+            at: Stamp(row.at),
+            verdict: row.verdict != 0,
+        }
+    };
+    Ok(found.into_iter().map(event).collect())
 }
 
 pub(super) async fn first<D: Driver>(db: &Db<D>) -> Result<Option<Seq>, Fault> {

@@ -25,7 +25,7 @@ use lobar_core::store::{
 
 pub(super) use admit::StoredRow;
 pub(super) use events::EventRow;
-pub(super) use row::ImageRow;
+pub(super) use row::{ImageRow, flagged};
 pub(super) use work::ClaimRow;
 
 use super::{Db, Driver};

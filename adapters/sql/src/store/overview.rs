@@ -30,10 +30,10 @@ pub(super) async fn overview<D: Driver>(db: &Db<D>) -> Result<Overview, Fault> {
                 *by_state.entry(State::Queued).or_default() -= images;
             }
             UNFINISHED => {
-                *overview.unfinished.of_mut(lane::<D>(&word)?) = count(images);
+                *overview.unfinished.of_mut(lane(&word)) += count(images);
                 *by_state.entry(State::Queued).or_default() += images;
             }
-            word => *by_state.entry(state::<D>(word)?).or_default() += images,
+            word => *by_state.entry(state(word)).or_default() += images,
         }
     }
     overview.by_state =

@@ -3,6 +3,9 @@
 //! A page is assembled from index ranges: for each state and each value of the flag that the filter
 //! admits, one range that is ordered already, of which at most a page is read. So its cost does not
 //! grow with the store. The total comes from [`count`](super::count).
+//!
+//! Filters and totals go by what is stored. An image whose finding cannot be read is listed where the finding put
+//! it, and tells there that it needs a human.
 
 use lobar_core::image::{Image, State};
 use lobar_core::object::ImageId;
@@ -17,7 +20,7 @@ use super::rows;
 /// The columns of [`ImageRow`].
 const COLUMNS: &str =
     "image.id, image.bucket, image.key, image.version, image.etag, image.sequencer,
-    image.size, image.lane, image.state, image.reason, image.detail, image.attempts,
+    image.size, image.lane, image.state, image.reason, image.detail, image.flag, image.attempts,
     image.received_at, image.finished_at, finding.body as finding";
 
 pub(super) async fn image<D: Driver>(db: &Db<D>, id: ImageId) -> Result<Option<Image>, Fault> {
@@ -26,7 +29,7 @@ pub(super) async fn image<D: Driver>(db: &Db<D>, id: ImageId) -> Result<Option<I
         .push(" from image left join finding on finding.image = image.id where image.id = ")
         .arg(id.0);
     let row: Option<ImageRow> = db.ask(sql).await?.into_iter().next();
-    row.map(ImageRow::image::<D>).transpose()
+    Ok(row.map(|row| row.image(db.unreadable())))
 }
 
 pub(super) async fn list<D: Driver>(
@@ -37,9 +40,9 @@ pub(super) async fn list<D: Driver>(
 ) -> Result<Page, Fault> {
     let ranges = ranges(filter);
     let total = total(db, filter).await?;
-    let found = db.ask(page::<D>(filter, &ranges, after, limit.saturating_add(1))).await?;
-    let mut items =
-        found.into_iter().map(ImageRow::image::<D>).collect::<Result<Vec<Image>, Fault>>()?;
+    let found: Vec<ImageRow> =
+        db.ask(page::<D>(filter, &ranges, after, limit.saturating_add(1))).await?;
+    let mut items: Vec<Image> = found.into_iter().map(|row| row.image(db.unreadable())).collect();
     let more = items.len() > limit;
     items.truncate(limit);
     let last = items.last().filter(|_| more);

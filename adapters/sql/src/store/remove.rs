@@ -39,7 +39,7 @@ pub(super) async fn remove<D: Driver>(
         sql.all::<(Uuid, String, String, String, Option<String>)>(&mut tx).await?
     {
         let kind = Kind::new(site, lane);
-        let (from, to) = ((state::<D>(&was)?, &*flag), (State::Removed, &*flag));
+        let (from, to) = ((state(&was), &*flag), (State::Removed, &*flag));
         changes.moved(ImageId(id), kind, from, to);
         removed.push(ImageId(id));
     }

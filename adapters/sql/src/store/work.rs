@@ -52,7 +52,7 @@ pub(super) async fn claim<D: Driver>(
         for row in grant(&mut tx, batch, max_attempts, now).await? {
             changes.told(ImageId(row.id), State::Analysing);
             doubtful.push((ImageId(row.id), Fence(row.fence)));
-            claims.insert(ImageId(row.id), Claim::Granted(row.claimed::<D>()?));
+            claims.insert(ImageId(row.id), Claim::Granted(row.claimed()));
         }
         let rest: Vec<Uuid> =
             batch.iter().copied().filter(|id| !claims.contains_key(&ImageId(*id))).collect();
@@ -66,7 +66,7 @@ pub(super) async fn claim<D: Driver>(
         let mut sql = Sql::<D>::new("select id, state from image where id in (");
         sql.list(rest).push(")");
         for (id, word) in sql.all::<(Uuid, String)>(&mut tx).await? {
-            claims.insert(ImageId(id), Claim::Settled(state::<D>(&word)?));
+            claims.insert(ImageId(id), Claim::Settled(state(&word)));
         }
     }
     changes.record(&mut tx, now).await?;
@@ -139,8 +139,8 @@ async fn quarantine<D: Driver>(
 }
 
 impl ClaimRow {
-    fn claimed<D: Driver>(self) -> Result<Claimed, Fault> {
-        Ok(Claimed {
+    fn claimed(self) -> Claimed {
+        Claimed {
             id: ImageId(self.id),
             fence: Fence(self.fence),
             attempt: u32::try_from(self.attempts).unwrap_or(u32::MAX),
@@ -152,8 +152,8 @@ impl ClaimRow {
                 sequencer: self.sequencer,
                 size: self.size.and_then(|size| u64::try_from(size).ok()),
             },
-            lane: lane::<D>(&self.lane)?,
-        })
+            lane: lane(&self.lane),
+        }
     }
 }
 

@@ -1,12 +1,17 @@
 //! Adding a verdict: looked at, written and told in one transaction.
 
-use lobar_core::finding::Label;
+use lobar_core::failure::PortError;
+use lobar_core::finding::{Finding, Label};
 use lobar_core::image::State;
 use lobar_core::object::ImageId;
+use lobar_core::reading::{Reading, Standing};
 use lobar_core::time::Stamp;
 use lobar_core::verdict::{NewVerdict, Opinion, Verdict, VerdictError};
+use sqlx::types::Json;
 use uuid::Uuid;
 
+use super::super::column::Column;
+use super::super::store::flagged;
 use super::super::tx::Tx;
 use super::super::{Db, Driver, Fault, Sql};
 
@@ -15,6 +20,13 @@ use super::super::{Db, Driver, Fault, Sql};
 pub struct ShownRow {
     state: String,
     flag: String,
+}
+
+/// The finding that is shown of an image.
+#[derive(sqlx::FromRow)]
+pub struct FindingRow {
+    model_version: String,
+    body: Column<Json<Finding>>,
 }
 
 /// The same, read.
@@ -51,19 +63,28 @@ async fn shown<D: Driver>(tx: &mut Tx<D>, image: ImageId) -> Result<Option<Shown
     let mut sql = Sql::<D>::new("select state, flag from image where id = $1").bind(image.0);
     sql.push(D::LOCK_ROWS);
     let Some(ShownRow { state, flag }) = sql.optional(tx).await? else { return Ok(None) };
-    let state = State::parse(&state).ok_or_else(|| Fault::unreadable::<D>("a stored state"))?;
-    if state == State::Removed {
+    let of_image = Sql::<D>::new("select model_version, body from finding where image = $1");
+    let row: Option<FindingRow> = of_image.bind(image.0).optional(tx).await?;
+    let (version, finding) = match row {
+        None => (None, Reading::Missing),
+        Some(row) => (Some(row.model_version), row.body.reading(|Json(finding)| Some(finding))),
+    };
+    // As lists and pages tell it: a finding that cannot be read is not shown.
+    let state = Reading::known(State::parse(&state));
+    let told = Standing::of(state, Reading::Missing, finding, flagged(&flag));
+    if told.state == State::Removed {
         return Ok(None);
     }
-    let label = if flag == "yes" { Label::Pneumonia } else { Label::Normal };
-    let of_image = Sql::<D>::new("select image, model_version from finding where image = $1");
-    let version: Option<(Uuid, String)> = of_image.bind(image.0).optional(tx).await?;
-    let finding = version.map(|(_, version)| (version, label));
-    Ok(Some(Shown { state, finding }))
+    let label = told.finding.map(|finding| finding.label);
+    Ok(Some(Shown { state: told.state, finding: version.zip(label) }))
 }
 
 /// The label that a verdict on this comes to, or why it cannot be given.
 fn judge(shown: &Shown, new: &NewVerdict) -> Result<Option<Label>, VerdictError> {
+    if new.opinion == Opinion::Unreadable {
+        let why = "an opinion that could not be read is none to add";
+        return Err(PortError::permanent("verdicts: add", why).into());
+    }
     let found = match (shown.state, &shown.finding, &new.model_version) {
         (State::Ready, Some((version, label)), Some(named)) if version == named => Some(*label),
         (State::NeedsHuman | State::Failed, None, None) => None,
@@ -72,7 +93,7 @@ fn judge(shown: &Shown, new: &NewVerdict) -> Result<Option<Label>, VerdictError>
     match &new.opinion {
         Opinion::Agree => found.map(Some).ok_or(VerdictError::NothingToAgreeWith),
         Opinion::Disagree { label } => Ok(Some(*label)),
-        Opinion::NotAssessable { .. } => Ok(None),
+        Opinion::NotAssessable { .. } | Opinion::Unreadable => Ok(None),
     }
 }
 
@@ -87,7 +108,7 @@ async fn keep<D: Driver>(tx: &mut Tx<D>, verdict: &Verdict) -> Result<(), Fault>
     let new = &verdict.verdict;
     let reason = match &new.opinion {
         Opinion::NotAssessable { reason } => reason.as_str(),
-        Opinion::Agree | Opinion::Disagree { .. } => "",
+        Opinion::Agree | Opinion::Disagree { .. } | Opinion::Unreadable => "",
     };
     let displayed = serde_json::json!(new.displayed).to_string();
     Sql::<D>::new(

@@ -14,7 +14,7 @@ pub(super) async fn of<D: Driver>(db: &Db<D>, image: ImageId) -> Result<Vec<Verd
          from verdict where image = $1 order by at",
     );
     let rows: Vec<VerdictRow> = db.ask(all.bind(image.0)).await?;
-    rows.into_iter().map(VerdictRow::verdict::<D>).collect()
+    Ok(rows.into_iter().map(|row| row.verdict(db.unreadable())).collect())
 }
 
 pub(super) async fn labelled<D: Driver>(
@@ -22,8 +22,18 @@ pub(super) async fn labelled<D: Driver>(
     after: Option<LabelKey>,
     limit: usize,
 ) -> Result<Vec<Labelled>, Fault> {
-    let rows: Vec<LabelledRow> = db.ask(page(after, limit)).await?;
-    rows.into_iter().map(LabelledRow::labelled::<D>).collect()
+    let mut after = after;
+    loop {
+        let rows: Vec<LabelledRow> = db.ask(page(after, limit)).await?;
+        let Some(last) = rows.last().map(LabelledRow::key) else { return Ok(Vec::new()) };
+        let labelled: Vec<Labelled> =
+            rows.into_iter().filter_map(|row| row.labelled(db.unreadable())).collect();
+        // Nothing is the end of all pages, so a page on which no label can be read is passed over.
+        if !labelled.is_empty() {
+            return Ok(labelled);
+        }
+        after = Some(last);
+    }
 }
 
 fn page<D: Driver>(after: Option<LabelKey>, limit: usize) -> Sql<D> {

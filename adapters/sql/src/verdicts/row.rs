@@ -2,12 +2,17 @@
 
 use lobar_core::finding::{Finding, Label};
 use lobar_core::object::{ImageId, ObjectVersion};
+use lobar_core::reading::Reading;
 use lobar_core::time::Stamp;
-use lobar_core::verdict::{Labelled, NewVerdict, Opinion, Verdict};
+use lobar_core::verdict::{LabelKey, Labelled, NewVerdict, Opinion, Verdict};
 use sqlx::types::Json;
 use uuid::Uuid;
 
-use super::super::{Driver, Fault};
+use super::super::column::Column;
+use super::super::unreadable::Unreadable;
+
+/// Stands for what was displayed where that cannot be read.
+const UNREADABLE: &str = "unreadable";
 
 /// A row of `verdict`.
 #[derive(sqlx::FromRow)]
@@ -15,12 +20,12 @@ pub struct VerdictRow {
     id: Uuid,
     image: Uuid,
     model_version: Option<String>,
-    opinion: String,
-    label: Option<String>,
-    reason: String,
+    opinion: Column<String>,
+    label: Option<Column<String>>,
+    reason: Column<String>,
     reader: String,
     role: String,
-    displayed: String,
+    displayed: Column<String>,
     at: i64,
 }
 
@@ -28,7 +33,7 @@ pub struct VerdictRow {
 #[derive(sqlx::FromRow)]
 pub struct LabelledRow {
     verdict_id: Uuid,
-    label: String,
+    label: Column<String>,
     at: i64,
     id: Uuid,
     bucket: String,
@@ -37,22 +42,36 @@ pub struct LabelledRow {
     etag: Option<String>,
     sequencer: Option<String>,
     size: Option<i64>,
-    finding: Option<Json<Finding>>,
+    finding: Option<Column<Json<Finding>>>,
 }
 
 impl VerdictRow {
-    /// The verdict; fails on words that this release does not know.
-    pub(super) fn verdict<D: Driver>(self) -> Result<Verdict, Fault> {
-        let label = self.label.as_deref().map(label::<D>).transpose()?;
-        let opinion = match (self.opinion.as_str(), label) {
-            ("agree", _) => Opinion::Agree,
-            ("disagree", Some(label)) => Opinion::Disagree { label },
-            ("not_assessable", _) => Opinion::NotAssessable { reason: self.reason },
-            _ => return Err(Fault::unreadable::<D>("a stored opinion")),
+    /// The verdict. One that this release does not understand bears no label, and says that it was given.
+    pub(super) fn verdict(self, unreadable: &Unreadable) -> Verdict {
+        let label = Column::reading_of(self.label, |word| Label::parse(&word));
+        let reason = self.reason.reading(Some);
+        let opinion = self.opinion.reading(|word| match (word.as_str(), label, reason) {
+            ("agree", Reading::Read(_), _) => Some(Opinion::Agree),
+            ("disagree", Reading::Read(label), _) => Some(Opinion::Disagree { label }),
+            ("not_assessable", Reading::Missing, Reading::Read(reason)) => {
+                Some(Opinion::NotAssessable { reason })
+            }
+            _ => None,
+        });
+        let opinion = opinion.read().unwrap_or(Opinion::Unreadable);
+        let label = match &opinion {
+            Opinion::Agree | Opinion::Disagree { .. } => label.read(),
+            Opinion::NotAssessable { .. } | Opinion::Unreadable => None,
         };
-        let displayed = serde_json::from_str(&self.displayed)
-            .map_err(|_| Fault::unreadable::<D>("what was displayed with a verdict"))?;
-        Ok(Verdict {
+        if opinion == Opinion::Unreadable {
+            unreadable.tell("verdict.opinion", self.id);
+        }
+        let displayed = self.displayed.reading(|json| serde_json::from_str(&json).ok()).read();
+        let displayed = displayed.unwrap_or_else(|| {
+            unreadable.tell("verdict.displayed", self.id);
+            vec![UNREADABLE.to_owned()]
+        });
+        Verdict {
             id: self.id,
             verdict: NewVerdict {
                 image: ImageId(self.image),
@@ -64,14 +83,28 @@ impl VerdictRow {
             },
             label,
             at: Stamp(self.at),
-        })
+        }
     }
 }
 
 impl LabelledRow {
-    /// The image; fails on words that this release does not know.
-    pub(super) fn labelled<D: Driver>(self) -> Result<Labelled, Fault> {
-        Ok(Labelled {
+    /// Its place in the order of pages.
+    pub(super) fn key(&self) -> LabelKey {
+        LabelKey { at: Stamp(self.at), verdict: self.verdict_id }
+    }
+
+    /// The image, unless its label cannot be read: nothing is learnt from it then. Its finding is `None` where
+    /// that cannot be read.
+    pub(super) fn labelled(self, unreadable: &Unreadable) -> Option<Labelled> {
+        let label = self.label.reading(|word| Label::parse(&word)).read();
+        if label.is_none() {
+            unreadable.tell("verdict.label", self.verdict_id);
+        }
+        let finding = Column::reading_of(self.finding, |Json(finding)| Some(finding));
+        if finding == Reading::Unreadable {
+            unreadable.tell("finding.body", self.id);
+        }
+        Some(Labelled {
             image: ImageId(self.id),
             object: ObjectVersion {
                 bucket: self.bucket,
@@ -81,14 +114,10 @@ impl LabelledRow {
                 sequencer: self.sequencer,
                 size: self.size.and_then(|size| u64::try_from(size).ok()),
             },
-            label: label::<D>(&self.label)?,
+            label: label?,
             verdict: self.verdict_id,
             at: Stamp(self.at),
-            finding: self.finding.map(|Json(finding)| finding),
+            finding: finding.read(),
         })
     }
-}
-
-fn label<D: Driver>(word: &str) -> Result<Label, Fault> {
-    Label::parse(word).ok_or_else(|| Fault::unreadable::<D>("a stored label"))
 }

@@ -45,6 +45,16 @@ impl Opened {
         Arc::new(postgres::PgQueue::new(self.database().await, name))
     }
 
+    /// Runs a statement beside the adapter, without the schema's checks.
+    fn damage(&self, statement: &str) {
+        const UNCHECKED: &str = "do $$ declare one record; begin
+            for one in select conrelid::regclass as its, conname from pg_constraint
+              where contype = 'c' and connamespace = 'public'::regnamespace loop
+              execute format('alter table %s drop constraint %I', one.its, one.conname);
+            end loop; end $$; ";
+        self.database.sql(&(UNCHECKED.to_owned() + statement));
+    }
+
     async fn close(&self) {
         for database in self.open.lock().await.drain(..) {
             database.close().await;
@@ -72,6 +82,10 @@ impl StoreHarness for OwnStore {
     async fn advance(&self, by: Duration) {
         self.0.clock.advance(by);
     }
+
+    async fn damage(&self, statement: &str) {
+        self.0.damage(statement);
+    }
 }
 
 struct OwnRegistry(Opened);
@@ -98,6 +112,10 @@ impl RegistryHarness for OwnRegistry {
     async fn advance(&self, by: Duration) {
         self.0.clock.advance(by);
     }
+
+    async fn damage(&self, statement: &str) {
+        self.0.damage(statement);
+    }
 }
 
 struct OwnVerdicts(Opened);
@@ -119,6 +137,10 @@ impl VerdictHarness for OwnVerdicts {
 
     async fn advance(&self, by: Duration) {
         self.0.clock.advance(by);
+    }
+
+    async fn damage(&self, statement: &str) {
+        self.0.damage(statement);
     }
 }
 

@@ -15,6 +15,7 @@ use lobar_testkit::contract::queue::QueueHarness;
 use lobar_testkit::contract::registry::RegistryHarness;
 use lobar_testkit::contract::store::StoreHarness;
 use lobar_testkit::contract::verdict::VerdictHarness;
+use sqlx::{AssertSqlSafe, Connection as _, SqliteConnection};
 use tempfile::TempDir;
 use tokio::sync::Mutex;
 
@@ -46,6 +47,16 @@ impl Files {
         Arc::new(SqliteQueue::new(self.database(file).await, name))
     }
 
+    /// Runs a statement beside the adapter, without its checks.
+    async fn damage(&self, file: &str, statement: &str) {
+        let mut file = SqliteConnection::connect(&self.url(file)).await.expect("opens");
+        for sql in ["pragma ignore_check_constraints = on", statement] {
+            let sql = AssertSqlSafe(sql.to_owned());
+            sqlx::raw_sql(sql).execute(&mut file).await.expect("damaged");
+        }
+        file.close().await.expect("closes");
+    }
+
     async fn close(&self) {
         for database in self.open.lock().await.drain(..) {
             database.close().await;
@@ -73,6 +84,10 @@ impl StoreHarness for StoreFile {
     async fn advance(&self, by: Duration) {
         self.0.clock.advance(by);
     }
+
+    async fn damage(&self, statement: &str) {
+        self.0.damage("lobar.db", statement).await;
+    }
 }
 
 struct RegistryFile(Files);
@@ -99,6 +114,10 @@ impl RegistryHarness for RegistryFile {
     async fn advance(&self, by: Duration) {
         self.0.clock.advance(by);
     }
+
+    async fn damage(&self, statement: &str) {
+        self.0.damage("lobar.db", statement).await;
+    }
 }
 
 struct VerdictFile(Files);
@@ -120,6 +139,10 @@ impl VerdictHarness for VerdictFile {
 
     async fn advance(&self, by: Duration) {
         self.0.clock.advance(by);
+    }
+
+    async fn damage(&self, statement: &str) {
+        self.0.damage("lobar.db", statement).await;
     }
 }
 

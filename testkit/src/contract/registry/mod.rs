@@ -2,6 +2,7 @@
 
 mod life;
 mod shadow;
+mod unreadable;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +15,7 @@ use serde_json::json;
 
 pub use life::*;
 pub use shadow::*;
+pub use unreadable::*;
 
 /// The port's documentation.
 pub const DOCUMENTATION: &str = include_str!("../../../../core/src/registry.rs");
@@ -31,6 +33,9 @@ pub trait RegistryHarness: Sized + Send + Sync {
     async fn images(&self) -> (Arc<dyn Store>, Arc<dyn Verdicts>);
     /// Lets time pass for the registry.
     async fn advance(&self, by: Duration);
+    /// Runs a statement of SQL on what is kept, with the adapter's checks put aside: as an accident would, or a newer
+    /// release that keeps other values.
+    async fn damage(&self, statement: &str);
 }
 
 /// Runs the registry's contract on a harness.
@@ -62,6 +67,9 @@ macro_rules! registry_contract {
             a_card_comes_back_as_it_was_registered,
             a_retired_model_can_shadow_until_it_is_retired_again,
             thousands_of_shadow_findings_are_taken,
+            a_model_that_cannot_be_read_in_full_says_what_is_unreadable_and_hides_no_other,
+            a_model_whose_card_cannot_be_read_still_answers,
+            a_model_whose_stage_cannot_be_read_is_neither_activated_nor_shadowed,
         ] }
     };
 }

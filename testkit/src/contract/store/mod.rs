@@ -4,6 +4,7 @@ mod admission;
 mod events;
 pub mod model;
 mod reading;
+mod unreadable;
 mod work;
 
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use lobar_core::store::{Admission, Claim, Claimed, Completion, Outcome, Store};
 pub use admission::*;
 pub use events::*;
 pub use reading::*;
+pub use unreadable::*;
 pub use work::*;
 
 /// The port's documentation.
@@ -35,6 +37,9 @@ pub trait StoreHarness: Sized + Send + Sync {
     async fn reopen(&self) -> Arc<dyn Store>;
     /// Lets time pass for the store.
     async fn advance(&self, by: Duration);
+    /// Runs a statement of SQL on what is kept, with the adapter's checks put aside: as an accident would, or a newer
+    /// release that keeps other values.
+    async fn damage(&self, statement: &str);
 }
 
 /// Runs the store's contract on a harness.
@@ -69,6 +74,12 @@ macro_rules! store_contract {
             filters_narrow_a_list_and_its_total,
             hostile_keys_are_kept_byte_for_byte,
             the_overview_counts_by_state_and_lane,
+            a_finding_of_every_earlier_release_is_read,
+            an_image_whose_finding_cannot_be_read_needs_a_human_and_hides_no_other,
+            an_image_whose_state_or_reason_cannot_be_read_needs_a_human_and_hides_no_other,
+            an_image_that_cannot_be_read_is_finished_and_is_not_claimed_again,
+            an_image_that_cannot_be_read_is_superseded_and_removed_like_any_other,
+            an_event_whose_state_cannot_be_read_tells_of_its_image_and_hides_no_other,
             everything_survives_closing_and_opening_the_store,
             events_are_numbered_in_the_order_of_commit_without_gaps_for_a_reader_that_resumes,
             concurrent_writers_never_let_a_reader_miss_an_event,

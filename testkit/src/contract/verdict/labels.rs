@@ -7,7 +7,7 @@ use super::*;
 use crate::contract::store::image;
 
 /// Every labelled image, `limit` a page.
-async fn pages(verdicts: &dyn Verdicts, limit: usize) -> Vec<Labelled> {
+pub(super) async fn pages(verdicts: &dyn Verdicts, limit: usize) -> Vec<Labelled> {
     let (mut all, mut after) = (Vec::new(), None);
     loop {
         let page = verdicts.labelled(after, limit).await.expect("asked");

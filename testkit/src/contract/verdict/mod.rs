@@ -2,6 +2,7 @@
 
 mod given;
 mod labels;
+mod unreadable;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +18,7 @@ use super::store::{admit, complete, granted, object, ready};
 
 pub use given::*;
 pub use labels::*;
+pub use unreadable::*;
 
 /// The port's documentation.
 pub const DOCUMENTATION: &str = include_str!("../../../../core/src/verdict.rs");
@@ -35,6 +37,9 @@ pub trait VerdictHarness: Sized + Send + Sync {
     async fn reopen(&self) -> (Arc<dyn Store>, Arc<dyn Verdicts>);
     /// Lets time pass.
     async fn advance(&self, by: Duration);
+    /// Runs a statement of SQL on what is kept, with the adapter's checks put aside: as an accident would, or a newer
+    /// release that keeps other values.
+    async fn damage(&self, statement: &str);
 }
 
 /// Runs the contract of verdicts on a harness.
@@ -55,6 +60,9 @@ macro_rules! verdict_contract {
             everything_survives_closing_and_opening,
             concurrent_verdicts_on_one_image_are_all_kept_in_one_order,
             superseded_images_are_not_among_the_labelled,
+            a_verdict_that_cannot_be_read_is_told_of_as_unreadable_and_hides_no_other,
+            a_label_that_cannot_be_read_is_left_out_of_the_labelled_and_hides_no_other,
+            an_image_whose_finding_cannot_be_read_is_labelled_like_one_that_needs_a_human,
         ] }
     };
 }

@@ -21,7 +21,7 @@ use lobar_testkit::services::ministack::{self, MiniStack, Queues};
 use lobar_tests::aws::{s3_options, sqs_options};
 use lobar_tests::rig::ScriptedEngine;
 use lobar_worker::model::EngineSource;
-use lobar_worker::{Worker, WorkerError, WorkerMetrics, WorkerParts, WorkerSettings};
+use lobar_worker::{Capacity, Worker, WorkerError, WorkerMetrics, WorkerParts, WorkerSettings};
 use prometheus::Registry;
 use tokio::task::JoinHandle;
 
@@ -140,7 +140,7 @@ impl Cloud {
             wait: Duration::from_secs(1),
             backoff: BACKOFF,
             max_attempts: 50,
-            ..WorkerSettings::default()
+            ..WorkerSettings::new(Capacity::for_batch(16).expect("valid"))
         };
         let stop = lobar_worker::Stop::default();
         let task = tokio::spawn(Worker::new(parts, settings).run(stop.clone()));

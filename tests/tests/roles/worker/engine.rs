@@ -47,7 +47,7 @@ async fn a_batch_that_is_too_large_is_cut_in_two_and_costs_no_attempt() {
     });
     // All eight are decoded before the first fetch is let through, so that they meet in one batch.
     rig.objects.flowing.off();
-    let settings = WorkerSettings { max_batch: 8, ..Rig::worker_settings() };
+    let settings = Rig::worker_settings_with(8, 64, 8);
     let working = rig.work(engine, settings);
     rig.until("all are claimed", async || rig.count(State::Analysing).await == 8).await;
     rig.objects.flowing.on();

@@ -9,7 +9,7 @@ use lobar_core::queue::{Outgoing, Queue};
 use lobar_core::store::Store;
 use lobar_tests::kit;
 use lobar_tests::rig::{Rig, ScriptedEngine, score};
-use lobar_worker::WorkerSettings;
+use lobar_worker::Capacity;
 
 use super::{admit, assert_is, attempts, input, picture};
 
@@ -87,8 +87,7 @@ async fn urgent_images_overtake_a_backlog() {
     let rig = Rig::open().await;
     admit(&rig, Lane::Routine, 0..40).await;
     let (engine, mut steps) = ScriptedEngine::stepped();
-    let settings =
-        WorkerSettings { slots: 12, stat_slots: 4, max_batch: 4, ..Rig::worker_settings() };
+    let settings = Rig::worker_settings_with(4, 12, 4);
     let working = rig.work(engine, settings);
     steps.arrived().await;
     let urgent = admit(&rig, Lane::Stat, 100..101).await[0];
@@ -144,6 +143,25 @@ async fn jobs_that_nobody_understands_are_put_aside() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_small_batch_is_filled_with_routine_images() {
+    let rig = Rig::open().await;
+    admit(&rig, Lane::Routine, 0..12).await;
+    let (engine, mut steps) = ScriptedEngine::stepped();
+    let capacity = Capacity::for_batch(2).expect("valid");
+    let working = rig.work(engine, Rig::worker_settings_for(capacity));
+    let mut largest = 0;
+    // The first batches may be smaller: an idle device takes what is there.
+    for _ in 0..4 {
+        largest = largest.max(steps.arrived().await.len());
+        steps.go();
+    }
+    assert_eq!(largest, 2, "routine images came one at a time");
+    steps.go_on();
+    rig.until_quiet().await;
+    working.stop().await.expect("a graceful stop");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn two_workers_share_the_work_and_no_image_is_computed_twice() {
     let rig = Rig::open().await;
     let images = admit(&rig, Lane::Routine, 0..40).await;
@@ -156,7 +174,7 @@ async fn two_workers_share_the_work_and_no_image_is_computed_twice() {
             ScriptedEngine::answer(batch)
         })
     };
-    let settings = WorkerSettings { slots: 8, receive: 4, ..Rig::worker_settings() };
+    let settings = Rig::worker_settings_with(4, 8, 2);
     let workers = [rig.work(engine(), settings.clone()), rig.work(engine(), settings)];
     rig.until_quiet().await;
     let seen = seen.lock().expect("nobody panicked").clone();

@@ -68,7 +68,7 @@ async fn a_swap_under_load_loses_nothing_and_each_result_names_the_weights_that_
     let (stepped, mut steps) = ScriptedEngine::stepped();
     let (engines, mut stepped) = (engines(), Some(stepped));
     engines.on("first", move || Ok(Box::new(stepped.take().expect("asked for once").of("first"))));
-    let settings = WorkerSettings { max_batch: 4, ..Rig::worker_settings() };
+    let settings = Rig::worker_settings_with(4, 64, 8);
     let working = rig.follow(&engines, settings);
     steps.arrived().await;
     rig.registry.activate("second", "test").await.expect("activated");
@@ -100,7 +100,7 @@ async fn what_was_handed_to_the_device_before_a_swap_is_the_old_models_and_the_r
     let (stepped, mut steps) = ScriptedEngine::stepped();
     let (engines, mut stepped) = (engines(), Some(stepped));
     engines.on("first", move || Ok(Box::new(stepped.take().expect("asked for once").of("first"))));
-    let settings = WorkerSettings { max_batch: 1, ..Rig::worker_settings() };
+    let settings = Rig::worker_settings_with(1, 64, 8);
     let working = rig.follow(&engines, settings);
     let mut images = admit(&rig, Lane::Routine, 0..1).await;
     steps.arrived().await;
@@ -248,8 +248,7 @@ async fn a_swap_in_the_middle_of_a_stop_loses_nothing() {
     let (stepped, mut steps) = ScriptedEngine::stepped();
     let (engines, mut stepped) = (engines(), Some(stepped));
     engines.on("first", move || Ok(Box::new(stepped.take().expect("asked for once").of("first"))));
-    let settings =
-        WorkerSettings { slots: 6, stat_slots: 1, max_batch: 2, ..Rig::worker_settings() };
+    let settings = Rig::worker_settings_with(2, 6, 1);
     let working = rig.follow(&engines, settings);
     steps.arrived().await;
     rig.registry.activate("second", "test").await.expect("activated");

@@ -30,8 +30,7 @@ async fn a_graceful_stop_under_load_finishes_what_is_in_hand_and_leaves_the_rest
     let rig = Rig::open().await;
     let images = admit(&rig, Lane::Routine, 0..30).await;
     let (engine, mut steps) = ScriptedEngine::stepped();
-    let settings =
-        WorkerSettings { slots: 10, stat_slots: 2, max_batch: 4, ..Rig::worker_settings() };
+    let settings = Rig::worker_settings_with(4, 10, 2);
     let working = rig.work(engine, settings);
     steps.arrived().await;
     working.begin_stop();

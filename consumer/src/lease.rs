@@ -8,13 +8,15 @@ use lobar_core::queue::{LeaseError, Queue, Receipt};
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::metrics::WorkerMetrics;
+/// Called for each lease that is lost while it is wanted: to count them.
+pub type OnLost = Box<dyn Fn() + Send + Sync>;
 
 /// The right to settle one delivery. Dropping it ends its extension, so that the message comes back
 /// by itself unless it was settled.
 #[derive(Debug)]
-pub(crate) struct Lease {
-    pub(crate) receipt: Receipt,
+pub struct Lease {
+    /// What to settle the delivery with.
+    pub receipt: Receipt,
     lost: CancellationToken,
     settling: Arc<AtomicBool>,
     _over: DropGuard,
@@ -22,12 +24,12 @@ pub(crate) struct Lease {
 
 impl Lease {
     /// Cancelled when somebody else may hold the message by now.
-    pub(crate) fn lost(&self) -> CancellationToken {
+    pub fn lost(&self) -> CancellationToken {
         self.lost.clone()
     }
 
     /// From here on a loss is what settling does.
-    pub(crate) fn settling(&self) {
+    pub fn settling(&self) {
         self.settling.store(true, Ordering::Relaxed);
     }
 }
@@ -40,21 +42,21 @@ struct Kept {
     over: CancellationToken,
 }
 
-/// Extends the leases of one batch until all of them are over.
-pub(crate) struct Keeper {
+/// Extends the leases of one batch, at a third of their term, until all of them are over.
+pub struct Keeper {
     queue: Arc<dyn Queue>,
     term: Duration,
-    metrics: WorkerMetrics,
+    on_lost: OnLost,
     kept: Vec<Kept>,
 }
 
 impl Keeper {
     /// A keeper, and one lease a receipt, in order, of messages received just now.
-    pub(crate) fn new(
+    pub fn new(
         queue: Arc<dyn Queue>,
         receipts: impl IntoIterator<Item = Receipt>,
         term: Duration,
-        metrics: WorkerMetrics,
+        on_lost: OnLost,
     ) -> (Self, Vec<Lease>) {
         let expires = Instant::now() + term;
         let (kept, leases) = receipts
@@ -72,11 +74,11 @@ impl Keeper {
                 (Kept { receipt, expires, lost, settling, over }, lease)
             })
             .unzip();
-        (Self { queue, term, metrics, kept }, leases)
+        (Self { queue, term, on_lost, kept }, leases)
     }
 
     /// Keeps them. Ends when no lease is left.
-    pub(crate) async fn run(mut self) {
+    pub async fn run(mut self) {
         let mut pause = self.calm();
         while !self.kept.is_empty() {
             tokio::time::sleep(pause).await;
@@ -106,18 +108,18 @@ impl Keeper {
         let mut answers = answers.into_iter();
         let mut answered = true;
         let term = self.term;
-        let metrics = &self.metrics;
+        let on_lost = &self.on_lost;
         self.kept.retain_mut(|one| {
             match answers.next() {
                 Some(Ok(())) => one.expires = asked + term,
                 Some(Err(LeaseError::Lost)) => {
-                    one.lose(metrics);
+                    one.lose(on_lost);
                     return false;
                 }
                 Some(Err(LeaseError::Port(_))) | None => {
                     answered = false;
                     if Instant::now() >= one.expires {
-                        one.lose(metrics);
+                        one.lose(on_lost);
                         return false;
                     }
                 }
@@ -129,11 +131,11 @@ impl Keeper {
 }
 
 impl Kept {
-    fn lose(&self, metrics: &WorkerMetrics) {
+    fn lose(&self, on_lost: &OnLost) {
         if self.over.is_cancelled() || self.settling.load(Ordering::Relaxed) {
             return;
         }
-        metrics.leases_lost.inc();
+        on_lost();
         self.lost.cancel();
     }
 }
