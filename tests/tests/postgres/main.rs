@@ -11,4 +11,5 @@ mod migrations;
 mod order;
 mod outages;
 mod plans;
+mod rejections;
 mod scale;
