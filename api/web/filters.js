@@ -21,10 +21,14 @@ export function filter() {
   return new URLSearchParams(Object.entries({ status, flagged, site }).filter(([, value]) => value));
 }
 
+/** Whether the server could not read what is stored of an image. It lists it by what is stored, not by what it tells. */
+const isUnreadable = (image) => ["result_unreadable", "record_unreadable"].includes(image.reason);
+
 /** Whether an image belongs to what is shown. */
 export function matches(image) {
   const { status, flagged } = view();
   const site = query().get("site");
+  if (isUnreadable(image)) return !site || image.site === site;
   return (!status || status.split(",").includes(image.status))
     && (!flagged || String(image.result?.flagged) === flagged)
     && (!site || image.site === site);

@@ -30,7 +30,7 @@ function assessed(result) {
 export function opinionWords(given) {
   if (!given) return "No verdict was given yet.";
   const label = given.label === "PNEUMONIA" ? "pneumonia" : "no pneumonia";
-  const said = { agree: `agreed: ${label}`, disagree: `labelled: ${label}`, not_assessable: "found not assessable" }[given.opinion];
+  const said = { agree: `agreed: ${label}`, disagree: `labelled: ${label}`, not_assessable: "found not assessable", unreadable: "said what this release cannot read" }[given.opinion];
   return `${clock(given.at)} ${said ?? given.opinion}.`;
 }
 

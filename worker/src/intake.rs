@@ -24,12 +24,12 @@ const LOOKS: u32 = 5;
 /// Receives one lane's jobs until told to stop. While a service fails it pauses, and then takes one job to
 /// find out whether it answers again.
 pub(crate) async fn receive(context: Arc<Context>, lane: Lane) {
-    let WorkerSettings { receive: most, wait, lease, .. } = context.settings;
+    let WorkerSettings { wait, lease, .. } = context.settings;
     let (queue, circuit) = (context.jobs.of(lane), context.services.jobs.of(lane));
     let mut flooded = false;
     loop {
         let pause = context.services.pause(lane);
-        let most = if pause.is_some() { 1 } else { most.max(1) };
+        let most = if pause.is_some() { 1 } else { context.settings.capacity.receive() };
         let ready = async {
             tokio::time::sleep(pause.unwrap_or_default()).await;
             context.slots.take(lane, most, flooded).await

@@ -6,6 +6,7 @@
 //! ```
 //!
 //! What each module does:
+//! - `capacity`: how much is in hand at once: sizes that fit one another.
 //! - `slots`: permits held from receipt to settlement. They bound memory, and the stop waits for them.
 //! - `intake`: receives, and keeps the leases.
 //! - `claim`: claims images in the store, and hands each to a task of its own.
@@ -20,6 +21,7 @@
 //! - `worker`, `running` and `stage`: the role, built, run and drained.
 
 pub mod batcher;
+mod capacity;
 mod claim;
 mod context;
 mod device;
@@ -40,6 +42,7 @@ mod ticket;
 mod work;
 mod worker;
 
+pub use capacity::{Capacity, CapacityError};
 pub use device::DeviceFault;
 pub use health::WorkerHealth;
 pub use lobar_consumer::Stop;

@@ -78,7 +78,7 @@ impl Running {
         watched.metrics.model(&device.info);
 
         let Watched { settings, metrics, health } = watched.clone();
-        let slots = Slots::new(settings.slots, settings.stat_slots);
+        let slots = Slots::new(&settings.capacity);
         let (decoded, to_dispatch) = mpsc::channel(slots.total());
         let (finished, to_finish) = mpsc::channel(slots.total());
         let context = Arc::new(Context {
@@ -90,8 +90,8 @@ impl Running {
             metrics,
             health,
             slots,
-            fetches: Semaphore::new(settings.fetches.max(1)),
-            decoders: Arc::new(Semaphore::new(settings.decoders.max(1))),
+            fetches: Semaphore::new(settings.capacity.fetches()),
+            decoders: Arc::new(Semaphore::new(settings.capacity.decoders())),
             turns: Arc::new(Semaphore::new(suspect::TURNS as usize)),
             waiting_suspects: AtomicUsize::new(0),
             roll: Roll::default(),

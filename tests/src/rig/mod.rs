@@ -14,10 +14,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use lobar_adapters::embedded::{Credentials, Endpoint, EndpointOptions};
-use lobar_adapters::memory::MemorySignal;
-use lobar_adapters::opener::Opener;
-use lobar_adapters::s3::{S3Objects, S3Options};
 use lobar_core::event::{Event, Seq};
 use lobar_core::image::{Image, Lane, Lanes, NewImage, State};
 use lobar_core::job::Job;
@@ -27,7 +23,13 @@ use lobar_core::queue::{Depth, Jobs, Outgoing, Queue};
 use lobar_core::registry::Registry;
 use lobar_core::time::{Clock, ManualClock, SystemClock};
 use lobar_core::verdict::Verdicts;
+use lobar_endpoint::{Endpoint, EndpointOptions};
+use lobar_memory::MemorySignal;
+use lobar_opener::Opener;
+use lobar_s3::S3Objects;
 use tokio_util::sync::CancellationToken;
+
+use crate::aws::s3_options;
 
 pub use engine::{Answers, ScriptedEngine, Steps, score};
 pub use faults::{FaultyObjects, FaultyQueue, FaultySignal, FaultyStore, Switch};
@@ -102,12 +104,7 @@ impl Rig {
         let address = endpoint.local_addr();
         let stop = CancellationToken::new();
         tokio::spawn(endpoint.run(stop.clone()));
-        let objects = S3Objects::connect(S3Options {
-            endpoint: Some(format!("http://{address}")),
-            region: Some("us-east-1".into()),
-            credentials: Some(Credentials::default()),
-            ..S3Options::new(BUCKET)
-        });
+        let objects = S3Objects::connect(s3_options(BUCKET, format!("http://{address}")));
         let rival = jobs.routine.inner.clone();
         let store = FaultyStore::new(store, line.clone(), injector.clone(), rival);
         let objects = FaultyObjects::new(Arc::new(objects.await), line.clone(), injector.clone());
