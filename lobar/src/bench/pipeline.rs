@@ -17,7 +17,7 @@ use crate::announce::Ready;
 use crate::cli;
 use crate::engine::{self, Wanted};
 use crate::failure::{Failure, chain};
-use crate::service::{Parts, Running, roles, worker};
+use crate::service::{Parts, Running, roles, s3, worker};
 use crate::settings::{Given, LocalPath, Roles, Settings, Threads};
 
 /// Rounds in which each part is measured alone.

@@ -35,7 +35,7 @@ use lobar_core::engine::Unlike;
 use lobar_core::scaling::Policy;
 
 pub use bounded::{BatchSize, Seconds, SomeSeconds, Threads, Workers};
-pub use credentials::{KeyPair, Secret};
+pub use credentials::KeyPair;
 pub use given::Given;
 pub use logging::{LogFilter, LogFormat};
 pub use models::ModelsPlace;

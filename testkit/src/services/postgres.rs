@@ -84,7 +84,9 @@ impl Cluster {
         cluster.sql("postgres", &format!("create database {TEMPLATE}"));
         let migrations = Migrator::new(workspace().join("migrations/postgres")).await;
         let mut template = PgConnection::connect(&cluster.url(TEMPLATE)).await.expect("connected");
-        migrations.expect("migrations").run(&mut template).await.expect("the template's schema");
+        let migrations = migrations.expect("migrations");
+        // Not `run`: over `Acquire` the compiler cannot tell that this future is `Send`.
+        migrations.run_direct(None, &mut template, false).await.expect("the template's schema");
         template.close().await.expect("closed");
         cluster
     }

@@ -25,7 +25,7 @@ async fn bucket(versions: bool) -> Bucket {
     let queues = ministack.queues(5).await;
     let name = ministack.bucket(&queues, versions).await;
     let proxy = HttpProxy::open(ministack.port).await;
-    let mut options = options(&name, proxy.url());
+    let mut options = crate::options(&name, proxy.url());
     options.attempts = 3;
     options.body_timeout = Duration::from_secs(1);
     let objects = S3Objects::connect(options).await;

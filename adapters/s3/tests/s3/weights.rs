@@ -22,7 +22,7 @@ impl Bucket {
         let ministack = ministack::shared().await;
         let name = ministack.quiet_bucket().await;
         let proxy = HttpProxy::open(ministack.port).await;
-        let mut options = options(&name, proxy.url());
+        let mut options = crate::options(&name, proxy.url());
         options.attempts = 3;
         let weights = S3Weights::connect(options, "models").await;
         Self { proxy, weights, folder: tempfile::tempdir().expect("a folder") }

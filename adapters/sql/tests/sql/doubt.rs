@@ -1,6 +1,5 @@
 //! Claims whose commit nobody heard of: the image is given back, and none of it counts as an attempt.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use lobar_core::image::{Lane, NewImage};
@@ -11,8 +10,6 @@ use lobar_testkit::services::proxy::{Proxy, Weather};
 use tokio::task::block_in_place;
 use tokio::time::sleep;
 use uuid::Uuid;
-
-use crate::open;
 
 use crate::open;
 

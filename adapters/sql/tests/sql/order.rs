@@ -12,8 +12,6 @@ use lobar_testkit::services::postgres::Cluster;
 
 use crate::open;
 
-use crate::open;
-
 const WRITERS: usize = 8;
 const ROUNDS: usize = 25;
 

@@ -1,7 +1,6 @@
 //! The statements of the hot paths read index ranges, as the server itself tells (`auto_explain`).
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use lobar_core::event::Seq;
 use lobar_core::image::{Lane, NewImage, Reason, State};
@@ -135,7 +134,7 @@ async fn every_statement_of_the_hot_paths_reads_index_ranges() {
     let since = mark(&database);
     let store = open(&database.url()).await;
     let queue = PgQueue::new(store.clone(), "jobs-routine");
-    everything(&*store, &*queue).await;
+    everything(&*store, &queue).await;
     store.close().await;
 
     let mut seen = BTreeMap::<String, usize>::new();

@@ -4,7 +4,6 @@
 //!     LOBAR_IMAGES=10000000 cargo test --release -p lobar-tests --test postgres -- \
 //!       --ignored --nocapture ten_million
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use lobar_core::image::{Lane, NewImage};
@@ -15,8 +14,6 @@ use uuid::Uuid;
 
 use super::load::fill;
 use super::plans::{EXPLAINING, explained, filters, mark};
-
-use crate::open;
 
 use crate::open;
 

@@ -49,7 +49,8 @@ impl Files {
 
     /// Runs a statement beside the adapter, without its checks.
     async fn damage(&self, file: &str, statement: &str) {
-        let mut file = SqliteConnection::connect(&self.url(file)).await.expect("opens");
+        let url = format!("sqlite:{}", self.folder.path().join(file).display());
+        let mut file = SqliteConnection::connect(&url).await.expect("opens");
         for sql in ["pragma ignore_check_constraints = on", statement] {
             let sql = AssertSqlSafe(sql.to_owned());
             sqlx::raw_sql(sql).execute(&mut file).await.expect("damaged");
