@@ -41,6 +41,7 @@ pub use logging::{LogFilter, LogFormat};
 pub use models::ModelsPlace;
 pub use names::{BucketName, EndpointUrl, HostName, LocalPath};
 pub use roles::{Role, Roles};
+#[cfg(feature = "torch")]
 pub use source::read;
 
 use crate::failure::Failure;
