@@ -18,6 +18,8 @@
 mod chroma;
 mod decode;
 mod format;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod gate;
 mod heatmap;
 mod jpeg;

@@ -10,6 +10,8 @@
 //! [`notification`] reads other people's bytes and is pure; `intake` turns one batch of messages
 //! into admissions and jobs; [`ingest`] receives, keeps the leases and waits out outages.
 
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod health;
 pub mod ingest;
 mod intake;
