@@ -39,7 +39,7 @@ check: ## formatting, lints, documentation, dependencies, scripts, the page
 	@$(SETUP) check
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
-	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --workspace --no-deps
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --workspace --no-deps --document-private-items
 	$(LINT) cargo-deny --locked --all-features --log-level error check bans licenses sources
 	$(LINT) shellcheck .ci/run $(shell git ls-files '*.sh')
 	$(LINT) tsc -p api/jsconfig.json

@@ -29,7 +29,7 @@ pub fn sse_position(bytes: &[u8]) {
     }
     let start = place(asked, now, next, first);
     if start.reset {
-        let all_that_is_kept = first.is_some_and(|first| start.after.0 + 1 == first.0);
+        let all_that_is_kept = first.is_some_and(|first| start.after.0 == first.0 - 1);
         assert!(start.after == now || all_that_is_kept, "{start:?}");
     } else {
         assert_eq!(start.after, asked);

@@ -1,0 +1,5 @@
+//! The project's own rules, held against its files.
+
+mod landed;
+mod migrations;
+mod sql;
