@@ -1,4 +1,4 @@
-//! The README's section on real services, its commands run as they stand.
+//! The page on running on real services, its commands run as they stand.
 
 use std::process::{Command, Stdio};
 
@@ -9,17 +9,16 @@ use crate::tools::{file, said, text};
 
 const IMAGES: usize = 6;
 
-/// The block of commands, with the places and ports of this test in place of the README's.
+/// The block of commands, with the places and ports of this test in place of the page's.
 fn commands(replaced: &[(&str, &str)]) -> String {
-    let readme = text("README.md");
-    let (_, section) = readme.split_once("## Running on real services\n").expect("the section");
-    let mut block = section
+    let page = text("docs/running-on-services.md");
+    let mut block = page
         .split("```\n")
         .find(|block| block.contains("ops/services.sh start"))
         .expect("the commands")
         .to_owned();
     for (from, to) in replaced {
-        assert!(block.contains(from), "{from} is not in the README's commands");
+        assert!(block.contains(from), "{from} is not in the page's commands");
         block = block.replace(from, to);
     }
     block
@@ -36,7 +35,7 @@ impl Drop for Services {
 }
 
 #[test]
-fn the_readme_s_commands_start_services_and_roles_and_bring_results() {
+fn the_page_s_commands_start_services_and_roles_and_bring_results() {
     let dir = tempfile::tempdir().expect("a folder");
     // PostgreSQL runs as another user when this is root.
     let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
