@@ -21,8 +21,12 @@ fn a_migration_that_has_landed_is_never_edited() {
             let name = format!("{folder}/{name}");
             let sum = hex::encode(Sha256::digest(text.as_bytes()));
             match landed.remove(name.as_str()) {
-                Some(known) => assert_eq!(known, sum, "{name} has landed: write the next file instead"),
-                None => panic!("{name} is new; add this line to migrations/landed.sha256:\n{sum}  {name}"),
+                Some(known) => {
+                    assert_eq!(known, sum, "{name} has landed: write the next file instead")
+                }
+                None => panic!(
+                    "{name} is new; add this line to migrations/landed.sha256:\n{sum}  {name}"
+                ),
             }
         }
     }

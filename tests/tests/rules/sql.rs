@@ -24,7 +24,11 @@ const CONTRACT: &str = "-- contract:";
 
 /// What is wrong with the file: the number of the rule, and a sentence. `tables` are those that earlier
 /// files made; the file's own are added.
-pub(crate) fn refusals(kind: Kind, text: &str, tables: &mut BTreeSet<String>) -> Vec<(u32, String)> {
+pub(crate) fn refusals(
+    kind: Kind,
+    text: &str,
+    tables: &mut BTreeSet<String>,
+) -> Vec<(u32, String)> {
     let statements = match read(kind, text) {
         Ok(statements) => statements,
         Err(error) => return vec![(0, format!("it cannot be read: {error}"))],
@@ -79,7 +83,10 @@ impl File {
 
     fn takes_away(&mut self, what: &str) {
         if !self.contract {
-            self.refuse(2, format!("{what}: the release before needs it; say `{CONTRACT} …` when none does"));
+            self.refuse(
+                2,
+                format!("{what}: the release before needs it; say `{CONTRACT} …` when none does"),
+            );
         }
     }
 
@@ -100,14 +107,19 @@ impl File {
                 }
             }
             Statement::Drop { object_type: ObjectType::Index, .. } => {}
-            Statement::Drop { .. } | Statement::Truncate(_) => self.takes_away(&statement.to_string()),
+            Statement::Drop { .. } | Statement::Truncate(_) => {
+                self.takes_away(&statement.to_string())
+            }
             Statement::CreateType { .. } | Statement::CreateDomain(_) => {
                 self.refuse(6, format!("{statement}: enumerations are words under a named check"));
             }
             Statement::StartTransaction { .. } | Statement::Commit { .. } => {
                 self.refuse(5, "a migration does not begin or end transactions");
             }
-            Statement::Insert(_) | Statement::Update(_) | Statement::Delete(_) | Statement::Lock(_) => {
+            Statement::Insert(_)
+            | Statement::Update(_)
+            | Statement::Delete(_)
+            | Statement::Lock(_) => {
                 self.data(statement);
             }
             _ => {}
@@ -134,7 +146,9 @@ impl File {
         for constraint in &table.constraints {
             self.constraint(&table.name.to_string(), constraint);
         }
-        if self.kind == Kind::Sqlite && !table.sqlite_table_options.options.contains(&SqliteTableOption::Strict) {
+        if self.kind == Kind::Sqlite
+            && !table.sqlite_table_options.options.contains(&SqliteTableOption::Strict)
+        {
             self.refuse(6, format!("the table {} is not strict", table.name));
         }
     }
@@ -158,8 +172,14 @@ impl File {
         if (name == "at" || name.ends_with("_at")) && kind != whole {
             self.refuse(6, format!("{table}.{name} is a time and no {whole}, but {kind}"));
         }
-        if ["timestamp", "date", "time", "interval", "serial", "bigserial"].iter().any(|no| kind.starts_with(no)) {
-            self.refuse(6, format!("{table}.{name} is a {kind}: times are whole microseconds, ids uuids"));
+        if ["timestamp", "date", "time", "interval", "serial", "bigserial"]
+            .iter()
+            .any(|no| kind.starts_with(no))
+        {
+            self.refuse(
+                6,
+                format!("{table}.{name} is a {kind}: times are whole microseconds, ids uuids"),
+            );
         }
     }
 
@@ -190,10 +210,14 @@ impl File {
                     self.constraint(&table, constraint);
                     let using_index = matches!(
                         constraint,
-                        TableConstraint::UniqueUsingIndex(_) | TableConstraint::PrimaryKeyUsingIndex(_)
+                        TableConstraint::UniqueUsingIndex(_)
+                            | TableConstraint::PrimaryKeyUsingIndex(_)
                     );
                     if self.kind == Kind::Postgres && !not_valid && !using_index {
-                        self.refuse(5, format!("a constraint of {table} is checked at start: `not valid`"));
+                        self.refuse(
+                            5,
+                            format!("a constraint of {table} is checked at start: `not valid`"),
+                        );
                     }
                 }
                 AlterTableOperation::ValidateConstraint { .. } => {
@@ -223,7 +247,10 @@ impl File {
             self.refuse(2, format!("{table}.{name} is neither nullable nor has a default"));
         }
         if default.is_some_and(|value| value.contains('(')) {
-            self.refuse(5, format!("{table}.{name} has a default that is not constant: it rewrites the table"));
+            self.refuse(
+                5,
+                format!("{table}.{name} has a default that is not constant: it rewrites the table"),
+            );
         }
     }
 
@@ -244,7 +271,9 @@ impl File {
         let mut dropped = BTreeSet::new();
         for statement in statements {
             match statement {
-                Statement::Drop { object_type: ObjectType::Index, if_exists: true, names, .. } => {
+                Statement::Drop {
+                    object_type: ObjectType::Index, if_exists: true, names, ..
+                } => {
                     dropped.extend(names.iter().map(ToString::to_string));
                 }
                 Statement::CreateIndex(index) => {
@@ -253,11 +282,17 @@ impl File {
                         self.refuse(5, format!("the index {name} is not made concurrently"));
                     }
                     if !dropped.contains(&name) {
-                        self.refuse(8, format!("the index {name} is not dropped before it is made"));
+                        self.refuse(
+                            8,
+                            format!("the index {name} is not dropped before it is made"),
+                        );
                     }
                 }
                 Statement::CreateTable(table) if !table.if_not_exists => {
-                    self.refuse(8, format!("the table {} is made without `if not exists`", table.name));
+                    self.refuse(
+                        8,
+                        format!("the table {} is made without `if not exists`", table.name),
+                    );
                 }
                 _ => {}
             }
