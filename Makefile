@@ -30,9 +30,10 @@ build: ## make target/release/lobar
 test: ## install what the tests need, build, run every suite
 	@$(SETUP) test
 	@echo "Building and testing Lobar: the first time takes about half an hour on two cores."
-	LIBTORCH=/nowhere $(CARGO) build --locked -p lobar --no-default-features
+	LIBTORCH=/nowhere $(CARGO) build --locked -p lobar --no-default-features --features node
 	cp $(TARGET)/debug/lobar $(TARGET)/debug/lobar-node
 	$(CARGO) build --locked --workspace
+	$(CARGO) test --locked -p lobar-opener --no-default-features
 	LOBAR_BIN=$(TARGET)/debug/lobar $(CARGO) test --locked --workspace --no-fail-fast
 
 check: ## formatting, lints, documentation, dependencies, scripts, the page

@@ -31,10 +31,17 @@ export function filter() {
   return words;
 }
 
+/**
+ * Whether the server could not read what is stored of an image. It lists it by what is stored, not by what it tells.
+ * @param {ImageItem} image
+ */
+const isUnreadable = (image) => image.reason === "result_unreadable" || image.reason === "record_unreadable";
+
 /** Whether an image belongs to what is shown. @param {ImageItem} image */
 export function matches(image) {
   const { status, flagged } = view();
   const site = query().get("site");
+  if (isUnreadable(image)) return !site || image.site === site;
   return (!status || status.split(",").includes(image.status))
     && (!flagged || String(image.result?.flagged) === flagged)
     && (!site || image.site === site);

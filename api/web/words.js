@@ -41,7 +41,7 @@ export function opinionWords(given) {
   if (!given) return "No verdict was given yet.";
   const label = given.label === "PNEUMONIA" ? "pneumonia" : "no pneumonia";
   /** @type {Record<string, string>} */
-  const words = { agree: `agreed: ${label}`, disagree: `labelled: ${label}`, not_assessable: "found not assessable" };
+  const words = { agree: `agreed: ${label}`, disagree: `labelled: ${label}`, not_assessable: "found not assessable", unreadable: "said what this release cannot read" };
   const said = words[given.opinion];
   return `${clock(given.at)} ${said ?? given.opinion}.`;
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-use lobar_model::engine::DeviceChoice;
+use lobar_model::engine::resolve_device;
 use lobar_model::training::{TrainOptions, train};
 
 use crate::failure::{Failure, chain};
@@ -35,9 +35,9 @@ fn options(args: cli::Train, data: PathBuf) -> Result<TrainOptions, Failure> {
     if !args.stages.is_empty() {
         options.stages = args.stages;
     }
-    let device: DeviceChoice = args.device.parse().map_err(Failure::usage)?;
     let cuda = engine::cuda_library();
-    options.device = device.resolve(cuda.as_deref()).map_err(|e| Failure::failed(chain(&e)))?;
+    let device = resolve_device(args.device, cuda.as_deref());
+    options.device = device.map_err(|e| Failure::failed(chain(&e)))?;
     options.batch = args.batch;
     options.rate = args.rate;
     options.decay = args.decay;
@@ -53,7 +53,7 @@ fn options(args: cli::Train, data: PathBuf) -> Result<TrainOptions, Failure> {
         options.population = population;
     }
     if let Some(threads) = args.threads {
-        options.threads = threads;
+        options.threads = threads.count();
     }
     Ok(options)
 }

@@ -109,7 +109,7 @@ impl Dispatcher {
 
     /// Hands batches over while there is a place and reason to.
     async fn feed(&mut self) {
-        let most = self.device.info.max_batch.min(self.context.settings.max_batch).max(1);
+        let most = self.device.info.max_batch.min(self.context.settings.capacity.batch()).max(1);
         while match self.at_device.len() {
             0 => !self.batcher.is_empty(),
             ahead => ahead < DEPTH && self.batcher.fills(most),

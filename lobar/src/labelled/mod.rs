@@ -10,10 +10,10 @@ mod picture;
 
 use std::sync::Arc;
 
-use lobar_adapters::opener::Opener;
 use lobar_core::objects::Objects;
 use lobar_core::time::SystemClock;
 use lobar_core::verdict::Verdicts;
+use lobar_opener::Opener;
 
 use crate::cli;
 use crate::failure::Failure;
@@ -33,7 +33,7 @@ pub struct Source {
 impl Source {
     /// As the settings name them.
     pub async fn open(settings: &Settings, opener: &Opener) -> Result<Self, Failure> {
-        let verdicts = opener.verdicts("store", &settings.store).await.map_err(failed)?;
+        let verdicts = opener.verdicts("store", &settings.store.reveal()).await.map_err(failed)?;
         let objects = roles::objects(settings, settings.embedded_s3()).await;
         Ok(Self { verdicts, objects })
     }

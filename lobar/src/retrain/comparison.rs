@@ -30,7 +30,7 @@ pub fn compare(args: &cli::Retrain, settings: &Settings, run: &Run) -> Result<St
     let seed = split_seed(args, card_to_begin_with(args, run)?.as_ref());
     let samples = read(&args.base, &Split::ALL).map_err(|e| failed(&e))?;
     let data = partition(&args.base, samples, seed).map_err(|e| failed(&e))?;
-    let options = engine::options(&Wanted::of(settings))?;
+    let options = engine::options(&Wanted::from(settings));
     let mut engine = TorchEngine::load(&run.active(), &options).map_err(|e| failed(&e))?;
     let mut measured = |samples: &[Sample]| {
         let answers = ask(&mut engine, samples).map_err(|e| failed(&e))?;

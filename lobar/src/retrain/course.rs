@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use lobar_model::card::Card;
 use lobar_model::dataset::{Class, Split};
-use lobar_model::engine::DeviceChoice;
+use lobar_model::engine::resolve_device;
 use lobar_model::network::Layout;
 use lobar_model::training::{Record, Stage, TrainOptions, train as run_to_its_end};
 use lobar_model::weights::Weights;
@@ -67,11 +67,11 @@ fn options(args: &cli::Retrain, settings: &Settings, run: &Run) -> Result<TrainO
     options.bf16 = !args.fp32;
     options.revision = of_command::revision();
     if let Some(threads) = settings.threads {
-        options.threads = threads;
+        options.threads = threads.count();
     }
-    let device: DeviceChoice = settings.device.parse().map_err(Failure::usage)?;
     let cuda = engine::cuda_library();
-    options.device = device.resolve(cuda.as_deref()).map_err(|e| Failure::failed(chain(&e)))?;
+    let device = resolve_device(settings.device, cuda.as_deref());
+    options.device = device.map_err(|e| Failure::failed(chain(&e)))?;
     if let Some(card) = &card {
         options.layout = Layout { blocks: card.blocks, width: card.width };
         options.population.clone_from(&card.population);

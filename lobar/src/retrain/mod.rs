@@ -15,9 +15,9 @@ mod place;
 
 use std::sync::Arc;
 
-use lobar_adapters::opener::Opener;
 use lobar_core::registry::Registry;
 use lobar_core::time::SystemClock;
+use lobar_opener::Opener;
 
 use crate::cli;
 use crate::failure::{Failure, chain};
@@ -50,7 +50,7 @@ async fn retrain(
     opener: &Opener,
     place: &Place,
 ) -> Result<(), Failure> {
-    let registry = opener.registry("store", &settings.store).await.map_err(failed)?;
+    let registry = opener.registry("store", &settings.store.reveal()).await.map_err(failed)?;
     let run = match place.run()? {
         Some(run) => {
             eprintln!("going on with the run in {}", run.path().display());

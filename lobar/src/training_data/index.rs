@@ -7,7 +7,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use lobar_adapters::s3::Listed;
+use lobar_s3::Listed;
 use serde::{Deserialize, Serialize};
 
 /// See the module's documentation.

@@ -10,9 +10,9 @@ use std::path::{Path, PathBuf};
 
 use futures::StreamExt as _;
 use indicatif::HumanBytes;
-use lobar_adapters::s3::{Listed, S3Folder};
 use lobar_core::failure::PortError;
 use lobar_core::objects::FetchError;
+use lobar_s3::{Listed, S3Folder};
 
 use super::index::Index;
 use super::layout;

@@ -13,12 +13,12 @@ mod place;
 
 use std::path::{Path, PathBuf};
 
-use lobar_adapters::s3::S3Folder;
 use lobar_model::dataset::{Partition, Split, partition, read};
+use lobar_s3::S3Folder;
 
 use crate::failure::{Failure, chain};
 use crate::service::roles;
-use crate::settings::{Given, Settings};
+use crate::settings::{EndpointUrl, Given, Settings};
 use crate::{block_on, cli};
 use place::{Bucket, Place};
 
@@ -69,7 +69,8 @@ async fn fetch(
     let cache = cache.or_else(cache_folder).ok_or_else(|| {
         Failure::usage("there is no cache folder: name a folder for the images with --data-cache")
     })?;
-    let home = cache.join(bucket.folder_name(settings.s3_endpoint.as_deref()));
+    let home =
+        cache.join(bucket.folder_name(settings.s3_endpoint.as_ref().map(EndpointUrl::as_str)));
     // Not the embedded endpoint unless it is named: a training machine is seldom the one that serves.
     let options = roles::s3_options(settings, &bucket.bucket, None);
     let source = S3Folder::connect(options, &bucket.prefix).await;

@@ -16,7 +16,7 @@ use crate::dataset::{Partition, Sample};
 use crate::engine::int8::{PREFIX, Ranges};
 use crate::engine::{DeviceChoice, EngineOptions, LoadError, TorchEngine, fold};
 use crate::evaluation::{Answers, ask, roc_auc};
-use crate::precision::{Precision, PrecisionChoice};
+use crate::precision::{Precision, PrecisionChoice, is_quick};
 use crate::revision::{RevisionError, revised};
 use crate::weights::{self, Weights, WeightsError};
 
@@ -90,7 +90,7 @@ pub(crate) fn attach(
     let mut reference: Option<Answers> = None;
     let mut figures = Vec::new();
     let mut threads = 0;
-    for precision in Precision::ALL.into_iter().filter(|it| it.is_quick(Device::Cpu)) {
+    for precision in Precision::ALL.into_iter().filter(|it| is_quick(*it, Device::Cpu)) {
         let options = EngineOptions {
             device: DeviceChoice::Cpu,
             precision: PrecisionChoice::Only(precision),

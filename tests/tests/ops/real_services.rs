@@ -2,8 +2,8 @@
 
 use std::process::{Command, Stdio};
 
+use lobar_testkit::services::free_port;
 use lobar_tests::kit::{executable, originals, workspace};
-use lobar_tests::services::free_port;
 
 use crate::tools::{file, said, text};
 
