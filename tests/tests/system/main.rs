@@ -5,8 +5,8 @@ mod learning;
 mod model_command;
 mod models;
 mod runs;
-mod training_data;
 mod settings;
+mod training_data;
 
 use std::collections::HashSet;
 use std::path::Path;
