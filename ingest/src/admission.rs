@@ -45,7 +45,8 @@ impl Intake {
                 Admission::Settled(_) => "settled",
             };
             self.metrics.admissions.with_label_values(&[outcome]).inc();
-            accepted = true;
+            // What was known before is read, not written, and says nothing of whether images are taken.
+            accepted |= matches!(admission, Admission::New(_));
             changed |= !matches!(admission, Admission::Pending(_));
             if !matches!(admission, Admission::Settled(_)) {
                 needed.of_mut(image.lane).push((place, admission.id()));

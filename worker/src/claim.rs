@@ -106,16 +106,17 @@ async fn ask(
         context.store.claim(some, context.settings.max_attempts)
     })
     .await;
-    let answered = claims.iter().any(Result::is_ok);
-    if answered {
+    if claims.iter().any(Result::is_ok) {
         context.services.store.succeeded();
     }
+    // Other answers are read, not written, and say nothing of whether claims are taken.
+    let granted = claims.iter().any(|claim| matches!(claim, Ok(Claim::Granted(_))));
     let errors = || claims.iter().filter_map(|claim| claim.as_ref().err());
     let rejected = ids
         .iter()
         .zip(&claims)
         .filter(|(_, claim)| claim.as_ref().is_err_and(|error| !error.is_transient()));
-    let cause = context.rejected_claims.note(answered, rejected.map(|(id, _)| *id));
+    let cause = context.rejected_claims.note(granted, rejected.map(|(id, _)| *id));
     if let Some(error) = errors().find(|error| is_outage(error, cause)) {
         context.services.store.failed(error);
     }

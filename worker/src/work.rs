@@ -69,7 +69,7 @@ async fn prepare(context: &Context, claimed: &Claimed, receives: u32) -> Result<
     let prepared = match decoding.await {
         Ok(prepared) => prepared,
         Err(failed) if failed.is_panic() => {
-            tracing::error!(image = %claimed.id, "the decoder panicked");
+            tracing::error!(image = %claimed.id, "decoder panicked; the image needs a human");
             Err(Rejection::new(Reason::Undecodable, "The decoder gave up on this file."))
         }
         // The runtime is going away.

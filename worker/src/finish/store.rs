@@ -36,11 +36,12 @@ impl Finisher {
             self.waiting_out(move || self.context.store.complete(some))
         })
         .await;
-        let (mut answered, mut rejected, mut release) = (false, Vec::new(), Vec::new());
+        let (mut stored, mut rejected, mut release) = (false, Vec::new(), Vec::new());
         for ((ticket, completion), result) in tickets.into_iter().zip(completions).zip(results) {
             match result {
                 Ok(accepted) => {
-                    answered = true;
+                    // An end without a result says nothing of whether results are taken.
+                    stored |= accepted && matches!(completion.outcome, Outcome::Ready(_));
                     self.count(accepted, &completion.outcome);
                     due.push(settled(ticket, Settlement::Done));
                 }
@@ -50,10 +51,10 @@ impl Finisher {
                 Err(error) => rejected.push((ticket, error)),
             }
         }
-        if answered {
+        if stored {
             self.context.services.results.succeeded();
         }
-        let retry = self.rejected(answered, rejected, &mut release);
+        let retry = self.rejected(stored, rejected, &mut release);
         self.retry(retry, due).await;
         self.release(release, due).await;
     }
@@ -72,17 +73,17 @@ impl Finisher {
     /// Decides on images whose result is rejected for good; answers those whose attempt counts.
     fn rejected(
         &self,
-        answered: bool,
+        stored: bool,
         rejected: Vec<(Ticket, Arc<PortError>)>,
         release: &mut Vec<Release>,
     ) -> Vec<Ticket> {
         if rejected.is_empty() {
-            self.context.rejected_results.note(answered, []);
+            self.context.rejected_results.note(stored, []);
             return Vec::new();
         }
         self.context.metrics.rejected("complete", rejected.len());
         let images = rejected.iter().map(|(ticket, _)| ticket.claimed.id);
-        let cause = self.context.rejected_results.note(answered, images);
+        let cause = self.context.rejected_results.note(stored, images);
         let mut retry = Vec::new();
         for (ticket, error) in rejected {
             let (image, attempt) = (ticket.claimed.id, ticket.claimed.attempt);

@@ -18,7 +18,7 @@ async fn a_message_s_whole_cycle() {
     println!("declared in {:?}", started.elapsed());
     let started = Instant::now();
     let again = RabbitBrokers::default();
-    again.queue("jobs", &url, "jobs").await.expect("a queue");
+    again.queue(&url, "jobs", Arc::new(SystemClock)).await.expect("a queue");
     println!("declared again in {:?}", started.elapsed());
     let started = Instant::now();
     queue.depth().await.expect("depth");

@@ -1,8 +1,10 @@
 //! Several receivers on one queue, and a subscription that goes silent.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use lobar_core::queue::Settlement;
+use lobar_core::time::SystemClock;
 use lobar_testkit::services::rabbitmq::RabbitMq;
 
 use crate::{LEASE, Process, SOON, bodies, url_of};

@@ -39,10 +39,13 @@ pub(crate) fn fill(database: &Database, images: u64) {
     ));
     database.sql(
         "insert into finding (image, model_version, probability, body, made_at)
-         select id, '1', 0.25, '{\"model\":{\"version\":\"1\",\"sha256\":\"00\",\"preprocessing\":\"bilinear-224\"},
-             \"probability\":0.25,\"threshold\":0.5,\"flagged\":false,\"label\":\"NORMAL\",\"subtype\":null,
-             \"heatmap\":null,\"warnings\":[],\"timings_ms\":{}}', finished_at
-         from image where state = 'ready';
+         select id, '1', probability, jsonb_build_object('probability', probability, 'flagged', flag = 'yes',
+             'label', case flag when 'yes' then 'PNEUMONIA' else 'NORMAL' end)
+             || '{\"v\":1,\"model\":{\"version\":\"1\",\"sha256\":\"00\",\"preprocessing\":\"bilinear-224\"},
+               \"threshold\":0.5,\"subtype\":null,\"heatmap\":null,\"warnings\":[],\"timings_ms\":{}}',
+           finished_at
+         from image, lateral (select case flag when 'yes' then 0.75 else 0.25 end as probability) as answered
+         where state = 'ready';
          insert into event (image, state, at) select id, state, touched_at from image order by touched_at;
          delete from tally;
          insert into tally (site, stage, flag, lane, images)

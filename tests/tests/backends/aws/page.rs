@@ -25,7 +25,9 @@ fn functions(folder: &Path, names: &mut HashSet<String>) {
 fn every_test_that_the_page_of_uploads_names_exists() {
     let root = kit::workspace();
     let mut names = HashSet::new();
-    for folder in ["core/src", "adapters/src", "ingest", "worker/src", "tests"] {
+    for folder in
+        ["core/src", "consumer", "adapters", "endpoint", "testkit", "ingest", "worker/src", "tests"]
+    {
         functions(&root.join(folder), &mut names);
     }
     let page = std::fs::read_to_string(root.join("docs/uploads.md")).expect("the page");

@@ -4,11 +4,9 @@ use std::time::{Duration, Instant};
 
 use futures::StreamExt;
 use futures::stream::BoxStream;
-use lobar_core::object::ImageId;
 use lobar_testkit::services::proxy::{Proxy, Weather};
 use lobar_testkit::services::redis::{self, RedisServer};
 use lobar_tests::rig::Rig;
-use uuid::Uuid;
 
 use super::house::{PATIENCE, Page, finish, signal, version};
 

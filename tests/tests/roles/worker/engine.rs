@@ -16,9 +16,9 @@ async fn an_answer_that_is_no_number_needs_a_human_and_is_never_negative() {
     let engine = ScriptedEngine::new(|batch| {
         let mut answers = ScriptedEngine::answer(batch)?;
         for (answer, input) in answers.iter_mut().zip(batch) {
-            if *input == crate::input(&picture(0)) {
+            if *input == super::input(&picture(0)) {
                 *answer = Err("NaN".into());
-            } else if *input == crate::input(&picture(1))
+            } else if *input == super::input(&picture(1))
                 && let Ok(prediction) = answer
             {
                 prediction.probability = f64::NAN;
