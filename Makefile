@@ -42,6 +42,7 @@ check: ## formatting, lints, documentation, dependencies, scripts, the page
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --workspace --no-deps --document-private-items
 	$(LINT) cargo-deny --locked --all-features --log-level error check bans licenses sources
+	$(LINT) cargo-shear --locked --deny-warnings
 	$(LINT) shellcheck .ci/run $(shell git ls-files '*.sh')
 	$(LINT) tsc -p api/jsconfig.json
 	$(LINT) oxlint -c api/oxlint.json --quiet --deny-warnings api/web
