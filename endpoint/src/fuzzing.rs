@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use crate::event::url_encoded;
-use crate::listing::{Builder, Entry, Keyed, Scan};
+use crate::listing::{Builder, Entry, Keyed, Scan, behind};
 
 #[derive(Debug)]
 struct Key<'a>(&'a [u8]);
@@ -23,7 +23,9 @@ pub fn s3_listing(bytes: &[u8]) {
     let mut line = || lines.next().unwrap_or_default().to_vec();
     let (prefix, delimiter, size) = (line(), line(), line());
     let limit = size.first().map_or(3, |size| usize::from(size % 8) + 1);
-    let keys: BTreeSet<&[u8]> = lines.filter(|key| !key.is_empty()).collect();
+    // A key has 1 to 1,024 bytes; a catalogue has each once, in order.
+    let keys: BTreeSet<&[u8]> = lines.filter(|key| (1..=1_024).contains(&key.len())).collect();
+    let keys: Vec<&[u8]> = keys.into_iter().collect();
     for key in &keys {
         for space in [b' ', b'+'] {
             let text = url_encoded(key, space);
@@ -53,20 +55,21 @@ pub fn s3_listing(bytes: &[u8]) {
 }
 
 /// As the catalogue feeds a page: three keys at a time, behind what is rolled up.
-fn fill<'a>(builder: &mut Builder<'_, Key<'a>>, keys: &BTreeSet<&'a [u8]>) {
+fn fill<'a>(builder: &mut Builder<'_, Key<'a>>, keys: &[&'a [u8]]) {
     let mut from = builder.from().to_vec();
     loop {
-        let batch: Vec<&[u8]> = keys.range(&from[..]..).take(3).copied().collect();
-        let Some(last) = batch.last() else { return };
-        if !batch.iter().all(|key| builder.add(Key(key))) {
+        let begin = keys.partition_point(|key| *key < from.as_slice());
+        let batch = &keys[begin..keys.len().min(begin + 3)];
+        let Some(last) = batch.last().copied() else { return };
+        if !batch.iter().all(|&key| builder.add(Key(key))) {
             return;
         }
-        from = builder.skip_to().unwrap_or_else(|| [last, &[0][..]].concat());
+        from = builder.skip_to().unwrap_or_else(|| behind(last));
     }
 }
 
 /// What a listing without pages has: keys, and the prefixes that stand for several.
-fn expected(keys: &BTreeSet<&[u8]>, prefix: &[u8], delimiter: &[u8]) -> Vec<(Vec<u8>, bool)> {
+fn expected(keys: &[&[u8]], prefix: &[u8], delimiter: &[u8]) -> Vec<(Vec<u8>, bool)> {
     let mut all: Vec<(Vec<u8>, bool)> = Vec::new();
     for key in keys {
         let Some(rest) = key.strip_prefix(prefix) else { continue };
