@@ -7,6 +7,7 @@ TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
 DATA ?= ./data
 CARGO ?= cargo
 LOBAR := $(TARGET)/release/lobar
+LINT := PATH=$(CURDIR)/.lint/bin:$(CURDIR)/.lint/node_modules/.bin:$$PATH
 SETUP := CUDA=$(CUDA) sh ops/setup/prepare.sh
 ifeq ($(CUDA),1)
 export LOBAR_LIBTORCH_CUDA := $(CURDIR)/.libtorch-cuda/torch/lib/libtorch_cuda.so
@@ -35,10 +36,16 @@ test: ## install what the tests need, build, run every suite
 	$(CARGO) test --locked -p lobar-opener --no-default-features
 	LOBAR_BIN=$(TARGET)/debug/lobar $(CARGO) test --locked --workspace --no-fail-fast
 
-check: ## formatting and lints
-	@$(SETUP) build
+check: ## formatting, lints, documentation, dependencies, scripts, the page
+	@$(SETUP) check
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --workspace --no-deps --document-private-items
+	$(LINT) cargo-deny --locked --all-features --log-level error check bans licenses sources
+	$(LINT) cargo-shear --locked --deny-warnings
+	$(LINT) shellcheck .ci/run $(shell git ls-files '*.sh')
+	$(LINT) tsc -p api/jsconfig.json
+	$(LINT) oxlint -c api/oxlint.json --quiet --deny-warnings api/web
 
 bench: build ## the figures of docs/benchmarks.md
 	$(LOBAR) bench engine

@@ -27,6 +27,8 @@ mod digest;
 mod drain;
 mod event;
 mod fault;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod listing;
 mod lists;
 mod multipart;

@@ -13,6 +13,8 @@
 
 mod admission;
 mod fate;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod health;
 pub mod ingest;
 mod intake;

@@ -10,7 +10,7 @@
 //! both travel in the weights file: tensors under `novelty.`, the rest in the card. It costs nothing to
 //! speak of: the last feature map is there anyway.
 //!
-//! [`trial`] says what it finds and what it misses.
+//! [`trial()`] says what it finds and what it misses.
 
 mod alteration;
 mod check;

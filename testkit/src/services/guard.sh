@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # Runs a server for as long as standard input stays open.
 #   sh guard.sh SIGNAL FOLDER AFTER COMMAND…
 # Then sends SIGNAL to the server's process group, waits for the whole of it, runs AFTER, and removes FOLDER,
