@@ -7,6 +7,7 @@ TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
 DATA ?= ./data
 CARGO ?= cargo
 LOBAR := $(TARGET)/release/lobar
+LINT := PATH=$(CURDIR)/.lint/bin:$(CURDIR)/.lint/node_modules/.bin:$$PATH
 SETUP := CUDA=$(CUDA) sh ops/setup/prepare.sh
 ifeq ($(CUDA),1)
 export LOBAR_LIBTORCH_CUDA := $(CURDIR)/.libtorch-cuda/torch/lib/libtorch_cuda.so
@@ -29,19 +30,26 @@ build: ## make target/release/lobar
 test: ## install what the tests need, build, run every suite
 	@$(SETUP) test
 	@echo "Building and testing Lobar: the first time takes about half an hour on two cores."
-	LIBTORCH=/nowhere $(CARGO) build --locked -p lobar --no-default-features
+	LIBTORCH=/nowhere $(CARGO) build --locked -p lobar --no-default-features --features node
 	cp $(TARGET)/debug/lobar $(TARGET)/debug/lobar-node
 	$(CARGO) build --locked --workspace
+	$(CARGO) test --locked -p lobar-opener --no-default-features
 	LOBAR_BIN=$(TARGET)/debug/lobar $(CARGO) test --locked --workspace --no-fail-fast
 
 test-processors: ## the numeric suites as other processors would compute them
 	@$(SETUP) build
 	CARGO=$(CARGO) sh ops/test-processors.sh
 
-check: ## formatting and lints
-	@$(SETUP) build
+check: ## formatting, lints, documentation, dependencies, scripts, the page
+	@$(SETUP) check
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --workspace --no-deps --document-private-items
+	$(LINT) cargo-deny --locked --all-features --log-level error check bans licenses sources
+	$(LINT) cargo-shear --locked --deny-warnings
+	$(LINT) shellcheck .ci/run $(shell git ls-files '*.sh')
+	$(LINT) tsc -p api/jsconfig.json
+	$(LINT) oxlint -c api/oxlint.json --quiet --deny-warnings api/web
 
 bench: build ## the figures of docs/benchmarks.md
 	$(LOBAR) bench engine

@@ -48,7 +48,7 @@ as_postgres() {
 }
 
 postgres() {
-    bin=$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -n 1)
+    bin=$(find /usr/lib/postgresql -mindepth 2 -maxdepth 2 -name bin 2>/dev/null | sort -V | tail -n 1)
     [ -n "$bin" ] || stop "Please install the package postgresql."
     mkdir "$dir/postgres"
     [ "$(id -u)" -ne 0 ] || chown postgres "$dir/postgres"
@@ -80,6 +80,7 @@ export RABBITMQ_DIST_PORT=$((rabbitmq_port + 1)) ERL_EPMD_PORT=$((rabbitmq_port 
 export RABBITMQ_MNESIA_BASE=$home/data RABBITMQ_LOG_BASE=$home/logs RABBITMQ_CONFIG_FILE=$home/rabbitmq
 export RABBITMQ_ENABLED_PLUGINS_FILE=$home/plugins
 END
+    # shellcheck source=/dev/null
     . "$home/environment"
     in_background rabbitmq "$bin/rabbitmq-server"
     until_it rabbitmq "$bin/rabbitmqctl" await_startup
@@ -90,6 +91,7 @@ aws_emulator() {
     [ -x "$python/ministack" ] || stop "Please run 'make test' once: it installs the emulator of S3 and SQS."
     mkdir "$dir/aws"
     # It checks the signatures of presigned URLs with the key pair of its own environment.
+    # shellcheck source=/dev/null
     . "$dir/settings"
     SERVICES=s3,sqs BIND_HOST=127.0.0.1 MINISTACK_HOST=127.0.0.1 GATEWAY_PORT=$aws_port HOME=$dir/aws \
         in_background aws "$python/ministack"
@@ -126,7 +128,7 @@ stop_all() {
     fi
     ended redis
     if [ -d "$dir/postgres/data" ]; then
-        bin=$(ls -d /usr/lib/postgresql/*/bin | sort -V | tail -n 1)
+        bin=$(find /usr/lib/postgresql -mindepth 2 -maxdepth 2 -name bin | sort -V | tail -n 1)
         as_postgres "$bin/pg_ctl" -D "$dir/postgres/data" -w -m fast stop >/dev/null || true
     fi
     rm -rf "$dir"

@@ -12,7 +12,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use lobar_core::cache::{Cache, Entry};
 use lobar_core::event::{Event, Seq};
-use lobar_core::image::{Image, State};
+use lobar_core::image::{Image, Reason, State};
 use lobar_core::object::ImageId;
 use prometheus::{IntCounterVec, Opts, Registry};
 use uuid::Uuid;
@@ -99,7 +99,10 @@ impl Answers {
 
     /// Keeps what was read from the store after the follower had come to `position`.
     pub(crate) async fn keep(&self, image: &Image, position: Seq, answer: &Answer) {
-        let Some(cache) = self.cache.as_ref().filter(|_| is_kept(image.state)) else { return };
+        // Another process may be of a release that can read what this one cannot.
+        let readable = !image.reason.is_some_and(Reason::is_unreadable);
+        let kept = readable && is_kept(image.state);
+        let Some(cache) = self.cache.as_ref().filter(|_| kept) else { return };
         let Answer { tag, body } = answer.clone();
         let entry = Entry { seq: position, tag, body };
         if let Err(error) = cache.put(image.id, &entry, KEPT).await {

@@ -23,7 +23,8 @@ pub(crate) struct ImageItem {
     /// `queued`, `analysing`, `ready`, `needs_human`, `failed`, `superseded`, `removed`.
     #[schema(value_type = String, example = "ready")]
     status: &'static str,
-    /// Stable code of the reason when it was not assessed.
+    /// Stable code of the reason when it was not assessed. `result_unreadable` and `record_unreadable`: something is
+    /// stored of it that this release cannot read; a person must look at the image.
     #[schema(value_type = Option<String>, example = json!(null))]
     reason: Option<&'static str>,
     /// The reason as a sentence.

@@ -10,6 +10,8 @@ mod accepted;
 mod answers;
 mod context;
 mod figures;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod gauges;
 mod guard;
 mod health;

@@ -52,8 +52,13 @@ pub struct ModelItem {
     /// When stage or shadow last changed.
     pub changed_at: String,
     /// What it is, where it came from, how good it was, and at which probability it speaks.
-    #[schema(value_type = Object)]
+    #[schema(value_type = Option<Object>)]
     pub card: Value,
+    /// What of it is stored and cannot be read by this release: `card`, which is null then, or `stage`, which is told as
+    /// `retired`. Missing when all was read.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<String>, required = false)]
+    pub unreadable: Vec<&'static str>,
 }
 
 /// One change of the registry.
@@ -168,6 +173,7 @@ impl From<Model> for ModelItem {
             registered_at: rfc3339(model.registered_at),
             changed_at: rfc3339(model.changed_at),
             card: model.model.card,
+            unreadable: model.unreadable,
         }
     }
 }

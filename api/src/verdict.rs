@@ -64,10 +64,10 @@ pub(crate) struct VerdictItem {
     image: Uuid,
     /// Version of the model whose result was shown.
     model_version: Option<String>,
-    /// `agree`, `disagree` or `not_assessable`.
+    /// `agree`, `disagree` or `not_assessable`; `unreadable` where what was said is stored and this release cannot read it.
     #[schema(value_type = String)]
     opinion: &'static str,
-    /// The label that it comes to; null for what is not assessable.
+    /// The label that it comes to; null for what is not assessable or unreadable.
     #[schema(value_type = Option<String>)]
     label: Option<&'static str>,
     /// Why it is not assessable, in the reader's words.
@@ -92,10 +92,10 @@ pub(crate) struct VerdictList {
 /// The newest verdict on an image, in short.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct VerdictMark {
-    /// `agree`, `disagree` or `not_assessable`.
+    /// `agree`, `disagree`, `not_assessable` or `unreadable`.
     #[schema(value_type = String)]
     opinion: &'static str,
-    /// The label that it comes to; null for what is not assessable.
+    /// The label that it comes to; null for what is not assessable or unreadable.
     #[schema(value_type = Option<String>)]
     label: Option<&'static str>,
     /// RFC 3339, UTC.
@@ -159,7 +159,7 @@ impl From<Verdict> for VerdictItem {
             label: label.map(Label::word),
             reason: match given.opinion {
                 Opinion::NotAssessable { reason } => Some(reason),
-                Opinion::Agree | Opinion::Disagree { .. } => None,
+                Opinion::Agree | Opinion::Disagree { .. } | Opinion::Unreadable => None,
             },
             reader: given.reader,
             role: given.role,

@@ -1,8 +1,9 @@
 // What is shown stands in the address: the filter in the query, the open image after the `#`.
 
+/** @type {(() => void)[]} */
 const listeners = [];
 
-/** Calls back whenever the address has changed. */
+/** Calls back whenever the address has changed. @param {() => void} listener */
 export function onAddress(listener) {
   listeners.push(listener);
 }
@@ -10,13 +11,13 @@ export function onAddress(listener) {
 const changed = () => listeners.forEach((listener) => listener());
 addEventListener("popstate", changed);
 
-/** The id of the open image, or null. */
+/** The id of the open image, or null. @returns {string | null} */
 export function openImage() {
   const match = /^#\/images\/([0-9a-f-]{36})$/i.exec(location.hash);
-  return match ? match[1].toLowerCase() : null;
+  return match?.[1]?.toLowerCase() ?? null;
 }
 
-/** Opens an image, or the list for null. */
+/** Opens an image, or the list for null. @param {string | null} id */
 export function open(id) {
   history.pushState(null, "", location.pathname + location.search + (id ? `#/images/${id}` : ""));
   changed();
@@ -25,7 +26,7 @@ export function open(id) {
 /** The filter's words: `show`, `site`. */
 export const query = () => new URLSearchParams(location.search);
 
-/** Changes one word of the filter. */
+/** Changes one word of the filter. @param {string} name @param {string} value */
 export function setQuery(name, value) {
   const words = query();
   if (value) words.set(name, value);

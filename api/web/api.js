@@ -1,14 +1,17 @@
 // The server's routes.
 
+/** @import { ImageItem, ImagePage, VerdictBody, VerdictMark } from "./types.js" */
+
 /** A problem that the server described, or a connection that failed. */
 export class Problem extends Error {
+  /** @param {number} status 0 without an answer @param {{ title?: string, detail?: string } | null} body */
   constructor(status, body) {
     super(body?.detail ? `${body.title}: ${body.detail}` : body?.title ?? "The server cannot be reached.");
     this.status = status;
   }
 }
 
-/** Turns an answer that is not well into a Problem. */
+/** Turns an answer that is not well into a Problem. @param {Response} response */
 export async function checked(response) {
   if (response.ok) return response;
   let body = null;
@@ -16,36 +19,60 @@ export async function checked(response) {
   throw new Problem(response.status, body ?? { title: `The server answered ${response.status}.` });
 }
 
+/** @param {string} path @param {AbortSignal} [signal] */
 async function get(path, signal) {
   let response;
   try {
     response = await fetch(path, { cache: "no-store", signal });
   } catch (error) {
-    if (error.name === "AbortError") throw error;
+    if (isAbort(error)) throw error;
     throw new Problem(0, null);
   }
   return checked(response);
 }
 
-/** A page of images for a filter (`URLSearchParams`). */
+/** Whether a request was given up by this page itself. @param {unknown} error */
+export const isAbort = (error) => error instanceof DOMException && error.name === "AbortError";
+
+/** An error in words. @param {unknown} error */
+export const wordsOf = (error) => (error instanceof Error ? error.message : String(error));
+
+/**
+ * A page of images.
+ * @param {URLSearchParams} filter
+ * @param {string | null} after
+ * @param {number} limit
+ * @param {AbortSignal} [signal]
+ * @returns {Promise<ImagePage>}
+ */
 export async function list(filter, after, limit, signal) {
   const query = new URLSearchParams(filter);
   if (after) query.set("after", after);
-  query.set("limit", limit);
+  query.set("limit", String(limit));
   return (await get(`/v1/images?${query}`, signal)).json();
 }
 
-/** One image; null when it is not known (yet). */
+/**
+ * One image; null when it is not known (yet).
+ * @param {string} id
+ * @param {AbortSignal} [signal]
+ * @returns {Promise<ImageItem | null>}
+ */
 export async function image(id, signal) {
   try {
     return await (await get(`/v1/images/${encodeURIComponent(id)}`, signal)).json();
   } catch (error) {
-    if (error.status === 404) return null;
+    if (error instanceof Problem && error.status === 404) return null;
     throw error;
   }
 }
 
-/** Adds a verdict on an image; answers it as it is kept. */
+/**
+ * Adds a verdict on an image; answers it as it is kept.
+ * @param {string} id
+ * @param {VerdictBody} verdict
+ * @returns {Promise<VerdictMark>}
+ */
 export async function giveVerdict(id, verdict) {
   let response;
   try {
@@ -58,7 +85,12 @@ export async function giveVerdict(id, verdict) {
   return (await checked(response)).json();
 }
 
-/** `picture` or `heatmap` as an object URL; whoever asked must revoke it. */
+/**
+ * `picture` or `heatmap` as an object URL; whoever asked must revoke it.
+ * @param {string} id
+ * @param {"picture" | "heatmap"} what
+ * @param {AbortSignal} [signal]
+ */
 export async function png(id, what, signal) {
   const blob = await (await get(`/v1/images/${encodeURIComponent(id)}/${what}`, signal)).blob();
   return URL.createObjectURL(blob);

@@ -1,17 +1,26 @@
 // Elements from text, never from markup.
 
-/** An element with properties, attributes (`data-…`, `aria-…`, `class`) and children. */
+/**
+ * An element with properties, attributes (`data-…`, `aria-…`, `class`) and children.
+ * @template {keyof HTMLElementTagNameMap} Tag
+ * @param {Tag} tag
+ * @param {Record<string, unknown>} properties
+ * @param {(Node | string | null | undefined | false)[]} children
+ * @returns {HTMLElementTagNameMap[Tag]}
+ */
 export function el(tag, properties = {}, ...children) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(properties)) {
     if (value === undefined || value === null || value === false) continue;
-    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
-    else if (name in element && typeof value !== "string") element[name] = value;
-    else element.setAttribute(name, value === true ? "" : value);
+    if (typeof value === "function") element.addEventListener(name.slice(2), /** @type {EventListener} */ (value));
+    else if (name in element && typeof value !== "string") Object.assign(element, { [name]: value });
+    else element.setAttribute(name, value === true ? "" : String(value));
   }
-  element.append(...children.filter((child) => child !== null && child !== undefined && child !== false));
+  for (const child of children) if (child !== null && child !== undefined && child !== false) element.append(child);
   return element;
 }
+
+/** @typedef {keyof typeof SHAPES} Shape */
 
 const SHAPES = {
   triangle: "M8 1.500 15 14H1z",
@@ -22,7 +31,7 @@ const SHAPES = {
   half: "M8 1.500a6.500 6.500 0 1 0 0 13zM8 1.500v2a4.500 4.500 0 0 1 0 9v2a6.500 6.500 0 0 0 0-13z",
 };
 
-/** A small shape; its meaning stands beside it in words. */
+/** A small shape; its meaning stands beside it in words. @param {Shape} name */
 export function shape(name) {
   const space = "http://www.w3.org/2000/svg";
   const svg = document.createElementNS(space, "svg");
@@ -35,5 +44,15 @@ export function shape(name) {
   return svg;
 }
 
-/** The element of an id in the page's own markup. */
-export const byId = (id) => document.getElementById(id);
+/**
+ * The element of an id in the page's own markup, which must have it.
+ * @template {HTMLElement} [Kind=HTMLElement]
+ * @param {string} id
+ * @param {new () => Kind} [kind]
+ * @returns {Kind}
+ */
+export function byId(id, kind) {
+  const element = document.getElementById(id);
+  if (!element || (kind && !(element instanceof kind))) throw new Error(`The page has no such element: ${id}.`);
+  return /** @type {Kind} */ (element);
+}

@@ -7,21 +7,36 @@ const PATIENCE = 5_000;
 const FIRST_WAIT = 500;
 const LONGEST_WAIT = 10_000;
 
+/**
+ * What is called back.
+ * @typedef {object} Listener
+ * @property {(event: { id: string, status: string }) => void} image an image has changed
+ * @property {() => void} reset what is known must be loaded anew
+ * @property {(state: "live" | "reconnecting" | "stale", since?: Date) => void} state of the connection, and the time of the last news
+ */
+
 /** Follows `/v1/events` after event number `after`, for ever. */
 export class EventStream {
-  /** `on.image(event)`, `on.reset()`, `on.state(state, since)` with live, reconnecting or stale. */
+  /** @param {number} after @param {Listener} on */
   constructor(after, on) {
     this.last = after;
     this.on = on;
     this.wait = FIRST_WAIT;
     this.closed = false;
     this.lastLife = new Date();
+    this.abort = new AbortController();
+    /** @type {"live" | "reconnecting" | "stale" | undefined} */
+    this.state = undefined;
+    /** @type {number | undefined} */
+    this.watchdog = undefined;
+    /** @type {number | undefined} */
+    this.patience = undefined;
     this.run();
   }
 
   close() {
     this.closed = true;
-    this.abort?.abort();
+    this.abort.abort();
     clearTimeout(this.watchdog);
     clearTimeout(this.patience);
   }
@@ -44,7 +59,7 @@ export class EventStream {
       cache: "no-store",
       signal: this.abort.signal,
     });
-    if (!response.ok) throw new Error(`events: ${response.status}`);
+    if (!response.ok || !response.body) throw new Error(`events: ${response.status}`);
     this.wait = FIRST_WAIT;
     const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
     let rest = "";
@@ -53,25 +68,27 @@ export class EventStream {
       if (done || this.closed) return;
       this.life();
       const blocks = (rest + value).split("\n\n");
-      rest = blocks.pop();
+      rest = blocks.pop() ?? "";
       for (const block of blocks) this.take(block);
     }
   }
 
+  /** @param {string} block one event: lines of `name: value` */
   take(block) {
+    /** @type {Record<string, string>} */
     const field = {};
     for (const line of block.split("\n")) {
       const at = line.indexOf(":");
       if (at > 0) field[line.slice(0, at)] = line.slice(at + 1).trimStart();
     }
-    if (field.event === "stale") return this.say("stale", new Date(JSON.parse(field.data).since));
+    if (field.event === "stale") return this.say("stale", new Date(JSON.parse(field.data ?? "{}").since));
     this.say("live");
     if (field.event === "reset") {
       this.last = Number(field.id);
       this.on.reset();
     } else if (field.event === "image") {
       // The number moves only after the event was taken.
-      this.on.image(JSON.parse(field.data));
+      this.on.image(JSON.parse(field.data ?? ""));
       this.last = Number(field.id);
     }
   }
@@ -91,6 +108,7 @@ export class EventStream {
     this.patience = setTimeout(() => this.say("stale", since), PATIENCE);
   }
 
+  /** @param {"live" | "reconnecting" | "stale"} state @param {Date} [since] */
   say(state, since) {
     if (state !== "reconnecting") clearTimeout(this.patience);
     if (state === this.state && state !== "stale") return;

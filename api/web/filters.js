@@ -3,8 +3,16 @@
 import { onAddress, query, setQuery } from "./address.js";
 import { byId, el } from "./elements.js";
 
+/** @import { ImageItem } from "./types.js" */
+
+/** @typedef {{ name: string, words: string, status?: string, flagged?: string }} View */
+
+/** @type {View} */
+const ALL = { name: "", words: "All" };
+
+/** @type {View[]} */
 const VIEWS = [
-  { name: "", words: "All" },
+  ALL,
   { name: "flagged", words: "Suspected pneumonia", status: "ready", flagged: "true" },
   { name: "human", words: "Needs a human", status: "needs_human,failed" },
   { name: "waiting", words: "Queued or analysing", status: "queued,analysing" },
@@ -12,19 +20,28 @@ const VIEWS = [
   { name: "gone", words: "Replaced or removed", status: "superseded,removed" },
 ];
 
-const view = () => VIEWS.find(({ name }) => name === (query().get("show") ?? "")) ?? VIEWS[0];
+const view = () => VIEWS.find(({ name }) => name === (query().get("show") ?? "")) ?? ALL;
 
 /** The filter in the server's words. */
 export function filter() {
   const { status, flagged } = view();
   const site = query().get("site");
-  return new URLSearchParams(Object.entries({ status, flagged, site }).filter(([, value]) => value));
+  const words = new URLSearchParams();
+  for (const [name, value] of Object.entries({ status, flagged, site })) if (value) words.set(name, value);
+  return words;
 }
 
-/** Whether an image belongs to what is shown. */
+/**
+ * Whether the server could not read what is stored of an image. It lists it by what is stored, not by what it tells.
+ * @param {ImageItem} image
+ */
+const isUnreadable = (image) => image.reason === "result_unreadable" || image.reason === "record_unreadable";
+
+/** Whether an image belongs to what is shown. @param {ImageItem} image */
 export function matches(image) {
   const { status, flagged } = view();
   const site = query().get("site");
+  if (isUnreadable(image)) return !site || image.site === site;
   return (!status || status.split(",").includes(image.status))
     && (!flagged || String(image.result?.flagged) === flagged)
     && (!site || image.site === site);
@@ -36,27 +53,30 @@ export const isNarrow = () => view().name !== "" || Boolean(query().get("site"))
 function draw() {
   const current = view();
   byId("views").replaceChildren(...VIEWS.map(({ name, words }) => {
-    const words_ = query();
-    if (name) words_.set("show", name);
-    else words_.delete("show");
-    const follow = (event) => {
+    const address = query();
+    if (name) address.set("show", name);
+    else address.delete("show");
+    const follow = (/** @type {Event} */ event) => {
       event.preventDefault();
       setQuery("show", name);
     };
-    return el("a", { href: `?${words_}`, "aria-current": name === current.name ? "true" : null, onclick: follow }, words);
+    return el("a", { href: `?${address}`, "aria-current": name === current.name ? "true" : null, onclick: follow }, words);
   }));
-  if (document.activeElement !== byId("site")) byId("site").value = query().get("site") ?? "";
+  const site = byId("site", HTMLInputElement);
+  if (document.activeElement !== site) site.value = query().get("site") ?? "";
+}
+
+/** Takes the site that was typed. @param {Event} event */
+function change(event) {
+  event.preventDefault();
+  const site = byId("site", HTMLInputElement).value.trim();
+  if (site !== (query().get("site") ?? "")) setQuery("site", site);
 }
 
 /** Draws the filters and keeps them true. */
 export function setUpFilters() {
   draw();
   onAddress(draw);
-  const change = (event) => {
-    event.preventDefault();
-    const site = byId("site").value.trim();
-    if (site !== (query().get("site") ?? "")) setQuery("site", site);
-  };
   byId("site-filter").addEventListener("submit", change);
   byId("site").addEventListener("change", change);
 }

@@ -4,7 +4,7 @@ import { onAddress, openImage } from "./address.js";
 import { byId } from "./elements.js";
 import { EventStream } from "./events.js";
 import { setUpFilters } from "./filters.js";
-import { Uploads } from "./upload.js";
+import { setUpUploads } from "./upload.js";
 import { Viewer } from "./viewer.js";
 import { Worklist } from "./worklist.js";
 import { hourMinute } from "./words.js";
@@ -12,24 +12,28 @@ import { hourMinute } from "./words.js";
 const RETRY = 2000;
 
 // File names are personal: they stay in this page's memory, for the one who uploaded them.
+/** @type {Map<string, string>} */
 const names = new Map();
 const worklist = new Worklist();
-const viewer = new Viewer(() => worklist.order(), (id) => names.get(id));
-const uploads = new Uploads((id, name) => {
+const viewer = new Viewer(() => worklist.order(), (id) => names.get(id) ?? null);
+setUpUploads((id, name) => {
   names.set(id, name);
   worklist.addOwn(id);
 });
+/** @type {EventStream | null} */
 let stream = null;
+/** @type {string | null} */
 let listAddress = null;
 let scrolled = 0;
 
+/** @param {"live" | "reconnecting" | "stale"} state @param {Date} [since] */
 function showConnection(state, since) {
   const words = { live: "live", reconnecting: "reconnecting…", stale: `stale since ${since ? hourMinute(since) : "now"}` }[state];
   byId("connection").dataset.state = state;
   byId("connection-words").textContent = words;
   document.body.dataset.connection = state;
   byId("stale").hidden = state !== "stale";
-  byId("stale").textContent = state === "stale" ? `No news since ${hourMinute(since)}: what you see may be out of date.` : "";
+  byId("stale").textContent = state === "stale" ? `No news since ${since ? hourMinute(since) : "a while"}: what you see may be out of date.` : "";
 }
 
 /** Loads the list and follows everything after it. Tried until it works. */
@@ -71,7 +75,8 @@ function show() {
     byId("worklist").hidden = false;
     document.title = "Lobar";
     scrollTo(0, scrolled);
-    document.querySelector(`tr[data-id="${last}"] .open`)?.focus({ preventScroll: true });
+    const row = document.querySelector(`tr[data-id="${last}"] .open`);
+    if (row instanceof HTMLElement) row.focus({ preventScroll: true });
   }
   if (listAddress !== null && listAddress !== location.search) worklist.load().catch(() => {});
   listAddress = location.search;

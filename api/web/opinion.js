@@ -4,7 +4,15 @@ import * as api from "./api.js";
 import { el } from "./elements.js";
 import { opinionWords } from "./words.js";
 
-/** The verdict that agreeing, disagreeing or neither comes to; null where the image takes none. */
+/** @import { ImageItem, VerdictBody } from "./types.js" */
+
+/** A button: its word, its key, what it gives. @typedef {[string, string, VerdictBody]} Choice */
+
+/**
+ * The verdict that agreeing, disagreeing or neither comes to; null where the image takes none.
+ * @param {ImageItem} image
+ * @returns {Choice[] | null}
+ */
 function choices(image) {
   const other = { opinion: "not_assessable" };
   if (image.status === "ready" && image.result) {
@@ -18,23 +26,28 @@ function choices(image) {
 }
 
 export class OpinionPanel {
-  /** `displayed()` names what is on the screen; `changed()` is called when the image must be asked for again. */
+  /**
+   * @param {() => string[]} displayed names what is on the screen
+   * @param {() => void} changed is called when the image must be asked for again
+   */
   constructor(displayed, changed) {
     this.displayed = displayed;
     this.changed = changed;
     this.words = el("p", { role: "status" });
     this.buttons = el("p", { class: "opinion-buttons" });
     this.element = el("section", { class: "opinion", "aria-label": "Your verdict", hidden: true }, el("h2", {}, "Your verdict"), this.buttons, this.words);
+    /** @type {ImageItem | null} */
     this.image = null;
+    this.busy = false;
   }
 
-  /** Draws the panel for an image; the focus stays on the button that has it. */
+  /** Draws the panel for an image; the focus stays on the button that has it. @param {ImageItem | null} image */
   draw(image) {
     const before = this.key(this.image);
     this.image = image;
     const offered = image && choices(image);
     this.element.hidden = !offered;
-    if (!offered) return;
+    if (!image || !offered) return;
     if (before !== this.key(image)) {
       this.buttons.replaceChildren(...offered.map(([word, key, verdict]) =>
         el("button", { type: "button", "data-key": key.toLowerCase(), onclick: () => this.give(verdict) }, word, " ", el("kbd", {}, key))));
@@ -42,17 +55,18 @@ export class OpinionPanel {
     const given = image.verdict;
     offered.forEach(([, , verdict], place) => {
       const same = given?.opinion === verdict.opinion && (verdict.label ? given.label === verdict.label : true);
-      this.buttons.children[place].setAttribute("aria-pressed", String(Boolean(same)));
+      this.buttons.children[place]?.setAttribute("aria-pressed", String(Boolean(same)));
     });
     this.words.className = "";
     this.words.textContent = opinionWords(given);
   }
 
-  /** What the offered buttons depend on. */
+  /** What the offered buttons depend on. @param {ImageItem | null} image */
   key(image) {
     return image && [image.id, image.status, image.result?.model.version, image.result?.flagged].join();
   }
 
+  /** @param {VerdictBody} verdict */
   async give(verdict) {
     const image = this.image;
     if (this.busy || !image) return;
@@ -64,17 +78,17 @@ export class OpinionPanel {
     } catch (error) {
       if (this.image?.id !== image.id) return;
       this.words.className = "fault";
-      this.words.textContent = error.message;
-      if (error.status === 409) this.changed();
+      this.words.textContent = api.wordsOf(error);
+      if (error instanceof api.Problem && error.status === 409) this.changed();
     } finally {
       this.busy = false;
     }
   }
 
-  /** Presses the button of a key; whether there is one. */
+  /** Presses the button of a key; whether there is one. @param {string} key */
   press(key) {
     const button = this.element.hidden ? null : this.buttons.querySelector(`[data-key="${CSS.escape(key)}"]`);
-    button?.click();
+    if (button instanceof HTMLElement) button.click();
     return Boolean(button);
   }
 }

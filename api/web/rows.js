@@ -1,10 +1,12 @@
 // One row of the list.
 
+/** @import { ImageItem, ResultBody } from "./types.js" */
+
 import { open } from "./address.js";
 import { el, shape } from "./elements.js";
 import { band, clock, duration, percent, shortId, threshold, verdict } from "./words.js";
 
-/** The verdict as shape, word and colour. */
+/** The verdict as shape, word and colour. @param {ImageItem} image */
 export function verdictElement(image) {
   const said = verdict(image);
   const more = [said.more, said.human ? "A person must look at it." : null].filter(Boolean).join(" ");
@@ -12,7 +14,7 @@ export function verdictElement(image) {
     el("span", {}, said.more ? `${said.word}: ` : said.word, more ? el("small", {}, more) : null));
 }
 
-/** The percent on a band with the threshold marked. */
+/** The percent on a band with the threshold marked. @param {ResultBody} result */
 export function bandElement(result) {
   const fill = el("i");
   const mark = el("b");
@@ -21,6 +23,7 @@ export function bandElement(result) {
   return el("div", { class: result.flagged ? "band flagged" : "band", "aria-hidden": "true" }, fill, mark);
 }
 
+/** @param {ResultBody | null} result */
 function score(result) {
   if (!result) return [el("span", { class: "muted", "aria-label": "none" }, "–")];
   return [el("div", { class: "score", title: `The threshold is ${threshold(result.threshold)}.` },
@@ -28,7 +31,7 @@ function score(result) {
     bandElement(result))];
 }
 
-/** How long an image waits, or how long it took. */
+/** How long an image waits, or how long it took. @param {ImageItem} image */
 function waiting(image) {
   const received = Date.parse(image.received_at);
   if (image.finished_at) return `took ${duration((Date.parse(image.finished_at) - received) / 1000)}`;
@@ -37,29 +40,36 @@ function waiting(image) {
 
 /** A table row that changes in place. */
 export class Row {
+  /** @param {ImageItem} image */
   constructor(image) {
-    this.cells = Array.from({ length: 7 }, () => el("td"));
-    this.cells[3].className = this.cells[4].className = this.cells[5].className = "short";
-    this.element = el("tr", { "data-id": image.id }, ...this.cells);
-    this.element.addEventListener("dblclick", () => open(image.id));
+    this.assessment = el("td");
+    this.probability = el("td");
+    this.site = el("td");
+    this.received = el("td", { class: "short" });
+    this.wait = el("td", { class: "short" });
+    this.model = el("td", { class: "short" });
     const link = el("a", { class: "open", href: `#/images/${image.id}`, "aria-label": `Open image ${shortId(image.id)}` }, shortId(image.id));
-    this.cells[6].append(link);
+    this.element = el("tr", { "data-id": image.id, ondblclick: () => open(image.id) }, this.assessment, this.probability,
+      this.site, this.received, this.wait, this.model, el("td", {}, link));
+    this.image = image;
+    this.status = "";
     this.draw(image);
   }
 
+  /** @param {ImageItem} image */
   draw(image) {
-    const before = this.image?.status;
+    const before = this.status;
+    this.status = image.status;
     this.image = image;
-    const [assessment, probability, site, received, wait, model] = this.cells;
     this.element.dataset.status = image.status;
-    assessment.replaceChildren(verdictElement(image),
+    this.assessment.replaceChildren(verdictElement(image),
       ...(image.priority === "stat" ? [el("span", { class: "badge", title: "Urgent" }, "STAT")] : []));
-    probability.replaceChildren(...score(image.result));
-    site.textContent = image.site ?? "–";
-    received.textContent = clock(image.received_at);
-    received.title = image.received_at;
-    wait.textContent = waiting(image);
-    model.textContent = image.result?.model.version ?? "–";
+    this.probability.replaceChildren(...score(image.result));
+    this.site.textContent = image.site ?? "–";
+    this.received.textContent = clock(image.received_at);
+    this.received.title = image.received_at;
+    this.wait.textContent = waiting(image);
+    this.model.textContent = image.result?.model.version ?? "–";
     if (before && before !== image.status) {
       this.element.classList.remove("changed");
       requestAnimationFrame(() => this.element.classList.add("changed"));
@@ -68,6 +78,6 @@ export class Row {
 
   /** Moves the waiting time on. */
   tick() {
-    if (!this.image.finished_at) this.cells[4].textContent = waiting(this.image);
+    if (!this.image.finished_at) this.wait.textContent = waiting(this.image);
   }
 }

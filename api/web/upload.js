@@ -1,5 +1,6 @@
 // Files from this page into the bucket: a few at a time, with progress, and again if one fails.
 
+import { wordsOf } from "./api.js";
 import { byId, el } from "./elements.js";
 import { number } from "./words.js";
 
@@ -8,11 +9,25 @@ const LISTED = 200;
 
 /** One file on its way. */
 class Sending {
+  /** @param {File} file @param {string} site @param {boolean} stat */
   constructor(file, site, stat) {
-    Object.assign(this, { file, site, stat, state: "waiting", sent: 0, said: "waiting" });
+    this.file = file;
+    this.site = site;
+    this.stat = stat;
+    this.state = "waiting";
+    this.said = "waiting";
+    this.sent = 0;
+    this.bar = el("progress", { max: 1, value: 0, "aria-label": file.name });
+    this.words = el("span", { class: "said" });
+    this.again = el("button", { type: "button" }, "Retry");
+    this.row = el("li", {}, el("span", { class: "name", title: file.name }, file.name), this.bar, this.words, this.again);
   }
 
-  /** Sends it; resolves to the image's id. `fetch` shows no progress, so this is the older way. */
+  /**
+   * Sends it; resolves to the image's id. `fetch` shows no progress, so this is the older way.
+   * @param {() => void} onProgress
+   * @returns {Promise<string>}
+   */
   send(onProgress) {
     return new Promise((resolve, reject) => {
       const request = new XMLHttpRequest();
@@ -22,34 +37,35 @@ class Sending {
       form.set("file", this.file, this.file.name);
       request.open("POST", "/v1/images");
       request.responseType = "json";
-      request.upload.onprogress = (event) => {
+      request.upload.addEventListener("progress", (event) => {
         this.sent = event.lengthComputable ? event.loaded / event.total : 0;
         onProgress();
-      };
-      request.onload = () => {
+      });
+      request.addEventListener("load", () => {
         if (request.status === 202 && request.response?.id) return resolve(request.response.id);
         const problem = request.response;
         return reject(new Error(problem?.detail ?? `The server answered ${request.status}.`));
-      };
-      request.onerror = () => reject(new Error("The connection failed."));
+      });
+      request.addEventListener("error", () => reject(new Error("The connection failed.")));
       request.send(form);
     });
   }
 }
 
 /** The drop zone and everything that was dropped on it. */
-export class Uploads {
-  /** `onSent(id, name)` for every stored file. Names stay in this page. */
+class Uploads {
+  /** @param {(id: string, name: string) => void} onSent for every stored file; names stay in this page */
   constructor(onSent) {
     this.onSent = onSent;
+    /** @type {Sending[]} */
     this.all = [];
     this.active = 0;
     this.hidden = 0;
     byId("choose-files").addEventListener("click", () => byId("files").click());
     byId("choose-folder").addEventListener("click", () => byId("folder").click());
-    for (const input of [byId("files"), byId("folder")]) {
+    for (const input of [byId("files", HTMLInputElement), byId("folder", HTMLInputElement)]) {
       input.addEventListener("change", () => {
-        this.add([...input.files]);
+        this.add([...input.files ?? []]);
         input.value = "";
       });
     }
@@ -61,6 +77,7 @@ export class Uploads {
     this.listen(byId("drop"));
   }
 
+  /** @param {HTMLElement} zone */
   listen(zone) {
     // A file that misses the zone must not replace the page.
     for (const name of ["dragover", "drop"]) addEventListener(name, (event) => event.preventDefault());
@@ -68,22 +85,28 @@ export class Uploads {
     zone.addEventListener("dragleave", () => zone.classList.remove("over"));
     zone.addEventListener("drop", async (event) => {
       zone.classList.remove("over");
-      const entries = [...event.dataTransfer.items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
-      const files = [...event.dataTransfer.files];
+      const entries = [...event.dataTransfer?.items ?? []].map((item) => item.webkitGetAsEntry?.()).filter((entry) => entry !== null && entry !== undefined);
+      const files = [...event.dataTransfer?.files ?? []];
       this.add(entries.length ? (await Promise.all(entries.map(filesOf))).flat() : files);
     });
   }
 
+  /** @param {File[]} files */
   add(files) {
-    const site = byId("upload-site");
+    const site = byId("upload-site", HTMLInputElement);
     if (!site.reportValidity()) return;
     const visible = files.filter((file) => !file.name.startsWith("."));
     this.hidden += files.length - visible.length;
-    const stat = byId("upload-stat").checked;
-    this.all.push(...visible.map((file) => new Sending(file, site.value, stat)));
+    const stat = byId("upload-stat", HTMLInputElement).checked;
+    for (const file of visible) {
+      const sending = new Sending(file, site.value, stat);
+      sending.again.addEventListener("click", () => this.retry([sending]));
+      this.all.push(sending);
+    }
     this.pump();
   }
 
+  /** @param {Sending[]} sendings */
   retry(sendings) {
     for (const sending of sendings) Object.assign(sending, { state: "waiting", said: "waiting", sent: 0 });
     this.pump();
@@ -104,6 +127,7 @@ export class Uploads {
     this.draw();
   }
 
+  /** @param {Sending} sending */
   async start(sending) {
     this.active += 1;
     Object.assign(sending, { state: "sending", said: "sending" });
@@ -113,22 +137,16 @@ export class Uploads {
       Object.assign(sending, { state: "sent", said: "stored", sent: 1 });
       this.onSent(id, sending.file.name);
     } catch (error) {
-      Object.assign(sending, { state: "failed", said: `not sent: ${error.message}` });
+      Object.assign(sending, { state: "failed", said: `not sent: ${wordsOf(error)}` });
     }
     this.active -= 1;
     this.drawOne(sending);
     this.pump();
   }
 
+  /** @param {Sending} sending */
   drawOne(sending) {
     const list = byId("sending-files");
-    if (!sending.row) {
-      sending.bar = el("progress", { max: 1, value: 0, "aria-label": sending.file.name });
-      sending.words = el("span", { class: "said" });
-      sending.again = el("button", { type: "button", onclick: () => this.retry([sending]) }, "Retry");
-      sending.row = el("li", {}, el("span", { class: "name", title: sending.file.name }, sending.file.name),
-        sending.bar, sending.words, sending.again);
-    }
     if (!sending.row.isConnected) list.append(sending.row);
     sending.row.dataset.state = sending.state;
     sending.bar.value = sending.sent;
@@ -152,20 +170,30 @@ export class Uploads {
       + (lost ? `, ${number(lost)} failed` : "")
       + (this.hidden ? `; ${number(this.hidden)} hidden files left out` : "");
     const parts = this.all.reduce((sum, { sent: part }) => sum + part, 0);
-    byId("sending-all").value = this.all.length ? parts / this.all.length : 0;
+    byId("sending-all", HTMLProgressElement).value = this.all.length ? parts / this.all.length : 0;
   }
 }
 
-const failed = ({ state }) => state === "failed";
-const unfinished = ({ state }) => state === "waiting" || state === "sending";
+/** Draws the drop zone. @param {(id: string, name: string) => void} onSent for every stored file */
+export function setUpUploads(onSent) {
+  return new Uploads(onSent);
+}
 
-/** Every file in a dropped file or folder. */
+const failed = (/** @type {Sending} */ { state }) => state === "failed";
+const unfinished = (/** @type {Sending} */ { state }) => state === "waiting" || state === "sending";
+
+/** Every file in a dropped file or folder. @param {FileSystemEntry} entry @returns {Promise<File[]>} */
 async function filesOf(entry) {
-  if (entry.isFile) return [await new Promise((resolve, reject) => entry.file(resolve, reject))];
-  const reader = entry.createReader();
+  if (entry.isFile) {
+    const file = /** @type {FileSystemFileEntry} */ (entry);
+    return [await new Promise((resolve, reject) => file.file(resolve, reject))];
+  }
+  const reader = /** @type {FileSystemDirectoryEntry} */ (entry).createReader();
+  /** @type {File[]} */
   const found = [];
   for (;;) {
     // A reader gives a part at a time, and nothing at the end.
+    /** @type {FileSystemEntry[]} */
     const part = await new Promise((resolve, reject) => reader.readEntries(resolve, reject));
     if (part.length === 0) return found;
     found.push(...(await Promise.all(part.map(filesOf))).flat());

@@ -8,35 +8,50 @@ import { OpinionPanel } from "./opinion.js";
 import { bandElement, verdictElement } from "./rows.js";
 import { band, clock, duration, percent, shortId, threshold } from "./words.js";
 
+/** @import { ImageItem } from "./types.js" */
+
 const STEP = 0.1;
 
 export class Viewer {
-  /** `order()` gives the ids of the list, `nameOf(id)` the file name of an own upload. */
+  /**
+   * @param {() => string[]} order the ids of the list
+   * @param {(id: string) => string | null} nameOf the file name of an own upload
+   */
   constructor(order, nameOf) {
     this.order = order;
     this.nameOf = nameOf;
     this.root = byId("viewer");
+    /** @type {string | null} */
     this.id = null;
+    /** @type {ImageItem | null} */
+    this.image = null;
+    this.abort = new AbortController();
+    /** @type {string[]} */
+    this.urls = [];
+    this.heatOn = false;
+    this.inverted = false;
+    this.view = this.build();
+    this.root.replaceChildren();
     addEventListener("keydown", (event) => this.key(event));
   }
 
-  /** Shows an image. */
+  /** Shows an image. @param {string} id */
   show(id) {
     this.close();
     this.id = id;
     this.image = null;
     this.abort = new AbortController();
     this.urls = [];
-    this.build();
+    this.view = this.build();
     this.reset();
     this.refresh();
-    this.load("picture", this.picture);
-    this.root.querySelector("h1").focus();
+    this.load("picture", this.view.picture);
+    this.view.title.focus();
   }
 
   close() {
-    this.abort?.abort();
-    this.urls?.forEach((url) => URL.revokeObjectURL(url));
+    this.abort.abort();
+    this.urls.forEach((url) => URL.revokeObjectURL(url));
     this.root.replaceChildren();
     this.id = null;
   }
@@ -44,47 +59,53 @@ export class Viewer {
   /** Asks for the image again, after an event. */
   async refresh() {
     const id = this.id;
+    if (!id) return;
     try {
       const image = await api.image(id, this.abort.signal);
       if (id !== this.id) return;
       if (image) this.image = image;
       this.draw(image ? null : "No image of this id is known.");
     } catch (error) {
-      if (error.name !== "AbortError" && id === this.id) this.draw(error.message);
+      if (!api.isAbort(error) && id === this.id) this.draw(api.wordsOf(error));
     }
   }
 
+  /** The elements of a view on an image, put into the page. */
   build() {
-    const button = (words, key, does) => el("button", { type: "button", onclick: does }, words, " ", el("kbd", {}, key));
-    this.title = el("h1", { tabindex: "-1" });
-    this.picture = el("img", { class: "picture", alt: "Chest X-ray" });
-    this.heat = el("img", { class: "heat", alt: "", hidden: true });
-    this.absent = el("p", { role: "status" }, "Loading the picture…");
-    this.layers = el("div", { class: "layers", hidden: true }, this.picture, this.heat);
-    this.heatButton = button("Heatmap", "H", () => this.toggleHeat());
-    this.invertButton = button("Invert", "I", () => this.toggleInvert());
-    this.opacity = el("input", { type: "range", min: "0.1", max: "1", step: "0.1", oninput: () => this.drawLayers() });
-    this.heatWords = el("p", { class: "legend" });
-    this.opinion = new OpinionPanel(() => this.displayed(), () => this.refresh());
-    this.facts = el("section", { class: "card facts", "aria-label": "Result" });
+    const picture = el("img", { class: "picture", alt: "Chest X-ray" });
+    const heat = el("img", { class: "heat", alt: "", hidden: true });
+    const view = {
+      picture,
+      heat,
+      title: el("h1", { tabindex: "-1" }),
+      absent: el("p", { role: "status" }, "Loading the picture…"),
+      layers: el("div", { class: "layers", hidden: true }, picture, heat),
+      heatButton: button("Heatmap", "H", () => this.toggleHeat()),
+      invertButton: button("Invert", "I", () => this.toggleInvert()),
+      opacity: el("input", { type: "range", min: "0.1", max: "1", step: "0.1", oninput: () => this.drawLayers() }),
+      heatWords: el("p", { class: "legend" }),
+      opinion: new OpinionPanel(() => this.displayed(), () => this.refresh()),
+      facts: el("section", { class: "card facts", "aria-label": "Result" }),
+    };
     this.root.replaceChildren(
       el("div", { class: "viewer-bar" },
-        button("Back to the list", "Esc", () => open(null)), this.title,
+        button("Back to the list", "Esc", () => open(null)), view.title,
         button("Previous", "K", () => this.step(-1)), button("Next", "J", () => this.step(1))),
       el("section", { "aria-label": "Picture" },
-        el("div", { class: "stage" }, this.layers, this.absent),
-        el("div", { class: "tools" }, this.heatButton,
-          el("label", {}, "Opacity ", el("kbd", {}, "["), this.opacity, el("kbd", {}, "]")),
-          this.invertButton, button("Reset", "Space", () => this.reset())),
-        this.heatWords, this.opinion.element),
-      this.facts);
+        el("div", { class: "stage" }, view.layers, view.absent),
+        el("div", { class: "tools" }, view.heatButton,
+          el("label", {}, "Opacity ", el("kbd", {}, "["), view.opacity, el("kbd", {}, "]")),
+          view.invertButton, button("Reset", "Space", () => this.reset())),
+        view.heatWords, view.opinion.element),
+      view.facts);
+    return view;
   }
 
   /** Everything about the view as it was at first. */
   reset() {
     this.heatOn = false;
     this.inverted = false;
-    this.opacity.value = "0.7";
+    this.view.opacity.value = "0.7";
     this.drawLayers();
   }
 
@@ -97,12 +118,12 @@ export class Viewer {
     if (!this.hasHeat()) return;
     this.heatOn = !this.heatOn;
     this.drawLayers();
-    if (this.heatOn && !this.heat.src) await this.load("heatmap", this.heat);
+    if (this.heatOn && !this.view.heat.src) await this.load("heatmap", this.view.heat);
   }
 
   /** What a verdict was given by. */
   displayed() {
-    return ["picture", this.heatOn && "heatmap", this.inverted && "inverted"].filter(Boolean);
+    return ["picture", ...(this.heatOn ? ["heatmap"] : []), ...(this.inverted ? ["inverted"] : [])];
   }
 
   toggleInvert() {
@@ -110,30 +131,35 @@ export class Viewer {
     this.drawLayers();
   }
 
+  /** @param {"picture" | "heatmap"} what @param {HTMLImageElement} into */
   async load(what, into) {
+    if (!this.id) return;
     try {
       const url = await api.png(this.id, what, this.abort.signal);
       this.urls.push(url);
       into.src = url;
-      if (into === this.picture) Object.assign(this.layers, { hidden: false }), this.absent.hidden = true;
+      if (into === this.view.picture) {
+        this.view.layers.hidden = false;
+        this.view.absent.hidden = true;
+      }
     } catch (error) {
-      if (error.name === "AbortError") return;
-      if (into === this.picture) this.absent.textContent = error.message;
-      else this.heatWords.textContent = error.message;
+      if (api.isAbort(error)) return;
+      const words = into === this.view.picture ? this.view.absent : this.view.heatWords;
+      words.textContent = api.wordsOf(error);
     }
   }
 
   drawLayers() {
-    this.picture.classList.toggle("inverted", this.inverted);
-    this.invertButton.setAttribute("aria-pressed", String(this.inverted));
-    this.heat.hidden = !this.heatOn;
-    this.heat.style.opacity = this.opacity.value;
-    this.opacity.disabled = !this.heatOn;
-    this.heatButton.setAttribute("aria-pressed", String(this.heatOn));
-    this.heatButton.disabled = !this.hasHeat();
+    this.view.picture.classList.toggle("inverted", this.inverted);
+    this.view.invertButton.setAttribute("aria-pressed", String(this.inverted));
+    this.view.heat.hidden = !this.heatOn;
+    this.view.heat.style.opacity = this.view.opacity.value;
+    this.view.opacity.disabled = !this.heatOn;
+    this.view.heatButton.setAttribute("aria-pressed", String(this.heatOn));
+    this.view.heatButton.disabled = !this.hasHeat();
     const ramp = el("span", { class: "ramp", "aria-hidden": "true" });
-    if (this.heatOn) this.heatWords.replaceChildren("less", ramp, "more: what influenced the score, not a lesion outline");
-    else this.heatWords.replaceChildren(this.heatNote());
+    if (this.heatOn) this.view.heatWords.replaceChildren("less", ramp, "more: what influenced the score, not a lesion outline");
+    else this.view.heatWords.replaceChildren(this.heatNote());
   }
 
   heatNote() {
@@ -143,19 +169,23 @@ export class Viewer {
     return result.heatmap ? "The heatmap is off." : "There is no heatmap of this image.";
   }
 
+  /** @param {string | null} fault what went wrong, in words */
   draw(fault) {
+    if (!this.id) return;
     const image = this.image;
     const name = this.nameOf(this.id);
-    this.title.replaceChildren(`Image ${shortId(this.id)}`,
+    this.view.title.replaceChildren(`Image ${shortId(this.id)}`,
       el("small", {}, [name, image?.site && `site ${image.site}`, image && `received ${clock(image.received_at)}`].filter(Boolean).join(" · ")));
     document.title = `Image ${shortId(this.id)} · Lobar`;
-    this.facts.replaceChildren(...(fault ? [el("p", { class: "fault", role: "alert" }, fault)] : []), ...(image ? this.resultElements(image) : []));
-    this.opinion.draw(image);
+    this.view.facts.replaceChildren(...(fault ? [el("p", { class: "fault", role: "alert" }, fault)] : []), ...(image ? this.resultElements(image) : []));
+    this.view.opinion.draw(image);
     this.drawLayers();
   }
 
+  /** @param {ImageItem} image */
   resultElements(image) {
     const result = image.result;
+    /** @type {HTMLElement[]} */
     const parts = [verdictElement(image)];
     if (image.reason_detail) parts.push(el("p", {}, image.reason_detail));
     if (result) {
@@ -172,35 +202,46 @@ export class Viewer {
     return parts;
   }
 
+  /** Opens the image so many places further in the list. @param {number} by */
   step(by) {
     const order = this.order();
-    const next = order[order.indexOf(this.id) + by];
-    if (order.includes(this.id) && next) open(next);
+    const place = this.id ? order.indexOf(this.id) : -1;
+    const next = order[place + by];
+    if (place >= 0 && next) open(next);
   }
 
+  /** @param {KeyboardEvent} event */
   key(event) {
-    if (!this.id || event.ctrlKey || event.metaKey || event.altKey) return;
-    if (event.target.matches("input:not([type=range]), textarea, select")) return;
-    const fade = (by) => {
-      this.opacity.value = String(Number(this.opacity.value) + by);
+    const { target } = event;
+    if (!this.id || event.ctrlKey || event.metaKey || event.altKey || !(target instanceof Element)) return;
+    if (target.matches("input:not([type=range]), textarea, select")) return;
+    const fade = (/** @type {number} */ by) => {
+      this.view.opacity.value = String(Number(this.view.opacity.value) + by);
       this.drawLayers();
     };
-    const does = {
+    /** @type {Record<string, () => void>} */
+    const keys = {
       escape: () => open(null), h: () => this.toggleHeat(), i: () => this.toggleInvert(),
       "[": () => fade(-STEP), "]": () => fade(STEP), j: () => this.step(1), k: () => this.step(-1),
       " ": () => this.reset(),
-    }[event.key.toLowerCase()];
-    if (!does && !event.repeat && this.opinion.press(event.key.toLowerCase())) return;
+    };
+    const does = keys[event.key.toLowerCase()];
+    if (!does && !event.repeat && this.view.opinion.press(event.key.toLowerCase())) return;
     // Space presses the button that has the focus.
-    if (!does || (event.key === " " && event.target.matches("button, a"))) return;
+    if (!does || (event.key === " " && target.matches("button, a"))) return;
     event.preventDefault();
     does();
   }
 }
 
+/** A button with its key beside it. @param {string} words @param {string} key @param {() => void} does */
+const button = (words, key, does) => el("button", { type: "button", onclick: does }, words, " ", el("kbd", {}, key));
+
+/** @param {ImageItem} image */
 function facts(image) {
   const result = image.result;
   const subtype = result?.subtype;
+  /** @type {[string, string | null | undefined][]} */
   const rows = [
     ["Threshold", result && threshold(result.threshold)],
     ["Subtype", subtype && `${subtype.label.toLowerCase()} ${percent(subtype.probability)} (experimental)`],
@@ -211,6 +252,7 @@ function facts(image) {
     ["Weights", result && `SHA-256 ${result.model.sha256}`],
     ["Preprocessing", result?.model.preprocessing],
     ["Id", image.id],
-  ].filter(([, value]) => value);
-  return el("dl", {}, ...rows.flatMap(([name, value]) => [el("dt", {}, name), el("dd", {}, value)]));
+  ];
+  const known = rows.filter(([, value]) => value);
+  return el("dl", {}, ...known.flatMap(([name, value]) => [el("dt", {}, name), el("dd", {}, value)]));
 }

@@ -1,8 +1,17 @@
 // The page's own words. Never "normal", never a diagnosis.
 
+/** @import { ImageItem, ResultBody, VerdictMark } from "./types.js" */
+
+/** @typedef {import("./elements.js").Shape} Shape */
+/** @typedef {{ word: string, more?: string, shape: Shape, tone: string, human?: boolean }} Said */
+
 const NEAR = 0.05;
 
-/** What the page says about an image: words, shape and tone, so that colour is never alone. */
+/**
+ * What the page says about an image: words, shape and tone, so that colour is never alone.
+ * @param {ImageItem} image
+ * @returns {Said}
+ */
 export function verdict(image) {
   const reason = image.reason_text ?? "The reason is not known.";
   switch (image.status) {
@@ -17,6 +26,7 @@ export function verdict(image) {
   }
 }
 
+/** @param {ResultBody | null} result @returns {Said} */
 function assessed(result) {
   if (!result || !Number.isFinite(result.probability) || typeof result.flagged !== "boolean") {
     return { word: "Indeterminate", more: "There is no usable result.", shape: "diamond", tone: "human", human: true };
@@ -26,32 +36,34 @@ function assessed(result) {
     : { word: "Not flagged", shape: "dash", tone: "clear" };
 }
 
-/** The newest verdict of a reader. */
+/** The newest verdict of a reader. @param {VerdictMark | null | undefined} given */
 export function opinionWords(given) {
   if (!given) return "No verdict was given yet.";
   const label = given.label === "PNEUMONIA" ? "pneumonia" : "no pneumonia";
-  const said = { agree: `agreed: ${label}`, disagree: `labelled: ${label}`, not_assessable: "found not assessable" }[given.opinion];
+  /** @type {Record<string, string>} */
+  const words = { agree: `agreed: ${label}`, disagree: `labelled: ${label}`, not_assessable: "found not assessable", unreadable: "said what this release cannot read" };
+  const said = words[given.opinion];
   return `${clock(given.at)} ${said ?? given.opinion}.`;
 }
 
-/** A probability as whole percent; never rounded to certainty. */
+/** A probability as whole percent; never rounded to certainty. @param {number} probability */
 export function percent(probability) {
   if (probability < 0.01) return "<\u00a01\u00a0%";
   if (probability > 0.99) return ">\u00a099\u00a0%";
   return `${Math.round(probability * 100)}\u00a0%`;
 }
 
-/** Where a probability stands to the threshold. */
+/** Where a probability stands to the threshold. @param {ResultBody} result */
 export function band(result) {
   const distance = result.probability - result.threshold;
   if (Math.abs(distance) < NEAR) return "near the threshold";
   return distance > 0 ? "above the threshold" : "below the threshold";
 }
 
-/** A threshold exactly enough to compare with. */
+/** A threshold exactly enough to compare with. @param {number} value */
 export const threshold = (value) => `${(value * 100).toFixed(1)}\u00a0%`;
 
-/** Seconds as people say them. */
+/** Seconds as people say them. @param {number} seconds */
 export function duration(seconds) {
   if (seconds < 10) return `${Math.max(0, seconds).toFixed(1)} s`;
   if (seconds < 90) return `${Math.round(seconds)} s`;
@@ -60,17 +72,18 @@ export function duration(seconds) {
   return `${Math.round(seconds / 86400)} d`;
 }
 
-/** Time of day, and the date when it is not today. */
+/** Time of day, and the date when it is not today. @param {string} iso */
 export function clock(iso) {
   const at = new Date(iso);
   const time = at.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
   return at.toDateString() === new Date().toDateString() ? time : `${at.toLocaleDateString()} ${time}`;
 }
 
-/** Hours and minutes. */
+/** Hours and minutes. @param {Date} date */
 export const hourMinute = (date) => date.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
 
-/** The first eight digits of an id: enough to tell rows apart. */
+/** The first eight digits of an id: enough to tell rows apart. @param {string} id */
 export const shortId = (id) => id.slice(0, 8);
 
+/** A count with its thousands set apart. @param {number} value */
 export const number = (value) => value.toLocaleString("en");

@@ -8,6 +8,8 @@ import { filter, isNarrow, matches } from "./filters.js";
 import { Row } from "./rows.js";
 import { number } from "./words.js";
 
+/** @import { ImageItem } from "./types.js" */
+
 const PAGE = 50;
 const GATHER = 60;
 const PAUSE = 400;
@@ -17,16 +19,23 @@ const REMEMBERED = 5000;
 
 export class Worklist {
   constructor() {
+    /** @type {Map<string, Row>} */
     this.rows = new Map();
+    /** @type {Set<string>} */
     this.own = new Set();
+    /** @type {Set<string>} */
     this.announced = new Set();
+    /** @type {Set<string>} */
     this.touched = new Set();
     this.total = 0;
     this.expected = 0;
+    /** @type {string | null} */
     this.next = null;
     this.news = 0;
     // One piece of work at a time: an older answer never overwrites a newer one.
+    /** @type {Promise<unknown>} */
     this.work = Promise.resolve();
+    /** @type {number | null} */
     this.timer = null;
     this.body = byId("rows");
     this.pointerInside = false;
@@ -44,7 +53,7 @@ export class Worklist {
 
   /** Loads the list anew; resolves to the number after which events may be missing from it. */
   load() {
-    return this.then(async () => {
+    return this.inOrder(async () => {
       const page = await api.list(filter(), null, PAGE);
       this.rows.clear();
       for (const image of page.items) this.rows.set(image.id, new Row(image));
@@ -57,7 +66,7 @@ export class Worklist {
   }
 
   loadMore() {
-    return this.then(async () => {
+    return this.inOrder(async () => {
       if (!this.next) return;
       const page = await api.list(filter(), this.next, PAGE);
       for (const image of page.items) {
@@ -71,20 +80,26 @@ export class Worklist {
     });
   }
 
-  /** An event says that an image has changed, or is new. */
+  forgetOldest() {
+    const [oldest] = this.announced;
+    if (oldest) this.announced.delete(oldest);
+  }
+
+  /** An event says that an image has changed, or is new. @param {string} id */
   touch(id) {
     this.announced.add(id);
-    if (this.announced.size > REMEMBERED) this.announced.delete(this.announced.values().next().value);
+    if (this.announced.size > REMEMBERED) this.forgetOldest();
     this.touched.add(id);
     this.schedule(GATHER);
   }
 
-  /** An image was uploaded on this page. Its event may have come before the upload's answer. */
+  /** An image was uploaded on this page. Its event may have come before the upload's answer. @param {string} id */
   addOwn(id) {
     this.own.add(id);
     if (this.announced.has(id)) this.touch(id);
   }
 
+  /** @param {number} delay */
   schedule(delay) {
     this.timer ??= setTimeout(() => {
       const pause = () => { this.timer = null; if (this.touched.size) this.schedule(0); };
@@ -93,7 +108,7 @@ export class Worklist {
   }
 
   refresh() {
-    return this.then(async () => {
+    return this.inOrder(async () => {
       const ids = [...this.touched];
       this.touched.clear();
       try {
@@ -116,7 +131,11 @@ export class Worklist {
     });
   }
 
-  /** Draws a shown image in place; lets in one that was uploaded here, or any into an empty list. */
+  /**
+   * Draws a shown image in place; lets in one that was uploaded here, or any into an empty list.
+   * @param {ImageItem} image
+   * @param {boolean} wasEmpty
+   */
   show(image, wasEmpty) {
     const row = this.rows.get(image.id);
     if (row) return row.draw(image);
@@ -125,12 +144,13 @@ export class Worklist {
     const added = new Row(image);
     const later = [...this.rows.values()].find((other) => before(image, other.image));
     this.body.insertBefore(added.element, later?.element ?? null);
-    const entries = [...this.rows.values(), added].sort((a, b) => (before(a.image, b.image) ? -1 : 1));
+    const entries = [...this.rows.values(), added].toSorted((a, b) => (before(a.image, b.image) ? -1 : 1));
     this.rows = new Map(entries.map((entry) => [entry.image.id, entry]));
     if (!wasEmpty) this.expected += 1;
     return undefined;
   }
 
+  /** @param {ImageItem} image */
   isNewer(image) {
     const first = this.rows.values().next().value;
     return !first || before(image, first.image) || this.own.has(image.id);
@@ -153,26 +173,40 @@ export class Worklist {
     bar.textContent = this.news ? `${count} new: show` : "The list has changed: show";
   }
 
-  /** Does `task` after everything before it, and shows when it fails. */
-  then(task) {
+  /**
+   * Does `task` after everything before it, and shows when it fails.
+   * @template Result
+   * @param {() => Promise<Result>} task
+   */
+  inOrder(task) {
     const done = this.work.then(task);
     const fault = byId("fault");
     this.work = done.then(() => { fault.hidden = true; }, (error) => {
-      fault.textContent = `The list could not be loaded. ${error.message}`;
+      fault.textContent = `The list could not be loaded. ${api.wordsOf(error)}`;
       fault.hidden = false;
     });
     return done;
   }
 }
 
-/** Newest first, as the server lists; texts of one form compare as times. */
+/**
+ * Newest first, as the server lists; texts of one form compare as times.
+ * @param {ImageItem} a
+ * @param {ImageItem} b
+ */
 function before(a, b) {
   if (a.received_at !== b.received_at) return a.received_at > b.received_at;
   return a.id > b.id;
 }
 
-/** Asks for several things, a few at a time, in order. */
+/**
+ * Asks for several things, a few at a time, in order.
+ * @template Answer
+ * @param {string[]} ids
+ * @param {(id: string) => Promise<Answer>} ask
+ */
 async function each(ids, ask) {
+  /** @type {Answer[]} */
   const answers = [];
   for (let at = 0; at < ids.length; at += AT_ONCE) {
     answers.push(...await Promise.all(ids.slice(at, at + AT_ONCE).map(ask)));

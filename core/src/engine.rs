@@ -70,8 +70,18 @@ impl FromStr for Unlike {
         match text {
             "human" => Ok(Self::Human),
             "warn" => Ok(Self::Warning),
-            _ => Err(format!("unlike is {text:?}; it can be human or warn")),
+            _ => Err(format!("{text:?} is not human or warn")),
         }
+    }
+}
+
+impl std::fmt::Display for Unlike {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Unchecked => "unchecked",
+            Self::Human => "human",
+            Self::Warning => "warn",
+        })
     }
 }
 

@@ -1,5 +1,7 @@
 //! What the network saw in one image, with everything needed to know how.
 
+mod stored;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -77,8 +79,18 @@ pub struct Heatmap {
     pub cells: Vec<f32>,
 }
 
-/// The network's answer on one image.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+impl Heatmap {
+    /// Whether there is a finite value for every cell.
+    pub fn is_whole(&self) -> bool {
+        u64::from(self.width) * u64::from(self.height) == self.cells.len() as u64
+            && self.cells.iter().all(|cell| cell.is_finite())
+    }
+}
+
+/// The network's answer on one image. Its serde form is the one that stores keep: JSON with a version, which reads
+/// what every earlier release wrote. What cannot be read safely is an error (`finding/stored.rs` has the rules).
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(try_from = "stored::Stored")]
 pub struct Finding {
     /// The weights that made it.
     pub model: ModelRef,

@@ -184,9 +184,18 @@ reasons! {
     EngineFailed = "engine_failed", "The network could not assess this image.";
     /// Work on it ended abnormally too often.
     RepeatedFailure = "repeated_failure", "Work on this image failed repeatedly.";
+    /// There is a finding that cannot be read: damaged, or of a newer release. Told by stores, not yet kept.
+    ResultUnreadable = "result_unreadable", "The stored result cannot be read.";
+    /// Its state or its reason cannot be read: damaged, or of a newer release. Told by stores, not yet kept.
+    RecordUnreadable = "record_unreadable", "What is stored about this image cannot be read.";
 }
 
 impl Reason {
+    /// Whether something is stored of the image that this release cannot read: another one may.
+    pub fn is_unreadable(self) -> bool {
+        matches!(self, Reason::ResultUnreadable | Reason::RecordUnreadable)
+    }
+
     /// The reason of a stored code.
     pub fn parse(code: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|reason| reason.code() == code)
@@ -213,11 +222,12 @@ pub struct Image {
     pub lane: Lane,
     /// Its state.
     pub state: State,
-    /// Why it was not assessed; set in `needs_human` and `failed`.
+    /// Why it was not assessed; set in `needs_human` and `failed`. In other states only where a finding made before
+    /// cannot be read.
     pub reason: Option<Reason>,
     /// A sentence more about the reason: sizes, formats. Nothing personal.
     pub detail: Option<String>,
-    /// What the network saw; set in `ready`, and kept afterwards.
+    /// What the network saw; always set in `ready`, kept afterwards, and `None` in all other states.
     pub finding: Option<Finding>,
     /// How often work on it has started (released work does not count).
     pub attempts: u32,

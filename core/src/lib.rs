@@ -3,8 +3,9 @@
 //!
 //! The domain: [`object`] (what was uploaded), [`image`] (what becomes of it), [`finding`] (what the
 //! network saw), [`job`] (the message between ingest and worker), [`event`] (what a page follows),
-//! [`failure`] (what must happen after an error), [`retry`], [`scaling`], [`statement`] (what results are for),
-//! [`time`].
+//! [`reading`] (what is stored and cannot be read), [`failure`] (what must happen after an error),
+//! [`compute`] (where the network is to compute), [`retry`], [`scaling`], [`statement`] (what results are
+//! for), [`time`].
 //!
 //! The ports: [`queue`], [`store`], [`registry`], [`verdict`], [`signal`], [`cache`], [`roster`], [`objects`],
 //! [`weights`], [`engine`]. Each
@@ -13,6 +14,7 @@
 
 pub mod cache;
 pub mod check;
+pub mod compute;
 pub mod engine;
 pub mod event;
 pub mod failure;
@@ -22,6 +24,8 @@ pub mod job;
 pub mod object;
 pub mod objects;
 pub mod queue;
+pub mod quiet;
+pub mod reading;
 pub mod registry;
 pub mod retry;
 pub mod roster;

@@ -24,6 +24,9 @@
 //! - A shadow finding is kept once an image and model.
 //! - A comparison counts the images that both models answered.
 //! - A comparison counts on whose side the newest verdicts are.
+//! - A model that cannot be read in full says what is unreadable and hides no other.
+//! - A model whose card cannot be read still answers.
+//! - A model whose stage cannot be read is neither activated nor shadowed.
 //! - Everything survives closing and opening the registry.
 
 use async_trait::async_trait;
@@ -94,6 +97,9 @@ pub struct Model {
     pub registered_at: Stamp,
     /// When stage or shadow last changed.
     pub changed_at: Stamp,
+    /// What of its row this release cannot read: `card`, which is null then, and `stage`, which is told as
+    /// [`Stage::Retired`]. A newer release may have written it.
+    pub unreadable: Vec<&'static str>,
 }
 
 /// What workers should run.

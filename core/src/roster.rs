@@ -24,8 +24,9 @@ pub const ANNOUNCE_EVERY: Duration = Duration::from_secs(3);
 /// How long an announcement holds: two may get lost.
 pub const ANNOUNCED_FOR: Duration = Duration::from_secs(10);
 
-/// How much a worker does, measured over the last seconds.
+/// How much a worker does, measured over the last seconds. What another release does not say is as if nothing were done.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Presence {
     /// Share of the time in which the engine was computing, 0..=1.
     pub busy: f64,

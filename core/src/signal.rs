@@ -6,10 +6,16 @@
 //! - Publishing without subscribers is no error.
 //! - A slow subscriber delays nobody and still hears that something changed.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use futures::stream::BoxStream;
 
 use crate::failure::PortError;
+
+/// How often a subscriber is told to look where nothing else tells it of changes: because there is no
+/// signal between processes, or while its service is away.
+pub const LOOK_EVERY: Duration = Duration::from_millis(250);
 
 /// See the module's documentation.
 #[async_trait]

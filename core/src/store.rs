@@ -27,6 +27,12 @@
 //! - Filters narrow a list and its total.
 //! - Events are numbered in the order of commit, without gaps for a reader that resumes.
 //! - Concurrent writers never let a reader miss an event.
+//! - A finding of every earlier release is read.
+//! - An image whose finding cannot be read needs a human and hides no other.
+//! - An image whose state or reason cannot be read needs a human and hides no other.
+//! - An image that cannot be read is finished and is not claimed again.
+//! - An image that cannot be read is superseded and removed like any other.
+//! - An event whose state cannot be read tells of its image and hides no other.
 //! - The sweeper finds what stayed unfinished too long, once a period.
 //! - Everything survives closing and opening the store.
 
@@ -121,9 +127,10 @@ pub struct Completion {
 /// Which images to list.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
-    /// Only these states; all when empty.
+    /// Only these states; all when empty. Filters and totals go by what is stored: an image whose finding cannot be
+    /// read is listed where the finding put it, and tells there that it needs a human.
     pub states: Vec<State>,
-    /// Only flagged, or only not flagged. Images without a finding are neither.
+    /// Only flagged, or only not flagged, as stored. Images without a finding are neither.
     pub flagged: Option<bool>,
     /// Only this site.
     pub site: Option<String>,

@@ -13,6 +13,9 @@
 //! - Labelled images are pages by time, and each bears its newest label only.
 //! - Images found not assessable bear no label.
 //! - Removing an image removes what was said of it.
+//! - A verdict that cannot be read is told of as unreadable and hides no other.
+//! - A label that cannot be read is left out of the labelled and hides no other.
+//! - An image whose finding cannot be read is labelled like one that needs a human.
 //! - Everything survives closing and opening.
 
 use std::fmt;
@@ -42,6 +45,9 @@ pub enum Opinion {
         /// Why, in the reader's words; may be empty. Not for logs or events.
         reason: String,
     },
+    /// What was said cannot be read: it is damaged, or of a newer release. Only ever read, never added; it bears no
+    /// label, and as the newest verdict leaves its image without one.
+    Unreadable,
 }
 
 impl Opinion {
@@ -51,6 +57,7 @@ impl Opinion {
             Opinion::Agree => "agree",
             Opinion::Disagree { .. } => "disagree",
             Opinion::NotAssessable { .. } => "not_assessable",
+            Opinion::Unreadable => "unreadable",
         }
     }
 }
@@ -171,6 +178,7 @@ mod tests {
             Opinion::Agree,
             Opinion::Disagree { label: Label::Normal },
             Opinion::NotAssessable { reason: String::new() },
+            Opinion::Unreadable,
         ];
         for opinion in all {
             assert_eq!(serde_json::json!(opinion)["opinion"], opinion.word());

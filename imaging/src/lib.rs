@@ -5,7 +5,7 @@
 //!                                 └─▶ picture_png (for people; no gate: a doctor sees what was refused)
 //! ```
 //!
-//! [`prepare`] is the whole way. Its steps are public so that each can be timed alone. All of it is
+//! [`prepare()`] is the whole way. Its steps are public so that each can be timed alone. All of it is
 //! synchronous and pure; a call holds no lock and keeps no state, so any number run side by side.
 //!
 //! A refusal is a [`Rejection`]: one of the closed set of reasons and a sentence with the measured
@@ -18,6 +18,8 @@
 mod chroma;
 mod decode;
 mod format;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod gate;
 mod heatmap;
 mod jpeg;

@@ -1,6 +1,6 @@
 //! The network's input: the whole picture straight to 224 × 224, aspect not kept.
 //!
-//! Bilinear with antialiasing, see [`resize`]: as Pillow made the training images; the tests hold it to
+//! Bilinear with antialiasing, see [`resize()`]: as Pillow made the training images; the tests hold it to
 //! one grey level of Pillow's own output.
 
 use lobar_core::engine::NetworkInput;

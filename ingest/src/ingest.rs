@@ -1,37 +1,27 @@
 //! The role: loops that receive, keep the leases of what they work on, and settle it.
 //!
-//! When the store or the job queues are away, a loop gives back what it holds, stops receiving and
-//! asks the absent part itself, with growing pauses, so that no message is received in vain.
+//! While the store or a job queue is away, a loop gives back what it holds, stops receiving and asks the
+//! service itself, with growing pauses, so that no message is received in vain.
 
-use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use futures::future::join_all;
-use lobar_core::image::Lane;
+use lobar_consumer::{self as consumer, Keeper, Stop};
+use lobar_core::failure::PortError;
 use lobar_core::objects::Objects;
-use lobar_core::queue::{Delivery, Jobs, LeaseError, Queue, Receipt, Settlement};
+use lobar_core::queue::{Delivery, Jobs, LeaseError, Queue, Settlement};
 use lobar_core::signal::Signal;
 use lobar_core::store::Store;
 use lobar_core::time::Clock;
 use tokio_util::sync::CancellationToken;
 
 use crate::health::IngestHealth;
-use crate::intake::{Intake, Outage};
+use crate::intake::Intake;
 use crate::metrics::IngestMetrics;
+use crate::outage::{Outage, Service, Services};
+use crate::rejection::AllRejections;
 use crate::settings::IngestSettings;
-
-/// How long a receive that is under way may go on after the stop; what it brings is given back.
-const LAST_POLL: Duration = Duration::from_millis(500);
-
-/// The two phases of a stop.
-#[derive(Clone, Debug, Default)]
-pub struct Stop {
-    /// No new messages; finish what was started.
-    pub receiving: CancellationToken,
-    /// Return at once; leases lapse.
-    pub abort: CancellationToken,
-}
 
 /// What ingest is given.
 pub struct IngestParts {
@@ -56,6 +46,7 @@ pub struct Ingest {
     pub(crate) uploads: Arc<dyn Queue>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) intake: Intake,
+    services: Services,
 }
 
 impl Ingest {
@@ -63,8 +54,10 @@ impl Ingest {
     pub fn new(parts: IngestParts, settings: IngestSettings) -> Self {
         let IngestParts { uploads, jobs, store, objects, signal, clock, metrics } = parts;
         let health = Arc::new(IngestHealth::default());
-        let intake = Intake { jobs, store, objects, signal, settings, metrics, health };
-        Self { uploads, clock, intake }
+        let services = Services::new(settings.backoff);
+        let rejections = AllRejections::default();
+        let intake = Intake { jobs, store, objects, signal, settings, metrics, health, rejections };
+        Self { uploads, clock, intake, services }
     }
 
     /// Whether it can do its work.
@@ -93,44 +86,47 @@ impl Ingest {
     }
 
     async fn receive(&self, stop: &Stop) {
-        let settings = &self.intake.settings;
-        let mut failures = 0;
-        while !stop.receiving.is_cancelled() {
-            let last = async {
-                stop.receiving.cancelled().await;
-                tokio::time::sleep(LAST_POLL).await;
-            };
-            let received = tokio::select! {
-                received = self.uploads.receive(settings.batch, settings.wait, settings.lease) => received,
-                () = last => break,
-            };
-            let outage = match received {
-                Ok(batch) if batch.is_empty() => None,
-                Ok(batch) if stop.receiving.is_cancelled() => {
+        let IngestSettings { batch: most, wait, lease, .. } = self.intake.settings;
+        let stopping = &stop.receiving;
+        while !stopping.is_cancelled() {
+            let uploads = self.uploads.as_ref();
+            let outage = match consumer::receive(uploads, most, wait, lease, stopping).await {
+                None => break,
+                Some(Ok(batch)) if batch.is_empty() => {
+                    self.services.of(Service::Uploads).succeeded();
+                    continue;
+                }
+                Some(Ok(batch)) if stopping.is_cancelled() => {
                     self.settle(&batch, vec![Settlement::Release; batch.len()]).await;
                     break;
                 }
-                Ok(batch) => self.work(&batch).await.err(),
-                Err(error) => Some(Outage { part: "uploads", error }),
+                Some(Ok(batch)) => self.work(&batch).await.err(),
+                Some(Err(error)) => Some(Outage::of(Service::Uploads)(error)),
             };
             match outage {
-                None => failures = 0,
-                Some(outage) => {
-                    tracing::warn!(part = outage.part, error = %outage.error, "a part is away; waiting");
-                    self.intake.metrics.outages.with_label_values(&[outage.part]).inc();
-                    self.wait_out(outage.part, &mut failures, &stop.receiving).await;
-                }
+                None => self.services.succeeded(),
+                Some(outage) => self.wait_out(outage, stopping).await,
             }
         }
     }
 
-    /// Works on one batch while its leases are kept, and settles it.
+    /// Works on one batch while its leases are kept, and settles it. A lost lease needs no answer here:
+    /// every step may be repeated by another receiver.
     async fn work(&self, batch: &[Delivery]) -> Result<(), Outage> {
         let started = Instant::now();
+        let receipts = batch.iter().map(|one| one.receipt.clone());
+        let lost = self.intake.metrics.leases_lost.clone();
+        let (uploads, term) = (self.uploads.clone(), self.intake.settings.lease);
+        let (keeper, leases) = Keeper::new(uploads, receipts, term, Box::new(move || lost.inc()));
+        let keeping = async {
+            keeper.run().await;
+            std::future::pending::<()>().await
+        };
         let worked = tokio::select! {
             worked = self.intake.process(batch) => worked,
-            never = self.keep(batch) => match never {},
+            () = keeping => return Ok(()),
         };
+        drop(leases);
         let (settlements, outage) = match worked {
             Ok(settlements) => (settlements, Ok(())),
             Err(outage) => (vec![Settlement::Release; batch.len()], Err(outage)),
@@ -138,27 +134,6 @@ impl Ingest {
         self.settle(batch, settlements).await;
         self.intake.metrics.batch_seconds.observe(started.elapsed().as_secs_f64());
         outage
-    }
-
-    /// Extends the batch's leases at a third of their term, until dropped. A lost lease needs no
-    /// answer here: every step may be repeated by another receiver.
-    async fn keep(&self, batch: &[Delivery]) -> Infallible {
-        let lease = self.intake.settings.lease;
-        let mut receipts: Vec<Receipt> = batch.iter().map(|one| one.receipt.clone()).collect();
-        loop {
-            // A tenth of jitter keeps many processes from extending in step.
-            tokio::time::sleep(lease.mul_f64((0.9 + 0.1 * rand::random::<f64>()) / 3.0)).await;
-            let mut lost = Vec::new();
-            for (receipt, extended) in
-                receipts.iter().zip(self.uploads.extend(&receipts, lease).await)
-            {
-                if matches!(extended, Err(LeaseError::Lost)) {
-                    self.intake.metrics.leases_lost.inc();
-                    lost.push(receipt.clone());
-                }
-            }
-            receipts.retain(|receipt| !lost.contains(receipt));
-        }
     }
 
     async fn settle(&self, batch: &[Delivery], settlements: Vec<Settlement>) {
@@ -171,7 +146,7 @@ impl Ingest {
                 Ok(()) => outcome,
                 Err(LeaseError::Lost) => "lost",
                 Err(LeaseError::Port(error)) => {
-                    tracing::warn!(%error, "a message was not settled; it will come again");
+                    tracing::warn!(%error, "a notification was not settled; it comes again when its lease has lapsed");
                     "unsettled"
                 }
             };
@@ -183,35 +158,24 @@ impl Ingest {
         }
     }
 
-    /// Pauses until `part` answers again, or until told to stop.
-    async fn wait_out(&self, part: &str, failures: &mut u32, stop: &CancellationToken) {
+    /// Pauses until the service answers again, or until told to stop.
+    async fn wait_out(&self, outage: Outage, stopping: &CancellationToken) {
+        let Outage { service, error } = outage;
         let _waiting = self.intake.health.waiting();
-        loop {
-            let pause = self.intake.settings.backoff.delay(*failures, rand::random());
-            *failures = failures.saturating_add(1);
-            tokio::select! {
-                () = tokio::time::sleep(pause) => {}
-                () = stop.cancelled() => return,
-            }
-            let answers = match part {
-                "store" => self.intake.store.first_event().await.is_ok(),
-                "jobs" => self.jobs_answer().await,
-                // Receiving is its own probe: it takes nothing while the queue is away.
-                _ => true,
-            };
-            if answers {
-                return;
-            }
-        }
+        self.intake.metrics.outages.with_label_values(&[service.as_str()]).inc();
+        let circuit = self.services.of(service);
+        circuit.failed(&error);
+        circuit.wait_out(stopping, || self.ask(service)).await;
     }
 
-    async fn jobs_answer(&self) -> bool {
-        for lane in Lane::ALL {
-            if self.intake.jobs.of(lane).depth().await.is_err() {
-                return false;
-            }
+    /// Whether a service answers.
+    async fn ask(&self, service: Service) -> Result<(), PortError> {
+        match service {
+            // Receiving is its own probe: it takes nothing while the queue is away.
+            Service::Uploads => Ok(()),
+            Service::Store => self.intake.store.first_event().await.map(drop),
+            Service::Jobs(lane) => self.intake.jobs.of(lane).depth().await.map(drop),
         }
-        true
     }
 }
 

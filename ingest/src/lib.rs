@@ -7,20 +7,29 @@
 //! Each step may be repeated without harm, and a notification is settled only after what follows it
 //! is durable. What falls between the steps is found by the sweep loop.
 //!
-//! [`notification`] reads other people's bytes and is pure; `intake` turns one batch of messages
-//! into admissions and jobs; [`ingest`] receives, keeps the leases and waits out outages.
+//! [`notification`] reads other people's bytes and is pure; `intake` carries out one batch of messages, by
+//! `admission` into the store and onto the job queues; `rejection` decides on what they reject for good;
+//! [`ingest`] receives, keeps the leases and waits out outages.
 
+mod admission;
+mod fate;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod health;
 pub mod ingest;
 mod intake;
+mod item;
 mod key;
 mod metrics;
 pub mod notification;
+mod outage;
 mod record;
+mod rejection;
 mod settings;
 mod sweep;
 
 pub use health::IngestHealth;
-pub use ingest::{Ingest, IngestParts, Stop};
+pub use ingest::{Ingest, IngestParts};
+pub use lobar_consumer::Stop;
 pub use metrics::IngestMetrics;
 pub use settings::IngestSettings;

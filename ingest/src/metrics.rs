@@ -10,6 +10,7 @@ pub struct IngestMetrics {
     pub(crate) admissions: IntCounterVec,
     pub(crate) jobs: IntCounterVec,
     pub(crate) swept: IntCounterVec,
+    pub(crate) rejections: IntCounterVec,
     pub(crate) outages: IntCounterVec,
     pub(crate) leases_lost: IntCounter,
     pub(crate) newer_minor: IntCounter,
@@ -60,6 +61,12 @@ impl IngestMetrics {
                 "lobar_ingest_swept_total",
                 "Images that stayed unfinished too long and got another job",
                 "lane",
+            )?,
+            rejections: counter(
+                "lobar_ingest_rejections_total",
+                "Items for which a service rejected an operation for good; their message is tried again \
+                 a few times and then put aside",
+                "operation",
             )?,
             outages: counter(
                 "lobar_ingest_outages_total",

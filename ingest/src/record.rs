@@ -3,8 +3,8 @@
 use lobar_core::object::ObjectVersion;
 use serde_json::Value;
 
+use crate::item::{Ignored, Item, Refusal};
 use crate::key;
-use crate::notification::{Ignored, Item, Refusal};
 
 /// The event format's versions that were known when this was written: 2.0 to 2.6.
 const MAJOR: u32 = 2;

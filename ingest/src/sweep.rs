@@ -6,14 +6,13 @@
 
 use std::time::Duration;
 
-use lobar_core::failure::PortError;
 use lobar_core::image::{Lane, Lanes};
 use lobar_core::object::ImageId;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use crate::ingest::Ingest;
-use crate::intake::Outage;
+use crate::outage::{Outage, Service};
 
 /// Added to the age of the oldest job: admission comes before the job by less than this.
 const MARGIN: Duration = Duration::from_secs(60);
@@ -32,7 +31,9 @@ impl Ingest {
                 () = stop.cancelled() => return,
             }
             if let Err(outage) = self.sweep().await {
-                tracing::warn!(part = outage.part, error = %outage.error, "the sweep failed");
+                let (service, error) = (outage.service.as_str(), outage.error);
+                let seconds = every.as_secs();
+                tracing::warn!(service, %error, "sweep failed; the next is in {seconds} s");
             }
         }
     }
@@ -42,34 +43,42 @@ impl Ingest {
     /// # Errors
     /// When the store or a job queue is away; what was marked as looked at waits for a later sweep.
     async fn sweep(&self) -> Result<usize, Outage> {
-        let away = |part| move |error: PortError| Outage { part, error };
-        let Some(waiting) = self.oldest_job().await.map_err(away("jobs"))? else { return Ok(0) };
+        let Some(waiting) = self.oldest_job().await? else { return Ok(0) };
         let settings = &self.intake.settings;
         let older_than = settings.sweep_after.max(waiting);
         let found = self.intake.store.sweep(older_than, settings.sweep_limit).await;
-        let found = found.map_err(away("store"))?;
+        let found = found.map_err(Outage::of(Service::Store))?;
         let mut lanes: Lanes<Vec<ImageId>> = Lanes::default();
         for &(image, lane) in &found {
             lanes.of_mut(lane).push(image);
         }
+        let (mut swept, mut failed) = (0, None);
+        // One lane's queue may be away: the other lane's images get their jobs all the same.
         for lane in Lane::ALL {
-            let images = lanes.of(lane);
-            self.intake.send(lane, images).await?;
-            let count = u64::try_from(images.len()).unwrap_or(u64::MAX);
-            self.intake.metrics.swept.with_label_values(&[lane.as_str()]).inc_by(count);
+            let sent = self.intake.send(lane, lanes.of(lane)).await;
+            let count = sent.iter().filter(|sent| sent.is_ok()).count();
+            let counter = self.intake.metrics.swept.with_label_values(&[lane.as_str()]);
+            counter.inc_by(count.try_into().unwrap_or(u64::MAX));
+            swept += count;
+            let error = sent.into_iter().find_map(Result::err);
+            failed = error.map(|error| Outage { service: Service::Jobs(lane), error }).or(failed);
         }
-        if !found.is_empty() {
-            tracing::info!(images = found.len(), "images without a job got another one");
+        if swept > 0 {
+            tracing::info!(
+                images = swept,
+                "sweep: unfinished images without a job got another one"
+            );
         }
-        Ok(found.len())
+        failed.map_or(Ok(swept), Err)
     }
 
     /// How long the oldest job has waited, with the margin; zero when none waits, `None` when there
     /// is a backlog whose age the queue does not know.
-    async fn oldest_job(&self) -> Result<Option<Duration>, PortError> {
+    async fn oldest_job(&self) -> Result<Option<Duration>, Outage> {
         let mut oldest = Duration::ZERO;
         for lane in Lane::ALL {
-            let depth = self.intake.jobs.of(lane).depth().await?;
+            let depth = self.intake.jobs.of(lane).depth().await;
+            let depth = depth.map_err(Outage::of(Service::Jobs(lane)))?;
             match depth.oldest {
                 Some(sent) => oldest = oldest.max(self.clock.now().since(sent) + MARGIN),
                 None if depth.ready > self.intake.settings.sweep_limit as u64 => return Ok(None),

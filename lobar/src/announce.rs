@@ -20,12 +20,12 @@ impl Ready {
         Self {
             page: None,
             s3: None,
-            bucket: settings.bucket.clone(),
+            bucket: settings.bucket.to_string(),
             access_key: settings
                 .s3_credentials
                 .as_ref()
                 .map_or("lobar".into(), |k| k.access_key.clone()),
-            data: settings.data.clone(),
+            data: settings.data.to_path_buf(),
         }
     }
 

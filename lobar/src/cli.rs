@@ -20,7 +20,13 @@ pub use model::Model;
 #[cfg(feature = "torch")]
 pub use training_data::TrainingData;
 
+#[cfg(feature = "torch")]
+use crate::settings::{BatchSize, LocalPath, Threads, read};
 use crate::settings::{Given, Roles};
+#[cfg(feature = "torch")]
+use lobar_core::compute::{DeviceChoice, PrecisionChoice};
+#[cfg(feature = "torch")]
+use lobar_core::engine::Unlike;
 
 /// Watches a bucket of chest X-rays, runs each through a network, and shows doctors the results.
 ///
@@ -163,28 +169,29 @@ pub struct Predict {
 }
 
 /// Which network, and where it runs.
-#[derive(Args)]
+#[cfg(feature = "torch")]
+#[derive(Args, Clone)]
 #[group(skip)] // `bench engine` has the group of this name
 pub struct Engine {
     /// Model file; the shipped one when left out.
-    #[arg(long, env = "LOBAR_MODEL", value_name = "FILE")]
-    pub model: Option<PathBuf>,
+    #[arg(long, env = "LOBAR_MODEL", value_name = "FILE", value_parser = read::<LocalPath>())]
+    pub model: Option<LocalPath>,
     /// `auto`, `cpu` or `cuda:N`.
-    #[arg(long, env = "LOBAR_DEVICE", value_name = "DEVICE", default_value = "auto")]
-    pub device: String,
+    #[arg(long, env = "LOBAR_DEVICE", value_name = "DEVICE", default_value = "auto", value_parser = read::<DeviceChoice>())]
+    pub device: DeviceChoice,
     /// `auto`, `fp32`, `bf16` or `int8`.
-    #[arg(long, env = "LOBAR_PRECISION", value_name = "PRECISION", default_value = "auto")]
-    pub precision: String,
+    #[arg(long, env = "LOBAR_PRECISION", value_name = "PRECISION", default_value = "auto", value_parser = read::<PrecisionChoice>())]
+    pub precision: PrecisionChoice,
     /// An image unlike those that the model was trained on: `human` leaves it to a person, `warn` answers
     /// it with a warning.
-    #[arg(long, env = "LOBAR_UNLIKE", value_name = "WHAT", default_value = "human")]
-    pub unlike: String,
+    #[arg(long, env = "LOBAR_UNLIKE", value_name = "WHAT", default_value = "human", value_parser = read::<Unlike>())]
+    pub unlike: Unlike,
     /// Threads on a CPU.
-    #[arg(long, env = "LOBAR_THREADS", value_name = "N")]
-    pub threads: Option<usize>,
+    #[arg(long, env = "LOBAR_THREADS", value_name = "N", value_parser = read::<Threads>())]
+    pub threads: Option<Threads>,
     /// Most images in one batch.
-    #[arg(long, env = "LOBAR_BATCH", value_name = "N", default_value_t = 16)]
-    pub batch: usize,
+    #[arg(long, env = "LOBAR_BATCH", value_name = "N", default_value = "16", value_parser = read::<BatchSize>())]
+    pub batch: BatchSize,
 }
 
 #[derive(Args)]

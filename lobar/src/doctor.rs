@@ -3,10 +3,10 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use lobar_adapters::examine;
 use lobar_core::check::{Check, Verdict};
 use lobar_core::image::Lane;
 use lobar_core::time::SystemClock;
+use lobar_opener::examine;
 use serde_json::json;
 
 use crate::failure::Failure;
@@ -24,13 +24,13 @@ pub async fn run(settings: Settings, roles: Option<Roles>, as_json: bool) -> Res
     }
     let mut checks = vec![folder(&settings.data)];
     let opener = opener(&settings, Arc::new(SystemClock));
-    checks.extend(examine::store(&opener, &settings.store).await);
-    checks.extend(examine::queue(&opener, "uploads", &settings.uploads, "uploads").await);
+    checks.extend(examine::store(&opener, &settings.store.reveal()).await);
+    checks.extend(examine::queue(&opener, "uploads", &settings.uploads.reveal(), "uploads").await);
     for lane in Lane::ALL {
         let name = format!("jobs-{}", lane.as_str());
-        checks.extend(examine::queue(&opener, "jobs", &settings.jobs, &name).await);
+        checks.extend(examine::queue(&opener, "jobs", &settings.jobs.reveal(), &name).await);
     }
-    checks.extend(examine::signal(&opener, &settings.signal).await);
+    checks.extend(examine::signal(&opener, &settings.signal.reveal()).await);
     checks.extend(bucket(&settings).await);
     checks.push(registry::examine(&opener, &settings).await);
     #[cfg(feature = "torch")]
@@ -73,7 +73,7 @@ async fn bucket(settings: &Settings) -> Vec<Check> {
 fn model(settings: &Settings) -> Check {
     use lobar_core::engine::{Engine as _, Unlike};
 
-    match crate::engine::load(&crate::engine::Wanted::of(settings)) {
+    match crate::engine::load(&crate::engine::Wanted::from(settings)) {
         Ok(engine) => {
             let info = engine.info();
             let found = format!("{} on {}", info.model.version, info.device);

@@ -29,7 +29,8 @@ pub fn run(args: &cli::Evaluate) -> Result<(), Failure> {
     let evaluation = evaluate(&answers, info.threshold);
     if let Some(out) = &args.out {
         let failed = |e: &dyn std::error::Error| Failure::failed(chain(e));
-        let weights = Weights::open(&model_file::find(wanted.model)?).map_err(|e| failed(&e))?;
+        let weights =
+            Weights::open(&model_file::find(wanted.model.as_ref())?).map_err(|e| failed(&e))?;
         let card = weights.card().ok_or_else(|| Failure::failed("the model carries no card"))?;
         let mistakes = Mistakes::of(&samples, &answers, info.threshold).map_err(|e| failed(&e))?;
         let data_sha256 = digest(&samples);

@@ -8,7 +8,7 @@ use crate::model_file;
 
 /// Writes a model in another form, checks it, and says how far its answers are from the network's.
 pub fn run(args: &cli::Export) -> Result<(), Failure> {
-    let model = model_file::find(args.model.as_deref())?;
+    let model = model_file::find(args.model.as_ref())?;
     if args.half && args.format != Format::Safetensors {
         return Err(Failure::usage("only safetensors can be in half precision: leave out --half"));
     }

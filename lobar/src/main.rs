@@ -87,7 +87,10 @@ fn run(command: Command) -> Result<(), Failure> {
         #[cfg(feature = "torch")]
         Command::Export(args) => export::run(&args),
         Command::Bench(args) => bench::run(args),
-        Command::Config(args) => print_config(&load(args)?),
+        Command::Config(args) => {
+            print_config(&load(args)?);
+            Ok(())
+        }
         Command::Doctor { roles, json, service: args } => {
             block_on(doctor::run(load(args)?, roles, json))
         }
@@ -105,7 +108,6 @@ fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Fail
 }
 
 #[allow(clippy::print_stdout)] // the settings are this command's output
-fn print_config(settings: &Settings) -> Result<(), Failure> {
-    print!("{}", toml::to_string_pretty(settings).map_err(Failure::failed)?);
-    Ok(())
+fn print_config(settings: &Settings) {
+    print!("{}", settings.to_toml());
 }

@@ -6,15 +6,17 @@ use lobar_core::registry::NewModel;
 use lobar_model::weights::Weights;
 
 use crate::failure::{Failure, chain};
+use crate::settings::LocalPath;
 
 /// The name of the shipped model.
 const SHIPPED: &str = "lobar-resnet50.safetensors";
 
 /// The file that was named, or the shipped one: beside an installed executable, or in the checkout
 /// that the executable was built from.
-pub fn find(named: Option<&Path>) -> Result<PathBuf, Failure> {
+pub fn find(named: Option<&LocalPath>) -> Result<PathBuf, Failure> {
     if let Some(path) = named {
-        return Ok(path.to_owned());
+        path.require_file("model")?;
+        return Ok(path.to_path_buf());
     }
     let installed = std::env::current_exe().ok().and_then(|executable| {
         Some(executable.parent()?.parent()?.join("share/lobar").join(SHIPPED))

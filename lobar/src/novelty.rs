@@ -31,9 +31,9 @@ fn fit_file(
     name: Option<&str>,
     engine: &cli::Engine,
 ) -> Result<(), Failure> {
-    let model = model_file::find(engine.model.as_deref())?;
+    let model = model_file::find(engine.model.as_ref())?;
     let parts = training_data::parts(data, &[Split::Train, Split::Val], split_seed)?;
-    let options = engine::options(&Wanted::from(engine))?;
+    let options = engine::options(&Wanted::from(engine));
     let card = fit(&model, out, &options, &parts, name).map_err(|e| Failure::failed(chain(&e)))?;
     let Some(novelty) = &card.novelty else {
         return Err(Failure::failed("the check was not written"));

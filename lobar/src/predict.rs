@@ -22,7 +22,7 @@ use crate::failure::Failure;
 pub fn run(args: &cli::Predict) -> Result<(), Failure> {
     let mut engine = engine::load(&Wanted::from(&args.engine))?;
     let mut unreadable = 0;
-    for files in args.files.chunks(args.engine.batch.max(1)) {
+    for files in args.files.chunks(args.engine.batch.count()) {
         for answer in classify(&mut engine, files)? {
             unreadable += usize::from(answer["reason"] == "unreadable");
             print(&answer, args.json);

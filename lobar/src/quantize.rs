@@ -12,9 +12,9 @@ use crate::{model_file, training_data};
 #[allow(clippy::print_stdout)] // the comparison is this command's output
 pub fn run(args: &cli::Quantize) -> Result<(), Failure> {
     let cli::Quantize { data, out, split_seed, name, engine } = args;
-    let model = model_file::find(engine.model.as_deref())?;
+    let model = model_file::find(engine.model.as_ref())?;
     let parts = training_data::parts(data, &[Split::Train, Split::Val], *split_seed)?;
-    let options = engine::options(&Wanted::from(engine))?;
+    let options = engine::options(&Wanted::from(engine));
     let card = quantization::quantize(&model, out, &options, &parts, name.as_deref())
         .map_err(|e| Failure::failed(chain(&e)))?;
     println!("{} is model {}", out.display(), card.version);

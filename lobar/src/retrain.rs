@@ -4,17 +4,18 @@ use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use lobar_adapters::opener::Opener;
 use lobar_core::registry::Registry;
 use lobar_core::time::SystemClock;
 use lobar_lab::LabError;
 use lobar_lab::retrain::{Models, Place, RetrainOptions, check_base, retrain};
+use lobar_model::engine::resolve_device;
+use lobar_opener::Opener;
 
 use crate::engine::{self, Wanted};
 use crate::failure::{Failure, chain};
 use crate::registry::{candidate, refuse_nowhere, weights};
 use crate::service::{failed, opener};
-use crate::settings::Settings;
+use crate::settings::{Settings, Threads};
 use crate::training_data::bring_from;
 use crate::{cli, labelled, model_file, train};
 
@@ -39,7 +40,7 @@ async fn with_ports(
     opener: &Opener,
     place: &Place,
 ) -> Result<(), Failure> {
-    let registry = opener.registry("store", &settings.store).await.map_err(failed)?;
+    let registry = opener.registry("store", &settings.store.reveal()).await.map_err(failed)?;
     let source = labelled::source(settings, opener).await?;
     let models = Registered { registry: &*registry, settings, by: &args.by };
     Ok(retrain(&options(args, base, settings)?, &source, &models, place, &print).await?)
@@ -50,8 +51,8 @@ fn options(
     base: &Path,
     settings: &Settings,
 ) -> Result<RetrainOptions, Failure> {
-    let engine = engine::options(&Wanted::of(settings))?;
-    let device = engine.device.resolve(engine.cuda_library.as_deref());
+    let engine = engine::options(&Wanted::from(settings));
+    let device = resolve_device(engine.device, engine.cuda_library.as_deref());
     Ok(RetrainOptions {
         base: base.to_owned(),
         at_least: args.at_least,
@@ -64,7 +65,7 @@ fn options(
         population: args.population.clone(),
         bf16: !args.fp32,
         loaders: args.loaders,
-        threads: settings.threads,
+        threads: settings.threads.map(Threads::count),
         device: device.map_err(|e| Failure::failed(chain(&e)))?,
         revision: train::revision(),
         engine,

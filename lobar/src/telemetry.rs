@@ -1,7 +1,5 @@
 //! Logs.
 
-use tracing_subscriber::EnvFilter;
-
 use crate::failure::Failure;
 use crate::settings::{LogFormat, Settings};
 
@@ -11,8 +9,7 @@ const ALWAYS: [&str; 2] = ["lapin=error", "sqlx::postgres::notice=warn"];
 
 /// Starts logging to standard error, as the settings ask.
 pub fn start(settings: &Settings) -> Result<(), Failure> {
-    let mut filter = EnvFilter::try_new(&settings.log)
-        .map_err(|e| Failure::usage(format!("log is {:?}: {e}", settings.log)))?;
+    let mut filter = settings.log.filter();
     for directive in ALWAYS {
         filter = filter.add_directive(directive.parse().map_err(Failure::failed)?);
     }

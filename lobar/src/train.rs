@@ -5,7 +5,7 @@ use std::process::Command;
 
 use lobar_lab::mlflow::{Log, Target};
 use lobar_lab::training::{TrainOptions, train};
-use lobar_model::engine::DeviceChoice;
+use lobar_model::engine::resolve_device;
 
 use crate::failure::{Failure, chain};
 use crate::{cli, engine, training_data};
@@ -42,9 +42,9 @@ fn options(args: cli::Train, data: PathBuf) -> Result<TrainOptions, Failure> {
     if !args.stages.is_empty() {
         options.stages = args.stages;
     }
-    let device: DeviceChoice = args.device.parse().map_err(Failure::usage)?;
     let cuda = engine::cuda_library();
-    options.device = device.resolve(cuda.as_deref()).map_err(|e| Failure::failed(chain(&e)))?;
+    let device = resolve_device(args.device, cuda.as_deref());
+    options.device = device.map_err(|e| Failure::failed(chain(&e)))?;
     options.batch = args.batch;
     options.rate = args.rate;
     options.decay = args.decay;
@@ -60,7 +60,7 @@ fn options(args: cli::Train, data: PathBuf) -> Result<TrainOptions, Failure> {
         options.population = population;
     }
     if let Some(threads) = args.threads {
-        options.threads = threads;
+        options.threads = threads.count();
     }
     Ok(options)
 }

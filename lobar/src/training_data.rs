@@ -3,15 +3,15 @@
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
-use lobar_adapters::s3::{self, S3Folder};
 use lobar_core::failure::PortError;
 use lobar_core::objects::FetchError;
 use lobar_lab::dataset::{Partition, Split};
 use lobar_lab::training_data::{Brought, ImageSource, Listed, Place};
+use lobar_s3::S3Folder;
 
 use crate::failure::Failure;
 use crate::service::roles;
-use crate::settings::{Given, Settings};
+use crate::settings::{EndpointUrl, Given, Settings};
 use crate::{block_on, cli};
 
 /// The images that the arguments name, fetched where they lie elsewhere.
@@ -37,7 +37,7 @@ pub async fn bring_from(
     // Not the embedded endpoint unless it is named: a training machine is seldom the one that serves.
     let options = roles::s3_options(&settings, &bucket.bucket, None);
     let source = InS3(S3Folder::connect(options, &bucket.prefix).await);
-    let endpoint = settings.s3_endpoint.as_deref();
+    let endpoint = settings.s3_endpoint.as_ref().map(EndpointUrl::as_str);
     Ok(Brought::copy(&bucket, &source, endpoint, cache).await?)
 }
 
@@ -53,11 +53,13 @@ struct InS3(S3Folder);
 impl ImageSource for InS3 {
     async fn list(&self) -> Result<Vec<Listed>, PortError> {
         let listed = self.0.list().await?.into_iter();
-        Ok(listed.map(|s3::Listed { name, bytes, etag }| Listed { name, bytes, etag }).collect())
+        Ok(listed
+            .map(|lobar_s3::Listed { name, bytes, etag }| Listed { name, bytes, etag })
+            .collect())
     }
 
     async fn fetch(&self, listed: &Listed, path: &Path) -> Result<(), FetchError> {
         let Listed { name, bytes, etag } = listed.clone();
-        self.0.fetch(&s3::Listed { name, bytes, etag }, path).await
+        self.0.fetch(&lobar_s3::Listed { name, bytes, etag }, path).await
     }
 }

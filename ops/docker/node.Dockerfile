@@ -6,7 +6,8 @@ WORKDIR /src
 COPY . .
 # Nothing of this build may look for libtorch.
 ENV LIBTORCH=/nowhere
-RUN cargo build --locked --release -p lobar --no-default-features
+# Every adapter; `--features sqs,postgres,redis` is what AWS needs.
+RUN cargo build --locked --release -p lobar --no-default-features --features node
 RUN mkdir -p /out/bin && cp target/release/lobar ops/docker/healthcheck.sh /out/bin/
 
 FROM debian:bookworm-slim

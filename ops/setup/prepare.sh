@@ -1,5 +1,6 @@
 #!/bin/sh
-# Gets this machine ready to build (`prepare.sh build`), or to build and test (`prepare.sh test`).
+# Gets this machine ready to build (`prepare.sh build`), to build and lint (`prepare.sh check`), or to
+# build and test (`prepare.sh test`).
 # What is there already is left alone, so that a second call takes well under a second.
 # With CUDA=1 in the environment it also fetches libtorch's CUDA libraries.
 set -eu
@@ -19,7 +20,8 @@ missing=
 need() { command -v "$1" >/dev/null 2>&1 || missing="$missing $2"; }
 
 # needs_file PATTERN PACKAGE: the same for a file that is not on the PATH.
-needs_file() { ls $1 >/dev/null 2>&1 || missing="$missing $2"; } # the pattern is to be expanded
+# shellcheck disable=SC2086  # the pattern is to be expanded
+needs_file() { ls $1 >/dev/null 2>&1 || missing="$missing $2"; }
 
 install_missing() {
     [ -n "$missing" ] || return 0
@@ -70,7 +72,7 @@ check_python() {
 }
 
 what=${1:-}
-case $what in build | test) ;; *) stop "usage: prepare.sh build|test" ;; esac
+case $what in build | check | test) ;; *) stop "usage: prepare.sh build|check|test" ;; esac
 
 [ "$(uname -s)-$(uname -m)" = Linux-x86_64 ] ||
     stop "Lobar is built for Linux on x86-64 only: this machine is $(uname -s) on $(uname -m)."
@@ -99,6 +101,8 @@ python3 "$here/libtorch.py" cpu "$checkout/.libtorch"
 if [ "${CUDA:-}" = 1 ]; then
     python3 "$here/libtorch.py" cuda "$checkout/.libtorch-cuda"
 fi
-if [ "$what" = test ]; then
+if [ "$what" = check ]; then
+    python3 "$here/lint_tools.py" "$checkout/ops/lint" "$checkout/.lint"
+elif [ "$what" = test ]; then
     python3 "$here/test_venv.py" "$checkout/tests/requirements.txt" "$checkout/.venv"
 fi

@@ -20,30 +20,44 @@ import cache
 
 def main():
     requirements, link = sys.argv[1:]
-    wanted = pathlib.Path(requirements).read_bytes()
+    digest = digest_of(pathlib.Path(requirements).read_bytes())
+    cache.link(link, complete(f"venv-{digest}", lambda final: build(final, requirements)))
+
+
+def digest_of(wanted):
+    """A short name for what is wanted, on this Python."""
     python = os.path.realpath(sys.executable) + sys.version
-    digest = hashlib.sha256(wanted + python.encode()).hexdigest()[:16]
-    final = cache.folder() / f"venv-{digest}"
+    return hashlib.sha256(wanted + python.encode()).hexdigest()[:16]
+
+
+def complete(name, make):
+    """The folder `name` in the cache, made once."""
+    final = cache.folder() / name
     # A venv cannot be moved, so it is built in place, and this file says that it is complete.
-    complete = final / "complete"
-    if not complete.exists():
+    mark = final / "complete"
+    if not mark.exists():
         with cache.locked():
-            if not complete.exists():
-                build(final, requirements)
-                complete.touch()
-    cache.link(link, final)
+            if not mark.exists():
+                make(final)
+                mark.touch()
+    return final
 
 
 def build(final, requirements):
     cache.say("Making the tests' Python environment, once. This takes a minute or two.")
     started = time.monotonic()
+    install(final, requirements)
+    cache.say(f"The tests' Python environment is ready after {time.monotonic() - started:.0f} s.")
+
+
+def install(final, requirements, *arguments):
+    """Makes a venv of the packages named in `requirements`."""
     shutil.rmtree(final, ignore_errors=True)
     venv.create(final, with_pip=True)
     command = [final / "bin/python", "-m", "pip", "install", "--disable-pip-version-check", "--no-input",
-               "--quiet", "--only-binary=:all:", "--no-compile", "-r", requirements]
+               "--quiet", "--only-binary=:all:", "--no-compile", *arguments, "-r", requirements]
     if subprocess.run(command, stdin=subprocess.DEVNULL, stdout=sys.stderr).returncode:
-        cache.stop("The tests' Python packages could not be installed; pip says above why. Run this again.")
-    cache.say(f"The tests' Python environment is ready after {time.monotonic() - started:.0f} s.")
+        cache.stop("Python packages could not be installed; pip says above why. Run this again.")
 
 
 if __name__ == "__main__":

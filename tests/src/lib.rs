@@ -1,9 +1,8 @@
-//! The test kit and the suites: contract, system, browser, faults.
+//! What the suites of the whole system share.
 
 // A test owns its process: it reads the environment and spawns as it likes.
 #![allow(clippy::disallowed_methods)]
 
-pub mod contract;
+pub mod aws;
 pub mod kit;
 pub mod rig;
-pub mod services;

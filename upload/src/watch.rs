@@ -88,7 +88,8 @@ async fn look_at(client: &Client, pending: &mut HashMap<ImageId, PathBuf>, id: I
 pub fn verdict(image: &Value) -> String {
     let result = &image["result"];
     match image["status"].as_str() {
-        Some("ready") => {
+        // A result that says nothing is none: it must not look negative.
+        Some("ready") if result["flagged"].is_boolean() && result["probability"].is_number() => {
             let percent = result["probability"].as_f64().unwrap_or(f64::NAN) * 100.0;
             let word =
                 if result["flagged"] == true { "Suspected pneumonia" } else { "Not flagged" };
@@ -96,6 +97,7 @@ pub fn verdict(image: &Value) -> String {
         }
         Some("superseded") => "Superseded by a newer upload".into(),
         Some("removed") => "Removed from the bucket".into(),
+        Some("ready") => "Indeterminate: there is no usable result".into(),
         _ => format!("Not assessed: {}", image["reason_text"].as_str().unwrap_or("unknown reason")),
     }
 }
@@ -111,6 +113,10 @@ mod tests {
         for status in ["needs_human", "failed", "something new"] {
             let text = verdict(&json!({ "status": status, "reason_text": "The file is damaged." }));
             assert!(text.starts_with("Not assessed"), "{text}");
+        }
+        for result in [json!(null), json!({ "flagged": false }), json!({ "probability": 0.1 })] {
+            let text = verdict(&json!({ "status": "ready", "result": result }));
+            assert!(text.starts_with("Indeterminate"), "{text}");
         }
     }
 

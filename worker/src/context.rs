@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
+use std::time::Duration;
 
+use lobar_consumer::Rejections;
+use lobar_core::object::ImageId;
 use lobar_core::objects::Objects;
-use lobar_core::queue::Jobs;
+use lobar_core::queue::{Jobs, Settlement};
 use lobar_core::signal::Signal;
 use lobar_core::store::Store;
 use tokio::sync::{Semaphore, mpsc};
@@ -12,13 +15,13 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::circuit::Circuits;
 use crate::health::WorkerHealth;
 use crate::metrics::WorkerMetrics;
 use crate::model::Post;
+use crate::services::Services;
 use crate::settings::WorkerSettings;
 use crate::slots::Slots;
-use crate::ticket::{Decoded, Finished, Roll};
+use crate::ticket::{DeadLetter, Decoded, Finished, Roll};
 
 /// How a worker behaves and what can be seen of it: what there is before it has an engine.
 #[derive(Clone)]
@@ -44,7 +47,12 @@ pub(crate) struct Context {
     pub(crate) turns: Arc<Semaphore>,
     pub(crate) waiting_suspects: AtomicUsize,
     pub(crate) roll: Roll,
-    pub(crate) circuits: Circuits,
+    pub(crate) services: Services,
+    /// Images that the store would not give out, whose result it would not take, and whose object the
+    /// bucket would not deliver, for good.
+    pub(crate) rejected_claims: Rejections<ImageId>,
+    pub(crate) rejected_results: Rejections<ImageId>,
+    pub(crate) rejected_fetches: Rejections<ImageId>,
     /// Where answered images go to be looked at by a model that is not shown.
     pub(crate) shadow: Post,
 
@@ -83,11 +91,30 @@ impl Context {
         self.parts.spawn(async move { kill.run_until_cancelled(part).await })
     }
 
+    /// When to look again at a message that was received this often.
+    pub(crate) fn later(&self, receive_count: u32) -> Duration {
+        self.settings.backoff.delay(receive_count.saturating_sub(1), rand::random())
+    }
+
+    /// Says that images changed.
+    pub(crate) async fn publish(&self) {
+        if let Err(error) = self.signal.publish().await {
+            tracing::debug!(%error, "signal not published; pages follow by polling");
+        }
+    }
+
+    /// Puts a job aside.
+    pub(crate) fn dead(&self, why: DeadLetter) -> Settlement {
+        self.metrics.dead_letters.with_label_values(&[why.code()]).inc();
+        Settlement::Dead { reason: why.text().into() }
+    }
+
     /// Hands something to the finisher.
     pub(crate) async fn finish(&self, finished: Finished) {
         if self.finished.send(finished).await.is_err() {
-            // Only when the finisher died; the lease lapses, and another worker takes over.
-            tracing::error!("an image was dropped unfinished; its lease will lapse");
+            tracing::error!(
+                "finisher gone: an image was dropped unfinished; its lease lapses and another worker takes over"
+            );
         }
     }
 }

@@ -109,7 +109,7 @@ impl Dispatcher {
 
     /// Hands batches over while there is a place and reason to.
     async fn feed(&mut self) {
-        let most = self.device.info.max_batch.min(self.context.settings.max_batch).max(1);
+        let most = self.device.info.max_batch.min(self.context.settings.capacity.batch()).max(1);
         while match self.at_device.len() {
             0 => !self.batcher.is_empty(),
             ahead => ahead < DEPTH && self.batcher.fills(most),
@@ -179,7 +179,7 @@ impl Dispatcher {
         fault: DeviceFault,
         decoded: &mut mpsc::Receiver<Decoded>,
     ) -> DeviceFault {
-        tracing::error!(%fault, "the engine failed; the worker ends");
+        tracing::error!(%fault, "engine failed; the worker ends, and others take over when its leases lapse");
         let blamed = !matches!(fault, DeviceFault::Lost(_));
         if blamed && let Some(head) = self.at_device.pop_front() {
             for image in head.images {
@@ -220,11 +220,11 @@ fn end(engine: &EngineInfo, image: &mut Decoded, answer: Answer) -> End {
             End::Complete(finding::assemble(engine, prediction, warnings, timings))
         }
         Answer::Unusable(why) => {
-            tracing::warn!(image = %image.ticket.claimed.id, why, "no usable answer on an image");
+            tracing::warn!(image = %image.ticket.claimed.id, why, "engine gave no usable answer; the image needs a human");
             End::Complete(finding::unusable("The network's answer is not a number."))
         }
         Answer::Failed(why) => {
-            tracing::warn!(image = %image.ticket.claimed.id, why, "an image failed in the engine");
+            tracing::warn!(image = %image.ticket.claimed.id, why, "engine failed on an image; it is tried again");
             End::Retry
         }
     }

@@ -36,7 +36,7 @@ pub fn assemble(
         flagged,
         label: if flagged { Label::Pneumonia } else { Label::Normal },
         subtype,
-        heatmap: heatmap.filter(is_whole),
+        heatmap: heatmap.filter(Heatmap::is_whole),
         warnings,
         timings_ms,
     }))
@@ -67,11 +67,6 @@ fn subtype(bacterial: f64) -> Subtype {
 
 fn is_probability(value: f64) -> bool {
     (0.0..=1.0).contains(&value)
-}
-
-fn is_whole(heatmap: &Heatmap) -> bool {
-    u64::from(heatmap.width) * u64::from(heatmap.height) == heatmap.cells.len() as u64
-        && heatmap.cells.iter().all(|cell| cell.is_finite())
 }
 
 #[cfg(test)]

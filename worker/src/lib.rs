@@ -6,9 +6,10 @@
 //! ```
 //!
 //! What each module does:
+//! - `capacity`: how much is in hand at once: sizes that fit one another.
 //! - `slots`: permits held from receipt to settlement. They bound memory, and the stop waits for them.
-//! - `lease`: extends leases at a third of their term, and tells when one is lost.
-//! - `intake`: receives, claims, and hands each image to a task of its own.
+//! - `intake`: receives, and keeps the leases.
+//! - `claim`: claims images in the store, and hands each to a task of its own.
 //! - `suspect`: images whose earlier attempt ended without a report take their turn, a few at a time or alone.
 //! - `work`: fetches and decodes one image.
 //! - [`batcher`]: which images go together; pure.
@@ -16,10 +17,12 @@
 //! - [`model`]: which model that is: another may take its place between two batches, or look on unseen.
 //! - `dispatch`: keeps the device busy, and watches it.
 //! - `finish`: writes what came out, in one transaction a batch, and settles.
-//! - `circuit`: stops receiving while a part is away, so that infrastructure costs no attempts.
+//! - `services`: stops receiving while a service fails, so that infrastructure costs no attempts.
+//! - `worker`, `running` and `stage`: the role, built, run and drained.
 
 pub mod batcher;
-mod circuit;
+mod capacity;
+mod claim;
 mod context;
 mod device;
 mod dispatch;
@@ -27,18 +30,22 @@ pub mod finding;
 mod finish;
 mod health;
 mod intake;
-mod lease;
 mod metrics;
 pub mod model;
+mod running;
+mod services;
 mod settings;
 mod slots;
+mod stage;
 mod suspect;
 mod ticket;
 mod work;
 mod worker;
 
+pub use capacity::{Capacity, CapacityError};
 pub use device::DeviceFault;
 pub use health::WorkerHealth;
+pub use lobar_consumer::Stop;
 pub use metrics::WorkerMetrics;
 pub use settings::WorkerSettings;
-pub use worker::{Stop, Worker, WorkerError, WorkerParts};
+pub use worker::{Worker, WorkerError, WorkerParts};

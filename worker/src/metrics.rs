@@ -7,6 +7,7 @@ use prometheus::{
 };
 
 use crate::model::{Flaw, shadow};
+use crate::ticket::DeadLetter;
 
 /// The worker's metrics. Cloning shares them.
 #[derive(Clone, Debug)]
@@ -19,6 +20,8 @@ pub struct WorkerMetrics {
     pub(crate) leases_lost: IntCounter,
     pub(crate) refused: IntCounter,
     pub(crate) returned: IntCounterVec,
+    pub(crate) rejections: IntCounterVec,
+    pub(crate) dead_letters: IntCounterVec,
     pub(crate) batches_failed: IntCounter,
     pub(crate) model_info: IntGaugeVec,
     pub(crate) model_swaps: IntCounter,
@@ -67,6 +70,21 @@ impl WorkerMetrics {
                 Opts::new("lobar_worker_returned_total", "Images given back unfinished"),
                 &["how"],
             )?,
+            rejections: IntCounterVec::new(
+                Opts::new(
+                    "lobar_worker_rejections_total",
+                    "Images, or messages of theirs, for which a service rejected an operation for good; \
+                     they are tried again a few times and then put aside",
+                ),
+                &["operation"],
+            )?,
+            dead_letters: IntCounterVec::new(
+                Opts::new(
+                    "lobar_worker_dead_letters_total",
+                    "Jobs put aside on the dead-letter queue, by reason",
+                ),
+                &["reason"],
+            )?,
             batches_failed: IntCounter::new(
                 "lobar_worker_batches_failed_total",
                 "Batches that failed as a whole and were cut in two",
@@ -111,6 +129,8 @@ impl WorkerMetrics {
         registry.register(Box::new(metrics.leases_lost.clone()))?;
         registry.register(Box::new(metrics.refused.clone()))?;
         registry.register(Box::new(metrics.returned.clone()))?;
+        registry.register(Box::new(metrics.rejections.clone()))?;
+        registry.register(Box::new(metrics.dead_letters.clone()))?;
         registry.register(Box::new(metrics.batches_failed.clone()))?;
         registry.register(Box::new(metrics.model_info.clone()))?;
         registry.register(Box::new(metrics.model_swaps.clone()))?;
@@ -120,6 +140,12 @@ impl WorkerMetrics {
         // a rate.
         for state in ["ready", "needs_human", "failed", "superseded"] {
             metrics.images.with_label_values(&[state]).inc_by(0);
+        }
+        for operation in ["claim", "complete", "retried", "released", "fetch", "settle"] {
+            metrics.rejections.with_label_values(&[operation]);
+        }
+        for reason in DeadLetter::ALL {
+            metrics.dead_letters.with_label_values(&[reason.code()]);
         }
         for flaw in Flaw::ALL {
             metrics.model_failures.with_label_values(&[flaw.as_str()]);
@@ -140,6 +166,12 @@ impl WorkerMetrics {
         self.model_info
             .with_label_values(&[&model.version, &model.sha256, &model.preprocessing, &info.device])
             .set(1);
+    }
+
+    /// This many images were rejected for good by an operation.
+    pub(crate) fn rejected(&self, operation: &str, images: usize) {
+        let counter = self.rejections.with_label_values(&[operation]);
+        counter.inc_by(images.try_into().unwrap_or(u64::MAX));
     }
 
     pub(crate) fn stage(&self, stage: &str, seconds: f64) {

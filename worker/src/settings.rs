@@ -5,30 +5,21 @@ use std::time::Duration;
 use lobar_core::retry::Backoff;
 use lobar_imaging::Limits;
 
+use crate::capacity::Capacity;
+
 /// Settings of one worker role.
 #[derive(Clone, Debug)]
 pub struct WorkerSettings {
-    /// Images in the worker's hands at once, from receipt to settlement. At least twice the batch
-    /// and the decoders keep the device busy.
-    pub slots: usize,
-    /// How many of them only the `stat` lane may take.
-    pub stat_slots: usize,
-    /// Most jobs taken at once.
-    pub receive: usize,
+    /// The largest batch, and how many images are in hand at once.
+    pub capacity: Capacity,
     /// Longest wait for a job.
     pub wait: Duration,
     /// How long a job is leased; the lease is extended at a third of it.
     pub lease: Duration,
     /// Attempts after which an image goes to quarantine.
     pub max_attempts: u32,
-    /// Files in memory at once: being fetched or waiting for a decoder.
-    pub fetches: usize,
-    /// Images decoded at once.
-    pub decoders: usize,
     /// What a file may be at most.
     pub limits: Limits,
-    /// Largest batch; the engine's own limit holds as well.
-    pub max_batch: usize,
     /// How many batches in a row may pass over waiting `routine` images.
     pub routine_patience: u32,
     /// How long one batch may take before the engine counts as hung.
@@ -47,20 +38,15 @@ pub struct WorkerSettings {
     pub shadow_queue: usize,
 }
 
-impl Default for WorkerSettings {
-    fn default() -> Self {
-        let cores = std::thread::available_parallelism().map_or(2, usize::from);
+impl WorkerSettings {
+    /// The usual settings, for this much in hand.
+    pub fn new(capacity: Capacity) -> Self {
         Self {
-            slots: 64,
-            stat_slots: 8,
-            receive: 32,
+            capacity,
             wait: Duration::from_secs(5),
             lease: Duration::from_secs(30),
             max_attempts: 5,
-            fetches: 16,
-            decoders: cores,
             limits: Limits::default(),
-            max_batch: 16,
             routine_patience: 3,
             watchdog: Duration::from_secs(120),
             drain: Duration::from_secs(20),

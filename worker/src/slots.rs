@@ -5,6 +5,8 @@ use std::sync::Arc;
 use lobar_core::image::Lane;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::capacity::Capacity;
+
 /// One image's place. Dropping it makes room for another.
 #[derive(Debug)]
 pub(crate) struct Slot(#[expect(dead_code, reason = "held for its drop")] OwnedSemaphorePermit);
@@ -18,14 +20,12 @@ pub(crate) struct Slots {
 }
 
 impl Slots {
-    /// `total` slots, `reserved` of them for the `stat` lane. Each lane gets at least one.
-    pub(crate) fn new(total: usize, reserved: usize) -> Self {
-        let total = total.max(2);
-        let reserved = reserved.clamp(1, total - 1);
+    /// As many as `capacity` says.
+    pub(crate) fn new(capacity: &Capacity) -> Self {
         Self {
-            shared: Arc::new(Semaphore::new(total - reserved)),
-            reserved: Arc::new(Semaphore::new(reserved)),
-            total,
+            shared: Arc::new(Semaphore::new(capacity.routine_slots())),
+            reserved: Arc::new(Semaphore::new(capacity.stat_slots())),
+            total: capacity.slots(),
         }
     }
 
@@ -70,9 +70,15 @@ impl Slots {
 mod tests {
     use super::*;
 
+    /// Eight slots, three of them for `stat`.
+    fn eight() -> Slots {
+        let capacity = Capacity::for_batch(1).and_then(|capacity| capacity.with_slots(8, 3));
+        Slots::new(&capacity.expect("valid"))
+    }
+
     #[tokio::test]
     async fn routine_cannot_take_what_is_reserved_for_stat() {
-        let slots = Slots::new(8, 3);
+        let slots = eight();
         let routine = slots.take(Lane::Routine, 100, true).await;
         assert_eq!(routine.len(), 5);
         let stat = slots.take(Lane::Stat, 100, false).await;
@@ -84,7 +90,7 @@ mod tests {
 
     #[tokio::test]
     async fn stat_uses_shared_slots_only_when_flooded_or_out_of_its_own() {
-        let slots = Slots::new(8, 3);
+        let slots = eight();
         let calm = slots.take(Lane::Stat, 100, false).await;
         assert_eq!(calm.len(), 3);
         let next = slots.take(Lane::Stat, 100, false).await;
@@ -94,10 +100,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn every_lane_has_a_slot_whatever_the_settings() {
-        let slots = Slots::new(0, 0);
-        assert_eq!(slots.total(), 2);
-        assert_eq!(slots.take(Lane::Routine, 9, false).await.len(), 1);
-        assert_eq!(Slots::new(4, 9).take(Lane::Routine, 9, false).await.len(), 1);
+    async fn routine_can_take_a_full_batch_however_small_the_batch_is() {
+        for batch in [1, 2, 3] {
+            let slots = Slots::new(&Capacity::for_batch(batch).expect("valid"));
+            let taken = slots.take(Lane::Routine, 2 * batch, false).await;
+            assert_eq!(taken.len(), 2 * batch, "batch {batch}");
+        }
     }
 }

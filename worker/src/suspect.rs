@@ -6,7 +6,6 @@
 //! and their patients wait; those of two crashes one at a time. The others wait in hand, given back in
 //! the store, so that a crash counts nothing against them, and are claimed anew when their turn comes.
 
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -14,7 +13,6 @@ use std::time::Duration;
 use lobar_core::queue::Settlement;
 
 use crate::context::Context;
-use crate::intake;
 use crate::ticket::{End, Finished, Ticket};
 
 /// Turns that there are at once.
@@ -23,13 +21,16 @@ pub(crate) const TURNS: u32 = 16;
 const AGAIN: Duration = Duration::from_secs(1);
 
 /// How many turns an image takes: all of them when it has been in two crashes, so that it is alone.
-fn share(ticket: &Ticket) -> u32 {
+pub(crate) fn share(ticket: &Ticket) -> u32 {
     if ticket.claimed.attempt > 2 { TURNS } else { 1 }
 }
 
-/// Answers the suspects whose turn it is, if any is among these. The others are given back in the
-/// store before this returns, and wait.
-pub(crate) async fn put_off(context: &Arc<Context>, suspects: Vec<Ticket>) -> Vec<Ticket> {
+/// Answers the suspects whose turn it is, if any is among these, and those that are to wait for theirs:
+/// they are given back in the store before this returns.
+pub(crate) async fn put_off(
+    context: &Arc<Context>,
+    suspects: Vec<Ticket>,
+) -> (Vec<Ticket>, Vec<(Ticket, Waiting)>) {
     // The rest of the slots stays free for images that nothing speaks against.
     let places = context.slots.total().div_ceil(4);
     let (mut started, mut waiting) = (Vec::new(), Vec::new());
@@ -54,50 +55,23 @@ pub(crate) async fn put_off(context: &Arc<Context>, suspects: Vec<Ticket>) -> Ve
         }
     }
     if waiting.is_empty() {
-        return started;
+        return (started, waiting);
     }
     let work: Vec<_> = waiting.iter().map(|(ticket, _)| ticket.work()).collect();
-    let released = context.store.release(&work).await;
-    if let Err(error) = &released {
-        context.circuits.store.failed(error);
+    let Err(error) = context.store.release(&work).await else { return (started, waiting) };
+    if error.is_transient() {
+        context.services.store.failed(&error);
     }
-    for (ticket, place) in waiting {
-        if released.is_ok() {
-            context.spawn(wait(context.clone(), ticket, place));
-        } else {
-            let end = End::Release(Settlement::Retry { after: AGAIN });
-            context.finish(Finished::Image(ticket, end)).await;
-        }
+    // The finisher gives them back, one by one if need be.
+    for (ticket, _) in waiting {
+        let end = End::Release(Settlement::Retry { after: AGAIN });
+        context.finish(Finished::Image(ticket, end)).await;
     }
-    started
-}
-
-/// Waits for the image's turn, and claims it anew. Boxed, because claiming may lead back here.
-fn wait(
-    context: Arc<Context>,
-    ticket: Ticket,
-    place: Waiting,
-) -> Pin<Box<dyn Future<Output = ()> + Send>> {
-    Box::pin(async move {
-        let share = share(&ticket);
-        let Ticket { held, in_work, .. } = ticket;
-        let lost = held.lease.lost();
-        let turn = tokio::select! {
-            biased;
-            () = lost.cancelled() => return,
-            () = context.stopping.cancelled() => None,
-            turn = context.turns.clone().acquire_many_owned(share) => turn.ok(),
-        };
-        drop(place);
-        match turn {
-            Some(_) => intake::claim(&context, vec![(held, in_work)], turn).await,
-            None => context.finish(Finished::Message(held, Settlement::Release)).await,
-        }
-    })
+    (started, Vec::new())
 }
 
 /// One waiting suspect, counted.
-struct Waiting {
+pub(crate) struct Waiting {
     context: Arc<Context>,
     before: usize,
 }

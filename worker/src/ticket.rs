@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
+use lobar_consumer::Lease;
 use lobar_core::engine::NetworkInput;
 use lobar_core::image::Lane;
 use lobar_core::object::ImageId;
@@ -11,7 +12,6 @@ use lobar_core::queue::Settlement;
 use lobar_core::store::{Claimed, Fence, Outcome};
 use tokio::sync::OwnedSemaphorePermit;
 
-use crate::lease::Lease;
 use crate::slots::Slot;
 
 /// A message in hand.
@@ -68,6 +68,39 @@ pub(crate) enum End {
     Release(Settlement),
     /// The lease is lost: given back in the store, nothing to settle.
     Lost,
+}
+
+/// Why a job is put aside on the dead-letter queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum DeadLetter {
+    /// It cannot be read.
+    Unreadable,
+    /// The store does not know its image.
+    UnknownImage,
+    /// The store rejects every claim of its image.
+    ClaimRejected,
+}
+
+impl DeadLetter {
+    pub(crate) const ALL: [Self; 3] = [Self::Unreadable, Self::UnknownImage, Self::ClaimRejected];
+
+    /// The stable code, as in metrics.
+    pub(crate) fn code(self) -> &'static str {
+        match self {
+            Self::Unreadable => "unreadable",
+            Self::UnknownImage => "unknown_image",
+            Self::ClaimRejected => "claim_rejected",
+        }
+    }
+
+    /// The reason that stays with the message.
+    pub(crate) fn text(self) -> &'static str {
+        match self {
+            Self::Unreadable => "not a job message of this release",
+            Self::UnknownImage => "the store does not know this image",
+            Self::ClaimRejected => "the store rejects every claim of this image",
+        }
+    }
 }
 
 /// What the finisher gets.

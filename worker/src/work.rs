@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use lobar_consumer::Cause;
+use lobar_core::failure::PortError;
 use lobar_core::image::Reason;
 use lobar_core::objects::FetchError;
 use lobar_core::queue::Settlement;
@@ -67,7 +69,7 @@ async fn prepare(context: &Context, claimed: &Claimed, receives: u32) -> Result<
     let prepared = match decoding.await {
         Ok(prepared) => prepared,
         Err(failed) if failed.is_panic() => {
-            tracing::error!(image = %claimed.id, "the decoder panicked");
+            tracing::error!(image = %claimed.id, "decoder panicked; the image needs a human");
             Err(Rejection::new(Reason::Undecodable, "The decoder gave up on this file."))
         }
         // The runtime is going away.
@@ -81,17 +83,15 @@ async fn prepare(context: &Context, claimed: &Claimed, receives: u32) -> Result<
 
 async fn fetch(context: &Context, claimed: &Claimed, receives: u32) -> Result<Bytes, End> {
     let limit = u64::try_from(context.settings.limits.max_bytes).unwrap_or(u64::MAX);
-    let later = || {
-        let after = context.settings.backoff.delay(receives.saturating_sub(1), rand::random());
-        End::Release(Settlement::Retry { after })
-    };
+    let later = || End::Release(Settlement::Retry { after: context.later(receives) });
     let fetching = context.objects.fetch(&claimed.object, limit);
     let Ok(fetched) = tokio::time::timeout(FETCH_LIMIT, fetching).await else {
-        context.circuits.objects.failed(&SlowFetch);
+        context.services.objects.failed(&PortError::transient("object store: fetch", SlowFetch));
         return Err(later());
     };
     if !matches!(fetched, Err(FetchError::Port(_) | FetchError::Denied)) {
-        context.circuits.objects.succeeded();
+        context.services.objects.succeeded();
+        context.rejected_fetches.note(true, []);
     }
     match fetched {
         Ok(bytes) => Ok(bytes),
@@ -106,19 +106,32 @@ async fn fetch(context: &Context, claimed: &Claimed, receives: u32) -> Result<By
         Err(FetchError::Denied) => match context.objects.check().await {
             Ok(()) => Err(needs_human(Reason::AccessDenied, "The bucket refuses this object.")),
             Err(error) => {
-                context.circuits.objects.failed(&error);
+                context.services.objects.failed(&error);
                 Err(later())
             }
         },
-        Err(FetchError::Port(error)) => {
-            context.circuits.objects.failed(&error);
+        Err(FetchError::Port(error)) if error.is_transient() => {
+            context.services.objects.failed(&error);
             Err(later())
+        }
+        Err(FetchError::Port(error)) => {
+            let image = claimed.id;
+            context.metrics.rejected("fetch", 1);
+            let cause = context.rejected_fetches.note(false, [image]);
+            if cause == Cause::Item && context.objects.check().await.is_ok() {
+                let (attempt, of) = (claimed.attempt, context.settings.max_attempts);
+                tracing::error!(%image, attempt, of, %error, "the object store rejected a fetch; the image is tried again, and goes to quarantine after its last attempt");
+                Err(End::Retry)
+            } else {
+                context.services.objects.failed(&error);
+                Err(later())
+            }
         }
     }
 }
 
 #[derive(Debug, thiserror::Error)]
-#[error("an object was not delivered within {FETCH_LIMIT:?}")]
+#[error("not delivered within {FETCH_LIMIT:?}")]
 struct SlowFetch;
 
 fn needs_human(reason: Reason, detail: impl Into<String>) -> End {

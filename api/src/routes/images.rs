@@ -57,7 +57,8 @@ pub(crate) struct ImagePage {
     statement_of_use: &'static str,
 }
 
-/// A page of images, newest first.
+/// A page of images, newest first. Filters and `total` go by what is stored: an image whose result cannot be read is
+/// listed where that result put it, with the status `needs_human` and the reason `result_unreadable`.
 #[utoipa::path(get, path = "/v1/images", tag = "images", params(ListQuery), responses(
     (status = 200, body = ImagePage),
     (status = 400, description = "A parameter has no valid value.", content_type = "application/problem+json"),

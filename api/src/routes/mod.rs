@@ -13,6 +13,11 @@ mod receive;
 mod uploads;
 mod verdicts;
 
+#[cfg(any(test, fuzzing))]
+pub(crate) use predict::PredictBody;
+#[cfg(any(test, fuzzing))]
+pub(crate) use uploads::{IdentifyBody, PresignBody};
+
 use actix_web::error::{JsonPayloadError, PathError, QueryPayloadError};
 use actix_web::guard::{self, Guard};
 use actix_web::http::header::{EntityTag, IfNoneMatch};

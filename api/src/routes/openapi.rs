@@ -84,3 +84,65 @@ mod tests {
         }
     }
 }
+
+#[cfg(test)]
+mod page_tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// The type check of the page holds only as far as the types are the server's own.
+    #[test]
+    fn what_the_page_expects_is_what_the_document_says() {
+        let types = include_str!("../../web/types.d.ts");
+        let mut compared = 0;
+        for interface in types.split("export interface ").skip(1) {
+            let (name, body) = interface.split_once(" {").expect("NAME {");
+            let body = body.split("\n}").next().unwrap_or_default();
+            let members: BTreeSet<&str> = body
+                .lines()
+                .filter_map(|line| line.trim().strip_suffix(';')?.split_once(':'))
+                .map(|(member, _)| member.trim_end_matches('?'))
+                .collect();
+            let document = document();
+            let schema = &document["components"]["schemas"][name]["properties"];
+            let said = schema.as_object().unwrap_or_else(|| panic!("no schema {name}"));
+            let said: BTreeSet<&str> = said.keys().map(String::as_str).collect();
+            assert_eq!(members, said, "api/web/types.d.ts and the schema {name}");
+            compared += 1;
+        }
+        assert_eq!(compared, 7);
+    }
+
+    /// What the page leaves out on purpose: `reason_text` is the reason in words.
+    const NOT_SHOWN: [&str; 3] = ["reason", "timings_ms", "experimental"];
+
+    #[test]
+    fn every_member_of_a_result_is_shown_or_named_as_not_shown() {
+        let page = [
+            include_str!("../../web/viewer.js"),
+            include_str!("../../web/rows.js"),
+            include_str!("../../web/words.js"),
+            include_str!("../../web/opinion.js"),
+        ];
+        let used = |member: &str| {
+            let access = format!(".{member}");
+            page.iter().any(|script| {
+                let mut after = script.split(&access).skip(1);
+                after.any(|rest| !rest.starts_with(|c: char| c.is_alphanumeric() || c == '_'))
+            })
+        };
+        let document = document();
+        for schema in ["ImageItem", "ResultBody", "ModelBody", "SubtypeBody"] {
+            let members = &document["components"]["schemas"][schema]["properties"];
+            for member in members.as_object().expect("members").keys() {
+                let shown = used(member) || NOT_SHOWN.contains(&member.as_str());
+                assert!(shown, "the page does not show {schema}.{member}");
+            }
+        }
+    }
+
+    fn document() -> serde_json::Value {
+        serde_json::to_value(Document::openapi()).expect("JSON")
+    }
+}

@@ -5,7 +5,7 @@ use std::time::Duration;
 use actix_web::web::{Data, Json};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use lobar_core::image::{Image, State};
+use lobar_core::image::{Image, Lane, State};
 use lobar_core::object::ImageId;
 use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast::error::RecvError;
@@ -64,14 +64,7 @@ pub(crate) async fn predict(
     context: Data<Context>,
     body: Json<PredictBody>,
 ) -> Result<Json<PredictAnswer>, Problem> {
-    let PredictBody { image, priority } = body.into_inner();
-    let lane = lane(priority.as_deref())?;
-    let limit = context.settings.limits.max_bytes;
-    let bytes = decode(&image)?;
-    drop(image);
-    if bytes.len() > limit {
-        return Err(Problem::new(Kind::TooLarge, format!("At most {limit} bytes, decoded.")));
-    }
+    let (bytes, lane) = body.into_inner().read(context.settings.limits.max_bytes)?;
     let deadline = Instant::now() + context.settings.predict_timeout;
     let id = store(&context, bytes.into(), SITE, lane, "").await?.id();
     match timeout_at(deadline, finished(&context, id)).await {
@@ -81,6 +74,18 @@ pub(crate) async fn predict(
             let detail = format!("No result within {seconds} s; ask /v1/images/{id} later.");
             Err(Problem::new(Kind::TimedOut, detail).with("id", id.to_string()))
         }
+    }
+}
+
+impl PredictBody {
+    /// The file, of at most `limit` bytes, and its lane.
+    pub(crate) fn read(self, limit: usize) -> Result<(Vec<u8>, Lane), Problem> {
+        let lane = lane(self.priority.as_deref())?;
+        let bytes = decode(&self.image)?;
+        if bytes.len() > limit {
+            return Err(Problem::new(Kind::TooLarge, format!("At most {limit} bytes, decoded.")));
+        }
+        Ok((bytes, lane))
     }
 }
 

@@ -94,24 +94,15 @@ pub(crate) async fn presign(
     context: Data<Context>,
     body: Json<PresignBody>,
 ) -> Result<Json<Presigned>, Problem> {
-    let PresignBody { site, priority, folder, names } = body.into_inner();
-    check_count(names.len())?;
-    let site = site_or_default(&context, site)?;
-    let lane = lane(priority.as_deref())?;
-    if folder.as_deref().is_some_and(|folder| !key::is_folder(folder)) {
-        let detail = "`folder` takes letters, digits and `-`, at most 64.";
-        return Err(Problem::new(Kind::BadParameter, detail));
-    }
+    let body = body.into_inner();
+    let (lane, site) = (body.check()?, site_or_default(&context, body.site.clone())?);
     let valid = context.settings.presigned_for;
     let expires_at = rfc3339(context.clock.now().plus(valid));
     let objects = Arc::clone(&context.objects);
     let uploads = context.run(async move {
-        let mut uploads = Vec::with_capacity(names.len());
-        for name in names {
-            let key = match &folder {
-                Some(folder) => key::within(&site, lane, folder, &name),
-                None => key::fresh(&site, lane, &name),
-            };
+        let mut uploads = Vec::with_capacity(body.names.len());
+        for name in body.names {
+            let key = key_of(&site, lane, body.folder.as_deref(), &name);
             let url = objects.presign_put(&key, lane, valid).await?;
             uploads.push(PresignedPut { name, key, method: "PUT", url, headers: headers(lane) });
         }
@@ -131,21 +122,55 @@ pub(crate) async fn identify(
     context: Data<Context>,
     body: Json<IdentifyBody>,
 ) -> Result<Json<Identified>, Problem> {
-    let uploads = body.into_inner().uploads;
-    check_count(uploads.len())?;
-    let bucket = &context.settings.bucket;
-    let ids = uploads.into_iter().map(|upload| {
-        if upload.key.is_empty() || upload.key.len() > KEY_MAX {
+    let ids = body.into_inner().ids(&context.settings.bucket)?;
+    Ok(Json(Identified { ids }))
+}
+
+impl PresignBody {
+    /// The lane that is asked for; a problem where a member is not what it can be.
+    pub(crate) fn check(&self) -> Result<Lane, Problem> {
+        check_count(self.names.len())?;
+        if self.folder.as_deref().is_some_and(|folder| !key::is_folder(folder)) {
+            let detail = "`folder` takes letters, digits and `-`, at most 64.";
+            return Err(Problem::new(Kind::BadParameter, detail));
+        }
+        lane(self.priority.as_deref())
+    }
+
+    /// The keys that the files get, in the order of their names.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn keys(&self, site: &str, lane: Lane) -> Vec<String> {
+        self.names.iter().map(|name| key_of(site, lane, self.folder.as_deref(), name)).collect()
+    }
+}
+
+fn key_of(site: &str, lane: Lane, folder: Option<&str>, name: &str) -> String {
+    match folder {
+        Some(folder) => key::within(site, lane, folder, name),
+        None => key::fresh(site, lane, name),
+    }
+}
+
+impl IdentifyBody {
+    /// The ids of the images, in the order of the objects.
+    pub(crate) fn ids(self, bucket: &str) -> Result<Vec<Uuid>, Problem> {
+        check_count(self.uploads.len())?;
+        self.uploads.into_iter().map(|upload| upload.id(bucket)).collect()
+    }
+}
+
+impl PutObject {
+    fn id(self, bucket: &str) -> Result<Uuid, Problem> {
+        if self.key.is_empty() || self.key.len() > KEY_MAX {
             let detail = format!("A key has 1 to {KEY_MAX} bytes.");
             return Err(Problem::new(Kind::BadParameter, detail));
         }
-        if upload.version_id.is_none() && upload.etag.is_none() {
+        if self.version_id.is_none() && self.etag.is_none() {
             let detail = "Send `version_id`, or `etag` when the bucket has no versions.";
             return Err(Problem::new(Kind::BadParameter, detail));
         }
-        Ok(id_of(bucket, upload.key, upload.version_id, upload.etag).0)
-    });
-    Ok(Json(Identified { ids: ids.collect::<Result<_, _>>()? }))
+        Ok(id_of(bucket, self.key, self.version_id, self.etag).0)
+    }
 }
 
 fn check_count(count: usize) -> Result<(), Problem> {

@@ -19,4 +19,6 @@ mod position;
 pub(crate) use client::Client;
 pub(crate) use follower::{Follower, follow};
 pub(crate) use hub::Hub;
+#[cfg(any(test, fuzzing))]
+pub(crate) use position::place;
 pub(crate) use position::{Start, asked, start};

@@ -49,13 +49,20 @@ pub(crate) async fn start(
     if next == Some(asked) {
         return joined(asked);
     }
-    match store.first_event().await? {
+    Ok(place(asked, now, next, store.first_event().await?))
+}
+
+/// As [`start`], of a position that is neither `now` nor an event that is kept: `next` is the first kept
+/// event behind it, `first` the oldest that is kept.
+pub(crate) fn place(asked: Seq, now: Seq, next: Option<Seq>, first: Option<Seq>) -> Start {
+    let joined = Start { after: asked, reset: false };
+    match first {
         // Nothing lies between the position and the first event, or inside what is kept there is
         // no event of that very number.
-        Some(first) if asked.0 + 1 >= first.0 && next.is_some() => joined(asked),
-        Some(first) if asked < first => Ok(Start { after: Seq(first.0 - 1), reset: true }),
-        None if asked == Seq(0) => joined(asked),
-        _ => Ok(Start { after: now, reset: true }),
+        Some(first) if next.is_some() && asked.0 >= first.0 - 1 => joined,
+        Some(first) if asked < first => Start { after: Seq(first.0 - 1), reset: true },
+        None if asked == Seq(0) => joined,
+        _ => Start { after: now, reset: true },
     }
 }
 
@@ -71,5 +78,11 @@ mod tests {
         for bad in ["-1", "x", "1.5", "99999999999999999999"] {
             assert!(asked(None, Some(bad)).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn the_largest_position_of_all_is_answered_with_a_reset() {
+        let start = place(Seq(i64::MAX), Seq(9), None, Some(Seq(1)));
+        assert_eq!(start, Start { after: Seq(9), reset: true });
     }
 }

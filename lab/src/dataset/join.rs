@@ -16,7 +16,7 @@ pub struct Joined {
     pub held_out: usize,
     /// Left out because the same picture is trained on already.
     pub known: usize,
-    /// Of those added, see [`digest`]; `None` where none was.
+    /// Of those added, see [`digest()`]; `None` where none was.
     pub sha256: Option<String>,
 }
 

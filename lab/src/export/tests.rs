@@ -74,7 +74,8 @@ fn every_form_answers_as_the_network_that_it_was_made_from() {
 #[test]
 fn the_shipped_model_is_exported_in_every_form() {
     let folder = Folder::new("shipped");
-    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("weights/lobar-resnet50.safetensors");
+    let shipped =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../model/weights/lobar-resnet50.safetensors");
     std::fs::copy(shipped, folder.file("model.safetensors")).unwrap();
     for format in [Format::Onnx, Format::TorchScript, Format::Safetensors] {
         let difference = folder.export("exported", format).unwrap().difference.unwrap();

@@ -33,6 +33,7 @@ pub struct Picture {
 /// See the module's documentation.
 pub struct Folder {
     path: PathBuf,
+    /// The pictures by image.
     pub pictures: BTreeMap<ImageId, Picture>,
 }
 

@@ -3,7 +3,7 @@
 //! The check is fitted to the training images as they are, its threshold is chosen on validation, and
 //! both travel in the weights file.
 //!
-//! [`trial`] says what it finds and what it misses.
+//! [`trial()`] says what it finds and what it misses.
 
 mod alteration;
 mod drawing;

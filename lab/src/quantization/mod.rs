@@ -14,7 +14,7 @@ use lobar_core::engine::{EngineError, NetworkInput};
 use lobar_model::card::{Card, PrecisionFigures, Precisions};
 use lobar_model::engine::int8::PREFIX;
 use lobar_model::engine::{DeviceChoice, EngineOptions, LoadError, TorchEngine, fold};
-use lobar_model::precision::{Precision, PrecisionChoice};
+use lobar_model::precision::{Precision, PrecisionChoice, is_quick};
 use lobar_model::weights::{self, Weights, WeightsError};
 use tch::{Device, Kind, TchError};
 
@@ -92,7 +92,7 @@ pub(crate) fn attach(
     let mut reference: Option<Answers> = None;
     let mut figures = Vec::new();
     let mut threads = 0;
-    for precision in Precision::ALL.into_iter().filter(|it| it.is_quick(Device::Cpu)) {
+    for precision in Precision::ALL.into_iter().filter(|it| is_quick(*it, Device::Cpu)) {
         let options = EngineOptions {
             device: DeviceChoice::Cpu,
             precision: PrecisionChoice::Only(precision),

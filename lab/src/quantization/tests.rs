@@ -66,7 +66,7 @@ fn a_quantized_model_tells_what_every_precision_of_this_machine_costs() {
 
 #[test]
 fn integers_run_by_name_once_a_model_is_quantized() {
-    if !Precision::Int8.is_quick(Device::Cpu) {
+    if !is_quick(Precision::Int8, Device::Cpu) {
         return; // the engine refuses them here
     }
     let path = model("quantized-by-name");

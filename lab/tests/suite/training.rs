@@ -104,14 +104,13 @@ fn a_run_learns_what_is_plain_to_see_and_ends_with_a_model_that_may_be_served() 
     let folder = Folder::new("learns");
     write_pictures(&folder.0.join("data"));
     let options = TrainOptions {
-        // It is measured at 224 pixels, so the last epochs are of that size.
-        stages: vec![Stage::new(64, 8), Stage::new(224, 4)],
-        seed: std::env::var("LAB_SEED").ok().map_or(1, |s| s.parse().unwrap()),
+        // It is measured at 224 pixels: stripes that were only ever seen a third as wide would be told apart by
+        // luck, on one processor and not on another.
+        stages: vec![Stage::new(64, 8), Stage::new(224, 2)],
         augmentation: lobar_lab::augmentation::Augmentation { rotation: 5.0, ..Default::default() },
         ..options(&folder, folder.0.join("out"))
     };
     let report = train(&options, |epoch| eprintln!("{epoch}")).unwrap();
-    eprintln!("AUC {:?}", report.on_test.as_ref().unwrap().auc);
     assert!(report.on_test.as_ref().unwrap().auc.unwrap() > 0.9);
     assert!(report.epochs.last().unwrap().loss < report.epochs[0].loss);
     let weights = lobar_model::weights::Weights::open(&report.model).unwrap();

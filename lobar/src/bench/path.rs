@@ -9,7 +9,7 @@ use lobar_core::objects::Objects;
 use lobar_core::queue::Outgoing;
 use lobar_core::store::Store;
 use lobar_worker::model::EngineSource;
-use lobar_worker::{Worker, WorkerMetrics, WorkerParts, WorkerSettings};
+use lobar_worker::{Capacity, Worker, WorkerMetrics, WorkerParts, WorkerSettings};
 use prometheus::Registry;
 use serde_json::{Value, json};
 
@@ -18,7 +18,7 @@ use super::print;
 use crate::cli;
 use crate::failure::{Failure, chain};
 use crate::service::{Parts, Running, roles};
-use crate::settings::{Given, Roles, Settings};
+use crate::settings::{Given, LocalPath, Roles, Settings};
 
 /// How often the store is asked how far things are.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -31,7 +31,7 @@ const AT_ONCE: usize = 500;
 pub async fn run(args: cli::Pipeline) -> Result<(), Failure> {
     let folder = tempfile::tempdir().map_err(Failure::failed)?;
     let given = args.service.given;
-    let data = given.data.clone().unwrap_or_else(|| folder.path().to_owned());
+    let data = given.data.clone().unwrap_or_else(|| LocalPath::at(folder.path()));
     let given = Given { data: Some(data), ..given };
     let settings = Settings::load(given, args.service.config)?;
     for workers in args.workers {
@@ -89,7 +89,7 @@ async fn notify(settings: &Settings, parts: &Parts, images: usize) -> Result<(),
     let run = uuid::Uuid::new_v4();
     let body = |n: usize| {
         let key = format!("incoming/bench/{run}/{n}");
-        Outgoing::now(notification(&settings.bucket, &key, n))
+        Outgoing::now(notification(settings.bucket.as_str(), &key, n))
     };
     for first in (0..images).step_by(AT_ONCE) {
         let batch = (first..images.min(first + AT_ONCE)).map(body).collect();
@@ -115,14 +115,10 @@ fn work(
             store: parts.store.clone(),
             objects,
             signal: parts.signal.clone(),
-            engine: EngineSource::Pinned(Box::new(NullEngine::new(settings.batch))),
+            engine: EngineSource::Pinned(Box::new(NullEngine::new(settings.batch.count()))),
             metrics: WorkerMetrics::register(&Registry::new()).map_err(Failure::failed)?,
         },
-        WorkerSettings {
-            max_batch: settings.batch,
-            slots: 4 * settings.batch,
-            ..WorkerSettings::default()
-        },
+        WorkerSettings::new(Capacity::for_batch(settings.batch.count()).map_err(Failure::usage)?),
     );
     let stop =
         lobar_worker::Stop { receiving: running.receiving.clone(), abort: running.abort.clone() };

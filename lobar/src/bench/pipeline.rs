@@ -17,8 +17,8 @@ use crate::announce::Ready;
 use crate::cli;
 use crate::engine::{self, Wanted};
 use crate::failure::{Failure, chain};
-use crate::service::{Parts, Running, roles, worker};
-use crate::settings::{Given, Roles, Settings};
+use crate::service::{Parts, Running, roles, s3, worker};
+use crate::settings::{Given, LocalPath, Roles, Settings, Threads};
 
 /// Rounds in which each part is measured alone.
 const ROUNDS: usize = 5;
@@ -35,7 +35,7 @@ pub async fn run(args: cli::Pipeline) -> Result<(), Failure> {
     let pictures = sample::pictures(&files)?;
     let folder = tempfile::tempdir().map_err(Failure::failed)?;
     let given = Given {
-        data: Some(folder.path().to_owned()),
+        data: Some(LocalPath::at(folder.path())),
         s3_listen: Some(([127, 0, 0, 1], 0).into()),
         ..service.given
     };
@@ -44,7 +44,7 @@ pub async fn run(args: cli::Pipeline) -> Result<(), Failure> {
     let parts = Parts::open(&settings, &Roles::all()).await?;
     let mut running = Running::default();
     let mut ready = Ready::new(&settings);
-    let address = roles::s3(&settings, &parts, &mut running, &mut ready).await?;
+    let address = s3::start(&settings, &parts, &mut running, &mut ready).await?;
     let objects = roles::objects(&settings, Some(address)).await;
     for n in 0..images {
         let body = Bytes::from(pictures[n % pictures.len()].clone());
@@ -92,7 +92,8 @@ async fn finished(parts: &Parts) -> Result<u64, Failure> {
 
 /// The engine has one thread here, so that its core time is its wall time.
 fn alone(settings: &Settings, pictures: &[Vec<u8>]) -> Result<Alone, Failure> {
-    let mut engine = engine::load(&Wanted { threads: Some(1), ..Wanted::of(settings) })?;
+    let mut engine =
+        engine::load(&Wanted { threads: Some(Threads::of::<1>()), ..Wanted::from(settings) })?;
     let (mut decodes, mut forwards) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         let began = Instant::now();
@@ -102,7 +103,7 @@ fn alone(settings: &Settings, pictures: &[Vec<u8>]) -> Result<Alone, Failure> {
             inputs.push(prepared.map_err(|e| Failure::failed(e.to_string()))?.input);
         }
         decodes.push(began.elapsed().as_secs_f64() / pictures.len() as f64);
-        let batch: Vec<_> = inputs.iter().cycle().take(settings.batch).cloned().collect();
+        let batch: Vec<_> = inputs.iter().cycle().take(settings.batch.count()).cloned().collect();
         let began = Instant::now();
         engine.infer(&batch).map_err(|e| Failure::failed(chain(&e)))?;
         forwards.push(began.elapsed().as_secs_f64() / batch.len() as f64);

@@ -4,7 +4,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use lobar_core::compute::DeviceChoice;
+
 use super::{DataExport, Engine, TrainingData};
+use crate::settings::{LocalPath, Threads, read};
 
 #[derive(Args)]
 pub struct Train {
@@ -54,14 +57,14 @@ pub struct Train {
     #[arg(long)]
     pub fp32: bool,
     /// Threads; all cores when left out.
-    #[arg(long, env = "LOBAR_THREADS", value_name = "N")]
-    pub threads: Option<usize>,
+    #[arg(long, env = "LOBAR_THREADS", value_name = "N", value_parser = read::<Threads>())]
+    pub threads: Option<Threads>,
     /// Threads that read and change images ahead of the network.
     #[arg(long, value_name = "N", default_value_t = 2)]
     pub loaders: usize,
     /// `auto`, `cpu` or `cuda:N`.
-    #[arg(long, env = "LOBAR_DEVICE", value_name = "DEVICE", default_value = "auto")]
-    pub device: String,
+    #[arg(long, env = "LOBAR_DEVICE", value_name = "DEVICE", default_value = "auto", value_parser = read::<DeviceChoice>())]
+    pub device: DeviceChoice,
     #[command(flatten)]
     pub mlflow: Mlflow,
 }
@@ -188,8 +191,8 @@ pub struct DataReport {
 #[derive(Args)]
 pub struct Export {
     /// Model file (safetensors); the shipped one when left out.
-    #[arg(long, env = "LOBAR_MODEL", value_name = "FILE")]
-    pub model: Option<PathBuf>,
+    #[arg(long, env = "LOBAR_MODEL", value_name = "FILE", value_parser = read::<LocalPath>())]
+    pub model: Option<LocalPath>,
     /// `onnx`, `torchscript` or `safetensors`.
     #[arg(long, value_name = "FORMAT")]
     pub format: lobar_lab::export::Format,

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use crate::settings::{EndpointUrl, read};
+
 /// Where labelled images are.
 #[derive(Args)]
 pub struct TrainingData {
@@ -15,8 +17,8 @@ pub struct TrainingData {
     #[arg(long, value_name = "DIR")]
     pub data_cache: Option<PathBuf>,
     /// Address of the S3 endpoint of an `s3://` URL; Amazon's own when left out.
-    #[arg(long, env = "LOBAR_S3_ENDPOINT", value_name = "URL")]
-    pub s3_endpoint: Option<String>,
+    #[arg(long, env = "LOBAR_S3_ENDPOINT", value_name = "URL", value_parser = read::<EndpointUrl>())]
+    pub s3_endpoint: Option<EndpointUrl>,
     /// Settings file with the S3 credentials and region, unless `AWS_*` say them; `lobar.toml` in the
     /// working directory when it exists.
     #[arg(long, env = "LOBAR_CONFIG", value_name = "FILE")]

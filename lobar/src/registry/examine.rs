@@ -1,9 +1,9 @@
 //! What `lobar doctor` asks of the registry: is there an active model, and can its weights be had?
 
-use lobar_adapters::opener::Opener;
 use lobar_core::check::Check;
 use lobar_core::objects::FetchError;
 use lobar_core::registry::{Assignment, Model};
+use lobar_opener::Opener;
 
 use super::weights::{self, Unreadable};
 use crate::failure::{Failure, chain};
@@ -67,7 +67,7 @@ pub async fn examine(opener: &Opener, settings: &Settings) -> Check {
 }
 
 async fn assignment(opener: &Opener, settings: &Settings) -> Result<Assignment, Failure> {
-    let registry = opener.registry("store", &settings.store).await.map_err(failed)?;
+    let registry = opener.registry("store", &settings.store.reveal()).await.map_err(failed)?;
     registry.assignment().await.map_err(|error| Failure::failed(chain(&error)))
 }
 

@@ -7,21 +7,23 @@ mod register;
 mod table;
 pub mod weights;
 
+#[cfg(feature = "torch")]
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lobar_adapters::opener::Opener;
 use lobar_api::models::{Assigned, Comparisons, History, ModelItem, ModelList};
 use lobar_core::failure::PortError;
 use lobar_core::registry::{Assignment, Registry, RegistryError};
 use lobar_core::time::SystemClock;
+use lobar_opener::Opener;
 use serde::Serialize;
 
 use crate::cli::Model;
 use crate::failure::{Failure, chain};
 use crate::service::{failed, opener};
 use crate::settings::Settings;
+use crate::settings::port_url::StoreUrl;
 
 pub use examine::examine;
 
@@ -41,7 +43,7 @@ pub async fn run(command: Model) -> Result<(), Failure> {
     let settings = Settings::load(service.given.clone(), service.config.clone())?;
     refuse_nowhere(&settings.store)?;
     let opener = opener(&settings, Arc::new(SystemClock));
-    let registry = opener.registry("store", &settings.store).await.map_err(failed)?;
+    let registry = opener.registry("store", &settings.store.reveal()).await.map_err(failed)?;
     let done = answer(&command, &*registry, &settings).await;
     if done.is_ok() && changes(&command) {
         tell(&opener, &settings).await;
@@ -157,18 +159,18 @@ fn changes(command: &Model) -> bool {
 
 /// Has workers look at once, where the signal reaches them. They look by themselves every few seconds.
 async fn tell(opener: &Opener, settings: &Settings) {
-    if let Ok(signal) = opener.signal("signal", &settings.signal) {
+    if let Ok(signal) = opener.signal("signal", &settings.signal.reveal()) {
         let _ = tokio::time::timeout(TELL, signal.publish()).await;
     }
 }
 
 /// A database file that is not there is a slip in a name: these commands are about what there is.
-pub fn refuse_nowhere(store: &str) -> Result<(), Failure> {
-    let path = store.strip_prefix("sqlite:").map(|path| path.strip_prefix("//").unwrap_or(path));
-    match path {
-        Some(path) if !Path::new(path).exists() => Err(Failure::failed(format!(
-            "there is no database {path}: name the data folder that `lobar up` uses with --data, or make \
-             one with `lobar migrate`"
+pub fn refuse_nowhere(store: &StoreUrl) -> Result<(), Failure> {
+    match store {
+        StoreUrl::Sqlite(file) if !file.path().exists() => Err(Failure::failed(format!(
+            "there is no database {}: name the data folder that `lobar up` uses with --data, or make \
+             one with `lobar migrate`",
+            file.path().display()
         ))),
         _ => Ok(()),
     }

@@ -1,11 +1,12 @@
 //! Combinations that cannot work, refused at start, by name.
 
 use crate::failure::Failure;
+use crate::settings::port_url::SignalUrl;
 use crate::settings::{Role, Roles, Settings};
 
 /// Refuses what could only fail later, or silently.
 pub fn refuse(settings: &Settings, roles: &Roles) -> Result<(), Failure> {
-    if settings.signal.starts_with("memory:") && !roles.is_whole() {
+    if settings.signal == SignalUrl::Memory && !roles.is_whole() {
         return Err(Failure::usage(format!(
             "signal is memory:, which reaches only its own process, but this one runs {roles} \
              alone; set LOBAR_SIGNAL=redis://… or LOBAR_SIGNAL=poll: here and in the other processes"
@@ -14,6 +15,12 @@ pub fn refuse(settings: &Settings, roles: &Roles) -> Result<(), Failure> {
     if settings.s3_endpoint.is_some() && roles.has(Role::S3) {
         return Err(Failure::usage(
             "s3_endpoint names an S3 endpoint elsewhere, but the role s3 runs one here; drop one",
+        ));
+    }
+    if roles.has(Role::S3) && cfg!(not(feature = "endpoint")) {
+        return Err(Failure::usage(
+            "this build has no S3 server (feature `endpoint`), so it cannot run the role s3; name the \
+             S3 endpoint elsewhere with LOBAR_S3_ENDPOINT, or build with --features endpoint",
         ));
     }
     if roles.has(Role::Worker) && cfg!(not(feature = "torch")) {
@@ -39,13 +46,13 @@ mod tests {
         let roles = "ingest,api".parse().expect("roles");
         let error = refuse(&settings(Given::default()), &roles).expect_err("refused");
         assert!(error.to_string().contains("poll:"));
-        let polled = Given { signal: Some("poll:".into()), ..Given::default() };
+        let polled = Given { signal: Some(SignalUrl::Poll), ..Given::default() };
         assert!(refuse(&settings(polled), &roles).is_ok());
     }
 
     #[test]
     fn two_s3_endpoints_are_refused() {
-        let given = Given { s3_endpoint: Some("http://127.0.0.1:1".into()), ..Given::default() };
+        let given = Given { s3_endpoint: "http://127.0.0.1:1".parse().ok(), ..Given::default() };
         assert!(refuse(&settings(given), &Roles::all()).is_err());
     }
 }

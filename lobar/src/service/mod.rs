@@ -12,6 +12,7 @@ mod parts;
 mod presence;
 pub mod roles;
 mod running;
+pub mod s3;
 #[cfg(feature = "torch")]
 pub mod worker;
 
@@ -19,8 +20,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lobar_adapters::opener::Opener;
 use lobar_core::time::SystemClock;
+use lobar_opener::Opener;
 
 use crate::failure::Failure;
 use crate::settings::{Roles, Settings};
@@ -54,7 +55,7 @@ pub async fn run(settings: Settings, roles: Roles) -> Result<(), Failure> {
         },
     };
     parts.readiness.stopping();
-    let drain = Duration::from_secs(settings.drain_seconds);
+    let drain = settings.drain.seconds();
     let stopped = running.stop(drain, GRACE).await;
     parts.close().await;
     tracing::info!("stopped");
@@ -71,14 +72,17 @@ pub async fn migrate(settings: Settings, defer: bool) -> Result<(), Failure> {
     parts::make_folder(&settings)?;
     let opener = Opener::new(Arc::new(SystemClock));
     let mut seen = BTreeSet::new();
-    let databases =
-        [("store", &settings.store), ("uploads", &settings.uploads), ("jobs", &settings.jobs)];
+    let databases = [
+        ("store", settings.store.reveal()),
+        ("uploads", settings.uploads.reveal()),
+        ("jobs", settings.jobs.reveal()),
+    ];
     for (setting, url) in databases {
         // Several settings may name the same database.
-        if !seen.insert(url) {
+        if !seen.insert(url.clone()) {
             continue;
         }
-        let done = opener.migrate(setting, url, defer).await.map_err(parts::failed)?;
+        let done = opener.migrate(setting, &url, defer).await.map_err(parts::failed)?;
         let Some(done) = done else { continue };
         for name in &done.ran {
             println!("{setting}: ran {name}");

@@ -39,7 +39,7 @@ pub struct TorchEngines {
 impl TorchEngines {
     /// Weights from `files`, kept in the data folder.
     pub fn new(settings: &Settings, files: Arc<dyn WeightFiles>) -> Result<Self, Failure> {
-        let options = engine::options(&Wanted::of(settings))?;
+        let options = engine::options(&Wanted::from(settings));
         let folder = settings.data.join("models");
         Ok(Self { files, folder, options, loading: TaskTracker::new() })
     }

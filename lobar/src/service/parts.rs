@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use lobar_adapters::aws::Access;
-use lobar_adapters::opener::{OpenError, Opener};
 use lobar_api::Readiness;
+use lobar_aws::Access;
 use lobar_core::cache::Cache;
 use lobar_core::image::{Lane, Lanes};
 use lobar_core::queue::{Jobs, Queue};
@@ -13,6 +12,7 @@ use lobar_core::signal::Signal;
 use lobar_core::store::Store;
 use lobar_core::time::{Clock, SystemClock};
 use lobar_core::verdict::Verdicts;
+use lobar_opener::{OpenError, Opener};
 use prometheus::Registry;
 
 use super::roles;
@@ -47,25 +47,25 @@ impl Parts {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let opener = opener(settings, clock.clone());
         let job = async |lane: Lane| {
-            opener.queue("jobs", &settings.jobs, &format!("jobs-{}", lane.as_str())).await
+            opener.queue("jobs", &settings.jobs.reveal(), &format!("jobs-{}", lane.as_str())).await
         };
         let needs_uploads = [Role::S3, Role::Ingest, Role::Api].iter().any(|role| roles.has(*role));
         let uploads = match needs_uploads {
-            true => Some(opener.queue("uploads", &settings.uploads, "uploads").await),
+            true => Some(opener.queue("uploads", &settings.uploads.reveal(), "uploads").await),
             false => None,
         };
         Ok(Self {
-            store: opener.store("store", &settings.store).await.map_err(failed)?,
+            store: opener.store("store", &settings.store.reveal()).await.map_err(failed)?,
             uploads: uploads.transpose().map_err(failed)?,
             jobs: Lanes {
                 stat: job(Lane::Stat).await.map_err(failed)?,
                 routine: job(Lane::Routine).await.map_err(failed)?,
             },
-            models: opener.registry("store", &settings.store).await.map_err(failed)?,
-            verdicts: opener.verdicts("store", &settings.store).await.map_err(failed)?,
-            signal: opener.signal("signal", &settings.signal).map_err(failed)?,
-            cache: opener.cache("signal", &settings.signal).map_err(failed)?,
-            roster: opener.roster("signal", &settings.signal).map_err(failed)?,
+            models: opener.registry("store", &settings.store.reveal()).await.map_err(failed)?,
+            verdicts: opener.verdicts("store", &settings.store.reveal()).await.map_err(failed)?,
+            signal: opener.signal("signal", &settings.signal.reveal()).map_err(failed)?,
+            cache: opener.cache("signal", &settings.signal.reveal()).map_err(failed)?,
+            roster: opener.roster("signal", &settings.signal.reveal()).map_err(failed)?,
             registry: Registry::new(),
             readiness: Readiness::default(),
             clock,
@@ -102,7 +102,7 @@ pub fn make_folder(settings: &Settings) -> Result<(), Failure> {
 
 pub fn failed(error: OpenError) -> Failure {
     match error {
-        OpenError::UnknownScheme { .. } => Failure::usage(error),
+        OpenError::UnknownScheme { .. } | OpenError::NotBuiltIn { .. } => Failure::usage(error),
         OpenError::Port { .. } => Failure::failed(chain(&error)),
     }
 }

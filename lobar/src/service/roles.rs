@@ -4,15 +4,16 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lobar_adapters::embedded::{Credentials, Endpoint, EndpointOptions};
-use lobar_adapters::s3::{S3Objects, S3Options, S3Weights};
 use lobar_api::{Api, ApiParts, ApiSettings, HealthServer};
+use lobar_aws::Credentials;
 use lobar_core::objects::Objects;
 use lobar_core::weights::WeightFiles;
 use lobar_ingest::{Ingest, IngestMetrics, IngestParts, IngestSettings};
+use lobar_s3::{S3Objects, S3Options, S3Weights};
 
 use super::parts::Parts;
 use super::running::Running;
+use super::s3;
 use crate::failure::{Failure, chain};
 use crate::settings::{Role, Roles, Settings};
 use crate::{announce, figures};
@@ -36,7 +37,7 @@ pub async fn start(
     }
     let mut ready = announce::Ready::new(settings);
     let s3 = match roles.has(Role::S3) {
-        true => Some(s3(settings, parts, running, &mut ready).await?),
+        true => Some(s3::start(settings, parts, running, &mut ready).await?),
         false => None,
     };
     let objects = objects(settings, s3).await;
@@ -54,36 +55,6 @@ pub async fn start(
     Ok(())
 }
 
-/// The embedded endpoint; where it listens.
-pub async fn s3(
-    settings: &Settings,
-    parts: &Parts,
-    running: &mut Running,
-    ready: &mut announce::Ready,
-) -> Result<SocketAddr, Failure> {
-    let origins = [
-        format!("http://{}", settings.listen),
-        format!("http://localhost:{}", settings.listen.port()),
-    ];
-    let data = settings.data.join("objects");
-    let mut options = EndpointOptions::new(data, settings.s3_listen, parts.uploads()?);
-    options.bucket = settings.bucket.clone();
-    options.models = settings.models.bucket.clone();
-    options.credentials = credentials(settings).unwrap_or_default();
-    options.region = settings.s3_region.clone();
-    options.allowed_origins = origins.into();
-    options.clock = parts.clock.clone();
-    let endpoint = Endpoint::open(options).await.map_err(|e| Failure::failed(chain(&e)))?;
-    let address = endpoint.local_addr();
-    ready.s3 = Some(address);
-    let closing = running.closing.clone();
-    running.start_last("s3", async move {
-        endpoint.run(closing).await;
-        Ok(())
-    });
-    Ok(address)
-}
-
 /// The key pair of the settings, for everything of Amazon's.
 pub fn credentials(settings: &Settings) -> Option<Credentials> {
     let pair = settings.s3_credentials.clone()?;
@@ -98,13 +69,13 @@ pub async fn objects(settings: &Settings, embedded: Option<SocketAddr>) -> Arc<d
 
 /// The same as what it is: for those who examine it.
 pub async fn bucket(settings: &Settings, embedded: Option<SocketAddr>) -> S3Objects {
-    S3Objects::connect(s3_options(settings, &settings.bucket, embedded)).await
+    S3Objects::connect(s3_options(settings, settings.bucket.as_str(), embedded)).await
 }
 
 /// Where models' weights lie: beside the uploads, in a bucket of their own.
 pub async fn weights(settings: &Settings, embedded: Option<SocketAddr>) -> Arc<dyn WeightFiles> {
     let place = &settings.models;
-    let options = s3_options(settings, &place.bucket, embedded);
+    let options = s3_options(settings, place.bucket.as_str(), embedded);
     Arc::new(S3Weights::connect(options, &place.prefix).await)
 }
 
@@ -113,10 +84,10 @@ pub fn s3_options(settings: &Settings, bucket: &str, embedded: Option<SocketAddr
     let mut options = S3Options::new(bucket);
     options.region = Some(settings.s3_region.clone());
     options.credentials = credentials(settings);
-    options.endpoint = settings.s3_endpoint.clone();
+    options.endpoint = settings.s3_endpoint.as_ref().map(|it| it.as_str().to_owned());
     if let Some(address) = embedded {
         options.endpoint = Some(format!("http://{address}"));
-        options.credentials.get_or_insert_default();
+        options.credentials = Some(s3::key_pair(settings));
     }
     options
 }
@@ -138,7 +109,7 @@ pub fn ingest(
             clock: parts.clock.clone(),
             metrics: IngestMetrics::register(&parts.registry).map_err(Failure::failed)?,
         },
-        IngestSettings::new(&settings.bucket),
+        IngestSettings::new(settings.bucket.as_str()),
     );
     let health = ingest.health();
     running.watch(parts.readiness.check("ingest"), move || match health.is_ready() {
@@ -177,9 +148,9 @@ async fn api(
         },
         ApiSettings {
             listen: settings.listen,
-            bucket: settings.bucket.clone(),
-            hosts: settings.hosts.clone(),
-            drain: Duration::from_secs(settings.drain_seconds.min(10)),
+            bucket: settings.bucket.to_string(),
+            hosts: settings.hosts.iter().map(ToString::to_string).collect(),
+            drain: settings.drain.seconds().min(Duration::from_secs(10)),
             scaling: settings.scaling(),
             pinned: settings.model.is_some(),
             ..ApiSettings::default()

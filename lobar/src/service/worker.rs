@@ -7,7 +7,7 @@ use std::time::Duration;
 use lobar_core::engine::Engine;
 use lobar_core::objects::Objects;
 use lobar_worker::model::{EngineSource, Models};
-use lobar_worker::{Worker, WorkerHealth, WorkerMetrics, WorkerParts, WorkerSettings};
+use lobar_worker::{Capacity, Worker, WorkerHealth, WorkerMetrics, WorkerParts, WorkerSettings};
 
 use super::models::{self, TorchEngines};
 use super::parts::Parts;
@@ -36,6 +36,7 @@ pub async fn start(
             EngineSource::Assigned(Models { registry, engines: engines.clone() })
         }
     };
+    let capacity = Capacity::for_batch(settings.batch.count()).map_err(Failure::usage)?;
     let worker = Worker::new(
         WorkerParts {
             jobs: parts.jobs.clone(),
@@ -45,13 +46,7 @@ pub async fn start(
             engine,
             metrics: WorkerMetrics::register(&parts.registry).map_err(Failure::failed)?,
         },
-        WorkerSettings {
-            max_batch: settings.batch,
-            // Two batches and the images being decoded.
-            slots: 4 * settings.batch,
-            drain: Duration::from_secs(settings.drain_seconds),
-            ..WorkerSettings::default()
-        },
+        WorkerSettings { drain: settings.drain.seconds(), ..WorkerSettings::new(capacity) },
     );
     let health = worker.health();
     let watched = health.clone();
@@ -77,8 +72,8 @@ pub async fn start(
 
 /// The network of `LOBAR_MODEL`, whatever the registry says.
 async fn pinned(settings: &Settings) -> Result<Box<dyn Engine + Send>, Failure> {
-    let wanted = settings.clone();
-    let engine = tokio::task::spawn_blocking(move || engine::load(&Wanted::of(&wanted)));
+    let wanted = Wanted::from(settings);
+    let engine = tokio::task::spawn_blocking(move || engine::load(&wanted));
     let engine = engine.await.map_err(Failure::failed)??;
     models::warn_of_no_check(engine.info());
     let model = &engine.info().model.version;

@@ -3,20 +3,19 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use super::names::BucketName;
 
 /// A bucket, or a part of one: `s3://BUCKET[/PREFIX]`.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ModelsPlace {
-    pub bucket: String,
+    pub bucket: BucketName,
     /// Without slashes at its ends; empty for all of the bucket.
     pub prefix: String,
 }
 
 impl Default for ModelsPlace {
     fn default() -> Self {
-        Self { bucket: "lobar-models".into(), prefix: String::new() }
+        Self { bucket: BucketName::of_models(), prefix: String::new() }
     }
 }
 
@@ -27,18 +26,8 @@ impl FromStr for ModelsPlace {
         let wrong = || format!("{text:?} is no place for models: it must be s3://BUCKET[/PREFIX]");
         let place = text.strip_prefix("s3://").ok_or_else(wrong)?;
         let (bucket, prefix) = place.split_once('/').unwrap_or((place, ""));
-        if bucket.is_empty() {
-            return Err(wrong());
-        }
-        Ok(Self { bucket: bucket.into(), prefix: prefix.trim_matches('/').into() })
-    }
-}
-
-impl TryFrom<String> for ModelsPlace {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        text.parse()
+        let bucket = bucket.parse().map_err(|_| wrong())?;
+        Ok(Self { bucket, prefix: prefix.trim_matches('/').into() })
     }
 }
 
@@ -48,12 +37,6 @@ impl fmt::Display for ModelsPlace {
             "" => write!(f, "s3://{}", self.bucket),
             prefix => write!(f, "s3://{}/{prefix}", self.bucket),
         }
-    }
-}
-
-impl From<ModelsPlace> for String {
-    fn from(place: ModelsPlace) -> Self {
-        place.to_string()
     }
 }
 

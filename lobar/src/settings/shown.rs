@@ -1,41 +1,84 @@
 //! Settings as they are shown to people.
 
-use serde::Serializer;
+use std::fmt::{Display, Write as _};
 
-/// Serialises a URL without its password.
-pub fn without_password<S: Serializer>(url: &str, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&redacted(url))
-}
+use toml::Value;
 
-/// `scheme://user:(secret)@host/…`; what has no password stays as it is. Up to the last `@`, since a
-/// password may hold signs that it should not.
-fn redacted(url: &str) -> String {
-    let parts = url.split_once("://").and_then(|(scheme, rest)| {
-        let (login, host) = rest.rsplit_once('@')?;
-        let (user, _) = login.split_once(':')?;
-        Some((scheme, user, host))
-    });
-    match parts {
-        Some((scheme, user, host)) => format!("{scheme}://{user}:(secret)@{host}"),
-        None => url.to_owned(),
+use super::Settings;
+use super::bounded::Bounded;
+
+/// In the form of `lobar.toml`; no secrets.
+pub fn toml(settings: &Settings) -> String {
+    let mut lines = Lines(String::new());
+    lines.text("data", &settings.data);
+    lines.text("listen", settings.listen);
+    let hosts = settings.hosts.iter().map(|host| Value::from(host.as_str())).collect();
+    lines.line("hosts", &Value::Array(hosts));
+    lines.maybe("metrics_listen", settings.metrics_listen);
+    lines.text("s3_listen", settings.s3_listen);
+    lines.maybe("s3_endpoint", settings.s3_endpoint.as_ref());
+    lines.text("bucket", &settings.bucket);
+    lines.text("store", &settings.store);
+    lines.text("uploads", &settings.uploads);
+    lines.text("jobs", &settings.jobs);
+    lines.text("signal", &settings.signal);
+    lines.maybe("model", settings.model.as_ref());
+    lines.text("models", &settings.models);
+    lines.text("device", settings.device);
+    lines.text("precision", settings.precision);
+    lines.text("unlike", settings.unlike);
+    if let Some(threads) = settings.threads {
+        lines.number("threads", threads);
     }
+    lines.number("batch", settings.batch);
+    lines.number("drain", settings.drain);
+    lines.number("scale_target", settings.scale_target);
+    lines.number("scale_floor", settings.scale_floor);
+    lines.number("scale_ceiling", settings.scale_ceiling);
+    lines.text("log", &settings.log);
+    lines.text("log_format", settings.log_format);
+    lines.s3(settings);
+    lines.0
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+struct Lines(String);
 
-    #[test]
-    fn a_password_is_not_shown_whatever_it_holds() {
-        for (url, shown) in [
-            ("postgres://me:pass@db:5432/lobar", "postgres://me:(secret)@db:5432/lobar"),
-            ("redis://:a/b?c@d@host", "redis://:(secret)@host"),
-            ("amqp://broker/%2f", "amqp://broker/%2f"),
-            ("postgres://me@db/lobar", "postgres://me@db/lobar"),
-            ("sqs://q?endpoint=http://127.0.0.1:1", "sqs://q?endpoint=http://127.0.0.1:1"),
-            ("sqlite:/data/lobar.db", "sqlite:/data/lobar.db"),
-        ] {
-            assert_eq!(redacted(url), shown);
+impl Lines {
+    fn line(&mut self, key: &str, value: &Value) {
+        let _ = writeln!(self.0, "{key} = {value}"); // writing to a text cannot fail
+    }
+
+    fn text(&mut self, key: &str, value: impl Display) {
+        self.line(key, &Value::from(value.to_string()));
+    }
+
+    fn maybe(&mut self, key: &str, value: Option<impl Display>) {
+        if let Some(value) = value {
+            self.text(key, value);
+        }
+    }
+
+    fn number<const MIN: u32, const MAX: u32>(&mut self, key: &str, number: Bounded<MIN, MAX>) {
+        self.line(key, &Value::from(number.get()));
+    }
+
+    fn s3(&mut self, settings: &Settings) {
+        self.0.push_str("\n[s3]\n");
+        self.text("region", &settings.s3_region);
+        let Some(pair) = &settings.s3_credentials else { return };
+        match &pair.secret_key_file {
+            Some(file) => {
+                self.text("access_key", &pair.access_key);
+                self.text("secret_key_file", file.display());
+            }
+            // Half a pair would not read again.
+            None => {
+                let _ = writeln!(
+                    self.0,
+                    "# access key {}; the secret is in AWS_SECRET_ACCESS_KEY",
+                    Value::from(pair.access_key.as_str())
+                );
+            }
         }
     }
 }

@@ -1,50 +1,11 @@
 //! Where and how an engine computes.
 
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 
+use lobar_core::compute::DeviceChoice;
 use tch::{Cuda, Device};
 
 use crate::precision::Precision;
-
-/// The device that was asked for: `auto`, `cpu`, `cuda`, `cuda:N`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum DeviceChoice {
-    /// The first CUDA device if there is one, else the CPU.
-    #[default]
-    Auto,
-    /// The CPU.
-    Cpu,
-    /// This CUDA device or none.
-    Cuda(usize),
-}
-
-impl FromStr for DeviceChoice {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text {
-            "auto" => Ok(Self::Auto),
-            "cpu" => Ok(Self::Cpu),
-            "cuda" => Ok(Self::Cuda(0)),
-            _ => text
-                .strip_prefix("cuda:")
-                .and_then(|index| index.parse().ok())
-                .map(Self::Cuda)
-                .ok_or_else(|| format!("device {text:?} is not auto, cpu or cuda:N")),
-        }
-    }
-}
-
-impl std::fmt::Display for DeviceChoice {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Auto => f.write_str("auto"),
-            Self::Cpu => f.write_str("cpu"),
-            Self::Cuda(index) => write!(f, "cuda:{index}"),
-        }
-    }
-}
 
 /// Why a CUDA device cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -70,27 +31,25 @@ pub enum CudaError {
     },
 }
 
-impl DeviceChoice {
-    /// The device to compute on. With a `library` (the path of `libtorch_cuda.so`, in its place
-    /// beside the rest of a CUDA build of libtorch of the same version), CUDA is loaded first.
-    ///
-    /// `Auto` never fails; it says in the log why it took the CPU.
-    ///
-    /// # Errors
-    /// When a CUDA device was asked for by name and cannot be used.
-    pub fn resolve(self, library: Option<&Path>) -> Result<Device, CudaError> {
-        match self {
-            Self::Cpu => Ok(Device::Cpu),
-            Self::Cuda(index) => cuda(index, library),
-            Self::Auto => cuda(0, library).or_else(|error| {
-                if library.is_some() {
-                    tracing::warn!(%error, "computing on the CPU, although a CUDA library is set");
-                } else {
-                    tracing::info!("computing on the CPU: no CUDA library is set");
-                }
-                Ok(Device::Cpu)
-            }),
-        }
+/// The device to compute on. With a `library` (the path of `libtorch_cuda.so`, in its place beside the
+/// rest of a CUDA build of libtorch of the same version), CUDA is loaded first.
+///
+/// `Auto` never fails; it says in the log why it took the CPU.
+///
+/// # Errors
+/// When a CUDA device was asked for by name and cannot be used.
+pub fn resolve_device(choice: DeviceChoice, library: Option<&Path>) -> Result<Device, CudaError> {
+    match choice {
+        DeviceChoice::Cpu => Ok(Device::Cpu),
+        DeviceChoice::Cuda(index) => cuda(index, library),
+        DeviceChoice::Auto => cuda(0, library).or_else(|error| {
+            if library.is_some() {
+                tracing::warn!(%error, "computing on the CPU, although a CUDA library is set");
+            } else {
+                tracing::info!("computing on the CPU: no CUDA library is set");
+            }
+            Ok(Device::Cpu)
+        }),
     }
 }
 
@@ -154,20 +113,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn devices_are_read_as_they_are_written() {
-        for text in ["auto", "cpu", "cuda:3"] {
-            assert_eq!(text.parse::<DeviceChoice>().unwrap().to_string(), text);
-        }
-        assert_eq!("cuda".parse(), Ok(DeviceChoice::Cuda(0)));
-        for text in ["", "gpu", "cuda:", "cuda:x", "CPU"] {
-            assert!(text.parse::<DeviceChoice>().is_err(), "{text:?} was read");
-        }
-    }
-
-    #[test]
     fn a_missing_cuda_library_is_named_in_the_error() {
         let path = Path::new("/nowhere/libtorch_cuda.so");
-        let error = DeviceChoice::Cuda(0).resolve(Some(path)).unwrap_err();
+        let error = resolve_device(DeviceChoice::Cuda(0), Some(path)).unwrap_err();
         assert!(matches!(error, CudaError::Library { .. }));
         assert!(error.to_string().contains("/nowhere/libtorch_cuda.so"), "{error}");
     }
@@ -175,12 +123,12 @@ mod tests {
     #[test]
     fn auto_takes_the_cpu_when_cuda_cannot_be_loaded() {
         let path = Path::new("/nowhere/libtorch_cuda.so");
-        assert_eq!(DeviceChoice::Auto.resolve(Some(path)).unwrap(), Device::Cpu);
+        assert_eq!(resolve_device(DeviceChoice::Auto, Some(path)).unwrap(), Device::Cpu);
     }
 
     #[test]
     fn a_cuda_device_that_is_not_there_is_an_error() {
-        let error = DeviceChoice::Cuda(4096).resolve(None).unwrap_err();
+        let error = resolve_device(DeviceChoice::Cuda(4096), None).unwrap_err();
         assert!(matches!(error, CudaError::NoDevice(_) | CudaError::Index { .. }), "{error}");
     }
 }

@@ -5,7 +5,7 @@ use tch::{Device, TchError, Tensor};
 use super::int8::{self, Ranges};
 use super::script::Script;
 use super::{folded, fused};
-use crate::precision::Precision;
+use crate::precision::{self, Precision};
 
 /// A trunk, ready to run.
 #[derive(Debug)]
@@ -35,7 +35,7 @@ impl Form {
             Ok(form) => forms.push(form),
             Err(error) => tracing::debug!(%error, "this libtorch has no such form"),
         };
-        let kind = precision.kind(device);
+        let kind = precision::kind(precision, device);
         if precision == Precision::Int8 {
             if let (Some(ranges), Device::Cpu) = (ranges, device) {
                 keep(int8::Trunk::pack(trunk, ranges, kind, batch).map(Self::Int8));

@@ -16,7 +16,7 @@ use super::{CudaError, DeviceChoice, EngineOptions, TorchEngine, default_threads
 use crate::card::{Approved, Card};
 use crate::golden;
 use crate::novelty::Check;
-use crate::precision::{Precision, PrecisionChoice};
+use crate::precision::{self, Precision, PrecisionChoice};
 use crate::weights::{Weights, WeightsError};
 
 /// Why a model could not be loaded.
@@ -84,7 +84,7 @@ impl TorchEngine {
         let threads = if options.threads == 0 { default_threads() } else { options.threads };
         // Before weights are packed: they are packed for that number.
         tch::set_num_threads(i32::try_from(threads).unwrap_or(i32::MAX));
-        let device = options.device.resolve(options.cuda_library.as_deref())?;
+        let device = device::resolve_device(options.device, options.cuda_library.as_deref())?;
         let mut engine = if ScriptFile::is_one(path)? {
             if let PrecisionChoice::Only(precision @ (Precision::Bf16 | Precision::Int8)) =
                 options.precision
@@ -125,7 +125,7 @@ impl TorchEngine {
                 tolerance: batching_tolerance(precision, device),
                 ..info.clone()
             };
-            let table = GreyTable::new(precision.kind(device), device)?;
+            let table = GreyTable::new(precision::kind(precision, device), device)?;
             let (head, temperature) = (Head::Folded(head.to(device)?), approved.temperature);
             let check = check.as_ref().map(|check| check.to(device)).transpose()?;
             let (explanations, threads) = (false, tch::get_num_threads());
@@ -155,7 +155,8 @@ impl TorchEngine {
         prove(&exact, FOLDING_TOLERANCE)?;
 
         let mut why = "it needs a CPU and weights that `lobar quantize` wrote".to_owned();
-        for precision in options.precision.candidates(device, card.precisions.as_ref()) {
+        for precision in precision::candidates(options.precision, device, card.precisions.as_ref())
+        {
             let forms =
                 Form::candidates(&trunk, ranges.as_ref(), precision, device, info.max_batch);
             for form in forms {

@@ -29,8 +29,9 @@ use lobar_core::engine::{Engine, EngineError, EngineInfo, NetworkInput, Predicti
 use lobar_core::finding::Heatmap;
 use tch::{Device, Kind, TchError, Tensor};
 
-pub use device::{CudaError, DeviceChoice};
+pub use device::{CudaError, resolve_device};
 pub use load::LoadError;
+pub use lobar_core::compute::DeviceChoice;
 pub use proof::{BF16_TOLERANCE, FOLDING_TOLERANCE, INT8_TOLERANCE};
 
 use crate::golden;

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::network::Layout;
+use crate::precision::is_quick;
 use crate::weights::{self, Weights};
 
 /// Quick enough for a debug build.
@@ -267,7 +268,7 @@ fn ranged(name: &str) -> (folded::Trunk, int8::Ranges, Tensor) {
 
 #[test]
 fn integers_answer_nearly_as_floating_point() {
-    if !Precision::Int8.is_quick(Device::Cpu) {
+    if !is_quick(Precision::Int8, Device::Cpu) {
         return; // without these instructions products overflow, and the engine does not run so
     }
     let (trunk, ranges, wanted) = ranged("int8");

@@ -30,7 +30,7 @@ pub fn write(path: &Path, vs: &nn::VarStore, card: Option<&Card>) -> Result<(), 
 /// The same in a precision of choice.
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write()`].
 pub fn write_in(
     path: &Path,
     vs: &nn::VarStore,

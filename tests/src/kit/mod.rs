@@ -8,6 +8,7 @@ mod uploads;
 
 pub use client::Client;
 pub use follower::{Follower, Seen};
+pub use lobar_testkit::workspace;
 pub use pictures::{broken_files, labelled_pictures, originals, radiograph_jpeg};
-pub use process::{Lobar, executable, node_executable, workspace};
+pub use process::{Lobar, executable, node_executable};
 pub use uploads::{BulkUpload, Uploaded};

@@ -9,11 +9,6 @@ use std::time::Duration;
 /// How long a start may take: loading and proving the network on a busy machine.
 const START: Duration = Duration::from_secs(120);
 
-/// The workspace's root.
-pub fn workspace() -> PathBuf {
-    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).canonicalize().expect("the workspace")
-}
-
 /// The executable under test: `LOBAR_BIN`, or the debug build of this workspace.
 pub fn executable() -> PathBuf {
     let built = || {

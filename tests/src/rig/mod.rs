@@ -4,18 +4,16 @@
 
 mod engine;
 mod faults;
+mod inject;
 mod line;
 mod models;
 mod running;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use lobar_adapters::embedded::{Credentials, Endpoint, EndpointOptions};
-use lobar_adapters::memory::MemorySignal;
-use lobar_adapters::opener::Opener;
-use lobar_adapters::s3::{S3Objects, S3Options};
 use lobar_core::event::{Event, Seq};
 use lobar_core::image::{Image, Lane, Lanes, NewImage, State};
 use lobar_core::job::Job;
@@ -25,10 +23,17 @@ use lobar_core::queue::{Depth, Jobs, Outgoing, Queue};
 use lobar_core::registry::Registry;
 use lobar_core::time::{Clock, ManualClock, SystemClock};
 use lobar_core::verdict::Verdicts;
+use lobar_endpoint::{Endpoint, EndpointOptions};
+use lobar_memory::MemorySignal;
+use lobar_opener::Opener;
+use lobar_s3::S3Objects;
 use tokio_util::sync::CancellationToken;
 
+use crate::aws::s3_options;
+
 pub use engine::{Answers, ScriptedEngine, Steps, score};
-pub use faults::{FaultyObjects, FaultyQueue, FaultyStore, Switch};
+pub use faults::{FaultyObjects, FaultyQueue, FaultySignal, FaultyStore, Switch};
+pub use inject::{Count, Injector, Kind, Plan, Scope};
 pub use line::Line;
 pub use models::{ScriptedEngines, model};
 pub use running::{Ingesting, Working};
@@ -56,10 +61,14 @@ pub struct Rig {
     pub objects: Arc<FaultyObjects>,
     /// Where a role that uses these parts is killed.
     pub line: Arc<Line>,
+    /// What each call on these ports is answered with.
+    pub injector: Arc<Injector>,
     /// The signal.
     pub signal: Arc<MemorySignal>,
+    /// The signal, as roles see it.
+    pub faulty_signal: Arc<FaultySignal>,
     stop: CancellationToken,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl Rig {
@@ -80,10 +89,11 @@ impl Rig {
         let registry = opener.registry("store", place).await.expect("opens");
         let verdicts = opener.verdicts("store", place).await.expect("opens");
         let line = Arc::new(Line::default());
+        let injector = Arc::new(Injector::default());
         let queue = async |name| {
             let url = queues.unwrap_or(&url);
             let queue = opener.queue("queue", url, name).await.expect("opens");
-            Arc::new(FaultyQueue::new(queue, line.clone()))
+            Arc::new(FaultyQueue::new(queue, name, line.clone(), injector.clone()))
         };
         let uploads = queue("uploads").await;
         let jobs = Lanes { stat: queue("jobs-stat").await, routine: queue("jobs-routine").await };
@@ -94,25 +104,31 @@ impl Rig {
         let address = endpoint.local_addr();
         let stop = CancellationToken::new();
         tokio::spawn(endpoint.run(stop.clone()));
-        let objects = S3Objects::connect(S3Options {
-            endpoint: Some(format!("http://{address}")),
-            region: Some("us-east-1".into()),
-            credentials: Some(Credentials::default()),
-            ..S3Options::new(BUCKET)
-        });
+        let objects = S3Objects::connect(s3_options(BUCKET, format!("http://{address}")));
+        let rival = jobs.routine.inner.clone();
+        let store = FaultyStore::new(store, line.clone(), injector.clone(), rival);
+        let objects = FaultyObjects::new(Arc::new(objects.await), line.clone(), injector.clone());
+        let signal = Arc::new(MemorySignal::new());
         Self {
             clock,
-            store: Arc::new(FaultyStore::new(store, line.clone())),
+            store: Arc::new(store),
             registry,
             verdicts,
             uploads,
             jobs,
-            objects: Arc::new(FaultyObjects::new(Arc::new(objects.await), line.clone())),
+            objects: Arc::new(objects),
             line,
-            signal: Arc::new(MemorySignal::new()),
+            faulty_signal: Arc::new(FaultySignal::new(signal.clone(), injector.clone())),
+            injector,
+            signal,
             stop,
-            _folder: folder,
+            folder,
         }
+    }
+
+    /// The file of the store and the queues that have none of their own.
+    pub fn database(&self) -> PathBuf {
+        self.folder.path().join("lobar.db")
     }
 
     /// Registers models of these versions, and activates the first.
@@ -183,6 +199,18 @@ impl Rig {
             assert!(began.elapsed() < PATIENCE, "in vain: {what}");
             self.clock.advance(Duration::from_secs(1));
             tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// Waits until `reached` says so, the clock going on as fast as time does, so that leases are kept.
+    pub async fn until_in_time(&self, what: &str, reached: impl AsyncFn() -> bool) {
+        let (began, mut last) = (Instant::now(), Instant::now());
+        while !reached().await {
+            assert!(began.elapsed() < PATIENCE, "in vain: {what}");
+            tokio::time::sleep(Duration::from_millis(25)).await;
+            let now = Instant::now();
+            self.clock.advance(now - last);
+            last = now;
         }
     }
 

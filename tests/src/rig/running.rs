@@ -7,7 +7,9 @@ use lobar_core::engine::Engine;
 use lobar_core::retry::Backoff;
 use lobar_ingest::{Ingest, IngestHealth, IngestMetrics, IngestParts, IngestSettings};
 use lobar_worker::model::{EngineSource, Models};
-use lobar_worker::{Worker, WorkerError, WorkerHealth, WorkerMetrics, WorkerParts, WorkerSettings};
+use lobar_worker::{
+    Capacity, Worker, WorkerError, WorkerHealth, WorkerMetrics, WorkerParts, WorkerSettings,
+};
 use prometheus::Registry;
 use tokio::task::JoinHandle;
 
@@ -42,13 +44,24 @@ pub struct Ingesting {
 impl Rig {
     /// Settings for tests: long leases, short pauses.
     pub fn worker_settings() -> WorkerSettings {
+        Self::worker_settings_for(Capacity::for_batch(16).expect("valid"))
+    }
+
+    /// The same, with batches of at most `batch` images and this many slots, some for `stat` alone.
+    pub fn worker_settings_with(batch: usize, slots: usize, stat_slots: usize) -> WorkerSettings {
+        let capacity = Capacity::for_batch(batch).and_then(|it| it.with_slots(slots, stat_slots));
+        Self::worker_settings_for(capacity.expect("sizes that fit one another"))
+    }
+
+    /// The same, with this much in hand.
+    pub fn worker_settings_for(capacity: Capacity) -> WorkerSettings {
         WorkerSettings {
             lease: LEASE,
             wait: WAIT,
             backoff: BACKOFF,
             follow_every: WAIT,
             model_backoff: BACKOFF,
-            ..WorkerSettings::default()
+            ..WorkerSettings::new(capacity)
         }
     }
 
@@ -80,7 +93,7 @@ impl Rig {
             jobs: self.ports(),
             store: self.store.clone(),
             objects: self.objects.clone(),
-            signal: self.signal.clone(),
+            signal: self.faulty_signal.clone(),
             engine,
             metrics: WorkerMetrics::register(&registry).expect("an empty registry"),
         };
@@ -98,7 +111,7 @@ impl Rig {
             jobs: self.ports(),
             store: self.store.clone(),
             objects: self.objects.clone(),
-            signal: self.signal.clone(),
+            signal: self.faulty_signal.clone(),
             clock: Arc::new(self.clock.clone()),
             metrics: IngestMetrics::register(&registry).expect("an empty registry"),
         };

@@ -234,6 +234,34 @@ async fn rows_keep_their_places_and_what_is_new_waits_until_it_is_asked_for() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_result_that_cannot_be_read_is_shown_as_needing_a_human_wherever_it_is_listed() {
+    let house = House::open().await;
+    let ids = house.admit((0..2).map(|n| format!("incoming/north/{n}.jpg"))).await;
+    house.finish(&ids, &ready(0.1)).await;
+    house
+        .damage("update finding set body = '[]' where image = (select id from image where key like '%/0.jpg')")
+        .await;
+    let words = "Not assessed: The stored result cannot be read. A person must look at it.";
+    let browser = Browser::open(&house.url("/")).await;
+    let row = format!("tr[data-id='{}']", ids[0]);
+    browser.text_becomes("#count", "Showing 2 of 2").await;
+    browser.text_becomes(&row, words).await;
+    browser.text_becomes(&format!("tr[data-id='{}']", ids[1]), "Not flagged").await;
+    // Among those that were not flagged, where its result put it.
+    browser.click("#views a:nth-child(5)").await;
+    browser.text_becomes("#count", "Showing 2 of 2").await;
+    browser.text_becomes(&row, words).await;
+    browser.click(&format!("{row} .open")).await;
+    browser.text_becomes("#viewer .facts", words).await;
+    let facts = browser.text("#viewer .facts").await;
+    assert!(!facts.contains("Not flagged") && !facts.contains("%"), "{facts}");
+    // A person says what is there, without having seen a result.
+    browser.press("p").await;
+    browser.text_becomes(".opinion", "labelled: pneumonia").await;
+    browser.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_page_without_its_server_says_so_and_looks_stale() {
     let house = House::open().await;
     house.admit(["incoming/north/0.jpg".to_owned()]).await;

@@ -7,9 +7,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lobar_adapters::embedded::{Endpoint, EndpointOptions};
-use lobar_adapters::opener::Opener;
-use lobar_adapters::s3::{S3Objects, S3Options};
 use lobar_api::{Api, ApiParts, ApiSettings, Readiness};
 use lobar_core::event::{Event, Seq};
 use lobar_core::finding::{Finding, Heatmap, Label, ModelRef};
@@ -22,8 +19,13 @@ use lobar_core::signal::Signal;
 use lobar_core::store::{Claim, Completion, Outcome, Store};
 use lobar_core::time::{Clock, SystemClock};
 use lobar_core::verdict::Verdicts;
+use lobar_endpoint::{Endpoint, EndpointOptions};
 use lobar_ingest::{Ingest, IngestMetrics, IngestParts, IngestSettings};
+use lobar_opener::Opener;
+use lobar_s3::S3Objects;
+use lobar_tests::aws::s3_options;
 use serde_json::Value;
+use sqlx::{AssertSqlSafe, Connection as _, SqliteConnection};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -88,10 +90,7 @@ impl House {
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
         let options = EndpointOptions::new(folder.path().join("objects"), any, uploads.clone());
         let endpoint = Endpoint::open(options).await.expect("an S3 endpoint");
-        let mut options = S3Options::new("xrays");
-        options.endpoint = Some(format!("http://{}", endpoint.local_addr()));
-        options.region = Some("us-east-1".into());
-        options.credentials.get_or_insert_default();
+        let options = s3_options("xrays", format!("http://{}", endpoint.local_addr()));
         let objects: Arc<dyn Objects> = Arc::new(S3Objects::connect(options).await);
         let stop = CancellationToken::new();
         tokio::spawn(endpoint.run(stop.clone()));
@@ -157,6 +156,17 @@ impl House {
     /// The database's file.
     pub fn database(&self) -> PathBuf {
         self.folder.path().join("lobar.db")
+    }
+
+    /// Runs a statement on the database beside the server, with the schema's checks put aside.
+    pub async fn damage(&self, statement: &str) {
+        let url = format!("sqlite:{}", self.database().display());
+        let mut database = SqliteConnection::connect(&url).await.expect("opens");
+        for sql in ["pragma ignore_check_constraints = on", statement] {
+            let sql = AssertSqlSafe(sql.to_owned());
+            sqlx::raw_sql(sql).execute(&mut database).await.expect("damaged");
+        }
+        database.close().await.expect("closes");
     }
 
     /// Closes the store under the server's feet.

@@ -16,4 +16,5 @@ mod operations;
 mod predict;
 mod problems;
 mod sse;
+mod unreadable;
 mod verdicts;

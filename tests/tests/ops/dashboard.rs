@@ -5,8 +5,8 @@ use std::path::Path;
 use std::process::Command;
 
 use futures::StreamExt;
+use lobar_testkit::services::prometheus::Prometheus;
 use lobar_tests::kit::{Client, Lobar, broken_files, radiograph_jpeg};
-use lobar_tests::services::prometheus::Prometheus;
 use serde_json::Value;
 
 use crate::tools::{at, file, run, text, yaml};

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use lobar_tests::services::{Server, free_port};
+use lobar_testkit::services::{Server, free_port};
 use serde_json::Value;
 
 use crate::tools::{python, run};

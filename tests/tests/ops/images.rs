@@ -2,8 +2,8 @@
 
 use std::process::Command;
 
+use lobar_testkit::services::{Server, free_port};
 use lobar_tests::kit::executable;
-use lobar_tests::services::{Server, free_port};
 
 use crate::tools::{file, run, said, text};
 

@@ -11,6 +11,6 @@ mod emulator;
 mod images;
 mod kubernetes;
 mod proxy;
-mod readme;
+mod real_services;
 mod terraform;
 mod tools;

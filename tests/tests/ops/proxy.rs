@@ -6,8 +6,8 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use futures::StreamExt;
+use lobar_testkit::services::{Server, free_port};
 use lobar_tests::kit::{Client, Lobar, executable, radiograph_jpeg};
-use lobar_tests::services::{Server, free_port};
 use reqwest::StatusCode;
 
 use crate::tools::{run, said, text};
@@ -33,7 +33,7 @@ fn nginx(page: &str) -> (Server, String) {
         server = server.replace(from, &to);
     }
     // As the image's own nginx.conf, in a folder of the test's; root's workers keep root, whose folder it is.
-    let user = if lobar_tests::services::root() { "user root;" } else { "" };
+    let user = if lobar_testkit::services::root() { "user root;" } else { "" };
     let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
         .map(|kind| format!("{kind}_temp_path {place}/{kind};\n"))
         .concat();

@@ -3,14 +3,15 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use lobar_adapters::s3::S3Objects;
 use lobar_core::objects::Objects;
+use lobar_s3::S3Objects;
+use lobar_testkit::services::free_port;
+use lobar_testkit::services::ministack::{self, MiniStack, REGION};
+use lobar_testkit::services::postgres::{self, Database};
+use lobar_testkit::services::rabbitmq::RabbitMq;
+use lobar_testkit::services::redis::RedisServer;
+use lobar_tests::aws::s3_options;
 use lobar_tests::kit::{Client, Follower, Lobar, executable, node_executable};
-use lobar_tests::services::free_port;
-use lobar_tests::services::ministack::{self, MiniStack, REGION};
-use lobar_tests::services::postgres::{self, Database};
-use lobar_tests::services::rabbitmq::RabbitMq;
-use lobar_tests::services::redis::RedisServer;
 
 /// Where the jobs travel.
 #[derive(Clone, Copy, Debug)]
@@ -56,7 +57,7 @@ impl Cluster {
                 format!("sqs://{prefix}")
             }
         };
-        let options = s3.s3_options(&bucket, s3.url());
+        let options = s3_options(&bucket, s3.url());
         let listen = format!("127.0.0.1:{}", free_port());
         let setting = |name: &str, value: String| (name.to_owned(), value);
         let environment = vec![

@@ -5,9 +5,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use lobar_testkit::services::http_proxy::{Fault, HttpProxy};
+use lobar_testkit::services::proxy::{Proxy, Weather};
 use lobar_tests::kit::{BulkUpload, Follower, Lobar};
-use lobar_tests::services::http_proxy::{Fault, HttpProxy};
-use lobar_tests::services::proxy::{Proxy, Weather};
 use tokio::sync::Notify;
 
 use super::accounts::{account, until_quiet};

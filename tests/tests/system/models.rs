@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use lobar_adapters::embedded::Credentials;
-use lobar_adapters::opener::Opener;
-use lobar_adapters::s3::{S3Options, S3Weights};
 use lobar_core::registry::{NewModel, Registry};
 use lobar_core::time::SystemClock;
 use lobar_core::weights::WeightFiles;
+use lobar_opener::Opener;
+use lobar_s3::S3Weights;
+use lobar_tests::aws::s3_options;
 use lobar_tests::kit::{Client, Lobar, executable, originals, workspace};
 use serde_json::{Value, json};
 
@@ -46,12 +46,7 @@ async fn register(registry: &dyn Registry, lobar: &Lobar, folder: &Path) -> NewM
     let (path, card) = second_model(folder);
     let digest = std::process::Command::new("sha256sum").arg(&path).output().expect("sha256sum");
     let sha256 = String::from_utf8_lossy(&digest.stdout)[..64].to_owned();
-    let options = S3Options {
-        endpoint: Some(lobar.s3.clone()),
-        region: Some("us-east-1".to_owned()),
-        credentials: Some(Credentials::default()),
-        ..S3Options::new("lobar-models")
-    };
+    let options = s3_options("lobar-models", lobar.s3.clone());
     let model = NewModel {
         version: SECOND.to_owned(),
         key: format!("{SECOND}/{sha256}.safetensors"),

@@ -22,7 +22,7 @@ pub(crate) async fn follow_assignment(
         match registry.assignment().await {
             Ok(assignment) => {
                 if std::mem::take(&mut away) {
-                    tracing::info!("the model registry answers again");
+                    tracing::info!("model registry answers again");
                 }
                 told.send_if_modified(|known| {
                     let revision = assignment.revision;
@@ -35,7 +35,8 @@ pub(crate) async fn follow_assignment(
             }
             Err(error) => {
                 if !std::mem::replace(&mut away, true) {
-                    tracing::warn!(%error, "the model registry does not answer; what it said last stands");
+                    let seconds = every.as_secs_f64();
+                    tracing::warn!(%error, "model registry unreachable; the last assignment stands; retrying every {seconds:.0} s");
                 }
             }
         }

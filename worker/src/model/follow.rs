@@ -51,8 +51,11 @@ async fn introduce(watched: &Watched, models: &Models, assigned: &mut Assigned) 
         let pause = watched.settings.model_backoff.delay(tries, rand::random());
         watched.metrics.model_failures.with_label_values(&[unfit.flaw.as_str()]).inc();
         watched.health.set_trouble(Some(format!("the shipped model: {unfit}")));
-        let (why, again) = (&unfit.why, pause.as_secs());
-        tracing::error!(why, again, "no model is active, and the shipped one cannot be");
+        let (why, seconds) = (&unfit.why, pause.as_secs_f64());
+        tracing::error!(
+            why,
+            "no model is active, and the shipped one could not be registered; retrying in {seconds:.1} s"
+        );
         tries += 1;
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
@@ -69,7 +72,10 @@ async fn register_shipped(registry: &dyn Registry, engines: &dyn Engines) -> Res
     registry.register(&shipped, ITSELF).await.map_err(refused)?;
     // Somebody may have chosen a model while the weights were being stored: theirs stands.
     if registry.activate_first(&shipped.version, ITSELF).await.map_err(refused)? {
-        tracing::info!(version = shipped.version, "the first model: registered and activated");
+        tracing::info!(
+            version = shipped.version,
+            "no model was ever active: the shipped one is registered and activated"
+        );
     }
     Ok(())
 }

@@ -26,7 +26,7 @@ use async_trait::async_trait;
 use lobar_core::engine::Engine;
 use lobar_core::registry::{NewModel, Registry};
 
-use assignment::Assigned;
+pub(crate) use assignment::Assigned;
 pub(crate) use assignment::follow_assignment;
 pub(crate) use follow::{Swap, first, follow_active};
 pub(crate) use post::Post;

@@ -38,14 +38,13 @@ pub(super) async fn obtain(
         if wanted_for == Use::Active {
             watched.health.set_trouble(Some(format!("model {version}: {unfit}")));
         }
-        let (why, stage, again) = (&unfit.why, unfit.flaw.as_str(), pause.as_secs());
+        let (why, stage, seconds) = (&unfit.why, unfit.flaw.as_str(), pause.as_secs_f64());
         tracing::error!(
             version,
             why,
             stage,
             ?wanted_for,
-            again,
-            "a model cannot be taken into use"
+            "model not loaded; the one before goes on; retrying in {seconds:.1} s"
         );
         tries += 1;
         tokio::select! {

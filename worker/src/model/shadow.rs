@@ -50,7 +50,7 @@ pub(crate) async fn follow_shadow(
         let version = model.model.version.clone();
         let looked = match Device::start("shadow", engine) {
             Ok(device) => {
-                tracing::info!(version, "a shadow looks on");
+                tracing::info!(version, "shadow model started");
                 let looking = look_on(&context, models.registry.as_ref(), &version, &device);
                 let ended = tokio::select! {
                     why = looking => Err(why),
@@ -67,7 +67,7 @@ pub(crate) async fn follow_shadow(
             tracing::error!(
                 version,
                 why,
-                "the shadow has ended; nothing that is shown is affected"
+                "shadow model ended; results that are shown are not affected"
             );
             let another = until_other(&mut assigned, Use::Shadow, Some(&model));
             stopping.run_until_cancelled(another).await;
@@ -137,7 +137,7 @@ async fn look_on(
             let outcome = match registry.record_shadow(&kept).await {
                 Ok(()) => COMPARED,
                 Err(error) => {
-                    tracing::warn!(%error, images = kept.len(), "comparisons were not kept");
+                    tracing::warn!(%error, images = kept.len(), "shadow comparisons not stored; they are lost");
                     LOST
                 }
             };

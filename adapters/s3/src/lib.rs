@@ -1,0 +1,263 @@
+//! The port of the object store on S3's API: Amazon's, the embedded endpoint, or anything alike.
+//!
+//! Errors and log lines of the SDK name URLs, and URLs hold object keys: neither leaves this module.
+
+mod download;
+mod examine;
+mod listing;
+mod refusal;
+mod weights;
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use aws_sdk_s3::Client;
+use aws_sdk_s3::config::RequestChecksumCalculation;
+use aws_sdk_s3::config::retry::RetryConfig;
+use aws_sdk_s3::operation::get_object::GetObjectOutput;
+use aws_sdk_s3::presigning::PresigningConfig;
+use aws_sdk_s3::primitives::ByteStream;
+use bytes::{Bytes, BytesMut};
+use lobar_aws::{Access, Credentials};
+use lobar_core::failure::PortError;
+use lobar_core::image::Lane;
+use lobar_core::object::ObjectVersion;
+use lobar_core::objects::{FetchError, Objects, Upload};
+use lobar_core::quiet;
+use tracing::Dispatch;
+use tracing::instrument::WithSubscriber as _;
+
+pub use listing::{Listed, S3Folder};
+use refusal::{Broken, Refusal};
+pub use weights::S3Weights;
+
+/// The metadata name and value that ask for the fast lane.
+const PRIORITY: (&str, &str) = ("priority", "stat");
+/// How often a body that breaks off is asked for again, and the first pause before.
+const BODY_ATTEMPTS: u32 = 3;
+const BODY_PAUSE: Duration = Duration::from_millis(100);
+/// The most that is set aside for a body before its bytes are there.
+const RESERVE: u64 = 16 << 20;
+
+/// Where the object store is.
+#[derive(Clone, Debug)]
+pub struct S3Options {
+    /// Another endpoint than Amazon's, as a URL. Buckets are then addressed by path.
+    pub endpoint: Option<String>,
+    /// The region; without one, the environment's.
+    pub region: Option<String>,
+    /// A key pair; without one, the usual chain: environment, profile, the machine's role.
+    pub credentials: Option<Credentials>,
+    /// The bucket.
+    pub bucket: String,
+    /// How long a connection may take to be made.
+    pub connect_timeout: Duration,
+    /// How long one attempt may take until its answer begins.
+    pub attempt_timeout: Duration,
+    /// How long one body may take, however steadily it comes.
+    pub body_timeout: Duration,
+    /// Attempts of one operation, the first included.
+    pub attempts: u32,
+}
+
+impl S3Options {
+    /// The usual patience, for this bucket.
+    pub fn new(bucket: impl Into<String>) -> Self {
+        Self {
+            endpoint: None,
+            region: None,
+            credentials: None,
+            bucket: bucket.into(),
+            connect_timeout: Duration::from_secs(5),
+            attempt_timeout: Duration::from_secs(30),
+            body_timeout: Duration::from_secs(120),
+            attempts: 4,
+        }
+    }
+}
+
+/// See the module's documentation.
+pub struct S3Objects {
+    client: Client,
+    bucket: String,
+    body_timeout: Duration,
+    /// Where log lines go, without those of the SDK.
+    log: Dispatch,
+}
+
+impl S3Objects {
+    /// Reads the surroundings for what the options leave open. Asks nothing of the store yet.
+    pub async fn connect(options: S3Options) -> Self {
+        let (client, log) = client(&options).await;
+        Self { client, bucket: options.bucket, body_timeout: options.body_timeout, log }
+    }
+
+    async fn open(&self, object: &ObjectVersion) -> Result<GetObjectOutput, FetchError> {
+        let pinned = object.version.as_deref();
+        let by_etag = object.etag.as_deref().filter(|_| pinned.is_none());
+        self.client
+            .get_object()
+            .bucket(&object.bucket)
+            .key(&object.key)
+            .set_version_id(pinned.map(str::to_owned))
+            .set_if_match(by_etag.map(quoted))
+            .send()
+            .with_subscriber(self.log.clone())
+            .await
+            .map_err(|error| Refusal::of(&error).into_fetch("s3: get", pinned.is_some()))
+    }
+
+    async fn read(&self, object: &ObjectVersion, limit: u64) -> Result<Bytes, FetchError> {
+        let output = self.open(object).await?;
+        let broken = |why| PortError::transient("s3: get", why);
+        let announced = output.content_length().and_then(|length| u64::try_from(length).ok());
+        if announced.is_some_and(|length| length > limit) {
+            return Err(FetchError::TooLarge { limit });
+        }
+        let whole = self.drain(output.body, announced.unwrap_or(0), limit);
+        let whole = tokio::time::timeout(self.body_timeout, whole).await;
+        let bytes = whole.map_err(|_| broken(Broken::TooSlow))??;
+        if announced.is_some_and(|length| length != bytes.len() as u64) {
+            return Err(broken(Broken::Short).into());
+        }
+        Ok(bytes.freeze())
+    }
+
+    /// All of a body, at most `limit` bytes of it.
+    async fn drain(
+        &self,
+        mut body: ByteStream,
+        announced: u64,
+        limit: u64,
+    ) -> Result<BytesMut, FetchError> {
+        let reserved = usize::try_from(announced.min(RESERVE)).unwrap_or(0);
+        let mut bytes = BytesMut::with_capacity(reserved);
+        loop {
+            // The error's own text may name the URL: only that it broke off is passed on.
+            let next = body.try_next().with_subscriber(self.log.clone()).await;
+            let next = next.map_err(|_| PortError::transient("s3: get", Broken::BrokeOff))?;
+            let Some(chunk) = next else { return Ok(bytes) };
+            if (bytes.len() + chunk.len()) as u64 > limit {
+                return Err(FetchError::TooLarge { limit });
+            }
+            bytes.extend_from_slice(&chunk);
+        }
+    }
+}
+
+#[async_trait]
+impl Objects for S3Objects {
+    async fn fetch(&self, object: &ObjectVersion, limit: u64) -> Result<Bytes, FetchError> {
+        let mut pause = BODY_PAUSE;
+        for _ in 1..BODY_ATTEMPTS {
+            match self.read(object, limit).await {
+                // The SDK has tried again already unless the answer had begun.
+                Err(FetchError::Port(error)) if Broken::off(&error) => {
+                    tokio::time::sleep(pause).await;
+                    pause *= 2;
+                }
+                outcome => return outcome,
+            }
+        }
+        self.read(object, limit).await
+    }
+
+    async fn lane(&self, object: &ObjectVersion) -> Result<Lane, FetchError> {
+        let pinned = object.version.as_deref();
+        let by_etag = object.etag.as_deref().filter(|_| pinned.is_none());
+        let head = self
+            .client
+            .head_object()
+            .bucket(&object.bucket)
+            .key(&object.key)
+            .set_version_id(pinned.map(str::to_owned))
+            .set_if_match(by_etag.map(quoted))
+            .send()
+            .with_subscriber(self.log.clone())
+            .await
+            .map_err(|error| Refusal::of(&error).into_fetch("s3: head", pinned.is_some()))?;
+        let (name, value) = PRIORITY;
+        let asked = head.metadata().and_then(|metadata| metadata.get(name));
+        Ok(if asked.is_some_and(|asked| asked == value) { Lane::Stat } else { Lane::Routine })
+    }
+
+    async fn put(&self, upload: Upload) -> Result<ObjectVersion, PortError> {
+        let size = upload.body.len() as u64;
+        let mut put = self.client.put_object().bucket(&self.bucket).key(&upload.key);
+        if upload.lane == Lane::Stat {
+            put = put.metadata(PRIORITY.0, PRIORITY.1);
+        }
+        let done = put
+            .body(upload.body.into())
+            .send()
+            .with_subscriber(self.log.clone())
+            .await
+            .map_err(|error| Refusal::of(&error).into_port("s3: put"))?;
+        let etag = done.e_tag().map(|etag| etag.trim_matches('"').to_owned());
+        Ok(ObjectVersion {
+            bucket: self.bucket.clone(),
+            key: upload.key,
+            // Buckets whose versioning is suspended say `null`, and leave it out of their events.
+            version: done.version_id().filter(|id| *id != "null").map(str::to_owned),
+            etag,
+            sequencer: None,
+            size: Some(size),
+        })
+    }
+
+    async fn presign_put(
+        &self,
+        key: &str,
+        lane: Lane,
+        valid: Duration,
+    ) -> Result<String, PortError> {
+        const WHAT: &str = "s3: presign";
+        let config = PresigningConfig::expires_in(valid)
+            .map_err(|error| PortError::permanent(WHAT, error))?;
+        let mut put = self.client.put_object().bucket(&self.bucket).key(key);
+        if lane == Lane::Stat {
+            put = put.metadata(PRIORITY.0, PRIORITY.1);
+        }
+        let signed = put.presigned(config).with_subscriber(self.log.clone()).await;
+        let signed = signed.map_err(|error| Refusal::of(&error).into_port(WHAT))?;
+        Ok(signed.uri().to_owned())
+    }
+
+    async fn check(&self) -> Result<(), PortError> {
+        let head = self.client.head_bucket().bucket(&self.bucket).send();
+        let head = head.with_subscriber(self.log.clone()).await;
+        head.map_err(|error| Refusal::of(&error).into_port("s3: check"))?;
+        Ok(())
+    }
+}
+
+/// A client for these options, and where its log lines go.
+async fn client(options: &S3Options) -> (Client, Dispatch) {
+    let log = quiet::ours_only();
+    let timeouts = lobar_aws::timeouts(options.connect_timeout, options.attempt_timeout);
+    let retry = RetryConfig::standard().with_max_attempts(options.attempts);
+    let access =
+        Access { region: options.region.clone(), credentials: options.credentials.clone() };
+    let shared = lobar_aws::config(access, retry, timeouts, &log).await;
+    let mut config = aws_sdk_s3::config::Builder::from(&shared)
+        // The signature covers the body as it is; a further checksum would be signed into
+        // presigned URLs, whose holder cannot know it.
+        .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
+        .force_path_style(options.endpoint.is_some());
+    if let Some(endpoint) = &options.endpoint {
+        config = config.endpoint_url(endpoint);
+    }
+    (Client::from_conf(config.build()), log)
+}
+
+fn quoted(etag: &str) -> String {
+    format!("\"{}\"", etag.trim_matches('"'))
+}
+
+/// A prefix as all keys of that folder begin: empty, or with one `/` at its end.
+fn folder(prefix: &str) -> String {
+    match prefix.trim_matches('/') {
+        "" => String::new(),
+        folder => format!("{folder}/"),
+    }
+}

@@ -1,0 +1,174 @@
+//! The adapter of the object store on another S3 than ours, and on its bad days.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use lobar_core::image::Lane;
+use lobar_core::object::ObjectVersion;
+use lobar_core::objects::{FetchError, Objects, Upload};
+use lobar_s3::S3Objects;
+use lobar_testkit::services::http_proxy::{Fault, HttpProxy, Response};
+use lobar_testkit::services::ministack::{self, MiniStack};
+
+const LIMIT: u64 = 1 << 20;
+const KEY: &str = "in/a b+c é/x&y%.dcm";
+
+struct Bucket {
+    ministack: &'static MiniStack,
+    proxy: HttpProxy,
+    objects: S3Objects,
+    name: String,
+}
+
+async fn bucket(versions: bool) -> Bucket {
+    let ministack = ministack::shared().await;
+    let queues = ministack.queues(5).await;
+    let name = ministack.bucket(&queues, versions).await;
+    let proxy = HttpProxy::open(ministack.port).await;
+    let mut options = crate::options(&name, proxy.url());
+    options.attempts = 3;
+    options.body_timeout = Duration::from_secs(1);
+    let objects = S3Objects::connect(options).await;
+    Bucket { ministack, proxy, objects, name }
+}
+
+impl Bucket {
+    async fn put(&self, body: impl Into<Vec<u8>>) -> ObjectVersion {
+        let body: Vec<u8> = body.into();
+        let upload = Upload { key: KEY.to_owned(), body: body.into(), lane: Lane::Stat };
+        self.objects.put(upload).await.expect("stored")
+    }
+
+    async fn fetch(&self, object: &ObjectVersion) -> Result<Vec<u8>, FetchError> {
+        self.objects.fetch(object, LIMIT).await.map(Vec::from)
+    }
+}
+
+fn by_etag(object: &ObjectVersion) -> ObjectVersion {
+    ObjectVersion { version: None, ..object.clone() }
+}
+
+fn transient(answer: &Result<Vec<u8>, FetchError>) -> bool {
+    matches!(answer, Err(FetchError::Port(error)) if error.is_transient())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_versions_exactly_the_notified_one_is_read() {
+    let bucket = bucket(true).await;
+    let (old, new) = (bucket.put("old").await, bucket.put("new").await);
+    assert!(old.version.is_some() && old.version != new.version);
+    assert_eq!(bucket.fetch(&old).await.expect("there"), b"old");
+    assert_eq!(bucket.fetch(&new).await.expect("there"), b"new");
+    assert_eq!(bucket.objects.lane(&old).await.expect("there"), Lane::Stat);
+
+    let s3 = bucket.ministack.s3().await;
+    let delete = s3.delete_object().bucket(&bucket.name).key(KEY);
+    delete.set_version_id(old.version.clone()).send().await.expect("deleted");
+    assert!(matches!(bucket.fetch(&old).await, Err(FetchError::Gone)));
+    assert!(matches!(bucket.objects.lane(&old).await, Err(FetchError::Gone)));
+    s3.delete_object().bucket(&bucket.name).key(KEY).send().await.expect("hidden");
+    assert_eq!(bucket.fetch(&new).await.expect("a marker hides it from others only"), b"new");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_versions_the_tag_says_whether_it_is_still_the_same() {
+    let bucket = bucket(false).await;
+    let old = bucket.put("old").await;
+    assert_eq!(old.version, None);
+    assert_eq!(bucket.fetch(&old).await.expect("there"), b"old");
+    let new = bucket.put("new").await;
+    // 412: another one is there now.
+    assert!(matches!(bucket.fetch(&by_etag(&old)).await, Err(FetchError::Gone)));
+    assert_eq!(bucket.fetch(&by_etag(&new)).await.expect("there"), b"new");
+    let s3 = bucket.ministack.s3().await;
+    s3.delete_object().bucket(&bucket.name).key(KEY).send().await.expect("deleted");
+    assert!(matches!(bucket.fetch(&by_etag(&new)).await, Err(FetchError::Missing)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_of_one_object_is_told_from_a_store_that_is_away() {
+    let bucket = bucket(true).await;
+    let object = bucket.put("x").await;
+    let answer =
+        |status, code| bucket.proxy.rule(move |_| Fault::Answer(Response::s3(status, code)));
+    answer(403, "AccessDenied");
+    assert!(matches!(bucket.fetch(&object).await, Err(FetchError::Denied)));
+    answer(404, "NoSuchVersion");
+    assert!(matches!(bucket.fetch(&object).await, Err(FetchError::Gone)));
+    answer(404, "NoSuchKey");
+    assert!(matches!(bucket.fetch(&by_etag(&object)).await, Err(FetchError::Missing)));
+    answer(412, "PreconditionFailed");
+    assert!(matches!(bucket.fetch(&by_etag(&object)).await, Err(FetchError::Gone)));
+    for (status, code) in [(500, "InternalError"), (503, "SlowDown"), (403, "ExpiredToken")] {
+        answer(status, code);
+        assert!(transient(&bucket.fetch(&object).await), "{code}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_is_busy_for_a_moment_is_asked_again() {
+    let bucket = bucket(true).await;
+    let object = bucket.put("x").await;
+    let turn = AtomicU32::new(0);
+    bucket.proxy.rule(move |_| match turn.fetch_add(1, Ordering::Relaxed) % 3 {
+        0 => Fault::Answer(Response::s3(503, "SlowDown")),
+        1 => Fault::Lose,
+        _ => Fault::Pass,
+    });
+    assert_eq!(bucket.fetch(&object).await.expect("the third time"), b"x");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_breaks_off_is_asked_for_again_and_never_taken_for_whole() {
+    let bucket = bucket(true).await;
+    let body: Vec<u8> = (0..100_000_u32).flat_map(u32::to_le_bytes).collect();
+    let object = bucket.put(body.clone()).await;
+    let turn = AtomicU32::new(0);
+    bucket.proxy.rule(move |_| match turn.fetch_add(1, Ordering::Relaxed) {
+        0 => Fault::Truncate(1),
+        1 => Fault::Truncate(70_000),
+        _ => Fault::Pass,
+    });
+    assert!(bucket.fetch(&object).await.expect("the third time") == body);
+    bucket.proxy.rule(|_| Fault::Truncate(70_000));
+    assert!(transient(&bucket.fetch(&object).await));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_drips_is_given_up_after_its_time() {
+    let bucket = bucket(true).await;
+    let object = bucket.put(vec![7; 1_000]).await;
+    bucket.proxy.rule(|_| Fault::Drip(1, Duration::from_millis(50)));
+    let began = Instant::now();
+    assert!(transient(&bucket.fetch(&object).await));
+    assert!(began.elapsed() < Duration::from_secs(30), "it would have taken fifty seconds");
+    bucket.proxy.rule(|_| Fault::Drip(250, Duration::from_millis(50)));
+    assert_eq!(bucket.fetch(&object).await.expect("slow, but in time").len(), 1_000);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_too_large_is_not_read_whether_its_length_is_announced_or_not() {
+    let bucket = bucket(true).await;
+    let object = bucket.put(vec![7; LIMIT as usize + 1]).await;
+    let too_large = |answer| matches!(answer, Err(FetchError::TooLarge { limit: LIMIT }));
+    // Announced: not one byte of it is waited for.
+    bucket.proxy.rule(|_| Fault::Drip(1, Duration::from_secs(60)));
+    assert!(too_large(bucket.fetch(&object).await));
+    bucket.proxy.rule(|_| Fault::Unannounced);
+    assert!(too_large(bucket.fetch(&object).await));
+    let fits = bucket.put(vec![7; LIMIT as usize]).await;
+    assert_eq!(bucket.fetch(&fits).await.expect("at the limit").len(), LIMIT as usize);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn errors_name_neither_keys_nor_addresses() {
+    let bucket = bucket(true).await;
+    let object = bucket.put("x").await;
+    bucket.proxy.rule(|_| Fault::Answer(Response::s3(500, "InternalError")));
+    let Err(FetchError::Port(error)) = bucket.fetch(&object).await else { panic!("it answers") };
+    let text = format!("{error} {error:?}");
+    assert!(text.contains("500"), "{text}");
+    for secret in ["x&y", "dcm", "127.0.0.1", &bucket.name] {
+        assert!(!text.contains(secret), "{text}");
+    }
+}

@@ -1,0 +1,105 @@
+//! The seam: all that differs between databases.
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+
+use futures::future::BoxFuture;
+use lobar_core::failure::Disposition;
+use lobar_core::finding::Finding;
+use sqlx::migrate::{Migrate, Migrator};
+use sqlx::types::Json;
+use sqlx::{Database, IntoArguments};
+use uuid::Uuid;
+
+use super::queue::MessageRow;
+use super::registry::{AssignmentRow, ChangeRow, ComparisonRow, ModelRow};
+use super::statement::{Binds, Reads};
+use super::store::{ClaimRow, EventRow, ImageRow, StoredRow};
+use super::verdicts::{FindingRow, LabelledRow, ShownRow, VerdictRow};
+
+/// A statement with its arguments. The alias hides a `'static` that would defeat lifetime elision.
+pub type Query<D> = sqlx::query::Query<'static, D, <D as Database>::Arguments>;
+/// Statements without arguments.
+pub type Script = Cow<'static, str>;
+/// What a driver answers with.
+pub type Ran<'a, T> = BoxFuture<'a, sqlx::Result<T>>;
+
+/// The types that may cross (as supertraits, so that `D: Driver` implies them all and no verb needs
+/// bounds of its own), then the differences of behaviour.
+pub trait Driver:
+    Database<Arguments: IntoArguments<Self>, Connection: Migrate>
+    + Binds<i64>
+    + Binds<f64>
+    + Binds<Uuid>
+    + for<'a> Binds<&'a str>
+    + for<'a> Binds<&'a [u8]>
+    + for<'a> Binds<Json<&'a Finding>>
+    + Binds<Option<i64>>
+    + Binds<Option<String>>
+    + Reads<(i64,)>
+    + Reads<(i64, Option<i64>)>
+    + Reads<(Uuid,)>
+    + Reads<(String, i64)>
+    + Reads<(Uuid, i64)>
+    + Reads<(Uuid, String)>
+    + Reads<(Uuid, Option<String>)>
+    + Reads<(Uuid, String, Option<String>)>
+    + Reads<(Uuid, i64, String, Option<String>)>
+    + Reads<(Uuid, String, String, String, Option<String>)>
+    + Reads<(String, String, i64)>
+    + Reads<(Option<i64>, Option<i64>, i64)>
+    + Reads<(i64, i64, i64, i64, Option<i64>)>
+    + Reads<AssignmentRow>
+    + Reads<ChangeRow>
+    + Reads<ClaimRow>
+    + Reads<ComparisonRow>
+    + Reads<EventRow>
+    + Reads<FindingRow>
+    + Reads<ImageRow>
+    + Reads<LabelledRow>
+    + Reads<MessageRow>
+    + Reads<ModelRow>
+    + Reads<ShownRow>
+    + Reads<StoredRow>
+    + Reads<VerdictRow>
+{
+    /// The schema.
+    const MIGRATIONS: Migrator;
+    /// Opens a transaction that will change the schema, as the only one that does.
+    const BEGIN_MIGRATION: &'static str;
+    /// Opens a transaction that will write.
+    const BEGIN: &'static str;
+    /// Ends a `select` whose rows are about to be changed, so that nobody changes them first.
+    const LOCK_ROWS: &'static str;
+    /// Ends a `select` whose rows are about to be leased.
+    const SKIP_LOCKED: &'static str;
+    /// A table of one row, after a comma, to be read before events are numbered: reading it waits until
+    /// every transaction that numbered events has ended, so that events become visible in the order of
+    /// `seq`. Empty where writers are serial anyway.
+    const EVENT_TURN: &'static str;
+    /// How a connection stops and begins again to wait for the disk; `None` where the pool that reads
+    /// never waits for it.
+    const RELAXED: Option<Relaxed>;
+    /// Opens a transaction in which nobody else admits or removes objects of these groups of keys. The
+    /// groups come in ascending order, which keeps two transactions from waiting for each other.
+    fn begin_on(groups: &BTreeSet<u16>) -> Script;
+    /// Runs statements without arguments, in one exchange.
+    fn script(conn: &mut Self::Connection, text: Script) -> Ran<'_, ()>;
+    /// Runs a statement; answers how many rows it touched.
+    fn run(conn: &mut Self::Connection, query: Query<Self>) -> Ran<'_, u64>;
+    /// Runs a statement to its end and answers its rows.
+    fn rows(conn: &mut Self::Connection, query: Query<Self>) -> Ran<'_, Vec<Self::Row>>;
+    /// What to do after an error.
+    fn disposition(error: &sqlx::Error) -> Disposition;
+    /// Whether the transaction was undone only because of another one at the same time.
+    fn is_conflict(error: &sqlx::Error) -> bool;
+}
+
+/// See [`Driver::RELAXED`].
+#[derive(Clone, Copy, Debug)]
+pub struct Relaxed {
+    /// From now on commits survive the process's end, but not a power cut.
+    pub begin: &'static str,
+    /// From now on commits survive a power cut, as those of a new connection do.
+    pub end: &'static str,
+}

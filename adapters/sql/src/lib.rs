@@ -1,0 +1,36 @@
+//! The store, the queues, the model registry and the verdicts in SQL, written once for every database.
+//!
+//! [`driver::Driver`] holds all that differs between databases: a handful of constants, how an error
+//! is classed, and the types that may cross. [`statement::Sql`] builds a statement with `$n` arguments
+//! on all of them. The verbs are generic over the driver; a vendor's module implements it and opens
+//! the pools.
+//!
+//! Times are integer microseconds and come from the [`Clock`](lobar_core::time::Clock) the database
+//! was opened with; leases therefore depend on the clocks of hosts agreeing to well within a lease.
+
+mod bells;
+mod column;
+mod db;
+mod driver;
+mod fault;
+#[cfg(feature = "postgres")]
+pub mod postgres;
+mod queue;
+mod registry;
+#[cfg(feature = "sqlite")]
+pub mod sqlite;
+mod statement;
+mod store;
+mod tx;
+mod unreadable;
+mod verdicts;
+
+pub use bells::Bells;
+pub use db::{Db, Pools};
+pub use driver::{Driver, Query, Ran, Relaxed, Script};
+pub use fault::Fault;
+pub use queue::SqlQueue;
+pub use statement::{Binds, Reads, Sql};
+
+/// Rows in one statement. Bounds its arguments well under SQLite's limit of 32,766.
+const BATCH: usize = 500;

@@ -1,0 +1,101 @@
+//! News of queues between processes, by `notify` and `listen`.
+//!
+//! A hint: it goes out after the commit, on its own, so that no sender waits for it (and not in the
+//! sender's transaction, since a transaction that notifies holds a lock of the whole server while it
+//! commits). What is lost, receivers find by looking.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use lobar_core::retry::Backoff;
+use sqlx::Executor;
+use sqlx::postgres::{PgConnectOptions, PgListener, PgPool};
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::pool;
+use crate::Bells;
+
+const CHANNEL: &str = "lobar_queues";
+/// Between two rounds of news: a busy sender tells no more often.
+const PAUSE: Duration = Duration::from_millis(2);
+/// How long a listener may hear nothing before it asks whether it is still connected.
+const SILENCE: Duration = Duration::from_secs(20);
+/// How long it may take to say so.
+const ANSWER: Duration = Duration::from_secs(5);
+const AGAIN: Backoff = Backoff { first: Duration::from_millis(100), max: Duration::from_secs(5) };
+
+/// Carries news both ways until `closing`.
+pub(super) async fn carry(
+    listening: PgConnectOptions,
+    telling: PgPool,
+    bells: Arc<Bells>,
+    closing: CancellationToken,
+) {
+    // What this process itself sent has rung here already.
+    let origin = Uuid::new_v4().simple().to_string();
+    let (tell, listen) = (tell(telling, &bells, &origin), listen(listening, &bells, &origin));
+    tokio::select! {
+        () = async { tokio::join!(tell, listen); } => {}
+        () = closing.cancelled() => {}
+    }
+}
+
+async fn tell(pool: PgPool, bells: &Bells, origin: &str) {
+    loop {
+        for queue in bells.rung().await {
+            let told = sqlx::query("select pg_notify($1, $2)")
+                .bind(CHANNEL)
+                .bind(format!("{origin}:{queue}"))
+                .execute(&pool);
+            if let Ok(Err(error)) = timeout(ANSWER, told).await {
+                tracing::debug!(%error, "other processes were not told of a message");
+            }
+        }
+        sleep(PAUSE).await;
+    }
+}
+
+async fn listen(options: PgConnectOptions, bells: &Bells, origin: &str) {
+    let mut failures = 0;
+    loop {
+        let heard = hear(&options, bells, origin, &mut failures).await;
+        if failures == 0 {
+            tracing::debug!(error = ?heard.err(), "lost the connection that listens for messages");
+        }
+        failures += 1;
+        sleep(AGAIN.delay(failures, rand::random())).await;
+    }
+}
+
+/// Listens until the connection is lost.
+async fn hear(
+    options: &PgConnectOptions,
+    bells: &Bells,
+    origin: &str,
+    failures: &mut u32,
+) -> Result<(), sqlx::Error> {
+    // A pool of its own each time: the last one's connection may never come back.
+    let mut listener = PgListener::connect_with(&pool::listening(options)).await?;
+    listener.eager_reconnect(false);
+    listener.listen(CHANNEL).await?;
+    *failures = 0;
+    bells.ring_all();
+    loop {
+        match timeout(SILENCE, listener.try_recv()).await {
+            Ok(Ok(Some(news))) => match news.payload().split_once(':') {
+                Some((from, queue)) if from != origin => bells.ring_from_afar(queue),
+                _ => {}
+            },
+            Ok(Ok(None)) => return Ok(()),
+            Ok(Err(error)) => return Err(error),
+            Err(_) => match timeout(ANSWER, listener.execute("select 1")).await {
+                Ok(alive) => {
+                    alive?;
+                }
+                Err(_) => return Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()),
+            },
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! The store. One file a group of verbs; each verb is one transaction.
+
+mod admit;
+mod changes;
+mod count;
+mod events;
+mod overview;
+mod page;
+mod plan;
+mod remove;
+mod row;
+mod sweep;
+mod work;
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use lobar_core::event::{Event, Seq};
+use lobar_core::failure::PortError;
+use lobar_core::image::{Image, Lane, NewImage};
+use lobar_core::object::{ImageId, ObjectVersion};
+use lobar_core::store::{
+    Admission, Claim, Completion, Fence, Filter, Overview, Page, PageKey, Quarantined, Store,
+};
+
+pub(super) use admit::StoredRow;
+pub(super) use events::EventRow;
+pub(super) use row::{ImageRow, flagged};
+pub(super) use work::ClaimRow;
+
+use super::{Db, Driver};
+
+#[async_trait]
+impl<D: Driver> Store for Db<D> {
+    async fn admit(&self, images: &[NewImage]) -> Result<Vec<Admission>, PortError> {
+        let done = self.settled(|| admit::admit(self, images)).await;
+        done.map_err(|fault| fault.during("store: admit"))
+    }
+
+    async fn remove(&self, object: &ObjectVersion) -> Result<Vec<ImageId>, PortError> {
+        let done = self.settled(|| remove::remove(self, object)).await;
+        done.map_err(|fault| fault.during("store: remove"))
+    }
+
+    async fn claim(&self, ids: &[ImageId], max_attempts: u32) -> Result<Vec<Claim>, PortError> {
+        let done = self.settled(|| work::claim(self, ids, max_attempts)).await;
+        done.map_err(|fault| fault.during("store: claim"))
+    }
+
+    async fn complete(&self, completions: &[Completion]) -> Result<Vec<bool>, PortError> {
+        let done = self.settled(|| work::complete(self, completions)).await;
+        done.map_err(|fault| fault.during("store: complete"))
+    }
+
+    async fn release(&self, work: &[(ImageId, Fence)]) -> Result<(), PortError> {
+        let uncounted = 1;
+        let done = self.settled(|| work::give_back(self, work, uncounted)).await;
+        done.map_err(|fault| fault.during("store: release"))
+    }
+
+    async fn retry(&self, work: &[(ImageId, Fence)]) -> Result<(), PortError> {
+        let done = self.settled(|| work::give_back(self, work, 0)).await;
+        done.map_err(|fault| fault.during("store: retry"))
+    }
+
+    async fn sweep(
+        &self,
+        older_than: Duration,
+        limit: usize,
+    ) -> Result<Vec<(ImageId, Lane)>, PortError> {
+        sweep::sweep(self, older_than, limit).await.map_err(|fault| fault.during("store: sweep"))
+    }
+
+    async fn image(&self, id: ImageId) -> Result<Option<Image>, PortError> {
+        page::image(self, id).await.map_err(|fault| fault.during("store: image"))
+    }
+
+    async fn list(
+        &self,
+        filter: &Filter,
+        after: Option<PageKey>,
+        limit: usize,
+    ) -> Result<Page, PortError> {
+        page::list(self, filter, after, limit).await.map_err(|fault| fault.during("store: list"))
+    }
+
+    async fn events(&self, after: Seq, limit: usize) -> Result<Vec<Event>, PortError> {
+        events::after(self, after, limit).await.map_err(|fault| fault.during("store: events"))
+    }
+
+    async fn first_event(&self) -> Result<Option<Seq>, PortError> {
+        events::first(self).await.map_err(|fault| fault.during("store: first event"))
+    }
+
+    async fn overview(&self) -> Result<Overview, PortError> {
+        overview::overview(self).await.map_err(|fault| fault.during("store: overview"))
+    }
+
+    async fn quarantine(&self, message: &Quarantined) -> Result<(), PortError> {
+        overview::quarantine(self, message).await.map_err(|fault| fault.during("store: quarantine"))
+    }
+}
+
+/// A count of rows as SQL takes it.
+fn rows(limit: usize) -> i64 {
+    i64::try_from(limit).unwrap_or(i64::MAX)
+}

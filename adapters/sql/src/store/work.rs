@@ -1,0 +1,300 @@
+//! The life of an image in workers' hands: claim, complete, give back.
+//!
+//! Images are named by their ids, and their states are only looked at: `state || ''` keeps a planner from
+//! reading the range of a state instead, which may hold millions, or the traces of millions that left it.
+
+use std::collections::{BTreeSet, HashMap};
+
+use lobar_core::finding::Finding;
+use lobar_core::image::{Reason, State};
+use lobar_core::object::{ImageId, ObjectVersion};
+use lobar_core::store::{Claim, Claimed, Completion, Fence, Outcome};
+use lobar_core::time::Stamp;
+use sqlx::types::Json;
+use uuid::Uuid;
+
+use super::super::tx::Tx;
+use super::super::{BATCH, Db, Driver, Fault, Sql};
+use super::changes::{Changes, Kind, Standing};
+use super::row::{lane, state};
+
+/// What a claim gives back.
+#[derive(sqlx::FromRow)]
+pub struct ClaimRow {
+    id: Uuid,
+    fence: i64,
+    attempts: i64,
+    bucket: String,
+    key: String,
+    version: Option<String>,
+    etag: Option<String>,
+    sequencer: Option<String>,
+    size: Option<i64>,
+    lane: String,
+}
+
+pub(super) async fn claim<D: Driver>(
+    db: &Db<D>,
+    ids: &[ImageId],
+    max_attempts: u32,
+) -> Result<Vec<Claim>, Fault> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    end_doubts(db).await?;
+    let wanted: Vec<Uuid> =
+        ids.iter().map(|id| id.0).collect::<BTreeSet<_>>().into_iter().collect();
+    let mut tx = db.begin().await?;
+    let now = db.now();
+    let (mut claims, mut changes) = (HashMap::new(), Changes::default());
+    let mut doubtful = Vec::new();
+    for batch in wanted.chunks(BATCH) {
+        for row in grant(&mut tx, batch, max_attempts, now).await? {
+            changes.told(ImageId(row.id), State::Analysing);
+            doubtful.push((ImageId(row.id), Fence(row.fence)));
+            claims.insert(ImageId(row.id), Claim::Granted(row.claimed()));
+        }
+        let rest: Vec<Uuid> =
+            batch.iter().copied().filter(|id| !claims.contains_key(&ImageId(*id))).collect();
+        if rest.is_empty() {
+            continue;
+        }
+        for (id, lane, site) in quarantine(&mut tx, &rest, max_attempts, now).await? {
+            let (from, to) = ((State::Analysing, "none"), (State::Failed, "none"));
+            changes.moved(ImageId(id), Kind::new(site, lane), from, to);
+        }
+        let mut sql = Sql::<D>::new("select id, state from image where id in (");
+        sql.list(rest).push(")");
+        for (id, word) in sql.all::<(Uuid, String)>(&mut tx).await? {
+            claims.insert(ImageId(id), Claim::Settled(state(&word)));
+        }
+    }
+    changes.record(&mut tx, now).await?;
+    if let Err(fault) = tx.commit().await {
+        // The server's own word that it was undone leaves no doubt.
+        if !fault.is_conflict() {
+            db.doubt(doubtful);
+            // Now if possible: the caller lets go of the jobs next, and another process, which knows nothing
+            // of this, may claim the images first.
+            let _ = end_doubts(db).await;
+        }
+        return Err(fault);
+    }
+    Ok(ids.iter().map(|id| claims.get(id).cloned().unwrap_or(Claim::Unknown)).collect())
+}
+
+/// Takes back what this process may hold without knowing, so that its attempts do not count. Nothing is
+/// claimed here before that is done; two claims that do it at once do no harm, since fences tell.
+///
+/// The claim may still be under way: its connection is gone, but the server has the commit and waits for its
+/// disk. Looking past it would find nothing to take back, and the attempt would count after all; so this
+/// waits first until nobody is changing those images.
+async fn end_doubts<D: Driver>(db: &Db<D>) -> Result<(), Fault> {
+    let doubtful = db.doubts();
+    for batch in doubtful.chunks(BATCH) {
+        let mut held = Sql::<D>::new("select id from image where id in (");
+        held.list(batch.iter().map(|(id, _)| id.0)).push(")").push(D::LOCK_ROWS);
+        db.ask::<(Uuid,)>(held).await?;
+    }
+    give_back(db, &doubtful, 1).await?;
+    db.no_longer_doubt(&doubtful);
+    Ok(())
+}
+
+async fn grant<D: Driver>(
+    tx: &mut Tx<D>,
+    batch: &[Uuid],
+    max_attempts: u32,
+    now: Stamp,
+) -> Result<Vec<ClaimRow>, Fault> {
+    let mut sql = Sql::<D>::new(
+        "update image set state = 'analysing', attempts = attempts + 1, fence = fence + 1,
+           touched_at = $1
+         where state || '' in ('queued', 'analysing') and attempts < $2 and id in (",
+    )
+    .bind(now.0)
+    .bind(i64::from(max_attempts));
+    sql.list(batch.iter().copied())
+        .push(") returning id, fence, attempts, bucket, key, version, etag, sequencer, size, lane");
+    sql.all(tx).await
+}
+
+/// Ends what has been tried too often; answers which, with lane and site.
+async fn quarantine<D: Driver>(
+    tx: &mut Tx<D>,
+    batch: &[Uuid],
+    max_attempts: u32,
+    now: Stamp,
+) -> Result<Vec<(Uuid, String, Option<String>)>, Fault> {
+    let mut sql = Sql::<D>::new(
+        "update image set state = 'failed', fence = fence + 1, finished_at = $1, touched_at = $1,
+           reason = $2
+         where state || '' in ('queued', 'analysing') and attempts >= $3 and id in (",
+    )
+    .bind(now.0)
+    .bind(Reason::RepeatedFailure.code())
+    .bind(i64::from(max_attempts));
+    sql.list(batch.iter().copied()).push(") returning id, lane, site");
+    sql.all(tx).await
+}
+
+impl ClaimRow {
+    fn claimed(self) -> Claimed {
+        Claimed {
+            id: ImageId(self.id),
+            fence: Fence(self.fence),
+            attempt: u32::try_from(self.attempts).unwrap_or(u32::MAX),
+            object: ObjectVersion {
+                bucket: self.bucket,
+                key: self.key,
+                version: self.version,
+                etag: self.etag,
+                sequencer: self.sequencer,
+                size: self.size.and_then(|size| u64::try_from(size).ok()),
+            },
+            lane: lane(&self.lane),
+        }
+    }
+}
+
+pub(super) async fn complete<D: Driver>(
+    db: &Db<D>,
+    completions: &[Completion],
+) -> Result<Vec<bool>, Fault> {
+    if completions.is_empty() {
+        return Ok(Vec::new());
+    }
+    // Of one image named twice, the first counts: the second would find it finished.
+    let mut named = BTreeSet::new();
+    let firsts: Vec<bool> =
+        completions.iter().map(|done| named.insert((done.id, done.fence))).collect();
+    let distinct: Vec<&Completion> = completions
+        .iter()
+        .zip(&firsts)
+        .filter(|(_, first)| **first)
+        .map(|(done, _)| done)
+        .collect();
+
+    let mut tx = db.begin().await?;
+    let now = db.now();
+    let (mut accepted, mut changes) = (BTreeSet::new(), Changes::default());
+    for batch in distinct.chunks(BATCH) {
+        let mut finished = HashMap::new();
+        for (id, fence, lane, site) in finish(&mut tx, batch, now).await? {
+            finished.insert((ImageId(id), Fence(fence)), Kind::new(site, lane));
+        }
+        let mut fresh: Vec<&Completion> = Vec::with_capacity(batch.len());
+        for done in batch {
+            let Some(kind) = finished.remove(&(done.id, done.fence)) else { continue };
+            let (from, to) = ((State::Analysing, "none"), ending(&done.outcome));
+            changes.moved(done.id, kind, from, to);
+            accepted.insert((done.id, done.fence));
+            fresh.push(done);
+        }
+        keep_findings(&mut tx, &fresh, now).await?;
+    }
+    changes.record(&mut tx, now).await?;
+    tx.commit().await?;
+    let accepted = |done: &Completion| accepted.contains(&(done.id, done.fence));
+    Ok(completions.iter().zip(firsts).map(|(done, first)| first && accepted(done)).collect())
+}
+
+/// The state in which an outcome leaves its image, and the flag.
+fn ending(outcome: &Outcome) -> Standing<'static> {
+    match outcome {
+        Outcome::Ready(finding) if finding.flagged => (State::Ready, "yes"),
+        Outcome::Ready(_) => (State::Ready, "no"),
+        Outcome::NeedsHuman { .. } => (State::NeedsHuman, "none"),
+        Outcome::Superseded => (State::Superseded, "none"),
+    }
+}
+
+/// Moves the images whose fence is current to their ends; answers which, with lane and site.
+async fn finish<D: Driver>(
+    tx: &mut Tx<D>,
+    batch: &[&Completion],
+    now: Stamp,
+) -> Result<Vec<(Uuid, i64, String, Option<String>)>, Fault> {
+    let mut sql = Sql::<D>::new("with done (target, held, ending, why, more, answer) as (values ");
+    sql.rows(batch.iter().map(|done| {
+        let (state, flag) = ending(&done.outcome);
+        let (reason, detail) = match &done.outcome {
+            Outcome::NeedsHuman { reason, detail } => {
+                (Some(reason.code().to_owned()), Some(detail.clone()))
+            }
+            Outcome::Ready(_) | Outcome::Superseded => (None, None),
+        };
+        (done.id.0, done.fence.0, state.as_str(), reason, detail, flag)
+    }));
+    sql.push(
+        ") update image set state = done.ending, reason = done.why, detail = done.more,
+             flag = done.answer, finished_at = ",
+    )
+    .arg(now.0)
+    .push(", touched_at = ")
+    .arg(now.0)
+    .push(
+        " from done
+          where image.id = done.target and image.fence = done.held and image.state || '' = 'analysing'
+          returning id, fence, lane, site",
+    );
+    sql.all(tx).await
+}
+
+async fn keep_findings<D: Driver>(
+    tx: &mut Tx<D>,
+    done: &[&Completion],
+    now: Stamp,
+) -> Result<(), Fault> {
+    let findings: Vec<(ImageId, &Finding)> = done
+        .iter()
+        .filter_map(|done| match &done.outcome {
+            Outcome::Ready(finding) => Some((done.id, finding.as_ref())),
+            _ => None,
+        })
+        .collect();
+    if findings.is_empty() {
+        return Ok(());
+    }
+    let mut sql = Sql::<D>::new(
+        "insert into finding (image, model_version, probability, body, made_at) values ",
+    );
+    sql.rows(findings.iter().map(|(id, finding)| {
+        let version = finding.model.version.as_str();
+        (id.0, version, finding.probability, Json(*finding), now.0)
+    }));
+    sql.run(tx).await?;
+    Ok(())
+}
+
+/// Queues images again; `uncounted` attempts are taken back. Old fences are passed over.
+pub(super) async fn give_back<D: Driver>(
+    db: &Db<D>,
+    work: &[(ImageId, Fence)],
+    uncounted: i64,
+) -> Result<(), Fault> {
+    if work.is_empty() {
+        return Ok(());
+    }
+    let mut tx = db.begin().await?;
+    let now = db.now();
+    let mut changes = Changes::default();
+    for batch in work.chunks(BATCH) {
+        let mut sql = Sql::<D>::new("with back (target, held) as (values ");
+        sql.rows(batch.iter().map(|(id, fence)| (id.0, fence.0)));
+        sql.push(") update image set state = 'queued', fence = fence + 1, attempts = attempts - ")
+            .arg(uncounted)
+            .push(", touched_at = ")
+            .arg(now.0)
+            .push(
+                " from back
+                  where image.id = back.target and image.fence = back.held
+                    and image.state || '' = 'analysing'
+                  returning id",
+            );
+        let given: Vec<(Uuid,)> = sql.all(&mut tx).await?;
+        given.into_iter().for_each(|(id,)| changes.told(ImageId(id), State::Queued));
+    }
+    changes.record(&mut tx, now).await?;
+    tx.commit().await
+}

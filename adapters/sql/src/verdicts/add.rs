@@ -1,0 +1,186 @@
+//! Adding a verdict: looked at, written and told in one transaction.
+
+use lobar_core::failure::PortError;
+use lobar_core::finding::{Finding, Label};
+use lobar_core::image::State;
+use lobar_core::object::ImageId;
+use lobar_core::reading::{Reading, Standing};
+use lobar_core::time::Stamp;
+use lobar_core::verdict::{NewVerdict, Opinion, Verdict, VerdictError};
+use sqlx::types::Json;
+use uuid::Uuid;
+
+use super::super::column::Column;
+use super::super::store::flagged;
+use super::super::tx::Tx;
+use super::super::{Db, Driver, Fault, Sql};
+
+/// What is shown of an image.
+#[derive(sqlx::FromRow)]
+pub struct ShownRow {
+    state: String,
+    flag: String,
+}
+
+/// The finding that is shown of an image.
+#[derive(sqlx::FromRow)]
+pub struct FindingRow {
+    model_version: String,
+    body: Column<Json<Finding>>,
+}
+
+/// The same, read.
+struct Shown {
+    state: State,
+    /// Version of the model whose finding is shown, with its label.
+    finding: Option<(String, Label)>,
+}
+
+/// Added, refused, or not known.
+type Outcome = Result<Result<Verdict, VerdictError>, Fault>;
+
+pub(super) async fn add<D: Driver>(db: &Db<D>, new: &NewVerdict) -> Outcome {
+    let mut tx = db.begin().await?;
+    let judged = match shown(&mut tx, new.image).await? {
+        None => Err(VerdictError::Unknown),
+        Some(shown) => judge(&shown, new).map(|label| (shown.state, label)),
+    };
+    let (state, label) = match judged {
+        Ok(judged) => judged,
+        // It commits only so that its connection can be used again.
+        Err(refusal) => return tx.commit().await.map(|()| Err(refusal)),
+    };
+    let at = time_of(&mut tx, new.image, db.now()).await?;
+    let verdict = Verdict { id: Uuid::now_v7(), verdict: new.clone(), label, at };
+    keep(&mut tx, &verdict).await?;
+    tell(&mut tx, new.image, state, at).await?;
+    tx.commit().await?;
+    Ok(Ok(verdict))
+}
+
+/// What is shown, and will be until the transaction ends; `None` when there is no image (any more).
+async fn shown<D: Driver>(tx: &mut Tx<D>, image: ImageId) -> Result<Option<Shown>, Fault> {
+    let mut sql = Sql::<D>::new("select state, flag from image where id = $1").bind(image.0);
+    sql.push(D::LOCK_ROWS);
+    let Some(ShownRow { state, flag }) = sql.optional(tx).await? else { return Ok(None) };
+    let of_image = Sql::<D>::new("select model_version, body from finding where image = $1");
+    let row: Option<FindingRow> = of_image.bind(image.0).optional(tx).await?;
+    let (version, finding) = match row {
+        None => (None, Reading::Missing),
+        Some(row) => (Some(row.model_version), row.body.reading(|Json(finding)| Some(finding))),
+    };
+    // As lists and pages tell it: a finding that cannot be read is not shown.
+    let state = Reading::known(State::parse(&state));
+    let told = Standing::of(state, Reading::Missing, finding, flagged(&flag));
+    if told.state == State::Removed {
+        return Ok(None);
+    }
+    let label = told.finding.map(|finding| finding.label);
+    Ok(Some(Shown { state: told.state, finding: version.zip(label) }))
+}
+
+/// The label that a verdict on this comes to, or why it cannot be given.
+fn judge(shown: &Shown, new: &NewVerdict) -> Result<Option<Label>, VerdictError> {
+    if new.opinion == Opinion::Unreadable {
+        let why = "an opinion that could not be read is none to add";
+        return Err(PortError::permanent("verdicts: add", why).into());
+    }
+    let found = match (shown.state, &shown.finding, &new.model_version) {
+        (State::Ready, Some((version, label)), Some(named)) if version == named => Some(*label),
+        (State::NeedsHuman | State::Failed, None, None) => None,
+        _ => return Err(VerdictError::Stale),
+    };
+    match &new.opinion {
+        Opinion::Agree => found.map(Some).ok_or(VerdictError::NothingToAgreeWith),
+        Opinion::Disagree { label } => Ok(Some(*label)),
+        Opinion::NotAssessable { .. } | Opinion::Unreadable => Ok(None),
+    }
+}
+
+/// Now, or just after the newest verdict on this image where a clock is behind it.
+async fn time_of<D: Driver>(tx: &mut Tx<D>, image: ImageId, now: Stamp) -> Result<Stamp, Fault> {
+    let newest = Sql::<D>::new("select at from verdict where image = $1 order by at desc limit 1");
+    let newest: Option<(i64,)> = newest.bind(image.0).optional(tx).await?;
+    Ok(newest.map_or(now, |(at,)| now.max(Stamp(at.saturating_add(1)))))
+}
+
+async fn keep<D: Driver>(tx: &mut Tx<D>, verdict: &Verdict) -> Result<(), Fault> {
+    let new = &verdict.verdict;
+    let reason = match &new.opinion {
+        Opinion::NotAssessable { reason } => reason.as_str(),
+        Opinion::Agree | Opinion::Disagree { .. } | Opinion::Unreadable => "",
+    };
+    let displayed = serde_json::json!(new.displayed).to_string();
+    Sql::<D>::new(
+        "insert into verdict
+           (id, image, model_version, opinion, label, reason, reader, role, displayed, at)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+    )
+    .bind(verdict.id)
+    .bind(new.image.0)
+    .bind(new.model_version.clone())
+    .bind(new.opinion.word())
+    .bind(verdict.label.map(|label| label.word().to_owned()))
+    .bind(reason)
+    .bind(new.reader.as_str())
+    .bind(new.role.as_str())
+    .bind(displayed.as_str())
+    .bind(verdict.at.0)
+    .run(tx)
+    .await
+    .map(drop)
+}
+
+/// Writes the event. Others wait for their turn from here to the end of the transaction.
+async fn tell<D: Driver>(
+    tx: &mut Tx<D>,
+    image: ImageId,
+    state: State,
+    at: Stamp,
+) -> Result<(), Fault> {
+    let mut sql = Sql::<D>::new("with fresh (image, state, at) as (values ");
+    sql.rows([(image.0, state.as_str(), at.0)]);
+    sql.push(
+        ") insert into event (image, state, at, verdict) select image, state, at, 1 from fresh",
+    );
+    sql.push(D::EVENT_TURN);
+    sql.run(tx).await.map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn verdict(version: Option<&str>, opinion: Opinion) -> NewVerdict {
+        NewVerdict {
+            image: ImageId(Uuid::nil()),
+            model_version: version.map(str::to_owned),
+            opinion,
+            reader: "ada".into(),
+            role: "doctor".into(),
+            displayed: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn only_what_is_shown_can_be_judged() {
+        let ready = Shown { state: State::Ready, finding: Some(("7".into(), Label::Pneumonia)) };
+        let label = |shown: &Shown, version, opinion| judge(shown, &verdict(version, opinion)).ok();
+        assert_eq!(label(&ready, Some("7"), Opinion::Agree), Some(Some(Label::Pneumonia)));
+        let other = Opinion::Disagree { label: Label::Normal };
+        assert_eq!(label(&ready, Some("7"), other.clone()), Some(Some(Label::Normal)));
+        assert_eq!(label(&ready, Some("6"), other.clone()), None);
+        assert_eq!(label(&ready, None, other.clone()), None);
+
+        let human = Shown { state: State::NeedsHuman, finding: None };
+        assert_eq!(label(&human, None, other.clone()), Some(Some(Label::Normal)));
+        let refused = judge(&human, &verdict(None, Opinion::Agree));
+        assert!(matches!(refused, Err(VerdictError::NothingToAgreeWith)));
+        for state in [State::Queued, State::Analysing, State::Superseded] {
+            let finding = (state == State::Superseded).then(|| ("7".to_owned(), Label::Normal));
+            let shown = Shown { state, finding };
+            assert_eq!(label(&shown, None, other.clone()), None, "{state}");
+            assert_eq!(label(&shown, Some("7"), other.clone()), None, "{state}");
+        }
+    }
+}

@@ -1,0 +1,25 @@
+//! The contracts on SQLite and PostgreSQL, and what PostgreSQL brings beside them: migrations, plans, the
+//! order of commits among many processes, and the faults that a server of its own can have.
+
+#![allow(clippy::disallowed_methods)] // the tasks that a test spawns end before it does
+#![allow(clippy::print_stdout)] // counters and figures are to be read
+
+mod doubt;
+mod examine;
+mod load;
+mod migrations;
+mod order;
+mod plans;
+mod postgres_contract;
+mod scale;
+mod sqlite_contract;
+
+use std::sync::Arc;
+
+use lobar_core::time::SystemClock;
+use lobar_sql::postgres::{self, PgStore};
+
+/// A database as another process would open it.
+async fn open(url: &str) -> Arc<PgStore> {
+    Arc::new(postgres::open(url, Arc::new(SystemClock)).await.expect("opens"))
+}

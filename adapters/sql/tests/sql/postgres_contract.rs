@@ -1,0 +1,244 @@
+//! The contracts of the store, of the queue, of the model registry and of verdicts, on PostgreSQL.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use lobar_core::queue::{Outgoing, Queue};
+use lobar_core::registry::Registry;
+use lobar_core::store::Store;
+use lobar_core::time::{ManualClock, Stamp};
+use lobar_core::verdict::Verdicts;
+use lobar_sql::postgres::{self, PgStore};
+use lobar_testkit::contract::queue::QueueHarness;
+use lobar_testkit::contract::registry::RegistryHarness;
+use lobar_testkit::contract::store::StoreHarness;
+use lobar_testkit::contract::verdict::VerdictHarness;
+use lobar_testkit::services::postgres::{Cluster, Database};
+use tokio::sync::Mutex;
+
+/// A database, opened several times as several processes would.
+struct Opened {
+    database: Database,
+    clock: ManualClock,
+    open: Mutex<Vec<Arc<PgStore>>>,
+}
+
+impl Opened {
+    async fn new() -> Self {
+        Self {
+            database: Cluster::shared().await.database(),
+            clock: ManualClock::new(Stamp(1_700_000_000_000_000)),
+            open: Mutex::default(),
+        }
+    }
+
+    /// As another process would.
+    async fn database(&self) -> Arc<PgStore> {
+        let clock = Arc::new(self.clock.clone());
+        let database = Arc::new(postgres::open(&self.database.url(), clock).await.expect("opens"));
+        self.open.lock().await.push(database.clone());
+        database
+    }
+
+    async fn queue(&self, name: &str) -> Arc<dyn Queue> {
+        Arc::new(postgres::PgQueue::new(self.database().await, name))
+    }
+
+    /// Runs a statement beside the adapter, without the schema's checks.
+    fn damage(&self, statement: &str) {
+        const UNCHECKED: &str = "do $$ declare one record; begin
+            for one in select conrelid::regclass as its, conname from pg_constraint
+              where contype = 'c' and connamespace = 'public'::regnamespace loop
+              execute format('alter table %s drop constraint %I', one.its, one.conname);
+            end loop; end $$; ";
+        self.database.sql(&(UNCHECKED.to_owned() + statement));
+    }
+
+    async fn close(&self) {
+        for database in self.open.lock().await.drain(..) {
+            database.close().await;
+        }
+    }
+}
+
+struct OwnStore(Opened);
+
+#[async_trait]
+impl StoreHarness for OwnStore {
+    async fn start() -> Self {
+        Self(Opened::new().await)
+    }
+
+    async fn open(&self) -> Arc<dyn Store> {
+        self.0.database().await
+    }
+
+    async fn reopen(&self) -> Arc<dyn Store> {
+        self.0.close().await;
+        self.open().await
+    }
+
+    async fn advance(&self, by: Duration) {
+        self.0.clock.advance(by);
+    }
+
+    async fn damage(&self, statement: &str) {
+        self.0.damage(statement);
+    }
+}
+
+struct OwnRegistry(Opened);
+
+#[async_trait]
+impl RegistryHarness for OwnRegistry {
+    async fn start() -> Self {
+        Self(Opened::new().await)
+    }
+
+    async fn open(&self) -> Arc<dyn Registry> {
+        self.0.database().await
+    }
+
+    async fn reopen(&self) -> Arc<dyn Registry> {
+        self.0.close().await;
+        self.open().await
+    }
+
+    async fn images(&self) -> (Arc<dyn Store>, Arc<dyn Verdicts>) {
+        (self.0.database().await, self.0.database().await)
+    }
+
+    async fn advance(&self, by: Duration) {
+        self.0.clock.advance(by);
+    }
+
+    async fn damage(&self, statement: &str) {
+        self.0.damage(statement);
+    }
+}
+
+struct OwnVerdicts(Opened);
+
+#[async_trait]
+impl VerdictHarness for OwnVerdicts {
+    async fn start() -> Self {
+        Self(Opened::new().await)
+    }
+
+    async fn open(&self) -> (Arc<dyn Store>, Arc<dyn Verdicts>) {
+        (self.0.database().await, self.0.database().await)
+    }
+
+    async fn reopen(&self) -> (Arc<dyn Store>, Arc<dyn Verdicts>) {
+        self.0.close().await;
+        self.open().await
+    }
+
+    async fn advance(&self, by: Duration) {
+        self.0.clock.advance(by);
+    }
+
+    async fn damage(&self, statement: &str) {
+        self.0.damage(statement);
+    }
+}
+
+/// A queue beside another queue with messages.
+struct SharedQueue(Opened);
+
+#[async_trait]
+impl QueueHarness for SharedQueue {
+    const LEASE: Duration = Duration::from_secs(30);
+
+    async fn start() -> Self {
+        let opened = Opened::new().await;
+        let neighbour = opened.queue("jobs-stat").await;
+        let messages = (0..10).map(|n| Outgoing::now(n.to_string())).collect();
+        assert!(neighbour.send(messages).await.iter().all(Result::is_ok));
+        Self(opened)
+    }
+
+    async fn open(&self) -> Arc<dyn Queue> {
+        self.0.queue("uploads").await
+    }
+
+    async fn reopen(&self) -> Arc<dyn Queue> {
+        self.0.close().await;
+        self.open().await
+    }
+
+    async fn advance(&self, by: Duration) {
+        self.0.clock.advance(by);
+    }
+}
+
+mod store {
+    lobar_testkit::store_contract!(super::OwnStore);
+    lobar_testkit::store_model!(super::OwnStore);
+}
+
+mod registry {
+    lobar_testkit::registry_contract!(super::OwnRegistry);
+}
+
+mod verdicts {
+    lobar_testkit::verdict_contract!(super::OwnVerdicts);
+}
+
+mod queue {
+    lobar_testkit::queue_contract!(super::SharedQueue);
+    lobar_testkit::queue_model!(super::SharedQueue);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_receiver_in_another_process_hears_of_a_message_at_once() {
+    const ROUNDS: usize = 20;
+    let opened = Opened::new().await;
+    let (here, there) = (opened.queue("uploads").await, opened.queue("uploads").await);
+    let mut waits = Vec::new();
+    // The first rounds may come before the listener is connected.
+    while waits.len() < ROUNDS + 5 {
+        let receiving = {
+            let there = there.clone();
+            tokio::spawn(async move {
+                let lease = Duration::from_secs(30);
+                there.receive(1, Duration::from_secs(30), lease).await.expect("received").len()
+            })
+        };
+        // It waits by now, or it will find the message when it looks: both are quick.
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        let sent = Instant::now();
+        here.send(vec![Outgoing::now("a")]).await.remove(0).expect("sent");
+        assert_eq!(receiving.await.expect("ended"), 1);
+        waits.push(sent.elapsed());
+    }
+    let mut waits = waits.split_off(5);
+    waits.sort();
+    println!(
+        "another process hears after: median {:?}, worst {:?}",
+        waits[ROUNDS / 2],
+        waits[ROUNDS - 1]
+    );
+    // By looking alone it would be a tenth of a second on average.
+    assert!(waits[ROUNDS / 2] < Duration::from_millis(80), "{waits:?}");
+    opened.close().await;
+}
+
+#[tokio::test]
+async fn an_error_never_shows_the_password() {
+    let cluster = Cluster::shared().await;
+    for url in [
+        format!("postgres://lobar:secret@127.0.0.1:{}/nowhere", cluster.port()),
+        "postgres://lobar:secret@127.0.0.1:1/nowhere".to_owned(),
+        "postgres://lobar:secret@127.0.0.1:many/nowhere".to_owned(),
+        "postgresql://lobar:secret@127.0.0.1:1/nowhere?sslmode=secret".to_owned(),
+    ] {
+        let refused = postgres::open(&url, Arc::new(ManualClock::new(Stamp(0))))
+            .await
+            .err()
+            .expect("refused");
+        let text = format!("{refused} {refused:?}");
+        assert!(!text.contains("secret"), "{text}");
+    }
+}

@@ -1,0 +1,243 @@
+//! The contracts of the store, of the queue, of the model registry and of verdicts, on SQLite.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use lobar_core::queue::Queue;
+use lobar_core::registry::Registry;
+use lobar_core::store::Store;
+use lobar_core::time::{ManualClock, Stamp};
+use lobar_core::verdict::Verdicts;
+use lobar_sql::sqlite::{self, SqliteQueue, SqliteStore};
+use lobar_testkit::contract::queue::QueueHarness;
+use lobar_testkit::contract::registry::RegistryHarness;
+use lobar_testkit::contract::store::StoreHarness;
+use lobar_testkit::contract::verdict::VerdictHarness;
+use sqlx::{AssertSqlSafe, Connection as _, SqliteConnection};
+use tempfile::TempDir;
+use tokio::sync::Mutex;
+
+/// A folder with database files, opened several times as several processes would.
+struct Files {
+    folder: TempDir,
+    clock: ManualClock,
+    open: Mutex<Vec<Arc<SqliteStore>>>,
+}
+
+impl Files {
+    fn new() -> Self {
+        Self {
+            folder: TempDir::new().expect("a temporary folder"),
+            clock: ManualClock::new(Stamp(1_700_000_000_000_000)),
+            open: Mutex::default(),
+        }
+    }
+
+    /// As another process would.
+    async fn database(&self, file: &str) -> Arc<SqliteStore> {
+        let (path, clock) = (self.folder.path().join(file), Arc::new(self.clock.clone()));
+        let database = Arc::new(sqlite::open(&path, clock).await.expect("opens"));
+        self.open.lock().await.push(database.clone());
+        database
+    }
+
+    async fn queue(&self, file: &str, name: &str) -> Arc<dyn Queue> {
+        Arc::new(SqliteQueue::new(self.database(file).await, name))
+    }
+
+    /// Runs a statement beside the adapter, without its checks.
+    async fn damage(&self, file: &str, statement: &str) {
+        let url = format!("sqlite:{}", self.folder.path().join(file).display());
+        let mut file = SqliteConnection::connect(&url).await.expect("opens");
+        for sql in ["pragma ignore_check_constraints = on", statement] {
+            let sql = AssertSqlSafe(sql.to_owned());
+            sqlx::raw_sql(sql).execute(&mut file).await.expect("damaged");
+        }
+        file.close().await.expect("closes");
+    }
+
+    async fn close(&self) {
+        for database in self.open.lock().await.drain(..) {
+            database.close().await;
+        }
+    }
+}
+
+struct StoreFile(Files);
+
+#[async_trait]
+impl StoreHarness for StoreFile {
+    async fn start() -> Self {
+        Self(Files::new())
+    }
+
+    async fn open(&self) -> Arc<dyn Store> {
+        self.0.database("lobar.db").await
+    }
+
+    async fn reopen(&self) -> Arc<dyn Store> {
+        self.0.close().await;
+        self.open().await
+    }
+
+    async fn advance(&self, by: Duration) {
+        self.0.clock.advance(by);
+    }
+
+    async fn damage(&self, statement: &str) {
+        self.0.damage("lobar.db", statement).await;
+    }
+}
+
+struct RegistryFile(Files);
+
+#[async_trait]
+impl RegistryHarness for RegistryFile {
+    async fn start() -> Self {
+        Self(Files::new())
+    }
+
+    async fn open(&self) -> Arc<dyn Registry> {
+        self.0.database("lobar.db").await
+    }
+
+    async fn reopen(&self) -> Arc<dyn Registry> {
+        self.0.close().await;
+        self.open().await
+    }
+
+    async fn images(&self) -> (Arc<dyn Store>, Arc<dyn Verdicts>) {
+        (self.0.database("lobar.db").await, self.0.database("lobar.db").await)
+    }
+
+    async fn advance(&self, by: Duration) {
+        self.0.clock.advance(by);
+    }
+
+    async fn damage(&self, statement: &str) {
+        self.0.damage("lobar.db", statement).await;
+    }
+}
+
+struct VerdictFile(Files);
+
+#[async_trait]
+impl VerdictHarness for VerdictFile {
+    async fn start() -> Self {
+        Self(Files::new())
+    }
+
+    async fn open(&self) -> (Arc<dyn Store>, Arc<dyn Verdicts>) {
+        (self.0.database("lobar.db").await, self.0.database("lobar.db").await)
+    }
+
+    async fn reopen(&self) -> (Arc<dyn Store>, Arc<dyn Verdicts>) {
+        self.0.close().await;
+        self.open().await
+    }
+
+    async fn advance(&self, by: Duration) {
+        self.0.clock.advance(by);
+    }
+
+    async fn damage(&self, statement: &str) {
+        self.0.damage("lobar.db", statement).await;
+    }
+}
+
+/// A queue in a file of its own.
+struct OwnFile(Files);
+
+/// A queue in the store's file, beside another queue with messages.
+struct SharedFile(Files);
+
+macro_rules! queue_harness {
+    ($harness:ident, $start:expr, $file:literal) => {
+        #[async_trait]
+        impl QueueHarness for $harness {
+            const LEASE: Duration = Duration::from_secs(30);
+
+            async fn start() -> Self {
+                let files = Files::new();
+                $start(&files).await;
+                Self(files)
+            }
+
+            async fn open(&self) -> Arc<dyn Queue> {
+                self.0.queue($file, "uploads").await
+            }
+
+            async fn reopen(&self) -> Arc<dyn Queue> {
+                self.0.close().await;
+                self.open().await
+            }
+
+            async fn advance(&self, by: Duration) {
+                self.0.clock.advance(by);
+            }
+        }
+    };
+}
+
+async fn nothing_else(_: &Files) {}
+
+async fn with_neighbours(files: &Files) {
+    files.database("lobar.db").await;
+    let neighbour = files.queue("lobar.db", "jobs-stat").await;
+    let messages = (0..10).map(|n| lobar_core::queue::Outgoing::now(n.to_string())).collect();
+    assert!(neighbour.send(messages).await.iter().all(Result::is_ok));
+}
+
+queue_harness!(OwnFile, nothing_else, "queues.db");
+queue_harness!(SharedFile, with_neighbours, "lobar.db");
+
+mod store {
+    lobar_testkit::store_contract!(super::StoreFile);
+    lobar_testkit::store_model!(super::StoreFile);
+}
+
+mod registry {
+    lobar_testkit::registry_contract!(super::RegistryFile);
+}
+
+mod verdicts {
+    lobar_testkit::verdict_contract!(super::VerdictFile);
+}
+
+mod queue_in_its_own_file {
+    lobar_testkit::queue_contract!(super::OwnFile);
+    lobar_testkit::queue_model!(super::OwnFile);
+}
+
+mod queue_in_the_store_s_file {
+    lobar_testkit::queue_contract!(super::SharedFile);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn processes_that_create_the_same_file_at_once_all_succeed() {
+    let files = Arc::new(Files::new());
+    let opening: Vec<_> = (0..6)
+        .map(|_| {
+            let files = files.clone();
+            tokio::spawn(async move { files.database("lobar.db").await.overview().await.is_ok() })
+        })
+        .collect();
+    for opening in opening {
+        assert!(opening.await.expect("opened"));
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_is_no_database_is_refused_and_left_alone() {
+    let files = Files::new();
+    let path = files.folder.path().join("notes.db");
+    let notes = "these are notes, not a database ".repeat(100);
+    std::fs::write(&path, &notes).expect("written");
+    let open = |path| sqlite::open(path, Arc::new(files.clock.clone()));
+    let text = open(&path).await.err().expect("refused").to_string();
+    assert!(text.contains("not a database"), "{text}");
+    assert_eq!(std::fs::read_to_string(&path).expect("there"), notes);
+    assert!(open(Path::new("/nowhere/at/all/lobar.db")).await.is_err());
+}

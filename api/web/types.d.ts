@@ -1,0 +1,71 @@
+// What the server's answers hold, for the type check of `make check`. Named and written like the schemas of
+// /openapi.json, which a test compares with this. Not served.
+
+/** One image. */
+export interface ImageItem {
+  id: string;
+  status: string;
+  reason: string | null;
+  reason_text: string | null;
+  reason_detail: string | null;
+  site: string | null;
+  priority: string;
+  received_at: string;
+  finished_at: string | null;
+  result: ResultBody | null;
+  /** Not in lists. */
+  verdict?: VerdictMark | null;
+}
+
+/** What the network saw. */
+export interface ResultBody {
+  model: ModelBody;
+  probability: number;
+  threshold: number;
+  flagged: boolean;
+  label: string;
+  subtype: SubtypeBody | null;
+  heatmap: boolean;
+  warnings: string[];
+  timings_ms: Record<string, number>;
+  statement_of_use: string;
+}
+
+/** Which weights, exactly. */
+export interface ModelBody {
+  version: string;
+  sha256: string;
+  preprocessing: string;
+}
+
+/** The second output. */
+export interface SubtypeBody {
+  label: string;
+  probability: number;
+  experimental: boolean;
+}
+
+/** The newest verdict on an image, in short. */
+export interface VerdictMark {
+  opinion: string;
+  label: string | null;
+  at: string;
+}
+
+/** What a reader says of an image. */
+export interface VerdictBody {
+  model_version?: string | null;
+  opinion: string;
+  label?: string | null;
+  reason?: string | null;
+  displayed?: string[];
+}
+
+/** A page of images. */
+export interface ImagePage {
+  items: ImageItem[];
+  next: string | null;
+  total: number;
+  last_event: number;
+  statement_of_use: string;
+}

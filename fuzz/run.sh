@@ -1,0 +1,24 @@
+#!/bin/sh
+# Runs fuzz targets one after the other, each for a while: sh fuzz/run.sh SECONDS [TARGET…]
+# Wants cargo-fuzz (`cargo install cargo-fuzz`); works on stable Rust, without a sanitizer. What it learns
+# is kept in fuzz/corpus, what it finds in fuzz/artifacts. FUZZ_TARGET_DIR names another build folder.
+set -eu
+cd "$(dirname "$0")"
+seconds=$1
+shift
+[ $# -gt 0 ] || set -- notification image s3_listing sse_position api_bodies
+
+target=${FUZZ_TARGET_DIR:-target}
+cargo fuzz build --fuzz-dir . -s none --target-dir "$target"
+for name; do
+    mkdir -p "corpus/$name" "artifacts/$name"
+    # Only the first folder is written to.
+    set -- "corpus/$name" "seeds/$name"
+    case $name in
+        notification) set -- "$@" ../ingest/tests/fixtures ;;
+        image) set -- "$@" ../imaging/tests/fixtures ;;
+    esac
+    echo "fuzz: $name for $seconds s"
+    nice -n 19 "$target/x86_64-unknown-linux-gnu/release/$name" -artifact_prefix="artifacts/$name/" \
+        -max_total_time="$seconds" -rss_limit_mb=4096 -max_len=65536 -timeout=20 -print_final_stats=1 "$@"
+done

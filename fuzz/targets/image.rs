@@ -1,0 +1,5 @@
+//! JPEG and PNG files: see `lobar_imaging::fuzzing`.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| lobar_imaging::fuzzing::image(bytes));

@@ -1,0 +1,66 @@
+//! What is to become of the messages of one batch.
+
+use lobar_core::queue::{Delivery, Settlement};
+use lobar_core::retry::Backoff;
+
+/// The worst that happened to any item of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Fate {
+    /// Everything that it says is durable.
+    Done,
+    /// Something of it failed for now.
+    Retry,
+    /// Something of it is rejected for good, and could not be kept in the store's quarantine.
+    Dead(&'static str),
+}
+
+/// One fate a message, in order.
+pub(crate) struct Fates<'a> {
+    batch: &'a [Delivery],
+    fates: Vec<Fate>,
+}
+
+impl<'a> Fates<'a> {
+    pub(crate) fn new(batch: &'a [Delivery]) -> Self {
+        Self { batch, fates: vec![Fate::Done; batch.len()] }
+    }
+
+    /// The message in this place.
+    pub(crate) fn message(&self, place: usize) -> Option<&'a Delivery> {
+        self.batch.get(place)
+    }
+
+    /// How often it was received.
+    pub(crate) fn received(&self, place: usize) -> u32 {
+        self.message(place).map_or(u32::MAX, |message| message.receive_count)
+    }
+
+    /// It is to come again later.
+    pub(crate) fn retry(&mut self, place: usize) {
+        self.worsen(place, Fate::Retry);
+    }
+
+    /// It is to be put aside on the dead-letter queue.
+    pub(crate) fn dead(&mut self, place: usize, reason: &'static str) {
+        self.worsen(place, Fate::Dead(reason));
+    }
+
+    fn worsen(&mut self, place: usize, fate: Fate) {
+        if let Some(known) = self.fates.get_mut(place) {
+            *known = fate.max(*known);
+        }
+    }
+
+    /// How each message is to be settled.
+    pub(crate) fn settlements(&self, backoff: Backoff) -> Vec<Settlement> {
+        let settlement = |(fate, message): (&Fate, &Delivery)| match fate {
+            Fate::Done => Settlement::Done,
+            Fate::Retry => {
+                let tries = message.receive_count.saturating_sub(1);
+                Settlement::Retry { after: backoff.delay(tries, rand::random()) }
+            }
+            Fate::Dead(reason) => Settlement::Dead { reason: (*reason).into() },
+        };
+        self.fates.iter().zip(self.batch).map(settlement).collect()
+    }
+}

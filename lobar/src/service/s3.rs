@@ -1,0 +1,65 @@
+//! The role `s3`: the embedded S3 server.
+
+use std::net::SocketAddr;
+
+use lobar_aws::Credentials;
+
+use super::parts::Parts;
+use super::roles;
+use super::running::Running;
+use crate::announce;
+use crate::failure::Failure;
+use crate::settings::Settings;
+
+/// The key pair of the embedded server. The one that is publicly known, where the settings name none:
+/// the server then listens on this machine only.
+pub fn key_pair(settings: &Settings) -> Credentials {
+    roles::credentials(settings).unwrap_or_else(|| Credentials::new("lobar", "lobarlobar"))
+}
+
+/// Starts the server; answers where it listens.
+#[cfg(feature = "endpoint")]
+pub async fn start(
+    settings: &Settings,
+    parts: &Parts,
+    running: &mut Running,
+    ready: &mut announce::Ready,
+) -> Result<SocketAddr, Failure> {
+    use lobar_endpoint::{Credentials, Endpoint, EndpointOptions};
+
+    use crate::failure::chain;
+
+    let origins = [
+        format!("http://{}", settings.listen),
+        format!("http://localhost:{}", settings.listen.port()),
+    ];
+    let data = settings.data.join("objects");
+    let mut options = EndpointOptions::new(data, settings.s3_listen, parts.uploads()?);
+    options.bucket = settings.bucket.to_string();
+    options.models = settings.models.bucket.to_string();
+    let pair = key_pair(settings);
+    options.credentials = Credentials { access_key: pair.access_key, secret_key: pair.secret_key };
+    options.region = settings.s3_region.clone();
+    options.allowed_origins = origins.into();
+    options.clock = parts.clock.clone();
+    let endpoint = Endpoint::open(options).await.map_err(|e| Failure::failed(chain(&e)))?;
+    let address = endpoint.local_addr();
+    ready.s3 = Some(address);
+    let closing = running.closing.clone();
+    running.start_last("s3", async move {
+        endpoint.run(closing).await;
+        Ok(())
+    });
+    Ok(address)
+}
+
+/// This build has no server to start.
+#[cfg(not(feature = "endpoint"))]
+pub async fn start(
+    _: &Settings,
+    _: &Parts,
+    _: &mut Running,
+    _: &mut announce::Ready,
+) -> Result<SocketAddr, Failure> {
+    Err(Failure::usage("this build has no S3 server; build it with --features endpoint"))
+}

@@ -1,0 +1,55 @@
+//! What each setting alone cannot tell.
+
+use super::Settings;
+use super::port_url::QueueUrl;
+use crate::failure::Failure;
+
+/// Refuses settings that do not fit together, by name.
+pub fn check(settings: &Settings) -> Result<(), Failure> {
+    if settings.scale_floor > settings.scale_ceiling || settings.scale_ceiling.get() == 0 {
+        return Err(Failure::usage(format!(
+            "scale_floor is {} and scale_ceiling is {}; the ceiling must be at least 1 and not below the floor",
+            settings.scale_floor, settings.scale_ceiling
+        )));
+    }
+    if settings.models.bucket == settings.bucket {
+        return Err(Failure::usage(format!(
+            "models is {}, in the bucket of uploads, where every model would be taken for an image; name \
+             another bucket",
+            settings.models
+        )));
+    }
+    if matches!(&settings.jobs, QueueUrl::Sqs(queue) if !queue.has_room_for_lanes()) {
+        return Err(Failure::usage(format!(
+            "jobs is {}: with -routine after it the queue's name is longer than 80 characters",
+            settings.jobs
+        )));
+    }
+    if settings.s3_credentials.is_none() && !settings.s3_listen.ip().is_loopback() {
+        return Err(Failure::usage(format!(
+            "s3_listen is {}, which other machines can reach, but the S3 credentials are the published \
+             defaults; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+            settings.s3_listen
+        )));
+    }
+    if !settings.listen.ip().is_loopback() {
+        return Err(Failure::usage(format!(
+            "listen is {}, which other machines can reach, but nobody has to sign in yet; listen on \
+             127.0.0.1 and put a proxy that authenticates in front",
+            settings.listen
+        )));
+    }
+    Ok(())
+}
+
+/// Refuses names of files and folders of this machine that cannot be what they are to be.
+pub fn check_places(settings: &Settings) -> Result<(), Failure> {
+    if settings.data.exists() && !settings.data.is_dir() {
+        return Err(Failure::usage(format!("data is {}, which is no folder", settings.data)));
+    }
+    // A node without the network may share its settings with those that have it.
+    match &settings.model {
+        Some(model) if cfg!(feature = "torch") => model.require_file("model"),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,50 @@
+//! Which value holds, where several are given or none is.
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use super::bounded::{BatchSize, Seconds, SomeSeconds, Workers};
+use super::port_url::{QueueUrl, SignalUrl, SqliteFile, StoreUrl};
+use super::{Given, LocalPath, Settings, credentials, relations};
+use crate::failure::Failure;
+
+/// Settles flags and environment (`given`), the file, what `env` says of Amazon's variables, and the defaults.
+pub fn settle(
+    given: Given,
+    file: Given,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Result<Settings, Failure> {
+    let given = given.or(file);
+    let data = given.data.unwrap_or_else(|| LocalPath::at("data"));
+    let database = |name: &str| SqliteFile::at(data.join(name));
+    let local = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let settings = Settings {
+        listen: given.listen.unwrap_or(local(8080)),
+        hosts: given.hosts.unwrap_or_default(),
+        metrics_listen: given.metrics_listen,
+        s3_listen: given.s3_listen.unwrap_or(local(9000)),
+        s3_endpoint: given.s3_endpoint,
+        s3_credentials: credentials::key_pair(&given.s3, env)?,
+        s3_region: credentials::region(&given.s3, env),
+        bucket: given.bucket.unwrap_or_default(),
+        store: given.store.unwrap_or_else(|| StoreUrl::Sqlite(database("lobar.db"))),
+        uploads: given.uploads.unwrap_or_else(|| QueueUrl::Sqlite(database("queues.db"))),
+        jobs: given.jobs.unwrap_or_else(|| QueueUrl::Sqlite(database("queues.db"))),
+        signal: given.signal.unwrap_or(SignalUrl::Memory),
+        model: given.model,
+        models: given.models.unwrap_or_default(),
+        device: given.device.unwrap_or_default(),
+        precision: given.precision.unwrap_or_default(),
+        unlike: given.unlike.unwrap_or_default(),
+        threads: given.threads,
+        batch: given.batch.unwrap_or(BatchSize::of::<16>()),
+        drain: given.drain.unwrap_or(Seconds::of::<30>()),
+        scale_target: given.scale_target.unwrap_or(SomeSeconds::of::<60>()),
+        scale_floor: given.scale_floor.unwrap_or(Workers::of::<1>()),
+        scale_ceiling: given.scale_ceiling.unwrap_or(Workers::of::<10>()),
+        log: given.log.unwrap_or_default(),
+        log_format: given.log_format.unwrap_or_default(),
+        data,
+    };
+    relations::check(&settings)?;
+    Ok(settings)
+}

@@ -1,0 +1,10 @@
+//! Redis away, restarted, silent and slow: nothing depends on it but how soon something is seen.
+
+#![allow(unreachable_pub)] // a test exports nothing
+#![allow(clippy::disallowed_methods, reason = "a test's runtime ends with it, and its tasks too")]
+
+mod absence;
+mod faults;
+mod figures;
+mod house;
+mod presence;

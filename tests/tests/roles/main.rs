@@ -1,0 +1,8 @@
+//! Roles on embedded parts: each as it should work, and what must hold once it is quiet after any process
+//! was killed at any call.
+
+mod crashes;
+mod errors;
+mod ingest;
+mod rejections;
+mod worker;

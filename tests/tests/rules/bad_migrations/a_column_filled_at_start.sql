@@ -1,0 +1,3 @@
+-- postgres rule 5
+alter table image add column origin text;
+update image set origin = 'unknown';

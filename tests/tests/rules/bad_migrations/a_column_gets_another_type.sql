@@ -1,0 +1,2 @@
+-- postgres rule 2
+alter table image alter column size type text;

@@ -1,0 +1,2 @@
+-- sqlite rule 2
+alter table image drop column detail;

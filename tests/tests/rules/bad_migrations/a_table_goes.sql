@@ -1,0 +1,2 @@
+-- postgres rule 2
+drop table event;

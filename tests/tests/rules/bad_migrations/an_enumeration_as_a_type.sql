@@ -1,0 +1,2 @@
+-- postgres rule 6
+create type mood as enum ('good', 'bad');

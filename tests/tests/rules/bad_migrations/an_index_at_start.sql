@@ -1,0 +1,2 @@
+-- postgres rule 5
+create index image_by_detail on image (detail);

@@ -1,0 +1,2 @@
+-- postgres rule 0
+create table;

@@ -1,0 +1,153 @@
+//! Claiming images, and setting work going on those that are granted.
+//!
+//! A claimed image that may have taken a process down waits for its turn (see [`suspect`]) and is claimed
+//! anew then: [`claim`] and [`claim_in_turn`] call one another.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use lobar_consumer::{Cause, isolate};
+use lobar_core::failure::PortError;
+use lobar_core::image::State;
+use lobar_core::object::ImageId;
+use lobar_core::queue::Settlement;
+use lobar_core::store::Claim;
+use tokio::sync::OwnedSemaphorePermit;
+
+use crate::context::Context;
+use crate::suspect::{self, Waiting};
+use crate::ticket::{DeadLetter, Finished, Held, InWork, Ticket};
+use crate::work;
+
+/// When to look again at a job whose image the store does not know (yet).
+const UNKNOWN_AGAIN: Duration = Duration::from_secs(2);
+/// How often a job is received before it is put aside, when its image cannot be claimed.
+const LOOKS: u32 = 5;
+
+/// Claims images, and sets work going on those that are granted. The attempt is counted here, before
+/// a byte of them is read. `turn` is given to the one image that has waited for it.
+pub(crate) async fn claim(
+    context: &Arc<Context>,
+    images: Vec<(Held, InWork)>,
+    mut turn: Option<OwnedSemaphorePermit>,
+) {
+    if images.is_empty() {
+        return;
+    }
+    let (claims, cause) = ask(context, &images).await;
+    let (mut start, mut suspects) = (Vec::new(), Vec::new());
+    for ((held, in_work), claim) in images.into_iter().zip(claims) {
+        let settlement = match claim {
+            Ok(Claim::Granted(claimed)) => {
+                let suspicious = claimed.attempt > 1;
+                let ticket = Ticket { held, claimed, turn: turn.take(), in_work };
+                if suspicious { &mut suspects } else { &mut start }.push(ticket);
+                continue;
+            }
+            Ok(Claim::Settled(state)) => {
+                if state == State::Failed {
+                    tracing::warn!(image = %in_work.id, "an image is in quarantine after its last attempt");
+                    context.metrics.images.with_label_values(&[state.as_str()]).inc();
+                }
+                Settlement::Done
+            }
+            Ok(Claim::Unknown) => unknown(context, &held, in_work.id),
+            Err(error) if is_outage(&error, cause) => Settlement::Release,
+            Err(error) => rejected(context, &held, in_work.id, &error),
+        };
+        context.finish(Finished::Message(held, settlement)).await;
+    }
+    // Before anything starts, so that what may take the process down finds the others given back.
+    let (in_turn, waiting) = suspect::put_off(context, suspects).await;
+    start.extend(in_turn);
+    for (ticket, place) in waiting {
+        context.spawn(claim_in_turn(context.clone(), ticket, place));
+    }
+    for ticket in start {
+        context.spawn(work::work(context.clone(), ticket));
+    }
+    // Claimed images are now analysing, or were put in quarantine.
+    context.publish().await;
+}
+
+/// Waits for the image's turn, and claims it anew. Boxed, because claiming may lead back here.
+fn claim_in_turn(
+    context: Arc<Context>,
+    ticket: Ticket,
+    place: Waiting,
+) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+    Box::pin(async move {
+        let share = suspect::share(&ticket);
+        let Ticket { held, in_work, .. } = ticket;
+        let lost = held.lease.lost();
+        let turn = tokio::select! {
+            biased;
+            () = lost.cancelled() => return,
+            () = context.stopping.cancelled() => None,
+            turn = context.turns.clone().acquire_many_owned(share) => turn.ok(),
+        };
+        drop(place);
+        match turn {
+            Some(_) => claim(&context, vec![(held, in_work)], turn).await,
+            None => context.finish(Finished::Message(held, Settlement::Release)).await,
+        }
+    })
+}
+
+/// Asks the store for images; says also what the rejections among the answers are about.
+async fn ask(
+    context: &Context,
+    images: &[(Held, InWork)],
+) -> (Vec<Result<Claim, Arc<PortError>>>, Cause) {
+    let ids: Vec<ImageId> = images.iter().map(|(_, in_work)| in_work.id).collect();
+    let claims = isolate(ids.len(), |range| {
+        let some = ids.get(range).unwrap_or_default();
+        context.store.claim(some, context.settings.max_attempts)
+    })
+    .await;
+    if claims.iter().any(Result::is_ok) {
+        context.services.store.succeeded();
+    }
+    // Other answers are read, not written, and say nothing of whether claims are taken.
+    let granted = claims.iter().any(|claim| matches!(claim, Ok(Claim::Granted(_))));
+    let errors = || claims.iter().filter_map(|claim| claim.as_ref().err());
+    let rejected = ids
+        .iter()
+        .zip(&claims)
+        .filter(|(_, claim)| claim.as_ref().is_err_and(|error| !error.is_transient()));
+    let cause = context.rejected_claims.note(granted, rejected.map(|(id, _)| *id));
+    if let Some(error) = errors().find(|error| is_outage(error, cause)) {
+        context.services.store.failed(error);
+    }
+    (claims, cause)
+}
+
+/// Whether the store is away, or rejects everything: no image is to blame.
+fn is_outage(error: &PortError, cause: Cause) -> bool {
+    error.is_transient() || cause == Cause::Service
+}
+
+/// What becomes of a job whose image the store does not know (yet).
+fn unknown(context: &Context, held: &Held, image: ImageId) -> Settlement {
+    if held.receive_count < LOOKS {
+        return Settlement::Retry { after: UNKNOWN_AGAIN };
+    }
+    tracing::error!(%image, "the store does not know this image; its job is moved to the dead-letter queue");
+    context.dead(DeadLetter::UnknownImage)
+}
+
+/// What becomes of a job whose image's claim is rejected for good: tried again with growing pauses, and
+/// put aside when it has been received too often, since nothing can be written about this image.
+fn rejected(context: &Context, held: &Held, image: ImageId, error: &PortError) -> Settlement {
+    context.metrics.rejected("claim", 1);
+    let received = held.receive_count;
+    if received < LOOKS {
+        let after = context.later(received);
+        let seconds = after.as_secs_f64();
+        tracing::error!(%image, received, of = LOOKS, %error, "the store rejected the claim of an image; retrying in {seconds:.1} s");
+        return Settlement::Retry { after };
+    }
+    tracing::error!(%image, received, %error, "the store rejected every claim of an image; its job is moved to the dead-letter queue");
+    context.dead(DeadLetter::ClaimRejected)
+}

@@ -1,0 +1,194 @@
+//! The store side of the end: results and what is given back.
+//!
+//! A transient failure is waited out, since the work is done and the leases are kept; only when the
+//! worker gives up, the images are given back. A write that is rejected for good is narrowed down to
+//! the images that it is about. Their attempt counts and they are tried again after a pause, until the
+//! claim puts them in quarantine; the others of the batch are written as if nothing had been.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use lobar_consumer::{Cause, isolate};
+use lobar_core::failure::PortError;
+use lobar_core::image::State;
+use lobar_core::object::ImageId;
+use lobar_core::queue::Settlement;
+use lobar_core::store::{Completion, Fence, Outcome};
+
+use super::{Due, Finisher, settled};
+use crate::ticket::Ticket;
+
+/// An image to give back; without a settlement its lease is lost, and there is nothing to settle.
+type Release = (Ticket, Option<Settlement>);
+
+impl Finisher {
+    /// Writes results.
+    pub(super) async fn complete(&self, work: Vec<(Ticket, Outcome)>, due: &mut Vec<Due>) {
+        let (tickets, completions): (Vec<Ticket>, Vec<Completion>) = work
+            .into_iter()
+            .map(|(ticket, outcome)| {
+                let (id, fence) = ticket.work();
+                (ticket, Completion { id, fence, outcome })
+            })
+            .unzip();
+        let results = isolate(completions.len(), |range| {
+            let some = completions.get(range).unwrap_or_default();
+            self.waiting_out(move || self.context.store.complete(some))
+        })
+        .await;
+        let (mut stored, mut rejected, mut release) = (false, Vec::new(), Vec::new());
+        for ((ticket, completion), result) in tickets.into_iter().zip(completions).zip(results) {
+            match result {
+                Ok(accepted) => {
+                    // An end without a result says nothing of whether results are taken.
+                    stored |= accepted && matches!(completion.outcome, Outcome::Ready(_));
+                    self.count(accepted, &completion.outcome);
+                    due.push(settled(ticket, Settlement::Done));
+                }
+                Err(error) if error.is_transient() => {
+                    release.push((ticket, Some(Settlement::Release)));
+                }
+                Err(error) => rejected.push((ticket, error)),
+            }
+        }
+        if stored {
+            self.context.services.results.succeeded();
+        }
+        let retry = self.rejected(stored, rejected, &mut release);
+        self.retry(retry, due).await;
+        self.release(release, due).await;
+    }
+
+    fn count(&self, accepted: bool, outcome: &Outcome) {
+        let metrics = &self.context.metrics;
+        let state = match outcome {
+            _ if !accepted => return metrics.refused.inc(),
+            Outcome::Ready(_) => State::Ready,
+            Outcome::NeedsHuman { .. } => State::NeedsHuman,
+            Outcome::Superseded => State::Superseded,
+        };
+        metrics.images.with_label_values(&[state.as_str()]).inc();
+    }
+
+    /// Decides on images whose result is rejected for good; answers those whose attempt counts.
+    fn rejected(
+        &self,
+        stored: bool,
+        rejected: Vec<(Ticket, Arc<PortError>)>,
+        release: &mut Vec<Release>,
+    ) -> Vec<Ticket> {
+        if rejected.is_empty() {
+            self.context.rejected_results.note(stored, []);
+            return Vec::new();
+        }
+        self.context.metrics.rejected("complete", rejected.len());
+        let images = rejected.iter().map(|(ticket, _)| ticket.claimed.id);
+        let cause = self.context.rejected_results.note(stored, images);
+        let mut retry = Vec::new();
+        for (ticket, error) in rejected {
+            let (image, attempt) = (ticket.claimed.id, ticket.claimed.attempt);
+            match cause {
+                Cause::Item => {
+                    let of = self.context.settings.max_attempts;
+                    tracing::error!(%image, attempt, of, %error, "the store rejected a result; the image is tried again, and goes to quarantine after its last attempt");
+                    retry.push(ticket);
+                }
+                Cause::Service => {
+                    tracing::error!(%image, %error, "the store rejects every result; the image is given back uncounted and tried again");
+                    self.context.services.results.failed(&error);
+                    let after = self.context.later(ticket.held.receive_count);
+                    release.push((ticket, Some(Settlement::Retry { after })));
+                }
+            }
+        }
+        retry
+    }
+
+    /// Gives images back, their attempt counted.
+    pub(super) async fn retry(&self, tickets: Vec<Ticket>, due: &mut Vec<Due>) {
+        let work: Vec<(ImageId, Fence)> = tickets.iter().map(Ticket::work).collect();
+        let returned = isolate(work.len(), |range| {
+            let some = work.get(range.clone()).unwrap_or_default();
+            self.each(range, move || self.context.store.retry(some))
+        });
+        self.report("retried", &work, returned.await);
+        for ticket in tickets {
+            let tries = ticket.claimed.attempt.saturating_sub(1);
+            let after = self.context.settings.backoff.delay(tries, rand::random());
+            due.push(settled(ticket, Settlement::Retry { after }));
+        }
+    }
+
+    /// Gives images back, their attempt uncounted.
+    pub(super) async fn release(&self, tickets: Vec<Release>, due: &mut Vec<Due>) {
+        let work: Vec<(ImageId, Fence)> = tickets.iter().map(|(ticket, _)| ticket.work()).collect();
+        let returned = isolate(work.len(), |range| {
+            let some = work.get(range.clone()).unwrap_or_default();
+            self.each(range, move || self.context.store.release(some))
+        });
+        self.report("released", &work, returned.await);
+        for (ticket, settlement) in tickets {
+            due.extend(settlement.map(|settlement| settled(ticket, settlement)));
+        }
+    }
+
+    /// An image that could not be given back is not stuck: its message comes again, and whoever claims
+    /// it takes it over, which counts an attempt.
+    fn report(
+        &self,
+        how: &'static str,
+        work: &[(ImageId, Fence)],
+        results: Vec<Result<(), Arc<PortError>>>,
+    ) {
+        let counter = self.context.metrics.returned.with_label_values(&[how]);
+        counter.inc_by(work.len().try_into().unwrap_or(u64::MAX));
+        for ((image, _), result) in work.iter().zip(results) {
+            let Err(error) = result else { continue };
+            if !error.is_transient() {
+                self.context.metrics.rejected(how, 1);
+            }
+            tracing::error!(%image, %error, how, "an image could not be given back in the store; the next claim takes it over");
+        }
+    }
+
+    /// A write that answers for all its images at once.
+    async fn each<F>(
+        &self,
+        range: Range<usize>,
+        write: impl Fn() -> F,
+    ) -> Result<Vec<()>, PortError>
+    where
+        F: Future<Output = Result<(), PortError>>,
+    {
+        self.waiting_out(write).await.map(|()| vec![(); range.len()])
+    }
+
+    /// Asks the store until it answers, or rejects for good; when the worker has given up, once.
+    async fn waiting_out<T, F>(&self, ask: impl Fn() -> F) -> Result<T, PortError>
+    where
+        F: Future<Output = Result<T, PortError>>,
+    {
+        loop {
+            let error = match ask().await {
+                Ok(answer) => {
+                    self.context.services.store.succeeded();
+                    return Ok(answer);
+                }
+                Err(error) => error,
+            };
+            if !error.is_transient() {
+                return Err(error);
+            }
+            self.context.services.store.failed(&error);
+            if self.context.give_up.is_cancelled() {
+                return Err(error);
+            }
+            let pause = self.context.services.store.pause();
+            let pause = pause.unwrap_or(self.context.settings.backoff.first);
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = self.context.give_up.cancelled() => {}
+            }
+        }
+    }
+}

@@ -1,0 +1,248 @@
+//! The phases of a worker's life.
+//!
+//! ```text
+//! build: engine, context, dispatcher, finisher, receivers ─▶ run: until stopped or a stage ends ─▶
+//! drain: receivers and images ─▶ dispatcher ─▶ finisher, each once nothing more comes to it
+//! ```
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::time::Duration;
+
+use lobar_consumer::{Rejections, Stop};
+use lobar_core::engine::Engine;
+use lobar_core::image::Lane;
+use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::context::{Context, Watched};
+use crate::device::{Answer, Device, DeviceFault, probe};
+use crate::dispatch::Dispatcher;
+use crate::finish::Finisher;
+use crate::health::WorkerHealth;
+use crate::intake;
+use crate::model::{self, Assigned, EngineSource, Models, Post, Swap, follow_assignment};
+use crate::services::Services;
+use crate::settings::WorkerSettings;
+use crate::slots::Slots;
+use crate::stage::{Ended, Stage};
+use crate::suspect;
+use crate::ticket::{Decoded, Finished, Roll};
+use crate::worker::{WorkerError, WorkerParts};
+
+/// How often the figures of [`WorkerHealth`] are renewed.
+const PERIOD: Duration = Duration::from_secs(5);
+/// How long giving back may take once the drain is over.
+const GIVING_BACK: Duration = Duration::from_secs(5);
+
+/// A worker that has its engine and receives.
+pub(crate) struct Running {
+    context: Arc<Context>,
+    dispatcher: Stage<Result<(), DeviceFault>>,
+    finisher: Stage<()>,
+    shadow: Option<JoinHandle<Option<()>>>,
+}
+
+/// What the stages take their work from.
+struct Inlets {
+    decoded: mpsc::Receiver<Decoded>,
+    finished: mpsc::Receiver<Finished>,
+}
+
+/// A registry to follow, and what it has said.
+type Followed = (Models, Assigned);
+
+impl Running {
+    /// Gets the engine, however long that takes, and starts everything. `None` when told to stop before.
+    pub(crate) async fn build(
+        parts: WorkerParts,
+        settings: WorkerSettings,
+        health: Arc<WorkerHealth>,
+        stop: &Stop,
+        kill: CancellationToken,
+    ) -> Result<Option<Self>, WorkerError> {
+        let tasks = TaskTracker::new();
+        let metrics = parts.metrics.clone();
+        let watched = Watched { settings, metrics, health };
+        let first = first_engine(&watched, parts.engine, &tasks, &kill);
+        let Some((engine, followed)) = stop.receiving.run_until_cancelled(first).await else {
+            return Ok(None);
+        };
+        let device = Device::start("engine", engine)?;
+        check(&device, watched.settings.watchdog).await?;
+        watched.health.set_model(device.info.model.clone());
+        watched.health.set_trouble(None);
+        watched.metrics.model(&device.info);
+
+        let Watched { settings, metrics, health } = watched.clone();
+        let slots = Slots::new(&settings.capacity);
+        let (decoded, to_dispatch) = mpsc::channel(slots.total());
+        let (finished, to_finish) = mpsc::channel(slots.total());
+        let context = Arc::new(Context {
+            jobs: parts.jobs,
+            store: parts.store,
+            objects: parts.objects,
+            signal: parts.signal,
+            shadow: Post::new(metrics.clone()),
+            metrics,
+            health,
+            slots,
+            fetches: Semaphore::new(settings.capacity.fetches()),
+            decoders: Arc::new(Semaphore::new(settings.capacity.decoders())),
+            turns: Arc::new(Semaphore::new(suspect::TURNS as usize)),
+            waiting_suspects: AtomicUsize::new(0),
+            roll: Roll::default(),
+            services: Services::new(settings.backoff),
+            rejected_claims: Rejections::default(),
+            rejected_results: Rejections::default(),
+            rejected_fetches: Rejections::default(),
+            decoded,
+            finished,
+            work: TaskTracker::new(),
+            parts: tasks,
+            stopping: stop.receiving.child_token(),
+            give_up: CancellationToken::new(),
+            kill,
+            settings,
+        });
+        let inlets = Inlets { decoded: to_dispatch, finished: to_finish };
+        Ok(Some(Self::start(context, watched, device, followed, inlets)))
+    }
+
+    /// Starts the stages from the last to the first, so that nothing comes to one that is not there.
+    fn start(
+        context: Arc<Context>,
+        watched: Watched,
+        device: Device,
+        followed: Option<Followed>,
+        inlets: Inlets,
+    ) -> Self {
+        let finisher = Finisher::new(context.clone());
+        let finisher = Stage::start(&context, |no_more| finisher.run(inlets.finished, no_more));
+        let (swaps, to_swap) = mpsc::channel(1);
+        let dispatcher = Dispatcher::new(context.clone(), device, to_swap);
+        let dispatcher = Stage::start(&context, |no_more| dispatcher.run(inlets.decoded, no_more));
+        let shadow = followed.map(|followed| follow(&context, watched, followed, swaps));
+        for lane in Lane::ALL {
+            context.spawn(intake::receive(context.clone(), lane));
+        }
+        context.health.set_ready(true);
+        Self { context, dispatcher, finisher, shadow }
+    }
+
+    /// Works until told to stop, or until a stage ends before its time.
+    pub(crate) async fn run(&mut self, stop: &Stop) -> Ended {
+        let ended = tokio::select! {
+            () = stop.receiving.cancelled() => Ended::Stopped,
+            () = self.dispatcher.ended() => Ended::Early,
+            () = self.finisher.ended() => Ended::Early,
+            () = measure(&self.context) => Ended::Stopped,
+        };
+        self.context.health.set_ready(false);
+        self.context.stopping.cancel();
+        ended
+    }
+
+    /// Lets what is in hand finish within the drain, then gives back the rest.
+    pub(crate) async fn drain(self, ended: Ended) -> Result<(), WorkerError> {
+        let context = self.context.clone();
+        if self.finisher.has_ended() {
+            // Nothing can be given back any more.
+            self.finisher.close().await?;
+            return Err(DeviceFault::Lost("the finisher ended before its time".into()).into());
+        }
+        if ended == Ended::Early {
+            context.give_up.cancel();
+        }
+        let closing = self.close();
+        tokio::pin!(closing);
+        if let Ok(closed) = tokio::time::timeout(context.settings.drain, &mut closing).await {
+            return closed;
+        }
+        context.give_up.cancel();
+        match tokio::time::timeout(GIVING_BACK, closing).await {
+            Ok(closed) => closed,
+            Err(_) => {
+                let seconds = GIVING_BACK.as_secs();
+                tracing::warn!(
+                    "stop: not everything was given back within {seconds} s; leases lapse"
+                );
+                Ok(())
+            }
+        }
+    }
+
+    /// Closes the stages in the order in which images pass through them.
+    async fn close(self) -> Result<(), WorkerError> {
+        self.context.work.close();
+        self.context.work.wait().await;
+        let dispatched = self.dispatcher.close().await;
+        let finished = self.finisher.close().await;
+        if let Some(shadow) = self.shadow {
+            // It has stopped, or it is a fault that is logged where it panics.
+            let _ = shadow.await;
+        }
+        finished?;
+        dispatched?.unwrap_or(Ok(())).map_err(WorkerError::from)
+    }
+}
+
+/// The engine to begin with, and the registry to follow from then on, unless the engine is pinned.
+async fn first_engine(
+    watched: &Watched,
+    source: EngineSource,
+    tasks: &TaskTracker,
+    kill: &CancellationToken,
+) -> (Box<dyn Engine + Send>, Option<Followed>) {
+    let models = match source {
+        EngineSource::Pinned(engine) => return (engine, None),
+        EngineSource::Assigned(models) => models,
+    };
+    let (told, mut assigned) = watch::channel(None);
+    let asking = follow_assignment(models.registry.clone(), watched.settings.follow_every, told);
+    let kill = kill.clone();
+    tasks.spawn(async move { kill.run_until_cancelled(asking).await });
+    let engine = Box::pin(model::first(watched, &models, &mut assigned)).await;
+    (engine, Some((models, assigned)))
+}
+
+/// Follows the registry: the active model by way of the dispatcher, the shadow beside it.
+fn follow(
+    context: &Arc<Context>,
+    watched: Watched,
+    (models, assigned): Followed,
+    swaps: mpsc::Sender<Swap>,
+) -> JoinHandle<Option<()>> {
+    let active = model::follow_active(watched.clone(), models.clone(), assigned.clone(), swaps);
+    let stopping = context.stopping.clone();
+    context.spawn_part(async move { stopping.run_until_cancelled(active).await });
+    context.spawn_part(model::follow_shadow(watched, models, assigned, context.clone()))
+}
+
+/// The engine must answer on a known good input before the worker is ready.
+async fn check(device: &Device, limit: Duration) -> Result<(), DeviceFault> {
+    let reply = tokio::time::timeout(limit, device.submit(vec![probe()])).await;
+    let reply = reply.map_err(|_| DeviceFault::Hung(limit))?;
+    let reply = reply.map_err(|_| DeviceFault::Lost("the engine's thread has ended".into()))?;
+    match reply.answers?.first() {
+        Some(Answer::Prediction(prediction)) if prediction.probability.is_finite() => Ok(()),
+        _ => Err(DeviceFault::Lost("no usable answer on a known good input".into())),
+    }
+}
+
+/// Renews the figures, for ever.
+async fn measure(context: &Context) {
+    let mut last = Instant::now();
+    loop {
+        tokio::time::sleep(PERIOD).await;
+        let in_flight = context.slots.in_use();
+        context.health.set_in_flight(in_flight);
+        let presence = context.health.close_period(last.elapsed());
+        last = Instant::now();
+        context.metrics.busy_ratio.set(presence.busy);
+        context.metrics.in_flight.set(i64::try_from(in_flight).unwrap_or(i64::MAX));
+    }
+}
