@@ -111,8 +111,7 @@ mod tests {
                     for finding in findings {
                         let readable =
                             matches!(finding, Reading::Read(_)) && flagged == Some(false);
-                        let told =
-                            Standing::of(state.clone(), reason.clone(), finding.clone(), flagged);
+                        let told = Standing::of(state, reason, finding.clone(), flagged);
                         let case =
                             format!("{state:?} {reason:?} {finding:?} {flagged:?}: {told:?}");
                         assert!(told.finding.is_none() || readable, "{case}");
@@ -137,12 +136,12 @@ mod tests {
         };
         let (ready, human) = (Reading::Read(State::Ready), Reading::Read(State::NeedsHuman));
         let result = (State::NeedsHuman, Some(Reason::ResultUnreadable));
-        assert_eq!(of(ready.clone(), Reading::Missing, Reading::Unreadable), result);
-        assert_eq!(of(ready.clone(), Reading::Missing, Reading::Missing), result);
+        assert_eq!(of(ready, Reading::Missing, Reading::Unreadable), result);
+        assert_eq!(of(ready, Reading::Missing, Reading::Missing), result);
         assert_eq!(of(ready, Reading::Missing, Reading::Read(finding(false))), result);
         let record = (State::NeedsHuman, Some(Reason::RecordUnreadable));
         assert_eq!(of(Reading::Unreadable, Reading::Missing, Reading::Missing), record);
-        assert_eq!(of(human.clone(), Reading::Unreadable, Reading::Missing), record);
+        assert_eq!(of(human, Reading::Unreadable, Reading::Missing), record);
         assert_eq!(
             of(human, Reading::Read(Reason::Blank), Reading::Missing).1,
             Some(Reason::Blank)

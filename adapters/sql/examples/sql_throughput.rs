@@ -24,6 +24,9 @@ use lobar_sql::sqlite::{self, SqliteQueue};
 /// How long each figure is measured.
 const LENGTH: Duration = Duration::from_secs(4);
 
+/// Opens the queue of a name.
+type MakeQueue = Box<dyn Fn(&str) -> Arc<dyn Queue>>;
+
 #[tokio::main]
 async fn main() {
     let place = std::env::args().nth(1);
@@ -34,7 +37,7 @@ async fn main() {
     std::fs::create_dir_all(&folder).unwrap();
     let clock = Arc::new(SystemClock);
     for batch in [1, 16, 32] {
-        let queue: Box<dyn Fn(&str) -> Arc<dyn Queue>> = match &server {
+        let queue: MakeQueue = match &server {
             Some(url) => {
                 let database = Arc::new(postgres::open(url, clock.clone()).await.unwrap());
                 Box::new(move |name| Arc::new(PgQueue::new(database.clone(), name)))
