@@ -1,10 +1,10 @@
 //! What the roles that receive from a queue share: ingest and the worker.
 //!
 //! - [`Stop`]: the two phases of a stop.
-//! - [`receive`]: takes messages until told to stop.
+//! - [`receive()`]: takes messages until told to stop.
 //! - [`Keeper`] and [`Lease`]: a lease is extended from receipt to settlement, and tells when it is lost.
 //! - [`Circuit`]: while a service fails, receiving pauses with backoff, so that an outage costs no attempts.
-//! - [`isolate`]: when a batch is rejected for good, finds the items that are to blame.
+//! - [`isolate()`]: when a batch is rejected for good, finds the items that are to blame.
 //! - [`Rejections`]: tells an item that is rejected from a service that rejects everything.
 
 mod circuit;
