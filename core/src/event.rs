@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::image::State;
 use crate::object::ImageId;
 use crate::time::Stamp;
+use crate::trace::TraceContext;
 
 /// An event's number. Events become visible in this order, without exception.
 #[derive(
@@ -26,4 +27,6 @@ pub struct Event {
     pub verdict: bool,
     /// When.
     pub at: Stamp,
+    /// What telling of it continues; only of completions that were traced. Never sent to clients.
+    pub trace: Option<TraceContext>,
 }

@@ -5,7 +5,7 @@
 //! network saw), [`job`] (the message between ingest and worker), [`event`] (what a page follows),
 //! [`reading`] (what is stored and cannot be read), [`failure`] (what must happen after an error),
 //! [`compute`] (where the network is to compute), [`retry`], [`scaling`], [`statement`] (what results are
-//! for), [`time`].
+//! for), [`time`], [`trace`] (what a message or an event continues).
 //!
 //! The ports: [`queue`], [`store`], [`registry`], [`verdict`], [`signal`], [`cache`], [`roster`], [`objects`],
 //! [`weights`], [`engine`]. Each
@@ -34,5 +34,6 @@ pub mod signal;
 pub mod statement;
 pub mod store;
 pub mod time;
+pub mod trace;
 pub mod verdict;
 pub mod weights;

@@ -12,6 +12,7 @@
 //! - A retried message comes back after its delay, not before.
 //! - A released message comes back at once and its receive count does not grow.
 //! - A dead message is kept aside with its reason and is not received again.
+//! - A trace context travels with its message through retry, release and dead letter.
 //! - A delayed message is not received before its time.
 //! - Every item of a batch has a result of its own.
 //! - Waiting for a message ends when one is sent.
@@ -29,6 +30,7 @@ use bytes::Bytes;
 use crate::failure::PortError;
 use crate::image::Lanes;
 use crate::time::Stamp;
+use crate::trace::TraceContext;
 
 /// The job queues, one a lane.
 pub type Jobs = Lanes<Arc<dyn Queue>>;
@@ -40,12 +42,25 @@ pub struct Outgoing {
     pub body: Bytes,
     /// How long it stays hidden at first.
     pub delay: Duration,
+    /// What its receiver's work continues.
+    pub trace: Option<TraceContext>,
 }
 
 impl Outgoing {
     /// A message that can be received at once.
     pub fn now(body: impl Into<Bytes>) -> Self {
-        Self { body: body.into(), delay: Duration::ZERO }
+        Self::later(body, Duration::ZERO)
+    }
+
+    /// A message that can be received after `delay`.
+    pub fn later(body: impl Into<Bytes>, delay: Duration) -> Self {
+        Self { body: body.into(), delay, trace: None }
+    }
+
+    /// The same message, whose receiver continues `trace`.
+    pub fn traced(mut self, trace: Option<TraceContext>) -> Self {
+        self.trace = trace;
+        self
     }
 }
 
@@ -64,6 +79,9 @@ pub struct Delivery {
     pub receive_count: u32,
     /// When it was first sent.
     pub sent_at: Stamp,
+    /// What its sender said that the work on it continues. From outside it may be missing or another's: it
+    /// decides nothing. What is no valid context is none.
+    pub trace: Option<TraceContext>,
 }
 
 /// What is to become of a delivery.

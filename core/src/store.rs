@@ -16,6 +16,7 @@
 //! - An image claimed too often goes to quarantine instead.
 //! - A completion with the current fence is accepted and visible with its event.
 //! - A completion with an old fence is refused and changes nothing.
+//! - The event of a completion carries its trace context.
 //! - One stale completion in a batch does not spoil the others.
 //! - A released image is queued again and its attempt does not count.
 //! - A retried image is queued again and its attempt counts.
@@ -46,6 +47,7 @@ use crate::finding::Finding;
 use crate::image::{Image, Lane, Lanes, NewImage, Reason, State};
 use crate::object::{ImageId, ObjectVersion};
 use crate::time::Stamp;
+use crate::trace::TraceContext;
 
 /// What became of one admission.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -122,6 +124,8 @@ pub struct Completion {
     pub fence: Fence,
     /// How it ended.
     pub outcome: Outcome,
+    /// What the event of it continues: the span of the commit.
+    pub trace: Option<TraceContext>,
 }
 
 /// Which images to list.
