@@ -138,7 +138,7 @@ impl Drop for Body {
         if !self.keep
             && let Err(error) = self.bodies.remove(self.id)
         {
-            tracing::warn!(%error, "embedded S3: an unused body stays until the next start");
+            tracing::warn!(%error, "embedded S3: an unused file not deleted; the next start deletes it");
         }
     }
 }

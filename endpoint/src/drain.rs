@@ -45,11 +45,14 @@ impl Drain {
                     }
                 }
                 Ok(Left::Refused(events)) => {
-                    tracing::warn!(events, "embedded S3: the uploads queue took not all events");
+                    tracing::warn!(
+                        messages = events,
+                        "embedded S3: the uploads queue refused notifications; sending them again"
+                    );
                     pause = rest(pause, &stop).await;
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "embedded S3: events could not be sent");
+                    tracing::warn!(%error, "embedded S3: notifications not sent; sending them again");
                     pause = rest(pause, &stop).await;
                 }
             }

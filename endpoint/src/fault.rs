@@ -76,7 +76,7 @@ impl From<Fault> for S3Error {
         if let Fault::Refused(error) = fault {
             return error;
         }
-        tracing::error!(error = %fault, "embedded S3: an operation failed");
+        tracing::error!(error = %fault, "embedded S3: operation failed; answering with an error");
         if fault.is_full() {
             let mut error = S3Error::with_message(
                 S3ErrorCode::Custom("InsufficientStorage".into()),

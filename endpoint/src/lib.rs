@@ -208,7 +208,7 @@ impl Endpoint {
         catalog.create_bucket(options.models.clone(), Versioning::Off).await?;
         let removed = catalog.sweep(now.minus(ABANDONED)).await?;
         if removed > 0 {
-            tracing::info!(removed, "embedded S3: cleared unfinished bodies");
+            tracing::info!(removed, "embedded S3: files of unfinished uploads deleted");
         }
 
         let service = Service {

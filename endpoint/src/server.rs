@@ -60,7 +60,10 @@ impl Server {
         drop(listener);
         connections.close();
         if tokio::time::timeout(drain, connections.wait()).await.is_err() {
-            tracing::warn!(connections = connections.len(), "embedded S3: requests were cut off");
+            tracing::warn!(
+                connections = connections.len(),
+                "embedded S3: connections closed: their requests took longer than the stop waits"
+            );
             over.cancel();
             connections.wait().await;
         }
@@ -96,7 +99,7 @@ impl Server {
             }
         };
         if let Err(error) = ended {
-            tracing::debug!(%error, "embedded S3: a connection broke");
+            tracing::debug!(%error, "embedded S3: connection broken off by the client");
         }
     }
 
@@ -120,7 +123,7 @@ impl Server {
         let answered =
             self.service.call(request.map(Body::from)).with_subscriber(self.log.clone()).await;
         let mut response = answered.unwrap_or_else(|_| {
-            tracing::error!("embedded S3: an answer could not be written");
+            tracing::error!("embedded S3: response not made; answering 500");
             let mut response = Response::new(Body::empty());
             *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
             response
@@ -154,7 +157,7 @@ async fn accept(
         match listener.accept().await {
             Ok((stream, peer)) => return (stream, peer, permit),
             Err(error) => {
-                tracing::warn!(%error, "embedded S3: a connection could not be accepted");
+                tracing::warn!(%error, "embedded S3: connection not accepted; accepting again after a pause");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }

@@ -320,7 +320,7 @@ mod tests {
         let mut desk = Desk::default();
         desk.begin(7);
         for tag in 1..=count {
-            let envelope = Envelope::new(Bytes::from(tag.to_string()), Stamp(0));
+            let envelope = Envelope::new(Bytes::from(tag.to_string()), Stamp(0), None);
             desk.arrive(Arrived { tag, envelope, at: now }, tag % 2 == 0);
         }
         desk

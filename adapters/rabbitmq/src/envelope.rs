@@ -7,6 +7,7 @@ use lapin::BasicProperties;
 use lapin::message::Delivery as Delivered;
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 use lobar_core::time::Stamp;
+use lobar_core::trace::TraceContext;
 
 use super::publisher::Publication;
 use super::topology::{Delay, Topology};
@@ -36,21 +37,21 @@ pub(super) struct Envelope {
     pub(super) sent_at: Stamp,
     /// Still to be hidden.
     pub(super) left: Duration,
+    /// What the work on it continues.
+    pub(super) trace: Option<TraceContext>,
 }
 
 impl Envelope {
     /// A message that is sent now.
-    pub(super) fn new(body: Bytes, sent_at: Stamp) -> Self {
-        Self { body, received: 0, sent_at, left: Duration::ZERO }
+    pub(super) fn new(body: Bytes, sent_at: Stamp, trace: Option<TraceContext>) -> Self {
+        Self { body, received: 0, sent_at, left: Duration::ZERO, trace }
     }
 
     /// Opens what came. Foreign messages have no headers of ours: their own timestamp counts, or `now`.
     pub(super) fn open(delivered: Delivered, now: Stamp) -> Self {
         let properties = &delivered.properties;
-        let header = |name: &str| {
-            let value = properties.headers().as_ref()?.inner().get(name)?;
-            number(value)
-        };
+        let value = |name: &str| properties.headers().as_ref()?.inner().get(name);
+        let header = |name: &str| value(name).and_then(number);
         let seconds = properties.timestamp().and_then(|seconds| i64::try_from(seconds).ok());
         let stamped = seconds.map(|seconds| seconds.saturating_mul(1_000_000));
         let count = header(RECEIVED).unwrap_or(0).saturating_add(header(DELIVERIES).unwrap_or(0));
@@ -59,6 +60,7 @@ impl Envelope {
             received: u32::try_from(count.max(0)).unwrap_or(u32::MAX),
             sent_at: Stamp(header(SENT).or(stamped).unwrap_or(now.0)),
             left: Duration::from_millis(left),
+            trace: value(TraceContext::HEADER).and_then(text).and_then(TraceContext::parse),
             body: delivered.data.into(),
         }
     }
@@ -93,6 +95,12 @@ impl Envelope {
             let millis = i64::try_from(self.left.as_millis()).unwrap_or(i64::MAX);
             headers.insert(LEFT.into(), millis.into());
         }
+        if let Some(trace) = self.trace {
+            headers.insert(
+                TraceContext::HEADER.into(),
+                AMQPValue::LongString(trace.to_string().into()),
+            );
+        }
         if let Some(reason) = reason {
             let end = reason.floor_char_boundary(LONGEST_REASON);
             headers.insert(REASON.into(), AMQPValue::LongString(reason[..end].into()));
@@ -104,6 +112,15 @@ impl Envelope {
             .with_headers(headers);
         let (exchange, key) = (ShortString::from(exchange), ShortString::from(key));
         Publication { exchange, key, body: self.body, properties }
+    }
+}
+
+/// A text of whichever kind a sender has chosen.
+fn text(value: &AMQPValue) -> Option<&str> {
+    match value {
+        AMQPValue::LongString(text) => std::str::from_utf8(text.as_bytes()).ok(),
+        AMQPValue::ShortString(text) => Some(text.as_str()),
+        _ => None,
     }
 }
 

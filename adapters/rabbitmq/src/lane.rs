@@ -142,6 +142,7 @@ fn delivery((receipt, envelope): (Receipt, Envelope)) -> Delivery {
         receipt,
         receive_count: envelope.received.saturating_add(1),
         sent_at: envelope.sent_at,
+        trace: envelope.trace,
         body: envelope.body,
     }
 }
@@ -175,8 +176,8 @@ impl Queue for RabbitQueue {
     async fn send(&self, messages: Vec<Outgoing>) -> Vec<Result<(), PortError>> {
         let lane = &self.0;
         let now = lane.clock.now();
-        let batch = messages.into_iter().map(|Outgoing { body, delay }| {
-            let envelope = Envelope::new(body, now);
+        let batch = messages.into_iter().map(|Outgoing { body, delay, trace }| {
+            let envelope = Envelope::new(body, now, trace);
             if delay.is_zero() {
                 envelope.first(&lane.topology)
             } else {

@@ -131,7 +131,9 @@ impl Broker {
         self.stop.cancel();
         self.tasks.close();
         if timeout(GOODBYE, self.tasks.wait()).await.is_err() {
-            tracing::warn!("a task of the RabbitMQ adapter did not end in time");
+            tracing::warn!(
+                "RabbitMQ: closed before every task had ended; leases end with the connection"
+            );
         }
         self.consume.close().await;
         self.publish.close().await;

@@ -76,7 +76,7 @@ impl Link {
             if line.connection.status().connected() {
                 return Ok(line.clone());
             }
-            tracing::warn!(purpose = ?self.purpose, "the connection to RabbitMQ was lost");
+            tracing::warn!(purpose = ?self.purpose, "RabbitMQ: connection lost; connecting again");
             state.open = None;
         }
         if state.not_before.is_some_and(|instant| Instant::now() < instant)
@@ -118,7 +118,7 @@ impl Link {
         if let Some(line) = state.open.take() {
             let closing = timeout(GOODBYE, line.connection.close(200, "closing".into())).await;
             if !matches!(closing, Ok(Ok(()))) {
-                tracing::debug!("RabbitMQ did not say goodbye");
+                tracing::debug!("RabbitMQ: connection closed without the broker's answer");
             }
         }
     }

@@ -60,7 +60,7 @@ pub(super) async fn run(lane: Arc<Lane>) {
                     Ended::Stopped => break,
                     Ended::Idle => failures = 0,
                     Ended::Lost(fault) => {
-                        tracing::warn!(queue = lane.topology.main, %fault, "a subscription was lost");
+                        tracing::warn!(queue = lane.topology.main, error = %fault, "RabbitMQ: consumer lost; subscribing again");
                         failures = if began.elapsed() > BACKOFF.max { 0 } else { failures + 1 };
                     }
                 }
@@ -97,7 +97,10 @@ async fn serve(lane: &Arc<Lane>, mut session: Session) -> Ended {
         Ok(Ended::Stopped) => {
             let leaving = leave(lane, &mut session);
             if !matches!(timeout(GOODBYE, leaving).await, Ok(Ok(()))) {
-                tracing::debug!(queue = lane.topology.main, "messages go back with the connection");
+                tracing::debug!(
+                    queue = lane.topology.main,
+                    "RabbitMQ: consumer not cancelled in time; its messages are requeued when the connection ends"
+                );
             }
             session.close().await;
             Ended::Stopped

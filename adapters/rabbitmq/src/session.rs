@@ -244,7 +244,7 @@ impl Session {
     pub(super) async fn close(self) {
         let closing = self.channel.close(200, "closing".into());
         if timeout(GOODBYE, closing).await.is_err() {
-            tracing::debug!("RabbitMQ did not close a channel in time");
+            tracing::debug!("RabbitMQ: channel not closed in time; it ends with the connection");
         }
     }
 }

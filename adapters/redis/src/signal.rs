@@ -82,18 +82,20 @@ async fn supervise(client: Client, channel: String, told: watch::Sender<()>) {
         match connected.unwrap_or_else(|_| Err(late())) {
             Ok((sink, messages)) => {
                 if failures > 0 {
-                    tracing::info!("the Redis signal is back");
+                    tracing::info!("signal subscribed: Redis answers");
                 }
                 failures = 0;
                 tokio::select! {
                     () = relay(sink, messages, &told) => {}
                     () = told.closed() => return,
                 }
-                tracing::warn!("the Redis signal is lost; changes are looked for meanwhile");
+                tracing::warn!(
+                    "signal lost: the connection to Redis ended; polling for changes and connecting again"
+                );
             }
             Err(error) => {
                 if failures == 0 {
-                    tracing::warn!(%error, "no Redis signal; changes are looked for meanwhile");
+                    tracing::warn!(%error, "signal not subscribed to: Redis unreachable; polling for changes and connecting again");
                 }
             }
         }

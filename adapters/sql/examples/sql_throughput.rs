@@ -150,5 +150,10 @@ fn completion(claim: Claim) -> Completion {
             .map(|(stage, ms)| (stage.to_owned(), ms))
             .into(),
     };
-    Completion { id: claimed.id, fence: claimed.fence, outcome: Outcome::Ready(Box::new(finding)) }
+    Completion {
+        id: claimed.id,
+        fence: claimed.fence,
+        outcome: Outcome::Ready(Box::new(finding)),
+        trace: None,
+    }
 }

@@ -93,7 +93,9 @@ impl SqsQueue {
     pub async fn close(&self) {
         self.polls.close();
         if tokio::time::timeout(LAST_POLLS, self.polls.wait()).await.is_err() {
-            tracing::warn!("a poll of SQS did not end; what it brings is hidden for its lease");
+            tracing::warn!(
+                "closed while a poll of SQS went on: what it brings stays hidden for its lease"
+            );
         }
     }
 }

@@ -7,6 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
 use lobar_core::time::Stamp;
+use lobar_core::trace::TraceContext;
 
 /// Which attributes a receive asks for: ours. A prefix is written in this way.
 pub(super) const OURS: &str = "lobar.*";
@@ -31,6 +32,8 @@ pub(super) struct Notes {
     pub(super) due: Option<Stamp>,
     /// Why it is dead.
     pub(super) reason: Option<String>,
+    /// What the work on it continues.
+    pub(super) trace: Option<TraceContext>,
 }
 
 /// A message ready to be sent.
@@ -61,6 +64,7 @@ pub(super) fn encode(body: &[u8], notes: &Notes) -> Wire {
         (SENT, notes.sent_at.map(millis)),
         (DUE, notes.due.map(millis)),
         (REASON, reason.filter(|reason| !reason.is_empty())),
+        (TraceContext::HEADER, notes.trace.map(|trace| trace.to_string())),
     ];
     let mut size = body.len();
     let mut attributes = HashMap::new();
@@ -90,6 +94,7 @@ pub(super) fn decode(message: &Message) -> (Bytes, Notes) {
         sent_at: stamp(SENT),
         due: stamp(DUE),
         reason: said(REASON).map(str::to_owned),
+        trace: said(TraceContext::HEADER).and_then(TraceContext::parse),
     };
     (decoded.unwrap_or_else(|| Bytes::copy_from_slice(text.as_bytes())), notes)
 }
@@ -136,6 +141,7 @@ mod tests {
             sent_at: Some(Stamp(1_700_000_000_123_000)),
             due: Some(Stamp(1_700_000_900_000_000)),
             reason: Some("nobody reads this".into()),
+            trace: TraceContext::new(1, 2, 1),
         };
         assert_eq!(there_and_back(b"a", &notes), ("a".into(), notes.clone()));
         let reason = format!("\u{0}{}", "x".repeat(5_000));
@@ -150,7 +156,13 @@ mod tests {
             MessageAttributeValue::builder().data_type("String").string_value(text).build()
         };
         let mut message = Message::builder().body("not base64!");
-        for (name, text) in [(ENCODING, "base64"), (COUNT, "-4"), (SENT, "soon"), (DUE, "")] {
+        for (name, text) in [
+            (ENCODING, "base64"),
+            (COUNT, "-4"),
+            (SENT, "soon"),
+            (DUE, ""),
+            (TraceContext::HEADER, "incoming/north/Doe^Jane.jpeg"),
+        ] {
             message = message.message_attributes(name, value(text).expect("typed"));
         }
         let (body, notes) = decode(&message.build());

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use lobar_core::queue::Receipt;
 use lobar_core::time::Stamp;
+use lobar_core::trace::TraceContext;
 
 /// A message on lease, with what giving it back takes.
 #[derive(Clone, Debug)]
@@ -21,6 +22,8 @@ pub(super) struct Held {
     pub(super) count: u32,
     /// When it was first sent.
     pub(super) sent_at: Stamp,
+    /// What the work on it continues.
+    pub(super) trace: Option<TraceContext>,
     /// When the request that brought it began.
     pub(super) received: Instant,
     /// When its lease ends.
@@ -124,6 +127,7 @@ mod tests {
             body: Bytes::from_static(b"body"),
             count: 1,
             sent_at: Stamp(0),
+            trace: None,
             received,
             deadline: received + LEASE,
         }

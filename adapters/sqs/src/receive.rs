@@ -10,6 +10,7 @@ use futures::future::join_all;
 use lobar_core::failure::PortError;
 use lobar_core::queue::{Delivery, Depth, Settlement};
 use lobar_core::time::Stamp;
+use lobar_core::trace::TraceContext;
 
 use super::Lane;
 use super::batch::MOST;
@@ -99,7 +100,7 @@ impl Lane {
                         deliveries.extend(brought.deliveries);
                     }
                     Err(refusal) => {
-                        tracing::debug!(%refusal, "not all that was wanted was received");
+                        tracing::debug!(error = %refusal, "fewer messages received than asked for: a call to SQS failed; the next receive asks again");
                         full = false;
                     }
                 }
@@ -130,7 +131,8 @@ impl Lane {
             .message_system_attribute_names(Attribute::ApproximateReceiveCount)
             .message_system_attribute_names(Attribute::SentTimestamp)
             .message_system_attribute_names(Attribute::ApproximateFirstReceiveTimestamp)
-            .message_attribute_names(message::OURS);
+            .message_attribute_names(message::OURS)
+            .message_attribute_names(TraceContext::HEADER);
         let answer = clients.call(ask.send()).await?;
         let full = answer.messages().len() >= most;
         let mut deliveries = Vec::with_capacity(answer.messages().len());
@@ -144,10 +146,10 @@ impl Lane {
                     early.push((held, copy));
                 }
                 None => {
-                    let (body, receive_count, sent_at) =
-                        (held.body.clone(), held.count, held.sent_at);
+                    let (body, receive_count) = (held.body.clone(), held.count);
+                    let (sent_at, trace) = (held.sent_at, held.trace);
                     let receipt = self.receipts.hold(held);
-                    deliveries.push(Delivery { receipt, body, receive_count, sent_at });
+                    deliveries.push(Delivery { receipt, body, receive_count, sent_at, trace });
                 }
             }
         }
@@ -169,6 +171,7 @@ impl Lane {
             body,
             count: notes.count.saturating_add(receives.unwrap_or(1)),
             sent_at: notes.sent_at.or(sent).unwrap_or_else(|| self.clock.now()),
+            trace: notes.trace,
             received,
             deadline: received + lease.min(self.longest_lease),
         };
@@ -183,7 +186,7 @@ impl Lane {
         }
         for outcome in self.replace(early, &self.connection.url).await {
             if let Err(refusal) = outcome {
-                tracing::warn!(%refusal, "a message before its time was not sent back");
+                tracing::warn!(error = %refusal, "a delayed message was not sent on: it stays hidden for its lease and comes again");
             }
         }
     }
@@ -193,7 +196,7 @@ impl Lane {
         let release = |delivery: Delivery| (delivery.receipt, Settlement::Release);
         for outcome in self.settle(unwanted.into_iter().map(release).collect()).await {
             if let Err(error) = outcome {
-                tracing::warn!(%error, "a message that nobody waits for was not given back");
+                tracing::warn!(%error, "a message was not released: it stays hidden for its lease and comes again");
             }
         }
     }
@@ -223,7 +226,7 @@ impl Lane {
             Err(refusal) if refusal.is_transient() => return Err(failed(refusal)),
             Err(refusal) => {
                 if !self.silent_dead_letters.swap(true, Ordering::Relaxed) {
-                    tracing::warn!(%refusal, "the dead-letter queue is counted as empty; allow sqs:GetQueueAttributes on it");
+                    tracing::warn!(error = %refusal, "dead letters counted as none: the dead-letter queue may not be asked; allow sqs:GetQueueAttributes on it");
                 }
                 0
             }

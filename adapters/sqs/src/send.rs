@@ -7,6 +7,7 @@ use bytes::Bytes;
 use lobar_core::failure::PortError;
 use lobar_core::queue::Outgoing;
 use lobar_core::time::Stamp;
+use lobar_core::trace::TraceContext;
 
 use super::Lane;
 use super::batch::{self, Answer, Numbered, PATIENT};
@@ -29,6 +30,7 @@ pub(super) struct Copy {
     pub(super) sent_at: Stamp,
     pub(super) due: Option<Stamp>,
     pub(super) reason: Option<String>,
+    pub(super) trace: Option<TraceContext>,
 }
 
 impl Copy {
@@ -40,6 +42,7 @@ impl Copy {
             sent_at: held.sent_at,
             due: None,
             reason: None,
+            trace: held.trace,
         }
     }
 }
@@ -55,7 +58,8 @@ impl Lane {
         let entries = messages.into_iter().map(|message| {
             let long = message.delay > LONGEST_DELAY;
             let due = long.then(|| self.clock.now().plus(message.delay));
-            let wire = message::encode(&message.body, &Notes { due, ..Notes::default() });
+            let notes = Notes { due, trace: message.trace, ..Notes::default() };
+            let wire = message::encode(&message.body, &notes);
             Entry { wire, delay: delay(message.delay) }
         });
         let sent = self.send_entries(&self.connection.url, entries.collect()).await;
@@ -78,6 +82,7 @@ impl Lane {
                     sent_at: Some(copy.sent_at),
                     due: copy.due,
                     reason: copy.reason,
+                    trace: copy.trace,
                 };
                 let left = copy.due.map_or(Duration::ZERO, |due| due.since(now));
                 let wire = message::encode(&copy.body, &notes);

@@ -45,7 +45,7 @@ impl Lane {
         if !too_long.is_empty() {
             tracing::warn!(
                 messages = too_long.len(),
-                "work took longer than SQS keeps a lease; its messages are given back"
+                "leases given up: the work took longer than SQS keeps one; the messages are released"
             );
             // Their callers are told that the lease is lost, whatever becomes of this.
             self.settle(too_long).await;
@@ -136,8 +136,8 @@ impl Lane {
                 && !self.counting_releases.swap(true, Ordering::Relaxed)
             {
                 tracing::warn!(
-                    "messages may not be sent to this queue, so that giving one back counts as a \
-                     receive; allow sqs:SendMessage on it"
+                    "releases count as receives: messages may not be sent to this queue; allow \
+                     sqs:SendMessage on it"
                 );
             }
         }

@@ -138,7 +138,7 @@ impl Line {
         if !unused.is_empty()
             && let Err(error) = discard(&self.writer, &self.bodies, unused).await
         {
-            tracing::warn!(%error, "embedded S3: unused bodies stay until the next start");
+            tracing::warn!(%error, "embedded S3: unused files not deleted; the next start deletes them");
         }
         for (_, reply) in replies {
             reply(failed.clone().map(Fault::Commit));

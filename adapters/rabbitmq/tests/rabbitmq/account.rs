@@ -156,7 +156,7 @@ async fn send(
         lock(&book).attempted.extend(&batch);
         let messages = batch.iter().map(|n| {
             let millis = if random.random_bool(0.8) { 0 } else { random.random_range(1..2_000) };
-            Outgoing { body: n.to_string().into(), delay: Duration::from_millis(millis) }
+            Outgoing::later(n.to_string(), Duration::from_millis(millis))
         });
         let sent = queue.send(messages.collect()).await;
         assert_eq!(sent.len(), batch.len());

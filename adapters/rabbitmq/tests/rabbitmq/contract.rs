@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use lapin::options::BasicGetOptions;
+use lapin::types::AMQPValue;
 use lobar_core::queue::Queue;
 use lobar_core::time::SystemClock;
 use lobar_rabbitmq::RabbitBrokers;
@@ -50,6 +52,19 @@ impl QueueHarness for Broker {
 
     async fn advance(&self, by: Duration) {
         tokio::time::sleep(by).await;
+    }
+
+    async fn dead_trace(&self) -> Option<String> {
+        let (connection, channel) = RabbitMq::shared().await.channel().await;
+        let (_, prefix) = self.url.split_once("?prefix=").expect("a prefix");
+        let name = format!("{prefix}.jobs.dead").as_str().into();
+        let kept = channel.basic_get(name, BasicGetOptions { no_ack: true }).await;
+        let kept = kept.expect("asked").expect("a dead message");
+        connection.close(200, "done".into()).await.expect("closed");
+        match kept.properties.headers().as_ref()?.inner().get("traceparent")? {
+            AMQPValue::LongString(trace) => Some(trace.to_string()),
+            other => panic!("no text: {other:?}"),
+        }
     }
 }
 

@@ -20,10 +20,8 @@ async fn no_delay_is_short_whatever_its_length() {
     let delays =
         [1, 100, 250, 251, 700, 1_000, 1_300, 2_600, 3_999, 5_300].map(Duration::from_millis);
     let sent_at = Instant::now();
-    let messages = delays
-        .iter()
-        .map(|delay| Outgoing { body: delay.as_millis().to_string().into(), delay: *delay })
-        .collect();
+    let messages =
+        delays.iter().map(|delay| Outgoing::later(delay.as_millis().to_string(), *delay)).collect();
     assert!(process.queue.send(messages).await.iter().all(Result::is_ok));
     let mut left = delays.len();
     while left > 0 {
@@ -94,9 +92,9 @@ async fn a_deleted_queue_returns_what_is_sent_and_is_declared_anew() {
     channel.queue_delete(name, QueueDeleteOptions::default()).await.expect("deleted");
     let delay = Duration::from_millis(300);
     let batch = vec![
-        Outgoing { body: "later".into(), delay },
+        Outgoing::later("later", delay),
         Outgoing::now("returned"),
-        Outgoing { body: "later too".into(), delay },
+        Outgoing::later("later too", delay),
     ];
     let sent = process.queue.send(batch).await;
     assert!(sent[0].is_ok() && sent[2].is_ok(), "each has a result of its own: {sent:?}");

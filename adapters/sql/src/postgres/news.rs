@@ -50,7 +50,7 @@ async fn tell(pool: PgPool, bells: &Bells, origin: &str) {
                 .bind(format!("{origin}:{queue}"))
                 .execute(&pool);
             if let Ok(Err(error)) = timeout(ANSWER, told).await {
-                tracing::debug!(%error, "other processes were not told of a message");
+                tracing::debug!(%error, "NOTIFY not sent: other processes find the message by polling");
             }
         }
         sleep(PAUSE).await;
@@ -62,7 +62,7 @@ async fn listen(options: PgConnectOptions, bells: &Bells, origin: &str) {
     loop {
         let heard = hear(&options, bells, origin, &mut failures).await;
         if failures == 0 {
-            tracing::debug!(error = ?heard.err(), "lost the connection that listens for messages");
+            tracing::debug!(error = ?heard.err(), "LISTEN ended: finding messages by polling and connecting again");
         }
         failures += 1;
         sleep(AGAIN.delay(failures, rand::random())).await;

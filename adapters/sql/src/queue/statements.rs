@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use lobar_core::queue::{Delivery, Depth, Outgoing, Settlement};
 use lobar_core::time::Stamp;
+use lobar_core::trace::TraceContext;
 
 use super::super::{Driver, Fault, Sql};
 use super::SqlQueue;
@@ -18,15 +19,18 @@ pub struct MessageRow {
     receives: i64,
     body: Vec<u8>,
     sent_at: i64,
+    trace: Option<String>,
 }
 
 impl<D: Driver> SqlQueue<D> {
     pub(super) async fn insert(&self, batch: &[Outgoing]) -> Result<(), Fault> {
         let insert = |now: Stamp| {
-            let mut sql =
-                Sql::<D>::new("insert into message (queue, body, sent_at, ready_at) values ");
+            let mut sql = Sql::<D>::new(
+                "insert into message (queue, body, sent_at, ready_at, trace) values ",
+            );
             sql.rows(batch.iter().map(|message| {
-                (self.name.as_str(), &message.body[..], now.0, now.plus(message.delay).0)
+                let trace = message.trace.map(|trace| trace.to_string());
+                (self.name.as_str(), &message.body[..], now.0, now.plus(message.delay).0, trace)
             }));
             sql
         };
@@ -45,7 +49,8 @@ impl<D: Driver> SqlQueue<D> {
             sql.push(D::SKIP_LOCKED).push(
                 ") update message set lease = lease + 1, leased = 1, receives = receives + 1,
                    ready_at = $4
-                 where id in (select id from ready) returning id, lease, receives, body, sent_at",
+                 where id in (select id from ready) returning id, lease, receives, body, sent_at,
+                   trace",
             );
             sql.bind(self.name.as_str())
                 .bind(now.0)
@@ -160,6 +165,7 @@ impl MessageRow {
             body: self.body.into(),
             receive_count: u32::try_from(self.receives).unwrap_or(u32::MAX),
             sent_at: Stamp(self.sent_at),
+            trace: self.trace.as_deref().and_then(TraceContext::parse),
         }
     }
 }

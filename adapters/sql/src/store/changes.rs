@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use lobar_core::image::State;
 use lobar_core::object::ImageId;
 use lobar_core::time::Stamp;
+use lobar_core::trace::TraceContext;
 
 use super::super::tx::Tx;
 use super::super::{BATCH, Driver, Fault, Sql};
@@ -27,14 +28,14 @@ pub(super) type Standing<'a> = (State, &'a str);
 /// See the module's documentation.
 #[derive(Default)]
 pub(super) struct Changes {
-    events: Vec<(ImageId, State)>,
+    events: Vec<(ImageId, State, Option<TraceContext>)>,
     counts: BTreeMap<(Kind, &'static str, String), i64>,
 }
 
 impl Changes {
     /// An image changed its state in a way that is not counted: between queued and analysing.
     pub(super) fn told(&mut self, id: ImageId, state: State) {
-        self.events.push((id, state));
+        self.events.push((id, state, None));
     }
 
     /// An image that is new.
@@ -50,6 +51,13 @@ impl Changes {
         self.count(kind, to, 1);
     }
 
+    /// What the event that was told of last continues.
+    pub(super) fn traced(&mut self, trace: Option<TraceContext>) {
+        if let Some((_, _, continues)) = self.events.last_mut() {
+            *continues = trace;
+        }
+    }
+
     fn count(&mut self, kind: Kind, (state, flag): Standing<'_>, images: i64) {
         *self.counts.entry((kind, stage(state), flag.to_owned())).or_default() += images;
     }
@@ -58,9 +66,14 @@ impl Changes {
     /// from here to its end.
     pub(super) async fn record<D: Driver>(self, tx: &mut Tx<D>, at: Stamp) -> Result<(), Fault> {
         for batch in self.events.chunks(BATCH) {
-            let mut sql = Sql::<D>::new("with fresh (image, state, at) as (values ");
-            sql.rows(batch.iter().map(|(image, state)| (image.0, state.as_str(), at.0)));
-            sql.push(") insert into event (image, state, at) select image, state, at from fresh");
+            let mut sql = Sql::<D>::new("with fresh (image, state, at, trace) as (values ");
+            sql.rows(batch.iter().map(|(image, state, trace)| {
+                (image.0, state.as_str(), at.0, trace.map(|trace| trace.to_string()))
+            }));
+            sql.push(
+                ") insert into event (image, state, at, trace)
+                 select image, state, at, trace from fresh",
+            );
             sql.push(D::EVENT_TURN);
             sql.run(tx).await?;
         }

@@ -4,6 +4,7 @@ use lobar_core::event::{Event, Seq};
 use lobar_core::image::State;
 use lobar_core::object::ImageId;
 use lobar_core::time::Stamp;
+use lobar_core::trace::TraceContext;
 use uuid::Uuid;
 
 use super::super::{Db, Driver, Fault, Sql};
@@ -18,6 +19,7 @@ pub struct EventRow {
     state: String,
     at: i64,
     verdict: i64,
+    trace: Option<String>,
 }
 
 pub(super) async fn after<D: Driver>(
@@ -26,7 +28,8 @@ pub(super) async fn after<D: Driver>(
     limit: usize,
 ) -> Result<Vec<Event>, Fault> {
     let wanted = Sql::<D>::new(
-        "select seq, image, state, at, verdict from event where seq > $1 order by seq limit $2",
+        "select seq, image, state, at, verdict, trace from event
+         where seq > $1 order by seq limit $2",
     );
     let found: Vec<EventRow> = db.ask(wanted.bind(seq.0).bind(rows(limit))).await?;
     let event = |row: EventRow| {
@@ -39,6 +42,7 @@ pub(super) async fn after<D: Driver>(
             state: state(&row.state),
             at: Stamp(row.at),
             verdict: row.verdict != 0,
+            trace: row.trace.as_deref().and_then(TraceContext::parse),
         }
     };
     Ok(found.into_iter().map(event).collect())

@@ -188,6 +188,7 @@ pub(super) async fn complete<D: Driver>(
             let Some(kind) = finished.remove(&(done.id, done.fence)) else { continue };
             let (from, to) = ((State::Analysing, "none"), ending(&done.outcome));
             changes.moved(done.id, kind, from, to);
+            changes.traced(done.trace);
             accepted.insert((done.id, done.fence));
             fresh.push(done);
         }

@@ -59,7 +59,7 @@ async fn works(db: &PgStore, key: &str) {
     };
     let outcome =
         Outcome::NeedsHuman { reason: lobar_core::image::Reason::Blank, detail: String::new() };
-    let done = Completion { id, fence: claimed.fence, outcome };
+    let done = Completion { id, fence: claimed.fence, outcome, trace: None };
     assert_eq!(db.complete(&[done]).await.expect("completed"), [true]);
     let filter = Filter { states: vec![State::NeedsHuman], ..Filter::default() };
     let page = db.list(&filter, None, 1_000).await.expect("listed");
@@ -78,7 +78,7 @@ async fn a_schema_that_a_newer_release_expanded_still_serves_this_one() {
            values (9001, 'of a newer release', true, '\\x00', 1);
          alter table image add column study text;
          alter table event add column site text default 'nowhere';
-         alter table message add column trace bytea;
+         alter table message add column tenant bytea;
          create table study (id text primary key);
          create index image_study on image (study)",
     );

@@ -45,7 +45,7 @@ async fn write(store: Arc<dyn Store>, writer: usize) {
             panic!("granted")
         };
         let outcome = Outcome::NeedsHuman { reason: Reason::Blank, detail: String::new() };
-        let done = Completion { id, fence: claimed.fence, outcome };
+        let done = Completion { id, fence: claimed.fence, outcome, trace: None };
         assert_eq!(store.complete(&[done]).await.expect("completed"), [true]);
     }
 }

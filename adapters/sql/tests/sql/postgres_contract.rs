@@ -171,6 +171,12 @@ impl QueueHarness for SharedQueue {
     async fn advance(&self, by: Duration) {
         self.0.clock.advance(by);
     }
+
+    async fn dead_trace(&self) -> Option<String> {
+        let kept = "select trace from message where dead_reason is not null";
+        let trace = self.0.database.sql(kept).trim().to_owned();
+        (!trace.is_empty()).then_some(trace)
+    }
 }
 
 mod store {

@@ -47,6 +47,15 @@ impl Files {
         Arc::new(SqliteQueue::new(self.database(file).await, name))
     }
 
+    async fn dead_trace(&self, file: &str) -> Option<String> {
+        let url = format!("sqlite:{}", self.folder.path().join(file).display());
+        let mut file = SqliteConnection::connect(&url).await.expect("opens");
+        let kept = sqlx::query_scalar("select trace from message where dead_reason is not null");
+        let trace = kept.fetch_one(&mut file).await.expect("one dead message");
+        file.close().await.expect("closes");
+        trace
+    }
+
     /// Runs a statement beside the adapter, without its checks.
     async fn damage(&self, file: &str, statement: &str) {
         let url = format!("sqlite:{}", self.folder.path().join(file).display());
@@ -176,6 +185,10 @@ macro_rules! queue_harness {
 
             async fn advance(&self, by: Duration) {
                 self.0.clock.advance(by);
+            }
+
+            async fn dead_trace(&self) -> Option<String> {
+                self.0.dead_trace($file).await
             }
         }
     };

@@ -52,6 +52,14 @@ impl QueueHarness for Sqs {
     async fn advance(&self, by: Duration) {
         tokio::time::sleep(by).await;
     }
+
+    async fn dead_trace(&self) -> Option<String> {
+        let sqs = ministack::shared().await.sqs().await;
+        let receive = sqs.receive_message().queue_url(&self.queues.dead_url);
+        let received = receive.message_attribute_names("All").send().await.expect("received");
+        let attribute = received.messages()[0].message_attributes()?.get("traceparent")?;
+        attribute.string_value().map(str::to_owned)
+    }
 }
 
 lobar_testkit::queue_contract!(Sqs);

@@ -367,7 +367,7 @@ async fn a_delay_longer_than_sqs_knows_is_kept_and_costs_no_count() {
     });
     let hour = Duration::from_secs(3600);
     let sent_at = Instant::now();
-    let late = Outgoing { body: "late".into(), delay: hour };
+    let late = Outgoing::later("late", hour);
     assert!(queue.send(vec![late]).await[0].is_ok());
     assert!(queue.receive(1, Duration::from_secs(4), LEASE).await.expect("received").is_empty());
     assert!(sent_at.elapsed() > Duration::from_secs(3), "it went around and around");

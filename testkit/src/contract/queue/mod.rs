@@ -33,6 +33,8 @@ pub trait QueueHarness: Sized + Send + Sync {
     async fn reopen(&self) -> Arc<dyn Queue>;
     /// Lets time pass for the queue.
     async fn advance(&self, by: Duration);
+    /// The `traceparent` of the one message that is kept aside, as the broker has it.
+    async fn dead_trace(&self) -> Option<String>;
 }
 
 /// What a broker tells of its messages, beside how many are ready and how many are dead.
@@ -65,6 +67,7 @@ macro_rules! queue_contract {
             a_retried_message_comes_back_after_its_delay_not_before,
             a_released_message_comes_back_at_once_and_its_receive_count_does_not_grow,
             a_dead_message_is_kept_aside_with_its_reason_and_is_not_received_again,
+            a_trace_context_travels_with_its_message_through_retry_release_and_dead_letter,
             a_delayed_message_is_not_received_before_its_time,
             every_item_of_a_batch_has_a_result_of_its_own,
             waiting_for_a_message_ends_when_one_is_sent,

@@ -90,7 +90,7 @@ async fn one_step<H: QueueHarness>(
             let mut outgoing = Vec::new();
             for (place, delay) in delays.iter().enumerate() {
                 let body = format!("{step}.{place}");
-                outgoing.push(Outgoing { body: body.clone().into(), delay: millis(*delay) });
+                outgoing.push(Outgoing::later(body.clone(), millis(*delay)));
                 let ready_at = model.now + delay;
                 let message = Message { body, ready_at, lease: None, receives: 0, dead: false };
                 model.messages.push(message);

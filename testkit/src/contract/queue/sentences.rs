@@ -7,6 +7,7 @@ use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use lobar_core::queue::{Depth, Outgoing, Receipt, Settlement};
+use lobar_core::trace::TraceContext;
 
 use super::{
     QueueHarness, assert_depth, assert_nothing, extend, held, send, settle, take, take_for,
@@ -149,10 +150,56 @@ pub async fn a_dead_message_is_kept_aside_with_its_reason_and_is_not_received_ag
     assert_depth(&*queue, |depth| *depth == Depth { dead: 1, ..Depth::default() }).await;
 }
 
+pub async fn a_trace_context_travels_with_its_message_through_retry_release_and_dead_letter<
+    H: QueueHarness,
+>() {
+    let harness = H::start().await;
+    let queue = harness.open().await;
+    let trace = TraceContext::new(0x0af7_6519_16cd_43dd_8448_eb21_1c80_319c, 7, 1);
+    let other = TraceContext::new(8, 9, 0);
+    let sent = queue
+        .send(vec![
+            Outgoing::now("a").traced(trace),
+            Outgoing::now("none"),
+            Outgoing::later("late", H::LEASE).traced(other),
+        ])
+        .await;
+    assert!(sent.iter().all(Result::is_ok) && sent.len() == 3);
+    let mut taken = take::<H>(&*queue, 2).await;
+    taken.sort_by(|one, other| one.body.cmp(&other.body));
+    assert_eq!([taken[0].trace, taken[1].trace], [trace, None]);
+    assert!(settle(&*queue, &taken[1].receipt, Settlement::Done).await);
+
+    assert!(settle(&*queue, &taken[0].receipt, Settlement::Release).await);
+    let released = take_one::<H>(&*queue).await;
+    assert_eq!((&released.body[..], released.trace), (&b"a"[..], trace));
+    let at_once = Settlement::Retry { after: Duration::ZERO };
+    assert!(settle(&*queue, &released.receipt, at_once).await);
+    harness.advance(A_BIT).await;
+    let retried = take_one::<H>(&*queue).await;
+    assert_eq!((&retried.body[..], retried.trace), (&b"a"[..], trace));
+    let later = Settlement::Retry { after: H::LEASE * 2 };
+    assert!(settle(&*queue, &retried.receipt, later).await);
+    harness.advance(H::LEASE + A_BIT).await;
+    let late = take_one::<H>(&*queue).await;
+    assert_eq!((&late.body[..], late.trace), (&b"late"[..], other));
+    assert!(settle(&*queue, &late.receipt, Settlement::Done).await);
+    harness.advance(H::LEASE + A_BIT).await;
+    let last = take_one::<H>(&*queue).await;
+    assert_eq!((&last.body[..], last.trace), (&b"a"[..], trace));
+    // A lease that runs out changes nothing either.
+    harness.advance(H::LEASE + A_BIT).await;
+    let again = take_one::<H>(&*queue).await;
+    assert_eq!(again.trace, trace);
+    let dead = Settlement::Dead { reason: "nobody reads this".into() };
+    assert!(settle(&*queue, &again.receipt, dead).await);
+    assert_eq!(harness.dead_trace().await, trace.map(|trace| trace.to_string()));
+}
+
 pub async fn a_delayed_message_is_not_received_before_its_time<H: QueueHarness>() {
     let harness = H::start().await;
     let queue = harness.open().await;
-    let sent = queue.send(vec![Outgoing { body: "a".into(), delay: H::LEASE }]).await;
+    let sent = queue.send(vec![Outgoing::later("a", H::LEASE)]).await;
     assert!(sent.iter().all(Result::is_ok) && sent.len() == 1);
     assert_nothing::<H>(&*queue).await;
     harness.advance(H::LEASE / 2).await;
@@ -230,7 +277,7 @@ pub async fn depth_counts_what_is_ready_in_flight_delayed_and_dead<H: QueueHarne
     send(&*queue, &["a", "b", "c", "d", "e", "f"]).await;
     let taken = take::<H>(&*queue, 5).await;
     let oldest = taken.iter().map(|delivery| delivery.sent_at).min();
-    let late = Outgoing { body: "late".into(), delay: H::LEASE * 9 };
+    let late = Outgoing::later("late", H::LEASE * 9);
     assert!(queue.send(vec![late]).await.iter().all(Result::is_ok));
     let receipt = |place: usize| taken[place].receipt.clone();
     let settled = queue

@@ -82,9 +82,12 @@ async fn write(store: Arc<dyn Store>, writer: usize, rounds: usize) {
         let completions: Vec<_> = claims
             .into_iter()
             .map(|claim| match claim {
-                Claim::Granted(claimed) => {
-                    Completion { id: claimed.id, fence: claimed.fence, outcome: ready(0.1) }
-                }
+                Claim::Granted(claimed) => Completion {
+                    id: claimed.id,
+                    fence: claimed.fence,
+                    outcome: ready(0.1),
+                    trace: None,
+                },
                 other => panic!("not granted: {other:?}"),
             })
             .collect();

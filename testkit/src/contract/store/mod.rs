@@ -65,6 +65,7 @@ macro_rules! store_contract {
             an_image_claimed_too_often_goes_to_quarantine_instead,
             a_completion_with_the_current_fence_is_accepted_and_visible_with_its_event,
             a_completion_with_an_old_fence_is_refused_and_changes_nothing,
+            the_event_of_a_completion_carries_its_trace_context,
             one_stale_completion_in_a_batch_does_not_spoil_the_others,
             a_released_image_is_queued_again_and_its_attempt_does_not_count,
             a_retried_image_is_queued_again_and_its_attempt_counts,
@@ -143,7 +144,7 @@ pub(crate) async fn granted(store: &dyn Store, id: ImageId) -> Claimed {
 }
 
 pub(crate) async fn complete(store: &dyn Store, claimed: &Claimed, outcome: Outcome) -> bool {
-    let done = Completion { id: claimed.id, fence: claimed.fence, outcome };
+    let done = Completion { id: claimed.id, fence: claimed.fence, outcome, trace: None };
     let answers = store.complete(&[done]).await.expect("completed");
     assert_eq!(answers.len(), 1);
     answers[0]

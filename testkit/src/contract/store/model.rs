@@ -216,7 +216,7 @@ async fn one_step(store: Arc<dyn Store>, model: &mut Model, random: &mut StdRng)
             let entry = model.entry(id).expect("it was claimed");
             let current = entry.fence == Some(fence);
             if other == 8 {
-                let done = Completion { id, fence, outcome: ready(0.1) };
+                let done = Completion { id, fence, outcome: ready(0.1), trace: None };
                 assert_eq!(store.complete(&[done]).await.expect("completed"), [current]);
             } else {
                 store.release(&[(id, fence)]).await.expect("released");

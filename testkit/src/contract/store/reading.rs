@@ -264,7 +264,7 @@ pub async fn batches_of_thousands_are_taken<H: StoreHarness>() {
     let claims = store.claim(&ids, 3).await.expect("claimed");
     let granted = |(claim, id): (Claim, &ImageId)| match claim {
         Claim::Granted(claimed) if claimed.id == *id => {
-            Completion { id: *id, fence: claimed.fence, outcome: ready(0.1) }
+            Completion { id: *id, fence: claimed.fence, outcome: ready(0.1), trace: None }
         }
         other => panic!("not granted: {other:?}"),
     };

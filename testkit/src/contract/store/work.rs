@@ -10,6 +10,7 @@ use lobar_core::event::Seq;
 use lobar_core::image::{Lane, NewImage, Reason, State};
 use lobar_core::object::{ImageId, ObjectVersion};
 use lobar_core::store::{Claim, Claimed, Completion, Fence, Outcome};
+use lobar_core::trace::TraceContext;
 
 use super::{
     StoreHarness, admit, claim, complete, finding, granted, image, new, object, ready, told,
@@ -156,6 +157,20 @@ pub async fn a_completion_with_an_old_fence_is_refused_and_changes_nothing<H: St
     assert_eq!(image(&*store, one().id()).await, done);
 }
 
+pub async fn the_event_of_a_completion_carries_its_trace_context<H: StoreHarness>() {
+    let harness = H::start().await;
+    let store = harness.open().await;
+    admit(&*store, &one()).await;
+    let claimed = granted(&*store, one().id()).await;
+    let trace = TraceContext::new(1, 2, 1);
+    let done = Completion { id: claimed.id, fence: claimed.fence, outcome: ready(0.1), trace };
+    assert_eq!(store.complete(&[done]).await.expect("completed"), [true]);
+    let events = store.events(Seq(0), 10).await.expect("events");
+    let traces: Vec<_> = events.iter().map(|event| (event.state, event.trace)).collect();
+    let expected = [(State::Queued, None), (State::Analysing, None), (State::Ready, trace)];
+    assert_eq!(traces, expected);
+}
+
 pub async fn one_stale_completion_in_a_batch_does_not_spoil_the_others<H: StoreHarness>() {
     let harness = H::start().await;
     let store = harness.open().await;
@@ -167,11 +182,21 @@ pub async fn one_stale_completion_in_a_batch_does_not_spoil_the_others<H: StoreH
     for (place, claim) in store.claim(&ids, 3).await.expect("claimed").into_iter().enumerate() {
         let Claim::Granted(claimed) = claim else { panic!("not granted: {claim:?}") };
         let probability = [0.125, 0.25, 0.75, 0.875][place];
-        done.push(Completion { id: claimed.id, fence: claimed.fence, outcome: ready(probability) });
+        done.push(Completion {
+            id: claimed.id,
+            fence: claimed.fence,
+            outcome: ready(probability),
+            trace: None,
+        });
     }
     granted(&*store, ids[1]).await; // takes it over
     let stranger = object("incoming/north/9.jpg", "v1", None).id();
-    done.push(Completion { id: stranger, fence: Fence(1), outcome: Outcome::Superseded });
+    done.push(Completion {
+        id: stranger,
+        fence: Fence(1),
+        outcome: Outcome::Superseded,
+        trace: None,
+    });
     let again = done[0].clone();
     done.push(again);
     let accepted = store.complete(&done).await.expect("completed");
@@ -233,7 +258,7 @@ pub async fn two_workers_never_finish_the_same_image_both<H: StoreHarness>() {
                     .into_iter()
                     .filter_map(|claim| match claim {
                         Claim::Granted(Claimed { id, fence, .. }) => {
-                            Some(Completion { id, fence, outcome: ready(0.1) })
+                            Some(Completion { id, fence, outcome: ready(0.1), trace: None })
                         }
                         _ => None,
                     })
