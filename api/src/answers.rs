@@ -89,7 +89,7 @@ impl Answers {
             }
             Ok(_) => ("miss", None),
             Err(error) => {
-                tracing::debug!(%error, "the cache does not answer; the store is asked");
+                tracing::debug!(%error, "cache not read; asking the store");
                 ("error", None)
             }
         };
@@ -106,7 +106,7 @@ impl Answers {
         let Answer { tag, body } = answer.clone();
         let entry = Entry { seq: position, tag, body };
         if let Err(error) = cache.put(image.id, &entry, KEPT).await {
-            tracing::debug!(%error, "an answer was not kept");
+            tracing::debug!(%error, "cache not written; the next request asks the store");
         }
     }
 
@@ -129,7 +129,7 @@ impl Answers {
         if !changed.is_empty()
             && let Err(error) = cache.forget(&changed, FORGOTTEN).await
         {
-            tracing::debug!(%error, "changed images stay in the cache until they expire");
+            tracing::debug!(%error, "cache not invalidated; changed images stay until they expire");
         }
     }
 
@@ -210,8 +210,14 @@ mod tests {
     #[test]
     fn every_way_out_of_a_kept_state_begins_with_a_state_that_outdates() {
         // From a finished state an image goes to these only; work begins with `queued`.
-        let event =
-            |state, verdict| Event { seq: Seq(1), image: id(1), state, at: Stamp(0), verdict };
+        let event = |state, verdict| Event {
+            seq: Seq(1),
+            image: id(1),
+            state,
+            at: Stamp(0),
+            verdict,
+            trace: None,
+        };
         for next in [State::Queued, State::Superseded, State::Removed] {
             assert!(outdates(&event(next, false)) && !is_kept(next));
         }

@@ -19,6 +19,7 @@ use lobar_core::verdict::Verdicts;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
+use tracing::Instrument as _;
 
 use crate::accepted::Accepted;
 use crate::answers::Answers;
@@ -101,7 +102,7 @@ impl Context {
         &self,
         work: impl Future<Output = T> + Send + 'static,
     ) -> Result<T, Problem> {
-        let done = self.runtime.spawn(work).await;
+        let done = self.runtime.spawn(work.in_current_span()).await;
         done.map_err(|error| Problem::internal("task", &error))
     }
 
@@ -123,8 +124,10 @@ impl Context {
         let read = self.run(async move { figures.current().await });
         match timeout(FIGURES_LIMIT, read).await {
             Ok(Ok(Ok(_))) => {}
-            Ok(Ok(Err(error))) => tracing::warn!(%error, "the queues cannot be measured"),
-            _ => tracing::warn!("measuring the queues takes too long"),
+            Ok(Ok(Err(error))) => {
+                tracing::warn!(%error, "queue figures not renewed: a port did not answer")
+            }
+            _ => tracing::warn!("queue figures not renewed: reading them takes too long"),
         }
     }
 
@@ -133,7 +136,8 @@ impl Context {
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Problem> {
-        let done = self.runtime.spawn_blocking(work).await;
+        let span = tracing::Span::current();
+        let done = self.runtime.spawn_blocking(move || span.in_scope(work)).await;
         done.map_err(|error| Problem::internal("computation", &error))
     }
 }

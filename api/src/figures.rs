@@ -240,7 +240,9 @@ impl Sources {
             OptionFuture::from(self.uploads.as_deref().map(|queue| depth(queue, "uploads")));
         let members = async {
             let members = self.roster.as_ref()?.members().await;
-            members.inspect_err(|error| tracing::debug!(%error, "the workers are not known")).ok()
+            members
+                .inspect_err(|error| tracing::debug!(%error, "workers unknown: presence not read"))
+                .ok()
         };
         let (stat, routine, uploads, members) = join4(
             depth(&*self.jobs.stat, "stat"),
@@ -267,11 +269,11 @@ async fn depth(queue: &dyn Queue, name: &'static str) -> Option<Depth> {
     match timeout(DEPTH_LIMIT, queue.depth()).await {
         Ok(Ok(depth)) => Some(depth),
         Ok(Err(error)) => {
-            tracing::debug!(%error, name, "a queue cannot be measured");
+            tracing::debug!(%error, queue = name, "queue depth not read; its figures are left out");
             None
         }
         Err(_) => {
-            tracing::debug!(name, "a queue does not say how long it is");
+            tracing::debug!(queue = name, "queue depth not read in time; its figures are left out");
             None
         }
     }

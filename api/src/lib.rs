@@ -22,6 +22,7 @@ pub mod models;
 mod page_token;
 mod problem;
 mod readiness;
+mod request;
 mod routes;
 mod server;
 mod settings;

@@ -43,6 +43,6 @@ pub(crate) async fn measure(
     };
     let seconds = begin.elapsed().as_secs_f64();
     requests.0.with_label_values(&[route, class]).observe(seconds);
-    tracing::debug!(route, status = response.status().as_u16(), seconds, "request");
+    tracing::debug!(route, status = response.status().as_u16(), seconds, "request answered");
     Ok(response)
 }

@@ -7,6 +7,8 @@ use actix_web::{HttpResponse, ResponseError};
 use lobar_core::failure::PortError;
 use serde_json::{Map, Value, json};
 
+use crate::request::RequestId;
+
 macro_rules! problems {
     ($($(#[$doc:meta])* $name:ident = $status:literal, $slug:literal, $title:literal;)*) => {
         /// A type of problem.
@@ -91,7 +93,7 @@ impl Problem {
 
     /// A part of this program failed; the cause is in the log.
     pub(crate) fn internal(what: &'static str, error: &dyn fmt::Display) -> Self {
-        tracing::error!(what, %error, "request failed");
+        tracing::error!(operation = what, %error, "request failed: answering 500");
         Self::new(Kind::Internal, "The cause is in the server's log.")
     }
 
@@ -104,7 +106,7 @@ impl Problem {
 impl From<PortError> for Problem {
     fn from(error: PortError) -> Self {
         if error.is_transient() {
-            tracing::warn!(what = error.what, %error, "a service is away or busy");
+            tracing::warn!(operation = error.what, %error, "request refused: a service did not answer; answering 503");
             let detail = format!("{} did not answer as it should; try again.", error.what);
             return Self::new(Kind::Unavailable, detail);
         }
@@ -134,6 +136,9 @@ impl ResponseError for Problem {
         });
         if let Value::Object(members) = &mut body {
             members.extend(self.more.clone());
+            if let Some(id) = RequestId::current() {
+                members.insert("request_id".into(), id.to_string().into());
+            }
         }
         let mut response = HttpResponse::build(self.status_code());
         if let Some((name, value)) = &self.header {

@@ -28,6 +28,7 @@ use crate::guard::guard;
 use crate::health::run_until;
 use crate::measure::{Requests, measure};
 use crate::readiness::{Check, Readiness};
+use crate::request::identify;
 use crate::routes;
 use crate::settings::ApiSettings;
 use crate::stream::{Follower, Hub, follow};
@@ -169,6 +170,7 @@ impl Api {
                 .app_data(web::Data::new(served.registry.clone()))
                 .wrap(from_fn(measure))
                 .wrap(from_fn(guard))
+                .wrap(from_fn(identify))
                 .configure(routes::configure)
         })
         .workers(threads)
@@ -233,7 +235,7 @@ async fn watch_bucket(context: &Context, check: &Check) {
         match timeout(BUCKET_EVERY, context.objects.check()).await {
             Ok(Ok(())) => check.pass(),
             Ok(Err(error)) => {
-                tracing::warn!(%error, "the bucket cannot be reached");
+                tracing::warn!(%error, "not ready: the uploads bucket cannot be reached; trying again in 10 s");
                 check.fail("the uploads bucket cannot be reached");
             }
             Err(_) => check.fail("the uploads bucket does not answer"),

@@ -212,7 +212,7 @@ where
         async move {
             let done = change.await?;
             if let Err(error) = signal.publish().await {
-                tracing::debug!(%error, "workers are not told of a change of models; they will look");
+                tracing::debug!(%error, "signal not published; workers find the model by polling");
             }
             Ok(done)
         }

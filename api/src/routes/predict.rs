@@ -67,6 +67,7 @@ pub(crate) async fn predict(
     let (bytes, lane) = body.into_inner().read(context.settings.limits.max_bytes)?;
     let deadline = Instant::now() + context.settings.predict_timeout;
     let id = store(&context, bytes.into(), SITE, lane, "").await?.id();
+    tracing::Span::current().record("image", tracing::field::display(id));
     match timeout_at(deadline, finished(&context, id)).await {
         Ok(image) => answer(image?),
         Err(_) => {

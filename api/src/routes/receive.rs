@@ -110,6 +110,7 @@ pub(crate) async fn receive(
         Problem::new(Kind::MissingFile, "Send a form with the field `file`, or the bytes as body.")
     })?;
     let id = store(&context, body, &site, lane, &received.name).await?.id();
+    tracing::Span::current().record("image", tracing::field::display(id));
     let own = format!("/v1/images/{id}");
     let links = Links { picture: format!("{own}/picture"), events: "/v1/events".into(), own };
     Ok(HttpResponse::Accepted()

@@ -35,7 +35,7 @@ pub(crate) async fn add(
     let added = context.run(async move {
         let added = verdicts.add(&new).await?;
         if let Err(error) = signal.publish().await {
-            tracing::debug!(%error, "pages are not told of a verdict; they will look");
+            tracing::debug!(%error, "signal not published; pages find the verdict by polling");
         }
         Ok::<_, VerdictError>(added)
     });

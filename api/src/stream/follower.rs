@@ -12,6 +12,8 @@ use lobar_core::store::Store;
 use lobar_core::time::Clock;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
+use tracing::Span;
+use tracing::field::display;
 
 use super::frame::Batch;
 use super::hub::{Hub, PAGE};
@@ -62,6 +64,18 @@ fn gap(clients: i64) -> Duration {
     Duration::from_micros(u64::try_from(clients).unwrap_or(0) * 10).max(Duration::from_millis(1))
 }
 
+/// The span of handing an event to every client; none where the work before it was not traced.
+fn push_span(event: &Event) -> Option<Span> {
+    event.trace?;
+    let (image, state) = (display(event.image), event.state.as_str());
+    let span = tracing::info_span!(parent: None, "push", image, state);
+    lobar_trace::continue_from(&span, event.trace);
+    // Begins now, although nothing runs in it.
+    lobar_trace::context(&span);
+    span.in_scope(|| tracing::debug!("event handed to the clients"));
+    Some(span)
+}
+
 /// Whether a worker brought an image to this state.
 fn is_worked_off(state: State) -> bool {
     matches!(state, State::Ready | State::NeedsHuman | State::Failed)
@@ -73,7 +87,7 @@ impl Follower {
         match self.signal.subscribe().await {
             Ok(signals) => signals,
             Err(error) => {
-                tracing::warn!(%error, "no signal; events are found by polling");
+                tracing::warn!(%error, "signal not subscribed to: events are found by polling until it is");
                 stream::empty().boxed()
             }
         }
@@ -101,12 +115,14 @@ impl Follower {
                 Ok(events) => {
                     self.check.pass();
                     if was_stale {
-                        tracing::info!("events can be read again");
+                        tracing::info!("event stream resumed: the store answers");
                     }
                     self.count(&events);
                     if !events.is_empty() {
                         self.answers.note(&events);
+                        let spans: Vec<_> = events.iter().filter_map(push_span).collect();
                         self.hub.hand_out(Batch::new(follows, &events));
+                        drop(spans);
                         self.answers.forget(&events).await;
                     }
                     if events.len() < PAGE {
@@ -116,7 +132,7 @@ impl Follower {
                 Err(error) => {
                     self.check.fail("events cannot be read from the store");
                     if !was_stale {
-                        tracing::warn!(%error, "events cannot be read");
+                        tracing::warn!(%error, "event stream paused: the store does not answer; reading again at the next signal or poll");
                     }
                     return;
                 }

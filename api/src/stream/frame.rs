@@ -95,7 +95,14 @@ mod tests {
 
     fn event(seq: i64) -> Event {
         let image = ImageId(uuid::Uuid::from_u128(seq as u128));
-        Event { seq: Seq(seq), image, state: State::NeedsHuman, at: Stamp(0), verdict: false }
+        Event {
+            seq: Seq(seq),
+            image,
+            state: State::NeedsHuman,
+            at: Stamp(0),
+            verdict: false,
+            trace: None,
+        }
     }
 
     #[test]
