@@ -9,11 +9,15 @@ use lobar_core::job::Job;
 use lobar_core::object::{ImageId, ObjectVersion};
 use lobar_core::queue::Outgoing;
 use lobar_core::store::{Admission, Quarantined};
+use lobar_core::trace::TraceContext;
 
 use crate::fate::Fates;
 use crate::intake::{Intake, Placed};
 use crate::outage::Outage;
 use crate::rejection::Operation;
+
+/// An image that needs a job, and what the work on it continues.
+pub(crate) type Needed = (ImageId, Option<TraceContext>);
 
 /// What became of one job.
 type Sent = Result<(), Arc<PortError>>;
@@ -29,7 +33,7 @@ impl Intake {
         let results =
             isolate(images.len(), |range| self.store.admit(images.get(range).unwrap_or_default()))
                 .await;
-        let (mut needed, mut rejected) = (Lanes::<Vec<Placed<ImageId>>>::default(), Vec::new());
+        let (mut needed, mut rejected) = (Lanes::<Vec<Placed<Needed>>>::default(), Vec::new());
         let (mut accepted, mut changed) = (false, false);
         for ((place, image), result) in places.into_iter().zip(&images).zip(results) {
             let admission = match result {
@@ -49,7 +53,8 @@ impl Intake {
             accepted |= matches!(admission, Admission::New(_));
             changed |= !matches!(admission, Admission::Pending(_));
             if !matches!(admission, Admission::Settled(_)) {
-                needed.of_mut(image.lane).push((place, admission.id()));
+                let needs = (admission.id(), fates.trace(admission.id()));
+                needed.of_mut(image.lane).push((place, needs));
             }
         }
         // A page need not wait until the jobs are durable.
@@ -100,9 +105,9 @@ impl Intake {
     }
 
     /// Puts a job on its lane's queue for each image; one result an image, in order.
-    async fn send_all(&self, needed: &Lanes<Vec<Placed<ImageId>>>) -> Lanes<Vec<Placed<Sent>>> {
+    async fn send_all(&self, needed: &Lanes<Vec<Placed<Needed>>>) -> Lanes<Vec<Placed<Sent>>> {
         let send = async |lane| {
-            let (places, images): (Vec<usize>, Vec<ImageId>) =
+            let (places, images): (Vec<usize>, Vec<Needed>) =
                 needed.of(lane).iter().copied().unzip();
             let sent = self.send(lane, &images).await;
             places.into_iter().zip(sent).collect()
@@ -118,11 +123,12 @@ impl Intake {
     }
 
     /// Puts a job on the lane's queue for each image; one result an image, in order.
-    pub(crate) async fn send(&self, lane: Lane, images: &[ImageId]) -> Vec<Sent> {
+    pub(crate) async fn send(&self, lane: Lane, images: &[Needed]) -> Vec<Sent> {
         if images.is_empty() {
             return Vec::new();
         }
-        let jobs = images.iter().map(|&image| Outgoing::now(Job { image }.encode())).collect();
+        let job = |&(image, trace): &Needed| Outgoing::now(Job { image }.encode()).traced(trace);
+        let jobs = images.iter().map(job).collect();
         let sent = self.jobs.of(lane).send(jobs).await;
         let accepted = sent.iter().filter(|sent| sent.is_ok()).count();
         let counter = self.metrics.jobs.with_label_values(&[lane.as_str()]);

@@ -1,7 +1,13 @@
 //! What is to become of the messages of one batch.
 
+use std::collections::HashMap;
+
+use lobar_core::object::ImageId;
 use lobar_core::queue::{Delivery, Settlement};
 use lobar_core::retry::Backoff;
+use lobar_core::trace::TraceContext;
+use lobar_trace::Ongoing;
+use tracing::Span;
 
 /// The worst that happened to any item of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -18,11 +24,13 @@ enum Fate {
 pub(crate) struct Fates<'a> {
     batch: &'a [Delivery],
     fates: Vec<Fate>,
+    /// Work on each image, from the reading of its record until all of the batch is durable.
+    spans: HashMap<ImageId, (Ongoing, Option<TraceContext>)>,
 }
 
 impl<'a> Fates<'a> {
     pub(crate) fn new(batch: &'a [Delivery]) -> Self {
-        Self { batch, fates: vec![Fate::Done; batch.len()] }
+        Self { batch, fates: vec![Fate::Done; batch.len()], spans: HashMap::new() }
     }
 
     /// The message in this place.
@@ -33,6 +41,23 @@ impl<'a> Fates<'a> {
     /// How often it was received.
     pub(crate) fn received(&self, place: usize) -> u32 {
         self.message(place).map_or(u32::MAX, |message| message.receive_count)
+    }
+
+    /// What its sender says that work on it continues.
+    pub(crate) fn upstream(&self, place: usize) -> Option<TraceContext> {
+        self.message(place).and_then(|message| message.trace)
+    }
+
+    /// Keeps the span of work on an image that a message names.
+    pub(crate) fn traced(&mut self, place: usize, image: ImageId, span: Span) {
+        self.spans.insert(image, (Ongoing::new(span), self.upstream(place)));
+    }
+
+    /// What the job of an image continues. Where nothing is recorded here, it is what its message did.
+    pub(crate) fn trace(&self, image: ImageId) -> Option<TraceContext> {
+        let (span, upstream) = self.spans.get(&image)?;
+        span.in_scope(|| tracing::debug!("image admitted; its job is sent next"));
+        lobar_trace::context(span).or(*upstream)
     }
 
     /// It is to come again later.

@@ -10,6 +10,9 @@ use lobar_core::objects::{FetchError, Objects};
 use lobar_core::queue::{Delivery, Jobs, Settlement};
 use lobar_core::signal::Signal;
 use lobar_core::store::{Quarantined, Store};
+use lobar_core::trace::TraceContext;
+use tracing::field::{Empty, display};
+use tracing::{Instrument as _, Span};
 
 use crate::fate::Fates;
 use crate::health::IngestHealth;
@@ -45,7 +48,10 @@ impl Intake {
         // Creations are admitted together, but never moved past a deletion that stood before them.
         for (place, item) in items {
             match item {
-                Laned::Created(image) => run.push((place, image)),
+                Laned::Created(image, span) => {
+                    fates.traced(place, image.object.id(), span);
+                    run.push((place, image));
+                }
                 Laned::Removed(object) => {
                     self.admit(std::mem::take(&mut run), &mut fates).await?;
                     self.remove(place, &object, &mut fates).await?;
@@ -96,13 +102,18 @@ impl Intake {
         let patience = self.settings.patience;
         let items: Vec<_> = items
             .into_iter()
-            .map(|(place, item)| (place, item, fates.received(place) < patience))
+            .map(|(place, item)| (place, item, fates.received(place), fates.upstream(place)))
             .collect();
-        let laned = stream::iter(items).map(|(place, item, patient)| async move {
+        let laned = stream::iter(items).map(|(place, item, received, trace)| async move {
             let laned = match item {
                 Item::Created(object) => {
-                    let lane = self.lane(&object, patient).await;
-                    lane.map(|lane| Some(Laned::Created(NewImage { object, lane })))
+                    let span = span(&object, received, trace);
+                    let lane =
+                        self.lane(&object, received < patience).instrument(span.clone()).await;
+                    lane.map(|lane| {
+                        span.record("lane", lane.as_str());
+                        Some(Laned::Created(NewImage { object, lane }, span))
+                    })
                 }
                 Item::Removed(object) => Ok(Some(Laned::Removed(object))),
                 Item::Refused(why, body) => Ok(Some(Laned::Refused(Quarantined {
@@ -145,9 +156,25 @@ impl Intake {
     }
 }
 
+/// The span of one record of a notification. S3 sends no trace with it, so that one begins here, unless the
+/// message of another store does.
+fn span(object: &ObjectVersion, attempt: u32, trace: Option<TraceContext>) -> Span {
+    let image = display(object.id());
+    let span = tracing::info_span!(
+        parent: None,
+        "notification",
+        image,
+        lane = Empty,
+        attempt,
+        queue = "uploads",
+    );
+    lobar_trace::continue_from(&span, trace);
+    span
+}
+
 /// An item with everything known that admission needs.
 enum Laned {
-    Created(NewImage),
+    Created(NewImage, Span),
     Removed(ObjectVersion),
     Refused(Quarantined),
 }

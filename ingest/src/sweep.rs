@@ -7,10 +7,10 @@
 use std::time::Duration;
 
 use lobar_core::image::{Lane, Lanes};
-use lobar_core::object::ImageId;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
+use crate::admission::Needed;
 use crate::ingest::Ingest;
 use crate::outage::{Outage, Service};
 
@@ -48,9 +48,10 @@ impl Ingest {
         let older_than = settings.sweep_after.max(waiting);
         let found = self.intake.store.sweep(older_than, settings.sweep_limit).await;
         let found = found.map_err(Outage::of(Service::Store))?;
-        let mut lanes: Lanes<Vec<ImageId>> = Lanes::default();
+        // The trace of a job that is lost is lost with it.
+        let mut lanes: Lanes<Vec<Needed>> = Lanes::default();
         for &(image, lane) in &found {
-            lanes.of_mut(lane).push(image);
+            lanes.of_mut(lane).push((image, None));
         }
         let (mut swept, mut failed) = (0, None);
         // One lane's queue may be away: the other lane's images get their jobs all the same.

@@ -40,6 +40,7 @@ pub(crate) async fn claim(
     for ((held, in_work), claim) in images.into_iter().zip(claims) {
         let settlement = match claim {
             Ok(Claim::Granted(claimed)) => {
+                held.span.record("attempt", claimed.attempt);
                 let suspicious = claimed.attempt > 1;
                 let ticket = Ticket { held, claimed, turn: turn.take(), in_work };
                 if suspicious { &mut suspects } else { &mut start }.push(ticket);

@@ -14,7 +14,9 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::time::{Duration, Instant};
 
 use lobar_core::engine::{Engine, EngineError, EngineInfo, NetworkInput, Prediction};
+use lobar_core::trace::TraceContext;
 use tokio::sync::oneshot;
+use tracing::Span;
 
 /// Batches that may be at the device at once: one being computed, one waiting.
 pub(crate) const DEPTH: usize = 2;
@@ -58,18 +60,19 @@ pub(crate) struct Reply {
     pub(crate) busy: Duration,
     /// Whether the batch failed as a whole at first.
     pub(crate) was_cut: bool,
+    /// The span of its computation, where it is recorded.
+    pub(crate) trace: Option<TraceContext>,
 }
 
 enum Order {
     Batch {
         inputs: Vec<NetworkInput>,
+        /// The spans of its images.
+        images: Vec<TraceContext>,
         reply: oneshot::Sender<Reply>,
     },
     /// Another engine from here on; the one before comes back.
-    Change {
-        engine: Box<dyn Engine + Send>,
-        before: oneshot::Sender<Box<dyn Engine + Send>>,
-    },
+    Change { engine: Box<dyn Engine + Send>, before: oneshot::Sender<Box<dyn Engine + Send>> },
 }
 
 /// The way to the thread. Dropping it ends the thread after the batch at hand.
@@ -99,9 +102,18 @@ impl Device {
     /// Hands a batch over. At most [`DEPTH`] at once; more, and everything after the thread's end,
     /// is answered by a closed channel.
     pub(crate) fn submit(&self, inputs: Vec<NetworkInput>) -> oneshot::Receiver<Reply> {
+        self.submit_traced(inputs, Vec::new())
+    }
+
+    /// The same; the batch's span is linked with those of its images, where they are recorded.
+    pub(crate) fn submit_traced(
+        &self,
+        inputs: Vec<NetworkInput>,
+        images: Vec<TraceContext>,
+    ) -> oneshot::Receiver<Reply> {
         let (reply, answer) = oneshot::channel();
         // A refused order drops its reply, and that closes the channel.
-        let _ = self.orders.try_send(Order::Batch { inputs, reply });
+        let _ = self.orders.try_send(Order::Batch { inputs, images, reply });
         answer
     }
 
@@ -136,8 +148,8 @@ impl Device {
 fn serve(mut engine: Box<dyn Engine + Send>, orders: &Receiver<Order>) {
     let mut info = Arc::new(engine.info().clone());
     while let Ok(order) = orders.recv() {
-        let (inputs, reply) = match order {
-            Order::Batch { inputs, reply } => (inputs, reply),
+        let (inputs, images, reply) = match order {
+            Order::Batch { inputs, images, reply } => (inputs, images, reply),
             Order::Change { engine: next, before } => {
                 info = Arc::new(next.info().clone());
                 let old = std::mem::replace(&mut engine, next);
@@ -149,15 +161,33 @@ fn serve(mut engine: Box<dyn Engine + Send>, orders: &Receiver<Order>) {
         let started = Instant::now();
         let mut was_cut = false;
         let infer = || answer(engine.as_mut(), &inputs, &mut was_cut);
-        let answers = catch_unwind(AssertUnwindSafe(infer))
+        let span = span(&info, inputs.len(), &images);
+        let answers = span
+            .in_scope(|| catch_unwind(AssertUnwindSafe(infer)))
             .unwrap_or_else(|panic| Err(DeviceFault::Panicked(words(panic.as_ref()))));
         let broken = answers.is_err();
+        if broken || was_cut {
+            lobar_trace::failed(&span, "the engine failed on the batch as a whole");
+        }
+        let trace = lobar_trace::context(&span);
+        drop(span);
         let (busy, engine) = (started.elapsed(), info.clone());
-        let _ = reply.send(Reply { engine, answers, started, busy, was_cut });
+        let _ = reply.send(Reply { engine, answers, started, busy, was_cut, trace });
         if broken {
             return;
         }
     }
+}
+
+/// A batch belongs to the traces of all its images, so it has one of its own and is linked with theirs.
+fn span(info: &EngineInfo, images: usize, traced: &[TraceContext]) -> Span {
+    if traced.is_empty() {
+        return Span::none();
+    }
+    let model = info.model.version.as_str();
+    let span = tracing::info_span!(parent: None, "batch", images, model);
+    traced.iter().for_each(|image| lobar_trace::link(&span, Some(*image)));
+    span
 }
 
 fn answer(

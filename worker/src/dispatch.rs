@@ -15,6 +15,7 @@ use lobar_core::time::{Clock, SystemClock};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tracing::Span;
 
 use crate::batcher::Batcher;
 use crate::context::Context;
@@ -39,6 +40,8 @@ pub(crate) struct Dispatcher {
 
 struct AtDevice {
     images: Vec<Decoded>,
+    /// From the handing over to the answer, one an image.
+    spans: Vec<Span>,
     reply: oneshot::Receiver<Reply>,
 }
 
@@ -129,8 +132,11 @@ impl Dispatcher {
                 self.head_since = Instant::now();
             }
             let inputs = images.iter().map(|one| one.input.clone()).collect();
-            let reply = self.device.submit(inputs);
-            self.at_device.push_back(AtDevice { images, reply });
+            let around = images.iter().map(|one| &*one.ticket.held.span);
+            let traced = around.clone().filter_map(lobar_trace::context).collect();
+            let spans = around.map(|span| tracing::info_span!(parent: span, "infer")).collect();
+            let reply = self.device.submit_traced(inputs, traced);
+            self.at_device.push_back(AtDevice { images, spans, reply });
         }
     }
 
@@ -148,6 +154,8 @@ impl Dispatcher {
             Err(fault) => return Err(self.fail(fault, decoded).await),
         };
         let Some(batch) = self.at_device.pop_front() else { return Ok(()) };
+        batch.spans.iter().for_each(|span| lobar_trace::link(span, reply.trace));
+        drop(batch.spans);
         self.head_since = Instant::now();
         // The device gets its next batch before this one is written.
         Box::pin(self.feed()).await;
@@ -163,6 +171,7 @@ impl Dispatcher {
             metrics.stage("infer", reply.busy.as_secs_f64());
             image.timings_ms.insert("wait".into(), ms(waited));
             image.timings_ms.insert("infer".into(), ms(reply.busy));
+            image.ticket.held.span.record("model", reply.engine.model.version.as_str());
             let end = end(&reply.engine, &mut image, answer);
             if let End::Complete(Outcome::Ready(finding)) = &end {
                 self.context.shadow.offer(image.ticket.claimed.id, finding, image.input);
@@ -179,7 +188,7 @@ impl Dispatcher {
         fault: DeviceFault,
         decoded: &mut mpsc::Receiver<Decoded>,
     ) -> DeviceFault {
-        tracing::error!(%fault, "engine failed; the worker ends, and others take over when its leases lapse");
+        tracing::error!(error = %fault, "engine failed; the worker ends, and others take over when its leases lapse");
         let blamed = !matches!(fault, DeviceFault::Lost(_));
         if blamed && let Some(head) = self.at_device.pop_front() {
             for image in head.images {
@@ -220,11 +229,11 @@ fn end(engine: &EngineInfo, image: &mut Decoded, answer: Answer) -> End {
             End::Complete(finding::assemble(engine, prediction, warnings, timings))
         }
         Answer::Unusable(why) => {
-            tracing::warn!(image = %image.ticket.claimed.id, why, "engine gave no usable answer; the image needs a human");
+            tracing::warn!(image = %image.ticket.claimed.id, error = why, "engine gave no usable answer; the image needs a human");
             End::Complete(finding::unusable("The network's answer is not a number."))
         }
         Answer::Failed(why) => {
-            tracing::warn!(image = %image.ticket.claimed.id, why, "engine failed on an image; it is tried again");
+            tracing::warn!(image = %image.ticket.claimed.id, error = why, "engine failed on an image; it is tried again");
             End::Retry
         }
     }

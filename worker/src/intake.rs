@@ -7,6 +7,8 @@ use lobar_consumer::{self as consumer, Keeper};
 use lobar_core::image::Lane;
 use lobar_core::job::{Job, JobError};
 use lobar_core::queue::{Delivery, Settlement};
+use lobar_trace::Ongoing;
+use tracing::field::{Empty, display};
 
 use crate::claim;
 use crate::context::Context;
@@ -67,17 +69,37 @@ async fn take_in(context: Arc<Context>, lane: Lane, deliveries: Vec<Delivery>, s
     let mut images = Vec::with_capacity(deliveries.len());
     for ((delivery, lease), slot) in deliveries.into_iter().zip(leases).zip(slots) {
         let receive_count = delivery.receive_count;
-        let held = Held { lane, lease, receive_count, _slot: slot };
+        let span = span(lane, &delivery);
+        let held = Held { lane, lease, receive_count, span, _slot: slot };
         if context.stopping.is_cancelled() {
             context.finish(Finished::Message(held, Settlement::Release)).await;
             continue;
         }
         match read(&context, lane, &delivery) {
-            Ok(in_work) => images.push((held, in_work)),
+            Ok(in_work) => {
+                held.span.record("image", display(in_work.id));
+                images.push((held, in_work));
+            }
             Err(settlement) => context.finish(Finished::Message(held, settlement)).await,
         }
     }
     claim::claim(&context, images, None).await;
+}
+
+/// The span of one job; it continues the one that its message names.
+fn span(lane: Lane, delivery: &Delivery) -> Ongoing {
+    let lane = lane.as_str();
+    let span = tracing::info_span!(
+        parent: None,
+        "job",
+        image = Empty,
+        lane,
+        attempt = Empty,
+        queue = "jobs",
+        model = Empty,
+    );
+    lobar_trace::continue_from(&span, delivery.trace);
+    Ongoing::new(span)
 }
 
 /// The image of a job that can be worked on now, or what is to become of the message.

@@ -10,6 +10,7 @@ use lobar_core::image::Lane;
 use lobar_core::object::ImageId;
 use lobar_core::queue::Settlement;
 use lobar_core::store::{Claimed, Fence, Outcome};
+use lobar_trace::Ongoing;
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::slots::Slot;
@@ -20,6 +21,8 @@ pub(crate) struct Held {
     pub(crate) lane: Lane,
     pub(crate) lease: Lease,
     pub(crate) receive_count: u32,
+    /// All that is done about it, from its receipt to its settlement.
+    pub(crate) span: Ongoing,
     pub(crate) _slot: Slot,
 }
 

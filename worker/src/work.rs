@@ -12,6 +12,7 @@ use lobar_core::objects::FetchError;
 use lobar_core::queue::Settlement;
 use lobar_core::store::{Claimed, Outcome};
 use lobar_imaging::{Prepared, Rejection};
+use tracing::Instrument as _;
 
 use crate::context::Context;
 use crate::ticket::{Decoded, End, Finished, Ticket};
@@ -21,6 +22,11 @@ const FETCH_LIMIT: Duration = Duration::from_secs(60);
 
 /// Works on one image until it is at the device, or ended before.
 pub(crate) async fn work(context: Arc<Context>, ticket: Ticket) {
+    let span = ticket.held.span.clone();
+    prepare_and_pass_on(context, ticket).instrument(span).await;
+}
+
+async fn prepare_and_pass_on(context: Arc<Context>, ticket: Ticket) {
     let lost = ticket.held.lease.lost();
     let receive_count = ticket.held.receive_count;
     let end = tokio::select! {
@@ -54,17 +60,19 @@ async fn prepare(context: &Context, claimed: &Claimed, receives: u32) -> Result<
     // Held until the bytes are gone again: bounds the files in memory.
     let _room = context.fetches.acquire().await;
     let started = Instant::now();
-    let bytes = fetch(context, claimed, receives).await?;
+    let fetching = fetch(context, claimed, receives);
+    let bytes = fetching.instrument(tracing::info_span!("fetch")).await?;
     let fetched = started.elapsed();
     context.metrics.stage("fetch", fetched.as_secs_f64());
 
     let decoder = context.decoders.clone().acquire_owned().await;
     let limits = context.settings.limits;
     let started = Instant::now();
+    let span = tracing::info_span!("decode");
     let decoding = tokio::task::spawn_blocking(move || {
         // Held by the work itself, which goes on when nobody waits for it any more.
         let _decoder = decoder;
-        lobar_imaging::prepare(&bytes, &limits)
+        span.in_scope(|| lobar_imaging::prepare(&bytes, &limits))
     });
     let prepared = match decoding.await {
         Ok(prepared) => prepared,

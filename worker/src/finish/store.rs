@@ -15,20 +15,35 @@ use lobar_core::object::ImageId;
 use lobar_core::queue::Settlement;
 use lobar_core::store::{Completion, Fence, Outcome};
 
+use tracing::Span;
+
 use super::{Due, Finisher, settled};
 use crate::ticket::Ticket;
 
 /// An image to give back; without a settlement its lease is lost, and there is nothing to settle.
 type Release = (Ticket, Option<Settlement>);
 
+/// The state in which an outcome leaves its image.
+fn ending(outcome: &Outcome) -> State {
+    match outcome {
+        Outcome::Ready(_) => State::Ready,
+        Outcome::NeedsHuman { .. } => State::NeedsHuman,
+        Outcome::Superseded => State::Superseded,
+    }
+}
+
 impl Finisher {
     /// Writes results.
     pub(super) async fn complete(&self, work: Vec<(Ticket, Outcome)>, due: &mut Vec<Due>) {
-        let (tickets, completions): (Vec<Ticket>, Vec<Completion>) = work
+        let (tickets, completions): (Vec<(Ticket, Span)>, Vec<Completion>) = work
             .into_iter()
             .map(|(ticket, outcome)| {
                 let (id, fence) = ticket.work();
-                (ticket, Completion { id, fence, outcome })
+                let state = ending(&outcome).as_str();
+                let span = tracing::info_span!(parent: &*ticket.held.span, "commit", state);
+                // What tells of the event continues from here.
+                let trace = lobar_trace::context(&span);
+                ((ticket, span), Completion { id, fence, outcome, trace })
             })
             .unzip();
         let results = isolate(completions.len(), |range| {
@@ -37,12 +52,20 @@ impl Finisher {
         })
         .await;
         let (mut stored, mut rejected, mut release) = (false, Vec::new(), Vec::new());
-        for ((ticket, completion), result) in tickets.into_iter().zip(completions).zip(results) {
+        for (((ticket, span), completion), result) in
+            tickets.into_iter().zip(completions).zip(results)
+        {
+            if result.is_err() {
+                lobar_trace::failed(&span, "the store did not take the result");
+            }
             match result {
                 Ok(accepted) => {
                     // An end without a result says nothing of whether results are taken.
                     stored |= accepted && matches!(completion.outcome, Outcome::Ready(_));
                     self.count(accepted, &completion.outcome);
+                    span.in_scope(|| {
+                        tracing::debug!(accepted, "result stored; its job is settled next")
+                    });
                     due.push(settled(ticket, Settlement::Done));
                 }
                 Err(error) if error.is_transient() => {
@@ -61,13 +84,10 @@ impl Finisher {
 
     fn count(&self, accepted: bool, outcome: &Outcome) {
         let metrics = &self.context.metrics;
-        let state = match outcome {
-            _ if !accepted => return metrics.refused.inc(),
-            Outcome::Ready(_) => State::Ready,
-            Outcome::NeedsHuman { .. } => State::NeedsHuman,
-            Outcome::Superseded => State::Superseded,
-        };
-        metrics.images.with_label_values(&[state.as_str()]).inc();
+        if !accepted {
+            return metrics.refused.inc();
+        }
+        metrics.images.with_label_values(&[ending(outcome).as_str()]).inc();
     }
 
     /// Decides on images whose result is rejected for good; answers those whose attempt counts.

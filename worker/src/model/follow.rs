@@ -53,7 +53,7 @@ async fn introduce(watched: &Watched, models: &Models, assigned: &mut Assigned) 
         watched.health.set_trouble(Some(format!("the shipped model: {unfit}")));
         let (why, seconds) = (&unfit.why, pause.as_secs_f64());
         tracing::error!(
-            why,
+            error = why,
             "no model is active, and the shipped one could not be registered; retrying in {seconds:.1} s"
         );
         tries += 1;
@@ -73,7 +73,7 @@ async fn register_shipped(registry: &dyn Registry, engines: &dyn Engines) -> Res
     // Somebody may have chosen a model while the weights were being stored: theirs stands.
     if registry.activate_first(&shipped.version, ITSELF).await.map_err(refused)? {
         tracing::info!(
-            version = shipped.version,
+            model = shipped.version,
             "no model was ever active: the shipped one is registered and activated"
         );
     }
@@ -119,7 +119,7 @@ pub(crate) async fn follow_active(
         let (from, version) = (&old.info().model.version, &info.model.version);
         tracing::info!(
             from,
-            version,
+            model = version,
             device = info.device,
             "another model answers images from here on"
         );

@@ -40,8 +40,8 @@ pub(super) async fn obtain(
         }
         let (why, stage, seconds) = (&unfit.why, unfit.flaw.as_str(), pause.as_secs_f64());
         tracing::error!(
-            version,
-            why,
+            model = version,
+            error = why,
             stage,
             ?wanted_for,
             "model not loaded; the one before goes on; retrying in {seconds:.1} s"

@@ -50,7 +50,7 @@ pub(crate) async fn follow_shadow(
         let version = model.model.version.clone();
         let looked = match Device::start("shadow", engine) {
             Ok(device) => {
-                tracing::info!(version, "shadow model started");
+                tracing::info!(model = version, "shadow model started");
                 let looking = look_on(&context, models.registry.as_ref(), &version, &device);
                 let ended = tokio::select! {
                     why = looking => Err(why),
@@ -65,8 +65,8 @@ pub(crate) async fn follow_shadow(
         };
         if let Err(why) = looked {
             tracing::error!(
-                version,
-                why,
+                model = version,
+                error = why,
                 "shadow model ended; results that are shown are not affected"
             );
             let another = until_other(&mut assigned, Use::Shadow, Some(&model));
