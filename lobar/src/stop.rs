@@ -18,10 +18,10 @@ pub fn on_signal(tasks: &tokio_util::task::TaskTracker) -> Result<CancellationTo
                 _ = interrupt.recv() => {}
             }
             if count == 2 {
-                tracing::warn!("told to stop a second time: leaving at once");
+                tracing::warn!("stopping at once: told to stop a second time");
                 std::process::exit(1);
             }
-            tracing::info!("told to stop: finishing what is in flight");
+            tracing::info!("stopping: told to; work in flight is finished first");
             told.cancel();
         }
     });

@@ -25,7 +25,8 @@ use lobar_opener::Opener;
 
 use crate::failure::Failure;
 use crate::settings::{Roles, Settings};
-use crate::{stop, telemetry};
+use crate::stop;
+use crate::telemetry::{self, Telemetry};
 pub use parts::{Parts, failed, opener};
 pub use running::Running;
 
@@ -34,11 +35,18 @@ const GRACE: Duration = Duration::from_secs(5);
 
 /// Runs `roles` until told to stop, or until one of them fails.
 pub async fn run(settings: Settings, roles: Roles) -> Result<(), Failure> {
-    telemetry::start(&settings)?;
+    let telemetry = telemetry::start(&settings, &roles)?;
+    let ended = serve(settings, roles, &telemetry).await;
+    telemetry.end().await;
+    ended
+}
+
+async fn serve(settings: Settings, roles: Roles, telemetry: &Telemetry) -> Result<(), Failure> {
     impossible::refuse(&settings, &roles)?;
     let tasks = tokio_util::task::TaskTracker::new();
     let stop = stop::on_signal(&tasks)?;
     let parts = Parts::open(&settings, &roles).await?;
+    telemetry.register(&parts.registry)?;
     let mut running = Running::default();
 
     let started = tokio::select! {

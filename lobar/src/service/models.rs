@@ -113,7 +113,7 @@ pub fn warn_of_no_check(info: &EngineInfo) {
     if info.unlike == Unlike::Unchecked {
         tracing::warn!(
             model = info.model.version,
-            "this model cannot tell what it was not trained for; `lobar novelty fit` gives it that check"
+            "no novelty check: this model cannot tell images that it was not trained for; `lobar novelty fit` adds it"
         );
     }
 }

@@ -27,7 +27,7 @@ pub fn announce(roster: Arc<dyn Roster>, health: Arc<WorkerHealth>, running: &mu
                     Ok(()) if health.is_ready() => ANNOUNCE_EVERY,
                     Ok(()) => AGAIN,
                     Err(error) => {
-                        tracing::debug!(%error, "this worker is not announced");
+                        tracing::debug!(%error, "presence not announced; announcing again");
                         AGAIN
                     }
                 };
@@ -37,7 +37,7 @@ pub fn announce(roster: Arc<dyn Roster>, health: Arc<WorkerHealth>, running: &mu
         stop.run_until_cancelled(announcing).await.unwrap_or(());
         // Who does not hear of it finds out when the announcement runs out.
         if let Err(error) = roster.leave(worker).await {
-            tracing::debug!(%error, "this worker's leaving was not announced");
+            tracing::debug!(%error, "departure not announced; the entry expires");
         }
         Ok(())
     });

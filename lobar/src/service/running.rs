@@ -81,10 +81,10 @@ impl Running {
         self.receiving.cancel();
         let mut outcome = Ok(());
         if tokio::time::timeout(drain, join(&mut self.roles, &mut outcome)).await.is_err() {
-            tracing::warn!("the drain time is over: giving back what is left");
+            tracing::warn!("drain time over: releasing the work that is left");
             self.abort.cancel();
             if tokio::time::timeout(grace, join(&mut self.roles, &mut outcome)).await.is_err() {
-                tracing::warn!("a role did not stop in time; its leases will lapse");
+                tracing::warn!("a role did not stop in time: left behind; its leases will expire");
                 self.roles.abort_all();
             }
         }

@@ -77,7 +77,7 @@ async fn pinned(settings: &Settings) -> Result<Box<dyn Engine + Send>, Failure> 
     let engine = engine.await.map_err(Failure::failed)??;
     models::warn_of_no_check(engine.info());
     let model = &engine.info().model.version;
-    tracing::info!(model, "pinned: this process serves LOBAR_MODEL, whatever the registry says");
+    tracing::info!(model, "model pinned: serving LOBAR_MODEL, whatever the registry says");
     Ok(Box::new(engine))
 }
 
@@ -90,7 +90,11 @@ async fn first_model(health: &WorkerHealth) {
     };
     let _ = tokio::time::timeout(FIRST_MODEL, known).await;
     match health.model() {
-        Some(model) => tracing::info!(model = model.version, "the network is ready"),
-        None => tracing::warn!("the network is not ready yet; other roles go on"),
+        Some(model) => {
+            tracing::info!(model = model.version, "worker ready: the network is loaded and proven")
+        }
+        None => tracing::warn!(
+            "worker not ready yet: no network is loaded; other roles start meanwhile"
+        ),
     }
 }

@@ -7,6 +7,7 @@ use lobar_core::engine::Unlike;
 use std::net::SocketAddr;
 
 use super::bounded::{BatchSize, Seconds, SomeSeconds, Threads, Workers};
+use super::collector::Collector;
 use super::logging::{LogFilter, LogFormat};
 use super::models::ModelsPlace;
 use super::names::{BucketName, EndpointUrl, HostName, LocalPath};
@@ -94,6 +95,9 @@ pub struct Given {
     /// How to log: `text` or `json`.
     #[arg(long, env = "LOBAR_LOG_FORMAT", value_name = "FORMAT", value_parser = read::<LogFormat>())]
     pub log_format: Option<LogFormat>,
+    /// OpenTelemetry collector that spans are sent to, over OTLP/HTTP: `http://HOST:4318`. Without it none are.
+    #[arg(long, env = "LOBAR_OTLP", value_name = "URL", value_parser = read::<Collector>())]
+    pub otlp: Option<Collector>,
     /// Credentials, from the environment or the file only.
     #[arg(skip)]
     pub s3: S3Given,
@@ -127,6 +131,7 @@ impl Given {
             scale_ceiling: self.scale_ceiling.or(other.scale_ceiling),
             log: self.log.or(other.log),
             log_format: self.log_format.or(other.log_format),
+            otlp: self.otlp.or(other.otlp),
             s3: other.s3,
         }
     }

@@ -6,11 +6,12 @@
 //!
 //! - `given`: every setting, as it may be given; here a new one is added.
 //! - `source`: how one is read, and how a wrong one is refused. `file`, `environment`: where they stand.
-//! - `bounded`, `names`, `logging`, `models`, [`port_url`], `roles`: their types.
+//! - `bounded`, `collector`, `names`, `logging`, `models`, [`port_url`], `roles`: their types.
 //! - `settle`: which value holds, and the defaults. `relations`: what several of them say together.
 //! - `shown`: how they are printed: without secrets, and so that they read again.
 
 mod bounded;
+mod collector;
 mod credentials;
 mod environment;
 mod file;
@@ -35,6 +36,7 @@ use lobar_core::engine::Unlike;
 use lobar_core::scaling::Policy;
 
 pub use bounded::{BatchSize, Seconds, SomeSeconds, Threads, Workers};
+pub use collector::Collector;
 pub use credentials::KeyPair;
 pub use given::Given;
 pub use logging::{LogFilter, LogFormat};
@@ -79,6 +81,7 @@ pub struct Settings {
     pub scale_ceiling: Workers,
     pub log: LogFilter,
     pub log_format: LogFormat,
+    pub otlp: Option<Collector>,
 }
 
 impl Settings {

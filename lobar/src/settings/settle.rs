@@ -43,6 +43,7 @@ pub fn settle(
         scale_ceiling: given.scale_ceiling.unwrap_or(Workers::of::<10>()),
         log: given.log.unwrap_or_default(),
         log_format: given.log_format.unwrap_or_default(),
+        otlp: given.otlp,
         data,
     };
     relations::check(&settings)?;

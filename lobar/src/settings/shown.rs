@@ -37,6 +37,7 @@ pub fn toml(settings: &Settings) -> String {
     lines.number("scale_ceiling", settings.scale_ceiling);
     lines.text("log", &settings.log);
     lines.text("log_format", settings.log_format);
+    lines.maybe("otlp", settings.otlp.as_ref());
     lines.s3(settings);
     lines.0
 }

@@ -32,6 +32,7 @@ const TABLE: &[(&str, &str, &[&str])] = &[
     ("scale_ceiling", "20", &["x", "10001"]),
     ("log", "debug,lobar_worker=trace", &["", "info,lobar=loud"]),
     ("log_format", "json", &["", "xml"]),
+    ("otlp", "http://collector:4318", &["", "collector:4318", "grpc://c", "http://me:hidden@c"]),
 ];
 
 fn command() -> Command {
