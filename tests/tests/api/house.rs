@@ -210,7 +210,7 @@ impl House {
             .map(|claim| match claim {
                 Claim::Granted(claimed) => {
                     let (id, fence) = (claimed.id, claimed.fence);
-                    Completion { id, fence, outcome: outcome.clone() }
+                    Completion { id, fence, outcome: outcome.clone(), trace: None }
                 }
                 other => panic!("not granted: {other:?}"),
             })

@@ -24,6 +24,7 @@ const ADAPTERS: &[&str] =
 /// `everything` puts the others together.
 const ARROWS: &[(&str, &[&str])] = &[
     ("lobar-core", &[]),
+    ("lobar-trace", &["lobar-core"]),
     ("lobar-consumer", &["lobar-core"]),
     ("lobar-imaging", &["lobar-core"]),
     ("lobar-model", &["lobar-core"]),
@@ -37,9 +38,9 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("lobar-sql", &["lobar-core"]),
     ("lobar-sqs", &["lobar-core", "lobar-aws"]),
     ("lobar-endpoint", &["lobar-core"]),
-    ("lobar-ingest", &["lobar-core", "lobar-consumer"]),
-    ("lobar-worker", &["lobar-core", "lobar-consumer", "lobar-imaging"]),
-    ("lobar-api", &["lobar-core", "lobar-imaging"]),
+    ("lobar-ingest", &["lobar-core", "lobar-consumer", "lobar-trace"]),
+    ("lobar-worker", &["lobar-core", "lobar-consumer", "lobar-imaging", "lobar-trace"]),
+    ("lobar-api", &["lobar-core", "lobar-imaging", "lobar-trace"]),
     ("lobar-opener", &["lobar-core", "lobar-aws", "adapters"]),
     ("lobar-testkit", &["lobar-core"]),
     ("lobar", &["everything"]),

@@ -108,6 +108,14 @@ impl Cluster {
         Lobar::start_with(&executable, &arguments, &data, &environment)
     }
 
+    /// What each process has logged.
+    pub fn logs(&self) -> Vec<String> {
+        let files = std::fs::read_dir(self.folder.path()).expect("a folder");
+        let paths = files.map(|file| file.expect("an entry").path());
+        let logs = paths.filter(|path| path.extension().is_some_and(|end| end == "log"));
+        logs.map(|path| std::fs::read_to_string(path).expect("a log")).collect()
+    }
+
     /// What a setting of every process is.
     pub fn setting(&self, name: &str) -> String {
         let known = self.environment.iter().find(|(known, _)| known == name);

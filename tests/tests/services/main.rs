@@ -5,7 +5,9 @@
 
 mod accounts;
 mod cluster;
+mod collector;
 mod journey;
 mod kills;
 mod latency;
 mod stops;
+mod traces;
