@@ -16,6 +16,8 @@ use super::{Server, free_port};
 /// Where the package keeps the scripts themselves; the ones on the path switch user and drop the
 /// environment.
 const SCRIPTS: &str = "/usr/lib/rabbitmq/bin";
+/// How long one handshake may take.
+const HANDSHAKE: Duration = Duration::from_secs(10);
 /// Long enough for a start on a busy machine.
 const START: Duration = Duration::from_secs(120);
 
@@ -112,11 +114,18 @@ impl RabbitMq {
         self.ctl(&["set_vm_memory_high_watermark", watermark]).await;
     }
 
+    /// A handshake that a broker which is only just starting breaks off may never come to an end.
+    async fn connect(&self) -> Result<Connection, String> {
+        let connecting = Connection::connect(&self.url(), ConnectionProperties::default());
+        match tokio::time::timeout(HANDSHAKE, connecting).await {
+            Ok(connected) => connected.map_err(|error| error.to_string()),
+            Err(_) => Err(format!("no handshake within {HANDSHAKE:?}")),
+        }
+    }
+
     async fn answers(&self) {
         let started = Instant::now();
-        while let Err(error) =
-            Connection::connect(&self.url(), ConnectionProperties::default()).await
-        {
+        while let Err(error) = self.connect().await {
             let waited = started.elapsed();
             assert!(
                 waited < START,

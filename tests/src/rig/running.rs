@@ -11,6 +11,7 @@ use lobar_worker::{
     Capacity, Worker, WorkerError, WorkerHealth, WorkerMetrics, WorkerParts, WorkerSettings,
 };
 use prometheus::Registry;
+use prometheus::proto::Metric;
 use tokio::task::JoinHandle;
 
 use super::{BUCKET, PATIENCE, Rig, ScriptedEngines};
@@ -152,13 +153,20 @@ impl Working {
         sum(&self.registry, name)
     }
 
-    /// A metric's count for one value of its label.
+    /// A counter's value for one value of its label.
     pub fn metric_of(&self, name: &str, label: &str) -> f64 {
-        let families = self.registry.gather();
-        let metrics = families.iter().filter(|family| family.name() == name);
-        let metrics = metrics.flat_map(|family| family.get_metric());
-        let ours = metrics.filter(|one| one.get_label().iter().any(|one| one.value() == label));
-        ours.map(|one| one.get_counter().get_value()).sum()
+        self.labelled(name, label).iter().map(|one| one.get_counter().get_value()).sum()
+    }
+
+    /// How often a histogram was observed for one value of its label.
+    pub fn observations_of(&self, name: &str, label: &str) -> u64 {
+        self.labelled(name, label).iter().map(|one| one.get_histogram().get_sample_count()).sum()
+    }
+
+    fn labelled(&self, name: &str, label: &str) -> Vec<Metric> {
+        let families = self.registry.gather().into_iter().filter(|family| family.name() == name);
+        let metrics = families.flat_map(|family| family.get_metric().to_vec());
+        metrics.filter(|one| one.get_label().iter().any(|it| it.value() == label)).collect()
     }
 }
 

@@ -149,13 +149,17 @@ async fn a_small_batch_is_filled_with_routine_images() {
     let (engine, mut steps) = ScriptedEngine::stepped();
     let capacity = Capacity::for_batch(2).expect("valid");
     let working = rig.work(engine, Rig::worker_settings_for(capacity));
-    let mut largest = 0;
-    // The first batches may be smaller: an idle device takes what is there.
-    for _ in 0..4 {
-        largest = largest.max(steps.arrived().await.len());
-        steps.go();
-    }
-    assert_eq!(largest, 2, "routine images came one at a time");
+    // The first batch may be smaller: an idle device takes what is there. While it computes, all other
+    // slots fill with decoded images.
+    let first = steps.arrived().await.len();
+    let slots = u64::try_from(capacity.routine_slots()).expect("few");
+    rig.until("every routine slot holds a decoded image", async || {
+        working.observations_of("lobar_stage_seconds", "decode") >= slots
+    })
+    .await;
+    steps.go();
+    let second = steps.arrived().await.len();
+    assert_eq!(first.max(second), 2, "routine images came one at a time");
     steps.go_on();
     rig.until_quiet().await;
     working.stop().await.expect("a graceful stop");
