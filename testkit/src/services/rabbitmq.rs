@@ -116,7 +116,8 @@ impl RabbitMq {
 
     /// A handshake that a broker which is only just starting breaks off may never come to an end.
     async fn connect(&self) -> Result<Connection, String> {
-        let connecting = Connection::connect(&self.url(), ConnectionProperties::default());
+        let url = self.url();
+        let connecting = Connection::connect(&url, ConnectionProperties::default());
         match tokio::time::timeout(HANDSHAKE, connecting).await {
             Ok(connected) => connected.map_err(|error| error.to_string()),
             Err(_) => Err(format!("no handshake within {HANDSHAKE:?}")),
