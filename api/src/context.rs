@@ -10,8 +10,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lobar_core::failure::PortError;
-use lobar_core::objects::Objects;
-use lobar_core::registry::Registry;
+use lobar_core::model_registry::ModelRegistry;
+use lobar_core::object_store::ObjectStore;
 use lobar_core::signal::Signal;
 use lobar_core::store::Store;
 use lobar_core::time::Clock;
@@ -40,9 +40,9 @@ const FIGURES_LIMIT: Duration = Duration::from_secs(5);
 /// Shared by all HTTP threads.
 pub(crate) struct Context {
     pub(crate) store: Arc<dyn Store>,
-    pub(crate) models: Arc<dyn Registry>,
+    pub(crate) models: Arc<dyn ModelRegistry>,
     pub(crate) verdicts: Arc<dyn Verdicts>,
-    pub(crate) objects: Arc<dyn Objects>,
+    pub(crate) objects: Arc<dyn ObjectStore>,
     pub(crate) signal: Arc<dyn Signal>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) hub: Arc<Hub>,
@@ -62,9 +62,9 @@ pub(crate) struct Context {
 /// The parts of a [`Context`] that are made elsewhere.
 pub(crate) struct Shared {
     pub(crate) store: Arc<dyn Store>,
-    pub(crate) models: Arc<dyn Registry>,
+    pub(crate) models: Arc<dyn ModelRegistry>,
     pub(crate) verdicts: Arc<dyn Verdicts>,
-    pub(crate) objects: Arc<dyn Objects>,
+    pub(crate) objects: Arc<dyn ObjectStore>,
     pub(crate) signal: Arc<dyn Signal>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) hub: Arc<Hub>,

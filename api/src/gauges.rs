@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use lobar_core::image::Lane;
-use lobar_core::scaling::{Decision, Reason};
+use lobar_core::scaling::{Decision, ScalingReason};
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
 use prometheus::{Gauge, GaugeVec, IntGaugeVec, Opts, Registry};
@@ -98,7 +98,7 @@ impl Gauges {
 #[derive(Clone)]
 struct Wanted {
     desc: Desc,
-    now: Arc<Mutex<Option<(u32, Reason)>>>,
+    now: Arc<Mutex<Option<(u32, ScalingReason)>>>,
 }
 
 impl Wanted {
@@ -108,7 +108,7 @@ impl Wanted {
         Ok(Self { desc, now: Arc::default() })
     }
 
-    fn set(&self, wanted: u32, reason: Reason) {
+    fn set(&self, wanted: u32, reason: ScalingReason) {
         *self.now.lock().unwrap_or_else(PoisonError::into_inner) = Some((wanted, reason));
     }
 }
@@ -138,7 +138,9 @@ mod tests {
         let registry = Registry::new();
         registry.register(Box::new(wanted.clone())).expect("registered");
         assert!(registry.gather().is_empty());
-        for (count, reason) in [(3, Reason::Backlog), (2, Reason::Calming), (2, Reason::Floor)] {
+        for (count, reason) in
+            [(3, ScalingReason::Backlog), (2, ScalingReason::Calming), (2, ScalingReason::Floor)]
+        {
             wanted.set(count, reason);
             let families = registry.gather();
             let series = families[0].get_metric();

@@ -35,6 +35,6 @@ mod verdict;
 pub use health::HealthServer;
 pub use item::result_json;
 pub use readiness::{Check, Readiness};
-pub use server::{Api, ApiParts, BuildError};
+pub use server::{Api, ApiPorts, BuildError};
 pub use settings::ApiSettings;
 pub use statement::STATEMENT_OF_USE;

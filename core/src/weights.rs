@@ -6,7 +6,7 @@ use std::path::Path;
 use async_trait::async_trait;
 
 use crate::failure::PortError;
-use crate::objects::FetchError;
+use crate::object_store::FetchError;
 
 /// See the module's documentation. A key is `VERSION/SHA256.safetensors`: the same key always holds the
 /// same bytes.

@@ -6,8 +6,8 @@ use futures::{StreamExt, stream};
 use lobar_core::failure::PortError;
 use lobar_core::image::{Lane, NewImage};
 use lobar_core::object::ObjectVersion;
-use lobar_core::objects::{FetchError, Objects};
-use lobar_core::queue::{Delivery, Jobs, Settlement};
+use lobar_core::object_store::{FetchError, ObjectStore};
+use lobar_core::queue::{Delivery, JobQueues, Settlement};
 use lobar_core::signal::Signal;
 use lobar_core::store::{Quarantined, Store};
 use lobar_core::trace::TraceContext;
@@ -25,9 +25,9 @@ use crate::settings::IngestSettings;
 
 /// Everything that a batch needs.
 pub(crate) struct Intake {
-    pub(crate) jobs: Jobs,
+    pub(crate) jobs: JobQueues,
     pub(crate) store: Arc<dyn Store>,
-    pub(crate) objects: Arc<dyn Objects>,
+    pub(crate) objects: Arc<dyn ObjectStore>,
     pub(crate) signal: Arc<dyn Signal>,
     pub(crate) settings: IngestSettings,
     pub(crate) metrics: IngestMetrics,

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use lobar_core::compute::{DeviceChoice, PrecisionChoice};
-use lobar_core::engine::Unlike;
+use lobar_core::engine::NoveltyPolicy;
 use lobar_model::engine::{EngineOptions, TorchEngine};
 
 use crate::failure::{Failure, chain};
@@ -16,7 +16,7 @@ pub struct Wanted {
     pub model: Option<LocalPath>,
     pub device: DeviceChoice,
     pub precision: PrecisionChoice,
-    pub unlike: Unlike,
+    pub novelty_policy: NoveltyPolicy,
     pub threads: Option<Threads>,
     pub batch: BatchSize,
 }
@@ -24,7 +24,7 @@ pub struct Wanted {
 impl From<&cli::Engine> for Wanted {
     fn from(args: &cli::Engine) -> Self {
         let cli::Engine { model, device, precision, unlike, threads, batch } = args.clone();
-        Self { model, device, precision, unlike, threads, batch }
+        Self { model, device, precision, novelty_policy: unlike, threads, batch }
     }
 }
 
@@ -34,7 +34,7 @@ impl From<&Settings> for Wanted {
             model: settings.model.clone(),
             device: settings.device,
             precision: settings.precision,
-            unlike: settings.unlike,
+            novelty_policy: settings.unlike,
             threads: settings.threads,
             batch: settings.batch,
         }
@@ -52,7 +52,7 @@ pub fn options(wanted: &Wanted) -> EngineOptions {
     EngineOptions {
         device: wanted.device,
         precision: wanted.precision,
-        unlike: wanted.unlike,
+        novelty_policy: wanted.novelty_policy,
         threads: wanted.threads.map_or(0, Threads::count),
         max_batch: wanted.batch.count(),
         cuda_library: cuda_library(),

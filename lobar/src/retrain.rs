@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use lobar_core::registry::Registry;
+use lobar_core::model_registry::ModelRegistry;
 use lobar_core::time::SystemClock;
 use lobar_lab::LabError;
 use lobar_lab::retrain::{Models, Place, RetrainOptions, check_base, retrain};
@@ -74,7 +74,7 @@ fn options(
 
 /// The registry and the weights of the settings.
 struct Registered<'a> {
-    registry: &'a dyn Registry,
+    registry: &'a dyn ModelRegistry,
     settings: &'a Settings,
     by: &'a str,
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 use lobar_core::failure::PortError;
-use lobar_core::objects::FetchError;
+use lobar_core::object_store::FetchError;
 use lobar_lab::dataset::{Partition, Split};
 use lobar_lab::training_data::{Brought, ImageSource, Listed, Place};
 use lobar_s3::S3Folder;

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use lobar_consumer::Rejections;
 use lobar_core::object::ImageId;
-use lobar_core::objects::Objects;
-use lobar_core::queue::{Jobs, Settlement};
+use lobar_core::object_store::ObjectStore;
+use lobar_core::queue::{JobQueues, Settlement};
 use lobar_core::signal::Signal;
 use lobar_core::store::Store;
 use tokio::sync::{Semaphore, mpsc};
@@ -32,9 +32,9 @@ pub(crate) struct Watched {
 }
 
 pub(crate) struct Context {
-    pub(crate) jobs: Jobs,
+    pub(crate) jobs: JobQueues,
     pub(crate) store: Arc<dyn Store>,
-    pub(crate) objects: Arc<dyn Objects>,
+    pub(crate) objects: Arc<dyn ObjectStore>,
     pub(crate) signal: Arc<dyn Signal>,
     pub(crate) settings: WorkerSettings,
     pub(crate) metrics: WorkerMetrics,

@@ -251,7 +251,7 @@ pub(crate) fn words(panic: &(dyn std::any::Any + Send)) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use lobar_core::engine::Unlike;
+    use lobar_core::engine::NoveltyPolicy;
     use lobar_core::finding::ModelRef;
 
     type Script =
@@ -297,7 +297,7 @@ mod tests {
             max_batch: 8,
             device: "test".into(),
             tolerance: 0.0,
-            unlike: Unlike::Unchecked,
+            novelty_policy: NoveltyPolicy::NoDetector,
         };
         Box::new(Scripted(info, Box::new(script)))
     }

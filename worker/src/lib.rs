@@ -48,4 +48,4 @@ pub use health::WorkerHealth;
 pub use lobar_consumer::Stop;
 pub use metrics::WorkerMetrics;
 pub use settings::WorkerSettings;
-pub use worker::{Worker, WorkerError, WorkerParts};
+pub use worker::{Worker, WorkerError, WorkerPorts};

@@ -31,7 +31,7 @@ use crate::slots::Slots;
 use crate::stage::{Ended, Stage};
 use crate::suspect;
 use crate::ticket::{Decoded, Finished, Roll};
-use crate::worker::{WorkerError, WorkerParts};
+use crate::worker::{WorkerError, WorkerPorts};
 
 /// How often the figures of [`WorkerHealth`] are renewed.
 const PERIOD: Duration = Duration::from_secs(5);
@@ -58,7 +58,7 @@ type Followed = (Models, Assigned);
 impl Running {
     /// Gets the engine, however long that takes, and starts everything. `None` when told to stop before.
     pub(crate) async fn build(
-        parts: WorkerParts,
+        parts: WorkerPorts,
         settings: WorkerSettings,
         health: Arc<WorkerHealth>,
         stop: &Stop,
@@ -240,9 +240,9 @@ async fn measure(context: &Context) {
         tokio::time::sleep(PERIOD).await;
         let in_flight = context.slots.in_use();
         context.health.set_in_flight(in_flight);
-        let presence = context.health.close_period(last.elapsed());
+        let load = context.health.close_period(last.elapsed());
         last = Instant::now();
-        context.metrics.busy_ratio.set(presence.busy);
+        context.metrics.busy_ratio.set(load.busy);
         context.metrics.in_flight.set(i64::try_from(in_flight).unwrap_or(i64::MAX));
     }
 }

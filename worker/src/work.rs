@@ -8,7 +8,7 @@ use bytes::Bytes;
 use lobar_consumer::Cause;
 use lobar_core::failure::PortError;
 use lobar_core::image::Reason;
-use lobar_core::objects::FetchError;
+use lobar_core::object_store::FetchError;
 use lobar_core::queue::Settlement;
 use lobar_core::store::{Claimed, Outcome};
 use lobar_imaging::{Prepared, Rejection};

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use lobar_consumer::Stop;
-use lobar_core::objects::Objects;
-use lobar_core::queue::Jobs;
+use lobar_core::object_store::ObjectStore;
+use lobar_core::queue::JobQueues;
 use lobar_core::signal::Signal;
 use lobar_core::store::Store;
 use tokio::task::JoinError;
@@ -18,13 +18,13 @@ use crate::running::Running;
 use crate::settings::WorkerSettings;
 
 /// What a worker is given.
-pub struct WorkerParts {
+pub struct WorkerPorts {
     /// Where jobs come from.
-    pub jobs: Jobs,
+    pub jobs: JobQueues,
     /// Where images are claimed and finished.
     pub store: Arc<dyn Store>,
     /// Where their bytes are.
-    pub objects: Arc<dyn Objects>,
+    pub objects: Arc<dyn ObjectStore>,
     /// Told of every change.
     pub signal: Arc<dyn Signal>,
     /// The network, or where it comes from.
@@ -50,14 +50,14 @@ pub enum WorkerError {
 
 /// The worker role.
 pub struct Worker {
-    parts: WorkerParts,
+    parts: WorkerPorts,
     settings: WorkerSettings,
     health: Arc<WorkerHealth>,
 }
 
 impl Worker {
     /// A role that does nothing yet.
-    pub fn new(parts: WorkerParts, settings: WorkerSettings) -> Self {
+    pub fn new(parts: WorkerPorts, settings: WorkerSettings) -> Self {
         Self { parts, settings, health: Arc::default() }
     }
 

@@ -10,12 +10,12 @@
 mod cache;
 mod examine;
 mod link;
-mod roster;
+mod presence;
 mod signal;
 
 pub use cache::RedisCache;
 pub use examine::examine;
-pub use roster::RedisRoster;
+pub use presence::RedisPresence;
 pub use signal::RedisSignal;
 
 use lobar_core::failure::PortError;

@@ -22,7 +22,7 @@ use lobar_aws::{Access, Credentials};
 use lobar_core::failure::PortError;
 use lobar_core::image::Lane;
 use lobar_core::object::ObjectVersion;
-use lobar_core::objects::{FetchError, Objects, Upload};
+use lobar_core::object_store::{FetchError, ObjectStore, Upload};
 use lobar_core::quiet;
 use tracing::Dispatch;
 use tracing::instrument::WithSubscriber as _;
@@ -77,7 +77,7 @@ impl S3Options {
 }
 
 /// See the module's documentation.
-pub struct S3Objects {
+pub struct S3ObjectStore {
     client: Client,
     bucket: String,
     body_timeout: Duration,
@@ -85,7 +85,7 @@ pub struct S3Objects {
     log: Dispatch,
 }
 
-impl S3Objects {
+impl S3ObjectStore {
     /// Reads the surroundings for what the options leave open. Asks nothing of the store yet.
     pub async fn connect(options: S3Options) -> Self {
         let (client, log) = client(&options).await;
@@ -146,7 +146,7 @@ impl S3Objects {
 }
 
 #[async_trait]
-impl Objects for S3Objects {
+impl ObjectStore for S3ObjectStore {
     async fn fetch(&self, object: &ObjectVersion, limit: u64) -> Result<Bytes, FetchError> {
         let mut pause = BODY_PAUSE;
         for _ in 1..BODY_ATTEMPTS {

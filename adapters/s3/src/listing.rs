@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use aws_sdk_s3::Client;
 use lobar_core::failure::PortError;
-use lobar_core::objects::FetchError;
+use lobar_core::object_store::FetchError;
 use tracing::Dispatch;
 use tracing::instrument::WithSubscriber as _;
 

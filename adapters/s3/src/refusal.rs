@@ -3,7 +3,7 @@
 use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use lobar_core::failure::{Disposition, PortError};
-use lobar_core::objects::FetchError;
+use lobar_core::object_store::FetchError;
 
 /// Why an answer that had begun is of no use.
 #[derive(Debug, thiserror::Error)]

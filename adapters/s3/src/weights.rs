@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::primitives::{ByteStream, Length};
 use lobar_core::failure::PortError;
-use lobar_core::objects::FetchError;
+use lobar_core::object_store::FetchError;
 use lobar_core::weights::WeightFiles;
 use tracing::Dispatch;
 use tracing::instrument::WithSubscriber as _;

@@ -10,7 +10,7 @@ use bytes::{Bytes, BytesMut};
 use futures::{Stream, StreamExt as _, TryStreamExt as _};
 use lobar_core::image::{Lane, State};
 use lobar_core::object::{ImageId, ObjectVersion};
-use lobar_core::objects;
+use lobar_core::object_store;
 use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
 use utoipa::{IntoParams, ToSchema};
@@ -126,7 +126,7 @@ pub(super) async fn store(
     lane: Lane,
     name: &str,
 ) -> Result<ObjectVersion, Problem> {
-    let upload = objects::Upload { key: key::fresh(site, lane, name), body, lane };
+    let upload = object_store::Upload { key: key::fresh(site, lane, name), body, lane };
     let objects = std::sync::Arc::clone(&context.objects);
     let object = context.run(async move { objects.put(upload).await }).await??;
     let noted = Upload { site: site.to_owned(), lane, at: context.clock.now() };

@@ -61,7 +61,7 @@ pub fn ask(engine: &mut dyn Engine, samples: &[Sample]) -> Result<Answers, Engin
             answers.patient.push(sample.patient.clone());
             answers.original_size.push(sample.original_size);
             answers.sharpness.push(sharpness(&sample.pixels, NetworkInput::SIDE));
-            answers.unlike.push(answer.novelty.map(|_| answer.is_unlike_training()));
+            answers.unlike.push(answer.novelty.map(|_| answer.is_novel()));
             answers.heatmap.push(answer.heatmap);
         }
     }

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 use lobar_core::failure::{PortError, chain};
-use lobar_core::objects::FetchError;
+use lobar_core::object_store::FetchError;
 
 use crate::dataset::{Partition, Split, partition, read};
 use crate::error::LabError;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use lobar_core::engine::Engine as _;
 use lobar_core::image::{Lane, State};
-use lobar_core::objects::Upload;
+use lobar_core::object_store::Upload;
 use lobar_imaging::{Limits, prepare};
 use serde_json::json;
 
@@ -17,7 +17,7 @@ use crate::announce::Ready;
 use crate::cli;
 use crate::engine::{self, Wanted};
 use crate::failure::{Failure, chain};
-use crate::service::{Parts, Running, roles, s3, worker};
+use crate::service::{Ports, Running, roles, s3, worker};
 use crate::settings::{Given, LocalPath, Roles, Settings, Threads};
 
 /// Rounds in which each part is measured alone.
@@ -41,7 +41,7 @@ pub async fn run(args: cli::Pipeline) -> Result<(), Failure> {
     };
     let settings = Settings::load(given, service.config)?;
     let alone = alone(&settings, &pictures)?;
-    let parts = Parts::open(&settings, &Roles::all()).await?;
+    let parts = Ports::open(&settings, &Roles::all()).await?;
     let mut running = Running::default();
     let mut ready = Ready::new(&settings);
     let address = s3::start(&settings, &parts, &mut running, &mut ready).await?;
@@ -80,7 +80,7 @@ pub async fn run(args: cli::Pipeline) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn finished(parts: &Parts) -> Result<u64, Failure> {
+async fn finished(parts: &Ports) -> Result<u64, Failure> {
     let overview = parts.store.overview().await.map_err(|e| Failure::failed(chain(&e)))?;
     let ended = overview.by_state.iter().filter(|(state, _)| state.is_terminal());
     let stuck = overview.by_state.iter().find(|(state, n)| *state == State::Failed && *n > 0);

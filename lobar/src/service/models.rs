@@ -6,9 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use lobar_core::engine::{Engine, EngineError, EngineInfo, NetworkInput, Prediction, Unlike};
-use lobar_core::objects::FetchError;
-use lobar_core::registry::NewModel;
+use lobar_core::engine::{
+    Engine, EngineError, EngineInfo, NetworkInput, NoveltyPolicy, Prediction,
+};
+use lobar_core::model_registry::NewModel;
+use lobar_core::object_store::FetchError;
 use lobar_core::weights::WeightFiles;
 use lobar_model::engine::{EngineOptions, LoadError, TorchEngine};
 use lobar_model::importance;
@@ -110,7 +112,7 @@ impl TorchEngines {
 
 /// Says in the log when a model cannot tell what it was not trained for.
 pub fn warn_of_no_check(info: &EngineInfo) {
-    if info.unlike == Unlike::Unchecked {
+    if info.novelty_policy == NoveltyPolicy::NoDetector {
         tracing::warn!(
             model = info.model.version,
             "no novelty check: this model cannot tell images that it was not trained for; `lobar novelty fit` adds it"

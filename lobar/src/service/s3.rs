@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use lobar_aws::Credentials;
 
-use super::parts::Parts;
+use super::ports::Ports;
 use super::roles;
 use super::running::Running;
 use crate::announce;
@@ -21,7 +21,7 @@ pub fn key_pair(settings: &Settings) -> Credentials {
 #[cfg(feature = "endpoint")]
 pub async fn start(
     settings: &Settings,
-    parts: &Parts,
+    parts: &Ports,
     running: &mut Running,
     ready: &mut announce::Ready,
 ) -> Result<SocketAddr, Failure> {
@@ -57,7 +57,7 @@ pub async fn start(
 #[cfg(not(feature = "endpoint"))]
 pub async fn start(
     _: &Settings,
-    _: &Parts,
+    _: &Ports,
     _: &mut Running,
     _: &mut announce::Ready,
 ) -> Result<SocketAddr, Failure> {

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lobar_core::engine::Engine;
-use lobar_core::objects::Objects;
+use lobar_core::object_store::ObjectStore;
 use lobar_worker::model::{EngineSource, Models};
-use lobar_worker::{Capacity, Worker, WorkerHealth, WorkerMetrics, WorkerParts, WorkerSettings};
+use lobar_worker::{Capacity, Worker, WorkerHealth, WorkerMetrics, WorkerPorts, WorkerSettings};
 
 use super::models::{self, TorchEngines};
-use super::parts::Parts;
+use super::ports::Ports;
 use super::running::Running;
-use super::{presence, roles};
+use super::{heartbeat, roles};
 use crate::engine::{self, Wanted};
 use crate::failure::Failure;
 use crate::settings::Settings;
@@ -23,8 +23,8 @@ const FIRST_MODEL: Duration = Duration::from_secs(60);
 /// Runs the worker: on the model that the settings name, or on the one that the registry says is active.
 pub async fn start(
     settings: &Settings,
-    parts: &Parts,
-    objects: Arc<dyn Objects>,
+    parts: &Ports,
+    objects: Arc<dyn ObjectStore>,
     s3: Option<SocketAddr>,
     running: &mut Running,
 ) -> Result<(), Failure> {
@@ -38,7 +38,7 @@ pub async fn start(
     };
     let capacity = Capacity::for_batch(settings.batch.count()).map_err(Failure::usage)?;
     let worker = Worker::new(
-        WorkerParts {
+        WorkerPorts {
             jobs: parts.jobs.clone(),
             store: parts.store.clone(),
             objects,
@@ -56,8 +56,8 @@ pub async fn start(
             .trouble()
             .unwrap_or_else(|| "the network has not answered on a known good image".into())),
     });
-    if let Some(roster) = parts.roster.clone() {
-        presence::announce(roster, worker.health(), running);
+    if let Some(presence) = parts.presence.clone() {
+        heartbeat::send_heartbeats(presence, worker.health(), running);
     }
     let stop =
         lobar_worker::Stop { receiving: running.receiving.clone(), abort: running.abort.clone() };

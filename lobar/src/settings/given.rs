@@ -2,7 +2,7 @@
 
 use clap::Args;
 use lobar_core::compute::{DeviceChoice, PrecisionChoice};
-use lobar_core::engine::Unlike;
+use lobar_core::engine::NoveltyPolicy;
 
 use std::net::SocketAddr;
 
@@ -69,8 +69,8 @@ pub struct Given {
     pub precision: Option<PrecisionChoice>,
     /// What becomes of an image unlike those that the model was trained on: `human` leaves it to a person,
     /// `warn` answers it with a warning.
-    #[arg(long, env = "LOBAR_UNLIKE", value_name = "WHAT", value_parser = read::<Unlike>())]
-    pub unlike: Option<Unlike>,
+    #[arg(long, env = "LOBAR_UNLIKE", value_name = "WHAT", value_parser = read::<NoveltyPolicy>())]
+    pub unlike: Option<NoveltyPolicy>,
     /// Threads of the network on a CPU.
     #[arg(long, env = "LOBAR_THREADS", value_name = "N", value_parser = read::<Threads>())]
     pub threads: Option<Threads>,

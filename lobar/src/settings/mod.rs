@@ -32,7 +32,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use lobar_core::compute::{DeviceChoice, PrecisionChoice};
-use lobar_core::engine::Unlike;
+use lobar_core::engine::NoveltyPolicy;
 use lobar_core::scaling::Policy;
 
 pub use bounded::{BatchSize, Seconds, SomeSeconds, Threads, Workers};
@@ -71,8 +71,8 @@ pub struct Settings {
     pub models: ModelsPlace,
     pub device: DeviceChoice,
     pub precision: PrecisionChoice,
-    /// Never [`Unlike::Unchecked`].
-    pub unlike: Unlike,
+    /// Never [`NoveltyPolicy::NoDetector`].
+    pub unlike: NoveltyPolicy,
     pub threads: Option<Threads>,
     pub batch: BatchSize,
     pub drain: Seconds,

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use lobar_core::engine::{EngineError, EngineInfo, Unlike};
+use lobar_core::engine::{EngineError, EngineInfo, NoveltyPolicy};
 use lobar_core::finding::ModelRef;
 use tch::{Device, Kind, TchError};
 
@@ -97,7 +97,10 @@ impl TorchEngine {
             let weights = Weights::open(path)?;
             let (card, approved) = weights.approve()?;
             let info = EngineInfo {
-                unlike: card.novelty.as_ref().map_or(Unlike::Unchecked, |_| options.unlike),
+                novelty_policy: card
+                    .novelty
+                    .as_ref()
+                    .map_or(NoveltyPolicy::NoDetector, |_| options.novelty_policy),
                 ..info(card, approved, weights.sha256(), options)
             };
             Self::proven(&weights, (card, approved), device, options, info)?
@@ -252,7 +255,7 @@ fn info(card: &Card, approved: Approved, sha256: &str, options: &EngineOptions) 
         max_batch: options.max_batch.max(1),
         device: String::new(),
         tolerance: 0.0,
-        unlike: Unlike::Unchecked,
+        novelty_policy: NoveltyPolicy::NoDetector,
     }
 }
 

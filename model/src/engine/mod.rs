@@ -25,7 +25,9 @@ pub mod script;
 use std::path::PathBuf;
 use std::thread::ThreadId;
 
-use lobar_core::engine::{Engine, EngineError, EngineInfo, NetworkInput, Prediction, Unlike};
+use lobar_core::engine::{
+    Engine, EngineError, EngineInfo, NetworkInput, NoveltyPolicy, Prediction,
+};
 use lobar_core::finding::Heatmap;
 use tch::{Device, Kind, TchError, Tensor};
 
@@ -56,7 +58,7 @@ pub struct EngineOptions {
     /// The arithmetic to compute in.
     pub precision: PrecisionChoice,
     /// What becomes of images that the model's check finds unlike its training images.
-    pub unlike: Unlike,
+    pub novelty_policy: NoveltyPolicy,
     /// `libtorch_cuda.so` of a CUDA build of libtorch, to be loaded into the process.
     pub cuda_library: Option<PathBuf>,
 }
@@ -69,7 +71,7 @@ impl Default for EngineOptions {
             max_batch: 16,
             explanations: true,
             precision: PrecisionChoice::Auto,
-            unlike: Unlike::Human,
+            novelty_policy: NoveltyPolicy::NeedsHuman,
             cuda_library: None,
         }
     }

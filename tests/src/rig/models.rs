@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use lobar_core::engine::Engine;
-use lobar_core::registry::NewModel;
+use lobar_core::model_registry::NewModel;
 use lobar_worker::model::{Engines, Flaw, Unfit, Use};
 
 type Maker = Box<dyn FnMut() -> Result<Box<dyn Engine + Send>, Unfit> + Send>;

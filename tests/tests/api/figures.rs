@@ -6,7 +6,7 @@
 use std::time::{Duration, Instant};
 
 use lobar_core::image::Lane;
-use lobar_core::objects::Upload;
+use lobar_core::object_store::Upload;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;

@@ -7,22 +7,22 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lobar_api::{Api, ApiParts, ApiSettings, Readiness};
+use lobar_api::{Api, ApiPorts, ApiSettings, Readiness};
 use lobar_core::event::{Event, Seq};
 use lobar_core::finding::{Finding, Heatmap, Label, ModelRef};
 use lobar_core::image::{Lane, Lanes, NewImage, Reason};
+use lobar_core::model_registry::ModelRegistry;
 use lobar_core::object::{ImageId, ObjectVersion};
-use lobar_core::objects::Objects;
-use lobar_core::registry::Registry;
-use lobar_core::roster::Roster;
+use lobar_core::object_store::ObjectStore;
+use lobar_core::presence::Presence;
 use lobar_core::signal::Signal;
 use lobar_core::store::{Claim, Completion, Outcome, Store};
 use lobar_core::time::{Clock, SystemClock};
 use lobar_core::verdict::Verdicts;
 use lobar_endpoint::{Endpoint, EndpointOptions};
-use lobar_ingest::{Ingest, IngestMetrics, IngestParts, IngestSettings};
+use lobar_ingest::{Ingest, IngestMetrics, IngestPorts, IngestSettings};
 use lobar_opener::Opener;
-use lobar_s3::S3Objects;
+use lobar_s3::S3ObjectStore;
 use lobar_tests::aws::s3_options;
 use serde_json::Value;
 use sqlx::{AssertSqlSafe, Connection as _, SqliteConnection};
@@ -38,11 +38,11 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 /// A running server and the ports behind it.
 pub struct House {
     pub store: Arc<dyn Store>,
-    pub models: Arc<dyn Registry>,
+    pub models: Arc<dyn ModelRegistry>,
     pub verdicts: Arc<dyn Verdicts>,
-    pub objects: Arc<dyn Objects>,
+    pub objects: Arc<dyn ObjectStore>,
     pub signal: Arc<dyn Signal>,
-    pub roster: Option<Arc<dyn Roster>>,
+    pub presence: Option<Arc<dyn Presence>>,
     pub http: reqwest::Client,
     pub base: String,
     stop: CancellationToken,
@@ -67,7 +67,7 @@ impl House {
         Self::build(|_| {}, false, "memory:").await
     }
 
-    /// Without a cache and without a roster.
+    /// Without a cache and without a presence service.
     pub async fn open_without_cache() -> Self {
         Self::build(|_| {}, true, "poll:").await
     }
@@ -86,16 +86,16 @@ impl House {
             routine: opener.queue("jobs", &url, "jobs-routine").await.expect("a queue"),
         };
         let signal = opener.signal("signal", "memory:").expect("a signal");
-        let roster = opener.roster("signal", beside).expect("opens");
+        let presence = opener.presence("signal", beside).expect("opens");
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
         let options = EndpointOptions::new(folder.path().join("objects"), any, uploads.clone());
         let endpoint = Endpoint::open(options).await.expect("an S3 endpoint");
         let options = s3_options("xrays", format!("http://{}", endpoint.local_addr()));
-        let objects: Arc<dyn Objects> = Arc::new(S3Objects::connect(options).await);
+        let objects: Arc<dyn ObjectStore> = Arc::new(S3ObjectStore::connect(options).await);
         let stop = CancellationToken::new();
         tokio::spawn(endpoint.run(stop.clone()));
         if with_ingest {
-            let parts = IngestParts {
+            let parts = IngestPorts {
                 uploads: uploads.clone(),
                 jobs: jobs.clone(),
                 store: store.clone(),
@@ -112,7 +112,7 @@ impl House {
         settings.limits.max_bytes = 200_000;
         settings.drain = Duration::from_secs(2);
         set(&mut settings);
-        let parts = ApiParts {
+        let parts = ApiPorts {
             store: store.clone(),
             models: models.clone(),
             verdicts: verdicts.clone(),
@@ -124,7 +124,7 @@ impl House {
             readiness: Readiness::default(),
             uploads: Some(uploads.clone()),
             cache: opener.cache("signal", beside).expect("opens"),
-            roster: roster.clone(),
+            presence: presence.clone(),
         };
         let api = Api::build(parts, settings).await.expect("a server");
         let base = format!("http://{}", api.local_addr());
@@ -138,7 +138,7 @@ impl House {
             verdicts,
             objects,
             signal,
-            roster,
+            presence,
             http,
             base,
             stop,

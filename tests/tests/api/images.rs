@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use lobar_core::image::Lane;
-use lobar_core::objects::Upload;
+use lobar_core::object_store::Upload;
 use lobar_core::store::Outcome;
 use lobar_tests::kit::radiograph_jpeg;
 use serde_json::{Value, json};

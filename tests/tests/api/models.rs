@@ -1,8 +1,8 @@
 //! The life of models over HTTP.
 
 use futures::StreamExt as _;
+use lobar_core::model_registry::{NewModel, ShadowFinding};
 use lobar_core::object::ImageId;
-use lobar_core::registry::{NewModel, ShadowFinding};
 use serde_json::{Value, json};
 use uuid::Uuid;
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use lobar_core::roster::Presence;
+use lobar_core::presence::WorkerLoad;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -62,11 +62,11 @@ async fn a_scraper_gets_figures_of_now_although_nobody_asked_for_the_queues() {
 #[tokio::test]
 async fn every_metric_of_the_queues_and_workers_has_its_name_and_its_labels() {
     let house = House::open().await;
-    let roster = house.roster.clone().expect("a roster");
-    let presence = Presence { seconds_per_image: Some(0.05), ..Presence::default() };
+    let presence = house.presence.clone().expect("a presence service");
+    let load = WorkerLoad { seconds_per_image: Some(0.05), ..WorkerLoad::default() };
     for n in 0..2 {
         let worker = Uuid::from_u128(n);
-        roster.announce(worker, &presence, Duration::from_secs(600)).await.expect("announced");
+        presence.heartbeat(worker, &load, Duration::from_secs(600)).await.expect("announced");
     }
     let metrics = eventually("the workers are counted", async || {
         let metrics = house.metrics().await;

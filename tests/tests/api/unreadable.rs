@@ -133,7 +133,7 @@ async fn the_event_stream_goes_on_past_what_cannot_be_read() {
 async fn a_model_whose_card_cannot_be_read_is_listed_and_says_so() {
     let house = House::open().await;
     for version in ["1", "2"] {
-        let model = lobar_core::registry::NewModel {
+        let model = lobar_core::model_registry::NewModel {
             version: version.into(),
             sha256: version.repeat(64),
             key: format!("{version}.safetensors"),

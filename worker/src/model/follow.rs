@@ -1,7 +1,7 @@
 //! The active model: taken at the start, changed while the worker runs.
 
 use lobar_core::engine::Engine;
-use lobar_core::registry::{Registry, RegistryError};
+use lobar_core::model_registry::{ModelRegistry, RegistryError};
 use tokio::sync::{mpsc, oneshot};
 
 use super::assignment::{until_other, wanted};
@@ -64,7 +64,10 @@ async fn introduce(watched: &Watched, models: &Models, assigned: &mut Assigned) 
     }
 }
 
-async fn register_shipped(registry: &dyn Registry, engines: &dyn Engines) -> Result<(), Unfit> {
+async fn register_shipped(
+    registry: &dyn ModelRegistry,
+    engines: &dyn Engines,
+) -> Result<(), Unfit> {
     let refused = |error: RegistryError| {
         Unfit::new(Flaw::Load, format!("it cannot be registered and activated: {error}"))
     };

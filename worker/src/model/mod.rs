@@ -24,7 +24,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use lobar_core::engine::Engine;
-use lobar_core::registry::{NewModel, Registry};
+use lobar_core::model_registry::{ModelRegistry, NewModel};
 
 pub(crate) use assignment::Assigned;
 pub(crate) use assignment::follow_assignment;
@@ -44,7 +44,7 @@ pub enum EngineSource {
 #[derive(Clone)]
 pub struct Models {
     /// Says which model is active and which is the shadow, and keeps what the shadow saw.
-    pub registry: Arc<dyn Registry>,
+    pub registry: Arc<dyn ModelRegistry>,
     /// Makes engines of them.
     pub engines: Arc<dyn Engines>,
 }

@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use lobar_core::engine::Engine;
-use lobar_core::registry::{Model, NewModel};
+use lobar_core::model_registry::{NewModel, RegisteredModel};
 use tokio::sync::oneshot;
 
 use super::assignment::until_other;
@@ -18,7 +18,7 @@ pub(super) async fn obtain(
     watched: &Watched,
     engines: &dyn Engines,
     assigned: &mut Assigned,
-    model: &Model,
+    model: &RegisteredModel,
     wanted_for: Use,
 ) -> Option<Box<dyn Engine + Send>> {
     let version = &model.model.version;

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lobar_core::engine::Engine;
-use lobar_core::registry::{Model, Registry, ShadowFinding};
+use lobar_core::model_registry::{ModelRegistry, RegisteredModel, ShadowFinding};
 use tokio::sync::mpsc;
 
 use super::assignment::{until_other, wanted};
@@ -80,7 +80,7 @@ async fn next(
     watched: &Watched,
     models: &Models,
     assigned: &mut Assigned,
-) -> (Model, Box<dyn Engine + Send>) {
+) -> (RegisteredModel, Box<dyn Engine + Send>) {
     loop {
         let Some(model) = wanted(assigned, Use::Shadow).await else {
             until_other(assigned, Use::Shadow, None).await;
@@ -96,7 +96,7 @@ async fn next(
 /// Looks at what is offered until the engine fails; says how.
 async fn look_on(
     context: &Context,
-    registry: &dyn Registry,
+    registry: &dyn ModelRegistry,
     version: &str,
     device: &Device,
 ) -> String {

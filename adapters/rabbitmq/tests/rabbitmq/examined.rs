@@ -2,7 +2,7 @@
 
 use lapin::options::QueueDeclareOptions;
 use lapin::types::FieldTable;
-use lobar_core::check::{Check, Verdict};
+use lobar_core::diagnostic::{Diagnostic, Severity};
 use lobar_core::queue::Settlement;
 use lobar_rabbitmq::examine;
 use lobar_testkit::services::free_port;
@@ -10,7 +10,7 @@ use lobar_testkit::services::rabbitmq::RabbitMq;
 
 use crate::{Process, breakable, url_of};
 
-fn of<'a>(checks: &'a [Check], what: &str) -> &'a Check {
+fn of<'a>(checks: &'a [Diagnostic], what: &str) -> &'a Diagnostic {
     let what = format!("jobs queue: {what}");
     let found = checks.iter().find(|check| check.what == what);
     found.unwrap_or_else(|| panic!("{what} was not looked at: {checks:?}"))
@@ -22,14 +22,14 @@ async fn the_doctor_looks_at_a_broker_and_changes_nothing() {
     let (url, prefix) = url_of(broker);
     let checks = examine(&url, "jobs").await;
     for what in ["reachable", "version", "permissions"] {
-        assert_eq!(of(&checks, what).verdict, Verdict::Good, "{checks:?}");
+        assert_eq!(of(&checks, what).verdict, Severity::Good, "{checks:?}");
     }
     assert!(of(&checks, "version").found.starts_with("3."), "{checks:?}");
-    assert_eq!(of(&checks, "queues").verdict, Verdict::Advice, "they are not there yet");
+    assert_eq!(of(&checks, "queues").verdict, Severity::Advice, "they are not there yet");
 
     let process = Process::open(&url).await;
     let checks = examine(&url, "jobs").await;
-    assert!(checks.iter().all(|check| check.verdict == Verdict::Good), "{checks:?}");
+    assert!(checks.iter().all(|check| check.verdict == Severity::Good), "{checks:?}");
 
     process.send(&["garbage"]).await;
     let taken = process.take(1).await.remove(0);
@@ -37,7 +37,7 @@ async fn the_doctor_looks_at_a_broker_and_changes_nothing() {
     process.settle(&taken.receipt, dead).await.expect("settled");
     let checks = examine(&url, "jobs").await;
     let dead = of(&checks, "dead letters");
-    assert_eq!(dead.verdict, Verdict::Advice);
+    assert_eq!(dead.verdict, Severity::Advice);
     assert!(
         dead.found.contains('1') && dead.fix.contains(&format!("{prefix}.jobs.dead")),
         "{dead:?}"
@@ -55,7 +55,7 @@ async fn the_doctor_names_what_is_wrong_and_the_fix() {
     channel.queue_declare(name.as_str().into(), options, none).await.expect("declared");
     let checks = examine(&url, "jobs").await;
     let arguments = of(&checks, "arguments");
-    assert_eq!(arguments.verdict, Verdict::Fault);
+    assert_eq!(arguments.verdict, Severity::Fault);
     assert!(arguments.found.contains(&name) && arguments.fix.contains("delete"), "{arguments:?}");
     connection.close(200, "done".into()).await.expect("closed");
 
@@ -64,18 +64,18 @@ async fn the_doctor_names_what_is_wrong_and_the_fix() {
     let address = broker.address();
     let url = format!("amqp://{user}:se-cret@{address}/%2f?prefix={prefix}");
     let checks = examine(&url, "jobs").await;
-    assert_eq!(of(&checks, "reachable").verdict, Verdict::Fault, "{checks:?}");
+    assert_eq!(of(&checks, "reachable").verdict, Severity::Fault, "{checks:?}");
     broker.ctl(&["set_permissions", &user, "^nothing$", "^nothing$", "^nothing$"]).await;
     let checks = examine(&url, "jobs").await;
     let permissions = of(&checks, "permissions");
-    assert_eq!(permissions.verdict, Verdict::Fault);
+    assert_eq!(permissions.verdict, Severity::Fault);
     assert!(permissions.fix.contains("set_permissions"), "{permissions:?}");
     // What it advises is enough.
     let pattern = format!("^{prefix}");
     let write = format!("^({prefix}|amq\\.default)");
     broker.ctl(&["set_permissions", &user, &pattern, &write, &pattern]).await;
     let checks = examine(&url.replace("/%2f?", "/%2f?heartbeat=10&"), "allowed").await;
-    let faults: Vec<_> = checks.iter().filter(|check| check.verdict == Verdict::Fault).collect();
+    let faults: Vec<_> = checks.iter().filter(|check| check.verdict == Severity::Fault).collect();
     assert!(faults.is_empty(), "{faults:?}");
 
     let nobody = format!("amqp://guest:se-cret@127.0.0.1:{}", free_port());
@@ -84,7 +84,7 @@ async fn the_doctor_names_what_is_wrong_and_the_fix() {
     {
         assert!(!format!("{checks:?}").contains("se-cret"), "{checks:?}");
     }
-    assert_eq!(examine(&nobody, "jobs").await[0].verdict, Verdict::Fault);
+    assert_eq!(examine(&nobody, "jobs").await[0].verdict, Severity::Fault);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -95,6 +95,6 @@ async fn the_doctor_sees_an_alarm() {
     let checks = examine(&url, "jobs").await;
     broker.starve(false).await;
     let permissions = of(&checks, "permissions");
-    assert_eq!(permissions.verdict, Verdict::Fault, "{checks:?}");
+    assert_eq!(permissions.verdict, Severity::Fault, "{checks:?}");
     assert!(permissions.found.contains("alarm"), "{permissions:?}");
 }

@@ -1,12 +1,16 @@
 //! The changes. What changes nothing gets no revision and no entry in the history.
 
-use lobar_core::registry::{Assignment, Model, NewModel, RegistryError, Stage};
+use lobar_core::model_registry::{Assignment, NewModel, RegisteredModel, RegistryError, Stage};
 
 use super::super::{Db, Driver, Fault, Sql};
 use super::Outcome;
 use super::turn::Turn;
 
-pub(super) async fn register<D: Driver>(db: &Db<D>, new: &NewModel, by: &str) -> Outcome<Model> {
+pub(super) async fn register<D: Driver>(
+    db: &Db<D>,
+    new: &NewModel,
+    by: &str,
+) -> Outcome<RegisteredModel> {
     let mut turn = Turn::begin(db).await?;
     if let Some(known) = turn.model(&new.version).await? {
         if known.model.sha256 == new.sha256 {
@@ -88,7 +92,11 @@ pub(super) async fn roll_back<D: Driver>(db: &Db<D>, by: &str) -> Outcome<Assign
     turn.end_assigned().await
 }
 
-pub(super) async fn retire<D: Driver>(db: &Db<D>, version: &str, by: &str) -> Outcome<Model> {
+pub(super) async fn retire<D: Driver>(
+    db: &Db<D>,
+    version: &str,
+    by: &str,
+) -> Outcome<RegisteredModel> {
     let mut turn = Turn::begin(db).await?;
     let Some(model) = turn.model(version).await? else {
         return turn.refuse(RegistryError::Unknown(version.to_owned())).await;
@@ -164,7 +172,7 @@ pub(super) async fn stop_shadow<D: Driver>(
 }
 
 /// Why a model cannot be put to work by this release: a newer one may have set it aside, in a stage of its own.
-fn unfit(model: &Model) -> Option<RegistryError> {
+fn unfit(model: &RegisteredModel) -> Option<RegistryError> {
     let why = "the model stands in a stage that this release does not know: use the newer release that put it there";
     model.unreadable.contains(&"stage").then_some(RegistryError::Refused(why))
 }
@@ -186,7 +194,7 @@ async fn make_active<D: Driver>(turn: &mut Turn<D>, version: &str) -> Result<(),
 }
 
 /// Ends a turn with a model that it has just written.
-async fn end_with<D: Driver>(mut turn: Turn<D>, version: &str) -> Outcome<Model> {
+async fn end_with<D: Driver>(mut turn: Turn<D>, version: &str) -> Outcome<RegisteredModel> {
     match turn.model(version).await? {
         Some(model) => turn.end(model).await,
         None => Err(Fault::of::<D>(sqlx::Error::RowNotFound)),

@@ -7,8 +7,9 @@ mod turn;
 
 use async_trait::async_trait;
 use lobar_core::failure::PortError;
-use lobar_core::registry::{
-    Assignment, Change, Comparison, Model, NewModel, Registry, RegistryError, ShadowFinding,
+use lobar_core::model_registry::{
+    Assignment, Comparison, ModelChange, ModelRegistry, NewModel, RegisteredModel, RegistryError,
+    ShadowFinding,
 };
 
 pub(super) use row::{AssignmentRow, ChangeRow, ModelRow};
@@ -25,17 +26,17 @@ fn answer<T>(outcome: Outcome<T>, what: &'static str) -> Result<T, RegistryError
 }
 
 #[async_trait]
-impl<D: Driver> Registry for Db<D> {
-    async fn register(&self, model: &NewModel, by: &str) -> Result<Model, RegistryError> {
+impl<D: Driver> ModelRegistry for Db<D> {
+    async fn register(&self, model: &NewModel, by: &str) -> Result<RegisteredModel, RegistryError> {
         let done = self.settled(|| change::register(self, model, by)).await;
         answer(done, "registry: register")
     }
 
-    async fn models(&self) -> Result<Vec<Model>, PortError> {
+    async fn models(&self) -> Result<Vec<RegisteredModel>, PortError> {
         row::models(self).await.map_err(|fault| fault.during("registry: models"))
     }
 
-    async fn model(&self, version: &str) -> Result<Option<Model>, PortError> {
+    async fn model(&self, version: &str) -> Result<Option<RegisteredModel>, PortError> {
         row::model(self, version).await.map_err(|fault| fault.during("registry: model"))
     }
 
@@ -58,7 +59,7 @@ impl<D: Driver> Registry for Db<D> {
         answer(done, "registry: roll back")
     }
 
-    async fn retire(&self, version: &str, by: &str) -> Result<Model, RegistryError> {
+    async fn retire(&self, version: &str, by: &str) -> Result<RegisteredModel, RegistryError> {
         let done = self.settled(|| change::retire(self, version, by)).await;
         answer(done, "registry: retire")
     }
@@ -73,7 +74,7 @@ impl<D: Driver> Registry for Db<D> {
         answer(done, "registry: stop shadow")
     }
 
-    async fn history(&self, limit: usize) -> Result<Vec<Change>, PortError> {
+    async fn history(&self, limit: usize) -> Result<Vec<ModelChange>, PortError> {
         row::history(self, limit).await.map_err(|fault| fault.during("registry: history"))
     }
 

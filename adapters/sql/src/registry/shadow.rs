@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use lobar_core::registry::{Comparison, ShadowFinding};
+use lobar_core::model_registry::{Comparison, ShadowFinding};
 
 use super::super::{BATCH, Db, Driver, Fault, Sql};
 

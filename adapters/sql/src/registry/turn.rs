@@ -5,7 +5,7 @@
 //! Activations are a stack: each remembers the one `beneath` it, and the assignment names the one that is
 //! `standing`. A rollback goes to what is beneath and leaves the rest of the history as it is.
 
-use lobar_core::registry::{Assignment, Model, RegistryError};
+use lobar_core::model_registry::{Assignment, RegisteredModel, RegistryError};
 use lobar_core::time::Stamp;
 
 use super::super::tx::Tx;
@@ -34,7 +34,7 @@ impl<D: Driver> Turn<D> {
     }
 
     /// A model as it stands.
-    pub(super) async fn model(&mut self, version: &str) -> Result<Option<Model>, Fault> {
+    pub(super) async fn model(&mut self, version: &str) -> Result<Option<RegisteredModel>, Fault> {
         let row: Option<ModelRow> = row::of_version::<D>(version).optional(&mut self.tx).await?;
         Ok(row.map(ModelRow::model))
     }

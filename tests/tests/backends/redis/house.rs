@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use lobar_api::{Api, ApiParts, ApiSettings, Readiness};
+use lobar_api::{Api, ApiPorts, ApiSettings, Readiness};
 use lobar_core::finding::{Finding, Label, ModelRef};
 use lobar_core::image::{Lane, NewImage};
 use lobar_core::object::{ImageId, ObjectVersion};
@@ -36,7 +36,7 @@ impl Page {
         let proxy = Proxy::open(redis).await;
         let url = format!("redis://{}/0", proxy.address);
         let opener = Opener::new(Arc::new(SystemClock));
-        let parts = ApiParts {
+        let parts = ApiPorts {
             store: rig.store.clone(),
             models: rig.registry.clone(),
             verdicts: rig.verdicts.clone(),
@@ -48,7 +48,7 @@ impl Page {
             readiness: Readiness::default(),
             uploads: Some(rig.uploads.clone()),
             cache: opener.cache("signal", &url).expect("opens"),
-            roster: opener.roster("signal", &url).expect("opens"),
+            presence: opener.presence("signal", &url).expect("opens"),
         };
         let listen = SocketAddr::from(([127, 0, 0, 1], 0));
         let settings = ApiSettings { listen, ..ApiSettings::default() };

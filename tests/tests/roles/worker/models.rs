@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use lobar_core::engine::{Engine, EngineError};
 use lobar_core::image::{Lane, State};
+use lobar_core::model_registry::Stage;
 use lobar_core::object::ImageId;
-use lobar_core::registry::Stage;
 use lobar_core::retry::Backoff;
 use lobar_tests::rig::{Answers, Rig, ScriptedEngine, ScriptedEngines, Working, score};
 use lobar_worker::WorkerSettings;

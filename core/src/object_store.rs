@@ -46,7 +46,7 @@ pub struct Upload {
 
 /// See the module's documentation.
 #[async_trait]
-pub trait Objects: Send + Sync {
+pub trait ObjectStore: Send + Sync {
     /// Exactly the bytes of the notified version, at most `limit` of them.
     async fn fetch(&self, object: &ObjectVersion, limit: u64) -> Result<Bytes, FetchError>;
 

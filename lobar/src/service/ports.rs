@@ -6,8 +6,8 @@ use lobar_api::Readiness;
 use lobar_aws::Access;
 use lobar_core::cache::Cache;
 use lobar_core::image::{Lane, Lanes};
-use lobar_core::queue::{Jobs, Queue};
-use lobar_core::roster::Roster;
+use lobar_core::presence::Presence;
+use lobar_core::queue::{JobQueues, Queue};
 use lobar_core::signal::Signal;
 use lobar_core::store::Store;
 use lobar_core::time::{Clock, SystemClock};
@@ -20,27 +20,27 @@ use crate::failure::{Failure, chain};
 use crate::settings::{Role, Roles, Settings};
 
 /// Open ports.
-pub struct Parts {
+pub struct Ports {
     pub store: Arc<dyn Store>,
     /// Only where a role reads or writes it: a worker has no business, and no permission, there.
     pub uploads: Option<Arc<dyn Queue>>,
-    pub jobs: Jobs,
+    pub jobs: JobQueues,
     pub signal: Arc<dyn Signal>,
     /// Which models there are, and which answers images.
-    pub models: Arc<dyn lobar_core::registry::Registry>,
+    pub models: Arc<dyn lobar_core::model_registry::ModelRegistry>,
     /// What readers said of images.
     pub verdicts: Arc<dyn Verdicts>,
     /// Rendered answers; `None` where the signal has no service behind it.
     pub cache: Option<Arc<dyn Cache>>,
     /// Who is at work; as the cache.
-    pub roster: Option<Arc<dyn Roster>>,
+    pub presence: Option<Arc<dyn Presence>>,
     pub clock: Arc<dyn Clock>,
     pub registry: Registry,
     pub readiness: Readiness,
     opener: Opener,
 }
 
-impl Parts {
+impl Ports {
     /// Opens what `roles` need, and brings databases to this release's schema.
     pub async fn open(settings: &Settings, roles: &Roles) -> Result<Self, Failure> {
         make_folder(settings)?;
@@ -65,7 +65,7 @@ impl Parts {
             verdicts: opener.verdicts("store", &settings.store.reveal()).await.map_err(failed)?,
             signal: opener.signal("signal", &settings.signal.reveal()).map_err(failed)?,
             cache: opener.cache("signal", &settings.signal.reveal()).map_err(failed)?,
-            roster: opener.roster("signal", &settings.signal.reveal()).map_err(failed)?,
+            presence: opener.presence("signal", &settings.signal.reveal()).map_err(failed)?,
             registry: Registry::new(),
             readiness: Readiness::default(),
             clock,

@@ -1,4 +1,4 @@
-//! The port of the roster: which workers are at work, and how much each can do. A hint for scaling
+//! The port of presence: which workers are at work, and how much each can do. A hint for scaling
 //! and for people; no image depends on it. Contract:
 //!
 //! - A worker that announced itself is known to everyone with what it does.
@@ -20,14 +20,14 @@ use uuid::Uuid;
 use crate::failure::PortError;
 
 /// How often a worker announces itself.
-pub const ANNOUNCE_EVERY: Duration = Duration::from_secs(3);
+pub const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(3);
 /// How long an announcement holds: two may get lost.
-pub const ANNOUNCED_FOR: Duration = Duration::from_secs(10);
+pub const HEARTBEAT_TTL: Duration = Duration::from_secs(10);
 
 /// How much a worker does, measured over the last seconds. What another release does not say is as if nothing were done.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Presence {
+pub struct WorkerLoad {
     /// Share of the time in which the engine was computing, 0..=1.
     pub busy: f64,
     /// Images that left the engine, per second.
@@ -41,21 +41,21 @@ pub struct Presence {
 
 /// One worker that is at work.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Member {
+pub struct PresentWorker {
     /// Its process, by a random name.
     pub worker: Uuid,
     /// What it said last.
-    pub presence: Presence,
+    pub load: WorkerLoad,
 }
 
 /// See the module's documentation. Every call answers within a second.
 #[async_trait]
-pub trait Roster: Send + Sync {
+pub trait Presence: Send + Sync {
     /// Says that `worker` is at work; holds for `keep`.
-    async fn announce(
+    async fn heartbeat(
         &self,
         worker: Uuid,
-        presence: &Presence,
+        load: &WorkerLoad,
         keep: Duration,
     ) -> Result<(), PortError>;
 
@@ -66,5 +66,5 @@ pub trait Roster: Send + Sync {
     ///
     /// # Errors
     /// When it is not known who is at work.
-    async fn members(&self) -> Result<Vec<Member>, PortError>;
+    async fn workers(&self) -> Result<Vec<PresentWorker>, PortError>;
 }

@@ -1,4 +1,4 @@
-//! The roster: who announced what, and until when it holds by Redis's own clock.
+//! Presence: who announced what, and until when it holds by Redis's own clock.
 //!
 //! A Redis that was restarted knows nobody although everybody is at work. So it keeps since when it
 //! has known anything, and for as long as the workers need to announce themselves again the answer
@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use lobar_core::failure::PortError;
-use lobar_core::roster::{ANNOUNCE_EVERY, Member, Presence, Roster};
+use lobar_core::presence::{HEARTBEAT_INTERVAL, Presence, PresentWorker, WorkerLoad};
 use redis::Script;
 use redis::aio::MultiplexedConnection;
 use uuid::Uuid;
@@ -19,8 +19,8 @@ use super::link::Link;
 
 /// How long an answer may take.
 const LIMIT: Duration = Duration::from_millis(500);
-/// How long after its beginning the roster may not be complete.
-const INCOMPLETE: Duration = ANNOUNCE_EVERY.saturating_add(Duration::from_secs(2));
+/// How long after its beginning presence may not be complete.
+const INCOMPLETE: Duration = HEARTBEAT_INTERVAL.saturating_add(Duration::from_secs(2));
 /// Who is there by when that ends, what each said, and since when anything is known.
 const KEYS: [&str; 3] = ["lobar:roster:until", "lobar:roster:said", "lobar:roster:since"];
 
@@ -57,7 +57,7 @@ static MEMBERS: LazyLock<Script> =
     script!("return {now - redis.call('GET', KEYS[3]), redis.call('HGETALL', KEYS[2])}");
 
 /// Workers in Redis.
-pub struct RedisRoster(Arc<Link>);
+pub struct RedisPresence(Arc<Link>);
 
 /// Nobody may be missing from an answer.
 #[derive(Debug, thiserror::Error)]
@@ -68,7 +68,7 @@ enum Unknown {
     Incomplete(Duration),
 }
 
-impl RedisRoster {
+impl RedisPresence {
     /// Connects when it is first used.
     pub fn open(url: &str) -> Result<Self, PortError> {
         Ok(Self(Link::new(super::client(url)?, LIMIT)))
@@ -81,15 +81,15 @@ impl RedisRoster {
 }
 
 #[async_trait]
-impl Roster for RedisRoster {
-    async fn announce(
+impl Presence for RedisPresence {
+    async fn heartbeat(
         &self,
         worker: Uuid,
-        presence: &Presence,
+        load: &WorkerLoad,
         keep: Duration,
     ) -> Result<(), PortError> {
         let what = "redis roster: announce";
-        let said = serde_json::to_string(presence).map_err(|e| PortError::permanent(what, e))?;
+        let said = serde_json::to_string(load).map_err(|e| PortError::permanent(what, e))?;
         let announce = |mut connection: MultiplexedConnection| async move {
             let mut announce = ANNOUNCE.key(&KEYS);
             let keep = u64::try_from(keep.as_millis()).unwrap_or(u64::MAX);
@@ -106,7 +106,7 @@ impl Roster for RedisRoster {
         self.0.ask("redis roster: leave", leave).await
     }
 
-    async fn members(&self) -> Result<Vec<Member>, PortError> {
+    async fn workers(&self) -> Result<Vec<PresentWorker>, PortError> {
         let what = "redis roster: members";
         let ask = |mut connection: MultiplexedConnection| async move {
             MEMBERS.key(&KEYS).invoke_async::<(i64, HashMap<String, String>)>(&mut connection).await
@@ -118,8 +118,8 @@ impl Roster for RedisRoster {
         }
         // What another release says in another form counts as a worker that says nothing.
         let members = said.into_iter().filter_map(|(worker, said)| {
-            let presence = serde_json::from_str(&said).unwrap_or_default();
-            Some(Member { worker: worker.parse().ok()?, presence })
+            let load = serde_json::from_str(&said).unwrap_or_default();
+            Some(PresentWorker { worker: worker.parse().ok()?, load })
         });
         Ok(members.collect())
     }

@@ -86,7 +86,7 @@ pub struct NewModel {
 
 /// A registered model.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Model {
+pub struct RegisteredModel {
     /// What was registered.
     pub model: NewModel,
     /// Where it stands.
@@ -108,14 +108,14 @@ pub struct Assignment {
     /// Grows with every change; 0 while nothing was registered.
     pub revision: i64,
     /// Answers patients' images; none before the first activation.
-    pub active: Option<Model>,
+    pub active: Option<RegisteredModel>,
     /// Runs beside it, unseen.
-    pub shadow: Option<Model>,
+    pub shadow: Option<RegisteredModel>,
 }
 
 /// One change, as the history keeps it.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Change {
+pub struct ModelChange {
     /// The assignment's revision since.
     pub revision: i64,
     /// What was done: `register`, `activate`, `rollback`, `retire`, `shadow`, `unshadow`.
@@ -201,16 +201,16 @@ pub struct Comparison {
 
 /// See the module's documentation.
 #[async_trait]
-pub trait Registry: Send + Sync {
+pub trait ModelRegistry: Send + Sync {
     /// Registers a model as a candidate. Answers the model as it stands, which for a file that was
     /// registered before may be further in its life.
-    async fn register(&self, model: &NewModel, by: &str) -> Result<Model, RegistryError>;
+    async fn register(&self, model: &NewModel, by: &str) -> Result<RegisteredModel, RegistryError>;
 
     /// All models, newest first.
-    async fn models(&self) -> Result<Vec<Model>, PortError>;
+    async fn models(&self) -> Result<Vec<RegisteredModel>, PortError>;
 
     /// One model.
-    async fn model(&self, version: &str) -> Result<Option<Model>, PortError>;
+    async fn model(&self, version: &str) -> Result<Option<RegisteredModel>, PortError>;
 
     /// What workers should run.
     async fn assignment(&self) -> Result<Assignment, PortError>;
@@ -226,7 +226,7 @@ pub trait Registry: Send + Sync {
     async fn roll_back(&self, by: &str) -> Result<Assignment, RegistryError>;
 
     /// Sets a model aside that is not active.
-    async fn retire(&self, version: &str, by: &str) -> Result<Model, RegistryError>;
+    async fn retire(&self, version: &str, by: &str) -> Result<RegisteredModel, RegistryError>;
 
     /// Lets a model run beside the active one, in place of the shadow before; `None` ends shadowing.
     async fn shadow(&self, version: Option<&str>, by: &str) -> Result<Assignment, RegistryError>;
@@ -236,7 +236,7 @@ pub trait Registry: Send + Sync {
     async fn stop_shadow(&self, version: &str, by: &str) -> Result<Assignment, RegistryError>;
 
     /// The newest `limit` changes, newest first.
-    async fn history(&self, limit: usize) -> Result<Vec<Change>, PortError>;
+    async fn history(&self, limit: usize) -> Result<Vec<ModelChange>, PortError>;
 
     /// Keeps what a shadow saw. Findings that are kept already are left as they are.
     async fn record_shadow(&self, findings: &[ShadowFinding]) -> Result<(), PortError>;

@@ -6,28 +6,28 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use lobar_core::failure::PortError;
-use lobar_core::roster::{Member, Presence, Roster};
+use lobar_core::presence::{Presence, PresentWorker, WorkerLoad};
 use uuid::Uuid;
 
 /// Who announced themselves, and until when that holds.
 #[derive(Debug, Default)]
-pub struct MemoryRoster(Mutex<HashMap<Uuid, (Presence, Instant)>>);
+pub struct MemoryPresence(Mutex<HashMap<Uuid, (WorkerLoad, Instant)>>);
 
-impl MemoryRoster {
-    fn lock(&self) -> MutexGuard<'_, HashMap<Uuid, (Presence, Instant)>> {
+impl MemoryPresence {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Uuid, (WorkerLoad, Instant)>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 #[async_trait]
-impl Roster for MemoryRoster {
-    async fn announce(
+impl Presence for MemoryPresence {
+    async fn heartbeat(
         &self,
         worker: Uuid,
-        presence: &Presence,
+        load: &WorkerLoad,
         keep: Duration,
     ) -> Result<(), PortError> {
-        self.lock().insert(worker, (*presence, Instant::now() + keep));
+        self.lock().insert(worker, (*load, Instant::now() + keep));
         Ok(())
     }
 
@@ -36,13 +36,13 @@ impl Roster for MemoryRoster {
         Ok(())
     }
 
-    async fn members(&self) -> Result<Vec<Member>, PortError> {
+    async fn workers(&self) -> Result<Vec<PresentWorker>, PortError> {
         let mut present = self.lock();
         let now = Instant::now();
         present.retain(|_, (_, until)| *until > now);
         let members = present.iter();
         Ok(members
-            .map(|(worker, (presence, _))| Member { worker: *worker, presence: *presence })
+            .map(|(worker, (load, _))| PresentWorker { worker: *worker, load: *load })
             .collect())
     }
 }

@@ -2,7 +2,7 @@
 
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Verdict {
+pub enum Severity {
     /// As it should be.
     Good,
     /// It works, but something is better done otherwise.
@@ -13,21 +13,21 @@ pub enum Verdict {
 
 /// One thing that was looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Check {
+pub struct Diagnostic {
     /// What: `uploads queue: dead-letter queue`. No personal data, no secrets.
     pub what: String,
     /// How bad it is.
-    pub verdict: Verdict,
+    pub verdict: Severity,
     /// What was found, in a few words.
     pub found: String,
     /// What to do: a sentence, with the command or the setting where there is one. Empty when good.
     pub fix: String,
 }
 
-impl Check {
+impl Diagnostic {
     /// It is as it should be.
     pub fn good(what: impl Into<String>, found: impl Into<String>) -> Self {
-        Self { what: what.into(), verdict: Verdict::Good, found: found.into(), fix: String::new() }
+        Self { what: what.into(), verdict: Severity::Good, found: found.into(), fix: String::new() }
     }
 
     /// It works, but `fix` would be better.
@@ -37,7 +37,7 @@ impl Check {
         fix: impl Into<String>,
     ) -> Self {
         let (what, found, fix) = (what.into(), found.into(), fix.into());
-        Self { what, verdict: Verdict::Advice, found, fix }
+        Self { what, verdict: Severity::Advice, found, fix }
     }
 
     /// It does not work until `fix` is done.
@@ -47,6 +47,6 @@ impl Check {
         fix: impl Into<String>,
     ) -> Self {
         let (what, found, fix) = (what.into(), found.into(), fix.into());
-        Self { what, verdict: Verdict::Fault, found, fix }
+        Self { what, verdict: Severity::Fault, found, fix }
     }
 }

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 /// Whether one service answers. Open: it does not, and receiving pauses.
 #[derive(Debug)]
-pub struct Circuit {
+pub struct CircuitBreaker {
     service: &'static str,
     backoff: Backoff,
     /// Failures in a row.
@@ -19,7 +19,7 @@ pub struct Circuit {
     tolerance: u32,
 }
 
-impl Circuit {
+impl CircuitBreaker {
     /// A closed circuit. `service` is its name in the log: `jobs queue`, `store`. The pause is that of
     /// `backoff`, by the number of failures in a row.
     pub fn new(service: &'static str, backoff: Backoff) -> Self {
@@ -93,8 +93,10 @@ impl Circuit {
 }
 
 /// The longest pause that one of several circuits asks for; `None` when all are closed.
-pub fn longest_pause<'a>(circuits: impl IntoIterator<Item = &'a Circuit>) -> Option<Duration> {
-    circuits.into_iter().filter_map(Circuit::pause).max()
+pub fn longest_pause<'a>(
+    circuits: impl IntoIterator<Item = &'a CircuitBreaker>,
+) -> Option<Duration> {
+    circuits.into_iter().filter_map(CircuitBreaker::pause).max()
 }
 
 #[cfg(test)]
@@ -112,7 +114,7 @@ mod tests {
 
     #[test]
     fn receiving_pauses_while_a_service_fails_and_goes_on_when_it_answers() {
-        let circuit = Circuit::new("store", BACKOFF);
+        let circuit = CircuitBreaker::new("store", BACKOFF);
         assert_eq!(circuit.pause(), None);
         circuit.failed(&away());
         let first = circuit.pause().expect("a pause");
@@ -125,7 +127,7 @@ mod tests {
 
     #[test]
     fn a_single_object_that_fails_stops_nobody() {
-        let circuit = Circuit::new("object store", BACKOFF).tolerating(2);
+        let circuit = CircuitBreaker::new("object store", BACKOFF).tolerating(2);
         circuit.failed(&away());
         circuit.failed(&away());
         assert_eq!(circuit.pause(), None);
@@ -135,8 +137,11 @@ mod tests {
 
     #[test]
     fn the_longest_pause_counts() {
-        let (calm, short, long) =
-            (Circuit::new("a", BACKOFF), Circuit::new("b", BACKOFF), Circuit::new("c", BACKOFF));
+        let (calm, short, long) = (
+            CircuitBreaker::new("a", BACKOFF),
+            CircuitBreaker::new("b", BACKOFF),
+            CircuitBreaker::new("c", BACKOFF),
+        );
         assert_eq!(longest_pause([&calm]), None);
         short.failed(&away());
         (0..4).for_each(|_| long.failed(&away()));
@@ -146,7 +151,7 @@ mod tests {
     #[tokio::test]
     async fn an_outage_is_waited_out_with_growing_pauses() {
         let backoff = Backoff { first: Duration::from_millis(2), max: Duration::from_secs(60) };
-        let circuit = Circuit::new("store", backoff);
+        let circuit = CircuitBreaker::new("store", backoff);
         circuit.failed(&away());
         let (began, probes) = (std::time::Instant::now(), Cell::new(0));
         let answers = async || {
@@ -162,7 +167,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_stop_ends_the_waiting() {
-        let circuit = Circuit::new("store", BACKOFF);
+        let circuit = CircuitBreaker::new("store", BACKOFF);
         circuit.failed(&away());
         let stopping = CancellationToken::new();
         stopping.cancel();
