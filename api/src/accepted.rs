@@ -20,9 +20,9 @@ pub(crate) struct Upload {
 
 /// The newest uploads by id.
 #[derive(Debug, Default)]
-pub(crate) struct Accepted(Mutex<(HashMap<ImageId, Upload>, VecDeque<ImageId>)>);
+pub(crate) struct PendingUploads(Mutex<(HashMap<ImageId, Upload>, VecDeque<ImageId>)>);
 
-impl Accepted {
+impl PendingUploads {
     pub(crate) fn note(&self, id: ImageId, upload: Upload) {
         let mut guard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let (by_id, order) = &mut *guard;
@@ -47,7 +47,7 @@ mod tests {
 
     #[test]
     fn the_oldest_uploads_are_forgotten_first() {
-        let accepted = Accepted::default();
+        let accepted = PendingUploads::default();
         let id = |n: usize| ImageId(uuid::Uuid::from_u128(n as u128));
         for n in 0..=CAPACITY {
             let upload = Upload { site: "a".into(), lane: Lane::Routine, at: Stamp(0) };

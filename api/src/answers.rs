@@ -30,7 +30,7 @@ const BODIES: Uuid = Uuid::from_u128(0x6d1f_86a4_4b0e_4d2a_9c57_0e2f_7c6a_9b13);
 
 /// What is sent to a client.
 #[derive(Clone, Debug)]
-pub(crate) struct Answer {
+pub(crate) struct CachedResponse {
     /// The ETag without its quotes: strong, of the body alone.
     pub(crate) tag: String,
     pub(crate) body: Bytes,
@@ -38,7 +38,7 @@ pub(crate) struct Answer {
 
 /// The changes of the last minutes.
 #[derive(Debug, Default)]
-struct Changes {
+struct RecentChanges {
     /// What came after this is remembered.
     since: Seq,
     last: HashMap<ImageId, Seq>,
@@ -46,13 +46,13 @@ struct Changes {
 }
 
 /// See the module's documentation.
-pub(crate) struct Answers {
+pub(crate) struct ResponseCache {
     cache: Option<Arc<dyn Cache>>,
-    changes: Mutex<Changes>,
+    changes: Mutex<RecentChanges>,
     lookups: IntCounterVec,
 }
 
-impl Answer {
+impl CachedResponse {
     /// Renders an image.
     pub(crate) fn of(item: &ImageItem) -> Self {
         // Strings, numbers and lists only: nothing in it can fail to serialise.
@@ -62,7 +62,7 @@ impl Answer {
     }
 }
 
-impl Answers {
+impl ResponseCache {
     /// Remembers from `position` on, which is where the follower begins.
     pub(crate) fn register(
         cache: Option<Arc<dyn Cache>>,
@@ -76,16 +76,16 @@ impl Answers {
             lookups.with_label_values(&[outcome]).inc_by(0);
         }
         registry.register(Box::new(lookups.clone()))?;
-        let changes = Mutex::new(Changes { since: position, ..Changes::default() });
+        let changes = Mutex::new(RecentChanges { since: position, ..RecentChanges::default() });
         Ok(Self { cache, changes, lookups })
     }
 
     /// The kept answer, when it is as new as the follower at `position`.
-    pub(crate) async fn kept(&self, image: ImageId, position: Seq) -> Option<Answer> {
+    pub(crate) async fn kept(&self, image: ImageId, position: Seq) -> Option<CachedResponse> {
         let cache = self.cache.as_ref()?;
         let (outcome, answer) = match cache.get(image).await {
             Ok(Some(entry)) if self.is_current(image, entry.seq, position) => {
-                ("hit", Some(Answer { tag: entry.tag, body: entry.body }))
+                ("hit", Some(CachedResponse { tag: entry.tag, body: entry.body }))
             }
             Ok(_) => ("miss", None),
             Err(error) => {
@@ -98,12 +98,12 @@ impl Answers {
     }
 
     /// Keeps what was read from the store after the follower had come to `position`.
-    pub(crate) async fn keep(&self, image: &Image, position: Seq, answer: &Answer) {
+    pub(crate) async fn keep(&self, image: &Image, position: Seq, answer: &CachedResponse) {
         // Another process may be of a release that can read what this one cannot.
         let readable = !image.reason.is_some_and(Reason::is_unreadable);
         let kept = readable && is_kept(image.state);
         let Some(cache) = self.cache.as_ref().filter(|_| kept) else { return };
-        let Answer { tag, body } = answer.clone();
+        let CachedResponse { tag, body } = answer.clone();
         let entry = Entry { seq: position, tag, body };
         if let Err(error) = cache.put(image.id, &entry, KEPT).await {
             tracing::debug!(%error, "cache not written; the next request asks the store");
@@ -139,7 +139,7 @@ impl Answers {
     }
 }
 
-impl Changes {
+impl RecentChanges {
     /// Whether whoever wrote about `image` at `written` knew all that changed up to `position`.
     fn are_known_to(&self, image: ImageId, written: Seq, position: Seq) -> bool {
         (self.since..=position).contains(&written)
@@ -183,8 +183,8 @@ mod tests {
 
     #[test]
     fn an_entry_counts_only_if_this_process_can_tell_that_nothing_changed_since() {
-        let mut changes = Changes { since: Seq(100), ..Changes::default() };
-        let current = |changes: &Changes, image, written| {
+        let mut changes = RecentChanges { since: Seq(100), ..RecentChanges::default() };
+        let current = |changes: &RecentChanges, image, written| {
             changes.are_known_to(id(image), Seq(written), Seq(110))
         };
         assert!(current(&changes, 1, 105));
@@ -197,7 +197,7 @@ mod tests {
 
     #[test]
     fn what_is_not_remembered_any_more_makes_older_entries_worthless() {
-        let mut changes = Changes::default();
+        let mut changes = RecentChanges::default();
         for n in 1..=REMEMBERED + 10 {
             changes.note(id(n), Seq(n as i64));
         }

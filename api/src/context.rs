@@ -21,8 +21,8 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tracing::Instrument as _;
 
-use crate::accepted::Accepted;
-use crate::answers::Answers;
+use crate::accepted::PendingUploads;
+use crate::answers::ResponseCache;
 use crate::figures::Figures;
 use crate::problem::Problem;
 use crate::readiness::Readiness;
@@ -46,11 +46,11 @@ pub(crate) struct Context {
     pub(crate) signal: Arc<dyn Signal>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) hub: Arc<Hub>,
-    pub(crate) answers: Arc<Answers>,
+    pub(crate) answers: Arc<ResponseCache>,
     pub(crate) figures: Arc<Figures>,
     pub(crate) readiness: Readiness,
     pub(crate) registry: prometheus::Registry,
-    pub(crate) accepted: Accepted,
+    pub(crate) accepted: PendingUploads,
     pub(crate) settings: ApiSettings,
     /// Bounds the uploads that are received at once.
     pub(crate) receiving: Semaphore,
@@ -68,7 +68,7 @@ pub(crate) struct Shared {
     pub(crate) signal: Arc<dyn Signal>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) hub: Arc<Hub>,
-    pub(crate) answers: Arc<Answers>,
+    pub(crate) answers: Arc<ResponseCache>,
     pub(crate) figures: Arc<Figures>,
     pub(crate) readiness: Readiness,
     pub(crate) registry: prometheus::Registry,
@@ -89,7 +89,7 @@ impl Context {
             figures: shared.figures,
             readiness: shared.readiness,
             registry: shared.registry,
-            accepted: Accepted::default(),
+            accepted: PendingUploads::default(),
             settings,
             receiving: Semaphore::new(RECEIVED_AT_ONCE),
             drawing: Semaphore::new(DRAWN_AT_ONCE),

@@ -176,7 +176,7 @@ impl Moment {
 }
 
 /// The ports that figures are read from.
-pub(crate) struct Sources {
+pub(crate) struct FigurePorts {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) jobs: JobQueues,
     pub(crate) uploads: Option<Arc<dyn Queue>>,
@@ -195,7 +195,7 @@ struct Last {
 
 /// Figures, read at most once a second however many ask.
 pub(crate) struct Figures {
-    sources: Sources,
+    sources: FigurePorts,
     policy: Policy,
     gauges: Gauges,
     last: Mutex<Last>,
@@ -203,7 +203,7 @@ pub(crate) struct Figures {
 
 impl Figures {
     pub(crate) fn register(
-        sources: Sources,
+        sources: FigurePorts,
         policy: Policy,
         registry: &Registry,
     ) -> prometheus::Result<Self> {
@@ -233,7 +233,7 @@ impl Figures {
     }
 }
 
-impl Sources {
+impl FigurePorts {
     /// Without the store there are no figures; what else does not answer is left unknown.
     async fn read(&self) -> Result<Moment, PortError> {
         let uploads =

@@ -21,7 +21,7 @@ pub(crate) struct Gauges {
     oldest: GaugeVec,
     images: IntGaugeVec,
     workers: Gauge,
-    wanted: Wanted,
+    wanted: WantedGauge,
 }
 
 impl Gauges {
@@ -56,7 +56,7 @@ impl Gauges {
             )?,
             images: IntGaugeVec::new(Opts::new("lobar_images", images), &["state"])?,
             workers: Gauge::new("lobar_workers", "Workers at work; NaN when not known.")?,
-            wanted: Wanted::new()?,
+            wanted: WantedGauge::new()?,
         };
         registry.register(Box::new(gauges.images.clone()))?;
         registry.register(Box::new(gauges.workers.clone()))?;
@@ -96,12 +96,12 @@ impl Gauges {
 
 /// One series whose label changes: a scraper never finds two of them, or none.
 #[derive(Clone)]
-struct Wanted {
+struct WantedGauge {
     desc: Desc,
     now: Arc<Mutex<Option<(u32, ScalingReason)>>>,
 }
 
-impl Wanted {
+impl WantedGauge {
     fn new() -> prometheus::Result<Self> {
         let labels = vec!["reason".to_owned()];
         let desc = Desc::new(WANTED.into(), WANTED_HELP.into(), labels, Default::default())?;
@@ -113,7 +113,7 @@ impl Wanted {
     }
 }
 
-impl Collector for Wanted {
+impl Collector for WantedGauge {
     fn desc(&self) -> Vec<&Desc> {
         vec![&self.desc]
     }
@@ -134,7 +134,7 @@ mod tests {
 
     #[test]
     fn the_workers_wanted_are_one_series_whose_reason_changes() {
-        let wanted = Wanted::new().expect("a metric");
+        let wanted = WantedGauge::new().expect("a metric");
         let registry = Registry::new();
         registry.register(Box::new(wanted.clone())).expect("registered");
         assert!(registry.gather().is_empty());

@@ -11,9 +11,9 @@ use prometheus::{HistogramOpts, HistogramVec, Registry};
 
 /// Requests by route (the pattern, never the address) and class of status.
 #[derive(Clone)]
-pub(crate) struct Requests(HistogramVec);
+pub(crate) struct RequestMetrics(HistogramVec);
 
-impl Requests {
+impl RequestMetrics {
     pub(crate) fn register(registry: &Registry) -> prometheus::Result<Self> {
         let options = HistogramOpts::new(
             "lobar_api_request_seconds",
@@ -27,7 +27,7 @@ impl Requests {
 
 /// Times a request.
 pub(crate) async fn measure(
-    requests: web::Data<Requests>,
+    requests: web::Data<RequestMetrics>,
     request: ServiceRequest,
     next: Next<impl MessageBody>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {

@@ -21,12 +21,12 @@ use tokio::runtime::Handle;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::answers::Answers;
+use crate::answers::ResponseCache;
 use crate::context::{Context, Shared};
-use crate::figures::{Figures, Sources};
+use crate::figures::{FigurePorts, Figures};
 use crate::guard::guard;
 use crate::health::run_until;
-use crate::measure::{Requests, measure};
+use crate::measure::{RequestMetrics, measure};
 use crate::readiness::{Check, Readiness};
 use crate::request::identify;
 use crate::routes;
@@ -120,9 +120,9 @@ impl Api {
         registry.register(Box::new(clients.clone()))?;
         let last = store.overview().await?.last_event;
         let hub = Arc::new(Hub::new(last, settings.lag, runtime.clone(), clients));
-        let answers = Arc::new(Answers::register(cache, last, &registry)?);
+        let answers = Arc::new(ResponseCache::register(cache, last, &registry)?);
         let (arrivals, throughput) = (Arc::<Throughput>::default(), Arc::<Throughput>::default());
-        let sources = Sources {
+        let sources = FigurePorts {
             store: Arc::clone(&store),
             jobs,
             clock: Arc::clone(&clock),
@@ -142,7 +142,7 @@ impl Api {
             check: readiness.check("events"),
             poll: settings.poll,
         };
-        let requests = Requests::register(&registry)?;
+        let requests = RequestMetrics::register(&registry)?;
         let figures = Arc::new(Figures::register(sources, settings.scaling, &registry)?);
         let bucket = readiness.check("bucket");
         let shared = Shared {

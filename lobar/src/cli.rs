@@ -22,7 +22,7 @@ pub use training_data::TrainingData;
 
 #[cfg(feature = "torch")]
 use crate::settings::{BatchSize, LocalPath, Threads, read};
-use crate::settings::{Given, Roles};
+use crate::settings::{PartialSettings, Roles};
 #[cfg(feature = "torch")]
 use lobar_core::compute::{DeviceChoice, PrecisionChoice};
 #[cfg(feature = "torch")]
@@ -127,7 +127,7 @@ pub struct Service {
     #[arg(long, env = "LOBAR_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
     #[command(flatten)]
-    pub given: Given,
+    pub given: PartialSettings,
 }
 
 #[derive(Args)]

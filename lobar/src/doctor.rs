@@ -73,7 +73,7 @@ async fn bucket(settings: &Settings) -> Vec<Diagnostic> {
 fn model(settings: &Settings) -> Diagnostic {
     use lobar_core::engine::{Engine as _, NoveltyPolicy};
 
-    match crate::engine::load(&crate::engine::Wanted::from(settings)) {
+    match crate::engine::load(&crate::engine::EngineChoice::from(settings)) {
         Ok(engine) => {
             let info = engine.info();
             let found = format!("{} on {}", info.model.version, info.device);

@@ -12,7 +12,7 @@ use crate::{cli, model_file};
 
 /// What picks an engine, whichever command asks.
 #[derive(Clone)]
-pub struct Wanted {
+pub struct EngineChoice {
     pub model: Option<LocalPath>,
     pub device: DeviceChoice,
     pub precision: PrecisionChoice,
@@ -21,14 +21,14 @@ pub struct Wanted {
     pub batch: BatchSize,
 }
 
-impl From<&cli::Engine> for Wanted {
+impl From<&cli::Engine> for EngineChoice {
     fn from(args: &cli::Engine) -> Self {
         let cli::Engine { model, device, precision, unlike, threads, batch } = args.clone();
         Self { model, device, precision, novelty_policy: unlike, threads, batch }
     }
 }
 
-impl From<&Settings> for Wanted {
+impl From<&Settings> for EngineChoice {
     fn from(settings: &Settings) -> Self {
         Self {
             model: settings.model.clone(),
@@ -42,13 +42,13 @@ impl From<&Settings> for Wanted {
 }
 
 /// Loads, proves and warms the network. Takes seconds.
-pub fn load(wanted: &Wanted) -> Result<TorchEngine, Failure> {
+pub fn load(wanted: &EngineChoice) -> Result<TorchEngine, Failure> {
     let path = model_file::find(wanted.model.as_ref())?;
     TorchEngine::load(&path, &options(wanted)).map_err(|e| Failure::failed(chain(&e)))
 }
 
 /// The engine's options for these settings.
-pub fn options(wanted: &Wanted) -> EngineOptions {
+pub fn options(wanted: &EngineChoice) -> EngineOptions {
     EngineOptions {
         device: wanted.device,
         precision: wanted.precision,

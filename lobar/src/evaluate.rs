@@ -8,7 +8,7 @@ use lobar_model::weights::Weights;
 use serde_json::json;
 
 use crate::cli;
-use crate::engine::{self, Wanted};
+use crate::engine::{self, EngineChoice};
 use crate::failure::{Failure, chain};
 use crate::{model_file, training_data};
 
@@ -21,7 +21,7 @@ pub fn run(args: &cli::Evaluate) -> Result<(), Failure> {
             Failure::usage(format!("--split is {:?}; splits are {}", args.split, known.join(", ")))
         })?;
     let data = training_data::bring(&args.data)?;
-    let wanted = Wanted::from(&args.engine);
+    let wanted = EngineChoice::from(&args.engine);
     let mut engine = engine::load(&wanted)?;
     let samples = read(&data.folder, &[split]).map_err(|e| Failure::failed(chain(&e)))?;
     let answers = ask(&mut engine, &samples).map_err(|e| Failure::failed(chain(&e)))?;

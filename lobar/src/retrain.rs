@@ -11,7 +11,7 @@ use lobar_lab::retrain::{Models, Place, RetrainOptions, check_base, retrain};
 use lobar_model::engine::resolve_device;
 use lobar_opener::Opener;
 
-use crate::engine::{self, Wanted};
+use crate::engine::{self, EngineChoice};
 use crate::failure::{Failure, chain};
 use crate::registry::{candidate, refuse_nowhere, weights};
 use crate::service::{failed, opener};
@@ -51,7 +51,7 @@ fn options(
     base: &Path,
     settings: &Settings,
 ) -> Result<RetrainOptions, Failure> {
-    let engine = engine::options(&Wanted::from(settings));
+    let engine = engine::options(&EngineChoice::from(settings));
     let device = resolve_device(engine.device, engine.cuda_library.as_deref());
     Ok(RetrainOptions {
         base: base.to_owned(),

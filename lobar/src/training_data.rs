@@ -11,13 +11,14 @@ use lobar_s3::S3Folder;
 
 use crate::failure::Failure;
 use crate::service::roles;
-use crate::settings::{EndpointUrl, Given, Settings};
+use crate::settings::{EndpointUrl, PartialSettings, Settings};
 use crate::{block_on, cli};
 
 /// The images that the arguments name, fetched where they lie elsewhere.
 pub fn bring(args: &cli::TrainingData) -> Result<Brought, Failure> {
     block_on(async {
-        let given = Given { s3_endpoint: args.s3_endpoint.clone(), ..Given::default() };
+        let given =
+            PartialSettings { s3_endpoint: args.s3_endpoint.clone(), ..PartialSettings::default() };
         let settings = || Settings::load(given, args.config.clone());
         bring_from(&args.data, args.data_cache.clone(), settings).await
     })

@@ -17,15 +17,15 @@ use tokio_util::task::TaskTracker;
 
 use crate::health::WorkerHealth;
 use crate::metrics::WorkerMetrics;
-use crate::model::Post;
+use crate::model::ShadowQueue;
 use crate::services::Services;
 use crate::settings::WorkerSettings;
 use crate::slots::Slots;
-use crate::ticket::{DeadLetter, Decoded, Finished, Roll};
+use crate::work_item::{DeadLetter, Decoded, Finished, InFlight};
 
 /// How a worker behaves and what can be seen of it: what there is before it has an engine.
 #[derive(Clone)]
-pub(crate) struct Watched {
+pub(crate) struct ModelContext {
     pub(crate) settings: WorkerSettings,
     pub(crate) metrics: WorkerMetrics,
     pub(crate) health: Arc<WorkerHealth>,
@@ -44,9 +44,9 @@ pub(crate) struct Context {
     pub(crate) fetches: Semaphore,
     pub(crate) decoders: Arc<Semaphore>,
     /// See `suspect`.
-    pub(crate) turns: Arc<Semaphore>,
+    pub(crate) suspect_permits: Arc<Semaphore>,
     pub(crate) waiting_suspects: AtomicUsize,
-    pub(crate) roll: Roll,
+    pub(crate) in_flight: InFlight,
     pub(crate) services: Services,
     /// Images that the store would not give out, whose result it would not take, and whose object the
     /// bucket would not deliver, for good.
@@ -54,7 +54,7 @@ pub(crate) struct Context {
     pub(crate) rejected_results: Rejections<ImageId>,
     pub(crate) rejected_fetches: Rejections<ImageId>,
     /// Where answered images go to be looked at by a model that is not shown.
-    pub(crate) shadow: Post,
+    pub(crate) shadow: ShadowQueue,
 
     /// To the dispatcher. Each decoded image holds a slot, and there is room for every slot.
     pub(crate) decoded: mpsc::Sender<Decoded>,

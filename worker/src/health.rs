@@ -18,7 +18,7 @@ pub struct WorkerHealth {
     in_flight: AtomicUsize,
     load: Mutex<WorkerLoad>,
     model: Mutex<Option<ModelRef>>,
-    trouble: Mutex<Option<String>>,
+    model_error: Mutex<Option<String>>,
 }
 
 impl WorkerHealth {
@@ -44,16 +44,16 @@ impl WorkerHealth {
     }
 
     /// Why the model that is wanted here could not be had the last time; `None` once it is.
-    pub fn trouble(&self) -> Option<String> {
-        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    pub fn model_error(&self) -> Option<String> {
+        self.model_error.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(crate) fn set_model(&self, model: ModelRef) {
         *self.model.lock().unwrap_or_else(PoisonError::into_inner) = Some(model);
     }
 
-    pub(crate) fn set_trouble(&self, trouble: Option<String>) {
-        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
+    pub(crate) fn set_model_error(&self, model_error: Option<String>) {
+        *self.model_error.lock().unwrap_or_else(PoisonError::into_inner) = model_error;
     }
 
     pub(crate) fn set_ready(&self, ready: bool) {

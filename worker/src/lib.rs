@@ -38,8 +38,8 @@ mod settings;
 mod slots;
 mod stage;
 mod suspect;
-mod ticket;
 mod work;
+mod work_item;
 mod worker;
 
 pub use capacity::{Capacity, CapacityError};

@@ -16,8 +16,8 @@ use lobar_core::diagnostic::Diagnostic;
 use tokio::time::{sleep, timeout};
 
 use super::address::Address;
-use super::fault::{Fault, is_missing};
-use super::link::{Line, Link, PATIENCE, Purpose};
+use super::error::{BrokerError, is_missing};
+use super::recovering_connection::{LiveConnection, PATIENCE, Purpose, RecoveringConnection};
 use super::topology::Topology;
 
 /// The first release whose quorum queues have a time to live and dead-letter at least once.
@@ -35,7 +35,7 @@ pub async fn examine(url: &str, name: &str) -> Vec<Diagnostic> {
         }
     };
     let topology = address.topology(name);
-    let link = Link::new(address.uri.clone(), Purpose::Consume);
+    let link = RecoveringConnection::new(address.uri.clone(), Purpose::Consume);
     let mut checks = Vec::new();
     match link.line().await {
         Ok(line) => {
@@ -110,7 +110,7 @@ fn text_field(bytes: &[u8], name: &str) -> Option<String> {
     String::from_utf8(bytes.get(at + 4..at + 4 + length)?.to_vec()).ok()
 }
 
-async fn permissions(line: &Line, topology: &Topology, what: String) -> Diagnostic {
+async fn permissions(line: &LiveConnection, topology: &Topology, what: String) -> Diagnostic {
     let fix = format!(
         "allow the user everything under the names of the queues: rabbitmqctl set_permissions -p VHOST \
          USER '^{0}' '^({0}|amq\\.default)' '^{0}'",
@@ -125,8 +125,8 @@ async fn permissions(line: &Line, topology: &Topology, what: String) -> Diagnost
 }
 
 /// Does once what the adapter does all the time.
-async fn try_out(line: &Line, topology: &Topology) -> Result<(), Fault> {
-    let said = |error: lapin::Error| Fault::of(&error);
+async fn try_out(line: &LiveConnection, topology: &Topology) -> Result<(), BrokerError> {
+    let said = |error: lapin::Error| BrokerError::of(&error);
     let channel = line.channel().await?;
     let name = ShortString::from(format!("{}.doctor.{:08x}", topology.main, rand::random::<u32>()));
     let fleeting = QueueDeclareOptions { exclusive: true, auto_delete: true, ..Default::default() };
@@ -143,7 +143,7 @@ async fn try_out(line: &Line, topology: &Topology) -> Result<(), Fault> {
         );
         match bound.await {
             Err(error) if is_missing(&error) => {
-                return Err(Fault::permanent(format!(
+                return Err(BrokerError::permanent(format!(
                     "exchange `{}` does not exist",
                     binding.exchange
                 )));
@@ -165,14 +165,18 @@ async fn try_out(line: &Line, topology: &Topology) -> Result<(), Fault> {
     };
     tokio::select! {
         confirmed = sent => drop(confirmed.map_err(said)?),
-        () = alarm => return Err(Fault::transient("an alarm is on: the broker takes no messages")),
+        () = alarm => return Err(BrokerError::transient("an alarm is on: the broker takes no messages")),
     }
     channel.basic_get(name, BasicGetOptions { no_ack: true }).await.map_err(said)?;
     let _ = channel.close(200, "done".into()).await;
     Ok(())
 }
 
-async fn queues(line: &Line, topology: &Topology, of: &impl Fn(&str) -> String) -> Vec<Diagnostic> {
+async fn queues(
+    line: &LiveConnection,
+    topology: &Topology,
+    of: &impl Fn(&str) -> String,
+) -> Vec<Diagnostic> {
     let mut checks = Vec::new();
     let (mut missing, mut right) = (Vec::new(), 0);
     let mut dead = None;
@@ -216,21 +220,25 @@ async fn queues(line: &Line, topology: &Topology, of: &impl Fn(&str) -> String) 
 }
 
 /// How many messages a queue holds; `None` where it does not exist. An error where it has other arguments.
-async fn state(line: &Line, name: &str, arguments: FieldTable) -> Result<Option<u64>, Fault> {
+async fn state(
+    line: &LiveConnection,
+    name: &str,
+    arguments: FieldTable,
+) -> Result<Option<u64>, BrokerError> {
     let passive = QueueDeclareOptions { passive: true, durable: true, ..Default::default() };
     let ask = async |channel: Channel, options, arguments| {
         let asked = timeout(PATIENCE, channel.queue_declare(name.into(), options, arguments)).await;
-        asked.map_err(|_| Fault::slow("looking at a queue"))
+        asked.map_err(|_| BrokerError::slow("looking at a queue"))
     };
     match ask(line.channel().await?, passive, FieldTable::default()).await? {
         Err(error) if is_missing(&error) => return Ok(None),
-        Err(error) => return Err(Fault::of(&error)),
+        Err(error) => return Err(BrokerError::of(&error)),
         Ok(_) => {}
     }
     // It exists, so that declaring it only compares.
     match ask(line.channel().await?, QueueDeclareOptions::durable(), arguments).await? {
         Ok(queue) => Ok(Some(queue.message_count().into())),
-        Err(error) => Err(Fault::of(&error)),
+        Err(error) => Err(BrokerError::of(&error)),
     }
 }
 

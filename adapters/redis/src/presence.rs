@@ -15,7 +15,7 @@ use redis::Script;
 use redis::aio::MultiplexedConnection;
 use uuid::Uuid;
 
-use super::link::Link;
+use super::link::SharedConnection;
 
 /// How long an answer may take.
 const LIMIT: Duration = Duration::from_millis(500);
@@ -57,7 +57,7 @@ static MEMBERS: LazyLock<Script> =
     script!("return {now - redis.call('GET', KEYS[3]), redis.call('HGETALL', KEYS[2])}");
 
 /// Workers in Redis.
-pub struct RedisPresence(Arc<Link>);
+pub struct RedisPresence(Arc<SharedConnection>);
 
 /// Nobody may be missing from an answer.
 #[derive(Debug, thiserror::Error)]
@@ -71,7 +71,7 @@ enum Unknown {
 impl RedisPresence {
     /// Connects when it is first used.
     pub fn open(url: &str) -> Result<Self, PortError> {
-        Ok(Self(Link::new(super::client(url)?, LIMIT)))
+        Ok(Self(SharedConnection::new(super::client(url)?, LIMIT)))
     }
 
     /// Waits up to `limit` for each answer instead.

@@ -8,7 +8,7 @@ use lobar_core::diagnostic::Diagnostic;
 use tracing::instrument::WithSubscriber as _;
 
 use super::S3ObjectStore;
-use super::refusal::Refusal;
+use super::error::S3Error;
 
 /// A key that nobody has: its name is the question, and the answer is not there.
 const PROBE: &str = "lobar-doctor/no-such-object";
@@ -36,23 +36,23 @@ impl S3ObjectStore {
     async fn ask<T, E: ProvideErrorMetadata>(
         &self,
         call: impl Future<Output = Result<T, SdkError<E, HttpResponse>>>,
-    ) -> Result<T, Refusal> {
+    ) -> Result<T, S3Error> {
         let answer = Box::pin(call.with_subscriber(self.log.clone())).await;
-        answer.map_err(|error| Refusal::of(&error))
+        answer.map_err(|error| S3Error::of(&error))
     }
 
-    fn unreachable(&self, refusal: &Refusal) -> Diagnostic {
+    fn unreachable(&self, refusal: &S3Error) -> Diagnostic {
         let bucket = &self.bucket;
         let fix = match refusal {
-            Refusal::Answered { status: 404, .. } => format!(
+            S3Error::Answered { status: 404, .. } => format!(
                 "there is no bucket {bucket} here: make it, or correct LOBAR_BUCKET and \
                  LOBAR_S3_ENDPOINT"
             ),
-            Refusal::Answered { status: 401 | 403, .. } => format!(
+            S3Error::Answered { status: 401 | 403, .. } => format!(
                 "the bucket belongs to somebody else, or these credentials lack s3:ListBucket on \
                  {bucket}"
             ),
-            Refusal::Answered { status: 301, .. } => {
+            S3Error::Answered { status: 301, .. } => {
                 "the bucket is in another region: correct AWS_REGION".to_owned()
             }
             _ => "see that the network lets this machine reach S3, and that AWS_REGION, \
@@ -66,7 +66,7 @@ impl S3ObjectStore {
         const WHAT: &str = "bucket: s3:GetObject";
         let get = self.client.get_object().bucket(&self.bucket).key(PROBE).send();
         match self.ask(get).await {
-            Ok(_) | Err(Refusal::Answered { status: 404, .. }) => Diagnostic::good(WHAT, "allowed"),
+            Ok(_) | Err(S3Error::Answered { status: 404, .. }) => Diagnostic::good(WHAT, "allowed"),
             Err(refusal) => Diagnostic::fault(
                 WHAT,
                 refusal.to_string(),

@@ -3,9 +3,9 @@
 //! Errors and log lines of the SDK name URLs, and URLs hold object keys: neither leaves this module.
 
 mod download;
+mod error;
 mod examine;
 mod listing;
-mod refusal;
 mod weights;
 
 use std::time::Duration;
@@ -27,8 +27,8 @@ use lobar_core::quiet;
 use tracing::Dispatch;
 use tracing::instrument::WithSubscriber as _;
 
+use error::{BodyError, S3Error};
 pub use listing::{Listed, S3Folder};
-use refusal::{Broken, Refusal};
 pub use weights::S3Weights;
 
 /// The metadata name and value that ask for the fast lane.
@@ -104,7 +104,7 @@ impl S3ObjectStore {
             .send()
             .with_subscriber(self.log.clone())
             .await
-            .map_err(|error| Refusal::of(&error).into_fetch("s3: get", pinned.is_some()))
+            .map_err(|error| S3Error::of(&error).into_fetch("s3: get", pinned.is_some()))
     }
 
     async fn read(&self, object: &ObjectVersion, limit: u64) -> Result<Bytes, FetchError> {
@@ -116,9 +116,9 @@ impl S3ObjectStore {
         }
         let whole = self.drain(output.body, announced.unwrap_or(0), limit);
         let whole = tokio::time::timeout(self.body_timeout, whole).await;
-        let bytes = whole.map_err(|_| broken(Broken::TooSlow))??;
+        let bytes = whole.map_err(|_| broken(BodyError::TooSlow))??;
         if announced.is_some_and(|length| length != bytes.len() as u64) {
-            return Err(broken(Broken::Short).into());
+            return Err(broken(BodyError::Short).into());
         }
         Ok(bytes.freeze())
     }
@@ -135,7 +135,7 @@ impl S3ObjectStore {
         loop {
             // The error's own text may name the URL: only that it broke off is passed on.
             let next = body.try_next().with_subscriber(self.log.clone()).await;
-            let next = next.map_err(|_| PortError::transient("s3: get", Broken::BrokeOff))?;
+            let next = next.map_err(|_| PortError::transient("s3: get", BodyError::BrokeOff))?;
             let Some(chunk) = next else { return Ok(bytes) };
             if (bytes.len() + chunk.len()) as u64 > limit {
                 return Err(FetchError::TooLarge { limit });
@@ -152,7 +152,7 @@ impl ObjectStore for S3ObjectStore {
         for _ in 1..BODY_ATTEMPTS {
             match self.read(object, limit).await {
                 // The SDK has tried again already unless the answer had begun.
-                Err(FetchError::Port(error)) if Broken::off(&error) => {
+                Err(FetchError::Port(error)) if BodyError::off(&error) => {
                     tokio::time::sleep(pause).await;
                     pause *= 2;
                 }
@@ -175,7 +175,7 @@ impl ObjectStore for S3ObjectStore {
             .send()
             .with_subscriber(self.log.clone())
             .await
-            .map_err(|error| Refusal::of(&error).into_fetch("s3: head", pinned.is_some()))?;
+            .map_err(|error| S3Error::of(&error).into_fetch("s3: head", pinned.is_some()))?;
         let (name, value) = PRIORITY;
         let asked = head.metadata().and_then(|metadata| metadata.get(name));
         Ok(if asked.is_some_and(|asked| asked == value) { Lane::Stat } else { Lane::Routine })
@@ -192,7 +192,7 @@ impl ObjectStore for S3ObjectStore {
             .send()
             .with_subscriber(self.log.clone())
             .await
-            .map_err(|error| Refusal::of(&error).into_port("s3: put"))?;
+            .map_err(|error| S3Error::of(&error).into_port("s3: put"))?;
         let etag = done.e_tag().map(|etag| etag.trim_matches('"').to_owned());
         Ok(ObjectVersion {
             bucket: self.bucket.clone(),
@@ -219,14 +219,14 @@ impl ObjectStore for S3ObjectStore {
             put = put.metadata(PRIORITY.0, PRIORITY.1);
         }
         let signed = put.presigned(config).with_subscriber(self.log.clone()).await;
-        let signed = signed.map_err(|error| Refusal::of(&error).into_port(WHAT))?;
+        let signed = signed.map_err(|error| S3Error::of(&error).into_port(WHAT))?;
         Ok(signed.uri().to_owned())
     }
 
     async fn check(&self) -> Result<(), PortError> {
         let head = self.client.head_bucket().bucket(&self.bucket).send();
         let head = head.with_subscriber(self.log.clone()).await;
-        head.map_err(|error| Refusal::of(&error).into_port("s3: check"))?;
+        head.map_err(|error| S3Error::of(&error).into_port("s3: check"))?;
         Ok(())
     }
 }

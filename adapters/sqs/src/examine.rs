@@ -10,8 +10,8 @@ use lobar_core::diagnostic::Diagnostic;
 
 use super::batch::MOST;
 use super::connection::{self, Attributes, Clients, number, of_arn, redrive};
+use super::error::SqsError;
 use super::options::SqsOptions;
-use super::refusal::Refusal;
 
 /// Fewer receives than this lead good messages into the dead-letter queue when a few processes are
 /// killed in a row.
@@ -51,7 +51,7 @@ pub async fn examine(url: &str, name: &str, access: &Access) -> Vec<Diagnostic> 
     checks
 }
 
-fn unreachable(what: String, queue: &str, refusal: &Refusal) -> Diagnostic {
+fn unreachable(what: String, queue: &str, refusal: &SqsError) -> Diagnostic {
     let found = refusal.to_string();
     if refusal.is_missing_queue() {
         Diagnostic::fault(what, "there is no such queue", connection::missing(queue))
@@ -97,7 +97,7 @@ async fn permissions(clients: &Clients, url: &str, queue: &str, name: &str) -> V
 }
 
 fn permitted(
-    answer: Result<(), Refusal>,
+    answer: Result<(), SqsError>,
     what: String,
     denied: impl Fn(String, String) -> Diagnostic,
 ) -> Diagnostic {
@@ -111,36 +111,36 @@ fn permitted(
     }
 }
 
-async fn may_receive(clients: &Clients, url: &str) -> Result<(), Refusal> {
+async fn may_receive(clients: &Clients, url: &str) -> Result<(), SqsError> {
     // More than SQS gives at once.
     let most = i32::try_from(MOST).unwrap_or(i32::MAX) + 1;
     let ask = clients.patient.receive_message().queue_url(url).max_number_of_messages(most);
     clients.call(ask.send()).await.map(drop)
 }
 
-async fn may_delete(clients: &Clients, url: &str) -> Result<(), Refusal> {
+async fn may_delete(clients: &Clients, url: &str) -> Result<(), SqsError> {
     let entry = DeleteMessageBatchRequestEntry::builder().id("0").receipt_handle(NOBODY);
-    let entry = entry.build().map_err(|_| Refusal::Unbuildable)?;
+    let entry = entry.build().map_err(|_| SqsError::Unbuildable)?;
     let ask = clients.patient.delete_message_batch().queue_url(url).entries(entry);
     let answer = clients.call(ask.send()).await?;
-    answer.failed().first().map_or(Ok(()), |failed| Err(Refusal::entry(failed)))
+    answer.failed().first().map_or(Ok(()), |failed| Err(SqsError::entry(failed)))
 }
 
-async fn may_hide(clients: &Clients, url: &str) -> Result<(), Refusal> {
+async fn may_hide(clients: &Clients, url: &str) -> Result<(), SqsError> {
     let entry = ChangeMessageVisibilityBatchRequestEntry::builder().id("0").visibility_timeout(30);
-    let entry = entry.receipt_handle(NOBODY).build().map_err(|_| Refusal::Unbuildable)?;
+    let entry = entry.receipt_handle(NOBODY).build().map_err(|_| SqsError::Unbuildable)?;
     let ask = clients.patient.change_message_visibility_batch().queue_url(url).entries(entry);
     let answer = clients.call(ask.send()).await?;
-    answer.failed().first().map_or(Ok(()), |failed| Err(Refusal::entry(failed)))
+    answer.failed().first().map_or(Ok(()), |failed| Err(SqsError::entry(failed)))
 }
 
-async fn may_send(clients: &Clients, url: &str) -> Result<(), Refusal> {
+async fn may_send(clients: &Clients, url: &str) -> Result<(), SqsError> {
     // A character that no message may hold.
     let entry = SendMessageBatchRequestEntry::builder().id("0").message_body("\u{1}");
-    let entry = entry.build().map_err(|_| Refusal::Unbuildable)?;
+    let entry = entry.build().map_err(|_| SqsError::Unbuildable)?;
     let ask = clients.patient.send_message_batch().queue_url(url).entries(entry);
     let answer = clients.call(ask.send()).await?;
-    answer.failed().first().map_or(Ok(()), |failed| Err(Refusal::entry(failed)))
+    answer.failed().first().map_or(Ok(()), |failed| Err(SqsError::entry(failed)))
 }
 
 fn visibility(attributes: &Attributes, what: String) -> Diagnostic {

@@ -17,7 +17,7 @@ use tracing::field::display;
 
 use super::frame::Batch;
 use super::hub::{Hub, PAGE};
-use crate::answers::Answers;
+use crate::answers::ResponseCache;
 use crate::readiness::Check;
 use crate::throughput::Throughput;
 
@@ -27,7 +27,7 @@ pub(crate) struct Follower {
     pub(crate) signal: Arc<dyn Signal>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) hub: Arc<Hub>,
-    pub(crate) answers: Arc<Answers>,
+    pub(crate) answers: Arc<ResponseCache>,
     /// Images that are admitted.
     pub(crate) arrivals: Arc<Throughput>,
     /// Images that workers finish.

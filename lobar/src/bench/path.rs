@@ -18,7 +18,7 @@ use super::print;
 use crate::cli;
 use crate::failure::{Failure, chain};
 use crate::service::{Ports, Running, roles};
-use crate::settings::{Given, LocalPath, Roles, Settings};
+use crate::settings::{LocalPath, PartialSettings, Roles, Settings};
 
 /// How often the store is asked how far things are.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -32,7 +32,7 @@ pub async fn run(args: cli::Pipeline) -> Result<(), Failure> {
     let folder = tempfile::tempdir().map_err(Failure::failed)?;
     let given = args.service.given;
     let data = given.data.clone().unwrap_or_else(|| LocalPath::at(folder.path()));
-    let given = Given { data: Some(data), ..given };
+    let given = PartialSettings { data: Some(data), ..given };
     let settings = Settings::load(given, args.service.config)?;
     for workers in args.workers {
         let figures = measure(&settings, workers, args.images).await?;

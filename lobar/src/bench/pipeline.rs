@@ -15,10 +15,10 @@ use serde_json::json;
 use super::{median, print, sample};
 use crate::announce::Ready;
 use crate::cli;
-use crate::engine::{self, Wanted};
+use crate::engine::{self, EngineChoice};
 use crate::failure::{Failure, chain};
 use crate::service::{Ports, Running, roles, s3, worker};
-use crate::settings::{Given, LocalPath, Roles, Settings, Threads};
+use crate::settings::{LocalPath, PartialSettings, Roles, Settings, Threads};
 
 /// Rounds in which each part is measured alone.
 const ROUNDS: usize = 5;
@@ -34,7 +34,7 @@ pub async fn run(args: cli::Pipeline) -> Result<(), Failure> {
     let cli::Pipeline { files, images, json: as_json, service, .. } = args;
     let pictures = sample::pictures(&files)?;
     let folder = tempfile::tempdir().map_err(Failure::failed)?;
-    let given = Given {
+    let given = PartialSettings {
         data: Some(LocalPath::at(folder.path())),
         s3_listen: Some(([127, 0, 0, 1], 0).into()),
         ..service.given
@@ -92,8 +92,10 @@ async fn finished(parts: &Ports) -> Result<u64, Failure> {
 
 /// The engine has one thread here, so that its core time is its wall time.
 fn alone(settings: &Settings, pictures: &[Vec<u8>]) -> Result<Alone, Failure> {
-    let mut engine =
-        engine::load(&Wanted { threads: Some(Threads::of::<1>()), ..Wanted::from(settings) })?;
+    let mut engine = engine::load(&EngineChoice {
+        threads: Some(Threads::of::<1>()),
+        ..EngineChoice::from(settings)
+    })?;
     let (mut decodes, mut forwards) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         let began = Instant::now();

@@ -35,24 +35,28 @@ pub fn refuse(settings: &Settings, roles: &Roles) -> Result<(), Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::settings::Given;
+    use crate::settings::PartialSettings;
 
-    fn settings(given: Given) -> Settings {
+    fn settings(given: PartialSettings) -> Settings {
         Settings::load(given, None).expect("valid")
     }
 
     #[test]
     fn a_signal_within_one_process_is_refused_for_split_roles() {
         let roles = "ingest,api".parse().expect("roles");
-        let error = refuse(&settings(Given::default()), &roles).expect_err("refused");
+        let error = refuse(&settings(PartialSettings::default()), &roles).expect_err("refused");
         assert!(error.to_string().contains("poll:"));
-        let polled = Given { signal: Some(SignalUrl::Poll), ..Given::default() };
+        let polled =
+            PartialSettings { signal: Some(SignalUrl::Poll), ..PartialSettings::default() };
         assert!(refuse(&settings(polled), &roles).is_ok());
     }
 
     #[test]
     fn two_s3_endpoints_are_refused() {
-        let given = Given { s3_endpoint: "http://127.0.0.1:1".parse().ok(), ..Given::default() };
+        let given = PartialSettings {
+            s3_endpoint: "http://127.0.0.1:1".parse().ok(),
+            ..PartialSettings::default()
+        };
         assert!(refuse(&settings(given), &Roles::all()).is_err());
     }
 }

@@ -13,7 +13,7 @@ use super::models::{self, TorchEngines};
 use super::ports::Ports;
 use super::running::Running;
 use super::{heartbeat, roles};
-use crate::engine::{self, Wanted};
+use crate::engine::{self, EngineChoice};
 use crate::failure::Failure;
 use crate::settings::Settings;
 
@@ -53,7 +53,7 @@ pub async fn start(
     running.watch(parts.readiness.check("engine"), move || match watched.is_ready() {
         true => Ok(()),
         false => Err(watched
-            .trouble()
+            .model_error()
             .unwrap_or_else(|| "the network has not answered on a known good image".into())),
     });
     if let Some(presence) = parts.presence.clone() {
@@ -72,7 +72,7 @@ pub async fn start(
 
 /// The network of `LOBAR_MODEL`, whatever the registry says.
 async fn pinned(settings: &Settings) -> Result<Box<dyn Engine + Send>, Failure> {
-    let wanted = Wanted::from(settings);
+    let wanted = EngineChoice::from(settings);
     let engine = tokio::task::spawn_blocking(move || engine::load(&wanted));
     let engine = engine.await.map_err(Failure::failed)??;
     models::warn_of_no_check(engine.info());
@@ -84,7 +84,7 @@ async fn pinned(settings: &Settings) -> Result<Box<dyn Engine + Send>, Failure> 
 /// Returns when the network answers, or when it is known why not.
 async fn first_model(health: &WorkerHealth) {
     let known = async {
-        while !health.is_ready() && health.trouble().is_none() {
+        while !health.is_ready() && health.model_error().is_none() {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };

@@ -17,7 +17,7 @@ use super::source::read;
 /// Settings that may be missing. Flags and the environment fill one, the settings file another, both by the
 /// same readers; a name in the file is the field's.
 #[derive(Args, Clone, Debug, Default, PartialEq)]
-pub struct Given {
+pub struct PartialSettings {
     /// Folder for everything that is kept on this machine.
     #[arg(long, env = "LOBAR_DATA", value_name = "DIR", value_parser = read::<LocalPath>())]
     pub data: Option<LocalPath>,
@@ -100,10 +100,10 @@ pub struct Given {
     pub otlp: Option<Collector>,
     /// Credentials, from the environment or the file only.
     #[arg(skip)]
-    pub s3: S3Given,
+    pub s3: PartialS3Settings,
 }
 
-impl Given {
+impl PartialSettings {
     /// Those of `self`, and of `other` what `self` leaves open; but for the S3 credentials.
     pub fn or(self, other: Self) -> Self {
         Self {
@@ -140,7 +140,7 @@ impl Given {
 /// The S3 settings that the file may hold; the environment's `AWS_*` go before them.
 #[derive(Clone, Debug, Default, PartialEq, serde::Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct S3Given {
+pub struct PartialS3Settings {
     /// Access key id.
     pub access_key: Option<String>,
     /// File that holds the secret access key.

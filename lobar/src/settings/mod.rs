@@ -38,7 +38,7 @@ use lobar_core::scaling::Policy;
 pub use bounded::{BatchSize, Seconds, SomeSeconds, Threads, Workers};
 pub use collector::Collector;
 pub use credentials::KeyPair;
-pub use given::Given;
+pub use given::PartialSettings;
 pub use logging::{LogFilter, LogFormat};
 pub use models::ModelsPlace;
 pub use names::{BucketName, EndpointUrl, HostName, LocalPath};
@@ -89,7 +89,7 @@ impl Settings {
     ///
     /// # Errors
     /// Of usage, for what cannot be read, what does not fit together, and a model file that is not there.
-    pub fn load(given: Given, config: Option<PathBuf>) -> Result<Self, Failure> {
+    pub fn load(given: PartialSettings, config: Option<PathBuf>) -> Result<Self, Failure> {
         environment::refuse_unknown(environment::names())?;
         let settings = settle::settle(given, file::read(config)?, &environment::value)?;
         relations::check_places(&settings)?;

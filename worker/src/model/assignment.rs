@@ -6,7 +6,7 @@ use std::time::Duration;
 use lobar_core::model_registry::{Assignment, ModelRegistry, RegisteredModel};
 use tokio::sync::watch;
 
-use super::Use;
+use super::ModelUse;
 
 /// The assignment as far as it is known; `None` until the registry has answered once.
 pub(crate) type Assigned = watch::Receiver<Option<Assignment>>;
@@ -45,16 +45,19 @@ pub(crate) async fn follow_assignment(
 }
 
 /// The model that is wanted for a use.
-pub(super) fn pick(assignment: &Assignment, wanted_for: Use) -> Option<&RegisteredModel> {
+pub(super) fn pick(assignment: &Assignment, wanted_for: ModelUse) -> Option<&RegisteredModel> {
     match wanted_for {
-        Use::Active => assignment.active.as_ref(),
-        Use::Shadow => assignment.shadow.as_ref(),
+        ModelUse::Active => assignment.active.as_ref(),
+        ModelUse::Shadow => assignment.shadow.as_ref(),
     }
 }
 
 /// The model that is wanted now; waits until the registry has answered once. `None` when there is none
 /// for this use, or nobody asks the registry any more.
-pub(super) async fn wanted(assigned: &mut Assigned, wanted_for: Use) -> Option<RegisteredModel> {
+pub(super) async fn wanted(
+    assigned: &mut Assigned,
+    wanted_for: ModelUse,
+) -> Option<RegisteredModel> {
     let known = assigned.wait_for(Option::is_some).await.ok()?;
     known.as_ref().and_then(|assignment| pick(assignment, wanted_for)).cloned()
 }
@@ -63,7 +66,7 @@ pub(super) async fn wanted(assigned: &mut Assigned, wanted_for: Use) -> Option<R
 /// more.
 pub(super) async fn until_other(
     assigned: &mut Assigned,
-    wanted_for: Use,
+    wanted_for: ModelUse,
     this: Option<&RegisteredModel>,
 ) {
     let now = |known: &Option<Assignment>| {

@@ -1,9 +1,9 @@
-//! The model registry. Every change is one transaction, and there is one at a time: see [`turn`].
+//! The model registry. Every change is one transaction, and there is one at a time: see [`tx`].
 
 mod change;
 mod row;
 mod shadow;
-mod turn;
+mod transaction;
 
 use async_trait::async_trait;
 use lobar_core::failure::PortError;
@@ -15,20 +15,20 @@ use lobar_core::model_registry::{
 pub(super) use row::{AssignmentRow, ChangeRow, ModelRow};
 pub(super) use shadow::ComparisonRow;
 
-use super::{Db, Driver, Fault};
+use super::{Db, DbError, Driver};
 
 /// What a change comes to: done, refused, or not known.
-type Outcome<T> = Result<Result<T, RegistryError>, Fault>;
+type ChangeResult<T> = Result<Result<T, RegistryError>, DbError>;
 
 /// The same as the port says it.
-fn answer<T>(outcome: Outcome<T>, what: &'static str) -> Result<T, RegistryError> {
+fn answer<T>(outcome: ChangeResult<T>, what: &'static str) -> Result<T, RegistryError> {
     outcome.map_err(|fault| fault.during(what))?
 }
 
 #[async_trait]
 impl<D: Driver> ModelRegistry for Db<D> {
     async fn register(&self, model: &NewModel, by: &str) -> Result<RegisteredModel, RegistryError> {
-        let done = self.settled(|| change::register(self, model, by)).await;
+        let done = self.retry_on_conflict(|| change::register(self, model, by)).await;
         answer(done, "registry: register")
     }
 
@@ -45,32 +45,32 @@ impl<D: Driver> ModelRegistry for Db<D> {
     }
 
     async fn activate(&self, version: &str, by: &str) -> Result<Assignment, RegistryError> {
-        let done = self.settled(|| change::activate(self, version, by)).await;
+        let done = self.retry_on_conflict(|| change::activate(self, version, by)).await;
         answer(done, "registry: activate")
     }
 
     async fn activate_first(&self, version: &str, by: &str) -> Result<bool, RegistryError> {
-        let done = self.settled(|| change::activate_first(self, version, by)).await;
+        let done = self.retry_on_conflict(|| change::activate_first(self, version, by)).await;
         answer(done, "registry: activate first")
     }
 
     async fn roll_back(&self, by: &str) -> Result<Assignment, RegistryError> {
-        let done = self.settled(|| change::roll_back(self, by)).await;
+        let done = self.retry_on_conflict(|| change::roll_back(self, by)).await;
         answer(done, "registry: roll back")
     }
 
     async fn retire(&self, version: &str, by: &str) -> Result<RegisteredModel, RegistryError> {
-        let done = self.settled(|| change::retire(self, version, by)).await;
+        let done = self.retry_on_conflict(|| change::retire(self, version, by)).await;
         answer(done, "registry: retire")
     }
 
     async fn shadow(&self, version: Option<&str>, by: &str) -> Result<Assignment, RegistryError> {
-        let done = self.settled(|| change::shadow(self, version, by)).await;
+        let done = self.retry_on_conflict(|| change::shadow(self, version, by)).await;
         answer(done, "registry: shadow")
     }
 
     async fn stop_shadow(&self, version: &str, by: &str) -> Result<Assignment, RegistryError> {
-        let done = self.settled(|| change::stop_shadow(self, version, by)).await;
+        let done = self.retry_on_conflict(|| change::stop_shadow(self, version, by)).await;
         answer(done, "registry: stop shadow")
     }
 
@@ -79,7 +79,7 @@ impl<D: Driver> ModelRegistry for Db<D> {
     }
 
     async fn record_shadow(&self, findings: &[ShadowFinding]) -> Result<(), PortError> {
-        let done = self.settled(|| shadow::record(self, findings)).await;
+        let done = self.retry_on_conflict(|| shadow::record(self, findings)).await;
         done.map_err(|fault| fault.during("registry: record shadow findings"))
     }
 

@@ -5,7 +5,7 @@ use lobar_core::time::Stamp;
 use serde_json::Value;
 
 use super::super::column::Column;
-use super::super::{Db, Driver, Fault, Sql};
+use super::super::{Db, DbError, Driver, Sql};
 
 /// A row of `model`.
 #[derive(sqlx::FromRow)]
@@ -129,13 +129,13 @@ pub(super) fn as_assignment(rows: Vec<AssignmentRow>) -> Assignment {
     assignment
 }
 
-pub(super) async fn models<D: Driver>(db: &Db<D>) -> Result<Vec<RegisteredModel>, Fault> {
+pub(super) async fn models<D: Driver>(db: &Db<D>) -> Result<Vec<RegisteredModel>, DbError> {
     // By version where a clock gave two the same time.
     let all = Sql::<D>::new(
         "select version, sha256, key, bytes, card, stage, shadow, registered_at, changed_at
          from model order by registered_at desc, version desc",
     );
-    let rows: Vec<ModelRow> = db.ask(all).await?;
+    let rows: Vec<ModelRow> = db.fetch_all(all).await?;
     let models: Vec<RegisteredModel> = rows.into_iter().map(ModelRow::model).collect();
     tell(db, &models);
     Ok(models)
@@ -144,25 +144,25 @@ pub(super) async fn models<D: Driver>(db: &Db<D>) -> Result<Vec<RegisteredModel>
 pub(super) async fn model<D: Driver>(
     db: &Db<D>,
     version: &str,
-) -> Result<Option<RegisteredModel>, Fault> {
-    let found: Vec<ModelRow> = db.ask(of_version(version)).await?;
+) -> Result<Option<RegisteredModel>, DbError> {
+    let found: Vec<ModelRow> = db.fetch_all(of_version(version)).await?;
     Ok(found.into_iter().next().map(ModelRow::model))
 }
 
-pub(super) async fn assignment<D: Driver>(db: &Db<D>) -> Result<Assignment, Fault> {
-    Ok(as_assignment(db.ask(assigned()).await?))
+pub(super) async fn assignment<D: Driver>(db: &Db<D>) -> Result<Assignment, DbError> {
+    Ok(as_assignment(db.fetch_all(assigned()).await?))
 }
 
 pub(super) async fn history<D: Driver>(
     db: &Db<D>,
     limit: usize,
-) -> Result<Vec<ModelChange>, Fault> {
+) -> Result<Vec<ModelChange>, DbError> {
     let newest = Sql::<D>::new(
         "select revision, action, version, made_by, at from model_change
          order by revision desc limit $1",
     );
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let rows: Vec<ChangeRow> = db.ask(newest.bind(limit)).await?;
+    let rows: Vec<ChangeRow> = db.fetch_all(newest.bind(limit)).await?;
     let change = |row: ChangeRow| ModelChange {
         revision: row.revision,
         action: row.action,

@@ -7,7 +7,7 @@ use lobar_core::failure::{Disposition, PortError};
 
 /// Why a call, or one entry of a batch, failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Refusal {
+pub(super) enum SqsError {
     /// SQS's own answer: HTTP status and code.
     #[error("SQS answered {status} {code}")]
     Answered { status: u16, code: String },
@@ -45,7 +45,7 @@ const PASSING: [&str; 14] = [
     "TooManyRequestsException",
 ];
 
-impl Refusal {
+impl SqsError {
     pub(super) fn of<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> Self {
         match error {
             SdkError::ServiceError(answer) => {
@@ -133,20 +133,20 @@ mod tests {
             (500, ""),
             (503, "ServiceUnavailable"),
         ] {
-            assert!(Refusal::answered(status, code).is_transient(), "{code}");
+            assert!(SqsError::answered(status, code).is_transient(), "{code}");
         }
-        assert!(!Refusal::answered(403, "AccessDenied").is_transient());
-        assert!(!Refusal::answered(400, "InvalidMessageContents").is_transient());
+        assert!(!SqsError::answered(403, "AccessDenied").is_transient());
+        assert!(!SqsError::answered(400, "InvalidMessageContents").is_transient());
     }
 
     #[test]
     fn a_code_is_known_with_and_without_its_name_space() {
-        let old = Refusal::answered(400, "AWS.SimpleQueueService.NonExistentQueue");
-        let new = Refusal::answered(400, "com.amazonaws.sqs#QueueDoesNotExist");
+        let old = SqsError::answered(400, "AWS.SimpleQueueService.NonExistentQueue");
+        let new = SqsError::answered(400, "com.amazonaws.sqs#QueueDoesNotExist");
         assert!(old.is_missing_queue() && new.is_missing_queue());
         for code in ["ReceiptHandleIsInvalid", "AWS.SimpleQueueService.MessageNotInflight"] {
-            assert_eq!(Refusal::answered(400, code).about_receipt(), Refusal::LostLease);
+            assert_eq!(SqsError::answered(400, code).about_receipt(), SqsError::LostLease);
         }
-        assert!(Refusal::answered(403, "").is_denied());
+        assert!(SqsError::answered(403, "").is_denied());
     }
 }

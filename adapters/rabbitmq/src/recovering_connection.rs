@@ -10,12 +10,12 @@ use lobar_core::retry::Backoff;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 
-use super::fault::Fault;
+use super::error::BrokerError;
 
 /// How long any single exchange with the broker may take.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 /// How long a connection may take to say goodbye.
-const GOODBYE: Duration = Duration::from_secs(2);
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Between attempts to connect.
 const BACKOFF: Backoff = Backoff { first: Duration::from_millis(100), max: Duration::from_secs(5) };
 
@@ -28,7 +28,7 @@ pub(super) enum Purpose {
 }
 
 /// A connection on demand.
-pub(super) struct Link {
+pub(super) struct RecoveringConnection {
     uri: AMQPUri,
     purpose: Purpose,
     state: Mutex<State>,
@@ -36,41 +36,43 @@ pub(super) struct Link {
 
 #[derive(Default)]
 struct State {
-    open: Option<Line>,
+    open: Option<LiveConnection>,
     closed: bool,
     failures: u32,
     /// No new attempt before.
     not_before: Option<Instant>,
-    last: Option<Fault>,
+    last: Option<BrokerError>,
 }
 
 /// A connection, with a number that no other has.
 #[derive(Clone)]
-pub(super) struct Line {
+pub(super) struct LiveConnection {
     pub(super) connection: Arc<Connection>,
     pub(super) generation: u64,
 }
 
-impl Line {
+impl LiveConnection {
     /// A new channel.
-    pub(super) async fn channel(&self) -> Result<Channel, Fault> {
+    pub(super) async fn channel(&self) -> Result<Channel, BrokerError> {
         let opened = timeout(PATIENCE, self.connection.create_channel()).await;
-        opened.map_err(|_| Fault::slow("opening a channel"))?.map_err(|error| Fault::of(&error))
+        opened
+            .map_err(|_| BrokerError::slow("opening a channel"))?
+            .map_err(|error| BrokerError::of(&error))
     }
 }
 
-impl Link {
+impl RecoveringConnection {
     pub(super) fn new(uri: AMQPUri, purpose: Purpose) -> Self {
         Self { uri, purpose, state: Mutex::default() }
     }
 
     /// The connection, made now if there is none. After a failure, attempts are spaced out, and calls in
     /// between answer with that failure.
-    pub(super) async fn line(&self) -> Result<Line, Fault> {
+    pub(super) async fn line(&self) -> Result<LiveConnection, BrokerError> {
         static GENERATION: AtomicU64 = AtomicU64::new(1);
         let mut state = self.state.lock().await;
         if state.closed {
-            return Err(Fault::transient("the queue was closed"));
+            return Err(BrokerError::transient("the queue was closed"));
         }
         if let Some(line) = &state.open {
             if line.connection.status().connected() {
@@ -87,13 +89,13 @@ impl Link {
         let fault = match timeout(PATIENCE, self.connect()).await {
             Ok(Ok(connection)) => {
                 let generation = GENERATION.fetch_add(1, Ordering::Relaxed);
-                let line = Line { connection: Arc::new(connection), generation };
+                let line = LiveConnection { connection: Arc::new(connection), generation };
                 state.failures = 0;
                 state.open = Some(line.clone());
                 return Ok(line);
             }
-            Ok(Err(error)) => Fault::of(&error),
-            Err(_) => Fault::slow("connecting"),
+            Ok(Err(error)) => BrokerError::of(&error),
+            Err(_) => BrokerError::slow("connecting"),
         };
         let pause = BACKOFF.delay(state.failures, rand::random());
         state.failures = state.failures.saturating_add(1);
@@ -116,7 +118,8 @@ impl Link {
         let mut state = self.state.lock().await;
         state.closed = true;
         if let Some(line) = state.open.take() {
-            let closing = timeout(GOODBYE, line.connection.close(200, "closing".into())).await;
+            let closing =
+                timeout(CLOSE_TIMEOUT, line.connection.close(200, "closing".into())).await;
             if !matches!(closing, Ok(Ok(()))) {
                 tracing::debug!("RabbitMQ: connection closed without the broker's answer");
             }

@@ -7,7 +7,7 @@ use lobar_core::object_store::FetchError;
 
 /// Why an answer that had begun is of no use.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Broken {
+pub(super) enum BodyError {
     #[error("the answer broke off, or its checksum is wrong")]
     BrokeOff,
     #[error("the answer ended before its announced length")]
@@ -16,7 +16,7 @@ pub(super) enum Broken {
     TooSlow,
 }
 
-impl Broken {
+impl BodyError {
     /// Whether asking again at once may bring what is missing.
     pub(super) fn off(error: &PortError) -> bool {
         matches!(error.source.downcast_ref(), Some(Self::BrokeOff | Self::Short))
@@ -25,7 +25,7 @@ impl Broken {
 
 /// Why an operation failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Refusal {
+pub(super) enum S3Error {
     /// The store's own answer: HTTP status and S3's code.
     #[error("the object store answered {status} {code}")]
     Answered { status: u16, code: String },
@@ -50,7 +50,7 @@ const OURS_TO_MEND: [&str; 6] = [
     "TokenRefreshRequired",
 ];
 
-impl Refusal {
+impl S3Error {
     pub(super) fn of<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> Self {
         match error {
             SdkError::ServiceError(answer) => {
@@ -106,8 +106,8 @@ impl Refusal {
 mod tests {
     use super::*;
 
-    fn answered(status: u16, code: &str) -> Refusal {
-        Refusal::Answered { status, code: code.to_owned() }
+    fn answered(status: u16, code: &str) -> S3Error {
+        S3Error::Answered { status, code: code.to_owned() }
     }
 
     fn fetch(status: u16, code: &str, by_version: bool) -> String {
@@ -141,6 +141,6 @@ mod tests {
         assert_eq!(fetch(500, "InternalError", true), "transient");
         assert_eq!(fetch(404, "NoSuchBucket", true), "permanent");
         assert_eq!(fetch(400, "InvalidRequest", true), "permanent");
-        assert!(Refusal::Timeout.into_port("s3: put").is_transient());
+        assert!(S3Error::Timeout.into_port("s3: put").is_transient());
     }
 }

@@ -6,13 +6,13 @@ use sqlx::Error;
 pub(super) fn disposition(error: &Error) -> Disposition {
     let passing = match error {
         Error::Io(_) | Error::PoolTimedOut | Error::PoolClosed | Error::WorkerCrashed => true,
-        Error::Database(error) => error.code().is_some_and(|code| is_passing(&code)),
+        Error::Database(error) => error.code().is_some_and(|code| is_transient(&code)),
         _ => false,
     };
     if passing { Disposition::Transient } else { Disposition::Permanent }
 }
 
-fn is_passing(code: &str) -> bool {
+fn is_transient(code: &str) -> bool {
     match code {
         // A transaction undone by another one; a lock not had in time.
         "40001" | "40P01" | "55P03" => true,
@@ -37,10 +37,10 @@ mod tests {
     #[test]
     fn what_passes_by_itself_is_told_from_what_does_not() {
         for code in ["40001", "40P01", "25006", "57P01", "53300", "53100", "08006", "58030"] {
-            assert!(is_passing(code), "{code}");
+            assert!(is_transient(code), "{code}");
         }
         for code in ["23505", "42P01", "42501", "28P01", "3D000", "22021", "", "0"] {
-            assert!(!is_passing(code), "{code}");
+            assert!(!is_transient(code), "{code}");
         }
         assert_eq!(disposition(&Error::PoolTimedOut), Disposition::Transient);
         assert_eq!(disposition(&Error::RowNotFound), Disposition::Permanent);

@@ -10,14 +10,14 @@ use super::Driver;
 /// batch answers with it.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{driver}: {error}")]
-pub struct Fault {
+pub struct DbError {
     driver: &'static str,
     disposition: Disposition,
     conflict: bool,
     error: Arc<sqlx::Error>,
 }
 
-impl Fault {
+impl DbError {
     /// Classes an error of the driver `D`.
     pub fn of<D: Driver>(error: sqlx::Error) -> Self {
         Self {

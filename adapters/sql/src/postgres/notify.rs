@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::pool;
-use crate::Bells;
+use crate::Notifier;
 
 const CHANNEL: &str = "lobar_queues";
 /// Between two rounds of news: a busy sender tells no more often.
@@ -24,27 +24,29 @@ const PAUSE: Duration = Duration::from_millis(2);
 const SILENCE: Duration = Duration::from_secs(20);
 /// How long it may take to say so.
 const ANSWER: Duration = Duration::from_secs(5);
-const AGAIN: Backoff = Backoff { first: Duration::from_millis(100), max: Duration::from_secs(5) };
+const RECONNECT: Backoff =
+    Backoff { first: Duration::from_millis(100), max: Duration::from_secs(5) };
 
 /// Carries news both ways until `closing`.
-pub(super) async fn carry(
+pub(super) async fn run(
     listening: PgConnectOptions,
     telling: PgPool,
-    bells: Arc<Bells>,
+    notifier: Arc<Notifier>,
     closing: CancellationToken,
 ) {
     // What this process itself sent has rung here already.
     let origin = Uuid::new_v4().simple().to_string();
-    let (tell, listen) = (tell(telling, &bells, &origin), listen(listening, &bells, &origin));
+    let (publish, listen) =
+        (publish(telling, &notifier, &origin), listen(listening, &notifier, &origin));
     tokio::select! {
-        () = async { tokio::join!(tell, listen); } => {}
+        () = async { tokio::join!(publish, listen); } => {}
         () = closing.cancelled() => {}
     }
 }
 
-async fn tell(pool: PgPool, bells: &Bells, origin: &str) {
+async fn publish(pool: PgPool, notifier: &Notifier, origin: &str) {
     loop {
-        for queue in bells.rung().await {
+        for queue in notifier.take_notified().await {
             let told = sqlx::query("select pg_notify($1, $2)")
                 .bind(CHANNEL)
                 .bind(format!("{origin}:{queue}"))
@@ -57,22 +59,22 @@ async fn tell(pool: PgPool, bells: &Bells, origin: &str) {
     }
 }
 
-async fn listen(options: PgConnectOptions, bells: &Bells, origin: &str) {
+async fn listen(options: PgConnectOptions, notifier: &Notifier, origin: &str) {
     let mut failures = 0;
     loop {
-        let heard = hear(&options, bells, origin, &mut failures).await;
+        let heard = listen_once(&options, notifier, origin, &mut failures).await;
         if failures == 0 {
             tracing::debug!(error = ?heard.err(), "LISTEN ended: finding messages by polling and connecting again");
         }
         failures += 1;
-        sleep(AGAIN.delay(failures, rand::random())).await;
+        sleep(RECONNECT.delay(failures, rand::random())).await;
     }
 }
 
 /// Listens until the connection is lost.
-async fn hear(
+async fn listen_once(
     options: &PgConnectOptions,
-    bells: &Bells,
+    notifier: &Notifier,
     origin: &str,
     failures: &mut u32,
 ) -> Result<(), sqlx::Error> {
@@ -81,11 +83,11 @@ async fn hear(
     listener.eager_reconnect(false);
     listener.listen(CHANNEL).await?;
     *failures = 0;
-    bells.ring_all();
+    notifier.notify_all();
     loop {
         match timeout(SILENCE, listener.try_recv()).await {
             Ok(Ok(Some(news))) => match news.payload().split_once(':') {
-                Some((from, queue)) if from != origin => bells.ring_from_afar(queue),
+                Some((from, queue)) if from != origin => notifier.notify_remote(queue),
                 _ => {}
             },
             Ok(Ok(None)) => return Ok(()),

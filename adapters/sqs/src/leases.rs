@@ -11,7 +11,7 @@ use lobar_core::trace::TraceContext;
 
 /// A message on lease, with what giving it back takes.
 #[derive(Clone, Debug)]
-pub(super) struct Held {
+pub(super) struct Lease {
     /// The message's id, which stays the same from receive to receive.
     pub(super) id: String,
     /// SQS's receipt, which does not.
@@ -35,10 +35,10 @@ type Generation = u64;
 
 /// Which leases are held, by message.
 #[derive(Default)]
-pub(super) struct Receipts(Mutex<Table>);
+pub(super) struct Leases(Mutex<Table>);
 
 struct Table {
-    held: HashMap<String, (Generation, Held)>,
+    held: HashMap<String, (Generation, Lease)>,
     last: Generation,
 }
 
@@ -49,10 +49,10 @@ impl Default for Table {
     }
 }
 
-impl Receipts {
+impl Leases {
     /// Takes note of a received message. An earlier receipt of it is lost from now on, since SQS has
     /// replaced its handle.
-    pub(super) fn hold(&self, held: Held) -> Receipt {
+    pub(super) fn hold(&self, held: Lease) -> Receipt {
         let mut table = self.lock();
         table.last += 1;
         let generation = table.last;
@@ -62,7 +62,7 @@ impl Receipts {
     }
 
     /// The lease of a receipt, while it is held.
-    pub(super) fn get(&self, receipt: &Receipt, now: Instant) -> Option<Held> {
+    pub(super) fn get(&self, receipt: &Receipt, now: Instant) -> Option<Lease> {
         let (generation, id) = parts(receipt)?;
         let table = self.lock();
         let (current, held) = table.held.get(id)?;
@@ -80,14 +80,14 @@ impl Receipts {
     }
 
     /// Ends a lease that is held, and says what it was.
-    pub(super) fn take(&self, receipt: &Receipt, now: Instant) -> Option<Held> {
+    pub(super) fn take(&self, receipt: &Receipt, now: Instant) -> Option<Lease> {
         let held = self.get(receipt, now)?;
         self.lock().held.remove(&held.id);
         Some(held)
     }
 
     /// Takes back the end of a lease: its settlement failed, and may be tried again.
-    pub(super) fn restore(&self, receipt: &Receipt, held: Held) {
+    pub(super) fn restore(&self, receipt: &Receipt, held: Lease) {
         let Some((generation, id)) = parts(receipt) else { return };
         self.lock().held.entry(id.to_owned()).or_insert((generation, held));
     }
@@ -102,7 +102,7 @@ impl Receipts {
     }
 }
 
-impl Held {
+impl Lease {
     /// What is left of the longest time that SQS keeps one lease.
     pub(super) fn left(&self, longest: Duration, now: Instant) -> Duration {
         longest.saturating_sub(now.saturating_duration_since(self.received))
@@ -120,8 +120,8 @@ mod tests {
 
     const LEASE: Duration = Duration::from_secs(30);
 
-    fn held(id: &str, handle: &str, received: Instant) -> Held {
-        Held {
+    fn held(id: &str, handle: &str, received: Instant) -> Lease {
+        Lease {
             id: id.to_owned(),
             handle: handle.to_owned(),
             body: Bytes::from_static(b"body"),
@@ -135,7 +135,7 @@ mod tests {
 
     #[test]
     fn a_lease_is_held_until_its_deadline_and_no_longer() {
-        let (receipts, start) = (Receipts::default(), Instant::now());
+        let (receipts, start) = (Leases::default(), Instant::now());
         let receipt = receipts.hold(held("m", "h", start));
         assert!(receipts.get(&receipt, start + LEASE - Duration::from_millis(1)).is_some());
         assert!(receipts.get(&receipt, start + LEASE).is_none());
@@ -147,7 +147,7 @@ mod tests {
 
     #[test]
     fn a_message_received_again_makes_its_older_receipt_void() {
-        let (receipts, start) = (Receipts::default(), Instant::now());
+        let (receipts, start) = (Leases::default(), Instant::now());
         let older = receipts.hold(held("m", "h1", start));
         let newer = receipts.hold(held("m", "h2", start));
         assert!(receipts.get(&older, start).is_none());
@@ -159,7 +159,7 @@ mod tests {
 
     #[test]
     fn a_settlement_that_failed_may_be_tried_again_unless_the_message_came_anew() {
-        let (receipts, start) = (Receipts::default(), Instant::now());
+        let (receipts, start) = (Leases::default(), Instant::now());
         let receipt = receipts.hold(held("m", "h1", start));
         let taken = receipts.take(&receipt, start).expect("held");
         receipts.restore(&receipt, taken.clone());
@@ -172,7 +172,7 @@ mod tests {
 
     #[test]
     fn a_receipt_of_nobody_is_lost() {
-        let receipts = Receipts::default();
+        let receipts = Leases::default();
         for text in ["", "never given out", "1.m", "x.m"] {
             assert!(receipts.get(&Receipt(text.into()), Instant::now()).is_none());
         }

@@ -13,24 +13,24 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::desk::Desk;
+use super::consumer_channel::count;
+use super::consumer_state::ConsumerState;
 use super::envelope::Envelope;
-use super::fault::Fault;
-use super::link::{Link, Purpose};
+use super::error::BrokerError;
 use super::publisher::Publisher;
-use super::session::count;
+use super::recovering_connection::{Purpose, RecoveringConnection};
 use super::settle;
 use super::topology::Topology;
 
 /// What the port and the task behind it share.
-pub(super) struct Lane {
+pub(super) struct QueueInner {
     pub(super) topology: Topology,
-    pub(super) consume: Arc<Link>,
+    pub(super) consume: Arc<RecoveringConnection>,
     pub(super) publisher: Arc<Publisher>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) tasks: TaskTracker,
     pub(super) stop: CancellationToken,
-    desk: Mutex<Desk>,
+    desk: Mutex<ConsumerState>,
     /// Rung when the task has something to do.
     pub(super) bell: Notify,
     /// Rung when receivers have something to look at.
@@ -39,10 +39,10 @@ pub(super) struct Lane {
     counting: tokio::sync::Mutex<Option<(u64, Channel)>>,
 }
 
-impl Lane {
+impl QueueInner {
     pub(super) fn new(
         topology: Topology,
-        (publisher, consume): (Arc<Publisher>, Arc<Link>),
+        (publisher, consume): (Arc<Publisher>, Arc<RecoveringConnection>),
         clock: Arc<dyn Clock>,
         (tasks, stop): (TaskTracker, CancellationToken),
     ) -> Self {
@@ -60,7 +60,7 @@ impl Lane {
         }
     }
 
-    pub(super) fn desk(&self) -> MutexGuard<'_, Desk> {
+    pub(super) fn desk(&self) -> MutexGuard<'_, ConsumerState> {
         self.desk.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -69,9 +69,9 @@ impl Lane {
         max: usize,
         wait: Duration,
         lease: Duration,
-    ) -> Result<Vec<Delivery>, Fault> {
+    ) -> Result<Vec<Delivery>, BrokerError> {
         let started = Instant::now();
-        let asking = Asking::new(self, max);
+        let asking = DemandGuard::new(self, max);
         let troubles = self.desk().troubles();
         loop {
             let mut rung = std::pin::pin!(self.arrivals.notified());
@@ -102,7 +102,7 @@ impl Lane {
         }
     }
 
-    async fn count(&self) -> Result<Depth, Fault> {
+    async fn count(&self) -> Result<Depth, BrokerError> {
         let line = self.consume.line().await?;
         let mut counting = self.counting.lock().await;
         let kept = counting.take().filter(|(generation, channel)| {
@@ -148,20 +148,20 @@ fn delivery((receipt, envelope): (Receipt, Envelope)) -> Delivery {
 }
 
 /// A receiver that waits; dropping it ends that.
-struct Asking<'a> {
-    lane: &'a Lane,
+struct DemandGuard<'a> {
+    lane: &'a QueueInner,
     max: usize,
 }
 
-impl<'a> Asking<'a> {
-    fn new(lane: &'a Lane, max: usize) -> Self {
+impl<'a> DemandGuard<'a> {
+    fn new(lane: &'a QueueInner, max: usize) -> Self {
         lane.desk().ask(max, Instant::now());
         lane.bell.notify_one();
         Self { lane, max }
     }
 }
 
-impl Drop for Asking<'_> {
+impl Drop for DemandGuard<'_> {
     fn drop(&mut self) {
         self.lane.desk().asked_enough(self.max, Instant::now());
         self.lane.bell.notify_one();
@@ -169,7 +169,7 @@ impl Drop for Asking<'_> {
 }
 
 /// A queue on RabbitMQ.
-pub struct RabbitQueue(pub(super) Arc<Lane>);
+pub struct RabbitQueue(pub(super) Arc<QueueInner>);
 
 #[async_trait]
 impl Queue for RabbitQueue {
@@ -185,7 +185,7 @@ impl Queue for RabbitQueue {
             }
         });
         let sent = lane.publisher.publish(&lane.topology, batch.collect()).await;
-        let during = |fault: Fault| fault.during("rabbitmq queue: send");
+        let during = |fault: BrokerError| fault.during("rabbitmq queue: send");
         sent.into_iter().map(|one| one.map_err(during)).collect()
     }
 

@@ -9,15 +9,15 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::envelope::Envelope;
-use super::fault::Fault;
+use super::error::BrokerError;
 
 /// After this long, a message goes back whatever its receiver wants: the broker would close the channel
 /// after 30 minutes (its `consumer_timeout`), and with it all other leases would be lost.
-pub(super) const LONGEST_HOLD: Duration = Duration::from_secs(25 * 60);
+pub(super) const MAX_LEASE: Duration = Duration::from_secs(25 * 60);
 
 /// A message that arrived.
 #[derive(Debug)]
-pub(super) struct Arrived {
+pub(super) struct BufferedDelivery {
     pub(super) tag: u64,
     pub(super) envelope: Envelope,
     pub(super) at: Instant,
@@ -35,7 +35,7 @@ struct Lease {
 
 /// Answers of the broker's channel that are to be written.
 #[derive(Debug, Default)]
-pub(super) struct Outbox {
+pub(super) struct PendingAcks {
     pub(super) done: BTreeSet<u64>,
     pub(super) back: BTreeSet<u64>,
     /// Told when both are written.
@@ -44,17 +44,17 @@ pub(super) struct Outbox {
 
 /// See the module's documentation.
 #[derive(Debug, Default)]
-pub(super) struct Desk {
+pub(super) struct ConsumerState {
     /// A number that no other channel has; 0 when there is none.
     session: u64,
     /// Received first.
-    again: VecDeque<Arrived>,
-    main: VecDeque<Arrived>,
+    again: VecDeque<BufferedDelivery>,
+    main: VecDeque<BufferedDelivery>,
     leases: BTreeMap<u64, Lease>,
     deadlines: BTreeSet<(Instant, u64)>,
     /// On their way to other receivers.
     returning: usize,
-    outbox: Outbox,
+    outbox: PendingAcks,
     /// Asked for by receivers that wait.
     demand: usize,
     waiting: usize,
@@ -64,10 +64,10 @@ pub(super) struct Desk {
     active: Option<Instant>,
     /// How often connecting has failed, and how it did last.
     troubles: u64,
-    trouble: Option<Fault>,
+    trouble: Option<BrokerError>,
 }
 
-impl Desk {
+impl ConsumerState {
     /// A channel was opened.
     pub(super) fn begin(&mut self, session: u64) {
         self.end();
@@ -84,11 +84,11 @@ impl Desk {
         self.deadlines.clear();
         self.returning = 0;
         // Dropped: whoever waits for an answer learns that there is none.
-        self.outbox = Outbox::default();
+        self.outbox = PendingAcks::default();
     }
 
     /// No channel could be opened.
-    pub(super) fn fail(&mut self, fault: Fault) {
+    pub(super) fn fail(&mut self, fault: BrokerError) {
         self.troubles += 1;
         self.trouble = Some(fault);
     }
@@ -97,7 +97,7 @@ impl Desk {
         self.troubles
     }
 
-    pub(super) fn trouble(&self) -> Option<Fault> {
+    pub(super) fn trouble(&self) -> Option<BrokerError> {
         self.trouble.clone()
     }
 
@@ -136,7 +136,7 @@ impl Desk {
         self.active.filter(|_| self.waiting == 0)
     }
 
-    pub(super) fn arrive(&mut self, arrived: Arrived, again: bool) {
+    pub(super) fn arrive(&mut self, arrived: BufferedDelivery, again: bool) {
         if again { &mut self.again } else { &mut self.main }.push_back(arrived);
     }
 
@@ -163,8 +163,8 @@ impl Desk {
         let mut taken = Vec::new();
         while taken.len() < max {
             let next = self.again.pop_front().or_else(|| self.main.pop_front());
-            let Some(Arrived { tag, envelope, at }) = next else { break };
-            let end = at + LONGEST_HOLD;
+            let Some(BufferedDelivery { tag, envelope, at }) = next else { break };
+            let end = at + MAX_LEASE;
             let deadline = later(now, lease).min(end);
             self.deadlines.insert((deadline, tag));
             let kept = Lease { envelope: envelope.clone(), deadline, end, settling: false };
@@ -270,7 +270,7 @@ impl Desk {
     }
 
     /// Takes what nobody asked for, to give it to others.
-    pub(super) fn give_up(&mut self) -> Vec<Arrived> {
+    pub(super) fn give_up(&mut self) -> Vec<BufferedDelivery> {
         let unasked: Vec<_> = self.again.drain(..).chain(self.main.drain(..)).collect();
         self.returning += unasked.len();
         unasked
@@ -290,7 +290,7 @@ impl Desk {
         self.returning += 1;
     }
 
-    pub(super) fn take_outbox(&mut self) -> Outbox {
+    pub(super) fn take_pending_acks(&mut self) -> PendingAcks {
         std::mem::take(&mut self.outbox)
     }
 
@@ -304,7 +304,7 @@ impl Desk {
 }
 
 fn later(now: Instant, by: Duration) -> Instant {
-    now.checked_add(by).unwrap_or(now + LONGEST_HOLD)
+    now.checked_add(by).unwrap_or(now + MAX_LEASE)
 }
 
 #[cfg(test)]
@@ -316,12 +316,12 @@ mod tests {
 
     const LEASE: Duration = Duration::from_secs(60);
 
-    fn desk_with(count: u64, now: Instant) -> Desk {
-        let mut desk = Desk::default();
+    fn desk_with(count: u64, now: Instant) -> ConsumerState {
+        let mut desk = ConsumerState::default();
         desk.begin(7);
         for tag in 1..=count {
             let envelope = Envelope::new(Bytes::from(tag.to_string()), Stamp(0), None);
-            desk.arrive(Arrived { tag, envelope, at: now }, tag % 2 == 0);
+            desk.arrive(BufferedDelivery { tag, envelope, at: now }, tag % 2 == 0);
         }
         desk
     }
@@ -346,11 +346,11 @@ mod tests {
         assert!(desk.extend(&kept[0], LEASE * 3, now));
         assert_eq!(desk.next_deadline(), Some(now + LEASE));
         desk.expire(now + LEASE);
-        assert_eq!(desk.take_outbox().back.len(), 1);
+        assert_eq!(desk.take_pending_acks().back.len(), 1);
         assert!(!desk.extend(&kept[1], LEASE, now), "it is lost");
         assert!(desk.start_settling(&kept[1], now).is_none());
         desk.expire(now + LEASE);
-        assert!(desk.take_outbox().back.is_empty());
+        assert!(desk.take_pending_acks().back.is_empty());
         assert_eq!(desk.leased(), 1);
     }
 
@@ -362,10 +362,10 @@ mod tests {
         let (tag, _) = desk.start_settling(&receipt, now).expect("held");
         assert!(desk.start_settling(&receipt, now).is_none(), "named twice");
         desk.expire(now + LEASE * 2);
-        assert!(desk.take_outbox().back.is_empty());
+        assert!(desk.take_pending_acks().back.is_empty());
         desk.stop_settling(7, tag);
         desk.expire(now + LEASE * 2);
-        assert!(desk.take_outbox().back.contains(&tag));
+        assert!(desk.take_pending_acks().back.contains(&tag));
     }
 
     #[test]
@@ -374,12 +374,12 @@ mod tests {
         let mut desk = desk_with(1, now);
         let receipt = receipts(&desk.take(1, LEASE, now)).remove(0);
         let mut at = now;
-        while at + LEASE < now + LONGEST_HOLD {
+        while at + LEASE < now + MAX_LEASE {
             at += LEASE / 2;
             assert!(desk.extend(&receipt, LEASE, at));
         }
-        assert!(desk.next_deadline() <= Some(now + LONGEST_HOLD));
-        desk.expire(now + LONGEST_HOLD);
+        assert!(desk.next_deadline() <= Some(now + MAX_LEASE));
+        desk.expire(now + MAX_LEASE);
         assert_eq!(desk.leased(), 0);
     }
 

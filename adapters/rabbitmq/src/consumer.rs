@@ -8,11 +8,11 @@ use std::time::Duration;
 use lobar_core::retry::Backoff;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-use super::desk::Arrived;
+use super::consumer_channel::{Arrivals, ConsumerChannel};
+use super::consumer_state::BufferedDelivery;
 use super::envelope::Envelope;
-use super::fault::Fault;
-use super::lane::Lane;
-use super::session::{Came, Session};
+use super::error::BrokerError;
+use super::queue::QueueInner;
 
 /// When nobody has asked for so long, what arrived unasked goes to others.
 const IDLE: Duration = Duration::from_millis(500);
@@ -23,7 +23,7 @@ const TICK: Duration = Duration::from_secs(1);
 /// When a subscription has been silent for so long, the broker is asked whether it should be.
 const SILENCE: Duration = Duration::from_secs(10);
 /// How long the last messages may take to go back at the end.
-const GOODBYE: Duration = Duration::from_secs(3);
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
 /// Before a message that could not be passed on comes again.
 const PASS_ON_AGAIN: Duration = Duration::from_secs(1);
 /// Between attempts to open a channel.
@@ -33,16 +33,16 @@ const BACKOFF: Backoff = Backoff { first: Duration::from_millis(100), max: Durat
 enum Ended {
     Stopped,
     Idle,
-    Lost(Fault),
+    Lost(BrokerError),
 }
 
 /// Runs until the lane is told to stop.
-pub(super) async fn run(lane: Arc<Lane>) {
+pub(super) async fn run(lane: Arc<QueueInner>) {
     let mut failures = 0;
     while !lane.stop.is_cancelled() {
         let opening = async {
             wanted(&lane).await;
-            Session::open(&lane.consume, &lane.topology).await
+            ConsumerChannel::open(&lane.consume, &lane.topology).await
         };
         let opened = tokio::select! {
             biased;
@@ -81,22 +81,22 @@ pub(super) async fn run(lane: Arc<Lane>) {
     }
     let mut desk = lane.desk();
     desk.end();
-    desk.fail(Fault::transient("the queue was closed"));
+    desk.fail(BrokerError::transient("the queue was closed"));
     drop(desk);
     lane.arrivals.notify_waiters();
 }
 
-async fn wanted(lane: &Lane) {
+async fn wanted(lane: &QueueInner) {
     while lane.desk().wanted(Instant::now(), IDLE) == 0 {
         lane.bell.notified().await;
     }
 }
 
-async fn serve(lane: &Arc<Lane>, mut session: Session) -> Ended {
+async fn serve(lane: &Arc<QueueInner>, mut session: ConsumerChannel) -> Ended {
     match keep(lane, &mut session).await {
         Ok(Ended::Stopped) => {
             let leaving = leave(lane, &mut session);
-            if !matches!(timeout(GOODBYE, leaving).await, Ok(Ok(()))) {
+            if !matches!(timeout(CLOSE_TIMEOUT, leaving).await, Ok(Ok(()))) {
                 tracing::debug!(
                     queue = lane.topology.main,
                     "RabbitMQ: consumer not cancelled in time; its messages are requeued when the connection ends"
@@ -113,8 +113,8 @@ async fn serve(lane: &Arc<Lane>, mut session: Session) -> Ended {
     }
 }
 
-async fn keep(lane: &Arc<Lane>, session: &mut Session) -> Result<Ended, Fault> {
-    let mut watch = Watch::new();
+async fn keep(lane: &Arc<QueueInner>, session: &mut ConsumerChannel) -> Result<Ended, BrokerError> {
+    let mut watch = SilenceWatchdog::new();
     loop {
         let now = Instant::now();
         let (outbox, wanted, need, idle) = {
@@ -125,7 +125,12 @@ async fn keep(lane: &Arc<Lane>, session: &mut Session) -> Result<Ended, Fault> {
             let wanted = desk.wanted(now, recent);
             let need = desk.need(wanted, session.first());
             let patience = if desk.leased() == 0 { IDLE } else { BUSY };
-            (desk.take_outbox(), wanted, need, desk.idle_since().map(|since| since + patience))
+            (
+                desk.take_pending_acks(),
+                wanted,
+                need,
+                desk.idle_since().map(|since| since + patience),
+            )
         };
         // Before anything is returned, which would otherwise come straight back.
         let idle = idle.filter(|_| session.is_consuming());
@@ -152,7 +157,7 @@ async fn keep(lane: &Arc<Lane>, session: &mut Session) -> Result<Ended, Fault> {
             _ => {}
         }
         if !session.is_alive() {
-            return Err(Fault::transient("the channel is closed"));
+            return Err(BrokerError::transient("the channel is closed"));
         }
         if let Some(deadline) = lane.desk().next_deadline() {
             wake = wake.min(deadline);
@@ -171,14 +176,14 @@ async fn keep(lane: &Arc<Lane>, session: &mut Session) -> Result<Ended, Fault> {
 }
 
 /// Puts arrivals on the desk, and passes on those that are to stay hidden.
-fn take_in(lane: &Arc<Lane>, session: u64, came: Came) {
+fn take_in(lane: &Arc<QueueInner>, session: u64, came: Arrivals) {
     let (now, stamp) = (Instant::now(), lane.clock.now());
     let mut hidden = Vec::new();
     let mut desk = lane.desk();
     desk.disown(came.dropped);
     for (delivered, again) in came.delivered {
         let tag = delivered.delivery_tag;
-        let arrived = Arrived { tag, envelope: Envelope::open(delivered, stamp), at: now };
+        let arrived = BufferedDelivery { tag, envelope: Envelope::open(delivered, stamp), at: now };
         if arrived.envelope.left.is_zero() {
             desk.arrive(arrived, again);
         } else {
@@ -195,7 +200,7 @@ fn take_in(lane: &Arc<Lane>, session: u64, came: Came) {
 
 /// Gives messages that nobody here asked for to other receivers. They go as copies, because the broker
 /// would count a plain return as a delivery.
-async fn give_back(lane: Arc<Lane>, session: u64, unasked: Vec<Arrived>) {
+async fn give_back(lane: Arc<QueueInner>, session: u64, unasked: Vec<BufferedDelivery>) {
     let tags: Vec<u64> = unasked.iter().map(|arrived| arrived.tag).collect();
     let copies = unasked.into_iter().map(|arrived| arrived.envelope.again(&lane.topology));
     let stored = lane.publisher.publish(&lane.topology, copies.collect()).await;
@@ -203,7 +208,7 @@ async fn give_back(lane: Arc<Lane>, session: u64, unasked: Vec<Arrived>) {
 }
 
 /// Sends messages whose delay is longer than the ladder down it again.
-async fn pass_on(lane: Arc<Lane>, session: u64, hidden: Vec<Arrived>) {
+async fn pass_on(lane: Arc<QueueInner>, session: u64, hidden: Vec<BufferedDelivery>) {
     let tags: Vec<u64> = hidden.iter().map(|arrived| arrived.tag).collect();
     let copies = hidden.into_iter().map(|arrived| {
         let left = arrived.envelope.left;
@@ -217,7 +222,7 @@ async fn pass_on(lane: Arc<Lane>, session: u64, hidden: Vec<Arrived>) {
 }
 
 /// Stored copies replace the originals; where there is none, the original goes back.
-fn put_back(lane: &Lane, session: u64, tags: &[u64], stored: &[Result<(), Fault>]) {
+fn put_back(lane: &QueueInner, session: u64, tags: &[u64], stored: &[Result<(), BrokerError>]) {
     let (mut kept, mut back) = (Vec::new(), Vec::new());
     for (tag, stored) in tags.iter().zip(stored) {
         if stored.is_ok() { &mut kept } else { &mut back }.push(*tag);
@@ -227,22 +232,22 @@ fn put_back(lane: &Lane, session: u64, tags: &[u64], stored: &[Result<(), Fault>
 }
 
 /// The end: nothing that nobody asked for stays with us.
-async fn leave(lane: &Arc<Lane>, session: &mut Session) -> Result<(), Fault> {
+async fn leave(lane: &Arc<QueueInner>, session: &mut ConsumerChannel) -> Result<(), BrokerError> {
     let late = session.cancel().await?;
     take_in(lane, session.id, late);
     let unasked = lane.desk().give_up();
     give_back(lane.clone(), session.id, unasked).await;
-    let outbox = lane.desk().take_outbox();
+    let outbox = lane.desk().take_pending_acks();
     session.answer(outbox).await
 }
 
 /// Notices a subscription that is silent although it should not be.
-struct Watch {
+struct SilenceWatchdog {
     heard: Instant,
     suspicious: bool,
 }
 
-impl Watch {
+impl SilenceWatchdog {
     fn new() -> Self {
         Self { heard: Instant::now(), suspicious: false }
     }
@@ -252,7 +257,12 @@ impl Watch {
         self.suspicious = false;
     }
 
-    async fn check(&mut self, lane: &Lane, session: &Session, now: Instant) -> Result<(), Fault> {
+    async fn check(
+        &mut self,
+        lane: &QueueInner,
+        session: &ConsumerChannel,
+        now: Instant,
+    ) -> Result<(), BrokerError> {
         if now.saturating_duration_since(self.heard) < SILENCE {
             return Ok(());
         }
@@ -261,7 +271,7 @@ impl Watch {
         if waiting == 0 || !room {
             self.heard(Instant::now());
         } else if self.suspicious {
-            return Err(Fault::transient("the broker stopped sending"));
+            return Err(BrokerError::transient("the broker stopped sending"));
         } else {
             // What was sent just now may be on its way.
             self.suspicious = true;

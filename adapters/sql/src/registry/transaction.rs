@@ -1,4 +1,4 @@
-//! A change's turn: a transaction that holds the one row of `assignment`, so that changes come one after
+//! A change of the registry: a transaction that holds the one row of `assignment`, so that changes come one after
 //! the other and each sees what the one before left. Unique indexes on the active model and on the shadow
 //! stand behind it.
 //!
@@ -9,23 +9,23 @@ use lobar_core::model_registry::{Assignment, RegisteredModel, RegistryError};
 use lobar_core::time::Stamp;
 
 use super::super::tx::Tx;
-use super::super::{Db, Driver, Fault, Sql};
-use super::Outcome;
+use super::super::{Db, DbError, Driver, Sql};
+use super::ChangeResult;
 use super::row::{self, ModelRow};
 
 /// See the module's documentation.
-pub(super) struct Turn<D: Driver> {
+pub(super) struct RegistryTx<D: Driver> {
     tx: Tx<D>,
     now: Stamp,
-    /// Of the change that this turn makes.
+    /// Of the change that this transaction makes.
     revision: i64,
     /// The activation that the active model is active by.
     pub(super) standing: Option<i64>,
 }
 
-impl<D: Driver> Turn<D> {
+impl<D: Driver> RegistryTx<D> {
     /// Waits until no other change is under way.
-    pub(super) async fn begin(db: &Db<D>) -> Result<Self, Fault> {
+    pub(super) async fn begin(db: &Db<D>) -> Result<Self, DbError> {
         let mut tx = db.begin().await?;
         let mut row = Sql::<D>::new("select revision, standing from assignment");
         row.push(D::LOCK_ROWS);
@@ -34,13 +34,16 @@ impl<D: Driver> Turn<D> {
     }
 
     /// A model as it stands.
-    pub(super) async fn model(&mut self, version: &str) -> Result<Option<RegisteredModel>, Fault> {
+    pub(super) async fn model(
+        &mut self,
+        version: &str,
+    ) -> Result<Option<RegisteredModel>, DbError> {
         let row: Option<ModelRow> = row::of_version::<D>(version).optional(&mut self.tx).await?;
         Ok(row.map(ModelRow::model))
     }
 
     /// The assignment as it stands.
-    pub(super) async fn assignment(&mut self) -> Result<Assignment, Fault> {
+    pub(super) async fn assignment(&mut self) -> Result<Assignment, DbError> {
         Ok(row::as_assignment(row::assigned::<D>().all(&mut self.tx).await?))
     }
 
@@ -48,12 +51,12 @@ impl<D: Driver> Turn<D> {
     pub(super) async fn change(
         &mut self,
         statement: impl FnOnce(i64) -> Sql<D>,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), DbError> {
         statement(self.now.0).run(&mut self.tx).await.map(drop)
     }
 
     /// The activation beneath the one that stands, with its model.
-    pub(super) async fn beneath(&mut self) -> Result<Option<(i64, String)>, Fault> {
+    pub(super) async fn previous_activation(&mut self) -> Result<Option<(i64, String)>, DbError> {
         let found: Vec<(String, i64)> = Sql::<D>::new(
             "select below.version, below.revision from model_change above
              join model_change below on below.revision = above.beneath where above.revision = $1",
@@ -65,17 +68,21 @@ impl<D: Driver> Turn<D> {
     }
 
     /// Keeps what was done, by whom.
-    pub(super) async fn note(
+    pub(super) async fn record_change(
         &mut self,
         action: &'static str,
         version: &str,
         by: &str,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), DbError> {
         self.note_over(action, version, by, None).await
     }
 
     /// Keeps an activation, which now stands over the one before.
-    pub(super) async fn note_activation(&mut self, version: &str, by: &str) -> Result<(), Fault> {
+    pub(super) async fn record_activation(
+        &mut self,
+        version: &str,
+        by: &str,
+    ) -> Result<(), DbError> {
         let beneath = self.standing.replace(self.revision);
         self.note_over("activate", version, by, beneath).await
     }
@@ -86,7 +93,7 @@ impl<D: Driver> Turn<D> {
         version: &str,
         by: &str,
         beneath: Option<i64>,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), DbError> {
         Sql::<D>::new(
             "insert into model_change (revision, action, version, made_by, at, beneath)
              values ($1, $2, $3, $4, $5, $6)",
@@ -107,19 +114,19 @@ impl<D: Driver> Turn<D> {
             .map(drop)
     }
 
-    /// Ends the turn and makes its change, if it made one, last.
-    pub(super) async fn end<T>(self, answer: T) -> Outcome<T> {
+    /// Commits, and makes its change, if it made one, last.
+    pub(super) async fn commit<T>(self, answer: T) -> ChangeResult<T> {
         self.tx.commit().await.map(|()| Ok(answer))
     }
 
-    /// Ends the turn with the assignment as it is now.
-    pub(super) async fn end_assigned(mut self) -> Outcome<Assignment> {
+    /// Commits, with the assignment as it is now.
+    pub(super) async fn commit_with_assignment(mut self) -> ChangeResult<Assignment> {
         let assignment = self.assignment().await?;
-        self.end(assignment).await
+        self.commit(assignment).await
     }
 
     /// Ends a turn that changed nothing. It commits only so that its connection can be used again.
-    pub(super) async fn refuse<T>(self, refusal: RegistryError) -> Outcome<T> {
+    pub(super) async fn rollback_with<T>(self, refusal: RegistryError) -> ChangeResult<T> {
         self.tx.commit().await.map(|()| Err(refusal))
     }
 }

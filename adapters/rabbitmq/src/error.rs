@@ -8,12 +8,12 @@ use lobar_core::failure::{Disposition, PortError};
 /// holds names of queues and exchanges, never a URL or a body.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{text}")]
-pub(super) struct Fault {
+pub(super) struct BrokerError {
     disposition: Disposition,
     text: String,
 }
 
-impl Fault {
+impl BrokerError {
     /// It may pass.
     pub(super) fn transient(text: impl Into<String>) -> Self {
         Self { disposition: Disposition::Transient, text: text.into() }

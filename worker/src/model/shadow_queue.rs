@@ -12,7 +12,7 @@ use super::shadow::DROPPED;
 use crate::metrics::WorkerMetrics;
 
 /// An answered image, and what is shown of it.
-pub(super) struct Seen {
+pub(super) struct AnsweredImage {
     pub(super) image: ImageId,
     pub(super) input: NetworkInput,
     pub(super) version: String,
@@ -21,14 +21,14 @@ pub(super) struct Seen {
 }
 
 /// See the module's documentation.
-pub(crate) struct Post {
+pub(crate) struct ShadowQueue {
     /// Where the shadow waits, while there is one.
-    shadow: Mutex<Option<mpsc::Sender<Seen>>>,
+    shadow: Mutex<Option<mpsc::Sender<AnsweredImage>>>,
     idle: watch::Sender<bool>,
     metrics: WorkerMetrics,
 }
 
-impl Post {
+impl ShadowQueue {
     pub(crate) fn new(metrics: WorkerMetrics) -> Self {
         Self { shadow: Mutex::default(), idle: watch::Sender::new(true), metrics }
     }
@@ -40,7 +40,7 @@ impl Post {
         let Some(shadow) = shadow.as_ref() else { return };
         let Finding { model, probability, flagged, .. } = shown;
         let (version, probability, flagged) = (model.version.clone(), *probability, *flagged);
-        let seen = Seen { image, input, version, probability, flagged };
+        let seen = AnsweredImage { image, input, version, probability, flagged };
         if let Err(TrySendError::Full(_)) = shadow.try_send(seen) {
             self.metrics.shadow_images.with_label_values(&[DROPPED]).inc();
         }
@@ -62,7 +62,7 @@ impl Post {
     }
 
     /// Sends what is offered from now on there; `None`: nowhere.
-    pub(super) fn deliver_to(&self, shadow: Option<mpsc::Sender<Seen>>) {
+    pub(super) fn connect(&self, shadow: Option<mpsc::Sender<AnsweredImage>>) {
         *self.shadow.lock().unwrap_or_else(PoisonError::into_inner) = shadow;
     }
 }
@@ -75,7 +75,7 @@ mod tests {
     #[test]
     fn the_shadow_begins_only_while_the_engine_that_answers_has_nothing_in_hand() {
         let metrics = WorkerMetrics::register(&prometheus::Registry::new()).expect("an empty one");
-        let post = Post::new(metrics);
+        let post = ShadowQueue::new(metrics);
         assert!(post.until_idle().now_or_never().is_some());
         post.main_engine_is_busy(true);
         let mut waiting = Box::pin(post.until_idle());

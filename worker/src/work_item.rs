@@ -16,7 +16,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use crate::slots::Slot;
 
 /// A message in hand.
-pub(crate) struct Held {
+pub(crate) struct LeasedMessage {
     /// The queue it came from.
     pub(crate) lane: Lane,
     pub(crate) lease: Lease,
@@ -27,32 +27,32 @@ pub(crate) struct Held {
 }
 
 /// An image in hand.
-pub(crate) struct Ticket {
-    pub(crate) held: Held,
+pub(crate) struct WorkItem {
+    pub(crate) message: LeasedMessage,
     pub(crate) claimed: Claimed,
     /// The turn of an image that was in a crash; see `suspect`.
-    pub(crate) turn: Option<OwnedSemaphorePermit>,
-    pub(crate) in_work: InWork,
+    pub(crate) suspect_permit: Option<OwnedSemaphorePermit>,
+    pub(crate) in_flight_guard: InFlightGuard,
 }
 
-impl Ticket {
+impl WorkItem {
     pub(crate) fn work(&self) -> (ImageId, Fence) {
         (self.claimed.id, self.claimed.fence)
     }
 
     /// Whether it may share no batch.
-    pub(crate) fn must_be_alone(&self) -> bool {
-        self.turn.as_ref().is_some_and(|turn| turn.num_permits() > 1)
+    pub(crate) fn runs_alone(&self) -> bool {
+        self.suspect_permit.as_ref().is_some_and(|suspect_permit| suspect_permit.num_permits() > 1)
     }
 
-    pub(crate) fn is_lost(&self) -> bool {
-        self.held.lease.lost().is_cancelled()
+    pub(crate) fn lease_is_lost(&self) -> bool {
+        self.message.lease.lost().is_cancelled()
     }
 }
 
 /// An image ready for the device.
 pub(crate) struct Decoded {
-    pub(crate) ticket: Ticket,
+    pub(crate) item: WorkItem,
     pub(crate) input: NetworkInput,
     pub(crate) warnings: Vec<String>,
     pub(crate) timings_ms: BTreeMap<String, f64>,
@@ -110,33 +110,33 @@ impl DeadLetter {
 #[expect(clippy::large_enum_variant, reason = "nearly all of them are images")]
 pub(crate) enum Finished {
     /// An image, and how work on it ended.
-    Image(Ticket, End),
+    Image(WorkItem, End),
     /// A message that no image is claimed for.
-    Message(Held, Settlement),
+    Message(LeasedMessage, Settlement),
 }
 
 /// The images in this process's hands. A second job for one of them waits, since claiming it would
 /// void the first one's fence.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Roll(Arc<Mutex<HashSet<ImageId>>>);
+pub(crate) struct InFlight(Arc<Mutex<HashSet<ImageId>>>);
 
-impl Roll {
+impl InFlight {
     /// `None` when the image is in work already.
-    pub(crate) fn enter(&self, id: ImageId) -> Option<InWork> {
+    pub(crate) fn insert(&self, id: ImageId) -> Option<InFlightGuard> {
         let entered = self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(id);
-        entered.then(|| InWork { roll: self.clone(), id })
+        entered.then(|| InFlightGuard { in_flight: self.clone(), id })
     }
 }
 
 /// One image's place on the roll.
 #[derive(Debug)]
-pub(crate) struct InWork {
-    roll: Roll,
+pub(crate) struct InFlightGuard {
+    in_flight: InFlight,
     pub(crate) id: ImageId,
 }
 
-impl Drop for InWork {
+impl Drop for InFlightGuard {
     fn drop(&mut self) {
-        self.roll.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.id);
+        self.in_flight.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.id);
     }
 }

@@ -21,18 +21,18 @@ use lapin::types::FieldTable;
 use lapin::{Channel, Consumer};
 use tokio::time::timeout;
 
-use super::desk::Outbox;
-use super::fault::Fault;
-use super::link::{Link, PATIENCE, Purpose};
+use super::consumer_state::PendingAcks;
+use super::error::BrokerError;
+use super::recovering_connection::{PATIENCE, Purpose, RecoveringConnection};
 use super::topology::Topology;
 
 /// The most credit that one consumer is given.
 const MOST: usize = 10_000;
 /// How long a channel may take to say goodbye.
-const GOODBYE: Duration = Duration::from_secs(1);
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// See the module's documentation.
-pub(super) struct Session {
+pub(super) struct ConsumerChannel {
     /// A number that no other session has.
     pub(super) id: u64,
     channel: Channel,
@@ -56,20 +56,25 @@ struct Subscribed {
 
 /// What came at once.
 #[derive(Default)]
-pub(super) struct Came {
+pub(super) struct Arrivals {
     /// With whether it came back.
     pub(super) delivered: Vec<(Delivered, bool)>,
     /// Numbers of deliveries that never reached us.
     pub(super) dropped: Vec<u64>,
 }
 
-impl Session {
+impl ConsumerChannel {
     /// A channel on which the queues exist.
-    pub(super) async fn open(link: &Link, topology: &Topology) -> Result<Self, Fault> {
+    pub(super) async fn open(
+        link: &RecoveringConnection,
+        topology: &Topology,
+    ) -> Result<Self, BrokerError> {
         let line = link.line().await?;
         let channel = line.channel().await?;
         let declared = topology.declare(&channel, Purpose::Consume as usize, line.generation);
-        timeout(PATIENCE, declared).await.map_err(|_| Fault::slow("declaring the queues"))??;
+        timeout(PATIENCE, declared)
+            .await
+            .map_err(|_| BrokerError::slow("declaring the queues"))??;
         Ok(Self {
             id: rand::random::<u64>() | 1,
             channel,
@@ -100,7 +105,11 @@ impl Session {
     }
 
     /// Raises the credit to `credit`.
-    pub(super) async fn widen(&mut self, topology: &Topology, credit: usize) -> Result<(), Fault> {
+    pub(super) async fn widen(
+        &mut self,
+        topology: &Topology,
+        credit: usize,
+    ) -> Result<(), BrokerError> {
         let more = credit.saturating_sub(self.credit).clamp(1, MOST);
         let prefetch = u16::try_from(more).unwrap_or(u16::MAX);
         let channel = self.channel.clone();
@@ -117,8 +126,8 @@ impl Session {
         };
         let subscribed = timeout(PATIENCE, subscribing).await;
         let (again, main) = subscribed
-            .map_err(|_| Fault::slow("subscribing"))?
-            .map_err(|error| Fault::of(&error))?;
+            .map_err(|_| BrokerError::slow("subscribing"))?
+            .map_err(|error| BrokerError::of(&error))?;
         self.consumers.push(Subscribed { consumer: again, again: true });
         self.consumers.push(Subscribed { consumer: main, again: false });
         self.credit += more;
@@ -126,7 +135,7 @@ impl Session {
     }
 
     /// Waits for deliveries, for ever where there is no consumer.
-    pub(super) async fn next(&mut self) -> Result<Came, Fault> {
+    pub(super) async fn next(&mut self) -> Result<Arrivals, BrokerError> {
         std::future::poll_fn(|context| {
             // What was missing before everything was looked at is not merely late.
             let high = self.ahead.last().copied();
@@ -136,10 +145,10 @@ impl Session {
                     match Pin::new(&mut subscribed.consumer).poll_next(context) {
                         Poll::Ready(Some(Ok(one))) => delivered.push((one, subscribed.again)),
                         Poll::Ready(Some(Err(error))) => {
-                            return Poll::Ready(Err(Fault::transient(error.to_string())));
+                            return Poll::Ready(Err(BrokerError::transient(error.to_string())));
                         }
                         Poll::Ready(None) => {
-                            return Poll::Ready(Err(Fault::transient(
+                            return Poll::Ready(Err(BrokerError::transient(
                                 "the broker ended the subscription",
                             )));
                         }
@@ -154,7 +163,7 @@ impl Session {
             if delivered.is_empty() && dropped.is_empty() {
                 return Poll::Pending;
             }
-            Poll::Ready(Ok(Came { delivered, dropped }))
+            Poll::Ready(Ok(Arrivals { delivered, dropped }))
         })
         .await
     }
@@ -170,17 +179,19 @@ impl Session {
     }
 
     /// Ends all consumers; returns what was still on its way.
-    pub(super) async fn cancel(&mut self) -> Result<Came, Fault> {
+    pub(super) async fn cancel(&mut self) -> Result<Arrivals, BrokerError> {
         let consumers = std::mem::take(&mut self.consumers);
         let cancelling = try_join_all(consumers.iter().map(|subscribed| {
             self.channel.basic_cancel(subscribed.consumer.tag(), BasicCancelOptions::default())
         }));
         let cancelled = timeout(PATIENCE, cancelling).await;
-        cancelled.map_err(|_| Fault::slow("unsubscribing"))?.map_err(|error| Fault::of(&error))?;
-        let mut came = Came::default();
+        cancelled
+            .map_err(|_| BrokerError::slow("unsubscribing"))?
+            .map_err(|error| BrokerError::of(&error))?;
+        let mut came = Arrivals::default();
         for Subscribed { mut consumer, again } in consumers {
             while let Some(delivered) = futures::StreamExt::next(&mut consumer).await {
-                let one = delivered.map_err(|error| Fault::transient(error.to_string()))?;
+                let one = delivered.map_err(|error| BrokerError::transient(error.to_string()))?;
                 see(one.delivery_tag, &mut self.open, &mut self.expected, &mut self.ahead);
                 came.delivered.push((one, again));
             }
@@ -192,8 +203,8 @@ impl Session {
     }
 
     /// Tells the broker what became of messages.
-    pub(super) async fn answer(&mut self, outbox: Outbox) -> Result<(), Fault> {
-        let Outbox { mut done, back, told } = outbox;
+    pub(super) async fn answer(&mut self, outbox: PendingAcks) -> Result<(), BrokerError> {
+        let PendingAcks { mut done, back, told } = outbox;
         let mut acks = Vec::new();
         let run: Vec<u64> = self
             .open
@@ -221,10 +232,11 @@ impl Session {
             }
         }
         let writing = async { (join_all(acks).await, join_all(nacks).await) };
-        let (acks, nacks) =
-            timeout(PATIENCE, writing).await.map_err(|_| Fault::slow("an acknowledgement"))?;
+        let (acks, nacks) = timeout(PATIENCE, writing)
+            .await
+            .map_err(|_| BrokerError::slow("an acknowledgement"))?;
         for written in acks.into_iter().chain(nacks) {
-            written.map_err(|error| Fault::transient(error.to_string()))?;
+            written.map_err(|error| BrokerError::transient(error.to_string()))?;
         }
         for told in told {
             // Whoever asked may have gone away.
@@ -234,7 +246,7 @@ impl Session {
     }
 
     /// How many messages wait in the queues that it consumes.
-    pub(super) async fn waiting(&self, topology: &Topology) -> Result<u64, Fault> {
+    pub(super) async fn waiting(&self, topology: &Topology) -> Result<u64, BrokerError> {
         count(&self.channel, [topology.main.as_str(), &topology.again])
             .await
             .map(|counts| counts.iter().sum())
@@ -243,7 +255,7 @@ impl Session {
     /// Ends the channel; what was not answered goes back.
     pub(super) async fn close(self) {
         let closing = self.channel.close(200, "closing".into());
-        if timeout(GOODBYE, closing).await.is_err() {
+        if timeout(CLOSE_TIMEOUT, closing).await.is_err() {
             tracing::debug!("RabbitMQ: channel not closed in time; it ends with the connection");
         }
     }
@@ -262,14 +274,15 @@ fn see(tag: u64, open: &mut BTreeSet<u64>, expected: &mut u64, ahead: &mut BTree
 pub(super) async fn count<'a>(
     channel: &Channel,
     queues: impl IntoIterator<Item = &'a str>,
-) -> Result<Vec<u64>, Fault> {
+) -> Result<Vec<u64>, BrokerError> {
     let passive = QueueDeclareOptions { passive: true, durable: true, ..Default::default() };
     let asking = join_all(
         queues
             .into_iter()
             .map(|queue| channel.queue_declare(queue.into(), passive, FieldTable::default())),
     );
-    let answers = timeout(PATIENCE, asking).await.map_err(|_| Fault::slow("counting messages"))?;
+    let answers =
+        timeout(PATIENCE, asking).await.map_err(|_| BrokerError::slow("counting messages"))?;
     let (mut counts, mut errors) = (Vec::new(), Vec::new());
     for answer in answers {
         match answer {
@@ -277,8 +290,8 @@ pub(super) async fn count<'a>(
             Err(error) => errors.push(error),
         }
     }
-    match super::fault::telling(errors) {
-        Some(error) => Err(Fault::transient(error.to_string())),
+    match super::error::telling(errors) {
+        Some(error) => Err(BrokerError::transient(error.to_string())),
         None => Ok(counts),
     }
 }
