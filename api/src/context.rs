@@ -21,11 +21,11 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tracing::Instrument as _;
 
-use crate::accepted::PendingUploads;
-use crate::answers::ResponseCache;
 use crate::figures::Figures;
+use crate::pending_uploads::PendingUploads;
 use crate::problem::Problem;
 use crate::readiness::Readiness;
+use crate::response_cache::ResponseCache;
 use crate::settings::ApiSettings;
 use crate::stream::Hub;
 

@@ -21,14 +21,14 @@ use tokio::runtime::Handle;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::answers::ResponseCache;
 use crate::context::{Context, Shared};
 use crate::figures::{FigurePorts, Figures};
 use crate::guard::guard;
 use crate::health::run_until;
-use crate::measure::{RequestMetrics, measure};
 use crate::readiness::{Check, Readiness};
 use crate::request::identify;
+use crate::request_metrics::{RequestMetrics, time_request};
+use crate::response_cache::ResponseCache;
 use crate::routes;
 use crate::settings::ApiSettings;
 use crate::stream::{Follower, Hub, follow};
@@ -168,7 +168,7 @@ impl Api {
                 .app_data(web::Data::new(requests.clone()))
                 .app_data(web::Data::new(served.readiness.clone()))
                 .app_data(web::Data::new(served.registry.clone()))
-                .wrap(from_fn(measure))
+                .wrap(from_fn(time_request))
                 .wrap(from_fn(guard))
                 .wrap(from_fn(identify))
                 .configure(routes::configure)

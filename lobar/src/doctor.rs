@@ -11,7 +11,7 @@ use serde_json::json;
 
 use crate::failure::Failure;
 use crate::registry;
-use crate::service::{impossible, opener, roles};
+use crate::service::{opener, roles, validate};
 #[cfg(feature = "torch")]
 use crate::settings::Role;
 use crate::settings::{Roles, Settings};
@@ -20,7 +20,7 @@ use crate::settings::{Roles, Settings};
 /// Without `roles` it takes no combination for impossible.
 pub async fn run(settings: Settings, roles: Option<Roles>, as_json: bool) -> Result<(), Failure> {
     if let Some(roles) = &roles {
-        impossible::refuse(&settings, roles)?;
+        validate::validate(&settings, roles)?;
     }
     let mut checks = vec![folder(&settings.data)];
     let opener = opener(&settings, Arc::new(SystemClock));

@@ -1,8 +1,8 @@
 //! Wakes the receivers that wait on a queue when something is sent to it.
 //!
 //! Receivers in this process hear it at once. Where a database carries news to other processes, its
-//! adapter takes the names of the queues that rang here ([`Notifier::take_notified`]) and rings those that rang
-//! elsewhere ([`Notifier::notify_remote`]). A ring may be lost; receivers look by themselves as well.
+//! adapter takes the names of the queues that were notified here ([`Notifier::take_notified`]) and notifies those that were notified
+//! elsewhere ([`Notifier::notify_remote`]). A notification may be lost; receivers look by themselves as well.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 #[derive(Default)]
 pub struct Notifier {
     waiters: Mutex<HashMap<String, Arc<Notify>>>,
-    /// Queues that rang here and were not told of elsewhere; no more than there are queues.
+    /// Queues that were notified here and were not told of elsewhere; no more than there are queues.
     unsent: Mutex<BTreeSet<String>>,
     told: Notify,
 }
@@ -43,7 +43,7 @@ impl Notifier {
         waiters.values().for_each(|waiter| waiter.notify_waiters());
     }
 
-    /// Waits until queues rang here, and takes their names. What rings while nobody waits is kept, each
+    /// Waits until queues were notified here, and takes their names. What is notified while nobody waits is kept, each
     /// queue once.
     pub async fn take_notified(&self) -> BTreeSet<String> {
         loop {

@@ -11,11 +11,11 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use crate::answers::CachedResponse;
 use crate::context::Context;
 use crate::item::ImageItem;
 use crate::page_token;
 use crate::problem::{Kind, Problem};
+use crate::response_cache::CachedResponse;
 use crate::statement::STATEMENT_OF_USE;
 
 const DEFAULT_LIMIT: usize = 50;

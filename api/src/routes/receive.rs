@@ -16,9 +16,9 @@ use tokio::time::timeout;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use crate::accepted::Upload;
 use crate::context::Context;
 use crate::key;
+use crate::pending_uploads::Upload;
 use crate::problem::{Kind, Problem};
 
 /// Longest text field of a form, in bytes.

@@ -17,8 +17,8 @@ use tracing::field::display;
 
 use super::frame::Batch;
 use super::hub::{Hub, PAGE};
-use crate::answers::ResponseCache;
 use crate::readiness::Check;
+use crate::response_cache::ResponseCache;
 use crate::throughput::Throughput;
 
 /// What the follower works with.

@@ -3,7 +3,7 @@
 use lobar_core::engine::{Engine, EngineError, NetworkInput};
 use lobar_core::finding::Heatmap;
 
-use crate::dataset::{Class, Sample, Subtype, sharpness};
+use crate::dataset::{Class, Etiology, Sample, sharpness};
 
 /// Answers, with what is true, one entry a picture.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -57,7 +57,7 @@ pub fn ask(engine: &mut dyn Engine, samples: &[Sample]) -> Result<Answers, Engin
             answers.probability.push(answer.probability);
             answers.bacterial.push(answer.bacterial);
             answers.is_pneumonia.push(sample.class == Class::Pneumonia);
-            answers.is_bacterial.push(sample.subtype.map(|it| it == Subtype::Bacterial));
+            answers.is_bacterial.push(sample.subtype.map(|it| it == Etiology::Bacterial));
             answers.patient.push(sample.patient.clone());
             answers.original_size.push(sample.original_size);
             answers.sharpness.push(sharpness(&sample.pixels, NetworkInput::SIDE));

@@ -6,7 +6,7 @@ use lobar_model::preprocessing::SIDE;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use crate::dataset::{Class, Manifest, Split, Subtype, decoded, identify, sharpness};
+use crate::dataset::{Class, Etiology, Manifest, Split, decoded, identify, sharpness};
 
 /// Bins of a picture's grey levels.
 pub(super) const LEVEL_BINS: usize = 32;
@@ -25,7 +25,7 @@ pub struct Record {
     /// Its label.
     pub class: Class,
     /// The cause that file name or manifest tells.
-    pub subtype: Option<Subtype>,
+    pub subtype: Option<Etiology>,
     /// Who is shown, where known.
     pub patient: Option<String>,
     /// Width and height of the original, where known.

@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::record::LEVEL_BINS;
 use super::samples::{Shown, samples};
 use super::{Group, Record, Refusal, SingleNumber, duplicates, numbers, warnings};
-use crate::dataset::{Class, DatasetError, Split, Subtype, files, manifest_of};
+use crate::dataset::{Class, DatasetError, Etiology, Split, files, manifest_of};
 
 /// What lies in a folder.
 #[derive(Clone, Debug, Serialize)]
@@ -156,8 +156,8 @@ fn counts(split: Split, records: &[Record]) -> Option<SplitCounts> {
         split,
         normal: count(&|it| it.class == Class::Normal),
         pneumonia: count(&|it| it.class == Class::Pneumonia),
-        bacterial: count(&|it| it.subtype == Some(Subtype::Bacterial)),
-        viral: count(&|it| it.subtype == Some(Subtype::Viral)),
+        bacterial: count(&|it| it.subtype == Some(Etiology::Bacterial)),
+        viral: count(&|it| it.subtype == Some(Etiology::Viral)),
         patients: patients.len() as u64,
         images_per_patient: patients.values().sum::<u64>() as f64 / patients.len().max(1) as f64,
         most_images_of_a_patient: patients.values().copied().max().unwrap_or(0),
@@ -222,7 +222,7 @@ mod tests {
             record(4, Class::Pneumonia, Split::Test),
             record(5, Class::Normal, Split::Test),
         ];
-        records[1].subtype = Some(Subtype::Bacterial);
+        records[1].subtype = Some(Etiology::Bacterial);
         for at in [1, 2, 3] {
             records[at].patient = Some("twice".to_owned());
         }

@@ -64,7 +64,7 @@ fn case(at: usize, sample: &Sample, answers: &Answers) -> Result<Case, ReportErr
         number: at + 1,
         name: sample.name.clone(),
         probability: answers.probability[at],
-        subtype: sample.subtype.map(crate::dataset::Subtype::name),
+        subtype: sample.subtype.map(crate::dataset::Etiology::name),
         picture: picture::grey(&sample.pixels)?,
         heat: heatmap.map(|heatmap| picture::heated(&sample.pixels, heatmap)).transpose()?,
     })

@@ -13,12 +13,12 @@ use lobar_imaging::{Limits, prepare};
 use serde_json::json;
 
 use super::{median, print, sample};
-use crate::announce::Ready;
 use crate::cli;
 use crate::engine::{self, EngineChoice};
 use crate::failure::{Failure, chain};
 use crate::service::{Ports, Running, roles, s3, worker};
 use crate::settings::{LocalPath, PartialSettings, Roles, Settings, Threads};
+use crate::startup_message::StartupMessage;
 
 /// Rounds in which each part is measured alone.
 const ROUNDS: usize = 5;
@@ -43,7 +43,7 @@ pub async fn run(args: cli::Pipeline) -> Result<(), Failure> {
     let alone = alone(&settings, &pictures)?;
     let parts = Ports::open(&settings, &Roles::all()).await?;
     let mut running = Running::default();
-    let mut ready = Ready::new(&settings);
+    let mut ready = StartupMessage::new(&settings);
     let address = s3::start(&settings, &parts, &mut running, &mut ready).await?;
     let objects = roles::objects(&settings, Some(address)).await;
     for n in 0..images {

@@ -6,13 +6,13 @@
 
 #[cfg(feature = "torch")]
 mod heartbeat;
-pub mod impossible;
 #[cfg(feature = "torch")]
 mod models;
 mod ports;
 pub mod roles;
 mod running;
 pub mod s3;
+pub mod validate;
 #[cfg(feature = "torch")]
 pub mod worker;
 
@@ -42,7 +42,7 @@ pub async fn run(settings: Settings, roles: Roles) -> Result<(), Failure> {
 }
 
 async fn serve(settings: Settings, roles: Roles, telemetry: &Telemetry) -> Result<(), Failure> {
-    impossible::refuse(&settings, &roles)?;
+    validate::validate(&settings, &roles)?;
     let tasks = tokio_util::task::TaskTracker::new();
     let stop = stop::on_signal(&tasks)?;
     let parts = Ports::open(&settings, &roles).await?;

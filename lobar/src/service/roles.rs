@@ -16,7 +16,7 @@ use super::running::Running;
 use super::s3;
 use crate::failure::{Failure, chain};
 use crate::settings::{Role, Roles, Settings};
-use crate::{announce, figures};
+use crate::{build_info, startup_message};
 
 /// Starts the roles in the order in which they need one another.
 pub async fn start(
@@ -25,7 +25,7 @@ pub async fn start(
     parts: &Ports,
     running: &mut Running,
 ) -> Result<(), Failure> {
-    figures::register_build(&parts.registry)?;
+    build_info::register_build(&parts.registry)?;
     if let Some(listen) = settings.metrics_listen {
         let health = HealthServer::build(listen, parts.registry.clone(), parts.readiness.clone())
             .map_err(|e| Failure::failed(format!("metrics_listen {listen}: {e}")))?;
@@ -35,7 +35,7 @@ pub async fn start(
             async move { health.run(closing).await.map_err(Failure::failed) },
         );
     }
-    let mut ready = announce::Ready::new(settings);
+    let mut ready = startup_message::StartupMessage::new(settings);
     let s3 = match roles.has(Role::S3) {
         true => Some(s3::start(settings, parts, running, &mut ready).await?),
         false => None,

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::given::PartialS3Settings;
+use super::partial::PartialS3Settings;
 use crate::failure::Failure;
 
 /// S3 credentials.

@@ -10,7 +10,7 @@ use clap::{Arg, Args as _, Command, FromArgMatches as _};
 use toml::Value;
 
 use super::PartialSettings;
-use super::given::PartialS3Settings;
+use super::partial::PartialS3Settings;
 use super::source;
 use crate::failure::Failure;
 

@@ -15,15 +15,15 @@ mod collector;
 mod credentials;
 mod environment;
 mod file;
-mod given;
 mod logging;
 mod models;
 mod names;
+mod partial;
 pub mod port_url;
+mod redact;
 mod relations;
 mod roles;
 mod settle;
-mod shown;
 mod source;
 #[cfg(test)]
 mod tests;
@@ -38,10 +38,10 @@ use lobar_core::scaling::Policy;
 pub use bounded::{BatchSize, Seconds, SomeSeconds, Threads, Workers};
 pub use collector::Collector;
 pub use credentials::KeyPair;
-pub use given::PartialSettings;
 pub use logging::{LogFilter, LogFormat};
 pub use models::ModelsPlace;
 pub use names::{BucketName, EndpointUrl, HostName, LocalPath};
+pub use partial::PartialSettings;
 pub use roles::{Role, Roles};
 #[cfg(feature = "torch")]
 pub use source::read;
@@ -99,7 +99,7 @@ impl Settings {
     /// The settings in the form of `lobar.toml`, without secrets. They read again as the same, but for
     /// passwords.
     pub fn to_toml(&self) -> String {
-        shown::toml(self)
+        redact::toml(self)
     }
 
     /// Where the embedded S3 endpoint listens, when the settings mean that one.

@@ -6,7 +6,7 @@ use lobar_core::engine::{EngineError, EngineInfo, NoveltyPolicy};
 use lobar_core::finding::ModelRef;
 use tch::{Device, Kind, TchError};
 
-use super::form::{Form, Head};
+use super::form::{Backend, Head};
 use super::input::GreyTable;
 use super::int8::Ranges;
 use super::outputs::Outputs;
@@ -15,7 +15,7 @@ use super::script::{self, ScriptFile};
 use super::{CudaError, DeviceChoice, EngineOptions, TorchEngine, default_threads, device, fold};
 use crate::card::{Approved, Card};
 use crate::golden;
-use crate::novelty::Check;
+use crate::novelty::NoveltyDetector;
 use crate::precision::{self, Precision, PrecisionChoice};
 use crate::weights::{Weights, WeightsError};
 
@@ -120,7 +120,7 @@ impl TorchEngine {
     ) -> Result<Self, LoadError> {
         let expected = proof::plain_answers(weights, approved.layout, approved.temperature)?;
         let (trunk, head) = fold::fold(weights, approved.layout)?;
-        let check = Check::read(weights, card.novelty.as_ref(), approved.layout)?;
+        let check = NoveltyDetector::read(weights, card.novelty.as_ref(), approved.layout)?;
         let ranges = Ranges::read(weights)?;
         let build = |trunk, precision: Precision, device| -> Result<Self, TchError> {
             let info = EngineInfo {
@@ -153,7 +153,7 @@ impl TorchEngine {
             Err(LoadError::Unequal { path: weights.path().to_owned(), difference, tolerance })
         };
         // Folding is proven where fp32 means fp32; a GPU may round it.
-        let exact = Form::Plain(trunk.to(Kind::Float, Device::Cpu)?);
+        let exact = Backend::Plain(trunk.to(Kind::Float, Device::Cpu)?);
         let exact = build(exact, Precision::Fp32, Device::Cpu)?;
         prove(&exact, FOLDING_TOLERANCE)?;
 
@@ -161,7 +161,7 @@ impl TorchEngine {
         for precision in precision::candidates(options.precision, device, card.precisions.as_ref())
         {
             let forms =
-                Form::candidates(&trunk, ranges.as_ref(), precision, device, info.max_batch);
+                Backend::candidates(&trunk, ranges.as_ref(), precision, device, info.max_batch);
             for form in forms {
                 let engine = build(form, precision, device)?;
                 match prove(&engine, proof_tolerance(precision)) {
@@ -205,7 +205,7 @@ impl TorchEngine {
                 ..info(card, *approved, sha256, options)
             },
             precision: Precision::Fp32,
-            trunk: Form::Script(script.clone()),
+            trunk: Backend::Script(script.clone()),
             head: Head::Script(script.clone()),
             table: GreyTable::levels(device)?,
             temperature,

@@ -7,7 +7,7 @@
 //! Nothing waits for ever: not for a lock, not for a server that is gone without a word, and not for a
 //! process that stopped in the middle of a transaction.
 //!
-//! A queue's bell is carried to other processes by `notify` ([`news`]), as a hint.
+//! What wakes a queue's receivers is carried to other processes by `notify` ([`notify`]), as a hint.
 
 mod deferred;
 mod errors;

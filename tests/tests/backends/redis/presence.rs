@@ -12,7 +12,7 @@ use lobar_tests::rig::Rig;
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::house::{Page, until};
+use super::fixture::{Page, until};
 
 /// Announces a worker every two seconds for as long as the test runs.
 fn work(presence: Arc<dyn Presence>, seconds_per_image: f64) {

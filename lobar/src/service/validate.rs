@@ -5,7 +5,7 @@ use crate::settings::port_url::SignalUrl;
 use crate::settings::{Role, Roles, Settings};
 
 /// Refuses what could only fail later, or silently.
-pub fn refuse(settings: &Settings, roles: &Roles) -> Result<(), Failure> {
+pub fn validate(settings: &Settings, roles: &Roles) -> Result<(), Failure> {
     if settings.signal == SignalUrl::Memory && !roles.is_whole() {
         return Err(Failure::usage(format!(
             "signal is memory:, which reaches only its own process, but this one runs {roles} \
@@ -44,11 +44,11 @@ mod tests {
     #[test]
     fn a_signal_within_one_process_is_refused_for_split_roles() {
         let roles = "ingest,api".parse().expect("roles");
-        let error = refuse(&settings(PartialSettings::default()), &roles).expect_err("refused");
+        let error = validate(&settings(PartialSettings::default()), &roles).expect_err("refused");
         assert!(error.to_string().contains("poll:"));
         let polled =
             PartialSettings { signal: Some(SignalUrl::Poll), ..PartialSettings::default() };
-        assert!(refuse(&settings(polled), &roles).is_ok());
+        assert!(validate(&settings(polled), &roles).is_ok());
     }
 
     #[test]
@@ -57,6 +57,6 @@ mod tests {
             s3_endpoint: "http://127.0.0.1:1".parse().ok(),
             ..PartialSettings::default()
         };
-        assert!(refuse(&settings(given), &Roles::all()).is_err());
+        assert!(validate(&settings(given), &Roles::all()).is_err());
     }
 }

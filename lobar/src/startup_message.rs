@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use crate::settings::{Roles, Settings};
 
 /// The addresses, as they became known.
-pub struct Ready {
+pub struct StartupMessage {
     pub page: Option<SocketAddr>,
     pub s3: Option<SocketAddr>,
     bucket: String,
@@ -14,7 +14,7 @@ pub struct Ready {
     data: PathBuf,
 }
 
-impl Ready {
+impl StartupMessage {
     /// Nothing runs yet.
     pub fn new(settings: &Settings) -> Self {
         Self {

@@ -26,7 +26,7 @@ impl RequestMetrics {
 }
 
 /// Times a request.
-pub(crate) async fn measure(
+pub(crate) async fn time_request(
     requests: web::Data<RequestMetrics>,
     request: ServiceRequest,
     next: Next<impl MessageBody>,

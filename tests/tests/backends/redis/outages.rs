@@ -8,7 +8,7 @@ use lobar_testkit::services::proxy::{Proxy, Weather};
 use lobar_testkit::services::redis::{self, RedisServer};
 use lobar_tests::rig::Rig;
 
-use super::house::{PATIENCE, Page, finish, signal, version};
+use super::fixture::{PATIENCE, Page, finish, signal, version};
 
 async fn hears(changes: &mut BoxStream<'static, ()>, within: Duration) -> bool {
     matches!(tokio::time::timeout(within, changes.next()).await, Ok(Some(())))
@@ -121,7 +121,7 @@ async fn a_page_starts_without_redis_and_shows_what_the_store_has() {
     assert!(page.lookups("error").await >= 3);
     assert_eq!(page.lookups("hit").await, 0);
     redis.restart().await;
-    super::house::until("the cache is used", async || {
+    super::fixture::until("the cache is used", async || {
         assert_eq!(page.status(&id.to_string()).await, "ready");
         page.lookups("hit").await > 0
     })

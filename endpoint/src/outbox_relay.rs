@@ -8,7 +8,7 @@ use lobar_core::queue::{Outgoing, Queue};
 use tokio_util::sync::CancellationToken;
 
 use super::catalog::Catalog;
-use super::fault::Fault;
+use super::fault::EndpointFault;
 
 /// How many events are sent at a time.
 const BATCH: u32 = 100;
@@ -16,35 +16,35 @@ const BATCH: u32 = 100;
 const PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
 
 /// See the module's documentation.
-pub(super) struct Drain {
+pub(super) struct OutboxRelay {
     pub(super) catalog: Arc<Catalog>,
     pub(super) uploads: Arc<dyn Queue>,
     pub(super) region: String,
 }
 
 /// What one round left.
-enum Left {
+enum RelayRound {
     Nothing,
     More,
     /// The queue did not take this many events.
     Refused(usize),
 }
 
-impl Drain {
+impl OutboxRelay {
     /// Sends what is there and what comes, until told to stop; then what is there once more.
     pub(super) async fn run(&self, stop: CancellationToken) {
         let mut pause = PAUSE.0;
         while !stop.is_cancelled() {
             match self.round().await {
-                Ok(Left::More) => pause = PAUSE.0,
-                Ok(Left::Nothing) => {
+                Ok(RelayRound::More) => pause = PAUSE.0,
+                Ok(RelayRound::Nothing) => {
                     pause = PAUSE.0;
                     tokio::select! {
                         () = self.catalog.announced.notified() => {}
                         () = stop.cancelled() => {}
                     }
                 }
-                Ok(Left::Refused(events)) => {
+                Ok(RelayRound::Refused(events)) => {
                     tracing::warn!(
                         messages = events,
                         "embedded S3: the uploads queue refused notifications; sending them again"
@@ -57,13 +57,13 @@ impl Drain {
                 }
             }
         }
-        while let Ok(Left::More) = self.round().await {}
+        while let Ok(RelayRound::More) = self.round().await {}
     }
 
-    async fn round(&self) -> Result<Left, Fault> {
+    async fn round(&self) -> Result<RelayRound, EndpointFault> {
         let events = self.catalog.waiting(BATCH).await?;
         if events.is_empty() {
-            return Ok(Left::Nothing);
+            return Ok(RelayRound::Nothing);
         }
         let messages =
             events.iter().map(|event| Outgoing::now(event.notification(&self.region).to_string()));
@@ -76,7 +76,7 @@ impl Drain {
             .collect();
         let refused = events.len() - sent.len();
         self.catalog.forget(sent).await?;
-        Ok(if refused > 0 { Left::Refused(refused) } else { Left::More })
+        Ok(if refused > 0 { RelayRound::Refused(refused) } else { RelayRound::More })
     }
 }
 

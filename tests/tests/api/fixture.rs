@@ -36,7 +36,7 @@ use crate::sse::Stream;
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A running server and the ports behind it.
-pub struct House {
+pub struct Fixture {
     pub store: Arc<dyn Store>,
     pub models: Arc<dyn ModelRegistry>,
     pub verdicts: Arc<dyn Verdicts>,
@@ -51,7 +51,7 @@ pub struct House {
     folder: TempDir,
 }
 
-impl House {
+impl Fixture {
     /// With settings as they are.
     pub async fn open() -> Self {
         Self::open_with(|_| {}).await
@@ -227,13 +227,13 @@ impl House {
 
     /// Finishes every image as soon as ingest has admitted it, until the test ends.
     pub fn play_worker(self: &Arc<Self>, outcome: Outcome) {
-        let house = Arc::clone(self);
+        let fixture = Arc::clone(self);
         tokio::spawn(async move {
-            let mut events = house.events("?after=0").await;
+            let mut events = fixture.events("?after=0").await;
             loop {
                 let image = events.image().await;
                 if image.status == "queued" {
-                    house.finish(&[image.id.parse().expect("an id")], &outcome).await;
+                    fixture.finish(&[image.id.parse().expect("an id")], &outcome).await;
                 }
             }
         });
