@@ -3,7 +3,7 @@
 use lobar_core::engine::Engine as _;
 use lobar_lab::dataset::{Split, digest, read};
 use lobar_lab::evaluation::{ask, evaluate};
-use lobar_lab::report::{EvaluationReport, Mistakes, Part};
+use lobar_lab::report::{EvaluatedSplit, EvaluationReport, Mistakes};
 use lobar_model::weights::Weights;
 use serde_json::json;
 
@@ -34,7 +34,8 @@ pub fn run(args: &cli::Evaluate) -> Result<(), Failure> {
         let card = weights.card().ok_or_else(|| Failure::failed("the model carries no card"))?;
         let mistakes = Mistakes::of(&samples, &answers, info.threshold).map_err(|e| failed(&e))?;
         let data_sha256 = digest(&samples);
-        let part = Part { split: split.name(), data_sha256, evaluation: &evaluation, mistakes };
+        let part =
+            EvaluatedSplit { split: split.name(), data_sha256, evaluation: &evaluation, mistakes };
         let report = EvaluationReport {
             card,
             sha256: &info.model.sha256,

@@ -64,7 +64,7 @@ pub(crate) struct Context {
     /// Receivers and images; the stop waits for them.
     pub(crate) work: TaskTracker,
     /// What serves them: keepers, the dispatcher, the finisher.
-    pub(crate) parts: TaskTracker,
+    pub(crate) service_tasks: TaskTracker,
     /// No new messages.
     pub(crate) stopping: CancellationToken,
     /// The drain is over, or the engine is: give back what is in hand.
@@ -83,12 +83,12 @@ impl Context {
     }
 
     /// Runs what serves the images until it ends or the worker does.
-    pub(crate) fn spawn_part<T: Send + 'static>(
+    pub(crate) fn spawn_service_task<T: Send + 'static>(
         &self,
         part: impl Future<Output = T> + Send + 'static,
     ) -> JoinHandle<Option<T>> {
         let kill = self.kill.clone();
-        self.parts.spawn(async move { kill.run_until_cancelled(part).await })
+        self.service_tasks.spawn(async move { kill.run_until_cancelled(part).await })
     }
 
     /// When to look again at a message that was received this often.

@@ -164,7 +164,7 @@ fn serve(mut engine: Box<dyn Engine + Send>, orders: &Receiver<Order>) {
         let span = span(&info, inputs.len(), &images);
         let answers = span
             .in_scope(|| catch_unwind(AssertUnwindSafe(infer)))
-            .unwrap_or_else(|panic| Err(DeviceFault::Panicked(words(panic.as_ref()))));
+            .unwrap_or_else(|panic| Err(DeviceFault::Panicked(panic_message(panic.as_ref()))));
         let broken = answers.is_err();
         if broken || was_cut {
             lobar_trace::failed(&span, "the engine failed on the batch as a whole");
@@ -243,7 +243,7 @@ pub(crate) fn probe() -> NetworkInput {
     NetworkInput::new(pixels).expect("it has side × side pixels")
 }
 
-pub(crate) fn words(panic: &(dyn std::any::Any + Send)) -> String {
+pub(crate) fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
     text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no words".into())
 }

@@ -69,7 +69,7 @@ async fn accept_deliveries(
     let lost = context.metrics.leases_lost.clone();
     let on_lost = Box::new(move || lost.inc());
     let (keeper, leases) = Keeper::new(queue, receipts, context.settings.lease, on_lost);
-    context.spawn_part(keeper.run());
+    context.spawn_service_task(keeper.run());
 
     let mut images = Vec::with_capacity(deliveries.len());
     for ((delivery, lease), slot) in deliveries.into_iter().zip(leases).zip(slots) {

@@ -58,16 +58,16 @@ type Followed = (Models, Assigned);
 impl Running {
     /// Gets the engine, however long that takes, and starts everything. `None` when told to stop before.
     pub(crate) async fn build(
-        parts: WorkerPorts,
+        ports: WorkerPorts,
         settings: WorkerSettings,
         health: Arc<WorkerHealth>,
         stop: &Stop,
         kill: CancellationToken,
     ) -> Result<Option<Self>, WorkerError> {
         let tasks = TaskTracker::new();
-        let metrics = parts.metrics.clone();
+        let metrics = ports.metrics.clone();
         let model_context = ModelContext { settings, metrics, health };
-        let first = first_engine(&model_context, parts.engine, &tasks, &kill);
+        let first = first_engine(&model_context, ports.engine, &tasks, &kill);
         let Some((engine, followed)) = stop.receiving.run_until_cancelled(first).await else {
             return Ok(None);
         };
@@ -82,10 +82,10 @@ impl Running {
         let (decoded, to_dispatch) = mpsc::channel(slots.total());
         let (finished, to_finish) = mpsc::channel(slots.total());
         let context = Arc::new(Context {
-            jobs: parts.jobs,
-            store: parts.store,
-            objects: parts.objects,
-            signal: parts.signal,
+            jobs: ports.jobs,
+            store: ports.store,
+            objects: ports.objects,
+            signal: ports.signal,
             shadow: ShadowQueue::new(metrics.clone()),
             metrics,
             health,
@@ -102,7 +102,7 @@ impl Running {
             decoded,
             finished,
             work: TaskTracker::new(),
-            parts: tasks,
+            service_tasks: tasks,
             stopping: stop.receiving.child_token(),
             give_up: CancellationToken::new(),
             kill,
@@ -220,8 +220,13 @@ fn follow(
     let active =
         model::follow_active(model_context.clone(), models.clone(), assigned.clone(), swaps);
     let stopping = context.stopping.clone();
-    context.spawn_part(async move { stopping.run_until_cancelled(active).await });
-    context.spawn_part(model::follow_shadow(model_context, models, assigned, context.clone()))
+    context.spawn_service_task(async move { stopping.run_until_cancelled(active).await });
+    context.spawn_service_task(model::follow_shadow(
+        model_context,
+        models,
+        assigned,
+        context.clone(),
+    ))
 }
 
 /// The engine must answer on a known good input before the worker is ready.

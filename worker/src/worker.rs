@@ -50,15 +50,15 @@ pub enum WorkerError {
 
 /// The worker role.
 pub struct Worker {
-    parts: WorkerPorts,
+    ports: WorkerPorts,
     settings: WorkerSettings,
     health: Arc<WorkerHealth>,
 }
 
 impl Worker {
     /// A role that does nothing yet.
-    pub fn new(parts: WorkerPorts, settings: WorkerSettings) -> Self {
-        Self { parts, settings, health: Arc::default() }
+    pub fn new(ports: WorkerPorts, settings: WorkerSettings) -> Self {
+        Self { ports, settings, health: Arc::default() }
     }
 
     /// Readiness and figures, to be read while it runs.
@@ -82,8 +82,8 @@ impl Worker {
 
     /// Build, run, drain.
     async fn work(self, stop: Stop, kill: CancellationToken) -> Result<(), WorkerError> {
-        let Self { parts, settings, health } = self;
-        let built = Running::build(parts, settings, health, &stop, kill).await?;
+        let Self { ports, settings, health } = self;
+        let built = Running::build(ports, settings, health, &stop, kill).await?;
         // Stopped before there was an engine.
         let Some(mut running) = built else { return Ok(()) };
         let ended = running.run(&stop).await;

@@ -89,7 +89,7 @@ impl<D: Driver> Db<D> {
         &self.pools
     }
 
-    /// The bells of its queues.
+    /// Wakes receivers of its queues.
     pub fn notifier(&self) -> &Arc<Notifier> {
         &self.notifier
     }

@@ -7,7 +7,7 @@ use crate::dataset::{Class, Etiology, Sample, sharpness};
 
 /// Answers, with what is true, one entry a picture.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Answers {
+pub struct Predictions {
     /// Probability of pneumonia, 0..=1.
     pub probability: Vec<f64>,
     /// Whether the label says pneumonia.
@@ -42,8 +42,8 @@ pub(super) struct WithSubtype {
 ///
 /// # Errors
 /// A batch failed, or an answer is no number.
-pub fn ask(engine: &mut dyn Engine, samples: &[Sample]) -> Result<Answers, EngineError> {
-    let mut answers = Answers::default();
+pub fn ask(engine: &mut dyn Engine, samples: &[Sample]) -> Result<Predictions, EngineError> {
+    let mut answers = Predictions::default();
     let most = engine.info().max_batch.max(1);
     for samples in samples.chunks(most) {
         let failed = |why: String| EngineError::Batch { size: samples.len(), why };
@@ -68,7 +68,7 @@ pub fn ask(engine: &mut dyn Engine, samples: &[Sample]) -> Result<Answers, Engin
     Ok(answers)
 }
 
-impl Answers {
+impl Predictions {
     /// The logits behind the probabilities, at the engine's temperature.
     #[must_use]
     pub fn logits(&self) -> Vec<f64> {

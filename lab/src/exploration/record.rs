@@ -50,7 +50,7 @@ pub struct Record {
 
 /// A file that is no usable picture.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Refusal {
+pub struct UnreadableFile {
     /// Its place among all files.
     pub number: usize,
     /// File name; left out unless names are asked for.
@@ -70,9 +70,9 @@ impl Record {
         number: usize,
         (split, class, path): &(Split, Class, std::path::PathBuf),
         manifest: &Manifest,
-    ) -> Result<Self, Refusal> {
+    ) -> Result<Self, UnreadableFile> {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let refused = |why: String| Refusal {
+        let refused = |why: String| UnreadableFile {
             number,
             name: Some(name.clone()),
             split: *split,

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::record::LEVEL_BINS;
 use super::samples::{Shown, samples};
-use super::{Group, Record, Refusal, SingleNumber, duplicates, numbers, warnings};
+use super::{Group, Record, SingleNumber, UnreadableFile, duplicates, numbers, warnings};
 use crate::dataset::{Class, DatasetError, Etiology, Split, files, manifest_of};
 
 /// What lies in a folder.
@@ -21,7 +21,7 @@ pub struct Survey {
     /// Balance of each split that is there.
     pub splits: Vec<SplitCounts>,
     /// Files that cannot be read.
-    pub unreadable: Vec<Refusal>,
+    pub unreadable: Vec<UnreadableFile>,
     /// Pictures that serving would not assess, by reason.
     pub refused_by_serving: BTreeMap<&'static str, u64>,
     /// Pictures of which neither file name nor manifest tells whom they show.
@@ -97,7 +97,7 @@ pub struct Levels {
 pub fn survey(folder: &Path, names: bool) -> Result<Survey, DatasetError> {
     let manifest = manifest_of(folder)?;
     let files = files(folder, &Split::ALL)?;
-    let read: Vec<Result<Record, Refusal>> = files
+    let read: Vec<Result<Record, UnreadableFile>> = files
         .par_iter()
         .enumerate()
         .map(|(at, file)| Record::read(at + 1, file, &manifest))

@@ -28,7 +28,7 @@ pub(crate) async fn first(
 ) -> Box<dyn Engine + Send> {
     loop {
         let Some(model) = wanted(assigned, ModelUse::Active).await else {
-            introduce(model_context, models, assigned).await;
+            activate_shipped(model_context, models, assigned).await;
             until_other(assigned, ModelUse::Active, None).await;
             continue;
         };
@@ -42,7 +42,7 @@ pub(crate) async fn first(
 }
 
 /// Registers and activates the model that came with the program, trying until it or another is active.
-async fn introduce(model_context: &ModelContext, models: &Models, assigned: &mut Assigned) {
+async fn activate_shipped(model_context: &ModelContext, models: &Models, assigned: &mut Assigned) {
     let mut tries = 0;
     loop {
         let introduced = tokio::select! {

@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 use super::assignment::until_other;
 use super::{Assigned, Engines, LoadStage, ModelLoadError, ModelUse};
 use crate::context::ModelContext;
-use crate::device::{probe, words};
+use crate::device::{panic_message, probe};
 
 /// An engine of `model`, tried again after growing pauses until there is one; `None` once another model
 /// is wanted.
@@ -90,7 +90,7 @@ async fn answers(
                 _ => Err("no usable answer on a known good input".to_owned()),
             },
             Ok(Err(error)) => Err(error.to_string()),
-            Err(panic) => Err(format!("it panicked: {}", words(panic.as_ref()))),
+            Err(panic) => Err(format!("it panicked: {}", panic_message(panic.as_ref()))),
         });
     };
     let thread = std::thread::Builder::new().name("proof".into()).spawn(ask);

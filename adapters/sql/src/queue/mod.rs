@@ -33,14 +33,14 @@ const POLL: Duration = Duration::from_millis(200);
 pub struct SqlQueue<D: Driver> {
     db: Arc<Db<D>>,
     name: String,
-    bell: Arc<Notify>,
+    waiter: Arc<Notify>,
 }
 
 impl<D: Driver> SqlQueue<D> {
     /// The queue `name` of `db`. Queues need no declaration.
     pub fn new(db: Arc<Db<D>>, name: &str) -> Self {
-        let bell = db.notifier().waiter(name);
-        Self { db, name: name.to_owned(), bell }
+        let waiter = db.notifier().waiter(name);
+        Self { db, name: name.to_owned(), waiter }
     }
 
     async fn wait_and_take(
@@ -52,8 +52,8 @@ impl<D: Driver> SqlQueue<D> {
         let started = Instant::now();
         loop {
             // Listens before it looks, so that nothing sent in between goes unheard.
-            let mut take_notified = std::pin::pin!(self.bell.notified());
-            take_notified.as_mut().enable();
+            let mut notified = std::pin::pin!(self.waiter.notified());
+            notified.as_mut().enable();
             let taken = self.take(max, lease).await?;
             if !taken.is_empty() {
                 return Ok(taken);
@@ -64,7 +64,7 @@ impl<D: Driver> SqlQueue<D> {
                     return Ok(Vec::new());
                 }
                 tokio::select! {
-                    () = &mut take_notified => break,
+                    () = &mut notified => break,
                     () = tokio::time::sleep(left.min(POLL)) => {
                         if self.is_ready().await? {
                             break;

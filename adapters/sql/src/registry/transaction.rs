@@ -125,7 +125,7 @@ impl<D: Driver> RegistryTx<D> {
         self.commit(assignment).await
     }
 
-    /// Ends a turn that changed nothing. It commits only so that its connection can be used again.
+    /// Ends a transaction that changed nothing. It commits only so that its connection can be used again.
     pub(super) async fn rollback_with<T>(self, refusal: RegistryError) -> ChangeResult<T> {
         self.tx.commit().await.map(|()| Err(refusal))
     }
