@@ -1,4 +1,4 @@
-//! What every route works with, and how it reaches a port.
+//! State shared by all routes, and how they call ports.
 //!
 //! HTTP threads have runtimes of their own that end when the server stops, while other roles of the
 //! process may still be finishing work on the same pools. So each call to a port is a task on the

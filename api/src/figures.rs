@@ -1,4 +1,4 @@
-//! Queues, backlog and workers as figures, for `GET /v1/queues` and the metrics.
+//! Queue depths, backlog and workers, for `GET /v1/queues` and the metrics.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

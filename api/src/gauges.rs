@@ -1,4 +1,4 @@
-//! The figures under the names of the metrics.
+//! The same as Prometheus gauges.
 
 use std::sync::{Arc, Mutex, PoisonError};
 

@@ -1,5 +1,5 @@
-//! Uploads that this process has stored and ingest may not have admitted yet, so that an id that was
-//! just given out is known. The store's word goes before it. Bounded; lost with the process.
+//! Uploads stored by this process that ingest may not have admitted yet, so that an id just given
+//! out is known. The store takes precedence. Bounded; lost with the process.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, PoisonError};

@@ -1,4 +1,4 @@
-//! How many requests there are and how long they take, by route.
+//! Request metrics: count and duration by route pattern and status class.
 
 use std::time::Instant;
 

@@ -1,9 +1,8 @@
-//! Answers about finished images, rendered once and kept in the cache, in front of the store.
+//! Response cache: rendered responses of finished images, in front of the store.
 //!
-//! The cache is never believed alone. A process remembers the changes that its own follower has seen
-//! lately, and takes an entry only when it knows them all: written after the image's last change,
-//! not before this process began to remember, and not by a reader ahead of it. So whatever the cache
-//! lost, kept or missed while it was away, no answer is older than the follower.
+//! The cache alone is not trusted: this process remembers recent changes from its own follower and
+//! uses an entry only if it reflects them all. So no response is older than the follower's
+//! position, whatever the cache lost or missed.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};

@@ -1,17 +1,17 @@
-//! What `lobar doctor` finds out about one part, and what to do about it.
+//! What `lobar doctor` finds out about one dependency, and how to fix it.
 
-/// How bad it is.
+/// Severity of a diagnostic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
-    /// As it should be.
+    /// Works as it should.
     Good,
-    /// It works, but something is better done otherwise.
+    /// Works, but should be configured otherwise.
     Advice,
-    /// Images would wait, get lost or not be seen.
+    /// Images would wait, be lost or not be seen.
     Fault,
 }
 
-/// One thing that was looked at.
+/// What was found out about one thing, with what to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostic {
     /// What: `uploads queue: dead-letter queue`. No personal data, no secrets.

@@ -1,4 +1,5 @@
-//! The port of the engine: a batch of inputs in, answers out. Synchronous; owned by one thread.
+//! Port of the inference engine: a batch of inputs in, one prediction per input out. Synchronous;
+//! owned by one thread.
 //!
 //! - Batching never changes an answer beyond the engine's stated tolerance.
 //! - A batch of `n` gives `n` answers in order.

@@ -1,5 +1,5 @@
-//! The port of the model registry: which weights there are, which answer patients' images, and which run
-//! beside them unseen.
+//! Port of the model registry: which models there are, which one is active (its findings are shown)
+//! and which is the shadow.
 //!
 //! A model is its weights file, named by version and SHA-256 and kept in the object store; the registry
 //! keeps its card and its stage. What it promises, each sentence a test of the contract suite:

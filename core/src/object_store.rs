@@ -1,5 +1,5 @@
-//! The port of the object store. There is one implementation, on S3's own API; the port stands here
-//! because roles may not name a vendor (docs/adr/0002).
+//! Port of the object store. There is one implementation, on the S3 API; it is a port because roles
+//! may not name a vendor (docs/adr/0002).
 
 use std::time::Duration;
 

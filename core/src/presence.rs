@@ -19,9 +19,9 @@ use uuid::Uuid;
 
 use crate::failure::PortError;
 
-/// How often a worker announces itself.
+/// How often a worker sends a heartbeat.
 pub const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(3);
-/// How long an announcement holds: two may get lost.
+/// How long a heartbeat holds: two may get lost.
 pub const HEARTBEAT_TTL: Duration = Duration::from_secs(10);
 
 /// How much a worker does, measured over the last seconds. What another release does not say is as if nothing were done.
@@ -39,7 +39,7 @@ pub struct WorkerLoad {
     pub in_flight: usize,
 }
 
-/// One worker that is at work.
+/// One worker that is present.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PresentWorker {
     /// Its process, by a random name.

@@ -1,5 +1,4 @@
-//! The port of weights files: where registered models lie, beside the bucket of uploads and never in it.
-//! There is one implementation, on S3's own API (docs/adr/0002).
+//! Port of the weights store: the weights files of registered models, in a bucket of their own.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! Listings in S3's four forms.
+//! The four list operations of S3.
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;

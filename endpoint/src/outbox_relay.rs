@@ -1,5 +1,5 @@
-//! Carries events from the outbox onto the uploads queue. An event leaves the outbox only after the
-//! queue has said that it is durable; a crash between the two doubles it, and never loses it.
+//! Outbox relay: sends events to the uploads queue and deletes them from the outbox once the queue
+//! has confirmed them. A crash in between duplicates an event, never loses it.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! The role: loops that receive, keep the leases of what they work on, and settle it.
+//! The ingest role: loops that receive, extend leases, and settle.
 //!
 //! While the store or a job queue is away, a loop gives back what it holds, stops receiving and asks the
 //! service itself, with growing pauses, so that no message is received in vain.

@@ -1,5 +1,5 @@
-//! What a message on the uploads queue says. Other people's bytes: nothing in here may panic, and
-//! one bad record must not spoil the others of its message.
+//! Parses messages of the uploads queue. Untrusted input: never panics, and one bad record does not
+//! affect the others.
 //!
 //! Understood are S3's own event, the same inside an SNS envelope, an EventBridge event, and S3's
 //! test event. <https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html>,

@@ -1,4 +1,4 @@
-//! What a person at the terminal is told once everything runs.
+//! The start-up message on standard output: addresses and credentials file.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

@@ -1,4 +1,5 @@
-//! What `lobar doctor` asks of the parts that the settings name: a URL's scheme picks who is asked.
+//! Diagnostics of `lobar doctor` for every dependency in the settings; the URL's scheme picks the
+//! adapter.
 
 use lobar_core::diagnostic::Diagnostic;
 use lobar_core::failure::PortError;

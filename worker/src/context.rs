@@ -1,4 +1,4 @@
-//! What every part of a running worker shares.
+//! State shared by all tasks of a running worker.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;

@@ -1,5 +1,5 @@
-//! The device: one named thread that owns the engine, because engines are synchronous and their
-//! libraries keep state by thread.
+//! The device thread: one named thread owns the engine, since engines are synchronous and libtorch
+//! keeps per-thread state.
 //!
 //! The engine can be changed for another between two batches: orders are carried out in the order in
 //! which they came, so what was handed over before is computed by the old one and what comes after by

@@ -1,4 +1,4 @@
-//! Keeps the device busy, and watches it.
+//! Dispatcher: submits batches to the device thread and watches it (watchdog).
 //!
 //! The device's place is reserved first and the batch cut then. A second batch is handed over while
 //! one is computed only when it is full, so that the device need not wait for us, and images that

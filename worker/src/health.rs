@@ -1,4 +1,4 @@
-//! What others may know of a running worker: readiness, and the figures of `GET /v1/queues`.
+//! Readiness and load of a running worker.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};

@@ -1,4 +1,4 @@
-//! Slots: how many images a worker has in hand. A slot is held from receipt to settlement.
+//! Slots: semaphore permits that bound the images in flight. Held from receipt to settlement.
 
 use std::sync::Arc;
 

@@ -1,10 +1,9 @@
-//! Suspects: images whose earlier attempt ended without a report. One of them may have taken the
-//! process down, and everything else in hand was counted an attempt for it.
+//! Suspects: images whose earlier attempt ended without a report, so that one of them may have
+//! crashed its process (poison messages).
 //!
-//! So that a poisonous image cannot drag innocent ones into quarantine, few suspects at a time are
-//! worked on in a process: those of one crash a batch at a time, since hardly any of them is to blame
-//! and their patients wait; those of two crashes one at a time. The others wait in hand, given back in
-//! the store, so that a crash counts nothing against them, and are claimed anew when their turn comes.
+//! Only MAX_CONCURRENT_SUSPECTS are worked on at once per process: after one crash a batch at a
+//! time, after two crashes one image alone. The others are released in the store, so that another
+//! crash costs them no attempt, keep their lease here, and are claimed again when a permit is free.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

@@ -1,4 +1,4 @@
-//! What travels with an image through the worker, and how its way ends.
+//! An image on its way through the worker, and how work on it ends.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};

@@ -1,6 +1,5 @@
-//! The task behind each queue that is received from: it keeps a channel, hands arrivals to the desk, writes
-//! answers in one order, gives back what ran out or what nobody wants, and starts anew when the
-//! connection is lost.
+//! The consumer task of a queue: keeps a channel, buffers deliveries, writes acks in order,
+//! requeues expired leases and unrequested prefetch, and reconnects.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! One channel that consumes a queue: its consumers, and what it owes the broker.
+//! One AMQP channel with its consumers, their prefetch and the deliveries not yet acknowledged.
 //!
 //! The broker pushes as many messages as all consumers together have credit for. When receivers want more,
 //! another consumer is added; credit is only ever taken back by cancelling all of them. What the client

@@ -1,5 +1,4 @@
-//! What this process holds of one queue: messages that arrived and nobody asked for yet, and leases.
-//! Without I/O and without a clock.
+//! State of one queue's consumer: prefetched deliveries and leases. No I/O, no clock.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;

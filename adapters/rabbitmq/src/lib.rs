@@ -1,4 +1,4 @@
-//! RabbitMQ: job queues, a lane each, and uploads from stores that notify over AMQP.
+//! RabbitMQ: job queues, one per lane, and uploads from object stores that notify over AMQP.
 //!
 //! What the port promises and the broker does not know is done here:
 //!

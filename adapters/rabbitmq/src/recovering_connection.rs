@@ -1,4 +1,4 @@
-//! One connection to the broker, made again when it is lost.
+//! A connection to the broker that is reopened after it is lost.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

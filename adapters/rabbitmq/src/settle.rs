@@ -1,5 +1,5 @@
-//! Ending leases. What follows is stored by the broker, confirmed, before the original is acknowledged: a
-//! crash in between leaves two, never none.
+//! Settling: the copy that replaces a message is confirmed before the original is acknowledged, so
+//! that a crash in between leaves two, never none.
 
 use lobar_core::queue::{LeaseError, Receipt, Settlement};
 use tokio::sync::oneshot;

@@ -1,8 +1,8 @@
-//! One connection for many callers, none of which waits long for it.
+//! One multiplexed connection for many callers, with a timeout per call.
 //!
-//! Connecting goes on in the background. Its first caller waits for it within its own limit, later
-//! ones fail at once, and so they do while a failed link rests. An answer that does not come in
-//! time breaks the connection: it may be a dead one that nobody has told us of.
+//! Connecting runs in the background. The first caller waits for it within its own timeout; later
+//! ones fail at once, also while the connection backs off after a failure. A reply that times out
+//! closes the connection, since it may be half-open.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;

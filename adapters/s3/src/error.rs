@@ -1,4 +1,4 @@
-//! What an error of the SDK means, without its text: that may name URLs, and so object keys.
+//! Classifies errors of the S3 SDK without their text, which may contain URLs and so object keys.
 
 use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};

@@ -1,4 +1,4 @@
-//! The seam: all that differs between databases.
+//! The driver trait: what differs between PostgreSQL and SQLite.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;

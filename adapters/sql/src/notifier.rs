@@ -1,8 +1,9 @@
 //! Wakes the receivers that wait on a queue when something is sent to it.
 //!
-//! Receivers in this process hear it at once. Where a database carries news to other processes, its
-//! adapter takes the names of the queues that were notified here ([`Notifier::take_notified`]) and notifies those that were notified
-//! elsewhere ([`Notifier::notify_remote`]). A notification may be lost; receivers look by themselves as well.
+//! Receivers in this process hear it at once. Where a database carries notifications to other
+//! processes, its adapter takes the names of the queues that were notified here
+//! ([`Notifier::take_notified`]) and wakes receivers of those that were notified elsewhere
+//! ([`Notifier::notify_remote`]). A notification may be lost; receivers poll as well.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};

@@ -1,8 +1,7 @@
-//! Connections that are put back only when nothing is left on them.
+//! Connections that return to the pool only in a clean state.
 //!
-//! A statement that failed, or whose caller went away, may leave its connection in the middle of
-//! something: a transaction, an answer that nobody reads, a peer that is gone without a word. Such a
-//! connection is closed, which undoes what it was in just as well and waits for no answer.
+//! A failed or cancelled statement may leave its connection inside a transaction or with an unread
+//! result. Such a connection is closed instead of returned; the server then rolls back.
 
 use std::ops::{Deref, DerefMut};
 

@@ -1,4 +1,4 @@
-//! Batch calls: at most ten entries and so many bytes a call, each entry with an answer of its own.
+//! SQS batch calls: at most ten entries and a size limit per call; one result per entry.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! The clients of one queue, and what is known of it.
+//! The SDK clients and attributes of one SQS queue.
 
 use std::collections::HashMap;
 use std::time::Duration;

@@ -1,4 +1,5 @@
-//! What an error of SQS means, without its text: that may hold a message's body, and so object keys.
+//! Classifies errors of SQS without their text, which may contain a message body and so object
+//! keys.
 
 use aws_sdk_sqs::config::http::HttpResponse;
 use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};

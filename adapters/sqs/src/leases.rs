@@ -1,4 +1,4 @@
-//! The leases that this process holds. Pure: the caller says what time it is.
+//! Leases held by this process. Pure: the caller passes the time.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};

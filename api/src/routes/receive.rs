@@ -1,5 +1,5 @@
-//! `POST /v1/images`: one file into the bucket. The bucket's own event does the rest, so an upload
-//! here and one by any S3 client go the same way.
+//! `POST /v1/images`: stores one file in the bucket. The bucket's event does the rest, so that
+//! uploads here and by any S3 client take the same path.
 
 use actix_multipart::{Field, Multipart, MultipartError};
 use actix_web::error::PayloadError;

@@ -1,4 +1,4 @@
-//! The one task of a process that reads new events from the store and hands them out.
+//! The follower: the one task per process that reads new events from the store and broadcasts them.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,9 +1,8 @@
-//! How many workers there should be: one pure function of the load, the time and what was decided
-//! before. The unit is time, not count: images wait, queues do not.
+//! Autoscaling: the number of workers wanted, a pure function of load, time and the previous
+//! decision. Based on time to wait, not queue length.
 //!
-//! Up at once, since every image that waits waits longer for a hesitation. Down slowly, by steps,
-//! and never below what was needed lately, since a worker that is stopped takes a minute to come
-//! back.
+//! Scales up at once; scales down in steps after a stabilization window, never below the peak
+//! within it, since starting a worker takes a minute.
 
 #[cfg(test)]
 mod simulator;

@@ -1,6 +1,6 @@
-//! How changes are written. Each waits in line; whoever has the writing connection next takes all that
-//! wait into one transaction, each behind a savepoint of its own. So a change succeeds or fails alone,
-//! and many share the one wait for the disk.
+//! Group commit: changes queue up; the next holder of the write connection runs all queued ones in
+//! one transaction, each behind a savepoint, so that each succeeds or fails alone and they share
+//! one fsync.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};

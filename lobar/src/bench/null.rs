@@ -1,4 +1,4 @@
-//! An object store and a network that take no time: what is left is the path between them.
+//! Stub object store and engine that take no time: what is measured is queues and store.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

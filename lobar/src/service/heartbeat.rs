@@ -1,4 +1,4 @@
-//! A worker says that it is there, again and again, until it stops.
+//! Sends the worker's heartbeats until it stops.
 
 use std::sync::Arc;
 use std::time::Duration;

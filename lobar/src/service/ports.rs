@@ -1,4 +1,4 @@
-//! The ports, as the settings name them, and what the roles of one process share.
+//! The ports of a process, opened from its settings.
 
 use std::sync::Arc;
 

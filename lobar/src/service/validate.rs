@@ -1,4 +1,4 @@
-//! Combinations that cannot work, refused at start, by name.
+//! Refuses combinations of settings and roles that cannot work, at start.
 
 use crate::failure::Failure;
 use crate::settings::port_url::SignalUrl;

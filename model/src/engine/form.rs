@@ -33,7 +33,7 @@ impl Backend {
         let mut forms = Vec::new();
         let mut keep = |form: Result<Self, TchError>| match form {
             Ok(form) => forms.push(form),
-            Err(error) => tracing::debug!(%error, "this libtorch has no such form"),
+            Err(error) => tracing::debug!(%error, "backend not available in this libtorch"),
         };
         let kind = precision::kind(precision, device);
         if precision == Precision::Int8 {

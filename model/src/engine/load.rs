@@ -171,7 +171,7 @@ impl TorchEngine {
                             %error,
                             device = engine.info.device,
                             fused = engine.is_fused(),
-                            "a quicker way to compute is not used"
+                            "backend failed its proof or could not be built; trying the next slower one"
                         );
                         why = error.to_string();
                     }

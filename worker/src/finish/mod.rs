@@ -1,4 +1,4 @@
-//! The end of every image's way: the store first, then the signal, then the queue.
+//! Finisher: commits what ended (store first, then signal, then queue settlement).
 //!
 //! One task takes all that has ended since it last looked, so that a batch is one transaction, and a
 //! slow store makes the transactions larger rather than more.

@@ -1,4 +1,4 @@
-//! Which model the worker runs.
+//! Which model the worker runs: follows the model registry and swaps engines without a restart.
 //!
 //! ```text
 //! registry ──assignment──▶ follow ─┬─ active: fetch, check, load, prove ──▶ dispatcher: change between two batches

@@ -1,4 +1,4 @@
-//! Making an engine of a model, and proving that it is what the registry says.
+//! Loads the engine of a model and checks that it is the registered one.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;

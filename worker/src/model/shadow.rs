@@ -1,4 +1,5 @@
-//! The shadow: a model that looks at what was answered already and is shown to nobody.
+//! The shadow model: runs on images that were already answered; its results are stored for
+//! comparison and shown to nobody.
 //!
 //! It computes on a thread of its own, a few images at a time, and begins only while the engine that
 //! answers has nothing in hand. So on a machine whose cores are all taken by that engine the shadow

@@ -1,4 +1,4 @@
-//! The way of answered images to the shadow. Nobody waits on it.
+//! Queue of finished images to the shadow model. Bounded; never blocks the main path.
 
 use std::sync::{Mutex, PoisonError};
 

@@ -1,4 +1,4 @@
-//! What PostgreSQL's errors mean: <https://www.postgresql.org/docs/current/errcodes-appendix.html>.
+//! PostgreSQL's SQLSTATE codes, classed: which are worth a retry.
 
 use lobar_core::failure::Disposition;
 use sqlx::Error;

@@ -1,4 +1,4 @@
-//! News of queues between processes, by `notify` and `listen`.
+//! Wakes receivers of other processes by LISTEN/NOTIFY.
 //!
 //! A hint: it goes out after the commit, on its own, so that no sender waits for it (and not in the
 //! sender's transaction, since a transaction that notifies holds a lock of the whole server while it

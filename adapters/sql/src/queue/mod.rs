@@ -1,5 +1,5 @@
-//! Queues in a table. A lease is a deadline in the future and a number that grows with each delivery:
-//! the receipt. Whoever comes too late finds the deadline passed or the number changed.
+//! Queues in a table. A lease is a deadline and a version number that grows with each delivery;
+//! both are checked by every extension and settlement.
 //!
 //! A waiting receiver is woken by this process's own sends, and by those of others where the database
 //! carries the news. It looks by itself every [`POLL`]: for what nobody told, and for delays and leases

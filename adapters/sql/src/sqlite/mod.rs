@@ -1,5 +1,4 @@
-//! SQLite: the store and the queues of a machine of its own, in one file or in several. Two processes
-//! may have the same file open.
+//! SQLite: store and queues of one machine.
 //!
 //! Write-ahead log, so that readers never wait; `synchronous = full`, since an answer given must
 //! survive a power cut (queues relax it where nothing is lost). One connection writes, as SQLite has one writer at a time: who waits then

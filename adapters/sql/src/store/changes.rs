@@ -1,4 +1,4 @@
-//! What a transaction changed: events to write, and counts to move.
+//! Side effects of a store transaction: events to insert and counters to update (table `tally`).
 //!
 //! The counts (table `tally`) answer how many images there are of a kind without reading them. They are
 //! moved by the transaction that moves the images, at its very end and in the turn of the events: one

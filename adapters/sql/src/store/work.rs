@@ -1,4 +1,4 @@
-//! The life of an image in workers' hands: claim, complete, give back.
+//! Claim, complete, release, retry.
 //!
 //! Images are named by their ids, and their states are only looked at: `state || ''` keeps a planner from
 //! reading the range of a state instead, which may hold millions, or the traces of millions that left it.

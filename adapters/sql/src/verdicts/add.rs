@@ -1,4 +1,4 @@
-//! Adding a verdict: looked at, written and told in one transaction.
+//! Adding a verdict: lock, check, insert and event in one transaction.
 
 use lobar_core::failure::PortError;
 use lobar_core::finding::{Finding, Label};
