@@ -1,4 +1,4 @@
-//! What every route works with, and how it reaches a port.
+//! State shared by all routes, and how they call ports.
 //!
 //! HTTP threads have runtimes of their own that end when the server stops, while other roles of the
 //! process may still be finishing work on the same pools. So each call to a port is a task on the
@@ -10,8 +10,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lobar_core::failure::PortError;
-use lobar_core::objects::Objects;
-use lobar_core::registry::Registry;
+use lobar_core::model_registry::ModelRegistry;
+use lobar_core::object_store::ObjectStore;
 use lobar_core::signal::Signal;
 use lobar_core::store::Store;
 use lobar_core::time::Clock;
@@ -21,11 +21,11 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tracing::Instrument as _;
 
-use crate::accepted::Accepted;
-use crate::answers::Answers;
 use crate::figures::Figures;
+use crate::pending_uploads::PendingUploads;
 use crate::problem::Problem;
 use crate::readiness::Readiness;
+use crate::response_cache::ResponseCache;
 use crate::settings::ApiSettings;
 use crate::stream::Hub;
 
@@ -40,17 +40,17 @@ const FIGURES_LIMIT: Duration = Duration::from_secs(5);
 /// Shared by all HTTP threads.
 pub(crate) struct Context {
     pub(crate) store: Arc<dyn Store>,
-    pub(crate) models: Arc<dyn Registry>,
+    pub(crate) models: Arc<dyn ModelRegistry>,
     pub(crate) verdicts: Arc<dyn Verdicts>,
-    pub(crate) objects: Arc<dyn Objects>,
+    pub(crate) objects: Arc<dyn ObjectStore>,
     pub(crate) signal: Arc<dyn Signal>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) hub: Arc<Hub>,
-    pub(crate) answers: Arc<Answers>,
+    pub(crate) answers: Arc<ResponseCache>,
     pub(crate) figures: Arc<Figures>,
     pub(crate) readiness: Readiness,
     pub(crate) registry: prometheus::Registry,
-    pub(crate) accepted: Accepted,
+    pub(crate) accepted: PendingUploads,
     pub(crate) settings: ApiSettings,
     /// Bounds the uploads that are received at once.
     pub(crate) receiving: Semaphore,
@@ -62,13 +62,13 @@ pub(crate) struct Context {
 /// The parts of a [`Context`] that are made elsewhere.
 pub(crate) struct Shared {
     pub(crate) store: Arc<dyn Store>,
-    pub(crate) models: Arc<dyn Registry>,
+    pub(crate) models: Arc<dyn ModelRegistry>,
     pub(crate) verdicts: Arc<dyn Verdicts>,
-    pub(crate) objects: Arc<dyn Objects>,
+    pub(crate) objects: Arc<dyn ObjectStore>,
     pub(crate) signal: Arc<dyn Signal>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) hub: Arc<Hub>,
-    pub(crate) answers: Arc<Answers>,
+    pub(crate) answers: Arc<ResponseCache>,
     pub(crate) figures: Arc<Figures>,
     pub(crate) readiness: Readiness,
     pub(crate) registry: prometheus::Registry,
@@ -89,7 +89,7 @@ impl Context {
             figures: shared.figures,
             readiness: shared.readiness,
             registry: shared.registry,
-            accepted: Accepted::default(),
+            accepted: PendingUploads::default(),
             settings,
             receiving: Semaphore::new(RECEIVED_AT_ONCE),
             drawing: Semaphore::new(DRAWN_AT_ONCE),

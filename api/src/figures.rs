@@ -1,4 +1,4 @@
-//! Queues, backlog and workers as figures, for `GET /v1/queues` and the metrics.
+//! Queue depths, backlog and workers, for `GET /v1/queues` and the metrics.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use futures::future::{OptionFuture, join4};
 use lobar_core::failure::PortError;
 use lobar_core::image::{Lane, Lanes, State};
-use lobar_core::queue::{Depth, Jobs, Queue};
-use lobar_core::roster::{Member, Roster};
+use lobar_core::presence::{Presence, PresentWorker};
+use lobar_core::queue::{Depth, JobQueues, Queue};
 use lobar_core::scaling::{Decision, Load, Policy, decide};
 use lobar_core::store::{Overview, Store};
 use lobar_core::time::{Clock, Stamp};
@@ -85,7 +85,7 @@ struct Moment {
     jobs: Lanes<Option<Depth>>,
     /// The outer one is missing where the queue is not reached from here at all.
     uploads: Option<Option<Depth>>,
-    members: Option<Vec<Member>>,
+    members: Option<Vec<PresentWorker>>,
     /// Best images a second of late.
     rate: Option<f64>,
     arrivals: f64,
@@ -110,8 +110,8 @@ impl Waiting {
 
 /// Images a second of which all workers together are capable. One that has not worked yet counts as
 /// one like the others.
-fn capacity(members: &[Member]) -> Option<f64> {
-    let seconds = members.iter().filter_map(|member| member.presence.seconds_per_image);
+fn capacity(members: &[PresentWorker]) -> Option<f64> {
+    let seconds = members.iter().filter_map(|member| member.load.seconds_per_image);
     let rates: Vec<f64> = seconds.filter(|seconds| *seconds > 0.0).map(f64::recip).collect();
     let mean = rates.iter().sum::<f64>() / rates.len() as f64;
     (!rates.is_empty()).then_some(mean * members.len() as f64)
@@ -176,11 +176,11 @@ impl Moment {
 }
 
 /// The ports that figures are read from.
-pub(crate) struct Sources {
+pub(crate) struct FigurePorts {
     pub(crate) store: Arc<dyn Store>,
-    pub(crate) jobs: Jobs,
+    pub(crate) jobs: JobQueues,
     pub(crate) uploads: Option<Arc<dyn Queue>>,
-    pub(crate) roster: Option<Arc<dyn Roster>>,
+    pub(crate) presence: Option<Arc<dyn Presence>>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) arrivals: Arc<Throughput>,
     pub(crate) throughput: Arc<Throughput>,
@@ -195,7 +195,7 @@ struct Last {
 
 /// Figures, read at most once a second however many ask.
 pub(crate) struct Figures {
-    sources: Sources,
+    sources: FigurePorts,
     policy: Policy,
     gauges: Gauges,
     last: Mutex<Last>,
@@ -203,7 +203,7 @@ pub(crate) struct Figures {
 
 impl Figures {
     pub(crate) fn register(
-        sources: Sources,
+        sources: FigurePorts,
         policy: Policy,
         registry: &Registry,
     ) -> prometheus::Result<Self> {
@@ -221,7 +221,7 @@ impl Figures {
         }
         let moment = self.sources.read().await?;
         // A first decision without knowing who is there would send away whoever is.
-        let blind = self.sources.roster.is_some() && moment.members.is_none();
+        let blind = self.sources.presence.is_some() && moment.members.is_none();
         if last.decision.is_some() || !blind {
             let before = last.decision.as_ref();
             last.decision = Some(decide(&self.policy, before, &moment.load(), moment.now));
@@ -233,13 +233,13 @@ impl Figures {
     }
 }
 
-impl Sources {
+impl FigurePorts {
     /// Without the store there are no figures; what else does not answer is left unknown.
     async fn read(&self) -> Result<Moment, PortError> {
         let uploads =
             OptionFuture::from(self.uploads.as_deref().map(|queue| depth(queue, "uploads")));
         let members = async {
-            let members = self.roster.as_ref()?.members().await;
+            let members = self.presence.as_ref()?.workers().await;
             members
                 .inspect_err(|error| tracing::debug!(%error, "workers unknown: presence not read"))
                 .ok()
@@ -282,7 +282,7 @@ async fn depth(queue: &dyn Queue, name: &'static str) -> Option<Depth> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use lobar_core::roster::Presence;
+    use lobar_core::presence::WorkerLoad;
     use uuid::Uuid;
 
     fn moment(rate: Option<f64>) -> Moment {
@@ -302,9 +302,9 @@ mod tests {
         }
     }
 
-    fn worker(seconds_per_image: Option<f64>) -> Member {
-        let presence = Presence { seconds_per_image, ..Presence::default() };
-        Member { worker: Uuid::new_v4(), presence }
+    fn worker(seconds_per_image: Option<f64>) -> PresentWorker {
+        let load = WorkerLoad { seconds_per_image, ..WorkerLoad::default() };
+        PresentWorker { worker: Uuid::new_v4(), load }
     }
 
     fn figures(moment: &Moment) -> QueueFigures {

@@ -1,9 +1,9 @@
-//! The figures under the names of the metrics.
+//! The same as Prometheus gauges.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use lobar_core::image::Lane;
-use lobar_core::scaling::{Decision, Reason};
+use lobar_core::scaling::{Decision, ScalingReason};
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
 use prometheus::{Gauge, GaugeVec, IntGaugeVec, Opts, Registry};
@@ -21,7 +21,7 @@ pub(crate) struct Gauges {
     oldest: GaugeVec,
     images: IntGaugeVec,
     workers: Gauge,
-    wanted: Wanted,
+    wanted: WantedGauge,
 }
 
 impl Gauges {
@@ -56,7 +56,7 @@ impl Gauges {
             )?,
             images: IntGaugeVec::new(Opts::new("lobar_images", images), &["state"])?,
             workers: Gauge::new("lobar_workers", "Workers at work; NaN when not known.")?,
-            wanted: Wanted::new()?,
+            wanted: WantedGauge::new()?,
         };
         registry.register(Box::new(gauges.images.clone()))?;
         registry.register(Box::new(gauges.workers.clone()))?;
@@ -96,24 +96,24 @@ impl Gauges {
 
 /// One series whose label changes: a scraper never finds two of them, or none.
 #[derive(Clone)]
-struct Wanted {
+struct WantedGauge {
     desc: Desc,
-    now: Arc<Mutex<Option<(u32, Reason)>>>,
+    now: Arc<Mutex<Option<(u32, ScalingReason)>>>,
 }
 
-impl Wanted {
+impl WantedGauge {
     fn new() -> prometheus::Result<Self> {
         let labels = vec!["reason".to_owned()];
         let desc = Desc::new(WANTED.into(), WANTED_HELP.into(), labels, Default::default())?;
         Ok(Self { desc, now: Arc::default() })
     }
 
-    fn set(&self, wanted: u32, reason: Reason) {
+    fn set(&self, wanted: u32, reason: ScalingReason) {
         *self.now.lock().unwrap_or_else(PoisonError::into_inner) = Some((wanted, reason));
     }
 }
 
-impl Collector for Wanted {
+impl Collector for WantedGauge {
     fn desc(&self) -> Vec<&Desc> {
         vec![&self.desc]
     }
@@ -134,11 +134,13 @@ mod tests {
 
     #[test]
     fn the_workers_wanted_are_one_series_whose_reason_changes() {
-        let wanted = Wanted::new().expect("a metric");
+        let wanted = WantedGauge::new().expect("a metric");
         let registry = Registry::new();
         registry.register(Box::new(wanted.clone())).expect("registered");
         assert!(registry.gather().is_empty());
-        for (count, reason) in [(3, Reason::Backlog), (2, Reason::Calming), (2, Reason::Floor)] {
+        for (count, reason) in
+            [(3, ScalingReason::Backlog), (2, ScalingReason::Calming), (2, ScalingReason::Floor)]
+        {
             wanted.set(count, reason);
             let families = registry.gather();
             let series = families[0].get_metric();

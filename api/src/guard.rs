@@ -1,5 +1,4 @@
-//! What every request passes: the address it was sent to, the page it comes from, and the headers
-//! that its answer carries.
+//! Checks of every request: Host, Origin and Sec-Fetch-Site; security headers of every response.
 //!
 //! There are no accounts yet, so a page elsewhere must not be able to use a browser inside the
 //! network: DNS rebinding is stopped by `Host`, cross-site requests by `Sec-Fetch-Site` and `Origin`.

@@ -10,7 +10,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::accepted::Upload;
+use crate::pending_uploads::Upload;
 use crate::statement::STATEMENT_OF_USE;
 use crate::timestamp::rfc3339;
 use crate::verdict::VerdictMark;

@@ -6,8 +6,6 @@
 //! them out to all clients ([`stream`]). Every error is `application/problem+json` from one table
 //! ([`problem`]).
 
-mod accepted;
-mod answers;
 mod context;
 mod figures;
 #[cfg(any(test, fuzzing))]
@@ -17,12 +15,14 @@ mod guard;
 mod health;
 mod item;
 mod key;
-mod measure;
 pub mod models;
 mod page_token;
+mod pending_uploads;
 mod problem;
 mod readiness;
 mod request;
+mod request_metrics;
+mod response_cache;
 mod routes;
 mod server;
 mod settings;
@@ -35,6 +35,6 @@ mod verdict;
 pub use health::HealthServer;
 pub use item::result_json;
 pub use readiness::{Check, Readiness};
-pub use server::{Api, ApiParts, BuildError};
+pub use server::{Api, ApiPorts, BuildError};
 pub use settings::ApiSettings;
 pub use statement::STATEMENT_OF_USE;

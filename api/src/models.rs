@@ -1,6 +1,6 @@
 //! Models of the registry as JSON, over HTTP and on the command line.
 
-use lobar_core::registry::{Assignment, Change, Comparison, Model, Stage};
+use lobar_core::model_registry::{Assignment, Comparison, ModelChange, RegisteredModel, Stage};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -122,8 +122,13 @@ pub struct ComparisonItem {
 impl ModelList {
     /// `models` newest first, read after `last_change`; `pinned` where the process that answers has a model
     /// file of its own.
-    pub fn new(models: Vec<Model>, last_change: Option<Change>, pinned: bool) -> Self {
-        let version = |found: Option<&Model>| found.map(|model| model.model.version.clone());
+    pub fn new(
+        models: Vec<RegisteredModel>,
+        last_change: Option<ModelChange>,
+        pinned: bool,
+    ) -> Self {
+        let version =
+            |found: Option<&RegisteredModel>| found.map(|model| model.model.version.clone());
         Self {
             assigned: Assigned {
                 revision: last_change.as_ref().map_or(0, |change| change.revision),
@@ -139,7 +144,7 @@ impl ModelList {
 
 impl History {
     /// Changes, newest first.
-    pub fn new(changes: Vec<Change>) -> Self {
+    pub fn new(changes: Vec<ModelChange>) -> Self {
         Self { items: changes.into_iter().map(ChangeItem::from).collect() }
     }
 }
@@ -153,7 +158,7 @@ impl Comparisons {
 
 impl From<Assignment> for Assigned {
     fn from(assignment: Assignment) -> Self {
-        let version = |model: Option<Model>| model.map(|model| model.model.version);
+        let version = |model: Option<RegisteredModel>| model.map(|model| model.model.version);
         Self {
             revision: assignment.revision,
             active: version(assignment.active),
@@ -162,8 +167,8 @@ impl From<Assignment> for Assigned {
     }
 }
 
-impl From<Model> for ModelItem {
-    fn from(model: Model) -> Self {
+impl From<RegisteredModel> for ModelItem {
+    fn from(model: RegisteredModel) -> Self {
         Self {
             version: model.model.version,
             stage: model.stage.as_str(),
@@ -178,9 +183,9 @@ impl From<Model> for ModelItem {
     }
 }
 
-impl From<Change> for ChangeItem {
-    fn from(change: Change) -> Self {
-        let Change { revision, action, version, by, at } = change;
+impl From<ModelChange> for ChangeItem {
+    fn from(change: ModelChange) -> Self {
+        let ModelChange { revision, action, version, by, at } = change;
         Self { revision, action, version, by, at: rfc3339(at) }
     }
 }

@@ -1,4 +1,4 @@
-//! Whether this process can do its work: one named check a part, set by the part itself.
+//! Readiness of the process: one named check per dependency or role, set by its owner.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};

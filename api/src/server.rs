@@ -9,9 +9,9 @@ use actix_web::middleware::from_fn;
 use actix_web::{App, HttpServer, web};
 use lobar_core::cache::Cache;
 use lobar_core::failure::PortError;
-use lobar_core::objects::Objects;
-use lobar_core::queue::{Jobs, Queue};
-use lobar_core::roster::Roster;
+use lobar_core::object_store::ObjectStore;
+use lobar_core::presence::Presence;
+use lobar_core::queue::{JobQueues, Queue};
 use lobar_core::signal::Signal;
 use lobar_core::store::Store;
 use lobar_core::time::Clock;
@@ -21,14 +21,14 @@ use tokio::runtime::Handle;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::answers::Answers;
 use crate::context::{Context, Shared};
-use crate::figures::{Figures, Sources};
+use crate::figures::{FigurePorts, Figures};
 use crate::guard::guard;
 use crate::health::run_until;
-use crate::measure::{Requests, measure};
 use crate::readiness::{Check, Readiness};
 use crate::request::identify;
+use crate::request_metrics::{RequestMetrics, time_request};
+use crate::response_cache::ResponseCache;
 use crate::routes;
 use crate::settings::ApiSettings;
 use crate::stream::{Follower, Hub, follow};
@@ -42,19 +42,19 @@ const FIGURES_EVERY: Duration = Duration::from_secs(5);
 const BUCKET_EVERY: Duration = Duration::from_secs(10);
 
 /// The ports and the parts of the process that the API shares with other roles.
-pub struct ApiParts {
+pub struct ApiPorts {
     /// Images, findings, events.
     pub store: Arc<dyn Store>,
     /// Which models there are, and which one answers.
-    pub models: Arc<dyn lobar_core::registry::Registry>,
+    pub models: Arc<dyn lobar_core::model_registry::ModelRegistry>,
     /// What readers said of images.
     pub verdicts: Arc<dyn Verdicts>,
     /// The uploads bucket.
-    pub objects: Arc<dyn Objects>,
+    pub objects: Arc<dyn ObjectStore>,
     /// Hints that events were written.
     pub signal: Arc<dyn Signal>,
     /// The job queues, to measure.
-    pub jobs: Jobs,
+    pub jobs: JobQueues,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Where metrics are registered; shown under `/metrics` whole.
@@ -66,7 +66,7 @@ pub struct ApiParts {
     /// Where rendered answers are kept; `None` for nowhere.
     pub cache: Option<Arc<dyn Cache>>,
     /// Who is at work; `None` where nobody can know.
-    pub roster: Option<Arc<dyn Roster>>,
+    pub presence: Option<Arc<dyn Presence>>,
 }
 
 /// Why the server could not be built.
@@ -100,8 +100,8 @@ pub struct Api {
 impl Api {
     /// Binds the address and assembles everything. Call it on the program's own runtime, which must
     /// outlive the server: all calls to ports run there.
-    pub async fn build(parts: ApiParts, settings: ApiSettings) -> Result<Self, BuildError> {
-        let ApiParts {
+    pub async fn build(parts: ApiPorts, settings: ApiSettings) -> Result<Self, BuildError> {
+        let ApiPorts {
             store,
             models,
             verdicts,
@@ -113,23 +113,23 @@ impl Api {
             readiness,
             uploads,
             cache,
-            roster,
+            presence,
         } = parts;
         let runtime = Handle::current();
         let clients = IntGauge::new("lobar_sse_clients", "Connected clients of the event stream.")?;
         registry.register(Box::new(clients.clone()))?;
         let last = store.overview().await?.last_event;
         let hub = Arc::new(Hub::new(last, settings.lag, runtime.clone(), clients));
-        let answers = Arc::new(Answers::register(cache, last, &registry)?);
+        let answers = Arc::new(ResponseCache::register(cache, last, &registry)?);
         let (arrivals, throughput) = (Arc::<Throughput>::default(), Arc::<Throughput>::default());
-        let sources = Sources {
+        let sources = FigurePorts {
             store: Arc::clone(&store),
             jobs,
             clock: Arc::clone(&clock),
             arrivals: Arc::clone(&arrivals),
             throughput: Arc::clone(&throughput),
             uploads,
-            roster,
+            presence,
         };
         let follower = Follower {
             store: Arc::clone(&store),
@@ -142,7 +142,7 @@ impl Api {
             check: readiness.check("events"),
             poll: settings.poll,
         };
-        let requests = Requests::register(&registry)?;
+        let requests = RequestMetrics::register(&registry)?;
         let figures = Arc::new(Figures::register(sources, settings.scaling, &registry)?);
         let bucket = readiness.check("bucket");
         let shared = Shared {
@@ -168,7 +168,7 @@ impl Api {
                 .app_data(web::Data::new(requests.clone()))
                 .app_data(web::Data::new(served.readiness.clone()))
                 .app_data(web::Data::new(served.registry.clone()))
-                .wrap(from_fn(measure))
+                .wrap(from_fn(time_request))
                 .wrap(from_fn(guard))
                 .wrap(from_fn(identify))
                 .configure(routes::configure)

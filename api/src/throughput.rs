@@ -1,4 +1,4 @@
-//! How fast images arrive and are finished, counted in tens of seconds.
+//! Arrival and completion rates, counted in buckets of ten seconds.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};

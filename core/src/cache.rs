@@ -1,10 +1,10 @@
-//! The port of the cache: rendered answers about images, kept for minutes. Never the truth: whatever
-//! it loses or refuses is read from the store again.
+//! Port of the response cache: rendered responses about images, kept for minutes. Never the source
+//! of truth: what it lost or refuses to store is read from the store again.
 //!
-//! An entry carries the number of the last event that its writer had followed before it read the
-//! store, so it knows of every change up to that number. Who follows the events forgets a changed
-//! image with the event's number. A writer that was slow then cannot bring back what it had read
-//! before the change. Contract:
+//! An entry carries the sequence number of the last event that its writer had read before it read
+//! the store, so it reflects every change up to that number. The follower invalidates a changed
+//! image with the event's sequence number; a slow writer cannot put back what it read before the
+//! change. Contract:
 //!
 //! - What is put is got with its number and its tag by everyone.
 //! - What was never put is not got.

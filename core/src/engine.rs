@@ -1,4 +1,5 @@
-//! The port of the engine: a batch of inputs in, answers out. Synchronous; owned by one thread.
+//! Port of the inference engine: a batch of inputs in, one prediction per input out. Synchronous;
+//! owned by one thread.
 //!
 //! - Batching never changes an answer beyond the engine's stated tolerance.
 //! - A batch of `n` gives `n` answers in order.
@@ -48,39 +49,39 @@ pub struct EngineInfo {
     /// How far two batchings of one image may differ in probability.
     pub tolerance: f64,
     /// What becomes of an image that is unlike those that the model was trained on.
-    pub unlike: Unlike,
+    pub novelty_policy: NoveltyPolicy,
 }
 
 /// What becomes of an image that is unlike those that the network was trained on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Unlike {
+pub enum NoveltyPolicy {
     /// Nobody knows of it: the model has no check.
-    Unchecked,
+    NoDetector,
     /// It is left to a human, without an answer.
     #[default]
-    Human,
+    NeedsHuman,
     /// It is answered, with a warning.
-    Warning,
+    Warn,
 }
 
-impl FromStr for Unlike {
+impl FromStr for NoveltyPolicy {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text {
-            "human" => Ok(Self::Human),
-            "warn" => Ok(Self::Warning),
+            "human" => Ok(Self::NeedsHuman),
+            "warn" => Ok(Self::Warn),
             _ => Err(format!("{text:?} is not human or warn")),
         }
     }
 }
 
-impl std::fmt::Display for Unlike {
+impl std::fmt::Display for NoveltyPolicy {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
-            Self::Unchecked => "unchecked",
-            Self::Human => "human",
-            Self::Warning => "warn",
+            Self::NoDetector => "unchecked",
+            Self::NeedsHuman => "human",
+            Self::Warn => "warn",
         })
     }
 }
@@ -102,7 +103,7 @@ pub struct Prediction {
 impl Prediction {
     /// Whether the image is known to be unlike those that the network was trained on. A novelty
     /// that is not a number counts: a failure never looks negative.
-    pub fn is_unlike_training(&self) -> bool {
+    pub fn is_novel(&self) -> bool {
         self.novelty.is_some_and(|novelty| novelty.is_nan() || novelty > 1.0)
     }
 }

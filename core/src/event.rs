@@ -1,4 +1,5 @@
-//! What a page follows: every change of state and every verdict, numbered in the order of commit.
+//! Events: every change of state and every verdict, numbered in commit order. Pages follow them
+//! over SSE.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,4 @@
-//! What must happen after an error, carried by the error itself.
+//! Errors of ports, and whether a retry may help.
 
 /// What the caller of a port should do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

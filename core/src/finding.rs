@@ -1,4 +1,4 @@
-//! What the network saw in one image, with everything needed to know how.
+//! A finding: the network's result on one image, with all that is needed to reproduce it.
 
 mod stored;
 

@@ -1,4 +1,4 @@
-//! What becomes of an upload: its lane, its state, and the reason when nothing could be assessed.
+//! An image's lifecycle: lane, state, and the reason when it was not assessed.
 
 use std::fmt;
 

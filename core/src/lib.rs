@@ -7,28 +7,28 @@
 //! [`compute`] (where the network is to compute), [`retry`], [`scaling`], [`statement`] (what results are
 //! for), [`time`], [`trace`] (what a message or an event continues).
 //!
-//! The ports: [`queue`], [`store`], [`registry`], [`verdict`], [`signal`], [`cache`], [`roster`], [`objects`],
+//! The ports: [`queue`], [`store`], [`model_registry`], [`verdict`], [`signal`], [`cache`], [`presence`], [`object_store`],
 //! [`weights`], [`engine`]. Each
 //! sentence of a port's documentation is the name of a test in the contract suite that every adapter
 //! passes.
 
 pub mod cache;
-pub mod check;
 pub mod compute;
+pub mod diagnostic;
 pub mod engine;
 pub mod event;
 pub mod failure;
 pub mod finding;
 pub mod image;
 pub mod job;
+pub mod model_registry;
 pub mod object;
-pub mod objects;
+pub mod object_store;
+pub mod presence;
 pub mod queue;
 pub mod quiet;
 pub mod reading;
-pub mod registry;
 pub mod retry;
-pub mod roster;
 pub mod scaling;
 pub mod signal;
 pub mod statement;

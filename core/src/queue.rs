@@ -1,6 +1,6 @@
 //! The port of a message queue: durable, leased, at least once.
 //!
-//! One `Queue` is one lane: the uploads queue is one, and the jobs have two ([`Jobs`]).
+//! One `Queue` is one queue: there is one for uploads and one per lane for jobs ([`JobQueues`]).
 //! Bytes in, bytes out. What it promises, each sentence a test of the contract suite:
 //!
 //! - A sent message is received once while its lease is kept.
@@ -33,7 +33,7 @@ use crate::time::Stamp;
 use crate::trace::TraceContext;
 
 /// The job queues, one a lane.
-pub type Jobs = Lanes<Arc<dyn Queue>>;
+pub type JobQueues = Lanes<Arc<dyn Queue>>;
 
 /// A message to send.
 #[derive(Clone, Debug)]

@@ -1,5 +1,5 @@
-//! Keeps what others log inside our calls out of our logs: S3 libraries print URLs and headers,
-//! and these hold object keys, which are personal data.
+//! Log filter: drops log lines of third-party crates within our calls. S3 libraries log URLs and
+//! headers with object keys, which are personal data.
 
 use tracing::level_filters::LevelFilter;
 use tracing::span::{Attributes, Id, Record};

@@ -1,5 +1,5 @@
-//! The port of the signal: "something changed". A hint only: it may be lost or doubled, and nothing
-//! but latency may depend on it. Contract:
+//! Port of the signal: tells other processes that events were written. May be lost or duplicated;
+//! only latency depends on it. Contract:
 //!
 //! - A subscriber hears of what is published after it subscribed.
 //! - Every subscriber hears of it.

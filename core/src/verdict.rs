@@ -1,5 +1,5 @@
-//! The port of verdicts: what doctors said of findings. Verdicts are only ever added; the newest of a
-//! reader counts for that reader, the newest of all for the image.
+//! Port of verdicts: what readers said of findings. Append-only; a reader's newest verdict counts
+//! for that reader, the newest of all for the image.
 //!
 //! What it promises, each sentence a test of the contract suite:
 //!

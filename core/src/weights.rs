@@ -1,12 +1,11 @@
-//! The port of weights files: where registered models lie, beside the bucket of uploads and never in it.
-//! There is one implementation, on S3's own API (docs/adr/0002).
+//! Port of the weights store: the weights files of registered models, in a bucket of their own.
 
 use std::path::Path;
 
 use async_trait::async_trait;
 
 use crate::failure::PortError;
-use crate::objects::FetchError;
+use crate::object_store::FetchError;
 
 /// See the module's documentation. A key is `VERSION/SHA256.safetensors`: the same key always holds the
 /// same bytes.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use s3s::S3ErrorCode;
 use serde::{Deserialize, Serialize};
 
-use super::fault::Fault;
+use super::fault::EndpointFault;
 
 /// S3's bound on the names and values of user metadata together, in bytes.
 const METADATA_LIMIT: usize = 2048;
@@ -30,7 +30,7 @@ pub(super) struct Attributes {
 
 impl Attributes {
     /// Refuses what S3 refuses.
-    pub(super) fn check(self) -> Result<Self, Fault> {
+    pub(super) fn check(self) -> Result<Self, EndpointFault> {
         let size: usize = self.metadata.iter().map(|(name, value)| name.len() + value.len()).sum();
         if size > METADATA_LIMIT {
             return Err(S3ErrorCode::MetadataTooLarge.into());
@@ -78,7 +78,7 @@ macro_rules! stated_sum {
         });
         match (stated.next(), stated.next()) {
             (one, None) => Ok(one),
-            (_, Some(_)) => Err($crate::fault::Fault::refused(
+            (_, Some(_)) => Err($crate::fault::EndpointFault::refused(
                 s3s::S3ErrorCode::InvalidRequest,
                 "Expecting a single x-amz-checksum- header.",
             )),

@@ -4,7 +4,7 @@ use lobar_core::time::Stamp;
 use s3s::dto::{ETag, ETagCondition, Timestamp};
 use s3s::{S3Error, S3ErrorCode};
 
-use super::fault::Fault;
+use super::fault::EndpointFault;
 
 /// What a request demands of the object that is there.
 #[derive(Default)]
@@ -23,7 +23,7 @@ impl Conditions {
         etag: &str,
         modified: Stamp,
         fresh: &S3ErrorCode,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), EndpointFault> {
         let modified = timestamp(Stamp(modified.0 - modified.0.rem_euclid(1_000_000)));
         if let Some(condition) = &self.if_match {
             if !matches(condition, etag) {
@@ -50,7 +50,7 @@ impl Conditions {
     }
 
     /// For a write over the object with this eTag, if there is one.
-    pub(super) fn check_write(&self, etag: Option<&str>) -> Result<(), Fault> {
+    pub(super) fn check_write(&self, etag: Option<&str>) -> Result<(), EndpointFault> {
         match (&self.if_match, etag) {
             (Some(_), None) => return Err(S3ErrorCode::NoSuchKey.into()),
             (Some(condition), Some(etag)) if !matches(condition, etag) => {
@@ -93,7 +93,7 @@ mod tests {
         Some(ETagCondition::ETag(etag(value)))
     }
 
-    fn code(result: Result<(), Fault>) -> Option<S3ErrorCode> {
+    fn code(result: Result<(), EndpointFault>) -> Option<S3ErrorCode> {
         result.err().map(|fault| S3Error::from(fault).code().clone())
     }
 

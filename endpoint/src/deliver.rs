@@ -16,7 +16,7 @@ use s3s::stream::{ByteStream, RemainingLength};
 use uuid::Uuid;
 
 use super::bodies::Bodies;
-use super::fault::Fault;
+use super::fault::EndpointFault;
 
 /// How much is read from a file at a time.
 const CHUNK: u64 = 256 << 10;
@@ -56,7 +56,7 @@ pub(super) async fn deliver(
     bodies: &Arc<Bodies>,
     segments: &[Segment],
     range: Range<u64>,
-) -> Result<StreamingBlob, Fault> {
+) -> Result<StreamingBlob, EndpointFault> {
     let length = usize::try_from(range.end.saturating_sub(range.start)).unwrap_or(usize::MAX);
     let stretches = stretches(segments, &range);
     let mut first = match stretches.first() {

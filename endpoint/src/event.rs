@@ -9,7 +9,7 @@ use super::conditions::timestamp;
 
 /// What happened to an object, in S3's own words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Happening {
+pub(super) enum EventName {
     Put,
     Post,
     Copy,
@@ -18,7 +18,7 @@ pub(super) enum Happening {
     DeleteMarkerCreated,
 }
 
-impl Happening {
+impl EventName {
     /// The event's name.
     pub(super) fn as_str(self) -> &'static str {
         match self {
@@ -46,7 +46,7 @@ pub(super) struct Origin {
 pub(super) struct Event {
     /// Grows with every change of the bucket.
     pub(super) sequencer: i64,
-    /// See [`Happening::as_str`].
+    /// See [`EventName::as_str`].
     pub(super) name: String,
     pub(super) bucket: String,
     pub(super) key: Vec<u8>,
@@ -125,7 +125,7 @@ mod tests {
     fn event() -> Event {
         Event {
             sequencer: 0x60D_1234_5678,
-            name: Happening::Put.as_str().into(),
+            name: EventName::Put.as_str().into(),
             bucket: "xrays".into(),
             key: "in/a b+c é/x&y%.dcm".as_bytes().to_vec(),
             version: Some("v1".into()),

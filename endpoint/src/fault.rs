@@ -8,7 +8,7 @@ use s3s::{S3Error, S3ErrorCode};
 
 /// A failure inside the endpoint.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Fault {
+pub(super) enum EndpointFault {
     /// An answer that S3 has a code for.
     #[error("refused")]
     Refused(S3Error),
@@ -28,19 +28,19 @@ pub(super) enum Fault {
     Ended,
 }
 
-impl From<S3Error> for Fault {
+impl From<S3Error> for EndpointFault {
     fn from(error: S3Error) -> Self {
         Self::Refused(error)
     }
 }
 
-impl From<S3ErrorCode> for Fault {
+impl From<S3ErrorCode> for EndpointFault {
     fn from(code: S3ErrorCode) -> Self {
         Self::Refused(code.into())
     }
 }
 
-impl Fault {
+impl EndpointFault {
     /// A refusal with a sentence for the client.
     pub(super) fn refused(code: S3ErrorCode, message: &'static str) -> Self {
         Self::Refused(S3Error::with_message(code, message))
@@ -70,10 +70,10 @@ impl Fault {
     }
 }
 
-impl From<Fault> for S3Error {
+impl From<EndpointFault> for S3Error {
     /// What is not the client's doing is logged here, once.
-    fn from(fault: Fault) -> Self {
-        if let Fault::Refused(error) = fault {
+    fn from(fault: EndpointFault) -> Self {
+        if let EndpointFault::Refused(error) = fault {
             return error;
         }
         tracing::error!(error = %fault, "embedded S3: operation failed; answering with an error");

@@ -24,7 +24,6 @@ mod conditions;
 mod cors;
 mod deliver;
 mod digest;
-mod drain;
 mod event;
 mod fault;
 #[cfg(any(test, fuzzing))]
@@ -32,6 +31,7 @@ pub mod fuzzing;
 mod listing;
 mod lists;
 mod multipart;
+mod outbox_relay;
 mod reads;
 mod receive;
 mod server;
@@ -58,7 +58,7 @@ pub use auth::Credentials;
 use bodies::Bodies;
 use catalog::{Catalog, Versioning};
 use cors::Cors;
-use drain::Drain;
+use outbox_relay::OutboxRelay;
 use receive::Limits;
 use server::Server;
 use service::Service;
@@ -161,8 +161,8 @@ pub enum EndpointError {
     Store(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
-impl From<fault::Fault> for EndpointError {
-    fn from(fault: fault::Fault) -> Self {
+impl From<fault::EndpointFault> for EndpointError {
+    fn from(fault: fault::EndpointFault) -> Self {
         Self::Store(Box::new(fault))
     }
 }
@@ -172,7 +172,7 @@ pub struct Endpoint {
     listener: TcpListener,
     address: SocketAddr,
     server: Server,
-    drain: Drain,
+    drain: OutboxRelay,
     catalog: Arc<Catalog>,
     tasks: TaskTracker,
     patience: Duration,
@@ -228,8 +228,11 @@ impl Endpoint {
             cors: Arc::new(Cors::new(options.allowed_origins)),
             log: quiet::ours_only(),
         };
-        let drain =
-            Drain { catalog: catalog.clone(), uploads: options.uploads, region: options.region };
+        let drain = OutboxRelay {
+            catalog: catalog.clone(),
+            uploads: options.uploads,
+            region: options.region,
+        };
 
         let unusable = |source| EndpointError::Listen { address: options.listen, source };
         let listener = TcpListener::bind(options.listen).await.map_err(unusable)?;

@@ -1,4 +1,4 @@
-//! Listings in S3's four forms.
+//! The four list operations of S3.
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -8,7 +8,7 @@ use s3s::dto::*;
 use super::catalog::{Listed, Stored};
 use super::conditions::{etag, timestamp};
 use super::event::url_encoded;
-use super::fault::Fault;
+use super::fault::EndpointFault;
 use super::listing::{Keyed, Page, Scan, behind, successor};
 use super::service::{Service, owner};
 
@@ -19,11 +19,11 @@ const PAGE: i32 = 1000;
 struct Writing(bool);
 
 impl Writing {
-    fn of(encoding: Option<&EncodingType>) -> Result<Self, Fault> {
+    fn of(encoding: Option<&EncodingType>) -> Result<Self, EndpointFault> {
         match encoding.map(EncodingType::as_str) {
             None | Some("") => Ok(Self(false)),
             Some(EncodingType::URL) => Ok(Self(true)),
-            Some(_) => Err(Fault::refused(
+            Some(_) => Err(EndpointFault::refused(
                 S3ErrorCode::InvalidArgument,
                 "Invalid Encoding Method specified in Request",
             )),
@@ -67,10 +67,10 @@ fn scan(
     delimiter: Option<&String>,
     from: Vec<u8>,
     limit: Option<i32>,
-) -> Result<Scan, Fault> {
+) -> Result<Scan, EndpointFault> {
     let limit = limit.unwrap_or(PAGE).min(PAGE);
     let limit = usize::try_from(limit).map_err(|_| {
-        Fault::refused(S3ErrorCode::InvalidArgument, "The page size may not be negative.")
+        EndpointFault::refused(S3ErrorCode::InvalidArgument, "The page size may not be negative.")
     })?;
     let bytes = |text: Option<&String>| text.map(|t| t.as_bytes().to_vec()).unwrap_or_default();
     Ok(Scan { prefix: bytes(prefix), delimiter: bytes(delimiter), from, limit })
@@ -95,7 +95,7 @@ impl Service {
     pub(super) async fn list_v1(
         &self,
         input: ListObjectsInput,
-    ) -> Result<ListObjectsOutput, Fault> {
+    ) -> Result<ListObjectsOutput, EndpointFault> {
         let writing = Writing::of(input.encoding_type.as_ref())?;
         let (prefix, delimiter) = (input.prefix.as_ref(), input.delimiter.as_ref());
         let from = after(input.marker.as_ref(), prefix, delimiter);
@@ -120,13 +120,13 @@ impl Service {
     pub(super) async fn list_v2(
         &self,
         input: ListObjectsV2Input,
-    ) -> Result<ListObjectsV2Output, Fault> {
+    ) -> Result<ListObjectsV2Output, EndpointFault> {
         let writing = Writing::of(input.encoding_type.as_ref())?;
         let (prefix, delimiter) = (input.prefix.as_ref(), input.delimiter.as_ref());
         let from = match &input.continuation_token {
             Some(token) => BASE64_URL_SAFE_NO_PAD.decode(token).map_err(|_| {
                 let why = "The continuation token provided is incorrect";
-                Fault::refused(S3ErrorCode::InvalidArgument, why)
+                EndpointFault::refused(S3ErrorCode::InvalidArgument, why)
             })?,
             None => after(input.start_after.as_ref(), prefix, delimiter),
         };
@@ -153,7 +153,7 @@ impl Service {
     pub(super) async fn list_versions(
         &self,
         input: ListObjectVersionsInput,
-    ) -> Result<ListObjectVersionsOutput, Fault> {
+    ) -> Result<ListObjectVersionsOutput, EndpointFault> {
         let writing = Writing::of(input.encoding_type.as_ref())?;
         let (prefix, delimiter) = (input.prefix.as_ref(), input.delimiter.as_ref());
         let (key, id) = (input.key_marker.as_ref(), input.version_id_marker.as_ref());
@@ -211,7 +211,7 @@ impl Service {
     pub(super) async fn list_uploads(
         &self,
         input: ListMultipartUploadsInput,
-    ) -> Result<ListMultipartUploadsOutput, Fault> {
+    ) -> Result<ListMultipartUploadsOutput, EndpointFault> {
         let writing = Writing::of(input.encoding_type.as_ref())?;
         let (prefix, delimiter) = (input.prefix.as_ref(), input.delimiter.as_ref());
         let (key, id) = (input.key_marker.as_ref(), input.upload_id_marker.as_ref());

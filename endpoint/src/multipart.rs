@@ -8,8 +8,8 @@ use super::catalog::{New, NewPart};
 use super::conditions::{Conditions, etag, timestamp};
 use super::deliver::deliver;
 use super::digest::Algorithm;
-use super::event::Happening;
-use super::fault::Fault;
+use super::event::EventName;
+use super::fault::EndpointFault;
 use super::receive::receive;
 use super::service::{Service, origin, owner};
 use super::writes::{NO_CUSTOMER_KEYS, Stated, source};
@@ -18,25 +18,25 @@ use super::writes::{NO_CUSTOMER_KEYS, Stated, source};
 const LAST_PART: i32 = 10_000;
 const PAGE: i32 = 1000;
 
-fn number(part: i32) -> Result<i64, Fault> {
+fn number(part: i32) -> Result<i64, EndpointFault> {
     if (1..=LAST_PART).contains(&part) {
         return Ok(part.into());
     }
     let why = "Part number must be an integer between 1 and 10000, inclusive.";
-    Err(Fault::refused(S3ErrorCode::InvalidArgument, why))
+    Err(EndpointFault::refused(S3ErrorCode::InvalidArgument, why))
 }
 
 impl Service {
     pub(super) async fn begin_upload(
         &self,
         mut input: CreateMultipartUploadInput,
-    ) -> Result<CreateMultipartUploadOutput, Fault> {
+    ) -> Result<CreateMultipartUploadOutput, EndpointFault> {
         if input.sse_customer_algorithm.is_some() {
-            return Err(Fault::refused(S3ErrorCode::NotImplemented, NO_CUSTOMER_KEYS));
+            return Err(EndpointFault::refused(S3ErrorCode::NotImplemented, NO_CUSTOMER_KEYS));
         }
         if input.tagging.is_some() {
             let why = "Object tags are not supported.";
-            return Err(Fault::refused(S3ErrorCode::NotImplemented, why));
+            return Err(EndpointFault::refused(S3ErrorCode::NotImplemented, why));
         }
         let attributes = attributes_of!(input)?;
         let algorithm = input.checksum_algorithm.as_ref();
@@ -60,7 +60,7 @@ impl Service {
     pub(super) async fn upload_part(
         &self,
         request: S3Request<UploadPartInput>,
-    ) -> Result<UploadPartOutput, Fault> {
+    ) -> Result<UploadPartOutput, EndpointFault> {
         let mut input = request.input;
         let number = number(input.part_number)?;
         let upload = self.catalog.upload(&input.bucket, &input.key, &input.upload_id).await?;
@@ -89,7 +89,7 @@ impl Service {
     pub(super) async fn copy_part(
         &self,
         input: UploadPartCopyInput,
-    ) -> Result<UploadPartCopyOutput, Fault> {
+    ) -> Result<UploadPartCopyOutput, EndpointFault> {
         let number = number(input.part_number)?;
         let upload = self.catalog.upload(&input.bucket, &input.key, &input.upload_id).await?;
         let from = source(&input.copy_source)?;
@@ -139,7 +139,7 @@ impl Service {
     pub(super) async fn complete_upload(
         &self,
         request: S3Request<CompleteMultipartUploadInput>,
-    ) -> Result<CompleteMultipartUploadOutput, Fault> {
+    ) -> Result<CompleteMultipartUploadOutput, EndpointFault> {
         let origin = origin(&request);
         let mut input = request.input;
         let stated = stated_sum!(input)?;
@@ -160,7 +160,7 @@ impl Service {
                 if_none_match: input.if_none_match,
                 ..Default::default()
             },
-            happening: Happening::CompleteMultipartUpload,
+            happening: EventName::CompleteMultipartUpload,
             origin,
         };
         let limit = self.limits.size;
@@ -182,12 +182,15 @@ impl Service {
     pub(super) async fn abort_upload(
         &self,
         input: AbortMultipartUploadInput,
-    ) -> Result<AbortMultipartUploadOutput, Fault> {
+    ) -> Result<AbortMultipartUploadOutput, EndpointFault> {
         self.catalog.abort_upload(input.bucket, input.key, input.upload_id).await?;
         Ok(AbortMultipartUploadOutput::default())
     }
 
-    pub(super) async fn list_parts(&self, input: ListPartsInput) -> Result<ListPartsOutput, Fault> {
+    pub(super) async fn list_parts(
+        &self,
+        input: ListPartsInput,
+    ) -> Result<ListPartsOutput, EndpointFault> {
         let upload = self.catalog.upload(&input.bucket, &input.key, &input.upload_id).await?;
         let limit = input.max_parts.unwrap_or(PAGE).clamp(0, PAGE);
         let after = input.part_number_marker.unwrap_or(0);

@@ -10,7 +10,7 @@ use super::attributes::show_sum;
 use super::catalog::{Stored, Versioning};
 use super::conditions::{Conditions, etag, timestamp};
 use super::deliver::{Segment, deliver};
-use super::fault::Fault;
+use super::fault::EndpointFault;
 use super::service::Service;
 
 /// What S3 says of an object without a type.
@@ -27,7 +27,10 @@ struct Found {
 }
 
 impl Service {
-    pub(super) async fn get(&self, input: GetObjectInput) -> Result<GetObjectOutput, Fault> {
+    pub(super) async fn get(
+        &self,
+        input: GetObjectInput,
+    ) -> Result<GetObjectOutput, EndpointFault> {
         let found = self
             .look_up(
                 (&input.bucket, &input.key, input.version_id.as_deref()),
@@ -68,7 +71,10 @@ impl Service {
         Ok(output)
     }
 
-    pub(super) async fn head(&self, input: HeadObjectInput) -> Result<HeadObjectOutput, Fault> {
+    pub(super) async fn head(
+        &self,
+        input: HeadObjectInput,
+    ) -> Result<HeadObjectOutput, EndpointFault> {
         let found = self
             .look_up(
                 (&input.bucket, &input.key, input.version_id.as_deref()),
@@ -112,7 +118,7 @@ impl Service {
         (bucket, key, version): (&str, &str, Option<&str>),
         conditions: &Conditions,
         (range, part): (Option<Range>, Option<i32>),
-    ) -> Result<Found, Fault> {
+    ) -> Result<Found, EndpointFault> {
         let (versioning, found) = self.catalog.find(bucket, key, version).await?;
         let (stored, segments) = found.ok_or(match version {
             Some(_) => S3ErrorCode::NoSuchVersion,
@@ -126,7 +132,7 @@ impl Service {
         let bytes = match (range, part) {
             (Some(_), Some(_)) => {
                 let why = "Cannot specify both Range header and partNumber query parameter.";
-                return Err(Fault::refused(S3ErrorCode::InvalidRequest, why));
+                return Err(EndpointFault::refused(S3ErrorCode::InvalidRequest, why));
             }
             (Some(range), None) => Some(range.check(stored.size).map_err(S3Error::from)?),
             (None, Some(part)) => Some(part_of(&segments, stored.size, part)?),
@@ -169,7 +175,7 @@ impl Found {
 }
 
 /// The bytes of one part of a multipart object; the whole is part 1 of any other.
-fn part_of(segments: &[Segment], size: u64, part: i32) -> Result<Bytes<u64>, Fault> {
+fn part_of(segments: &[Segment], size: u64, part: i32) -> Result<Bytes<u64>, EndpointFault> {
     let index = usize::try_from(part).ok().and_then(|part| part.checked_sub(1));
     let index = index.ok_or(S3ErrorCode::InvalidArgument)?;
     if segments.is_empty() && index == 0 {

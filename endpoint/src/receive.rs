@@ -10,7 +10,7 @@ use s3s::{S3ErrorCode, StdError};
 
 use super::bodies::{Bodies, Body, Draft};
 use super::digest::{Algorithm, Digester, Sum};
-use super::fault::Fault;
+use super::fault::EndpointFault;
 
 /// How many bytes are gathered before they are written: what one upload holds in memory.
 const GATHER: usize = 1 << 20;
@@ -40,7 +40,7 @@ struct Sink {
 }
 
 impl Sink {
-    fn write(mut self, chunks: &[Bytes]) -> Result<Self, Fault> {
+    fn write(mut self, chunks: &[Bytes]) -> Result<Self, EndpointFault> {
         if self.draft.is_none() && !chunks.is_empty() {
             self.draft = Some(self.bodies.create()?);
         }
@@ -53,7 +53,7 @@ impl Sink {
         Ok(self)
     }
 
-    fn seal(self) -> Result<Received, Fault> {
+    fn seal(self) -> Result<Received, EndpointFault> {
         let (body, size) = self.draft.map(Draft::seal).transpose()?.unzip();
         let (md5, sum) = self.digester.finish();
         Ok(Received { body, size: size.unwrap_or(0), md5, sum })
@@ -66,7 +66,7 @@ pub(super) async fn receive(
     stream: Option<StreamingBlob>,
     limits: Limits,
     algorithm: Option<Algorithm>,
-) -> Result<Received, Fault> {
+) -> Result<Received, EndpointFault> {
     let digester = Digester::new(algorithm);
     let mut sink = Sink { bodies: bodies.clone(), draft: None, digester };
     let mut gathered: Vec<Bytes> = Vec::new();
@@ -74,7 +74,7 @@ pub(super) async fn receive(
     if let Some(mut stream) = stream {
         while let Some(chunk) = tokio::time::timeout(limits.silence, stream.next())
             .await
-            .map_err(|_| Fault::from(S3ErrorCode::RequestTimeout))?
+            .map_err(|_| EndpointFault::from(S3ErrorCode::RequestTimeout))?
         {
             let chunk = chunk.map_err(|error| refusal(&error))?;
             total += chunk.len() as u64;
@@ -97,7 +97,7 @@ pub(super) async fn receive(
 }
 
 /// The stream's own error types are private to `s3s`; their names in text are what there is.
-fn refusal(error: &StdError) -> Fault {
+fn refusal(error: &StdError) -> EndpointFault {
     let text = error.to_string();
     let (code, message) = if text.contains("Sha256Mismatch") {
         let code = S3ErrorCode::Custom("XAmzContentSHA256Mismatch".into());
@@ -112,5 +112,5 @@ fn refusal(error: &StdError) -> Fault {
     } else {
         (S3ErrorCode::IncompleteBody, "The body ended before the announced length.")
     };
-    Fault::refused(code, message)
+    EndpointFault::refused(code, message)
 }

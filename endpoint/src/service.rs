@@ -11,7 +11,7 @@ use super::bodies::Bodies;
 use super::catalog::{Catalog, Versioning};
 use super::conditions::timestamp;
 use super::event::Origin;
-use super::fault::Fault;
+use super::fault::EndpointFault;
 use super::receive::Limits;
 
 /// What every operation works with.
@@ -35,7 +35,7 @@ impl Service {
     async fn make_bucket(
         &self,
         request: S3Request<CreateBucketInput>,
-    ) -> Result<CreateBucketOutput, Fault> {
+    ) -> Result<CreateBucketOutput, EndpointFault> {
         let name = request.input.bucket;
         let location = Some(format!("/{name}"));
         if !self.catalog.create_bucket(name, Versioning::Off).await? {
@@ -44,16 +44,16 @@ impl Service {
         Ok(CreateBucketOutput { location })
     }
 
-    async fn remove_bucket(&self, name: String) -> Result<DeleteBucketOutput, Fault> {
+    async fn remove_bucket(&self, name: String) -> Result<DeleteBucketOutput, EndpointFault> {
         if self.homes.contains(&name) {
             let why = "Uploads or models go to this bucket; it cannot be deleted.";
-            return Err(Fault::refused(S3ErrorCode::AccessDenied, why));
+            return Err(EndpointFault::refused(S3ErrorCode::AccessDenied, why));
         }
         self.catalog.delete_bucket(name).await?;
         Ok(DeleteBucketOutput::default())
     }
 
-    async fn all_buckets(&self) -> Result<ListBucketsOutput, Fault> {
+    async fn all_buckets(&self) -> Result<ListBucketsOutput, EndpointFault> {
         let buckets = self.catalog.buckets().await?.into_iter().map(|bucket| Bucket {
             creation_date: Some(timestamp(bucket.created)),
             name: Some(bucket.name),
@@ -66,7 +66,7 @@ impl Service {
         })
     }
 
-    async fn versioning(&self, bucket: &str) -> Result<GetBucketVersioningOutput, Fault> {
+    async fn versioning(&self, bucket: &str) -> Result<GetBucketVersioningOutput, EndpointFault> {
         let status = self.catalog.bucket(bucket).await?.versioning.as_str();
         let status = status.map(BucketVersioningStatus::from_static);
         Ok(GetBucketVersioningOutput { status, ..Default::default() })
@@ -75,7 +75,7 @@ impl Service {
     async fn set_versioning(
         &self,
         input: PutBucketVersioningInput,
-    ) -> Result<PutBucketVersioningOutput, Fault> {
+    ) -> Result<PutBucketVersioningOutput, EndpointFault> {
         let status = input.versioning_configuration.status;
         let versioning = Versioning::parse(status.as_ref().map(|status| status.as_str()));
         if versioning == Versioning::Off {
@@ -114,14 +114,14 @@ operations! {
     head_bucket: HeadBucketInput => HeadBucketOutput, |s, r| async {
         s.catalog.bucket(&r.input.bucket).await?;
         let bucket_region = Some(s.region.clone());
-        Ok::<_, Fault>(HeadBucketOutput { bucket_region, ..Default::default() })
+        Ok::<_, EndpointFault>(HeadBucketOutput { bucket_region, ..Default::default() })
     };
     get_bucket_location: GetBucketLocationInput => GetBucketLocationOutput, |s, r| async {
         s.catalog.bucket(&r.input.bucket).await?;
         // S3 leaves its first region out.
         let region = Some(s.region.clone()).filter(|region| region != "us-east-1");
         let location_constraint = region.map(BucketLocationConstraint::from);
-        Ok::<_, Fault>(GetBucketLocationOutput { location_constraint })
+        Ok::<_, EndpointFault>(GetBucketLocationOutput { location_constraint })
     };
     get_bucket_versioning: GetBucketVersioningInput => GetBucketVersioningOutput,
         |s, r| s.versioning(&r.input.bucket);

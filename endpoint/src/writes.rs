@@ -10,8 +10,8 @@ use super::catalog::{Content, New, Source};
 use super::conditions::{Conditions, etag, timestamp};
 use super::deliver::Segment;
 use super::digest::{Algorithm, Sum};
-use super::event::Happening;
-use super::fault::Fault;
+use super::event::EventName;
+use super::fault::EndpointFault;
 use super::receive::{Received, receive};
 use super::service::{Service, origin};
 
@@ -35,7 +35,7 @@ impl Stated {
         md5: Option<String>,
         sum: Option<Sum>,
         algorithm: Option<&ChecksumAlgorithm>,
-    ) -> Result<Self, Fault> {
+    ) -> Result<Self, EndpointFault> {
         let md5 = md5
             .map(|text| {
                 let bytes = BASE64_STANDARD.decode(text).ok();
@@ -56,10 +56,10 @@ impl Stated {
     }
 
     /// Compares with what has arrived.
-    pub(super) fn check(&self, received: &Received) -> Result<(), Fault> {
+    pub(super) fn check(&self, received: &Received) -> Result<(), EndpointFault> {
         if self.md5.is_some_and(|md5| md5 != received.md5) {
             let why = "The Content-MD5 you specified did not match what was received.";
-            return Err(Fault::refused(S3ErrorCode::BadDigest, why));
+            return Err(EndpointFault::refused(S3ErrorCode::BadDigest, why));
         }
         let behind =
             self.algorithm.zip(self.trailers.as_ref()).and_then(|(algorithm, trailers)| {
@@ -72,7 +72,7 @@ impl Stated {
         for stated in [&self.sum, &behind].into_iter().flatten() {
             if received.sum.as_ref() != Some(stated) {
                 let why = "The checksum you specified did not match the calculated one.";
-                return Err(Fault::refused(S3ErrorCode::BadDigest, why));
+                return Err(EndpointFault::refused(S3ErrorCode::BadDigest, why));
             }
         }
         Ok(())
@@ -80,8 +80,8 @@ impl Stated {
 }
 
 /// Refuses what would otherwise be dropped in silence.
-fn unsupported(asked: bool, what: &'static str) -> Result<(), Fault> {
-    if asked { Err(Fault::refused(S3ErrorCode::NotImplemented, what)) } else { Ok(()) }
+fn unsupported(asked: bool, what: &'static str) -> Result<(), EndpointFault> {
+    if asked { Err(EndpointFault::refused(S3ErrorCode::NotImplemented, what)) } else { Ok(()) }
 }
 
 pub(super) const NO_CUSTOMER_KEYS: &str = "Customer-provided encryption keys are not supported.";
@@ -94,7 +94,7 @@ impl Service {
         body: Option<StreamingBlob>,
         length: Option<i64>,
         stated: &Stated,
-    ) -> Result<Received, Fault> {
+    ) -> Result<Received, EndpointFault> {
         let length = length.map(|length| u64::try_from(length).unwrap_or(0));
         if length.is_some_and(|length| length > self.limits.size) {
             return Err(S3ErrorCode::EntityTooLarge.into());
@@ -110,7 +110,7 @@ impl Service {
     pub(super) async fn put(
         &self,
         request: S3Request<PutObjectInput>,
-    ) -> Result<PutObjectOutput, Fault> {
+    ) -> Result<PutObjectOutput, EndpointFault> {
         let origin = origin(&request);
         let mut input = request.input;
         unsupported(input.sse_customer_algorithm.is_some(), NO_CUSTOMER_KEYS)?;
@@ -135,7 +135,7 @@ impl Service {
                 if_none_match: input.if_none_match,
                 ..Default::default()
             },
-            happening: Happening::Put,
+            happening: EventName::Put,
             origin,
         };
         let (content, size) = content(received);
@@ -154,7 +154,7 @@ impl Service {
     pub(super) async fn post(
         &self,
         request: S3Request<PostObjectInput>,
-    ) -> Result<PostObjectOutput, Fault> {
+    ) -> Result<PostObjectOutput, EndpointFault> {
         let origin = origin(&request);
         let mut input = request.input;
         unsupported(input.sse_customer_algorithm.is_some(), NO_CUSTOMER_KEYS)?;
@@ -174,7 +174,7 @@ impl Service {
             key: input.key,
             attributes,
             conditions: Conditions::default(),
-            happening: Happening::Post,
+            happening: EventName::Post,
             origin,
         };
         let placed = self.catalog.put(new, content(received).0).await?;
@@ -190,7 +190,7 @@ impl Service {
     pub(super) async fn copy(
         &self,
         request: S3Request<CopyObjectInput>,
-    ) -> Result<CopyObjectOutput, Fault> {
+    ) -> Result<CopyObjectOutput, EndpointFault> {
         let origin = origin(&request);
         let mut input = request.input;
         unsupported(input.sse_customer_algorithm.is_some(), NO_CUSTOMER_KEYS)?;
@@ -209,14 +209,14 @@ impl Service {
         if onto_itself && source.version.is_none() && !replace {
             let why = "This copy request is illegal because it is trying to copy an object to \
                        itself without changing anything.";
-            return Err(Fault::refused(S3ErrorCode::InvalidRequest, why));
+            return Err(EndpointFault::refused(S3ErrorCode::InvalidRequest, why));
         }
         let new = New {
             bucket: input.bucket,
             key: input.key,
             attributes,
             conditions: Conditions::default(),
-            happening: Happening::Copy,
+            happening: EventName::Copy,
             origin,
         };
         let (placed, copied) = self.catalog.copy(source, new).await?;
@@ -237,7 +237,7 @@ impl Service {
     pub(super) async fn delete(
         &self,
         request: S3Request<DeleteObjectInput>,
-    ) -> Result<DeleteObjectOutput, Fault> {
+    ) -> Result<DeleteObjectOutput, EndpointFault> {
         let origin = origin(&request);
         let input = request.input;
         let conditional = input.if_match.is_some()
@@ -257,7 +257,7 @@ impl Service {
     pub(super) async fn delete_many(
         &self,
         request: S3Request<DeleteObjectsInput>,
-    ) -> Result<DeleteObjectsOutput, Fault> {
+    ) -> Result<DeleteObjectsOutput, EndpointFault> {
         let origin = origin(&request);
         let input = request.input;
         let asked = input.delete.objects;
@@ -308,7 +308,7 @@ fn content(received: Received) -> (Content, i64) {
 }
 
 /// The object that a copy names.
-pub(super) fn source(named: &CopySource) -> Result<Source, Fault> {
+pub(super) fn source(named: &CopySource) -> Result<Source, EndpointFault> {
     let CopySource::Bucket { bucket, key, version_id } = named else {
         let why = "Only objects of this endpoint can be copied.";
         return Err(S3Error::with_message(S3ErrorCode::NotImplemented, why).into());

@@ -12,7 +12,7 @@ use lobar_core::store::{Admission, Quarantined};
 use lobar_core::trace::TraceContext;
 
 use crate::fate::Fates;
-use crate::intake::{Intake, Placed};
+use crate::intake::{Indexed, Intake};
 use crate::outage::Outage;
 use crate::rejection::Operation;
 
@@ -26,14 +26,14 @@ impl Intake {
     /// Admits a run of new objects and sends their jobs.
     pub(crate) async fn admit(
         &self,
-        run: Vec<Placed<NewImage>>,
+        run: Vec<Indexed<NewImage>>,
         fates: &mut Fates<'_>,
     ) -> Result<(), Outage> {
         let (places, images): (Vec<usize>, Vec<NewImage>) = run.into_iter().unzip();
         let results =
             isolate(images.len(), |range| self.store.admit(images.get(range).unwrap_or_default()))
                 .await;
-        let (mut needed, mut rejected) = (Lanes::<Vec<Placed<Needed>>>::default(), Vec::new());
+        let (mut needed, mut rejected) = (Lanes::<Vec<Indexed<Needed>>>::default(), Vec::new());
         let (mut accepted, mut changed) = (false, false);
         for ((place, image), result) in places.into_iter().zip(&images).zip(results) {
             let admission = match result {
@@ -60,7 +60,7 @@ impl Intake {
         // A page need not wait until the jobs are durable.
         let announced = async {
             if changed {
-                self.announce().await;
+                self.publish_change().await;
             }
         };
         let ((), sent) = futures::join!(announced, self.send_all(&needed));
@@ -82,7 +82,7 @@ impl Intake {
         let rejected = match self.store.remove(object).await {
             Ok(removed) if removed.is_empty() => Vec::new(),
             Ok(_) => {
-                self.announce().await;
+                self.publish_change().await;
                 Vec::new()
             }
             Err(error) => vec![(place, Arc::new(error))],
@@ -105,7 +105,7 @@ impl Intake {
     }
 
     /// Puts a job on its lane's queue for each image; one result an image, in order.
-    async fn send_all(&self, needed: &Lanes<Vec<Placed<Needed>>>) -> Lanes<Vec<Placed<Sent>>> {
+    async fn send_all(&self, needed: &Lanes<Vec<Indexed<Needed>>>) -> Lanes<Vec<Indexed<Sent>>> {
         let send = async |lane| {
             let (places, images): (Vec<usize>, Vec<Needed>) =
                 needed.of(lane).iter().copied().unzip();
@@ -116,7 +116,7 @@ impl Intake {
     }
 
     /// Says that something changed.
-    async fn announce(&self) {
+    async fn publish_change(&self) {
         if let Err(error) = self.signal.publish().await {
             tracing::debug!(%error, "signal not published; pages follow by polling");
         }

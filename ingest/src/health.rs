@@ -30,15 +30,15 @@ impl IngestHealth {
     }
 
     /// Says that one loop waits for an outage to end, until the answer is dropped.
-    pub(crate) fn waiting(&self) -> Waiting<'_> {
+    pub(crate) fn waiting(&self) -> OutageGuard<'_> {
         self.waiting.fetch_add(1, Ordering::Relaxed);
-        Waiting(self)
+        OutageGuard(self)
     }
 }
 
-pub(crate) struct Waiting<'a>(&'a IngestHealth);
+pub(crate) struct OutageGuard<'a>(&'a IngestHealth);
 
-impl Drop for Waiting<'_> {
+impl Drop for OutageGuard<'_> {
     fn drop(&mut self) {
         self.0.waiting.fetch_sub(1, Ordering::Relaxed);
     }

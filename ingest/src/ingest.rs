@@ -1,4 +1,4 @@
-//! The role: loops that receive, keep the leases of what they work on, and settle it.
+//! The ingest role: loops that receive, extend leases, and settle.
 //!
 //! While the store or a job queue is away, a loop gives back what it holds, stops receiving and asks the
 //! service itself, with growing pauses, so that no message is received in vain.
@@ -9,8 +9,8 @@ use std::time::Instant;
 use futures::future::join_all;
 use lobar_consumer::{self as consumer, Keeper, Stop};
 use lobar_core::failure::PortError;
-use lobar_core::objects::Objects;
-use lobar_core::queue::{Delivery, Jobs, LeaseError, Queue, Settlement};
+use lobar_core::object_store::ObjectStore;
+use lobar_core::queue::{Delivery, JobQueues, LeaseError, Queue, Settlement};
 use lobar_core::signal::Signal;
 use lobar_core::store::Store;
 use lobar_core::time::Clock;
@@ -24,15 +24,15 @@ use crate::rejection::AllRejections;
 use crate::settings::IngestSettings;
 
 /// What ingest is given.
-pub struct IngestParts {
+pub struct IngestPorts {
     /// Where notifications arrive.
     pub uploads: Arc<dyn Queue>,
     /// Where jobs go.
-    pub jobs: Jobs,
+    pub jobs: JobQueues,
     /// Where images are admitted.
     pub store: Arc<dyn Store>,
     /// Asked for each object's lane.
-    pub objects: Arc<dyn Objects>,
+    pub objects: Arc<dyn ObjectStore>,
     /// Told of every change.
     pub signal: Arc<dyn Signal>,
     /// The time by which the queues stamp their messages.
@@ -51,8 +51,8 @@ pub struct Ingest {
 
 impl Ingest {
     /// A role that does nothing yet.
-    pub fn new(parts: IngestParts, settings: IngestSettings) -> Self {
-        let IngestParts { uploads, jobs, store, objects, signal, clock, metrics } = parts;
+    pub fn new(parts: IngestPorts, settings: IngestSettings) -> Self {
+        let IngestPorts { uploads, jobs, store, objects, signal, clock, metrics } = parts;
         let health = Arc::new(IngestHealth::default());
         let services = Services::new(settings.backoff);
         let rejections = AllRejections::default();

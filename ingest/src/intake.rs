@@ -6,8 +6,8 @@ use futures::{StreamExt, stream};
 use lobar_core::failure::PortError;
 use lobar_core::image::{Lane, NewImage};
 use lobar_core::object::ObjectVersion;
-use lobar_core::objects::{FetchError, Objects};
-use lobar_core::queue::{Delivery, Jobs, Settlement};
+use lobar_core::object_store::{FetchError, ObjectStore};
+use lobar_core::queue::{Delivery, JobQueues, Settlement};
 use lobar_core::signal::Signal;
 use lobar_core::store::{Quarantined, Store};
 use lobar_core::trace::TraceContext;
@@ -25,9 +25,9 @@ use crate::settings::IngestSettings;
 
 /// Everything that a batch needs.
 pub(crate) struct Intake {
-    pub(crate) jobs: Jobs,
+    pub(crate) jobs: JobQueues,
     pub(crate) store: Arc<dyn Store>,
-    pub(crate) objects: Arc<dyn Objects>,
+    pub(crate) objects: Arc<dyn ObjectStore>,
     pub(crate) signal: Arc<dyn Signal>,
     pub(crate) settings: IngestSettings,
     pub(crate) metrics: IngestMetrics,
@@ -36,34 +36,36 @@ pub(crate) struct Intake {
 }
 
 /// One item, and the place of its message in the batch.
-pub(crate) type Placed<T> = (usize, T);
+pub(crate) type Indexed<T> = (usize, T);
 
 impl Intake {
     /// Works through a batch; one settlement a message, in order. Each step is idempotent, so that
     /// after an outage the whole batch may simply come again.
     pub(crate) async fn process(&self, batch: &[Delivery]) -> Result<Vec<Settlement>, Outage> {
         let mut fates = Fates::new(batch);
-        let items = self.laned(self.read(batch), &mut fates).await;
+        let items = self.resolved(self.read(batch), &mut fates).await;
         let mut run = Vec::new();
         // Creations are admitted together, but never moved past a deletion that stood before them.
         for (place, item) in items {
             match item {
-                Laned::Created(image, span) => {
+                ResolvedItem::Created(image, span) => {
                     fates.traced(place, image.object.id(), span);
                     run.push((place, image));
                 }
-                Laned::Removed(object) => {
+                ResolvedItem::Removed(object) => {
                     self.admit(std::mem::take(&mut run), &mut fates).await?;
                     self.remove(place, &object, &mut fates).await?;
                 }
-                Laned::Refused(message) => self.quarantine(place, &message, &mut fates).await?,
+                ResolvedItem::Refused(message) => {
+                    self.quarantine(place, &message, &mut fates).await?
+                }
             }
         }
         self.admit(run, &mut fates).await?;
         Ok(fates.settlements(self.settings.backoff))
     }
 
-    fn read(&self, batch: &[Delivery]) -> Vec<Placed<Item>> {
+    fn read(&self, batch: &[Delivery]) -> Vec<Indexed<Item>> {
         let mut items = Vec::new();
         for (place, delivery) in batch.iter().enumerate() {
             let read = notification::parse(&delivery.body, &self.settings.buckets);
@@ -98,36 +100,40 @@ impl Intake {
     }
 
     /// Finds every new object's lane, a few at a time, and drops what needs no work.
-    async fn laned(&self, items: Vec<Placed<Item>>, fates: &mut Fates<'_>) -> Vec<Placed<Laned>> {
-        let patience = self.settings.patience;
+    async fn resolved(
+        &self,
+        items: Vec<Indexed<Item>>,
+        fates: &mut Fates<'_>,
+    ) -> Vec<Indexed<ResolvedItem>> {
+        let max_receives = self.settings.max_receives;
         let items: Vec<_> = items
             .into_iter()
             .map(|(place, item)| (place, item, fates.received(place), fates.upstream(place)))
             .collect();
-        let laned = stream::iter(items).map(|(place, item, received, trace)| async move {
-            let laned = match item {
+        let resolved = stream::iter(items).map(|(place, item, received, trace)| async move {
+            let resolved = match item {
                 Item::Created(object) => {
                     let span = span(&object, received, trace);
                     let lane =
-                        self.lane(&object, received < patience).instrument(span.clone()).await;
+                        self.lane(&object, received < max_receives).instrument(span.clone()).await;
                     lane.map(|lane| {
                         span.record("lane", lane.as_str());
-                        Some(Laned::Created(NewImage { object, lane }, span))
+                        Some(ResolvedItem::Created(NewImage { object, lane }, span))
                     })
                 }
-                Item::Removed(object) => Ok(Some(Laned::Removed(object))),
-                Item::Refused(why, body) => Ok(Some(Laned::Refused(Quarantined {
+                Item::Removed(object) => Ok(Some(ResolvedItem::Removed(object))),
+                Item::Refused(why, body) => Ok(Some(ResolvedItem::Refused(Quarantined {
                     source: "uploads".into(),
                     reason: why.as_str().into(),
                     body,
                 }))),
                 Item::Ignored(_) => Ok(None),
             };
-            (place, laned)
+            (place, resolved)
         });
-        let mut laned = laned.buffered(self.settings.heads.max(1));
+        let mut resolved = resolved.buffered(self.settings.head_requests.max(1));
         let mut kept = Vec::new();
-        while let Some((place, item)) = laned.next().await {
+        while let Some((place, item)) = resolved.next().await {
             match item {
                 Ok(item) => kept.extend(item.map(|item| (place, item))),
                 Err(error) => {
@@ -173,7 +179,7 @@ fn span(object: &ObjectVersion, attempt: u32, trace: Option<TraceContext>) -> Sp
 }
 
 /// An item with everything known that admission needs.
-enum Laned {
+enum ResolvedItem {
     Created(NewImage, Span),
     Removed(ObjectVersion),
     Refused(Quarantined),

@@ -12,7 +12,7 @@ pub enum Item {
     /// Nothing to do.
     Ignored(Ignored),
     /// Not understood or not ours: to be kept for an operator.
-    Refused(Refusal, Vec<u8>),
+    Refused(QuarantineReason, Vec<u8>),
 }
 
 /// Why an item needs no work.
@@ -45,7 +45,7 @@ impl Ignored {
 
 /// Why an item goes to quarantine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refusal {
+pub enum QuarantineReason {
     /// Not a notification, or one without what every notification has.
     Malformed,
     /// A key that no object can have: not UTF-8, empty, or longer than 1,024 bytes.
@@ -56,14 +56,14 @@ pub enum Refusal {
     WrongSource,
 }
 
-impl Refusal {
+impl QuarantineReason {
     /// The stable code used in quarantine and metrics.
     pub fn as_str(self) -> &'static str {
         match self {
-            Refusal::Malformed => "malformed",
-            Refusal::BadKey => "bad_key",
-            Refusal::UnsupportedVersion => "unsupported_version",
-            Refusal::WrongSource => "wrong_source",
+            QuarantineReason::Malformed => "malformed",
+            QuarantineReason::BadKey => "bad_key",
+            QuarantineReason::UnsupportedVersion => "unsupported_version",
+            QuarantineReason::WrongSource => "wrong_source",
         }
     }
 }

@@ -29,7 +29,7 @@ mod settings;
 mod sweep;
 
 pub use health::IngestHealth;
-pub use ingest::{Ingest, IngestParts};
+pub use ingest::{Ingest, IngestPorts};
 pub use lobar_consumer::Stop;
 pub use metrics::IngestMetrics;
 pub use settings::IngestSettings;

@@ -1,5 +1,5 @@
-//! What a message on the uploads queue says. Other people's bytes: nothing in here may panic, and
-//! one bad record must not spoil the others of its message.
+//! Parses messages of the uploads queue. Untrusted input: never panics, and one bad record does not
+//! affect the others.
 //!
 //! Understood are S3's own event, the same inside an SNS envelope, an EventBridge event, and S3's
 //! test event. <https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html>,
@@ -7,7 +7,7 @@
 
 use serde_json::{Value, json};
 
-pub use crate::item::{Ignored, Item, Refusal};
+pub use crate::item::{Ignored, Item, QuarantineReason};
 use crate::record;
 
 /// How many envelopes may lie around an event: EventBridge or S3, inside SNS.
@@ -30,8 +30,9 @@ impl Notification {
 
 /// Reads a message. `buckets` are the ones that may be notified of.
 pub fn parse(body: &[u8], buckets: &[String]) -> Notification {
-    read(body, buckets, DEEPEST)
-        .unwrap_or_else(|| Notification::of(Item::Refused(Refusal::Malformed, body.to_vec())))
+    read(body, buckets, DEEPEST).unwrap_or_else(|| {
+        Notification::of(Item::Refused(QuarantineReason::Malformed, body.to_vec()))
+    })
 }
 
 /// `None` when the message is not a notification at all.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use lobar_consumer::Circuit;
+use lobar_consumer::CircuitBreaker;
 use lobar_core::failure::PortError;
 use lobar_core::image::{Lane, Lanes};
 use lobar_core::retry::Backoff;
@@ -43,24 +43,24 @@ impl Outage {
 /// A circuit breaker for each service.
 #[derive(Debug)]
 pub(crate) struct Services {
-    uploads: Circuit,
-    store: Circuit,
-    jobs: Lanes<Circuit>,
+    uploads: CircuitBreaker,
+    store: CircuitBreaker,
+    jobs: Lanes<CircuitBreaker>,
 }
 
 impl Services {
     pub(crate) fn new(backoff: Backoff) -> Self {
         Self {
-            uploads: Circuit::new("uploads queue", backoff),
-            store: Circuit::new("store", backoff),
+            uploads: CircuitBreaker::new("uploads queue", backoff),
+            store: CircuitBreaker::new("store", backoff),
             jobs: Lanes {
-                stat: Circuit::new("jobs queue stat", backoff),
-                routine: Circuit::new("jobs queue routine", backoff),
+                stat: CircuitBreaker::new("jobs queue stat", backoff),
+                routine: CircuitBreaker::new("jobs queue routine", backoff),
             },
         }
     }
 
-    pub(crate) fn of(&self, service: Service) -> &Circuit {
+    pub(crate) fn of(&self, service: Service) -> &CircuitBreaker {
         match service {
             Service::Uploads => &self.uploads,
             Service::Store => &self.store,

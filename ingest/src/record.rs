@@ -3,7 +3,7 @@
 use lobar_core::object::ObjectVersion;
 use serde_json::Value;
 
-use crate::item::{Ignored, Item, Refusal};
+use crate::item::{Ignored, Item, QuarantineReason};
 use crate::key;
 
 /// The event format's versions that were known when this was written: 2.0 to 2.6.
@@ -16,11 +16,11 @@ const MINIO: &str = "minio:s3";
 
 /// A record, read.
 pub(crate) struct Read {
-    pub(crate) item: Result<Item, Refusal>,
+    pub(crate) item: Result<Item, QuarantineReason>,
     pub(crate) newer_minor: bool,
 }
 
-enum Change {
+enum EventKind {
     Created,
     /// A version was deleted, or the only one there was.
     Deleted,
@@ -39,35 +39,35 @@ pub(crate) fn from_s3(record: &Value, buckets: &[String]) -> Read {
 
 /// The minor version. A record that names no version is taken for one of ours: some stores leave
 /// the field out, and everything that matters is checked below.
-fn version(record: &Value) -> Result<u32, Refusal> {
+fn version(record: &Value) -> Result<u32, QuarantineReason> {
     let Some(version) = record.get("eventVersion") else { return Ok(0) };
-    let version = version.as_str().ok_or(Refusal::Malformed)?;
+    let version = version.as_str().ok_or(QuarantineReason::Malformed)?;
     let (major, minor) = version.split_once('.').unwrap_or((version, "0"));
     match major.parse::<u32>() {
         Ok(MAJOR) => Ok(minor.parse().unwrap_or(u32::MAX)),
-        Ok(_) => Err(Refusal::UnsupportedVersion),
-        Err(_) => Err(Refusal::Malformed),
+        Ok(_) => Err(QuarantineReason::UnsupportedVersion),
+        Err(_) => Err(QuarantineReason::Malformed),
     }
 }
 
-fn s3_item(record: &Value, buckets: &[String]) -> Result<Item, Refusal> {
+fn s3_item(record: &Value, buckets: &[String]) -> Result<Item, QuarantineReason> {
     let source = text(record, "/eventSource").unwrap_or("aws:s3");
     if !source.ends_with(":s3") {
-        return Err(Refusal::WrongSource);
+        return Err(QuarantineReason::WrongSource);
     }
-    let name = text(record, "/eventName").ok_or(Refusal::Malformed)?;
+    let name = text(record, "/eventName").ok_or(QuarantineReason::Malformed)?;
     let name = name.strip_prefix("s3:").unwrap_or(name);
     let change = match name.split_once(':') {
-        Some(("ObjectCreated", _)) => Change::Created,
-        Some(("ObjectRemoved", "DeleteMarkerCreated")) => Change::Hidden,
-        Some(("ObjectRemoved", _)) => Change::Deleted,
+        Some(("ObjectCreated", _)) => EventKind::Created,
+        Some(("ObjectRemoved", "DeleteMarkerCreated")) => EventKind::Hidden,
+        Some(("ObjectRemoved", _)) => EventKind::Deleted,
         _ => return Ok(Item::Ignored(Ignored::OtherEvent)),
     };
     let bucket = allowed(text(record, "/s3/bucket/name"), buckets)?;
-    let encoded = text(record, "/s3/object/key").ok_or(Refusal::Malformed)?;
+    let encoded = text(record, "/s3/object/key").ok_or(QuarantineReason::Malformed)?;
     // Ceph does not encode its keys.
     let decoded = if source == CEPH { Some(encoded.to_owned()) } else { key::decode(encoded) };
-    let key = decoded.ok_or(Refusal::BadKey)?;
+    let key = decoded.ok_or(QuarantineReason::BadKey)?;
     let object = record.pointer("/s3/object").unwrap_or(&Value::Null);
     let names = Names {
         version: "versionId",
@@ -91,19 +91,23 @@ pub(crate) fn from_event_bridge(kind: &str, event: &Value, buckets: &[String]) -
         .unwrap_or_else(|refusal| Item::Refused(refusal, event.to_string().into_bytes()))
 }
 
-fn event_bridge_item(kind: &str, event: &Value, buckets: &[String]) -> Result<Item, Refusal> {
+fn event_bridge_item(
+    kind: &str,
+    event: &Value,
+    buckets: &[String],
+) -> Result<Item, QuarantineReason> {
     if text(event, "/source").is_some_and(|source| source != "aws.s3") {
-        return Err(Refusal::WrongSource);
+        return Err(QuarantineReason::WrongSource);
     }
     let marker = text(event, "/detail/deletion-type") == Some("Delete Marker Created");
     let change = match kind {
-        "Object Created" => Change::Created,
-        "Object Deleted" if marker => Change::Hidden,
-        "Object Deleted" => Change::Deleted,
+        "Object Created" => EventKind::Created,
+        "Object Deleted" if marker => EventKind::Hidden,
+        "Object Deleted" => EventKind::Deleted,
         _ => return Ok(Item::Ignored(Ignored::OtherEvent)),
     };
     let bucket = allowed(text(event, "/detail/bucket/name"), buckets)?;
-    let key = text(event, "/detail/object/key").ok_or(Refusal::Malformed)?.to_owned();
+    let key = text(event, "/detail/object/key").ok_or(QuarantineReason::Malformed)?.to_owned();
     let object = event.pointer("/detail/object").unwrap_or(&Value::Null);
     item(
         change,
@@ -126,14 +130,14 @@ struct Names {
 
 /// What `change` to `key` asks for.
 fn item(
-    change: Change,
+    change: EventKind,
     bucket: &str,
     key: String,
     object: &Value,
     names: Names,
-) -> Result<Item, Refusal> {
+) -> Result<Item, QuarantineReason> {
     if !key::is_valid(&key) {
-        return Err(Refusal::BadKey);
+        return Err(QuarantineReason::BadKey);
     }
     let named = |name: &str| {
         let value = object.get(name).and_then(Value::as_str)?.trim_matches('"');
@@ -150,16 +154,16 @@ fn item(
         size: object.get("size").and_then(size),
     };
     Ok(match change {
-        Change::Created if object.size == Some(0) && object.key.ends_with('/') => {
+        EventKind::Created if object.size == Some(0) && object.key.ends_with('/') => {
             Item::Ignored(Ignored::Folder)
         }
-        Change::Created => Item::Created(object),
+        EventKind::Created => Item::Created(object),
         // The version and the tag named are the marker's own.
-        Change::Hidden => Item::Removed(ObjectVersion { version: None, etag: None, ..object }),
-        Change::Deleted if unversioned && object.etag.is_none() => {
+        EventKind::Hidden => Item::Removed(ObjectVersion { version: None, etag: None, ..object }),
+        EventKind::Deleted if unversioned && object.etag.is_none() => {
             Item::Ignored(Ignored::NullVersion)
         }
-        Change::Deleted => Item::Removed(object),
+        EventKind::Deleted => Item::Removed(object),
     })
 }
 
@@ -168,10 +172,10 @@ fn size(value: &Value) -> Option<u64> {
     value.as_u64().or_else(|| value.as_str()?.parse().ok())
 }
 
-fn allowed(bucket: Option<&str>, buckets: &[String]) -> Result<String, Refusal> {
-    let bucket = bucket.filter(|name| !name.is_empty()).ok_or(Refusal::Malformed)?;
+fn allowed(bucket: Option<&str>, buckets: &[String]) -> Result<String, QuarantineReason> {
+    let bucket = bucket.filter(|name| !name.is_empty()).ok_or(QuarantineReason::Malformed)?;
     if !buckets.iter().any(|one| one == bucket) {
-        return Err(Refusal::WrongSource);
+        return Err(QuarantineReason::WrongSource);
     }
     Ok(bucket.to_owned())
 }

@@ -10,7 +10,7 @@ use lobar_core::queue::Delivery;
 use lobar_core::store::Quarantined;
 
 use crate::fate::Fates;
-use crate::intake::{Intake, Placed};
+use crate::intake::{Indexed, Intake};
 use crate::outage::{Outage, Service};
 
 /// An operation that may be rejected for good.
@@ -75,7 +75,7 @@ impl Intake {
         &self,
         operation: Operation,
         accepted: bool,
-        failed: Vec<Placed<Arc<PortError>>>,
+        failed: Vec<Indexed<Arc<PortError>>>,
         fates: &mut Fates<'_>,
     ) -> Result<(), Outage> {
         let away = failed.iter().find(|(_, error)| error.is_transient());
@@ -91,8 +91,8 @@ impl Intake {
                 return Err(Outage { service: operation.service(), error });
             }
             let (operation, received) = (operation.as_str(), fates.received(place));
-            if received < self.settings.patience {
-                let of = self.settings.patience;
+            if received < self.settings.max_receives {
+                let of = self.settings.max_receives;
                 tracing::error!(operation, received, of, %error, "{operation} was rejected; the notification is tried again");
                 fates.retry(place);
             } else {

@@ -20,10 +20,10 @@ pub struct IngestSettings {
     /// Whether each object's metadata is asked for `priority: stat` (one HEAD request an object).
     pub read_metadata: bool,
     /// HEAD requests at once.
-    pub heads: usize,
+    pub head_requests: usize,
     /// From this receive count on, an object whose metadata cannot be had goes to the routine lane,
     /// and a message that the store refuses for good goes to quarantine.
-    pub patience: u32,
+    pub max_receives: u32,
     /// Waits after failures.
     pub backoff: Backoff,
     /// How often unfinished images are looked for; zero never.
@@ -44,8 +44,8 @@ impl IngestSettings {
             wait: Duration::from_secs(10),
             lease: Duration::from_secs(30),
             read_metadata: true,
-            heads: 16,
-            patience: 4,
+            head_requests: 16,
+            max_receives: 4,
             backoff: Backoff { first: Duration::from_millis(500), max: Duration::from_secs(10) },
             sweep_every: Duration::from_secs(30),
             sweep_after: Duration::from_secs(120),

@@ -1,4 +1,4 @@
-//! The sweeper: gives another job to images that stayed unfinished although no queue holds theirs.
+//! The sweeper: enqueues images again that stayed unfinished although no queue holds their job.
 //!
 //! A job can only be missing when every job still waiting is younger than the image's last change.
 //! So an image must be older than the oldest waiting job before it is swept: a deep backlog makes no

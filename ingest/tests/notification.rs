@@ -1,7 +1,7 @@
 //! What the parser makes of each shape of message that is known to arrive.
 
 use lobar_core::object::ObjectVersion;
-use lobar_ingest::notification::{Ignored, Item, Notification, Refusal, parse};
+use lobar_ingest::notification::{Ignored, Item, Notification, QuarantineReason, parse};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
@@ -272,7 +272,7 @@ fn an_envelope_may_hold_another_form_but_envelopes_do_not_nest_for_ever() {
     assert!(created(&wrap(EVENTBRIDGE_CREATED)) == created(EVENTBRIDGE_CREATED));
     assert_eq!(items(&wrap(TEST_EVENT)), [Item::Ignored(Ignored::TestEvent)]);
     let deep = wrap(&wrap(&wrap(AWS)));
-    assert_eq!(items(&deep), [Item::Refused(Refusal::Malformed, deep.clone())]);
+    assert_eq!(items(&deep), [Item::Refused(QuarantineReason::Malformed, deep.clone())]);
 }
 
 #[test]
@@ -329,7 +329,7 @@ fn one_bad_record_does_not_spoil_the_others() {
 #[test]
 fn a_refused_record_is_kept_as_a_message_of_its_own() {
     let refused = items(MIXED).into_iter().find_map(|item| match item {
-        Item::Refused(Refusal::WrongSource, body) => Some(body),
+        Item::Refused(QuarantineReason::WrongSource, body) => Some(body),
         _ => None,
     });
     let replayed = parse(&refused.expect("one"), &["somebody-elses".to_owned()]);
@@ -355,7 +355,7 @@ fn garbage_is_refused_whole() {
         br#"{"Type":"Notification","Message":"hello"}"#,
     ];
     for body in garbage {
-        assert_eq!(items(body), [Item::Refused(Refusal::Malformed, body.to_vec())]);
+        assert_eq!(items(body), [Item::Refused(QuarantineReason::Malformed, body.to_vec())]);
     }
 }
 
@@ -363,7 +363,7 @@ fn garbage_is_refused_whole() {
 fn a_bucket_off_the_list_is_the_wrong_source_in_every_form() {
     for body in [AWS, SNS, EVENTBRIDGE_CREATED] {
         let items = parse(body, &["another".to_owned()]).items;
-        assert!(matches!(items.as_slice(), [Item::Refused(Refusal::WrongSource, _)]));
+        assert!(matches!(items.as_slice(), [Item::Refused(QuarantineReason::WrongSource, _)]));
     }
 }
 
@@ -371,10 +371,16 @@ fn a_bucket_off_the_list_is_the_wrong_source_in_every_form() {
 fn another_services_event_is_the_wrong_source() {
     let text = String::from_utf8(AWS.to_vec()).expect("UTF-8");
     let other = text.replace("aws:s3", "aws:sqs");
-    assert!(matches!(items(other.as_bytes())[..], [Item::Refused(Refusal::WrongSource, _)]));
+    assert!(matches!(
+        items(other.as_bytes())[..],
+        [Item::Refused(QuarantineReason::WrongSource, _)]
+    ));
     let text = String::from_utf8(EVENTBRIDGE_CREATED.to_vec()).expect("UTF-8");
     let other = text.replace("aws.s3", "my.app");
-    assert!(matches!(items(other.as_bytes())[..], [Item::Refused(Refusal::WrongSource, _)]));
+    assert!(matches!(
+        items(other.as_bytes())[..],
+        [Item::Refused(QuarantineReason::WrongSource, _)]
+    ));
 }
 
 #[test]
@@ -384,9 +390,9 @@ fn a_key_at_the_limit_is_read_and_one_beyond_is_refused() {
         items(text.replace("incoming/north/HappyFace.jpg", key).as_bytes())
     };
     assert!(matches!(with(&"%C3%A9".repeat(512))[..], [Item::Created(_)]));
-    assert!(matches!(with(&"k".repeat(1025))[..], [Item::Refused(Refusal::BadKey, _)]));
-    assert!(matches!(with("")[..], [Item::Refused(Refusal::BadKey, _)]));
-    assert!(matches!(with("a%00b")[..], [Item::Refused(Refusal::BadKey, _)]));
+    assert!(matches!(with(&"k".repeat(1025))[..], [Item::Refused(QuarantineReason::BadKey, _)]));
+    assert!(matches!(with("")[..], [Item::Refused(QuarantineReason::BadKey, _)]));
+    assert!(matches!(with("a%00b")[..], [Item::Refused(QuarantineReason::BadKey, _)]));
     assert!(matches!(with("/../..%2F.%2F")[..], [Item::Created(_)]));
 }
 

@@ -22,11 +22,11 @@ pub use training_data::TrainingData;
 
 #[cfg(feature = "torch")]
 use crate::settings::{BatchSize, LocalPath, Threads, read};
-use crate::settings::{Given, Roles};
+use crate::settings::{PartialSettings, Roles};
 #[cfg(feature = "torch")]
 use lobar_core::compute::{DeviceChoice, PrecisionChoice};
 #[cfg(feature = "torch")]
-use lobar_core::engine::Unlike;
+use lobar_core::engine::NoveltyPolicy;
 
 /// Watches a bucket of chest X-rays, runs each through a network, and shows doctors the results.
 ///
@@ -127,7 +127,7 @@ pub struct Service {
     #[arg(long, env = "LOBAR_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
     #[command(flatten)]
-    pub given: Given,
+    pub given: PartialSettings,
 }
 
 #[derive(Args)]
@@ -184,8 +184,8 @@ pub struct Engine {
     pub precision: PrecisionChoice,
     /// An image unlike those that the model was trained on: `human` leaves it to a person, `warn` answers
     /// it with a warning.
-    #[arg(long, env = "LOBAR_UNLIKE", value_name = "WHAT", default_value = "human", value_parser = read::<Unlike>())]
-    pub unlike: Unlike,
+    #[arg(long, env = "LOBAR_UNLIKE", value_name = "WHAT", default_value = "human", value_parser = read::<NoveltyPolicy>())]
+    pub unlike: NoveltyPolicy,
     /// Threads on a CPU.
     #[arg(long, env = "LOBAR_THREADS", value_name = "N", value_parser = read::<Threads>())]
     pub threads: Option<Threads>,

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use lobar_core::check::{Check, Verdict};
+use lobar_core::diagnostic::{Diagnostic, Severity};
 use lobar_core::image::Lane;
 use lobar_core::time::SystemClock;
 use lobar_opener::examine;
@@ -11,7 +11,7 @@ use serde_json::json;
 
 use crate::failure::Failure;
 use crate::registry;
-use crate::service::{impossible, opener, roles};
+use crate::service::{opener, roles, validate};
 #[cfg(feature = "torch")]
 use crate::settings::Role;
 use crate::settings::{Roles, Settings};
@@ -20,7 +20,7 @@ use crate::settings::{Roles, Settings};
 /// Without `roles` it takes no combination for impossible.
 pub async fn run(settings: Settings, roles: Option<Roles>, as_json: bool) -> Result<(), Failure> {
     if let Some(roles) = &roles {
-        impossible::refuse(&settings, roles)?;
+        validate::validate(&settings, roles)?;
     }
     let mut checks = vec![folder(&settings.data)];
     let opener = opener(&settings, Arc::new(SystemClock));
@@ -39,7 +39,7 @@ pub async fn run(settings: Settings, roles: Option<Roles>, as_json: bool) -> Res
     }
     opener.close().await;
     print(&checks, as_json);
-    match checks.iter().filter(|check| check.verdict == Verdict::Fault).count() {
+    match checks.iter().filter(|check| check.verdict == Severity::Fault).count() {
         0 => Ok(()),
         1 => Err(Failure::failed("one thing is at fault; see above")),
         faults => Err(Failure::failed(format!("{faults} things are at fault; see above"))),
@@ -47,12 +47,12 @@ pub async fn run(settings: Settings, roles: Option<Roles>, as_json: bool) -> Res
 }
 
 /// The data folder must exist, or be one that can be made, and take files.
-fn folder(data: &Path) -> Check {
+fn folder(data: &Path) -> Diagnostic {
     let what = "data folder";
     let tried = std::fs::create_dir_all(data).and_then(|()| tempfile::tempfile_in(data));
     match tried {
-        Ok(_) => Check::good(what, "takes files"),
-        Err(error) => Check::fault(
+        Ok(_) => Diagnostic::good(what, "takes files"),
+        Err(error) => Diagnostic::fault(
             what,
             format!("{}: {error}", data.display()),
             "Set LOBAR_DATA to a folder that this user may write to.",
@@ -60,28 +60,28 @@ fn folder(data: &Path) -> Check {
     }
 }
 
-async fn bucket(settings: &Settings) -> Vec<Check> {
+async fn bucket(settings: &Settings) -> Vec<Diagnostic> {
     if settings.embedded_s3().is_some() {
         let found = "the embedded S3 endpoint, which runs with `lobar up` or the role s3";
-        return vec![Check::good("bucket", found)];
+        return vec![Diagnostic::good("bucket", found)];
     }
     roles::bucket(settings, None).await.examine().await
 }
 
 /// The network must load and prove itself, as at the start of a worker.
 #[cfg(feature = "torch")]
-fn model(settings: &Settings) -> Check {
-    use lobar_core::engine::{Engine as _, Unlike};
+fn model(settings: &Settings) -> Diagnostic {
+    use lobar_core::engine::{Engine as _, NoveltyPolicy};
 
-    match crate::engine::load(&crate::engine::Wanted::from(settings)) {
+    match crate::engine::load(&crate::engine::EngineChoice::from(settings)) {
         Ok(engine) => {
             let info = engine.info();
             let found = format!("{} on {}", info.model.version, info.device);
-            if info.unlike == Unlike::Human {
-                return Check::good("model", found);
+            if info.novelty_policy == NoveltyPolicy::NeedsHuman {
+                return Diagnostic::good("model", found);
             }
-            if info.unlike == Unlike::Warning {
-                return Check::advice(
+            if info.novelty_policy == NoveltyPolicy::Warn {
+                return Diagnostic::advice(
                     "model",
                     format!(
                         "{found}; images unlike its training data are answered, with a warning"
@@ -89,13 +89,13 @@ fn model(settings: &Settings) -> Check {
                     "Leave them to a human with LOBAR_UNLIKE=human, unless all of yours are unlike them.",
                 );
             }
-            Check::advice(
+            Diagnostic::advice(
                 "model",
                 format!("{found}; it cannot tell what it was not trained for"),
                 "Give it that check with `lobar novelty fit`, or train it anew.",
             )
         }
-        Err(failure) => Check::fault(
+        Err(failure) => Diagnostic::fault(
             "model",
             failure.to_string(),
             "Set LOBAR_MODEL to a file that `lobar train` made, and LOBAR_DEVICE to a device that is here.",
@@ -104,15 +104,15 @@ fn model(settings: &Settings) -> Check {
 }
 
 #[allow(clippy::print_stdout)] // the findings are this command's output
-fn print(checks: &[Check], as_json: bool) {
+fn print(checks: &[Diagnostic], as_json: bool) {
     for check in checks {
         let word = match check.verdict {
-            Verdict::Good => "good",
-            Verdict::Advice => "advice",
-            Verdict::Fault => "fault",
+            Severity::Good => "good",
+            Severity::Advice => "advice",
+            Severity::Fault => "fault",
         };
         if as_json {
-            let Check { what, found, fix, .. } = check;
+            let Diagnostic { what, found, fix, .. } = check;
             println!("{}", json!({ "what": what, "verdict": word, "found": found, "fix": fix }));
             continue;
         }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use lobar_core::compute::{DeviceChoice, PrecisionChoice};
-use lobar_core::engine::Unlike;
+use lobar_core::engine::NoveltyPolicy;
 use lobar_model::engine::{EngineOptions, TorchEngine};
 
 use crate::failure::{Failure, chain};
@@ -12,29 +12,29 @@ use crate::{cli, model_file};
 
 /// What picks an engine, whichever command asks.
 #[derive(Clone)]
-pub struct Wanted {
+pub struct EngineChoice {
     pub model: Option<LocalPath>,
     pub device: DeviceChoice,
     pub precision: PrecisionChoice,
-    pub unlike: Unlike,
+    pub novelty_policy: NoveltyPolicy,
     pub threads: Option<Threads>,
     pub batch: BatchSize,
 }
 
-impl From<&cli::Engine> for Wanted {
+impl From<&cli::Engine> for EngineChoice {
     fn from(args: &cli::Engine) -> Self {
         let cli::Engine { model, device, precision, unlike, threads, batch } = args.clone();
-        Self { model, device, precision, unlike, threads, batch }
+        Self { model, device, precision, novelty_policy: unlike, threads, batch }
     }
 }
 
-impl From<&Settings> for Wanted {
+impl From<&Settings> for EngineChoice {
     fn from(settings: &Settings) -> Self {
         Self {
             model: settings.model.clone(),
             device: settings.device,
             precision: settings.precision,
-            unlike: settings.unlike,
+            novelty_policy: settings.unlike,
             threads: settings.threads,
             batch: settings.batch,
         }
@@ -42,17 +42,17 @@ impl From<&Settings> for Wanted {
 }
 
 /// Loads, proves and warms the network. Takes seconds.
-pub fn load(wanted: &Wanted) -> Result<TorchEngine, Failure> {
+pub fn load(wanted: &EngineChoice) -> Result<TorchEngine, Failure> {
     let path = model_file::find(wanted.model.as_ref())?;
     TorchEngine::load(&path, &options(wanted)).map_err(|e| Failure::failed(chain(&e)))
 }
 
 /// The engine's options for these settings.
-pub fn options(wanted: &Wanted) -> EngineOptions {
+pub fn options(wanted: &EngineChoice) -> EngineOptions {
     EngineOptions {
         device: wanted.device,
         precision: wanted.precision,
-        unlike: wanted.unlike,
+        novelty_policy: wanted.novelty_policy,
         threads: wanted.threads.map_or(0, Threads::count),
         max_batch: wanted.batch.count(),
         cuda_library: cuda_library(),

@@ -3,12 +3,12 @@
 use lobar_core::engine::Engine as _;
 use lobar_lab::dataset::{Split, digest, read};
 use lobar_lab::evaluation::{ask, evaluate};
-use lobar_lab::report::{EvaluationReport, Mistakes, Part};
+use lobar_lab::report::{EvaluatedSplit, EvaluationReport, Mistakes};
 use lobar_model::weights::Weights;
 use serde_json::json;
 
 use crate::cli;
-use crate::engine::{self, Wanted};
+use crate::engine::{self, EngineChoice};
 use crate::failure::{Failure, chain};
 use crate::{model_file, training_data};
 
@@ -21,7 +21,7 @@ pub fn run(args: &cli::Evaluate) -> Result<(), Failure> {
             Failure::usage(format!("--split is {:?}; splits are {}", args.split, known.join(", ")))
         })?;
     let data = training_data::bring(&args.data)?;
-    let wanted = Wanted::from(&args.engine);
+    let wanted = EngineChoice::from(&args.engine);
     let mut engine = engine::load(&wanted)?;
     let samples = read(&data.folder, &[split]).map_err(|e| Failure::failed(chain(&e)))?;
     let answers = ask(&mut engine, &samples).map_err(|e| Failure::failed(chain(&e)))?;
@@ -34,7 +34,8 @@ pub fn run(args: &cli::Evaluate) -> Result<(), Failure> {
         let card = weights.card().ok_or_else(|| Failure::failed("the model carries no card"))?;
         let mistakes = Mistakes::of(&samples, &answers, info.threshold).map_err(|e| failed(&e))?;
         let data_sha256 = digest(&samples);
-        let part = Part { split: split.name(), data_sha256, evaluation: &evaluation, mistakes };
+        let part =
+            EvaluatedSplit { split: split.name(), data_sha256, evaluation: &evaluation, mistakes };
         let report = EvaluationReport {
             card,
             sha256: &info.model.sha256,

@@ -2,8 +2,8 @@
 
 #![allow(unreachable_pub)] // an executable exports nothing
 
-mod announce;
 mod bench;
+mod build_info;
 mod cli;
 #[cfg(feature = "torch")]
 mod data;
@@ -15,7 +15,6 @@ mod evaluate;
 #[cfg(feature = "torch")]
 mod export;
 mod failure;
-mod figures;
 #[cfg(feature = "torch")]
 mod labelled;
 #[cfg(feature = "torch")]
@@ -33,6 +32,7 @@ mod retrain;
 mod runs;
 mod service;
 mod settings;
+mod startup_message;
 mod stop;
 mod telemetry;
 #[cfg(feature = "torch")]

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use lobar_core::registry::NewModel;
+use lobar_core::model_registry::NewModel;
 use lobar_model::weights::Weights;
 
 use crate::failure::{Failure, chain};

@@ -8,7 +8,7 @@ use lobar_model::engine::TorchEngine;
 use serde_json::json;
 
 use crate::cli;
-use crate::engine::{self, Wanted};
+use crate::engine::{self, EngineChoice};
 use crate::failure::{Failure, chain};
 use crate::{model_file, training_data};
 
@@ -33,7 +33,7 @@ fn fit_file(
 ) -> Result<(), Failure> {
     let model = model_file::find(engine.model.as_ref())?;
     let parts = training_data::parts(data, &[Split::Train, Split::Val], split_seed)?;
-    let options = engine::options(&Wanted::from(engine));
+    let options = engine::options(&EngineChoice::from(engine));
     let card = fit(&model, out, &options, &parts, name).map_err(|e| Failure::failed(chain(&e)))?;
     let Some(novelty) = &card.novelty else {
         return Err(Failure::failed("the check was not written"));
@@ -53,7 +53,7 @@ fn report(
     as_json: bool,
     engine: &cli::Engine,
 ) -> Result<(), Failure> {
-    let mut torch: TorchEngine = engine::load(&Wanted::from(engine))?;
+    let mut torch: TorchEngine = engine::load(&EngineChoice::from(engine))?;
     let samples = match split {
         "validation" => {
             training_data::parts(data, &[Split::Train, Split::Val], split_seed)?.validation

@@ -14,13 +14,13 @@ use rayon::prelude::*;
 use serde_json::{Value, json};
 
 use crate::cli;
-use crate::engine::{self, Wanted};
+use crate::engine::{self, EngineChoice};
 use crate::failure::Failure;
 
 /// Classifies the files in the order given. Fails when one could not be read at all; a file that
 /// is no X-ray is an answer, not a failure.
 pub fn run(args: &cli::Predict) -> Result<(), Failure> {
-    let mut engine = engine::load(&Wanted::from(&args.engine))?;
+    let mut engine = engine::load(&EngineChoice::from(&args.engine))?;
     let mut unreadable = 0;
     for files in args.files.chunks(args.engine.batch.count()) {
         for answer in classify(&mut engine, files)? {

@@ -4,7 +4,7 @@ use lobar_lab::dataset::Split;
 use lobar_lab::quantization;
 
 use crate::cli;
-use crate::engine::{self, Wanted};
+use crate::engine::{self, EngineChoice};
 use crate::failure::{Failure, chain};
 use crate::{model_file, training_data};
 
@@ -14,7 +14,7 @@ pub fn run(args: &cli::Quantize) -> Result<(), Failure> {
     let cli::Quantize { data, out, split_seed, name, engine } = args;
     let model = model_file::find(engine.model.as_ref())?;
     let parts = training_data::parts(data, &[Split::Train, Split::Val], *split_seed)?;
-    let options = engine::options(&Wanted::from(engine));
+    let options = engine::options(&EngineChoice::from(engine));
     let card = quantization::quantize(&model, out, &options, &parts, name.as_deref())
         .map_err(|e| Failure::failed(chain(&e)))?;
     println!("{} is model {}", out.display(), card.version);

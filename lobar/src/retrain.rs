@@ -4,14 +4,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use lobar_core::registry::Registry;
+use lobar_core::model_registry::ModelRegistry;
 use lobar_core::time::SystemClock;
 use lobar_lab::LabError;
 use lobar_lab::retrain::{Models, Place, RetrainOptions, check_base, retrain};
 use lobar_model::engine::resolve_device;
 use lobar_opener::Opener;
 
-use crate::engine::{self, Wanted};
+use crate::engine::{self, EngineChoice};
 use crate::failure::{Failure, chain};
 use crate::registry::{candidate, refuse_nowhere, weights};
 use crate::service::{failed, opener};
@@ -51,7 +51,7 @@ fn options(
     base: &Path,
     settings: &Settings,
 ) -> Result<RetrainOptions, Failure> {
-    let engine = engine::options(&Wanted::from(settings));
+    let engine = engine::options(&EngineChoice::from(settings));
     let device = resolve_device(engine.device, engine.cuda_library.as_deref());
     Ok(RetrainOptions {
         base: base.to_owned(),
@@ -74,7 +74,7 @@ fn options(
 
 /// The registry and the weights of the settings.
 struct Registered<'a> {
-    registry: &'a dyn Registry,
+    registry: &'a dyn ModelRegistry,
     settings: &'a Settings,
     by: &'a str,
 }

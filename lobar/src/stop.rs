@@ -1,4 +1,4 @@
-//! Being told to stop: the first signal drains, the second exits at once.
+//! Stop signals: the first SIGTERM or SIGINT drains, the second exits.
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;

@@ -4,20 +4,21 @@ use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 use lobar_core::failure::PortError;
-use lobar_core::objects::FetchError;
+use lobar_core::object_store::FetchError;
 use lobar_lab::dataset::{Partition, Split};
-use lobar_lab::training_data::{Brought, ImageSource, Listed, Place};
+use lobar_lab::training_data::{ImageSource, Listed, LocalData, Place};
 use lobar_s3::S3Folder;
 
 use crate::failure::Failure;
 use crate::service::roles;
-use crate::settings::{EndpointUrl, Given, Settings};
+use crate::settings::{EndpointUrl, PartialSettings, Settings};
 use crate::{block_on, cli};
 
 /// The images that the arguments name, fetched where they lie elsewhere.
-pub fn bring(args: &cli::TrainingData) -> Result<Brought, Failure> {
+pub fn bring(args: &cli::TrainingData) -> Result<LocalData, Failure> {
     block_on(async {
-        let given = Given { s3_endpoint: args.s3_endpoint.clone(), ..Given::default() };
+        let given =
+            PartialSettings { s3_endpoint: args.s3_endpoint.clone(), ..PartialSettings::default() };
         let settings = || Settings::load(given, args.config.clone());
         bring_from(&args.data, args.data_cache.clone(), settings).await
     })
@@ -28,9 +29,9 @@ pub async fn bring_from(
     data: &Path,
     cache: Option<PathBuf>,
     settings: impl FnOnce() -> Result<Settings, Failure>,
-) -> Result<Brought, Failure> {
+) -> Result<LocalData, Failure> {
     let bucket = match Place::of(data)? {
-        Place::Folder(folder) => return Ok(Brought::folder(folder)),
+        Place::Folder(folder) => return Ok(LocalData::folder(folder)),
         Place::Bucket(bucket) => bucket,
     };
     let settings = settings()?;
@@ -38,7 +39,7 @@ pub async fn bring_from(
     let options = roles::s3_options(&settings, &bucket.bucket, None);
     let source = InS3(S3Folder::connect(options, &bucket.prefix).await);
     let endpoint = settings.s3_endpoint.as_ref().map(EndpointUrl::as_str);
-    Ok(Brought::copy(&bucket, &source, endpoint, cache).await?)
+    Ok(LocalData::copy(&bucket, &source, endpoint, cache).await?)
 }
 
 /// The images of these splits as training cuts them, so that validation is what it was there.

@@ -31,7 +31,7 @@ pub const METHOD: &str = "mahalanobis-grid3-v1";
 /// `axes` numbers, each of mean 0 and variance 1 over the training images. The distance is the root of
 /// their mean square: about 1 for an image like the others.
 #[derive(Debug)]
-pub struct Check {
+pub struct NoveltyDetector {
     /// `[features]`: the mean of the training images.
     pub mean: Tensor,
     /// `[channels, features]`.
@@ -44,7 +44,7 @@ pub struct Check {
     pub threshold: f64,
 }
 
-impl Check {
+impl NoveltyDetector {
     /// The check of a model, when its card speaks of one.
     ///
     /// # Errors

@@ -1,6 +1,7 @@
-//! What `lobar doctor` asks of the parts that the settings name: a URL's scheme picks who is asked.
+//! Diagnostics of `lobar doctor` for every dependency in the settings; the URL's scheme picks the
+//! adapter.
 
-use lobar_core::check::Check;
+use lobar_core::diagnostic::Diagnostic;
 use lobar_core::failure::PortError;
 
 #[cfg(feature = "postgres")]
@@ -10,7 +11,7 @@ use crate::scheme::{Scheme, word};
 use crate::{OpenError, Opener};
 
 /// Looks at the store.
-pub async fn store(opener: &Opener, url: &str) -> Vec<Check> {
+pub async fn store(opener: &Opener, url: &str) -> Vec<Diagnostic> {
     let what = "store";
     #[cfg(feature = "postgres")]
     if let Some((Scheme::Postgres, _)) = Scheme::split(url) {
@@ -19,13 +20,18 @@ pub async fn store(opener: &Opener, url: &str) -> Vec<Check> {
     let opened = opener.store("store", url).await;
     let Ok(store) = opened else { return vec![unopened(what, opened.err())] };
     match store.overview().await {
-        Ok(_) => vec![Check::good(what, format!("{} answers", word(url)))],
+        Ok(_) => vec![Diagnostic::good(what, format!("{} answers", word(url)))],
         Err(error) => vec![silent(what, &error)],
     }
 }
 
 /// Looks at the queue `name` of the setting `setting`.
-pub async fn queue(opener: &Opener, setting: &'static str, url: &str, name: &str) -> Vec<Check> {
+pub async fn queue(
+    opener: &Opener,
+    setting: &'static str,
+    url: &str,
+    name: &str,
+) -> Vec<Diagnostic> {
     let what = format!("{setting}: queue {name}");
     match Scheme::split(url) {
         #[cfg(feature = "postgres")]
@@ -39,18 +45,18 @@ pub async fn queue(opener: &Opener, setting: &'static str, url: &str, name: &str
     let opened = opener.queue(setting, url, name).await;
     let Ok(queue) = opened else { return vec![unopened(&what, opened.err())] };
     match queue.depth().await {
-        Ok(depth) if depth.dead > 0 => vec![Check::advice(
+        Ok(depth) if depth.dead > 0 => vec![Diagnostic::advice(
             what,
             format!("{} answers; {} messages were put aside", word(url), depth.dead),
             "Look at why: each was kept with its reason.",
         )],
-        Ok(_) => vec![Check::good(what, format!("{} answers", word(url)))],
+        Ok(_) => vec![Diagnostic::good(what, format!("{} answers", word(url)))],
         Err(error) => vec![silent(&what, &error)],
     }
 }
 
 /// Looks at the signal.
-pub async fn signal(opener: &Opener, url: &str) -> Vec<Check> {
+pub async fn signal(opener: &Opener, url: &str) -> Vec<Diagnostic> {
     let what = "signal";
     #[cfg(feature = "redis")]
     if let Some((Scheme::Redis, _)) = Scheme::split(url) {
@@ -59,21 +65,21 @@ pub async fn signal(opener: &Opener, url: &str) -> Vec<Check> {
     let opened = opener.signal("signal", url);
     let Ok(signal) = opened else { return vec![unopened(what, opened.err())] };
     match signal.publish().await {
-        Ok(()) => vec![Check::good(what, format!("{} answers", word(url)))],
+        Ok(()) => vec![Diagnostic::good(what, format!("{} answers", word(url)))],
         Err(error) => vec![silent(what, &error)],
     }
 }
 
-fn unopened(what: &str, error: Option<OpenError>) -> Check {
+fn unopened(what: &str, error: Option<OpenError>) -> Diagnostic {
     let found = error.map(|error| error.to_string()).unwrap_or_default();
-    Check::fault(what, found, "Mend the setting, or start the service that it names.")
+    Diagnostic::fault(what, found, "Mend the setting, or start the service that it names.")
 }
 
-fn silent(what: &str, error: &PortError) -> Check {
+fn silent(what: &str, error: &PortError) -> Diagnostic {
     let fix = if error.is_transient() {
         "Start the service, or open the way to it."
     } else {
         "Mend the setting or the service's configuration: it will fail again in the same way."
     };
-    Check::fault(what, error.to_string(), fix)
+    Diagnostic::fault(what, error.to_string(), fix)
 }

@@ -13,18 +13,18 @@ use std::sync::Arc;
 use lobar_aws::Access;
 use lobar_core::cache::Cache;
 use lobar_core::failure::PortError;
+use lobar_core::model_registry::ModelRegistry;
+use lobar_core::presence::Presence;
 use lobar_core::queue::Queue;
-use lobar_core::registry::Registry;
-use lobar_core::roster::Roster;
 use lobar_core::signal::Signal;
 use lobar_core::store::Store;
 use lobar_core::time::Clock;
 use lobar_core::verdict::Verdicts;
-use lobar_memory::{MemoryCache, MemoryRoster, MemorySignal, PollSignal};
+use lobar_memory::{MemoryCache, MemoryPresence, MemorySignal, PollSignal};
 #[cfg(feature = "rabbitmq")]
 use lobar_rabbitmq::RabbitBrokers;
 #[cfg(feature = "redis")]
-use lobar_redis::{RedisCache, RedisRoster, RedisSignal};
+use lobar_redis::{RedisCache, RedisPresence, RedisSignal};
 #[cfg(feature = "postgres")]
 use lobar_sql::postgres::{self, Deferred, PgQueue, PgStore};
 #[cfg(feature = "sqlite")]
@@ -65,7 +65,7 @@ pub struct Opener {
     #[cfg(feature = "sqs")]
     sqs: Mutex<Vec<Arc<SqsQueue>>>,
     cache: Arc<MemoryCache>,
-    roster: Arc<MemoryRoster>,
+    presence: Arc<MemoryPresence>,
 }
 
 /// What a migration did.
@@ -128,7 +128,7 @@ impl Opener {
             #[cfg(feature = "sqs")]
             sqs: Mutex::default(),
             cache: Arc::default(),
-            roster: Arc::default(),
+            presence: Arc::default(),
         }
     }
 
@@ -163,7 +163,7 @@ impl Opener {
         &self,
         setting: &'static str,
         url: &str,
-    ) -> Result<Arc<dyn Registry>, OpenError> {
+    ) -> Result<Arc<dyn ModelRegistry>, OpenError> {
         match Scheme::split(url) {
             #[cfg(feature = "sqlite")]
             Some((Scheme::Sqlite, path)) => Ok(self.file(setting, path).await?),
@@ -243,18 +243,20 @@ impl Opener {
         }
     }
 
-    /// The roster of workers beside the signal that `url` names; none with `poll:`.
-    pub fn roster(
+    /// The presence of workers beside the signal that `url` names; none with `poll:`.
+    pub fn presence(
         &self,
         setting: &'static str,
         url: &str,
-    ) -> Result<Option<Arc<dyn Roster>>, OpenError> {
+    ) -> Result<Option<Arc<dyn Presence>>, OpenError> {
         let failed = |source| OpenError::Port { setting, source };
         match Scheme::split(url) {
-            Some((Scheme::Memory, _)) => Ok(Some(self.roster.clone())),
+            Some((Scheme::Memory, _)) => Ok(Some(self.presence.clone())),
             Some((Scheme::Poll, _)) => Ok(None),
             #[cfg(feature = "redis")]
-            Some((Scheme::Redis, _)) => Ok(Some(Arc::new(RedisRoster::open(url).map_err(failed)?))),
+            Some((Scheme::Redis, _)) => {
+                Ok(Some(Arc::new(RedisPresence::open(url).map_err(failed)?)))
+            }
             _ => Err(refused(setting, url, SIGNALS, SIGNAL)),
         }
     }

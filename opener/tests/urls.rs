@@ -13,10 +13,10 @@ fn opener() -> Opener {
 fn without_a_service_between_processes_there_is_no_cache_and_no_roster() {
     let opener = opener();
     assert!(opener.cache("signal", "poll:").expect("opens").is_none());
-    assert!(opener.roster("signal", "poll:").expect("opens").is_none());
+    assert!(opener.presence("signal", "poll:").expect("opens").is_none());
     for refused in [
         opener.cache("signal", "valkyrie://user:secret@host").err(),
-        opener.roster("signal", "valkyrie://user:secret@host").err(),
+        opener.presence("signal", "valkyrie://user:secret@host").err(),
         opener.signal("signal", "redis://user:secret@").err(),
     ] {
         let text = refused.expect("refused").to_string();

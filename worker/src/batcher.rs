@@ -1,7 +1,7 @@
-//! Which images go to the device together. Pure: no clock, no channel.
+//! Batch formation. Pure: no clock, no channel.
 //!
-//! There is no time to wait for a fuller batch: whoever cuts has a free device, and takes what is
-//! there; while the device is busy, images pile up into the next batch by themselves.
+//! No linger time (Kafka: linger.ms = 0): a batch is cut when the device is free, from what is
+//! queued; while the device is busy the queue grows into fuller batches.
 
 use std::collections::VecDeque;
 

@@ -16,57 +16,62 @@ use lobar_core::store::Claim;
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::context::Context;
-use crate::suspect::{self, Waiting};
-use crate::ticket::{DeadLetter, Finished, Held, InWork, Ticket};
+use crate::suspect::{self, DeferredSuspect};
 use crate::work;
+use crate::work_item::{DeadLetter, Finished, InFlightGuard, LeasedMessage, WorkItem};
 
 /// When to look again at a job whose image the store does not know (yet).
-const UNKNOWN_AGAIN: Duration = Duration::from_secs(2);
+const UNKNOWN_IMAGE_RETRY_DELAY: Duration = Duration::from_secs(2);
 /// How often a job is received before it is put aside, when its image cannot be claimed.
-const LOOKS: u32 = 5;
+const MAX_RECEIVES: u32 = 5;
 
 /// Claims images, and sets work going on those that are granted. The attempt is counted here, before
-/// a byte of them is read. `turn` is given to the one image that has waited for it.
+/// a byte of them is read. `suspect_permit` is given to the one image that has waited for it.
 pub(crate) async fn claim(
     context: &Arc<Context>,
-    images: Vec<(Held, InWork)>,
-    mut turn: Option<OwnedSemaphorePermit>,
+    images: Vec<(LeasedMessage, InFlightGuard)>,
+    mut suspect_permit: Option<OwnedSemaphorePermit>,
 ) {
     if images.is_empty() {
         return;
     }
     let (claims, cause) = ask(context, &images).await;
     let (mut start, mut suspects) = (Vec::new(), Vec::new());
-    for ((held, in_work), claim) in images.into_iter().zip(claims) {
+    for ((message, in_flight_guard), claim) in images.into_iter().zip(claims) {
         let settlement = match claim {
             Ok(Claim::Granted(claimed)) => {
-                held.span.record("attempt", claimed.attempt);
+                message.span.record("attempt", claimed.attempt);
                 let suspicious = claimed.attempt > 1;
-                let ticket = Ticket { held, claimed, turn: turn.take(), in_work };
-                if suspicious { &mut suspects } else { &mut start }.push(ticket);
+                let item = WorkItem {
+                    message,
+                    claimed,
+                    suspect_permit: suspect_permit.take(),
+                    in_flight_guard,
+                };
+                if suspicious { &mut suspects } else { &mut start }.push(item);
                 continue;
             }
             Ok(Claim::Settled(state)) => {
                 if state == State::Failed {
-                    tracing::warn!(image = %in_work.id, "an image is in quarantine after its last attempt");
+                    tracing::warn!(image = %in_flight_guard.id, "an image is in quarantine after its last attempt");
                     context.metrics.images.with_label_values(&[state.as_str()]).inc();
                 }
                 Settlement::Done
             }
-            Ok(Claim::Unknown) => unknown(context, &held, in_work.id),
+            Ok(Claim::Unknown) => unknown(context, &message, in_flight_guard.id),
             Err(error) if is_outage(&error, cause) => Settlement::Release,
-            Err(error) => rejected(context, &held, in_work.id, &error),
+            Err(error) => rejected(context, &message, in_flight_guard.id, &error),
         };
-        context.finish(Finished::Message(held, settlement)).await;
+        context.finish(Finished::Message(message, settlement)).await;
     }
     // Before anything starts, so that what may take the process down finds the others given back.
-    let (in_turn, waiting) = suspect::put_off(context, suspects).await;
+    let (in_turn, waiting) = suspect::start_or_defer(context, suspects).await;
     start.extend(in_turn);
-    for (ticket, place) in waiting {
-        context.spawn(claim_in_turn(context.clone(), ticket, place));
+    for (item, place) in waiting {
+        context.spawn(claim_in_turn(context.clone(), item, place));
     }
-    for ticket in start {
-        context.spawn(work::work(context.clone(), ticket));
+    for item in start {
+        context.spawn(work::work(context.clone(), item));
     }
     // Claimed images are now analysing, or were put in quarantine.
     context.publish().await;
@@ -75,23 +80,23 @@ pub(crate) async fn claim(
 /// Waits for the image's turn, and claims it anew. Boxed, because claiming may lead back here.
 fn claim_in_turn(
     context: Arc<Context>,
-    ticket: Ticket,
-    place: Waiting,
+    item: WorkItem,
+    place: DeferredSuspect,
 ) -> Pin<Box<dyn Future<Output = ()> + Send>> {
     Box::pin(async move {
-        let share = suspect::share(&ticket);
-        let Ticket { held, in_work, .. } = ticket;
-        let lost = held.lease.lost();
-        let turn = tokio::select! {
+        let permits_needed = suspect::permits_needed(&item);
+        let WorkItem { message, in_flight_guard, .. } = item;
+        let lost = message.lease.lost();
+        let suspect_permit = tokio::select! {
             biased;
             () = lost.cancelled() => return,
             () = context.stopping.cancelled() => None,
-            turn = context.turns.clone().acquire_many_owned(share) => turn.ok(),
+            suspect_permit = context.suspect_permits.clone().acquire_many_owned(permits_needed) => suspect_permit.ok(),
         };
         drop(place);
-        match turn {
-            Some(_) => claim(&context, vec![(held, in_work)], turn).await,
-            None => context.finish(Finished::Message(held, Settlement::Release)).await,
+        match suspect_permit {
+            Some(_) => claim(&context, vec![(message, in_flight_guard)], suspect_permit).await,
+            None => context.finish(Finished::Message(message, Settlement::Release)).await,
         }
     })
 }
@@ -99,9 +104,9 @@ fn claim_in_turn(
 /// Asks the store for images; says also what the rejections among the answers are about.
 async fn ask(
     context: &Context,
-    images: &[(Held, InWork)],
+    images: &[(LeasedMessage, InFlightGuard)],
 ) -> (Vec<Result<Claim, Arc<PortError>>>, Cause) {
-    let ids: Vec<ImageId> = images.iter().map(|(_, in_work)| in_work.id).collect();
+    let ids: Vec<ImageId> = images.iter().map(|(_, in_flight_guard)| in_flight_guard.id).collect();
     let claims = isolate(ids.len(), |range| {
         let some = ids.get(range).unwrap_or_default();
         context.store.claim(some, context.settings.max_attempts)
@@ -130,9 +135,9 @@ fn is_outage(error: &PortError, cause: Cause) -> bool {
 }
 
 /// What becomes of a job whose image the store does not know (yet).
-fn unknown(context: &Context, held: &Held, image: ImageId) -> Settlement {
-    if held.receive_count < LOOKS {
-        return Settlement::Retry { after: UNKNOWN_AGAIN };
+fn unknown(context: &Context, message: &LeasedMessage, image: ImageId) -> Settlement {
+    if message.receive_count < MAX_RECEIVES {
+        return Settlement::Retry { after: UNKNOWN_IMAGE_RETRY_DELAY };
     }
     tracing::error!(%image, "the store does not know this image; its job is moved to the dead-letter queue");
     context.dead(DeadLetter::UnknownImage)
@@ -140,13 +145,18 @@ fn unknown(context: &Context, held: &Held, image: ImageId) -> Settlement {
 
 /// What becomes of a job whose image's claim is rejected for good: tried again with growing pauses, and
 /// put aside when it has been received too often, since nothing can be written about this image.
-fn rejected(context: &Context, held: &Held, image: ImageId, error: &PortError) -> Settlement {
+fn rejected(
+    context: &Context,
+    message: &LeasedMessage,
+    image: ImageId,
+    error: &PortError,
+) -> Settlement {
     context.metrics.rejected("claim", 1);
-    let received = held.receive_count;
-    if received < LOOKS {
+    let received = message.receive_count;
+    if received < MAX_RECEIVES {
         let after = context.later(received);
         let seconds = after.as_secs_f64();
-        tracing::error!(%image, received, of = LOOKS, %error, "the store rejected the claim of an image; retrying in {seconds:.1} s");
+        tracing::error!(%image, received, of = MAX_RECEIVES, %error, "the store rejected the claim of an image; retrying in {seconds:.1} s");
         return Settlement::Retry { after };
     }
     tracing::error!(%image, received, %error, "the store rejected every claim of an image; its job is moved to the dead-letter queue");

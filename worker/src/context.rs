@@ -1,4 +1,4 @@
-//! What every part of a running worker shares.
+//! State shared by all tasks of a running worker.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use lobar_consumer::Rejections;
 use lobar_core::object::ImageId;
-use lobar_core::objects::Objects;
-use lobar_core::queue::{Jobs, Settlement};
+use lobar_core::object_store::ObjectStore;
+use lobar_core::queue::{JobQueues, Settlement};
 use lobar_core::signal::Signal;
 use lobar_core::store::Store;
 use tokio::sync::{Semaphore, mpsc};
@@ -17,24 +17,24 @@ use tokio_util::task::TaskTracker;
 
 use crate::health::WorkerHealth;
 use crate::metrics::WorkerMetrics;
-use crate::model::Post;
+use crate::model::ShadowQueue;
 use crate::services::Services;
 use crate::settings::WorkerSettings;
 use crate::slots::Slots;
-use crate::ticket::{DeadLetter, Decoded, Finished, Roll};
+use crate::work_item::{DeadLetter, Decoded, Finished, InFlight};
 
 /// How a worker behaves and what can be seen of it: what there is before it has an engine.
 #[derive(Clone)]
-pub(crate) struct Watched {
+pub(crate) struct ModelContext {
     pub(crate) settings: WorkerSettings,
     pub(crate) metrics: WorkerMetrics,
     pub(crate) health: Arc<WorkerHealth>,
 }
 
 pub(crate) struct Context {
-    pub(crate) jobs: Jobs,
+    pub(crate) jobs: JobQueues,
     pub(crate) store: Arc<dyn Store>,
-    pub(crate) objects: Arc<dyn Objects>,
+    pub(crate) objects: Arc<dyn ObjectStore>,
     pub(crate) signal: Arc<dyn Signal>,
     pub(crate) settings: WorkerSettings,
     pub(crate) metrics: WorkerMetrics,
@@ -44,9 +44,9 @@ pub(crate) struct Context {
     pub(crate) fetches: Semaphore,
     pub(crate) decoders: Arc<Semaphore>,
     /// See `suspect`.
-    pub(crate) turns: Arc<Semaphore>,
+    pub(crate) suspect_permits: Arc<Semaphore>,
     pub(crate) waiting_suspects: AtomicUsize,
-    pub(crate) roll: Roll,
+    pub(crate) in_flight: InFlight,
     pub(crate) services: Services,
     /// Images that the store would not give out, whose result it would not take, and whose object the
     /// bucket would not deliver, for good.
@@ -54,7 +54,7 @@ pub(crate) struct Context {
     pub(crate) rejected_results: Rejections<ImageId>,
     pub(crate) rejected_fetches: Rejections<ImageId>,
     /// Where answered images go to be looked at by a model that is not shown.
-    pub(crate) shadow: Post,
+    pub(crate) shadow: ShadowQueue,
 
     /// To the dispatcher. Each decoded image holds a slot, and there is room for every slot.
     pub(crate) decoded: mpsc::Sender<Decoded>,
@@ -64,7 +64,7 @@ pub(crate) struct Context {
     /// Receivers and images; the stop waits for them.
     pub(crate) work: TaskTracker,
     /// What serves them: keepers, the dispatcher, the finisher.
-    pub(crate) parts: TaskTracker,
+    pub(crate) service_tasks: TaskTracker,
     /// No new messages.
     pub(crate) stopping: CancellationToken,
     /// The drain is over, or the engine is: give back what is in hand.
@@ -83,12 +83,12 @@ impl Context {
     }
 
     /// Runs what serves the images until it ends or the worker does.
-    pub(crate) fn spawn_part<T: Send + 'static>(
+    pub(crate) fn spawn_service_task<T: Send + 'static>(
         &self,
         part: impl Future<Output = T> + Send + 'static,
     ) -> JoinHandle<Option<T>> {
         let kill = self.kill.clone();
-        self.parts.spawn(async move { kill.run_until_cancelled(part).await })
+        self.service_tasks.spawn(async move { kill.run_until_cancelled(part).await })
     }
 
     /// When to look again at a message that was received this often.

@@ -1,5 +1,5 @@
-//! The device: one named thread that owns the engine, because engines are synchronous and their
-//! libraries keep state by thread.
+//! The device thread: one named thread owns the engine, since engines are synchronous and libtorch
+//! keeps per-thread state.
 //!
 //! The engine can be changed for another between two batches: orders are carried out in the order in
 //! which they came, so what was handed over before is computed by the old one and what comes after by
@@ -164,7 +164,7 @@ fn serve(mut engine: Box<dyn Engine + Send>, orders: &Receiver<Order>) {
         let span = span(&info, inputs.len(), &images);
         let answers = span
             .in_scope(|| catch_unwind(AssertUnwindSafe(infer)))
-            .unwrap_or_else(|panic| Err(DeviceFault::Panicked(words(panic.as_ref()))));
+            .unwrap_or_else(|panic| Err(DeviceFault::Panicked(panic_message(panic.as_ref()))));
         let broken = answers.is_err();
         if broken || was_cut {
             lobar_trace::failed(&span, "the engine failed on the batch as a whole");
@@ -243,7 +243,7 @@ pub(crate) fn probe() -> NetworkInput {
     NetworkInput::new(pixels).expect("it has side × side pixels")
 }
 
-pub(crate) fn words(panic: &(dyn std::any::Any + Send)) -> String {
+pub(crate) fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
     text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no words".into())
 }
@@ -251,7 +251,7 @@ pub(crate) fn words(panic: &(dyn std::any::Any + Send)) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use lobar_core::engine::Unlike;
+    use lobar_core::engine::NoveltyPolicy;
     use lobar_core::finding::ModelRef;
 
     type Script =
@@ -297,7 +297,7 @@ mod tests {
             max_batch: 8,
             device: "test".into(),
             tolerance: 0.0,
-            unlike: Unlike::Unchecked,
+            novelty_policy: NoveltyPolicy::NoDetector,
         };
         Box::new(Scripted(info, Box::new(script)))
     }

@@ -1,4 +1,4 @@
-//! Keeps the device busy, and watches it.
+//! Dispatcher: submits batches to the device thread and watches it (watchdog).
 //!
 //! The device's place is reserved first and the batch cut then. A second batch is handed over while
 //! one is computed only when it is full, so that the device need not wait for us, and images that
@@ -22,8 +22,8 @@ use crate::context::Context;
 use crate::device::{Answer, DEPTH, Device, DeviceFault, Reply};
 use crate::finding;
 use crate::model::Swap;
-use crate::ticket::{Decoded, End, Finished};
 use crate::work::ms;
+use crate::work_item::{Decoded, End, Finished};
 
 /// How long the engine's thread may take to end.
 const CLOSING: Duration = Duration::from_secs(2);
@@ -78,7 +78,7 @@ impl Dispatcher {
                 () = give_up.cancelled() => {
                     decoded.close();
                     while let Some(one) = decoded.recv().await {
-                        self.batcher.push(one.ticket.claimed.lane, one);
+                        self.batcher.push(one.item.claimed.lane, one);
                     }
                     self.give_back().await;
                     return Ok(());
@@ -99,10 +99,10 @@ impl Dispatcher {
                 count = decoded.recv_many(&mut fresh, self.context.slots.total()), if open => {
                     open = count > 0;
                     for one in fresh.drain(..) {
-                        if one.ticket.must_be_alone() {
+                        if one.item.runs_alone() {
                             self.batcher.push_alone(one);
                         } else {
-                            self.batcher.push(one.ticket.claimed.lane, one);
+                            self.batcher.push(one.item.claimed.lane, one);
                         }
                     }
                 }
@@ -119,8 +119,8 @@ impl Dispatcher {
         } {
             let mut images = Vec::with_capacity(most);
             for one in self.batcher.cut(most) {
-                if one.ticket.is_lost() {
-                    self.context.finish(Finished::Image(one.ticket, End::Lost)).await;
+                if one.item.lease_is_lost() {
+                    self.context.finish(Finished::Image(one.item, End::Lost)).await;
                 } else {
                     images.push(one);
                 }
@@ -132,7 +132,7 @@ impl Dispatcher {
                 self.head_since = Instant::now();
             }
             let inputs = images.iter().map(|one| one.input.clone()).collect();
-            let around = images.iter().map(|one| &*one.ticket.held.span);
+            let around = images.iter().map(|one| &*one.item.message.span);
             let traced = around.clone().filter_map(lobar_trace::context).collect();
             let spans = around.map(|span| tracing::info_span!(parent: span, "infer")).collect();
             let reply = self.device.submit_traced(inputs, traced);
@@ -171,12 +171,12 @@ impl Dispatcher {
             metrics.stage("infer", reply.busy.as_secs_f64());
             image.timings_ms.insert("wait".into(), ms(waited));
             image.timings_ms.insert("infer".into(), ms(reply.busy));
-            image.ticket.held.span.record("model", reply.engine.model.version.as_str());
+            image.item.message.span.record("model", reply.engine.model.version.as_str());
             let end = end(&reply.engine, &mut image, answer);
             if let End::Complete(Outcome::Ready(finding)) = &end {
-                self.context.shadow.offer(image.ticket.claimed.id, finding, image.input);
+                self.context.shadow.offer(image.item.claimed.id, finding, image.input);
             }
-            self.context.finish(Finished::Image(image.ticket, end)).await;
+            self.context.finish(Finished::Image(image.item, end)).await;
         }
         Ok(())
     }
@@ -192,12 +192,12 @@ impl Dispatcher {
         let blamed = !matches!(fault, DeviceFault::Lost(_));
         if blamed && let Some(head) = self.at_device.pop_front() {
             for image in head.images {
-                self.context.finish(Finished::Image(image.ticket, End::Retry)).await;
+                self.context.finish(Finished::Image(image.item, End::Retry)).await;
             }
         }
         decoded.close();
         while let Some(one) = decoded.recv().await {
-            self.batcher.push(one.ticket.claimed.lane, one);
+            self.batcher.push(one.item.claimed.lane, one);
         }
         self.give_back().await;
         fault
@@ -208,7 +208,7 @@ impl Dispatcher {
         let images: Vec<Decoded> = at_device.chain(self.batcher.drain()).collect();
         for image in images {
             let end = End::Release(Settlement::Release);
-            self.context.finish(Finished::Image(image.ticket, end)).await;
+            self.context.finish(Finished::Image(image.item, end)).await;
         }
     }
 }
@@ -229,11 +229,11 @@ fn end(engine: &EngineInfo, image: &mut Decoded, answer: Answer) -> End {
             End::Complete(finding::assemble(engine, prediction, warnings, timings))
         }
         Answer::Unusable(why) => {
-            tracing::warn!(image = %image.ticket.claimed.id, error = why, "engine gave no usable answer; the image needs a human");
+            tracing::warn!(image = %image.item.claimed.id, error = why, "engine gave no usable answer; the image needs a human");
             End::Complete(finding::unusable("The network's answer is not a number."))
         }
         Answer::Failed(why) => {
-            tracing::warn!(image = %image.ticket.claimed.id, error = why, "engine failed on an image; it is tried again");
+            tracing::warn!(image = %image.item.claimed.id, error = why, "engine failed on an image; it is tried again");
             End::Retry
         }
     }

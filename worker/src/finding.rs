@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use lobar_core::engine::{EngineInfo, Prediction, Unlike};
+use lobar_core::engine::{EngineInfo, NoveltyPolicy, Prediction};
 use lobar_core::finding::{Finding, Heatmap, Label, Subtype, SubtypeLabel};
 use lobar_core::image::Reason;
 use lobar_core::store::Outcome;
@@ -16,9 +16,9 @@ pub fn assemble(
     mut warnings: Vec<String>,
     timings_ms: BTreeMap<String, f64>,
 ) -> Outcome {
-    if let Some(novelty) = prediction.novelty.filter(|_| prediction.is_unlike_training()) {
+    if let Some(novelty) = prediction.novelty.filter(|_| prediction.is_novel()) {
         let detail = unlike(novelty);
-        if engine.unlike != Unlike::Warning {
+        if engine.novelty_policy != NoveltyPolicy::Warn {
             return Outcome::NeedsHuman { reason: Reason::UnlikeTraining, detail };
         }
         warnings.push(detail);
@@ -76,10 +76,10 @@ mod tests {
 
     #[test]
     fn an_operator_may_have_what_is_unlike_answered_with_a_warning() {
-        let warned = outcome_of(0.9, None, Some(1.5), Unlike::Warning);
+        let warned = outcome_of(0.9, None, Some(1.5), NoveltyPolicy::Warn);
         let Outcome::Ready(finding) = warned else { panic!("{warned:?}") };
         assert!(finding.flagged && finding.warnings[0].contains("1.50 times"), "{finding:?}");
-        let alike = outcome_of(0.9, None, Some(0.9), Unlike::Warning);
+        let alike = outcome_of(0.9, None, Some(0.9), NoveltyPolicy::Warn);
         assert!(matches!(alike, Outcome::Ready(finding) if finding.warnings.is_empty()));
     }
 
@@ -88,14 +88,14 @@ mod tests {
     }
 
     fn outcome_at(probability: f64, bacterial: Option<f64>, novelty: Option<f64>) -> Outcome {
-        outcome_of(probability, bacterial, novelty, Unlike::Human)
+        outcome_of(probability, bacterial, novelty, NoveltyPolicy::NeedsHuman)
     }
 
     fn outcome_of(
         probability: f64,
         bacterial: Option<f64>,
         novelty: Option<f64>,
-        unlike: Unlike,
+        novelty_policy: NoveltyPolicy,
     ) -> Outcome {
         let model =
             ModelRef { version: "1".into(), sha256: "0".repeat(64), preprocessing: "1".into() };
@@ -105,7 +105,7 @@ mod tests {
             max_batch: 1,
             device: "test".into(),
             tolerance: 0.0,
-            unlike,
+            novelty_policy,
         };
         let heatmap = Heatmap { width: 1, height: 1, cells: vec![f32::NAN] };
         let heatmap = Some(heatmap);

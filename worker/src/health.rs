@@ -1,11 +1,11 @@
-//! What others may know of a running worker: readiness, and the figures of `GET /v1/queues`.
+//! Readiness and load of a running worker.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use lobar_core::finding::ModelRef;
-use lobar_core::roster::Presence;
+use lobar_core::presence::WorkerLoad;
 use lobar_core::time::Stamp;
 
 /// Written by the running worker, read by whoever answers for it.
@@ -16,9 +16,9 @@ pub struct WorkerHealth {
     busy_micros: AtomicU64,
     images: AtomicU64,
     in_flight: AtomicUsize,
-    presence: Mutex<Presence>,
+    load: Mutex<WorkerLoad>,
     model: Mutex<Option<ModelRef>>,
-    trouble: Mutex<Option<String>>,
+    model_error: Mutex<Option<String>>,
 }
 
 impl WorkerHealth {
@@ -34,8 +34,8 @@ impl WorkerHealth {
     }
 
     /// The figures of the last seconds.
-    pub fn presence(&self) -> Presence {
-        *self.presence.lock().unwrap_or_else(PoisonError::into_inner)
+    pub fn load(&self) -> WorkerLoad {
+        *self.load.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The weights that answer images; `None` until there are some.
@@ -44,16 +44,16 @@ impl WorkerHealth {
     }
 
     /// Why the model that is wanted here could not be had the last time; `None` once it is.
-    pub fn trouble(&self) -> Option<String> {
-        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    pub fn model_error(&self) -> Option<String> {
+        self.model_error.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(crate) fn set_model(&self, model: ModelRef) {
         *self.model.lock().unwrap_or_else(PoisonError::into_inner) = Some(model);
     }
 
-    pub(crate) fn set_trouble(&self, trouble: Option<String>) {
-        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
+    pub(crate) fn set_model_error(&self, model_error: Option<String>) {
+        *self.model_error.lock().unwrap_or_else(PoisonError::into_inner) = model_error;
     }
 
     pub(crate) fn set_ready(&self, ready: bool) {
@@ -71,12 +71,12 @@ impl WorkerHealth {
     }
 
     /// Closes a period of `elapsed`: the figures become what happened in it.
-    pub(crate) fn close_period(&self, elapsed: Duration) -> Presence {
+    pub(crate) fn close_period(&self, elapsed: Duration) -> WorkerLoad {
         let busy = self.busy_micros.swap(0, Ordering::Relaxed) as f64 / 1e6;
         let images = self.images.swap(0, Ordering::Relaxed) as f64;
         let elapsed = elapsed.as_secs_f64().max(1e-6);
-        let before = self.presence();
-        let presence = Presence {
+        let before = self.load();
+        let load = WorkerLoad {
             busy: (busy / elapsed).clamp(0.0, 1.0),
             images_per_second: images / elapsed,
             seconds_per_image: if images > 0.0 {
@@ -86,8 +86,8 @@ impl WorkerHealth {
             },
             in_flight: self.in_flight.load(Ordering::Relaxed),
         };
-        *self.presence.lock().unwrap_or_else(PoisonError::into_inner) = presence;
-        presence
+        *self.load.lock().unwrap_or_else(PoisonError::into_inner) = load;
+        load
     }
 }
 
@@ -104,10 +104,10 @@ mod tests {
         let health = WorkerHealth::default();
         assert_eq!(health.last_batch(), None);
         health.batch_done(20, Duration::from_secs(1), Stamp(5));
-        let presence = health.close_period(Duration::from_secs(2));
-        assert_eq!(presence.busy, 0.5);
-        assert_eq!(presence.images_per_second, 10.0);
-        assert_eq!(presence.seconds_per_image, Some(0.05));
+        let load = health.close_period(Duration::from_secs(2));
+        assert_eq!(load.busy, 0.5);
+        assert_eq!(load.images_per_second, 10.0);
+        assert_eq!(load.seconds_per_image, Some(0.05));
         assert_eq!(health.last_batch(), Some(Stamp(5)));
         let idle = health.close_period(Duration::from_secs(2));
         assert_eq!((idle.busy, idle.images_per_second), (0.0, 0.0));

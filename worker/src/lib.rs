@@ -38,8 +38,8 @@ mod settings;
 mod slots;
 mod stage;
 mod suspect;
-mod ticket;
 mod work;
+mod work_item;
 mod worker;
 
 pub use capacity::{Capacity, CapacityError};
@@ -48,4 +48,4 @@ pub use health::WorkerHealth;
 pub use lobar_consumer::Stop;
 pub use metrics::WorkerMetrics;
 pub use settings::WorkerSettings;
-pub use worker::{Worker, WorkerError, WorkerParts};
+pub use worker::{Worker, WorkerError, WorkerPorts};

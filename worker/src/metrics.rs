@@ -6,8 +6,8 @@ use prometheus::{
     IntGaugeVec, Opts, Registry,
 };
 
-use crate::model::{Flaw, shadow};
-use crate::ticket::DeadLetter;
+use crate::model::{LoadStage, shadow};
+use crate::work_item::DeadLetter;
 
 /// The worker's metrics. Cloning shares them.
 #[derive(Clone, Debug)]
@@ -147,7 +147,7 @@ impl WorkerMetrics {
         for reason in DeadLetter::ALL {
             metrics.dead_letters.with_label_values(&[reason.code()]);
         }
-        for flaw in Flaw::ALL {
+        for flaw in LoadStage::ALL {
             metrics.model_failures.with_label_values(&[flaw.as_str()]);
         }
         for outcome in shadow::OUTCOMES {

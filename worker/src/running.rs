@@ -18,25 +18,25 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::context::{Context, Watched};
+use crate::context::{Context, ModelContext};
 use crate::device::{Answer, Device, DeviceFault, probe};
 use crate::dispatch::Dispatcher;
 use crate::finish::Finisher;
 use crate::health::WorkerHealth;
 use crate::intake;
-use crate::model::{self, Assigned, EngineSource, Models, Post, Swap, follow_assignment};
+use crate::model::{self, Assigned, EngineSource, Models, ShadowQueue, Swap, follow_assignment};
 use crate::services::Services;
 use crate::settings::WorkerSettings;
 use crate::slots::Slots;
 use crate::stage::{Ended, Stage};
 use crate::suspect;
-use crate::ticket::{Decoded, Finished, Roll};
-use crate::worker::{WorkerError, WorkerParts};
+use crate::work_item::{Decoded, Finished, InFlight};
+use crate::worker::{WorkerError, WorkerPorts};
 
 /// How often the figures of [`WorkerHealth`] are renewed.
 const PERIOD: Duration = Duration::from_secs(5);
 /// How long giving back may take once the drain is over.
-const GIVING_BACK: Duration = Duration::from_secs(5);
+const RELEASE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A worker that has its engine and receives.
 pub(crate) struct Running {
@@ -58,43 +58,43 @@ type Followed = (Models, Assigned);
 impl Running {
     /// Gets the engine, however long that takes, and starts everything. `None` when told to stop before.
     pub(crate) async fn build(
-        parts: WorkerParts,
+        ports: WorkerPorts,
         settings: WorkerSettings,
         health: Arc<WorkerHealth>,
         stop: &Stop,
         kill: CancellationToken,
     ) -> Result<Option<Self>, WorkerError> {
         let tasks = TaskTracker::new();
-        let metrics = parts.metrics.clone();
-        let watched = Watched { settings, metrics, health };
-        let first = first_engine(&watched, parts.engine, &tasks, &kill);
+        let metrics = ports.metrics.clone();
+        let model_context = ModelContext { settings, metrics, health };
+        let first = first_engine(&model_context, ports.engine, &tasks, &kill);
         let Some((engine, followed)) = stop.receiving.run_until_cancelled(first).await else {
             return Ok(None);
         };
         let device = Device::start("engine", engine)?;
-        check(&device, watched.settings.watchdog).await?;
-        watched.health.set_model(device.info.model.clone());
-        watched.health.set_trouble(None);
-        watched.metrics.model(&device.info);
+        check(&device, model_context.settings.watchdog).await?;
+        model_context.health.set_model(device.info.model.clone());
+        model_context.health.set_model_error(None);
+        model_context.metrics.model(&device.info);
 
-        let Watched { settings, metrics, health } = watched.clone();
+        let ModelContext { settings, metrics, health } = model_context.clone();
         let slots = Slots::new(&settings.capacity);
         let (decoded, to_dispatch) = mpsc::channel(slots.total());
         let (finished, to_finish) = mpsc::channel(slots.total());
         let context = Arc::new(Context {
-            jobs: parts.jobs,
-            store: parts.store,
-            objects: parts.objects,
-            signal: parts.signal,
-            shadow: Post::new(metrics.clone()),
+            jobs: ports.jobs,
+            store: ports.store,
+            objects: ports.objects,
+            signal: ports.signal,
+            shadow: ShadowQueue::new(metrics.clone()),
             metrics,
             health,
             slots,
             fetches: Semaphore::new(settings.capacity.fetches()),
             decoders: Arc::new(Semaphore::new(settings.capacity.decoders())),
-            turns: Arc::new(Semaphore::new(suspect::TURNS as usize)),
+            suspect_permits: Arc::new(Semaphore::new(suspect::MAX_CONCURRENT_SUSPECTS as usize)),
             waiting_suspects: AtomicUsize::new(0),
-            roll: Roll::default(),
+            in_flight: InFlight::default(),
             services: Services::new(settings.backoff),
             rejected_claims: Rejections::default(),
             rejected_results: Rejections::default(),
@@ -102,20 +102,20 @@ impl Running {
             decoded,
             finished,
             work: TaskTracker::new(),
-            parts: tasks,
+            service_tasks: tasks,
             stopping: stop.receiving.child_token(),
             give_up: CancellationToken::new(),
             kill,
             settings,
         });
         let inlets = Inlets { decoded: to_dispatch, finished: to_finish };
-        Ok(Some(Self::start(context, watched, device, followed, inlets)))
+        Ok(Some(Self::start(context, model_context, device, followed, inlets)))
     }
 
     /// Starts the stages from the last to the first, so that nothing comes to one that is not there.
     fn start(
         context: Arc<Context>,
-        watched: Watched,
+        model_context: ModelContext,
         device: Device,
         followed: Option<Followed>,
         inlets: Inlets,
@@ -125,7 +125,7 @@ impl Running {
         let (swaps, to_swap) = mpsc::channel(1);
         let dispatcher = Dispatcher::new(context.clone(), device, to_swap);
         let dispatcher = Stage::start(&context, |no_more| dispatcher.run(inlets.decoded, no_more));
-        let shadow = followed.map(|followed| follow(&context, watched, followed, swaps));
+        let shadow = followed.map(|followed| follow(&context, model_context, followed, swaps));
         for lane in Lane::ALL {
             context.spawn(intake::receive(context.clone(), lane));
         }
@@ -163,10 +163,10 @@ impl Running {
             return closed;
         }
         context.give_up.cancel();
-        match tokio::time::timeout(GIVING_BACK, closing).await {
+        match tokio::time::timeout(RELEASE_TIMEOUT, closing).await {
             Ok(closed) => closed,
             Err(_) => {
-                let seconds = GIVING_BACK.as_secs();
+                let seconds = RELEASE_TIMEOUT.as_secs();
                 tracing::warn!(
                     "stop: not everything was given back within {seconds} s; leases lapse"
                 );
@@ -192,7 +192,7 @@ impl Running {
 
 /// The engine to begin with, and the registry to follow from then on, unless the engine is pinned.
 async fn first_engine(
-    watched: &Watched,
+    model_context: &ModelContext,
     source: EngineSource,
     tasks: &TaskTracker,
     kill: &CancellationToken,
@@ -202,24 +202,31 @@ async fn first_engine(
         EngineSource::Assigned(models) => models,
     };
     let (told, mut assigned) = watch::channel(None);
-    let asking = follow_assignment(models.registry.clone(), watched.settings.follow_every, told);
+    let asking =
+        follow_assignment(models.registry.clone(), model_context.settings.follow_every, told);
     let kill = kill.clone();
     tasks.spawn(async move { kill.run_until_cancelled(asking).await });
-    let engine = Box::pin(model::first(watched, &models, &mut assigned)).await;
+    let engine = Box::pin(model::first(model_context, &models, &mut assigned)).await;
     (engine, Some((models, assigned)))
 }
 
 /// Follows the registry: the active model by way of the dispatcher, the shadow beside it.
 fn follow(
     context: &Arc<Context>,
-    watched: Watched,
+    model_context: ModelContext,
     (models, assigned): Followed,
     swaps: mpsc::Sender<Swap>,
 ) -> JoinHandle<Option<()>> {
-    let active = model::follow_active(watched.clone(), models.clone(), assigned.clone(), swaps);
+    let active =
+        model::follow_active(model_context.clone(), models.clone(), assigned.clone(), swaps);
     let stopping = context.stopping.clone();
-    context.spawn_part(async move { stopping.run_until_cancelled(active).await });
-    context.spawn_part(model::follow_shadow(watched, models, assigned, context.clone()))
+    context.spawn_service_task(async move { stopping.run_until_cancelled(active).await });
+    context.spawn_service_task(model::follow_shadow(
+        model_context,
+        models,
+        assigned,
+        context.clone(),
+    ))
 }
 
 /// The engine must answer on a known good input before the worker is ready.
@@ -240,9 +247,9 @@ async fn measure(context: &Context) {
         tokio::time::sleep(PERIOD).await;
         let in_flight = context.slots.in_use();
         context.health.set_in_flight(in_flight);
-        let presence = context.health.close_period(last.elapsed());
+        let load = context.health.close_period(last.elapsed());
         last = Instant::now();
-        context.metrics.busy_ratio.set(presence.busy);
+        context.metrics.busy_ratio.set(load.busy);
         context.metrics.in_flight.set(i64::try_from(in_flight).unwrap_or(i64::MAX));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use lobar_consumer::{Circuit, longest_pause};
+use lobar_consumer::{CircuitBreaker, longest_pause};
 use lobar_core::image::{Lane, Lanes};
 use lobar_core::retry::Backoff;
 
@@ -15,11 +15,11 @@ const SINGLE_OBJECTS: u32 = 2;
 #[derive(Debug)]
 pub(crate) struct Services {
     /// One a lane: a queue that answers says nothing of the other.
-    pub(crate) jobs: Lanes<Circuit>,
-    pub(crate) store: Circuit,
+    pub(crate) jobs: Lanes<CircuitBreaker>,
+    pub(crate) store: CircuitBreaker,
     /// Open while the store answers, but rejects every result.
-    pub(crate) results: Circuit,
-    pub(crate) objects: Circuit,
+    pub(crate) results: CircuitBreaker,
+    pub(crate) objects: CircuitBreaker,
 }
 
 impl Services {
@@ -27,12 +27,12 @@ impl Services {
         let backoff = Backoff { max: backoff.max.min(LONGEST), ..backoff };
         Self {
             jobs: Lanes {
-                stat: Circuit::new("jobs queue stat", backoff),
-                routine: Circuit::new("jobs queue routine", backoff),
+                stat: CircuitBreaker::new("jobs queue stat", backoff),
+                routine: CircuitBreaker::new("jobs queue routine", backoff),
             },
-            store: Circuit::new("store", backoff),
-            results: Circuit::new("store of results", backoff),
-            objects: Circuit::new("object store", backoff).tolerating(SINGLE_OBJECTS),
+            store: CircuitBreaker::new("store", backoff),
+            results: CircuitBreaker::new("store of results", backoff),
+            objects: CircuitBreaker::new("object store", backoff).tolerating(SINGLE_OBJECTS),
         }
     }
 

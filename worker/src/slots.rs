@@ -1,4 +1,4 @@
-//! Slots: how many images a worker has in hand. A slot is held from receipt to settlement.
+//! Slots: semaphore permits that bound the images in flight. Held from receipt to settlement.
 
 use std::sync::Arc;
 
@@ -38,9 +38,9 @@ impl Slots {
     }
 
     /// Waits for a slot, then takes up to `max` that are free. `stat` draws on its own slots, and on
-    /// the shared ones when those are taken or when it is `flooded`: an idle receiver must not sit
+    /// the shared ones when those are taken or when it is `saturated`: an idle receiver must not sit
     /// on places that the other lane could use.
-    pub(crate) async fn take(&self, lane: Lane, max: usize, flooded: bool) -> Vec<Slot> {
+    pub(crate) async fn take(&self, lane: Lane, max: usize, saturated: bool) -> Vec<Slot> {
         let first = match lane {
             Lane::Routine => self.shared.clone().acquire_owned().await,
             Lane::Stat => tokio::select! {
@@ -50,7 +50,7 @@ impl Slots {
             },
         };
         let mut slots: Vec<Slot> = first.map(Slot).into_iter().collect();
-        let pools: &[&Arc<Semaphore>] = match (lane, flooded) {
+        let pools: &[&Arc<Semaphore>] = match (lane, saturated) {
             (Lane::Routine, _) => &[&self.shared],
             (Lane::Stat, false) => &[&self.reserved],
             (Lane::Stat, true) => &[&self.reserved, &self.shared],

@@ -28,7 +28,7 @@ impl<T: Send + 'static> Stage<T> {
         F: Future<Output = T> + Send + 'static,
     {
         let no_more = CancellationToken::new();
-        Self { task: context.spawn_part(run(no_more.clone())), no_more, result: None }
+        Self { task: context.spawn_service_task(run(no_more.clone())), no_more, result: None }
     }
 
     /// Returns when it has ended by itself.

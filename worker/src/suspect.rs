@@ -1,10 +1,9 @@
-//! Suspects: images whose earlier attempt ended without a report. One of them may have taken the
-//! process down, and everything else in hand was counted an attempt for it.
+//! Suspects: images whose earlier attempt ended without a report, so that one of them may have
+//! crashed its process (poison messages).
 //!
-//! So that a poisonous image cannot drag innocent ones into quarantine, few suspects at a time are
-//! worked on in a process: those of one crash a batch at a time, since hardly any of them is to blame
-//! and their patients wait; those of two crashes one at a time. The others wait in hand, given back in
-//! the store, so that a crash counts nothing against them, and are claimed anew when their turn comes.
+//! Only MAX_CONCURRENT_SUSPECTS are worked on at once per process: after one crash a batch at a
+//! time, after two crashes one image alone. The others are released in the store, so that another
+//! crash costs them no attempt, keep their lease here, and are claimed again when a permit is free.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -13,77 +12,80 @@ use std::time::Duration;
 use lobar_core::queue::Settlement;
 
 use crate::context::Context;
-use crate::ticket::{End, Finished, Ticket};
+use crate::work_item::{End, Finished, WorkItem};
 
 /// Turns that there are at once.
-pub(crate) const TURNS: u32 = 16;
+pub(crate) const MAX_CONCURRENT_SUSPECTS: u32 = 16;
 /// When to look again at a suspect that found no place to wait.
-const AGAIN: Duration = Duration::from_secs(1);
+const RETRY_DELAY: Duration = Duration::from_secs(1);
 
 /// How many turns an image takes: all of them when it has been in two crashes, so that it is alone.
-pub(crate) fn share(ticket: &Ticket) -> u32 {
-    if ticket.claimed.attempt > 2 { TURNS } else { 1 }
+pub(crate) fn permits_needed(item: &WorkItem) -> u32 {
+    if item.claimed.attempt > 2 { MAX_CONCURRENT_SUSPECTS } else { 1 }
 }
 
 /// Answers the suspects whose turn it is, if any is among these, and those that are to wait for theirs:
 /// they are given back in the store before this returns.
-pub(crate) async fn put_off(
+pub(crate) async fn start_or_defer(
     context: &Arc<Context>,
-    suspects: Vec<Ticket>,
-) -> (Vec<Ticket>, Vec<(Ticket, Waiting)>) {
+    suspects: Vec<WorkItem>,
+) -> (Vec<WorkItem>, Vec<(WorkItem, DeferredSuspect)>) {
     // The rest of the slots stays free for images that nothing speaks against.
     let places = context.slots.total().div_ceil(4);
     let (mut started, mut waiting) = (Vec::new(), Vec::new());
-    for mut ticket in suspects {
-        let share = share(&ticket);
+    for mut item in suspects {
+        let permits_needed = permits_needed(&item);
         // Another crash may have come while it waited for the turn that it has.
-        ticket.turn = ticket.turn.filter(|turn| turn.num_permits() as u32 >= share);
-        if ticket.turn.is_none() {
-            ticket.turn = context.turns.clone().try_acquire_many_owned(share).ok();
+        item.suspect_permit = item
+            .suspect_permit
+            .filter(|suspect_permit| suspect_permit.num_permits() as u32 >= permits_needed);
+        if item.suspect_permit.is_none() {
+            item.suspect_permit =
+                context.suspect_permits.clone().try_acquire_many_owned(permits_needed).ok();
         }
-        if ticket.turn.is_some() {
-            started.push(ticket);
+        if item.suspect_permit.is_some() {
+            started.push(item);
             continue;
         }
-        let place = Waiting::new(context.clone());
+        let place = DeferredSuspect::new(context.clone());
         if place.before < places {
-            waiting.push((ticket, place));
+            waiting.push((item, place));
         } else {
-            let again = AGAIN.mul_f64(1.0 + rand::random::<f64>());
+            let again = RETRY_DELAY.mul_f64(1.0 + rand::random::<f64>());
             let end = End::Release(Settlement::Retry { after: again });
-            context.finish(Finished::Image(ticket, end)).await;
+            context.finish(Finished::Image(item, end)).await;
         }
     }
     if waiting.is_empty() {
         return (started, waiting);
     }
-    let work: Vec<_> = waiting.iter().map(|(ticket, _)| ticket.work()).collect();
+    let work: Vec<_> = waiting.iter().map(|(item, _)| item.work()).collect();
     let Err(error) = context.store.release(&work).await else { return (started, waiting) };
     if error.is_transient() {
         context.services.store.failed(&error);
     }
     // The finisher gives them back, one by one if need be.
-    for (ticket, _) in waiting {
-        let end = End::Release(Settlement::Retry { after: AGAIN });
-        context.finish(Finished::Image(ticket, end)).await;
+    for (item, _) in waiting {
+        let end = End::Release(Settlement::Retry { after: RETRY_DELAY });
+        context.finish(Finished::Image(item, end)).await;
     }
     (started, Vec::new())
 }
 
 /// One waiting suspect, counted.
-pub(crate) struct Waiting {
+pub(crate) struct DeferredSuspect {
     context: Arc<Context>,
     before: usize,
 }
 
-impl Waiting {
+impl DeferredSuspect {
     fn new(context: Arc<Context>) -> Self {
         let before = context.waiting_suspects.fetch_add(1, Ordering::Relaxed);
         Self { context, before }
     }
 }
 
-impl Drop for Waiting {
+impl Drop for DeferredSuspect {
     fn drop(&mut self) {
         self.context.waiting_suspects.fetch_sub(1, Ordering::Relaxed);
     }

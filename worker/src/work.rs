@@ -8,50 +8,50 @@ use bytes::Bytes;
 use lobar_consumer::Cause;
 use lobar_core::failure::PortError;
 use lobar_core::image::Reason;
-use lobar_core::objects::FetchError;
+use lobar_core::object_store::FetchError;
 use lobar_core::queue::Settlement;
 use lobar_core::store::{Claimed, Outcome};
 use lobar_imaging::{Prepared, Rejection};
 use tracing::Instrument as _;
 
 use crate::context::Context;
-use crate::ticket::{Decoded, End, Finished, Ticket};
+use crate::work_item::{Decoded, End, Finished, WorkItem};
 
 /// How long one fetch may take before it counts as failed for now.
 const FETCH_LIMIT: Duration = Duration::from_secs(60);
 
 /// Works on one image until it is at the device, or ended before.
-pub(crate) async fn work(context: Arc<Context>, ticket: Ticket) {
-    let span = ticket.held.span.clone();
-    prepare_and_pass_on(context, ticket).instrument(span).await;
+pub(crate) async fn work(context: Arc<Context>, item: WorkItem) {
+    let span = item.message.span.clone();
+    prepare_and_pass_on(context, item).instrument(span).await;
 }
 
-async fn prepare_and_pass_on(context: Arc<Context>, ticket: Ticket) {
-    let lost = ticket.held.lease.lost();
-    let receive_count = ticket.held.receive_count;
+async fn prepare_and_pass_on(context: Arc<Context>, item: WorkItem) {
+    let lost = item.message.lease.lost();
+    let receive_count = item.message.receive_count;
     let end = tokio::select! {
         biased;
         () = lost.cancelled() => End::Lost,
         () = context.give_up.cancelled() => End::Release(Settlement::Release),
-        prepared = prepare(&context, &ticket.claimed, receive_count) => match prepared {
+        prepared = prepare(&context, &item.claimed, receive_count) => match prepared {
             Ok((prepared, timings_ms)) => {
                 let Prepared { input, warnings, .. } = prepared;
                 let warnings = warnings.iter().map(ToString::to_string).collect();
                 let since = Instant::now();
-                let decoded = Decoded { ticket, input, warnings, timings_ms, since };
+                let decoded = Decoded { item, input, warnings, timings_ms, since };
                 match context.decoded.send(decoded).await {
                     Ok(()) => return,
                     // The dispatcher has ended: so has the engine.
                     Err(refused) => {
                         let end = End::Release(Settlement::Release);
-                        return context.finish(Finished::Image(refused.0.ticket, end)).await;
+                        return context.finish(Finished::Image(refused.0.item, end)).await;
                     }
                 }
             }
             Err(end) => end,
         },
     };
-    context.finish(Finished::Image(ticket, end)).await;
+    context.finish(Finished::Image(item, end)).await;
 }
 
 type Ready = (Prepared, BTreeMap<String, f64>);

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use lobar_consumer::Stop;
-use lobar_core::objects::Objects;
-use lobar_core::queue::Jobs;
+use lobar_core::object_store::ObjectStore;
+use lobar_core::queue::JobQueues;
 use lobar_core::signal::Signal;
 use lobar_core::store::Store;
 use tokio::task::JoinError;
@@ -18,13 +18,13 @@ use crate::running::Running;
 use crate::settings::WorkerSettings;
 
 /// What a worker is given.
-pub struct WorkerParts {
+pub struct WorkerPorts {
     /// Where jobs come from.
-    pub jobs: Jobs,
+    pub jobs: JobQueues,
     /// Where images are claimed and finished.
     pub store: Arc<dyn Store>,
     /// Where their bytes are.
-    pub objects: Arc<dyn Objects>,
+    pub objects: Arc<dyn ObjectStore>,
     /// Told of every change.
     pub signal: Arc<dyn Signal>,
     /// The network, or where it comes from.
@@ -50,15 +50,15 @@ pub enum WorkerError {
 
 /// The worker role.
 pub struct Worker {
-    parts: WorkerParts,
+    ports: WorkerPorts,
     settings: WorkerSettings,
     health: Arc<WorkerHealth>,
 }
 
 impl Worker {
     /// A role that does nothing yet.
-    pub fn new(parts: WorkerParts, settings: WorkerSettings) -> Self {
-        Self { parts, settings, health: Arc::default() }
+    pub fn new(ports: WorkerPorts, settings: WorkerSettings) -> Self {
+        Self { ports, settings, health: Arc::default() }
     }
 
     /// Readiness and figures, to be read while it runs.
@@ -82,8 +82,8 @@ impl Worker {
 
     /// Build, run, drain.
     async fn work(self, stop: Stop, kill: CancellationToken) -> Result<(), WorkerError> {
-        let Self { parts, settings, health } = self;
-        let built = Running::build(parts, settings, health, &stop, kill).await?;
+        let Self { ports, settings, health } = self;
+        let built = Running::build(ports, settings, health, &stop, kill).await?;
         // Stopped before there was an engine.
         let Some(mut running) = built else { return Ok(()) };
         let ended = running.run(&stop).await;

@@ -1,4 +1,4 @@
-//! What the adapters of Amazon's services share: how their SDK reaches them.
+//! What the AWS adapters share: credentials, region, timeouts.
 
 use std::time::Duration;
 

@@ -1,14 +1,14 @@
-//! The contracts of the signal, the cache and the roster, in memory.
+//! The contracts of the signal, the cache and presence, in memory.
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use lobar_core::cache::Cache;
-use lobar_core::roster::Roster;
+use lobar_core::presence::Presence;
 use lobar_core::signal::Signal;
-use lobar_memory::{MemoryCache, MemoryRoster, MemorySignal};
+use lobar_memory::{MemoryCache, MemoryPresence, MemorySignal};
 use lobar_testkit::contract::cache::CacheHarness;
-use lobar_testkit::contract::roster::RosterHarness;
+use lobar_testkit::contract::presence::PresenceHarness;
 use lobar_testkit::contract::signal::SignalHarness;
 
 /// What one process has.
@@ -16,7 +16,7 @@ use lobar_testkit::contract::signal::SignalHarness;
 struct OneProcess {
     signal: Arc<MemorySignal>,
     cache: Arc<MemoryCache>,
-    roster: Arc<MemoryRoster>,
+    presence: Arc<MemoryPresence>,
 }
 
 #[async_trait]
@@ -44,13 +44,13 @@ impl CacheHarness for OneProcess {
 }
 
 #[async_trait]
-impl RosterHarness for OneProcess {
+impl PresenceHarness for OneProcess {
     async fn start() -> Self {
         Self::default()
     }
 
-    async fn open(&self) -> Arc<dyn Roster> {
-        self.roster.clone()
+    async fn open(&self) -> Arc<dyn Presence> {
+        self.presence.clone()
     }
 }
 
@@ -62,6 +62,6 @@ mod cache {
     lobar_testkit::cache_contract!(super::OneProcess);
 }
 
-mod roster {
-    lobar_testkit::roster_contract!(super::OneProcess);
+mod presence {
+    lobar_testkit::presence_contract!(super::OneProcess);
 }

@@ -2,7 +2,7 @@
 
 use lapin::uri::AMQPUri;
 
-use super::fault::Fault;
+use super::error::BrokerError;
 use super::topology::{Binding, Topology};
 
 /// Seconds between heartbeats, unless the URL says so: a lost connection is noticed within twice that.
@@ -24,9 +24,11 @@ pub(super) struct Address {
 
 impl Address {
     /// Reads a URL. Errors do not repeat it, since it may hold a password.
-    pub(super) fn parse(url: &str) -> Result<Self, Fault> {
+    pub(super) fn parse(url: &str) -> Result<Self, BrokerError> {
         let malformed = || {
-            Fault::permanent("not a RabbitMQ URL: expected amqp[s]://user:password@host:port/vhost")
+            BrokerError::permanent(
+                "not a RabbitMQ URL: expected amqp[s]://user:password@host:port/vhost",
+            )
         };
         let (base, query) = url.split_once('?').unwrap_or((url, ""));
         let (mut prefix, mut queue) = ("lobar".to_owned(), None);
@@ -43,7 +45,7 @@ impl Address {
                 "heartbeat" | "connection_timeout" | "channel_max" | "frame_max"
                 | "auth_mechanism" => theirs.push(pair),
                 _ => {
-                    return Err(Fault::permanent(format!(
+                    return Err(BrokerError::permanent(format!(
                         "unknown parameter `{name}` in the URL; known: prefix, queue, exchange, \
                          routing_key, heartbeat, connection_timeout, channel_max, frame_max, \
                          auth_mechanism"
@@ -52,12 +54,12 @@ impl Address {
             }
         }
         if [Some(&prefix), queue.as_ref()].into_iter().flatten().any(|name| !is_name(name)) {
-            return Err(Fault::permanent(format!(
+            return Err(BrokerError::permanent(format!(
                 "the parameters `prefix` and `queue` need 1 to {LONGEST_NAME} characters"
             )));
         }
         if exchange.is_some() && queue.is_none() {
-            return Err(Fault::permanent("the parameter `exchange` needs `queue` beside it"));
+            return Err(BrokerError::permanent("the parameter `exchange` needs `queue` beside it"));
         }
         // `amqp://host/` is the virtual host of no name, which nobody has.
         let base = base.strip_suffix('/').unwrap_or(base);

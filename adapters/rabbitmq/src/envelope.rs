@@ -1,4 +1,4 @@
-//! What travels with a message.
+//! Headers and properties of a message.
 
 use std::time::Duration;
 

@@ -12,12 +12,12 @@ use lapin::tcp::AMQPUriTcpExt as _;
 use lapin::types::{FieldTable, ShortString};
 use lapin::uri::AMQPUri;
 use lapin::{BasicProperties, Channel};
-use lobar_core::check::Check;
+use lobar_core::diagnostic::Diagnostic;
 use tokio::time::{sleep, timeout};
 
 use super::address::Address;
-use super::fault::{Fault, is_missing};
-use super::link::{Line, Link, PATIENCE, Purpose};
+use super::error::{BrokerError, is_missing};
+use super::recovering_connection::{LiveConnection, PATIENCE, Purpose, RecoveringConnection};
 use super::topology::Topology;
 
 /// The first release whose quorum queues have a time to live and dead-letter at least once.
@@ -26,18 +26,20 @@ const OLDEST: (u32, u32) = (3, 10);
 const ALARM: Duration = Duration::from_secs(3);
 
 /// Examines the queue that the port `name` (`uploads`, `jobs-stat`, `jobs-routine`) has in `url`.
-pub async fn examine(url: &str, name: &str) -> Vec<Check> {
+pub async fn examine(url: &str, name: &str) -> Vec<Diagnostic> {
     let of = |what: &str| format!("{name} queue: {what}");
     let address = match Address::parse(url) {
         Ok(address) => address,
-        Err(fault) => return vec![Check::fault(of("URL"), "cannot be read", fault.to_string())],
+        Err(fault) => {
+            return vec![Diagnostic::fault(of("URL"), "cannot be read", fault.to_string())];
+        }
     };
     let topology = address.topology(name);
-    let link = Link::new(address.uri.clone(), Purpose::Consume);
+    let link = RecoveringConnection::new(address.uri.clone(), Purpose::Consume);
     let mut checks = Vec::new();
     match link.line().await {
         Ok(line) => {
-            checks.push(Check::good(of("reachable"), "RabbitMQ answers"));
+            checks.push(Diagnostic::good(of("reachable"), "RabbitMQ answers"));
             checks.push(release(&address.uri, of("version")).await);
             checks.push(permissions(&line, &topology, of("permissions")).await);
             checks.extend(queues(&line, &topology, &of).await);
@@ -49,7 +51,7 @@ pub async fn examine(url: &str, name: &str) -> Vec<Check> {
             } else {
                 "start RabbitMQ, or correct the host and the port in the URL"
             };
-            checks.push(Check::fault(of("reachable"), fault.to_string(), fix));
+            checks.push(Diagnostic::fault(of("reachable"), fault.to_string(), fix));
         }
     }
     link.close().await;
@@ -57,9 +59,9 @@ pub async fn examine(url: &str, name: &str) -> Vec<Check> {
 }
 
 /// The broker introduces itself before anyone has logged in.
-async fn release(uri: &AMQPUri, what: String) -> Check {
+async fn release(uri: &AMQPUri, what: String) -> Diagnostic {
     let advice = |found: &str| {
-        Check::advice(
+        Diagnostic::advice(
             what.clone(),
             found,
             "make sure that RabbitMQ is 3.10 or newer: rabbitmqctl version",
@@ -75,9 +77,9 @@ async fn release(uri: &AMQPUri, what: String) -> Check {
     let release = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
     if release < OLDEST {
         let fix = "install RabbitMQ 3.10 or newer: delays need quorum queues with a time to live";
-        return Check::fault(what, version, fix);
+        return Diagnostic::fault(what, version, fix);
     }
-    Check::good(what, version)
+    Diagnostic::good(what, version)
 }
 
 async fn introduction(uri: &AMQPUri) -> std::io::Result<Vec<u8>> {
@@ -108,23 +110,23 @@ fn text_field(bytes: &[u8], name: &str) -> Option<String> {
     String::from_utf8(bytes.get(at + 4..at + 4 + length)?.to_vec()).ok()
 }
 
-async fn permissions(line: &Line, topology: &Topology, what: String) -> Check {
+async fn permissions(line: &LiveConnection, topology: &Topology, what: String) -> Diagnostic {
     let fix = format!(
         "allow the user everything under the names of the queues: rabbitmqctl set_permissions -p VHOST \
          USER '^{0}' '^({0}|amq\\.default)' '^{0}'",
         topology.main.split('.').next().unwrap_or_default()
     );
     match timeout(PATIENCE + ALARM, try_out(line, topology)).await {
-        Ok(Ok(())) => Check::good(what, "declare, bind, publish and receive"),
-        Ok(Err(fault)) if fault.is_refusal() => Check::fault(what, fault.to_string(), fix),
-        Ok(Err(fault)) => Check::fault(what, fault.to_string(), "free memory or disk there"),
-        Err(_) => Check::fault(what, "no answer in time", "see RabbitMQ's log"),
+        Ok(Ok(())) => Diagnostic::good(what, "declare, bind, publish and receive"),
+        Ok(Err(fault)) if fault.is_refusal() => Diagnostic::fault(what, fault.to_string(), fix),
+        Ok(Err(fault)) => Diagnostic::fault(what, fault.to_string(), "free memory or disk there"),
+        Err(_) => Diagnostic::fault(what, "no answer in time", "see RabbitMQ's log"),
     }
 }
 
 /// Does once what the adapter does all the time.
-async fn try_out(line: &Line, topology: &Topology) -> Result<(), Fault> {
-    let said = |error: lapin::Error| Fault::of(&error);
+async fn try_out(line: &LiveConnection, topology: &Topology) -> Result<(), BrokerError> {
+    let said = |error: lapin::Error| BrokerError::of(&error);
     let channel = line.channel().await?;
     let name = ShortString::from(format!("{}.doctor.{:08x}", topology.main, rand::random::<u32>()));
     let fleeting = QueueDeclareOptions { exclusive: true, auto_delete: true, ..Default::default() };
@@ -141,7 +143,7 @@ async fn try_out(line: &Line, topology: &Topology) -> Result<(), Fault> {
         );
         match bound.await {
             Err(error) if is_missing(&error) => {
-                return Err(Fault::permanent(format!(
+                return Err(BrokerError::permanent(format!(
                     "exchange `{}` does not exist",
                     binding.exchange
                 )));
@@ -163,14 +165,18 @@ async fn try_out(line: &Line, topology: &Topology) -> Result<(), Fault> {
     };
     tokio::select! {
         confirmed = sent => drop(confirmed.map_err(said)?),
-        () = alarm => return Err(Fault::transient("an alarm is on: the broker takes no messages")),
+        () = alarm => return Err(BrokerError::transient("an alarm is on: the broker takes no messages")),
     }
     channel.basic_get(name, BasicGetOptions { no_ack: true }).await.map_err(said)?;
     let _ = channel.close(200, "done".into()).await;
     Ok(())
 }
 
-async fn queues(line: &Line, topology: &Topology, of: &impl Fn(&str) -> String) -> Vec<Check> {
+async fn queues(
+    line: &LiveConnection,
+    topology: &Topology,
+    of: &impl Fn(&str) -> String,
+) -> Vec<Diagnostic> {
     let mut checks = Vec::new();
     let (mut missing, mut right) = (Vec::new(), 0);
     let mut dead = None;
@@ -185,28 +191,28 @@ async fn queues(line: &Line, topology: &Topology, of: &impl Fn(&str) -> String) 
             }
             Err(fault) => {
                 let fix = "drain and delete that queue, or choose other names with `?prefix=`";
-                checks.push(Check::fault(of("arguments"), fault.to_string(), fix));
+                checks.push(Diagnostic::fault(of("arguments"), fault.to_string(), fix));
             }
         }
     }
     if checks.is_empty() && missing.is_empty() {
-        checks.push(Check::good(of("queues"), format!("{right}, as they should be")));
+        checks.push(Diagnostic::good(of("queues"), format!("{right}, as they should be")));
     } else if let Some(first) = missing.first() {
         let found = format!("{} are missing, `{first}` among them", missing.len());
-        checks.push(Check::advice(
+        checks.push(Diagnostic::advice(
             of("queues"),
             found,
             "nothing: they are declared at the next start",
         ));
     }
     match dead {
-        Some(0) => checks.push(Check::good(of("dead letters"), "none")),
+        Some(0) => checks.push(Diagnostic::good(of("dead letters"), "none")),
         Some(count) => {
             let fix = format!(
                 "look at what is in `{}` (header lobar-reason or x-death), then move it back or purge it",
                 topology.dead
             );
-            checks.push(Check::advice(of("dead letters"), format!("{count} messages"), fix));
+            checks.push(Diagnostic::advice(of("dead letters"), format!("{count} messages"), fix));
         }
         None => {}
     }
@@ -214,21 +220,25 @@ async fn queues(line: &Line, topology: &Topology, of: &impl Fn(&str) -> String) 
 }
 
 /// How many messages a queue holds; `None` where it does not exist. An error where it has other arguments.
-async fn state(line: &Line, name: &str, arguments: FieldTable) -> Result<Option<u64>, Fault> {
+async fn state(
+    line: &LiveConnection,
+    name: &str,
+    arguments: FieldTable,
+) -> Result<Option<u64>, BrokerError> {
     let passive = QueueDeclareOptions { passive: true, durable: true, ..Default::default() };
     let ask = async |channel: Channel, options, arguments| {
         let asked = timeout(PATIENCE, channel.queue_declare(name.into(), options, arguments)).await;
-        asked.map_err(|_| Fault::slow("looking at a queue"))
+        asked.map_err(|_| BrokerError::slow("looking at a queue"))
     };
     match ask(line.channel().await?, passive, FieldTable::default()).await? {
         Err(error) if is_missing(&error) => return Ok(None),
-        Err(error) => return Err(Fault::of(&error)),
+        Err(error) => return Err(BrokerError::of(&error)),
         Ok(_) => {}
     }
     // It exists, so that declaring it only compares.
     match ask(line.channel().await?, QueueDeclareOptions::durable(), arguments).await? {
         Ok(queue) => Ok(Some(queue.message_count().into())),
-        Err(error) => Err(Fault::of(&error)),
+        Err(error) => Err(BrokerError::of(&error)),
     }
 }
 

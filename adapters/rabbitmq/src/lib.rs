@@ -1,4 +1,4 @@
-//! RabbitMQ: job queues, a lane each, and uploads from stores that notify over AMQP.
+//! RabbitMQ: job queues, one per lane, and uploads from object stores that notify over AMQP.
 //!
 //! What the port promises and the broker does not know is done here:
 //!
@@ -17,15 +17,15 @@
 //! to an exchange that a store publishes its notifications to.
 
 mod address;
-mod desk;
+mod consumer;
+mod consumer_channel;
+mod consumer_state;
 mod envelope;
+mod error;
 mod examine;
-mod fault;
-mod lane;
-mod link;
 mod publisher;
-mod pump;
-mod session;
+mod queue;
+mod recovering_connection;
 mod settle;
 mod topology;
 
@@ -42,16 +42,16 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use address::Address;
+use consumer_channel::ConsumerChannel;
+use error::BrokerError;
 pub use examine::examine;
-use fault::Fault;
-use lane::Lane;
-pub use lane::RabbitQueue;
-use link::{Link, Purpose};
 use publisher::Publisher;
-use session::Session;
+use queue::QueueInner;
+pub use queue::RabbitQueue;
+use recovering_connection::{Purpose, RecoveringConnection};
 
 /// How long the tasks may take to end.
-const GOODBYE: Duration = Duration::from_secs(10);
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
 const OPEN: &str = "rabbitmq queue: open";
 
 /// Every broker that one opener has queues on.
@@ -62,10 +62,10 @@ pub struct RabbitBrokers {
 
 /// Two connections, and the queues that share them.
 struct Broker {
-    publish: Arc<Link>,
-    consume: Arc<Link>,
+    publish: Arc<RecoveringConnection>,
+    consume: Arc<RecoveringConnection>,
     publisher: Arc<Publisher>,
-    lanes: HashMap<String, Arc<Lane>>,
+    lanes: HashMap<String, Arc<QueueInner>>,
     tasks: TaskTracker,
     stop: CancellationToken,
 }
@@ -88,7 +88,12 @@ impl RabbitBrokers {
         Ok(Arc::new(RabbitQueue(lane)))
     }
 
-    async fn lane(&self, url: &str, name: &str, clock: Arc<dyn Clock>) -> Result<Arc<Lane>, Fault> {
+    async fn lane(
+        &self,
+        url: &str,
+        name: &str,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Arc<QueueInner>, BrokerError> {
         let address = Address::parse(url)?;
         let mut brokers = self.brokers.lock().await;
         let broker = brokers.entry(address.key()).or_insert_with(|| Broker::new(&address));
@@ -96,12 +101,12 @@ impl RabbitBrokers {
         if let Some(lane) = broker.lanes.get(&topology.main) {
             return Ok(lane.clone());
         }
-        Session::open(&broker.consume, &topology).await?.close().await;
+        ConsumerChannel::open(&broker.consume, &topology).await?.close().await;
         let main = topology.main.clone();
         let ends = (broker.publisher.clone(), broker.consume.clone());
         let life = (broker.tasks.clone(), broker.stop.clone());
-        let lane = Arc::new(Lane::new(topology, ends, clock, life));
-        broker.tasks.spawn(pump::run(lane.clone()));
+        let lane = Arc::new(QueueInner::new(topology, ends, clock, life));
+        broker.tasks.spawn(consumer::run(lane.clone()));
         broker.lanes.insert(main, lane.clone());
         Ok(lane)
     }
@@ -116,11 +121,11 @@ impl RabbitBrokers {
 
 impl Broker {
     fn new(address: &Address) -> Self {
-        let publish = Arc::new(Link::new(address.uri.clone(), Purpose::Publish));
+        let publish = Arc::new(RecoveringConnection::new(address.uri.clone(), Purpose::Publish));
         Self {
             publisher: Arc::new(Publisher::new(publish.clone())),
             publish,
-            consume: Arc::new(Link::new(address.uri.clone(), Purpose::Consume)),
+            consume: Arc::new(RecoveringConnection::new(address.uri.clone(), Purpose::Consume)),
             lanes: HashMap::new(),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
@@ -130,7 +135,7 @@ impl Broker {
     async fn close(&self) {
         self.stop.cancel();
         self.tasks.close();
-        if timeout(GOODBYE, self.tasks.wait()).await.is_err() {
+        if timeout(CLOSE_TIMEOUT, self.tasks.wait()).await.is_err() {
             tracing::warn!(
                 "RabbitMQ: closed before every task had ended; leases end with the connection"
             );

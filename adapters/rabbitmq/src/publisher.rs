@@ -15,8 +15,8 @@ use lapin::{BasicProperties, Channel, Confirmation, PublisherConfirm};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::fault::Fault;
-use super::link::{Line, Link, PATIENCE, Purpose};
+use super::error::BrokerError;
+use super::recovering_connection::{LiveConnection, PATIENCE, Purpose, RecoveringConnection};
 use super::topology::Topology;
 
 /// How many batches are under way at once.
@@ -38,14 +38,14 @@ pub(super) struct Publication {
 
 /// Publishes for all queues of a broker.
 pub(super) struct Publisher {
-    link: Arc<Link>,
+    link: Arc<RecoveringConnection>,
     /// Those that no batch has at the moment, with the generation of their connection.
     channels: Mutex<Vec<(u64, Channel)>>,
     turns: Semaphore,
 }
 
 impl Publisher {
-    pub(super) fn new(link: Arc<Link>) -> Self {
+    pub(super) fn new(link: Arc<RecoveringConnection>) -> Self {
         Self { link, channels: Mutex::default(), turns: Semaphore::new(CHANNELS) }
     }
 
@@ -54,13 +54,13 @@ impl Publisher {
         &self,
         topology: &Topology,
         batch: Vec<Publication>,
-    ) -> Vec<Result<(), Fault>> {
+    ) -> Vec<Result<(), BrokerError>> {
         if batch.is_empty() {
             return Vec::new();
         }
         let count = batch.len();
         let Ok(Ok(_turn)) = timeout(PATIENCE, self.turns.acquire()).await else {
-            return vec![Err(Fault::slow("waiting for other messages to be sent")); count];
+            return vec![Err(BrokerError::slow("waiting for other messages to be sent")); count];
         };
         let (line, channel) = match self.channel(topology).await {
             Ok(ready) => ready,
@@ -89,7 +89,7 @@ impl Publisher {
     }
 
     /// A channel with confirms, on a connection where the queues are declared.
-    async fn channel(&self, topology: &Topology) -> Result<(Line, Channel), Fault> {
+    async fn channel(&self, topology: &Topology) -> Result<(LiveConnection, Channel), BrokerError> {
         let line = self.link.line().await?;
         unblocked(&line).await?;
         if !topology.is_declared(Purpose::Publish as usize, line.generation) {
@@ -97,7 +97,7 @@ impl Publisher {
             let declared = topology.declare(&channel, Purpose::Publish as usize, line.generation);
             timeout(PATIENCE, declared)
                 .await
-                .map_err(|_| Fault::slow("declaring the queues"))??;
+                .map_err(|_| BrokerError::slow("declaring the queues"))??;
         }
         let kept = {
             let mut channels = self.lock();
@@ -113,8 +113,8 @@ impl Publisher {
         let select = channel.confirm_select(ConfirmSelectOptions::default());
         let selected = timeout(PATIENCE, select).await;
         selected
-            .map_err(|_| Fault::slow("opening a channel"))?
-            .map_err(|error| Fault::of(&error))?;
+            .map_err(|_| BrokerError::slow("opening a channel"))?
+            .map_err(|error| BrokerError::of(&error))?;
         Ok((line, channel))
     }
 
@@ -124,7 +124,7 @@ impl Publisher {
 }
 
 /// Waits a moment for the broker to take messages again.
-async fn unblocked(line: &Line) -> Result<(), Fault> {
+async fn unblocked(line: &LiveConnection) -> Result<(), BrokerError> {
     let started = Instant::now();
     while line.connection.status().blocked() {
         if started.elapsed() >= BLOCKED {
@@ -135,8 +135,8 @@ async fn unblocked(line: &Line) -> Result<(), Fault> {
     Ok(())
 }
 
-fn blocked() -> Fault {
-    Fault::transient(
+fn blocked() -> BrokerError {
+    BrokerError::transient(
         "RabbitMQ takes no messages at the moment: it is short of memory or disk (see `rabbitmqctl \
          status`, section Alarms)",
     )
@@ -144,10 +144,10 @@ fn blocked() -> Fault {
 
 /// Publishes, then waits for all the confirms.
 async fn publish_window(
-    line: &Line,
+    line: &LiveConnection,
     channel: &Channel,
     window: Vec<Publication>,
-) -> Vec<Result<(), Fault>> {
+) -> Vec<Result<(), BrokerError>> {
     let count = window.len();
     let options = BasicPublishOptions { mandatory: true, ..Default::default() };
     let sending = join_all(window.iter().enumerate().map(|(place, message)| {
@@ -164,7 +164,7 @@ async fn publish_window(
     let mut overdue = false;
     for confirm in sent {
         let answer = match confirm {
-            Err(error) => Err(Fault::of(&error)),
+            Err(error) => Err(BrokerError::of(&error)),
             Ok(_) if overdue => Err(slow(line)),
             Ok(confirm) => match patient(line, confirm).await {
                 Some(confirmed) => read(confirmed, &mut returned),
@@ -178,7 +178,7 @@ async fn publish_window(
     }
     for place in returned {
         if let Some(answer) = answers.get_mut(place) {
-            *answer = Err(Fault::transient(
+            *answer = Err(BrokerError::transient(
                 "the queue is gone: somebody deleted it; it is declared anew with the next message",
             ));
         }
@@ -189,7 +189,7 @@ async fn publish_window(
 fn read(
     confirmed: <PublisherConfirm as Future>::Output,
     returned: &mut HashSet<usize>,
-) -> Result<(), Fault> {
+) -> Result<(), BrokerError> {
     match confirmed {
         Ok(confirmation) => {
             let accepted = confirmation.is_ack();
@@ -200,14 +200,16 @@ fn read(
                 let place = message.delivery.properties.message_id().as_ref();
                 returned.extend(place.and_then(|place| place.as_str().parse::<usize>().ok()));
             }
-            accepted.then_some(()).ok_or_else(|| Fault::transient("the queue refused the message"))
+            accepted
+                .then_some(())
+                .ok_or_else(|| BrokerError::transient("the queue refused the message"))
         }
-        Err(error) => Err(Fault::of(&error)),
+        Err(error) => Err(BrokerError::of(&error)),
     }
 }
 
 /// Waits for one answer of the broker's, but not long where it has said that it takes no messages.
-async fn patient<F: Future>(line: &Line, future: F) -> Option<F::Output> {
+async fn patient<F: Future>(line: &LiveConnection, future: F) -> Option<F::Output> {
     let mut future = std::pin::pin!(future);
     let started = Instant::now();
     loop {
@@ -222,6 +224,6 @@ async fn patient<F: Future>(line: &Line, future: F) -> Option<F::Output> {
     }
 }
 
-fn slow(line: &Line) -> Fault {
-    if line.connection.status().blocked() { blocked() } else { Fault::slow("a confirmation") }
+fn slow(line: &LiveConnection) -> BrokerError {
+    if line.connection.status().blocked() { blocked() } else { BrokerError::slow("a confirmation") }
 }

@@ -1,17 +1,17 @@
-//! Ending leases. What follows is stored by the broker, confirmed, before the original is acknowledged: a
-//! crash in between leaves two, never none.
+//! Settling: the copy that replaces a message is confirmed before the original is acknowledged, so
+//! that a crash in between leaves two, never none.
 
 use lobar_core::queue::{LeaseError, Receipt, Settlement};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::envelope::Envelope;
-use super::lane::Lane;
 use super::publisher::Publication;
+use super::queue::QueueInner;
 
 /// Leases in settlement. Dropping it leaves the rest of them as they were.
 struct Settling<'a> {
-    lane: &'a Lane,
+    lane: &'a QueueInner,
     session: u64,
     tags: Vec<u64>,
 }
@@ -29,7 +29,7 @@ impl Drop for Settling<'_> {
 
 /// One result an item, in order.
 pub(super) async fn settle(
-    lane: &Lane,
+    lane: &QueueInner,
     settlements: Vec<(Receipt, Settlement)>,
 ) -> Vec<Result<(), LeaseError>> {
     let mut answers: Vec<Result<(), LeaseError>> =
@@ -82,7 +82,7 @@ pub(super) async fn settle(
 }
 
 /// What takes the place of the message; `None` when nothing does.
-fn copy(lane: &Lane, mut envelope: Envelope, settlement: Settlement) -> Option<Publication> {
+fn copy(lane: &QueueInner, mut envelope: Envelope, settlement: Settlement) -> Option<Publication> {
     let topology = &lane.topology;
     let received = envelope.received.saturating_add(1);
     match settlement {
@@ -100,7 +100,7 @@ fn copy(lane: &Lane, mut envelope: Envelope, settlement: Settlement) -> Option<P
     }
 }
 
-fn forget(lane: &Lane, session: u64, part: &[(usize, u64)]) -> Option<oneshot::Receiver<()>> {
+fn forget(lane: &QueueInner, session: u64, part: &[(usize, u64)]) -> Option<oneshot::Receiver<()>> {
     if part.is_empty() {
         return None;
     }

@@ -21,7 +21,7 @@ use lapin::options::{
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 use lapin::{Channel, ExchangeKind};
 
-use super::fault::{Fault, is_missing, telling};
+use super::error::{BrokerError, is_missing, telling};
 
 /// The shortest delay.
 const UNIT: Duration = Duration::from_millis(250);
@@ -88,7 +88,7 @@ impl Topology {
         channel: &Channel,
         purpose: usize,
         generation: u64,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), BrokerError> {
         if self.is_declared(purpose, generation) {
             return Ok(());
         }
@@ -161,7 +161,7 @@ impl Topology {
         queues
     }
 
-    async fn bind(&self, channel: &Channel) -> Result<(), Fault> {
+    async fn bind(&self, channel: &Channel) -> Result<(), BrokerError> {
         let (mut queues, mut exchanges) = (Vec::new(), Vec::new());
         let mut last = Vec::new();
         for rung in 0..RUNGS {
@@ -201,7 +201,7 @@ impl Topology {
         check(join_all(last).await)
     }
 
-    async fn bind_foreign(&self, channel: &Channel, binding: &Binding) -> Result<(), Fault> {
+    async fn bind_foreign(&self, channel: &Channel, binding: &Binding) -> Result<(), BrokerError> {
         let bound = channel.queue_bind(
             self.main.clone().into(),
             short(&binding.exchange)?,
@@ -211,11 +211,11 @@ impl Topology {
         );
         match bound.await {
             Ok(()) => Ok(()),
-            Err(error) if is_missing(&error) => Err(Fault::transient(format!(
+            Err(error) if is_missing(&error) => Err(BrokerError::transient(format!(
                 "exchange `{}` does not exist: the store that notifies declares it",
                 binding.exchange
             ))),
-            Err(error) => Err(Fault::of(&error)),
+            Err(error) => Err(BrokerError::of(&error)),
         }
     }
 }
@@ -238,9 +238,9 @@ fn hidden_millis(rung: u32) -> u32 {
 }
 
 /// A name that AMQP can carry.
-fn short(name: &str) -> Result<ShortString, Fault> {
+fn short(name: &str) -> Result<ShortString, BrokerError> {
     ShortString::try_new(name)
-        .map_err(|_| Fault::permanent("a name in the URL has more than 255 bytes"))
+        .map_err(|_| BrokerError::permanent("a name in the URL has more than 255 bytes"))
 }
 
 fn text(value: &str) -> AMQPValue {
@@ -256,9 +256,9 @@ fn arguments<const N: usize>(others: [(&'static str, AMQPValue); N]) -> FieldTab
     table
 }
 
-fn check<T>(answers: Vec<lapin::Result<T>>) -> Result<(), Fault> {
+fn check<T>(answers: Vec<lapin::Result<T>>) -> Result<(), BrokerError> {
     let errors: Vec<_> = answers.into_iter().filter_map(Result::err).collect();
-    telling(errors).map_or(Ok(()), |error| Err(Fault::of(&error)))
+    telling(errors).map_or(Ok(()), |error| Err(BrokerError::of(&error)))
 }
 
 #[cfg(test)]

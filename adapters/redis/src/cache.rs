@@ -13,7 +13,7 @@ use lobar_core::object::ImageId;
 use redis::Script;
 use redis::aio::MultiplexedConnection;
 
-use super::link::Link;
+use super::link::SharedConnection;
 
 /// How long an answer may take: longer, and the store is as quick.
 const LIMIT: Duration = Duration::from_millis(50);
@@ -45,12 +45,12 @@ static FORGET: LazyLock<Script> = LazyLock::new(|| {
 });
 
 /// Answers in Redis.
-pub struct RedisCache(Arc<Link>);
+pub struct RedisCache(Arc<SharedConnection>);
 
 impl RedisCache {
     /// Connects when it is first used.
     pub fn open(url: &str) -> Result<Self, PortError> {
-        Ok(Self(Link::new(super::client(url)?, LIMIT)))
+        Ok(Self(SharedConnection::new(super::client(url)?, LIMIT)))
     }
 
     /// Waits up to `limit` for each answer instead.

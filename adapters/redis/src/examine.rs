@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use lobar_core::check::Check;
+use lobar_core::diagnostic::Diagnostic;
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Client, RedisError, RedisResult, Script};
 use tokio::time::timeout;
@@ -15,13 +15,13 @@ const OLDEST: u32 = 5;
 
 /// Looks at the Redis of `url`: whether it is reachable, which release it is, whether this user may
 /// do what is needed, and what happens when its memory is full.
-pub async fn examine(url: &str) -> Vec<Check> {
+pub async fn examine(url: &str) -> Vec<Diagnostic> {
     let reachable = "redis: reachable";
     let client = match super::client(url) {
         Ok(client) => client,
         Err(error) => {
             let fix = "Write LOBAR_SIGNAL as redis://[user:password@]host:port/database.";
-            return vec![Check::fault(reachable, error.source.to_string(), fix)];
+            return vec![Diagnostic::fault(reachable, error.source.to_string(), fix)];
         }
     };
     let mut connection = match connect(&client).await {
@@ -29,16 +29,16 @@ pub async fn examine(url: &str) -> Vec<Check> {
         Err(why) => {
             let fix = "Start Redis, or correct host, port, user or password in LOBAR_SIGNAL; for \
                        TLS write rediss://. Until then pages follow by looking at the store.";
-            return vec![Check::fault(reachable, why, fix)];
+            return vec![Diagnostic::fault(reachable, why, fix)];
         }
     };
-    let mut checks = vec![Check::good(reachable, "answers")];
+    let mut checks = vec![Diagnostic::good(reachable, "answers")];
     match info(&mut connection).await {
         Ok(info) => {
             checks.push(version(&info));
             checks.push(memory(&info));
         }
-        Err(error) => checks.push(Check::advice(
+        Err(error) => checks.push(Diagnostic::advice(
             "redis: version",
             format!("INFO is refused: {error}"),
             "Allow INFO to this user (ACL SETUSER … +info), or check the release by hand.",
@@ -74,28 +74,28 @@ fn line<'a>(info: &'a str, name: &str) -> Option<&'a str> {
     values.into_iter().find(|(key, _)| *key == name).map(|(_, value)| value.trim())
 }
 
-fn version(info: &str) -> Check {
+fn version(info: &str) -> Diagnostic {
     let what = "redis: version";
     let found = line(info, "redis_version").unwrap_or("not told");
     let major = found.split('.').next().and_then(|major| major.parse::<u32>().ok());
     match major {
-        Some(major) if major >= OLDEST => Check::good(what, found),
-        Some(_) => Check::fault(what, found, format!("Use Redis {OLDEST} or later.")),
-        None => Check::advice(what, found, format!("Make sure that it is {OLDEST} or later.")),
+        Some(major) if major >= OLDEST => Diagnostic::good(what, found),
+        Some(_) => Diagnostic::fault(what, found, format!("Use Redis {OLDEST} or later.")),
+        None => Diagnostic::advice(what, found, format!("Make sure that it is {OLDEST} or later.")),
     }
 }
 
-fn memory(info: &str) -> Check {
+fn memory(info: &str) -> Diagnostic {
     let what = "redis: memory";
     let limit = line(info, "maxmemory").and_then(|bytes| bytes.parse::<u64>().ok()).unwrap_or(0);
     let policy = line(info, "maxmemory_policy").unwrap_or("not told");
     let found = format!("limit {limit} bytes, policy {policy}");
     if limit > 0 && policy == "noeviction" {
         let fix = "CONFIG SET maxmemory-policy volatile-ttl: with noeviction a full Redis refuses \
-                   the cache and the roster; nothing is lost, but pages are read from the store.";
-        return Check::advice(what, found, fix);
+                   the cache and presence; nothing is lost, but pages are read from the store.";
+        return Diagnostic::advice(what, found, fix);
     }
-    Check::good(what, found)
+    Diagnostic::good(what, found)
 }
 
 async fn publish(connection: &mut MultiplexedConnection) -> RedisResult<()> {
@@ -111,7 +111,7 @@ async fn subscribe(client: &Client) -> RedisResult<()> {
     timeout(LIMIT, subscribing).await.unwrap_or_else(|_| Err(late()))
 }
 
-/// Everything that the cache and the roster do, on a key that expires at once.
+/// Everything that the cache and presence do, on a key that expires at once.
 async fn script(connection: &mut MultiplexedConnection) -> RedisResult<()> {
     let tried = Script::new(
         "redis.call('TIME')
@@ -131,19 +131,19 @@ async fn script(connection: &mut MultiplexedConnection) -> RedisResult<()> {
     tried.key(format!("lobar:doctor:{}", Uuid::new_v4())).invoke_async(connection).await
 }
 
-fn allowed(what: &str, rights: &str, tried: RedisResult<()>) -> Check {
+fn allowed(what: &str, rights: &str, tried: RedisResult<()>) -> Diagnostic {
     match tried {
-        Ok(()) => Check::good(what, "allowed"),
+        Ok(()) => Diagnostic::good(what, "allowed"),
         Err(error) => {
             let fix = format!("Allow it to this user: ACL SETUSER … {rights} &lobar:*");
-            Check::fault(what, error.to_string(), fix)
+            Diagnostic::fault(what, error.to_string(), fix)
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use lobar_core::check::Verdict;
+    use lobar_core::diagnostic::Severity;
 
     use super::*;
 
@@ -152,17 +152,17 @@ mod tests {
         let of = |limit, policy| {
             memory(&format!("# Memory\r\nmaxmemory:{limit}\r\nmaxmemory_policy:{policy}\r\n"))
         };
-        assert_eq!(of(0, "noeviction").verdict, Verdict::Good);
-        assert_eq!(of(1 << 30, "allkeys-lru").verdict, Verdict::Good);
+        assert_eq!(of(0, "noeviction").verdict, Severity::Good);
+        assert_eq!(of(1 << 30, "allkeys-lru").verdict, Severity::Good);
         let advised = of(1 << 30, "noeviction");
-        assert_eq!(advised.verdict, Verdict::Advice);
+        assert_eq!(advised.verdict, Severity::Advice);
         assert!(advised.fix.contains("volatile-ttl"));
     }
 
     #[test]
     fn a_release_without_scripts_that_read_the_time_is_refused() {
-        assert_eq!(version("redis_version:7.0.15\r\n").verdict, Verdict::Good);
-        assert_eq!(version("redis_version:3.2.1\r\n").verdict, Verdict::Fault);
-        assert_eq!(version("").verdict, Verdict::Advice);
+        assert_eq!(version("redis_version:7.0.15\r\n").verdict, Severity::Good);
+        assert_eq!(version("redis_version:3.2.1\r\n").verdict, Severity::Fault);
+        assert_eq!(version("").verdict, Severity::Advice);
     }
 }

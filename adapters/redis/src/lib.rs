@@ -1,4 +1,4 @@
-//! Redis: the signal, the cache of answers, and who is at work. Never the truth.
+//! Redis: signal, response cache, worker presence. Never the source of truth.
 //!
 //! It may be away at any time, also at the start. Every question has a limit of its own; while Redis
 //! is away it fails at once instead ([`link`]). A subscriber looks by itself meanwhile
@@ -10,12 +10,12 @@
 mod cache;
 mod examine;
 mod link;
-mod roster;
+mod presence;
 mod signal;
 
 pub use cache::RedisCache;
 pub use examine::examine;
-pub use roster::RedisRoster;
+pub use presence::RedisPresence;
 pub use signal::RedisSignal;
 
 use lobar_core::failure::PortError;

@@ -1,8 +1,8 @@
-//! One connection for many callers, none of which waits long for it.
+//! One multiplexed connection for many callers, with a timeout per call.
 //!
-//! Connecting goes on in the background. Its first caller waits for it within its own limit, later
-//! ones fail at once, and so they do while a failed link rests. An answer that does not come in
-//! time breaks the connection: it may be a dead one that nobody has told us of.
+//! Connecting runs in the background. The first caller waits for it within its own timeout; later
+//! ones fail at once, also while the connection backs off after a failure. A reply that times out
+//! closes the connection, since it may be half-open.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -23,7 +23,7 @@ const FIRST_REST: Duration = Duration::from_millis(100);
 const LONGEST_REST: Duration = Duration::from_secs(1);
 
 /// See the module's documentation.
-pub(super) struct Link {
+pub(super) struct SharedConnection {
     client: Client,
     /// How long an answer may take.
     limit: Duration,
@@ -46,7 +46,7 @@ struct State {
 
 /// Why there was no answer.
 #[derive(Debug, thiserror::Error)]
-enum Fault {
+enum ConnectionError {
     #[error("Redis is away")]
     Away,
     #[error("no answer within {0:?}")]
@@ -55,7 +55,7 @@ enum Fault {
     Redis(#[from] RedisError),
 }
 
-impl Link {
+impl SharedConnection {
     /// A link whose questions are answered within `limit`, or not at all.
     pub(super) fn new(client: Client, limit: Duration) -> Arc<Self> {
         Arc::new(Self { client, limit, state: Mutex::default(), changed: Notify::new() })
@@ -87,7 +87,7 @@ impl Link {
                 return Ok(answer);
             }
             Ok(Err(fault)) => fault,
-            Err(_) => Fault::Late(self.limit),
+            Err(_) => ConnectionError::Late(self.limit),
         };
         if let Some(number) = used
             && breaks(&fault)
@@ -101,7 +101,7 @@ impl Link {
     }
 
     /// The open connection, or the one that an attempt brings.
-    async fn connection(self: &Arc<Self>) -> Result<(MultiplexedConnection, u64), Fault> {
+    async fn connection(self: &Arc<Self>) -> Result<(MultiplexedConnection, u64), ConnectionError> {
         loop {
             // Listens before it looks.
             let mut changed = std::pin::pin!(self.changed.notified());
@@ -113,7 +113,7 @@ impl Link {
                 }
                 let now = Instant::now();
                 if state.rest.is_some_and(|until| now < until) {
-                    return Err(Fault::Away);
+                    return Err(ConnectionError::Away);
                 }
                 // An attempt that outlived its limit died with its runtime.
                 match state.connecting.filter(|since| since.elapsed() < CONNECT * 2) {
@@ -126,7 +126,7 @@ impl Link {
                 }
             };
             if tokio::time::timeout_at(since + PATIENCE.max(self.limit), changed).await.is_err() {
-                return Err(Fault::Away);
+                return Err(ConnectionError::Away);
             }
         }
     }
@@ -179,17 +179,17 @@ impl State {
 }
 
 /// Whether the connection is of no use any more.
-fn breaks(fault: &Fault) -> bool {
+fn breaks(fault: &ConnectionError) -> bool {
     match fault {
-        Fault::Away => false,
-        Fault::Late(_) => true,
-        Fault::Redis(error) => error.is_unrecoverable_error() || error.is_timeout(),
+        ConnectionError::Away => false,
+        ConnectionError::Late(_) => true,
+        ConnectionError::Redis(error) => error.is_unrecoverable_error() || error.is_timeout(),
     }
 }
 
 /// Whether the settings are at fault, not the moment.
-fn is_permanent(fault: &Fault) -> bool {
-    let Fault::Redis(error) = fault else { return false };
+fn is_permanent(fault: &ConnectionError) -> bool {
+    let ConnectionError::Redis(error) = fault else { return false };
     matches!(
         error.kind(),
         ErrorKind::AuthenticationFailed
@@ -202,7 +202,7 @@ fn is_permanent(fault: &Fault) -> bool {
 mod tests {
     use super::*;
 
-    async fn ping(link: &Arc<Link>) -> Result<(), PortError> {
+    async fn ping(link: &Arc<SharedConnection>) -> Result<(), PortError> {
         let ping =
             |mut connection| async move { redis::cmd("PING").exec_async(&mut connection).await };
         link.ask("ping", ping).await
@@ -214,7 +214,7 @@ mod tests {
         let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let url = format!("redis://{}", silent.local_addr().expect("bound"));
         let client = super::super::client(&url).expect("a URL");
-        let link = Link::new(client, Duration::from_millis(20));
+        let link = SharedConnection::new(client, Duration::from_millis(20));
         let asked = ping(&link).await.expect_err("no answer");
         assert!(asked.is_transient() && asked.to_string().contains("20ms"), "{asked}");
         tokio::time::sleep(PATIENCE).await;

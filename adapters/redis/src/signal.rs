@@ -18,7 +18,7 @@ use redis::{Client, RedisError, RedisResult, Value};
 use tokio::sync::watch;
 use tokio::time::{Instant, interval_at, sleep, timeout};
 
-use super::link::Link;
+use super::link::SharedConnection;
 
 /// How long publishing may hold up a role, whose results are safe already.
 const PUBLISH: Duration = Duration::from_millis(100);
@@ -31,7 +31,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// Publishes and subscribes on one channel, named after the database, since channels know none.
 pub struct RedisSignal {
-    link: Arc<Link>,
+    link: Arc<SharedConnection>,
     client: Client,
     channel: String,
 }
@@ -42,7 +42,7 @@ impl RedisSignal {
         let client = super::client(url)?;
         let database = client.get_connection_info().redis_settings().db();
         let channel = format!("lobar:{database}:changes");
-        Ok(Self { link: Link::new(client.clone(), PUBLISH), client, channel })
+        Ok(Self { link: SharedConnection::new(client.clone(), PUBLISH), client, channel })
     }
 
     /// Waits up to `limit` for each publication instead.

@@ -8,11 +8,11 @@ use std::time::Duration;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use lobar_core::failure::PortError;
-use lobar_core::objects::FetchError;
+use lobar_core::object_store::FetchError;
 use tracing::Dispatch;
 use tracing::instrument::WithSubscriber as _;
 
-use super::refusal::{Broken, Refusal};
+use super::error::{BodyError, S3Error};
 use super::{BODY_ATTEMPTS, BODY_PAUSE, quoted};
 
 /// See the module's documentation.
@@ -48,7 +48,7 @@ impl Download<'_> {
             let file = beside.reopen().map_err(unwritable)?;
             let read = tokio::time::timeout(self.patience, self.read(file, limit)).await;
             match read
-                .unwrap_or_else(|_| Err(PortError::transient(self.what, Broken::TooSlow).into()))
+                .unwrap_or_else(|_| Err(PortError::transient(self.what, BodyError::TooSlow).into()))
             {
                 Ok(()) => {
                     let path = path.to_owned();
@@ -57,7 +57,9 @@ impl Download<'_> {
                     return Ok(());
                 }
                 // The SDK has tried again already unless the answer had begun.
-                Err(FetchError::Port(error)) if attempt < BODY_ATTEMPTS && Broken::off(&error) => {
+                Err(FetchError::Port(error))
+                    if attempt < BODY_ATTEMPTS && BodyError::off(&error) =>
+                {
                     tokio::time::sleep(pause).await;
                     pause *= 2;
                 }
@@ -71,7 +73,7 @@ impl Download<'_> {
         let get = self.client.get_object().bucket(self.bucket).key(&self.key);
         let get = get.set_if_match(self.etag.map(quoted));
         let answer = get.send().with_subscriber(self.log.clone()).await;
-        answer.map_err(|error| Refusal::of(&error).into_fetch(self.what, false))
+        answer.map_err(|error| S3Error::of(&error).into_fetch(self.what, false))
     }
 
     /// Writes the object to `file`, from its beginning.
@@ -86,7 +88,7 @@ impl Download<'_> {
         loop {
             // The error's own text may name the URL: only that it broke off is passed on.
             let next = body.try_next().with_subscriber(self.log.clone()).await;
-            let next = next.map_err(|_| PortError::transient(self.what, Broken::BrokeOff))?;
+            let next = next.map_err(|_| PortError::transient(self.what, BodyError::BrokeOff))?;
             let Some(chunk) = next else { break };
             written += chunk.len() as u64;
             if written > limit {
@@ -95,7 +97,7 @@ impl Download<'_> {
             file = self.blocking(move || file.write_all(&chunk).map(|()| file)).await?;
         }
         if announced.is_some_and(|length| length != written) {
-            return Err(PortError::transient(self.what, Broken::Short).into());
+            return Err(PortError::transient(self.what, BodyError::Short).into());
         }
         self.blocking(move || file.sync_all()).await?;
         Ok(())

@@ -4,11 +4,11 @@
 use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::types::BucketVersioningStatus;
-use lobar_core::check::Check;
+use lobar_core::diagnostic::Diagnostic;
 use tracing::instrument::WithSubscriber as _;
 
-use super::S3Objects;
-use super::refusal::Refusal;
+use super::S3ObjectStore;
+use super::error::S3Error;
 
 /// A key that nobody has: its name is the question, and the answer is not there.
 const PROBE: &str = "lobar-doctor/no-such-object";
@@ -16,15 +16,15 @@ const PROBE: &str = "lobar-doctor/no-such-object";
 const CREATED: [&str; 4] = ["Put", "Post", "Copy", "CompleteMultipartUpload"];
 const REMOVED: [&str; 2] = ["Delete", "DeleteMarkerCreated"];
 
-impl S3Objects {
+impl S3ObjectStore {
     /// Examines the uploads bucket: whether it can be reached, read and written to, whether it says
     /// what is stored in it, and whether it keeps versions.
-    pub async fn examine(&self) -> Vec<Check> {
+    pub async fn examine(&self) -> Vec<Diagnostic> {
         let head = self.client.head_bucket().bucket(&self.bucket).send();
         if let Err(refusal) = self.ask(head).await {
             return vec![self.unreachable(&refusal)];
         }
-        let reachable = Check::good("bucket: reachable", format!("{} answers", self.bucket));
+        let reachable = Diagnostic::good("bucket: reachable", format!("{} answers", self.bucket));
         let mut checks = vec![reachable];
         checks.push(Box::pin(self.reading()).await);
         checks.push(Box::pin(self.storing()).await);
@@ -36,38 +36,38 @@ impl S3Objects {
     async fn ask<T, E: ProvideErrorMetadata>(
         &self,
         call: impl Future<Output = Result<T, SdkError<E, HttpResponse>>>,
-    ) -> Result<T, Refusal> {
+    ) -> Result<T, S3Error> {
         let answer = Box::pin(call.with_subscriber(self.log.clone())).await;
-        answer.map_err(|error| Refusal::of(&error))
+        answer.map_err(|error| S3Error::of(&error))
     }
 
-    fn unreachable(&self, refusal: &Refusal) -> Check {
+    fn unreachable(&self, refusal: &S3Error) -> Diagnostic {
         let bucket = &self.bucket;
         let fix = match refusal {
-            Refusal::Answered { status: 404, .. } => format!(
+            S3Error::Answered { status: 404, .. } => format!(
                 "there is no bucket {bucket} here: make it, or correct LOBAR_BUCKET and \
                  LOBAR_S3_ENDPOINT"
             ),
-            Refusal::Answered { status: 401 | 403, .. } => format!(
+            S3Error::Answered { status: 401 | 403, .. } => format!(
                 "the bucket belongs to somebody else, or these credentials lack s3:ListBucket on \
                  {bucket}"
             ),
-            Refusal::Answered { status: 301, .. } => {
+            S3Error::Answered { status: 301, .. } => {
                 "the bucket is in another region: correct AWS_REGION".to_owned()
             }
             _ => "see that the network lets this machine reach S3, and that AWS_REGION, \
                   LOBAR_S3_ENDPOINT and the credentials are right"
                 .to_owned(),
         };
-        Check::fault("bucket: reachable", refusal.to_string(), fix)
+        Diagnostic::fault("bucket: reachable", refusal.to_string(), fix)
     }
 
-    async fn reading(&self) -> Check {
+    async fn reading(&self) -> Diagnostic {
         const WHAT: &str = "bucket: s3:GetObject";
         let get = self.client.get_object().bucket(&self.bucket).key(PROBE).send();
         match self.ask(get).await {
-            Ok(_) | Err(Refusal::Answered { status: 404, .. }) => Check::good(WHAT, "allowed"),
-            Err(refusal) => Check::fault(
+            Ok(_) | Err(S3Error::Answered { status: 404, .. }) => Diagnostic::good(WHAT, "allowed"),
+            Err(refusal) => Diagnostic::fault(
                 WHAT,
                 refusal.to_string(),
                 format!(
@@ -80,7 +80,7 @@ impl S3Objects {
         }
     }
 
-    async fn storing(&self) -> Check {
+    async fn storing(&self) -> Diagnostic {
         const WHAT: &str = "bucket: s3:PutObject";
         let begin = self.client.create_multipart_upload().bucket(&self.bucket).key(PROBE).send();
         let begun = match self.ask(begin).await {
@@ -91,15 +91,15 @@ impl S3Objects {
                      which store what is uploaded through the page; the others need it not",
                     self.bucket
                 );
-                return Check::advice(WHAT, refusal.to_string(), fix);
+                return Diagnostic::advice(WHAT, refusal.to_string(), fix);
             }
         };
         let end = self.client.abort_multipart_upload().bucket(&self.bucket).key(PROBE);
         let end = end.set_upload_id(begun.upload_id().map(str::to_owned));
         // Left behind, it is an unfinished upload without parts, which costs nothing.
         match self.ask(end.send()).await {
-            Ok(_) => Check::good(WHAT, "allowed"),
-            Err(refusal) => Check::advice(
+            Ok(_) => Diagnostic::good(WHAT, "allowed"),
+            Err(refusal) => Diagnostic::advice(
                 WHAT,
                 format!("allowed, but not s3:AbortMultipartUpload: {refusal}"),
                 "allow s3:AbortMultipartUpload as well, or have a lifecycle rule remove unfinished \
@@ -108,18 +108,18 @@ impl S3Objects {
         }
     }
 
-    async fn notifications(&self) -> Vec<Check> {
+    async fn notifications(&self) -> Vec<Diagnostic> {
         const WHAT: &str = "bucket: notifications";
         let ask = self.client.get_bucket_notification_configuration().bucket(&self.bucket).send();
         let found = match self.ask(ask).await {
             Ok(found) => found,
             Err(refusal) => {
                 let fix = "allow s3:GetBucketNotification, so that this can be checked";
-                return vec![Check::advice(WHAT, refusal.to_string(), fix)];
+                return vec![Diagnostic::advice(WHAT, refusal.to_string(), fix)];
             }
         };
         if found.event_bridge_configuration().is_some() {
-            return vec![Check::good(WHAT, "all events go to EventBridge")];
+            return vec![Diagnostic::good(WHAT, "all events go to EventBridge")];
         }
         let queues = found.queue_configurations().iter();
         let topics = found.topic_configurations().iter();
@@ -139,27 +139,27 @@ impl S3Objects {
         let mut checks = Vec::new();
         let what = "bucket: notifications of new objects";
         checks.push(match missing(&events, "ObjectCreated", &CREATED) {
-            missing if missing.is_empty() => Check::good(what, "all"),
+            missing if missing.is_empty() => Diagnostic::good(what, "all"),
             missing if missing.len() == CREATED.len() => {
-                Check::fault(what, "none", fix("ObjectCreated"))
+                Diagnostic::fault(what, "none", fix("ObjectCreated"))
             }
             missing => {
                 let found = format!("not of {}", missing.join(", "));
-                Check::fault(what, found, fix("ObjectCreated"))
+                Diagnostic::fault(what, found, fix("ObjectCreated"))
             }
         });
         let what = "bucket: notifications of deleted objects";
         checks.push(match missing(&events, "ObjectRemoved", &REMOVED) {
-            missing if missing.is_empty() => Check::good(what, "all"),
+            missing if missing.is_empty() => Diagnostic::good(what, "all"),
             missing => {
                 let found = format!("not of {}", missing.join(", "));
-                Check::advice(what, found, fix("ObjectRemoved"))
+                Diagnostic::advice(what, found, fix("ObjectRemoved"))
             }
         });
         checks
     }
 
-    async fn versions(&self) -> Check {
+    async fn versions(&self) -> Diagnostic {
         const WHAT: &str = "bucket: versioning";
         let ask = self.client.get_bucket_versioning().bucket(&self.bucket).send();
         let fix = format!(
@@ -170,11 +170,11 @@ impl S3Objects {
         );
         match self.ask(ask).await {
             Ok(found) => match found.status() {
-                Some(BucketVersioningStatus::Enabled) => Check::good(WHAT, "on"),
-                Some(_) => Check::advice(WHAT, "suspended", fix),
-                None => Check::advice(WHAT, "off", fix),
+                Some(BucketVersioningStatus::Enabled) => Diagnostic::good(WHAT, "on"),
+                Some(_) => Diagnostic::advice(WHAT, "suspended", fix),
+                None => Diagnostic::advice(WHAT, "off", fix),
             },
-            Err(refusal) => Check::advice(
+            Err(refusal) => Diagnostic::advice(
                 WHAT,
                 refusal.to_string(),
                 "allow s3:GetBucketVersioning, so that this can be checked",

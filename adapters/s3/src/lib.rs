@@ -3,9 +3,9 @@
 //! Errors and log lines of the SDK name URLs, and URLs hold object keys: neither leaves this module.
 
 mod download;
+mod error;
 mod examine;
 mod listing;
-mod refusal;
 mod weights;
 
 use std::time::Duration;
@@ -22,13 +22,13 @@ use lobar_aws::{Access, Credentials};
 use lobar_core::failure::PortError;
 use lobar_core::image::Lane;
 use lobar_core::object::ObjectVersion;
-use lobar_core::objects::{FetchError, Objects, Upload};
+use lobar_core::object_store::{FetchError, ObjectStore, Upload};
 use lobar_core::quiet;
 use tracing::Dispatch;
 use tracing::instrument::WithSubscriber as _;
 
+use error::{BodyError, S3Error};
 pub use listing::{Listed, S3Folder};
-use refusal::{Broken, Refusal};
 pub use weights::S3Weights;
 
 /// The metadata name and value that ask for the fast lane.
@@ -77,7 +77,7 @@ impl S3Options {
 }
 
 /// See the module's documentation.
-pub struct S3Objects {
+pub struct S3ObjectStore {
     client: Client,
     bucket: String,
     body_timeout: Duration,
@@ -85,7 +85,7 @@ pub struct S3Objects {
     log: Dispatch,
 }
 
-impl S3Objects {
+impl S3ObjectStore {
     /// Reads the surroundings for what the options leave open. Asks nothing of the store yet.
     pub async fn connect(options: S3Options) -> Self {
         let (client, log) = client(&options).await;
@@ -104,7 +104,7 @@ impl S3Objects {
             .send()
             .with_subscriber(self.log.clone())
             .await
-            .map_err(|error| Refusal::of(&error).into_fetch("s3: get", pinned.is_some()))
+            .map_err(|error| S3Error::of(&error).into_fetch("s3: get", pinned.is_some()))
     }
 
     async fn read(&self, object: &ObjectVersion, limit: u64) -> Result<Bytes, FetchError> {
@@ -116,9 +116,9 @@ impl S3Objects {
         }
         let whole = self.drain(output.body, announced.unwrap_or(0), limit);
         let whole = tokio::time::timeout(self.body_timeout, whole).await;
-        let bytes = whole.map_err(|_| broken(Broken::TooSlow))??;
+        let bytes = whole.map_err(|_| broken(BodyError::TooSlow))??;
         if announced.is_some_and(|length| length != bytes.len() as u64) {
-            return Err(broken(Broken::Short).into());
+            return Err(broken(BodyError::Short).into());
         }
         Ok(bytes.freeze())
     }
@@ -135,7 +135,7 @@ impl S3Objects {
         loop {
             // The error's own text may name the URL: only that it broke off is passed on.
             let next = body.try_next().with_subscriber(self.log.clone()).await;
-            let next = next.map_err(|_| PortError::transient("s3: get", Broken::BrokeOff))?;
+            let next = next.map_err(|_| PortError::transient("s3: get", BodyError::BrokeOff))?;
             let Some(chunk) = next else { return Ok(bytes) };
             if (bytes.len() + chunk.len()) as u64 > limit {
                 return Err(FetchError::TooLarge { limit });
@@ -146,13 +146,13 @@ impl S3Objects {
 }
 
 #[async_trait]
-impl Objects for S3Objects {
+impl ObjectStore for S3ObjectStore {
     async fn fetch(&self, object: &ObjectVersion, limit: u64) -> Result<Bytes, FetchError> {
         let mut pause = BODY_PAUSE;
         for _ in 1..BODY_ATTEMPTS {
             match self.read(object, limit).await {
                 // The SDK has tried again already unless the answer had begun.
-                Err(FetchError::Port(error)) if Broken::off(&error) => {
+                Err(FetchError::Port(error)) if BodyError::off(&error) => {
                     tokio::time::sleep(pause).await;
                     pause *= 2;
                 }
@@ -175,7 +175,7 @@ impl Objects for S3Objects {
             .send()
             .with_subscriber(self.log.clone())
             .await
-            .map_err(|error| Refusal::of(&error).into_fetch("s3: head", pinned.is_some()))?;
+            .map_err(|error| S3Error::of(&error).into_fetch("s3: head", pinned.is_some()))?;
         let (name, value) = PRIORITY;
         let asked = head.metadata().and_then(|metadata| metadata.get(name));
         Ok(if asked.is_some_and(|asked| asked == value) { Lane::Stat } else { Lane::Routine })
@@ -192,7 +192,7 @@ impl Objects for S3Objects {
             .send()
             .with_subscriber(self.log.clone())
             .await
-            .map_err(|error| Refusal::of(&error).into_port("s3: put"))?;
+            .map_err(|error| S3Error::of(&error).into_port("s3: put"))?;
         let etag = done.e_tag().map(|etag| etag.trim_matches('"').to_owned());
         Ok(ObjectVersion {
             bucket: self.bucket.clone(),
@@ -219,14 +219,14 @@ impl Objects for S3Objects {
             put = put.metadata(PRIORITY.0, PRIORITY.1);
         }
         let signed = put.presigned(config).with_subscriber(self.log.clone()).await;
-        let signed = signed.map_err(|error| Refusal::of(&error).into_port(WHAT))?;
+        let signed = signed.map_err(|error| S3Error::of(&error).into_port(WHAT))?;
         Ok(signed.uri().to_owned())
     }
 
     async fn check(&self) -> Result<(), PortError> {
         let head = self.client.head_bucket().bucket(&self.bucket).send();
         let head = head.with_subscriber(self.log.clone()).await;
-        head.map_err(|error| Refusal::of(&error).into_port("s3: check"))?;
+        head.map_err(|error| S3Error::of(&error).into_port("s3: check"))?;
         Ok(())
     }
 }

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use aws_sdk_s3::Client;
 use lobar_core::failure::PortError;
-use lobar_core::objects::FetchError;
+use lobar_core::object_store::FetchError;
 use tracing::Dispatch;
 use tracing::instrument::WithSubscriber as _;
 
 use super::download::Download;
-use super::refusal::Refusal;
+use super::error::S3Error;
 use super::{S3Options, client, folder};
 
 const LIST: &str = "s3: list";
@@ -60,7 +60,7 @@ impl S3Folder {
             let list = self.client.list_objects_v2().bucket(&self.bucket).set_prefix(prefix);
             let list = list.set_continuation_token(after.clone()).send();
             let page = list.with_subscriber(self.log.clone()).await;
-            let page = page.map_err(|error| Refusal::of(&error).into_port(LIST))?;
+            let page = page.map_err(|error| S3Error::of(&error).into_port(LIST))?;
             for object in page.contents() {
                 let name = object.key().and_then(|key| key.strip_prefix(self.prefix.as_str()));
                 let bytes = object.size().and_then(|bytes| u64::try_from(bytes).ok());
@@ -73,7 +73,7 @@ impl S3Folder {
             }
             let next = page.next_continuation_token().map(str::to_owned);
             if next.is_none() || next == after {
-                return Err(Refusal::Unreadable.into_port(LIST));
+                return Err(S3Error::Unreadable.into_port(LIST));
             }
             after = next;
         }

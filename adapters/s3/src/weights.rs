@@ -11,13 +11,13 @@ use async_trait::async_trait;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::primitives::{ByteStream, Length};
 use lobar_core::failure::PortError;
-use lobar_core::objects::FetchError;
+use lobar_core::object_store::FetchError;
 use lobar_core::weights::WeightFiles;
 use tracing::Dispatch;
 use tracing::instrument::WithSubscriber as _;
 
 use super::download::Download;
-use super::refusal::Refusal;
+use super::error::S3Error;
 use super::{S3Options, client, folder};
 
 const PUT: &str = "s3: put weights";
@@ -72,7 +72,7 @@ impl WeightFiles for S3Weights {
         let put = self.client.put_object().bucket(&self.bucket).key(self.place(key)).body(body);
         let put = put.customize().config_override(patient).send();
         let done = put.with_subscriber(self.log.clone()).await;
-        done.map_err(|error| Refusal::of(&error).into_port(PUT))?;
+        done.map_err(|error| S3Error::of(&error).into_port(PUT))?;
         Ok(())
     }
 

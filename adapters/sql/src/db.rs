@@ -12,12 +12,12 @@ use sqlx::migrate::Migrate;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::tx::{Single, Tx};
+use super::tx::{StatementConnection, Tx};
 use super::unreadable::Unreadable;
-use super::{Bells, Driver, Fault, Reads, Sql};
+use super::{DbError, Driver, Notifier, Reads, Sql};
 
 /// How often a transaction that was undone because of another one is done again at once.
-const AGAIN: u32 = 5;
+const MAX_CONFLICT_RETRIES: u32 = 5;
 
 /// How long to wait for what is running when a database is closed.
 const CLOSE: Duration = Duration::from_secs(20);
@@ -31,12 +31,12 @@ pub struct Pools<D: Driver> {
 }
 
 /// A database: where to write, where to read, and what time it is there. It is a
-/// [`Store`](lobar_core::store::Store), a [`Registry`](lobar_core::registry::Registry) and the
+/// [`Store`](lobar_core::store::Store), a [`ModelRegistry`](lobar_core::model_registry::Registry) and the
 /// [`Verdicts`](lobar_core::verdict::Verdicts); [`SqlQueue`](super::SqlQueue) makes queues in it.
 pub struct Db<D: Driver> {
     pools: Pools<D>,
     clock: Arc<dyn Clock>,
-    bells: Arc<Bells>,
+    notifier: Arc<Notifier>,
     migrated: Vec<String>,
     tasks: TaskTracker,
     closing: CancellationToken,
@@ -52,7 +52,7 @@ impl<D: Driver> Db<D> {
         Self {
             pools,
             clock,
-            bells: Arc::default(),
+            notifier: Arc::default(),
             migrated,
             tasks: TaskTracker::new(),
             closing: CancellationToken::new(),
@@ -63,18 +63,18 @@ impl<D: Driver> Db<D> {
 
     /// Brings the schema up to date, in one transaction, so that processes that start together do it
     /// once; answers what it did, by name. A schema that a newer release has expanded is left alone.
-    pub async fn migrate(pool: &Pool<D>) -> Result<Vec<String>, Fault> {
+    pub async fn migrate(pool: &Pool<D>) -> Result<Vec<String>, DbError> {
         let mut migrations = D::MIGRATIONS;
         migrations.set_ignore_missing(true);
         // The lock that ours takes lasts until the commit, when the next one sees what was done.
         migrations.set_locking(false);
-        let failed = |error: sqlx::migrate::MigrateError| Fault::of::<D>(error.into());
-        let mut tx = pool.begin_with(D::BEGIN_MIGRATION).await.map_err(Fault::of::<D>)?;
+        let failed = |error: sqlx::migrate::MigrateError| DbError::of::<D>(error.into());
+        let mut tx = pool.begin_with(D::BEGIN_MIGRATION).await.map_err(DbError::of::<D>)?;
         tx.ensure_migrations_table(&migrations.table_name).await.map_err(failed)?;
         let before = tx.list_applied_migrations(&migrations.table_name).await.map_err(failed)?;
         let before: BTreeSet<i64> = before.iter().map(|applied| applied.version).collect();
         migrations.run_direct(None, &mut *tx, false).await.map_err(failed)?;
-        tx.commit().await.map_err(Fault::of::<D>)?;
+        tx.commit().await.map_err(DbError::of::<D>)?;
         let fresh = migrations.iter().filter(|migration| !before.contains(&migration.version));
         Ok(fresh.map(|one| format!("{:04} {}", one.version, one.description)).collect())
     }
@@ -89,9 +89,9 @@ impl<D: Driver> Db<D> {
         &self.pools
     }
 
-    /// The bells of its queues.
-    pub fn bells(&self) -> &Arc<Bells> {
-        &self.bells
+    /// Wakes receivers of its queues.
+    pub fn notifier(&self) -> &Arc<Notifier> {
+        &self.notifier
     }
 
     /// Runs a task that belongs to this database: it is told when to end, and closing waits for it.
@@ -122,22 +122,25 @@ impl<D: Driver> Db<D> {
         self.clock.now()
     }
 
-    pub(super) async fn begin(&self) -> Result<Tx<D>, Fault> {
-        Tx::begin(self.pools.write.acquire().await.map_err(Fault::of::<D>)?, D::BEGIN).await
+    pub(super) async fn begin(&self) -> Result<Tx<D>, DbError> {
+        Tx::begin(self.pools.write.acquire().await.map_err(DbError::of::<D>)?, D::BEGIN).await
     }
 
     /// Begins, and keeps others from admitting or removing objects of these groups of keys.
-    pub(super) async fn begin_on(&self, groups: &BTreeSet<u16>) -> Result<Tx<D>, Fault> {
-        let conn = self.pools.write.acquire().await.map_err(Fault::of::<D>)?;
+    pub(super) async fn begin_on(&self, groups: &BTreeSet<u16>) -> Result<Tx<D>, DbError> {
+        let conn = self.pools.write.acquire().await.map_err(DbError::of::<D>)?;
         Tx::begin(conn, D::begin_on(groups)).await
     }
 
     /// Runs a transaction, and again at once when it was undone only because of another one.
-    pub(super) async fn settled<T, F>(&self, transaction: impl Fn() -> F) -> Result<T, Fault>
+    pub(super) async fn retry_on_conflict<T, F>(
+        &self,
+        transaction: impl Fn() -> F,
+    ) -> Result<T, DbError>
     where
-        F: Future<Output = Result<T, Fault>>,
+        F: Future<Output = Result<T, DbError>>,
     {
-        let mut left = AGAIN;
+        let mut left = MAX_CONFLICT_RETRIES;
         loop {
             match transaction().await {
                 Err(fault) if fault.is_conflict() && left > 0 => left -= 1,
@@ -147,36 +150,38 @@ impl<D: Driver> Db<D> {
     }
 
     /// Runs one statement that reads.
-    pub(super) async fn ask<T>(&self, statement: Sql<D>) -> Result<Vec<T>, Fault>
+    pub(super) async fn fetch_all<T>(&self, statement: Sql<D>) -> Result<Vec<T>, DbError>
     where
         D: Reads<T>,
         T: Send,
     {
-        let mut conn = Single::new(self.pools.read.acquire().await.map_err(Fault::of::<D>)?);
+        let mut conn =
+            StatementConnection::new(self.pools.read.acquire().await.map_err(DbError::of::<D>)?);
         let rows = statement.all(&mut conn).await;
         conn.after(rows)
     }
 
     /// Runs one statement that reads, and answers its only row.
-    pub(super) async fn ask_one<T>(&self, statement: Sql<D>) -> Result<T, Fault>
+    pub(super) async fn fetch_one<T>(&self, statement: Sql<D>) -> Result<T, DbError>
     where
         D: Reads<T>,
         T: Send,
     {
-        let row = self.ask(statement).await?.into_iter().next();
-        row.ok_or_else(|| Fault::of::<D>(sqlx::Error::RowNotFound))
+        let row = self.fetch_all(statement).await?.into_iter().next();
+        row.ok_or_else(|| DbError::of::<D>(sqlx::Error::RowNotFound))
     }
 
     /// Runs one statement that writes. It is told the time once it is its turn.
-    pub(super) async fn tell<T>(
+    pub(super) async fn execute<T>(
         &self,
         statement: impl FnOnce(Stamp) -> Sql<D> + Send,
-    ) -> Result<Vec<T>, Fault>
+    ) -> Result<Vec<T>, DbError>
     where
         D: Reads<T>,
         T: Send,
     {
-        let mut conn = Single::new(self.pools.write.acquire().await.map_err(Fault::of::<D>)?);
+        let mut conn =
+            StatementConnection::new(self.pools.write.acquire().await.map_err(DbError::of::<D>)?);
         let rows = statement(self.now()).all(&mut conn).await;
         conn.after(rows)
     }
@@ -186,18 +191,20 @@ impl<D: Driver> Db<D> {
     pub(super) async fn relaxed<T>(
         &self,
         statement: impl FnOnce(Stamp) -> Sql<D> + Send,
-    ) -> Result<Vec<T>, Fault>
+    ) -> Result<Vec<T>, DbError>
     where
         D: Reads<T>,
         T: Send,
     {
         let Some(relaxed) = D::RELAXED else {
-            let mut conn = Single::new(self.pools.read.acquire().await.map_err(Fault::of::<D>)?);
+            let mut conn = StatementConnection::new(
+                self.pools.read.acquire().await.map_err(DbError::of::<D>)?,
+            );
             let rows = statement(self.now()).all(&mut conn).await;
             return conn.after(rows);
         };
-        let conn = self.pools.write.acquire().await.map_err(Fault::of::<D>)?;
-        let mut lax = Lax { conn, restored: false };
+        let conn = self.pools.write.acquire().await.map_err(DbError::of::<D>)?;
+        let mut lax = RelaxedConnection { conn, restored: false };
         Sql::<D>::new(relaxed.begin).run(&mut lax.conn).await?;
         let rows = statement(self.now()).all(&mut lax.conn).await;
         Sql::<D>::new(relaxed.end).run(&mut lax.conn).await?;
@@ -224,12 +231,12 @@ impl<D: Driver> Db<D> {
 
 /// A connection that does not wait for the disk. If it is dropped before it does again, it is closed:
 /// nobody may take it for a durable one.
-struct Lax<D: Driver> {
+struct RelaxedConnection<D: Driver> {
     conn: sqlx::pool::PoolConnection<D>,
     restored: bool,
 }
 
-impl<D: Driver> Drop for Lax<D> {
+impl<D: Driver> Drop for RelaxedConnection<D> {
     fn drop(&mut self) {
         if !self.restored {
             self.conn.close_on_drop();

@@ -1,4 +1,4 @@
-//! The seam: all that differs between databases.
+//! The driver trait: what differs between PostgreSQL and SQLite.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -22,7 +22,7 @@ pub type Query<D> = sqlx::query::Query<'static, D, <D as Database>::Arguments>;
 /// Statements without arguments.
 pub type Script = Cow<'static, str>;
 /// What a driver answers with.
-pub type Ran<'a, T> = BoxFuture<'a, sqlx::Result<T>>;
+pub type DriverFuture<'a, T> = BoxFuture<'a, sqlx::Result<T>>;
 
 /// The types that may cross (as supertraits, so that `D: Driver` implies them all and no verb needs
 /// bounds of its own), then the differences of behaviour.
@@ -76,7 +76,7 @@ pub trait Driver:
     /// A table of one row, after a comma, to be read before events are numbered: reading it waits until
     /// every transaction that numbered events has ended, so that events become visible in the order of
     /// `seq`. Empty where writers are serial anyway.
-    const EVENT_TURN: &'static str;
+    const EVENT_LOCK: &'static str;
     /// How a connection stops and begins again to wait for the disk; `None` where the pool that reads
     /// never waits for it.
     const RELAXED: Option<Relaxed>;
@@ -84,11 +84,11 @@ pub trait Driver:
     /// groups come in ascending order, which keeps two transactions from waiting for each other.
     fn begin_on(groups: &BTreeSet<u16>) -> Script;
     /// Runs statements without arguments, in one exchange.
-    fn script(conn: &mut Self::Connection, text: Script) -> Ran<'_, ()>;
+    fn script(conn: &mut Self::Connection, text: Script) -> DriverFuture<'_, ()>;
     /// Runs a statement; answers how many rows it touched.
-    fn run(conn: &mut Self::Connection, query: Query<Self>) -> Ran<'_, u64>;
+    fn run(conn: &mut Self::Connection, query: Query<Self>) -> DriverFuture<'_, u64>;
     /// Runs a statement to its end and answers its rows.
-    fn rows(conn: &mut Self::Connection, query: Query<Self>) -> Ran<'_, Vec<Self::Row>>;
+    fn rows(conn: &mut Self::Connection, query: Query<Self>) -> DriverFuture<'_, Vec<Self::Row>>;
     /// What to do after an error.
     fn disposition(error: &sqlx::Error) -> Disposition;
     /// Whether the transaction was undone only because of another one at the same time.

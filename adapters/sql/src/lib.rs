@@ -8,11 +8,11 @@
 //! Times are integer microseconds and come from the [`Clock`](lobar_core::time::Clock) the database
 //! was opened with; leases therefore depend on the clocks of hosts agreeing to well within a lease.
 
-mod bells;
 mod column;
 mod db;
 mod driver;
-mod fault;
+mod error;
+mod notifier;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 mod queue;
@@ -25,10 +25,10 @@ mod tx;
 mod unreadable;
 mod verdicts;
 
-pub use bells::Bells;
 pub use db::{Db, Pools};
-pub use driver::{Driver, Query, Ran, Relaxed, Script};
-pub use fault::Fault;
+pub use driver::{Driver, DriverFuture, Query, Relaxed, Script};
+pub use error::DbError;
+pub use notifier::Notifier;
 pub use queue::SqlQueue;
 pub use statement::{Binds, Reads, Sql};
 

@@ -7,7 +7,7 @@ use sqlx::error::BoxDynError;
 use sqlx::{Arguments, AssertSqlSafe, Database, Encode, FromRow, Type};
 
 use super::driver::{Driver, Query};
-use super::fault::Fault;
+use super::error::DbError;
 
 /// `Self` can send a `T`. A supertrait of [`Driver`], hence implied wherever `D: Driver` is: the turn
 /// that spares every generic function its `T: Encode<'q, D> + Type<D>` bounds.
@@ -119,35 +119,35 @@ impl<D: Driver> Sql<D> {
         }
     }
 
-    fn query(self) -> Result<Query<D>, Fault> {
+    fn query(self) -> Result<Query<D>, DbError> {
         if let Some(error) = self.unsendable {
-            return Err(Fault::of::<D>(sqlx::Error::Encode(error)));
+            return Err(DbError::of::<D>(sqlx::Error::Encode(error)));
         }
         // SQLite takes a missing argument for NULL and drops one too many.
         if highest(&self.text) != self.args.len() {
             let text = format!("{} arguments for: {}", self.args.len(), self.text);
-            return Err(Fault::of::<D>(sqlx::Error::InvalidArgument(text)));
+            return Err(DbError::of::<D>(sqlx::Error::InvalidArgument(text)));
         }
         // Safe: the text is made of `&'static str` and numbers only.
         Ok(sqlx::query_with(AssertSqlSafe(self.text), self.args))
     }
 
     /// Runs it; answers how many rows it touched.
-    pub async fn run(self, conn: &mut D::Connection) -> Result<u64, Fault> {
-        D::run(conn, self.query()?).await.map_err(Fault::of::<D>)
+    pub async fn run(self, conn: &mut D::Connection) -> Result<u64, DbError> {
+        D::run(conn, self.query()?).await.map_err(DbError::of::<D>)
     }
 
     /// Runs it; answers its rows, in the order in which the database gives them.
-    pub async fn all<T>(self, conn: &mut D::Connection) -> Result<Vec<T>, Fault>
+    pub async fn all<T>(self, conn: &mut D::Connection) -> Result<Vec<T>, DbError>
     where
         D: Reads<T>,
     {
-        let rows = D::rows(conn, self.query()?).await.map_err(Fault::of::<D>)?;
-        rows.iter().map(D::read).collect::<sqlx::Result<_>>().map_err(Fault::of::<D>)
+        let rows = D::rows(conn, self.query()?).await.map_err(DbError::of::<D>)?;
+        rows.iter().map(D::read).collect::<sqlx::Result<_>>().map_err(DbError::of::<D>)
     }
 
     /// Runs it; answers its first row.
-    pub async fn optional<T>(self, conn: &mut D::Connection) -> Result<Option<T>, Fault>
+    pub async fn optional<T>(self, conn: &mut D::Connection) -> Result<Option<T>, DbError>
     where
         D: Reads<T>,
     {
@@ -155,11 +155,11 @@ impl<D: Driver> Sql<D> {
     }
 
     /// Runs it; answers its only row.
-    pub async fn one<T>(self, conn: &mut D::Connection) -> Result<T, Fault>
+    pub async fn one<T>(self, conn: &mut D::Connection) -> Result<T, DbError>
     where
         D: Reads<T>,
     {
-        self.optional(conn).await?.ok_or_else(|| Fault::of::<D>(sqlx::Error::RowNotFound))
+        self.optional(conn).await?.ok_or_else(|| DbError::of::<D>(sqlx::Error::RowNotFound))
     }
 }
 

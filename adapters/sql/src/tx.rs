@@ -1,56 +1,55 @@
-//! Connections that are put back only when nothing is left on them.
+//! Connections that return to the pool only in a clean state.
 //!
-//! A statement that failed, or whose caller went away, may leave its connection in the middle of
-//! something: a transaction, an answer that nobody reads, a peer that is gone without a word. Such a
-//! connection is closed, which undoes what it was in just as well and waits for no answer.
+//! A failed or cancelled statement may leave its connection inside a transaction or with an unread
+//! result. Such a connection is closed instead of returned; the server then rolls back.
 
 use std::ops::{Deref, DerefMut};
 
 use sqlx::pool::PoolConnection;
 
-use super::{Driver, Fault, Script};
+use super::{DbError, Driver, Script};
 
 /// A connection for statements of their own.
-pub(super) struct Single<D: Driver> {
+pub(super) struct StatementConnection<D: Driver> {
     conn: PoolConnection<D>,
     ended: bool,
 }
 
-impl<D: Driver> Single<D> {
+impl<D: Driver> StatementConnection<D> {
     pub(super) fn new(conn: PoolConnection<D>) -> Self {
         Self { conn, ended: false }
     }
 
     /// Puts it back if what was done on it has come to its end, be it with an error of a statement.
-    pub(super) fn after<T>(mut self, outcome: Result<T, Fault>) -> Result<T, Fault> {
+    pub(super) fn after<T>(mut self, outcome: Result<T, DbError>) -> Result<T, DbError> {
         self.ended = outcome.as_ref().err().is_none_or(|fault| !fault.is_transient());
         outcome
     }
 }
 
 /// A transaction. Dropped without a commit, it has not happened.
-pub(super) struct Tx<D: Driver>(Single<D>);
+pub(super) struct Tx<D: Driver>(StatementConnection<D>);
 
 impl<D: Driver> Tx<D> {
     /// Opens one by the statements `begin`.
     pub(super) async fn begin(
         conn: PoolConnection<D>,
         begin: impl Into<Script>,
-    ) -> Result<Self, Fault> {
-        let mut tx = Self(Single::new(conn));
-        D::script(&mut tx, begin.into()).await.map_err(Fault::of::<D>)?;
+    ) -> Result<Self, DbError> {
+        let mut tx = Self(StatementConnection::new(conn));
+        D::script(&mut tx, begin.into()).await.map_err(DbError::of::<D>)?;
         Ok(tx)
     }
 
     /// Makes it happen. After an error nobody knows whether it did.
-    pub(super) async fn commit(mut self) -> Result<(), Fault> {
-        D::script(&mut self, "commit".into()).await.map_err(Fault::of::<D>)?;
+    pub(super) async fn commit(mut self) -> Result<(), DbError> {
+        D::script(&mut self, "commit".into()).await.map_err(DbError::of::<D>)?;
         self.0.ended = true;
         Ok(())
     }
 }
 
-impl<D: Driver> Drop for Single<D> {
+impl<D: Driver> Drop for StatementConnection<D> {
     fn drop(&mut self) {
         if !self.ended {
             self.conn.close_on_drop();
@@ -58,14 +57,14 @@ impl<D: Driver> Drop for Single<D> {
     }
 }
 
-impl<D: Driver> Deref for Single<D> {
+impl<D: Driver> Deref for StatementConnection<D> {
     type Target = D::Connection;
     fn deref(&self) -> &D::Connection {
         &self.conn
     }
 }
 
-impl<D: Driver> DerefMut for Single<D> {
+impl<D: Driver> DerefMut for StatementConnection<D> {
     fn deref_mut(&mut self) -> &mut D::Connection {
         &mut self.conn
     }

@@ -1,4 +1,4 @@
-//! The clients of one queue, and what is known of it.
+//! The SDK clients and attributes of one SQS queue.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -11,8 +11,8 @@ use lobar_core::quiet;
 use tracing::Dispatch;
 use tracing::instrument::WithSubscriber as _;
 
+use super::error::SqsError;
 use super::options::SqsOptions;
-use super::refusal::Refusal;
 
 const OPEN: &str = "sqs queue: open";
 /// The longest that SQS lets a receive wait.
@@ -101,22 +101,22 @@ impl Clients {
                 aws_sdk_sqs::error::SdkError<E, aws_sdk_sqs::config::http::HttpResponse>,
             >,
         >,
-    ) -> Result<T, Refusal> {
+    ) -> Result<T, SqsError> {
         // The SDK's futures are tens of kilobytes.
         let call = Box::pin(call.with_subscriber(self.log.clone()));
-        call.await.map_err(|error| Refusal::of(&error))
+        call.await.map_err(|error| SqsError::of(&error))
     }
 
     /// The URL of a queue.
-    pub(super) async fn url(&self, queue: &str, owner: Option<&str>) -> Result<String, Refusal> {
+    pub(super) async fn url(&self, queue: &str, owner: Option<&str>) -> Result<String, SqsError> {
         let ask = self.patient.get_queue_url().queue_name(queue);
         let ask = ask.set_queue_owner_aws_account_id(owner.map(str::to_owned));
         let found = self.call(ask.send()).await?;
-        found.queue_url().map(str::to_owned).ok_or(Refusal::Unreadable)
+        found.queue_url().map(str::to_owned).ok_or(SqsError::Unreadable)
     }
 
     /// All attributes of a queue.
-    pub(super) async fn attributes(&self, url: &str) -> Result<Attributes, Refusal> {
+    pub(super) async fn attributes(&self, url: &str) -> Result<Attributes, SqsError> {
         let ask = self.patient.get_queue_attributes().queue_url(url);
         let found = self.call(ask.attribute_names(QueueAttributeName::All).send()).await?;
         Ok(found.attributes().cloned().unwrap_or_default())
@@ -153,7 +153,7 @@ impl Connection {
             return Err(PortError::permanent(OPEN, fifo(queue)));
         }
         let clients = Clients::connect(&options).await;
-        let opened = |refusal: Refusal| refused(refusal, queue);
+        let opened = |refusal: SqsError| refused(refusal, queue);
         let url = clients.url(queue, None).await.map_err(opened)?;
         let attributes = clients.attributes(&url).await.map_err(opened)?;
         if attributes.get(&QueueAttributeName::FifoQueue).is_some_and(|fifo| fifo == "true") {
@@ -200,7 +200,7 @@ pub(super) fn denied(queue: &str, actions: &str) -> String {
     format!("these credentials may not use {queue}; allow them {actions}")
 }
 
-fn refused(refusal: Refusal, queue: &str) -> PortError {
+fn refused(refusal: SqsError, queue: &str) -> PortError {
     if refusal.is_missing_queue() {
         PortError::permanent(OPEN, missing(queue))
     } else if refusal.is_denied() {

@@ -6,12 +6,12 @@ use aws_sdk_sqs::types::{
     QueueAttributeName as Name, SendMessageBatchRequestEntry,
 };
 use lobar_aws::Access;
-use lobar_core::check::Check;
+use lobar_core::diagnostic::Diagnostic;
 
 use super::batch::MOST;
 use super::connection::{self, Attributes, Clients, number, of_arn, redrive};
+use super::error::SqsError;
 use super::options::SqsOptions;
-use super::refusal::Refusal;
 
 /// Fewer receives than this lead good messages into the dead-letter queue when a few processes are
 /// killed in a row.
@@ -23,12 +23,12 @@ const NOBODY: &str = "no-such-receipt";
 
 /// Examines the queue that the port `name` (`uploads`, `jobs-stat`, `jobs-routine`) has in the setting
 /// `url` (what follows `sqs:`).
-pub async fn examine(url: &str, name: &str, access: &Access) -> Vec<Check> {
+pub async fn examine(url: &str, name: &str, access: &Access) -> Vec<Diagnostic> {
     let of = |what: &str| format!("{name} queue: {what}");
     let options = match SqsOptions::parse(url, name, access) {
         Ok(options) => options,
         Err(error) => {
-            return vec![Check::fault(of("URL"), "cannot be read", error.source.to_string())];
+            return vec![Diagnostic::fault(of("URL"), "cannot be read", error.source.to_string())];
         }
     };
     let clients = Clients::connect(&options).await;
@@ -41,9 +41,9 @@ pub async fn examine(url: &str, name: &str, access: &Access) -> Vec<Check> {
         Ok(found) => found,
         Err(refusal) => return vec![unreachable(of("reachable"), queue, &refusal)],
     };
-    let mut checks = vec![Check::good(of("reachable"), format!("{queue} answers"))];
+    let mut checks = vec![Diagnostic::good(of("reachable"), format!("{queue} answers"))];
     if queue.ends_with(".fifo") || attributes.get(&Name::FifoQueue).is_some_and(|v| v == "true") {
-        checks.push(Check::fault(of("kind"), "FIFO", connection::fifo(queue)));
+        checks.push(Diagnostic::fault(of("kind"), "FIFO", connection::fifo(queue)));
     }
     checks.extend(Box::pin(permissions(&clients, &url, queue, name)).await);
     checks.push(visibility(&attributes, of("visibility timeout")));
@@ -51,21 +51,21 @@ pub async fn examine(url: &str, name: &str, access: &Access) -> Vec<Check> {
     checks
 }
 
-fn unreachable(what: String, queue: &str, refusal: &Refusal) -> Check {
+fn unreachable(what: String, queue: &str, refusal: &SqsError) -> Diagnostic {
     let found = refusal.to_string();
     if refusal.is_missing_queue() {
-        Check::fault(what, "there is no such queue", connection::missing(queue))
+        Diagnostic::fault(what, "there is no such queue", connection::missing(queue))
     } else if refusal.is_denied() {
         let actions = "sqs:GetQueueUrl and sqs:GetQueueAttributes";
-        Check::fault(what, found, connection::denied(queue, actions))
+        Diagnostic::fault(what, found, connection::denied(queue, actions))
     } else {
         let fix = "see that the network lets this machine reach SQS, and that AWS_REGION and the \
                    credentials are set (AWS_ENDPOINT_URL_SQS where the endpoint is not Amazon's)";
-        Check::fault(what, found, fix)
+        Diagnostic::fault(what, found, fix)
     }
 }
 
-async fn permissions(clients: &Clients, url: &str, queue: &str, name: &str) -> Vec<Check> {
+async fn permissions(clients: &Clients, url: &str, queue: &str, name: &str) -> Vec<Diagnostic> {
     let (receive, delete, hide, send) = tokio::join!(
         may_receive(clients, url),
         may_delete(clients, url),
@@ -81,77 +81,77 @@ async fn permissions(clients: &Clients, url: &str, queue: &str, name: &str) -> V
     for (answer, action) in must {
         let what = format!("{name} queue: {action}");
         checks.push(permitted(answer, what, |what, found| {
-            Check::fault(what, found, connection::denied(queue, action))
+            Diagnostic::fault(what, found, connection::denied(queue, action))
         }));
     }
     let what = format!("{name} queue: sqs:SendMessage");
     checks.push(permitted(send, what, |what, found| match name {
-        "uploads" => Check::advice(
+        "uploads" => Diagnostic::advice(
             what,
             found,
             "allow sqs:SendMessage too: without it a message that is given back counts as received",
         ),
-        _ => Check::fault(what, found, connection::denied(queue, "sqs:SendMessage")),
+        _ => Diagnostic::fault(what, found, connection::denied(queue, "sqs:SendMessage")),
     }));
     checks
 }
 
 fn permitted(
-    answer: Result<(), Refusal>,
+    answer: Result<(), SqsError>,
     what: String,
-    denied: impl Fn(String, String) -> Check,
-) -> Check {
+    denied: impl Fn(String, String) -> Diagnostic,
+) -> Diagnostic {
     match answer {
         Err(refusal) if refusal.is_denied() => denied(what, refusal.to_string()),
         Err(refusal) if refusal.is_transient() => {
-            Check::fault(what, refusal.to_string(), "try again: SQS could not be asked")
+            Diagnostic::fault(what, refusal.to_string(), "try again: SQS could not be asked")
         }
         // Refused for what the request says, not for who says it.
-        _ => Check::good(what, "allowed"),
+        _ => Diagnostic::good(what, "allowed"),
     }
 }
 
-async fn may_receive(clients: &Clients, url: &str) -> Result<(), Refusal> {
+async fn may_receive(clients: &Clients, url: &str) -> Result<(), SqsError> {
     // More than SQS gives at once.
     let most = i32::try_from(MOST).unwrap_or(i32::MAX) + 1;
     let ask = clients.patient.receive_message().queue_url(url).max_number_of_messages(most);
     clients.call(ask.send()).await.map(drop)
 }
 
-async fn may_delete(clients: &Clients, url: &str) -> Result<(), Refusal> {
+async fn may_delete(clients: &Clients, url: &str) -> Result<(), SqsError> {
     let entry = DeleteMessageBatchRequestEntry::builder().id("0").receipt_handle(NOBODY);
-    let entry = entry.build().map_err(|_| Refusal::Unbuildable)?;
+    let entry = entry.build().map_err(|_| SqsError::Unbuildable)?;
     let ask = clients.patient.delete_message_batch().queue_url(url).entries(entry);
     let answer = clients.call(ask.send()).await?;
-    answer.failed().first().map_or(Ok(()), |failed| Err(Refusal::entry(failed)))
+    answer.failed().first().map_or(Ok(()), |failed| Err(SqsError::entry(failed)))
 }
 
-async fn may_hide(clients: &Clients, url: &str) -> Result<(), Refusal> {
+async fn may_hide(clients: &Clients, url: &str) -> Result<(), SqsError> {
     let entry = ChangeMessageVisibilityBatchRequestEntry::builder().id("0").visibility_timeout(30);
-    let entry = entry.receipt_handle(NOBODY).build().map_err(|_| Refusal::Unbuildable)?;
+    let entry = entry.receipt_handle(NOBODY).build().map_err(|_| SqsError::Unbuildable)?;
     let ask = clients.patient.change_message_visibility_batch().queue_url(url).entries(entry);
     let answer = clients.call(ask.send()).await?;
-    answer.failed().first().map_or(Ok(()), |failed| Err(Refusal::entry(failed)))
+    answer.failed().first().map_or(Ok(()), |failed| Err(SqsError::entry(failed)))
 }
 
-async fn may_send(clients: &Clients, url: &str) -> Result<(), Refusal> {
+async fn may_send(clients: &Clients, url: &str) -> Result<(), SqsError> {
     // A character that no message may hold.
     let entry = SendMessageBatchRequestEntry::builder().id("0").message_body("\u{1}");
-    let entry = entry.build().map_err(|_| Refusal::Unbuildable)?;
+    let entry = entry.build().map_err(|_| SqsError::Unbuildable)?;
     let ask = clients.patient.send_message_batch().queue_url(url).entries(entry);
     let answer = clients.call(ask.send()).await?;
-    answer.failed().first().map_or(Ok(()), |failed| Err(Refusal::entry(failed)))
+    answer.failed().first().map_or(Ok(()), |failed| Err(SqsError::entry(failed)))
 }
 
-fn visibility(attributes: &Attributes, what: String) -> Check {
+fn visibility(attributes: &Attributes, what: String) -> Diagnostic {
     let seconds = number(attributes, &Name::VisibilityTimeout).unwrap_or(30);
     let found = format!("{seconds} s");
     if VISIBILITY.contains(&seconds) {
-        return Check::good(what, found);
+        return Diagnostic::good(what, found);
     }
     let fix = "set VisibilityTimeout to 30: Lobar sets its own with every receive, but the console \
                and other tools take the queue's";
-    Check::advice(what, found, fix)
+    Diagnostic::advice(what, found, fix)
 }
 
 async fn dead_letters(
@@ -159,22 +159,22 @@ async fn dead_letters(
     queue: &str,
     attributes: &Attributes,
     name: &str,
-) -> Vec<Check> {
+) -> Vec<Diagnostic> {
     let of = |what: &str| format!("{name} queue: {what}");
     let Some((arn, receives)) = redrive(attributes) else {
         let fix = connection::no_dead_letters(queue);
-        return vec![Check::fault(of("dead-letter queue"), "none", fix)];
+        return vec![Diagnostic::fault(of("dead-letter queue"), "none", fix)];
     };
     let mut checks = Vec::new();
     let found = format!("{receives}");
     checks.push(if receives >= ENOUGH_RECEIVES {
-        Check::good(of("maxReceiveCount"), found)
+        Diagnostic::good(of("maxReceiveCount"), found)
     } else {
         let fix = format!(
             "set maxReceiveCount in the RedrivePolicy of {queue} to {ENOUGH_RECEIVES} or more: a \
              process that is killed costs each of its messages one receive"
         );
-        Check::fault(of("maxReceiveCount"), found, fix)
+        Diagnostic::fault(of("maxReceiveCount"), found, fix)
     });
     let (dead, account) = of_arn(&arn).unwrap_or((arn.as_str(), ""));
     let owner = Some(account).filter(|account| !account.is_empty());
@@ -189,17 +189,17 @@ async fn dead_letters(
             return checks;
         }
     };
-    checks.push(Check::good(of("dead-letter queue"), dead));
+    checks.push(Diagnostic::good(of("dead-letter queue"), dead));
     let what = of("dead-letter queue: sqs:SendMessage");
     checks.push(permitted(may_send(clients, &url).await, what, |what, found| {
-        Check::fault(what, found, connection::denied(dead, "sqs:SendMessage"))
+        Diagnostic::fault(what, found, connection::denied(dead, "sqs:SendMessage"))
     }));
     checks.push(retention(attributes, &dead_attributes, dead, of("dead-letter queue: retention")));
     let waiting = number(&dead_attributes, &Name::ApproximateNumberOfMessages).unwrap_or(0);
     let what = of("dead letters");
     checks.push(match waiting {
-        0 => Check::good(what, "none"),
-        _ => Check::advice(
+        0 => Diagnostic::good(what, "none"),
+        _ => Diagnostic::advice(
             what,
             format!("{waiting}"),
             format!(
@@ -213,16 +213,16 @@ async fn dead_letters(
 }
 
 /// A dead letter's clock does not restart: it is as old as the message was.
-fn retention(source: &Attributes, dead: &Attributes, queue: &str, what: String) -> Check {
+fn retention(source: &Attributes, dead: &Attributes, queue: &str, what: String) -> Diagnostic {
     let of = |attributes| number(attributes, &Name::MessageRetentionPeriod).unwrap_or(345_600);
     let (source, dead) = (of(source), of(dead));
     let found = format!("{dead} s, the queue's own is {source} s");
     if dead > source {
-        return Check::good(what, found);
+        return Diagnostic::good(what, found);
     }
     let fix = format!(
         "set MessageRetentionPeriod of {queue} to 1209600 (14 days): a dead letter keeps its age, so \
          that it would be deleted before anybody looks"
     );
-    Check::fault(what, found, fix)
+    Diagnostic::fault(what, found, fix)
 }

@@ -21,12 +21,12 @@
 
 mod batch;
 mod connection;
+mod error;
 mod examine;
+mod leases;
 mod message;
 mod options;
-mod receipts;
 mod receive;
-mod refusal;
 mod send;
 mod settle;
 
@@ -45,22 +45,22 @@ pub use examine::examine;
 pub use options::SqsOptions;
 
 use connection::Connection;
-use receipts::Receipts;
+use leases::Leases;
 
 /// How long a close waits for polls under way: the longest there can be, and its answer.
 const LAST_POLLS: Duration = Duration::from_secs(25);
 
 /// See the module's documentation.
 pub struct SqsQueue {
-    lane: Arc<Lane>,
+    lane: Arc<QueueInner>,
     /// Receives, which outlive those who wait for them.
     polls: TaskTracker,
 }
 
 /// What every part of the adapter needs.
-struct Lane {
+struct QueueInner {
     connection: Connection,
-    receipts: Receipts,
+    receipts: Leases,
     clock: Arc<dyn Clock>,
     /// How long SQS keeps one lease in all.
     longest_lease: Duration,
@@ -78,9 +78,9 @@ impl SqsQueue {
     /// may not be asked, is a FIFO queue, or has no dead-letter queue.
     pub async fn open(options: SqsOptions, clock: Arc<dyn Clock>) -> Result<Self, PortError> {
         let longest_lease = options.longest_lease;
-        let lane = Lane {
+        let lane = QueueInner {
             connection: Connection::open(options).await?,
-            receipts: Receipts::default(),
+            receipts: Leases::default(),
             clock,
             longest_lease,
             counting_releases: AtomicBool::new(false),

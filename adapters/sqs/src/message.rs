@@ -23,7 +23,7 @@ const LONGEST_REASON: usize = 1_000;
 
 /// What is said beside a body.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Notes {
+pub(super) struct MessageAttributes {
     /// Receives of earlier copies of it that count.
     pub(super) count: u32,
     /// When its first copy was sent.
@@ -38,7 +38,7 @@ pub(super) struct Notes {
 
 /// A message ready to be sent.
 #[derive(Clone, Debug)]
-pub(super) struct Wire {
+pub(super) struct EncodedMessage {
     pub(super) body: String,
     pub(super) attributes: Option<HashMap<String, MessageAttributeValue>>,
     /// What SQS counts: the body, and the name, type and value of each attribute.
@@ -46,7 +46,7 @@ pub(super) struct Wire {
 }
 
 /// Text stays as it is, so that other readers of the queue understand it; other bytes become base64.
-pub(super) fn encode(body: &[u8], notes: &Notes) -> Wire {
+pub(super) fn encode(body: &[u8], notes: &MessageAttributes) -> EncodedMessage {
     let text = std::str::from_utf8(body).ok().filter(|text| text.chars().all(is_carried));
     let (body, encoding) = match text {
         Some("") => (NOTHING.to_owned(), Some("empty")),
@@ -75,11 +75,11 @@ pub(super) fn encode(body: &[u8], notes: &Notes) -> Wire {
         // It fails only without a type.
         attributes.extend(value.build().ok().map(|value| (name.to_owned(), value)));
     }
-    Wire { body, attributes: (!attributes.is_empty()).then_some(attributes), size }
+    EncodedMessage { body, attributes: (!attributes.is_empty()).then_some(attributes), size }
 }
 
 /// The body and the notes of a received message.
-pub(super) fn decode(message: &Message) -> (Bytes, Notes) {
+pub(super) fn decode(message: &Message) -> (Bytes, MessageAttributes) {
     let said = |name: &str| message.message_attributes()?.get(name)?.string_value();
     let number = |name: &str| said(name)?.parse::<i64>().ok();
     let stamp = |name: &str| number(name)?.checked_mul(1_000).map(Stamp);
@@ -89,7 +89,7 @@ pub(super) fn decode(message: &Message) -> (Bytes, Notes) {
         Some("base64") => BASE64.decode(text).ok().map(Bytes::from),
         _ => None,
     };
-    let notes = Notes {
+    let notes = MessageAttributes {
         count: number(COUNT).and_then(|count| u32::try_from(count).ok()).unwrap_or(0),
         sent_at: stamp(SENT),
         due: stamp(DUE),
@@ -109,7 +109,7 @@ fn is_carried(c: char) -> bool {
 mod tests {
     use super::*;
 
-    fn there_and_back(body: &[u8], notes: &Notes) -> (Bytes, Notes) {
+    fn there_and_back(body: &[u8], notes: &MessageAttributes) -> (Bytes, MessageAttributes) {
         let wire = encode(body, notes);
         assert!(!wire.body.is_empty() && wire.body.chars().all(is_carried));
         let message = Message::builder().body(wire.body).set_message_attributes(wire.attributes);
@@ -122,13 +122,13 @@ mod tests {
         let bodies: [&[u8]; 6] =
             [b"", b"-", b"{\"a\":1}", "é \u{10FFFF}".as_bytes(), "\u{FFFE}".as_bytes(), &all];
         for body in bodies {
-            assert_eq!(there_and_back(body, &Notes::default()).0, body);
+            assert_eq!(there_and_back(body, &MessageAttributes::default()).0, body);
         }
     }
 
     #[test]
     fn text_that_sqs_carries_is_sent_as_it_is() {
-        let wire = encode("{\"é\":\"\t\"}".as_bytes(), &Notes::default());
+        let wire = encode("{\"é\":\"\t\"}".as_bytes(), &MessageAttributes::default());
         assert_eq!(wire.body, "{\"é\":\"\t\"}");
         assert!(wire.attributes.is_none());
         assert_eq!(wire.size, wire.body.len());
@@ -136,7 +136,7 @@ mod tests {
 
     #[test]
     fn what_is_said_beside_it_comes_back() {
-        let notes = Notes {
+        let notes = MessageAttributes {
             count: 3,
             sent_at: Some(Stamp(1_700_000_000_123_000)),
             due: Some(Stamp(1_700_000_900_000_000)),
@@ -145,7 +145,7 @@ mod tests {
         };
         assert_eq!(there_and_back(b"a", &notes), ("a".into(), notes.clone()));
         let reason = format!("\u{0}{}", "x".repeat(5_000));
-        let long = Notes { reason: Some(reason), ..Notes::default() };
+        let long = MessageAttributes { reason: Some(reason), ..MessageAttributes::default() };
         let (_, back) = there_and_back(b"a", &long);
         assert_eq!(back.reason.map(|reason| reason.len()), Some(LONGEST_REASON));
     }
@@ -166,6 +166,6 @@ mod tests {
             message = message.message_attributes(name, value(text).expect("typed"));
         }
         let (body, notes) = decode(&message.build());
-        assert_eq!((body, notes), ("not base64!".into(), Notes::default()));
+        assert_eq!((body, notes), ("not base64!".into(), MessageAttributes::default()));
     }
 }

@@ -12,12 +12,12 @@ use lobar_core::queue::{Delivery, Depth, Settlement};
 use lobar_core::time::Stamp;
 use lobar_core::trace::TraceContext;
 
-use super::Lane;
+use super::QueueInner;
 use super::batch::MOST;
 use super::connection::LONGEST_POLL;
-use super::message::{self, Notes};
-use super::receipts::Held;
-use super::refusal::Refusal;
+use super::error::SqsError;
+use super::leases::Lease;
+use super::message::{self, MessageAttributes};
 use super::send::Copy;
 
 const RECEIVE: &str = "sqs queue: receive";
@@ -40,13 +40,13 @@ pub(super) fn lease_seconds(lease: Duration) -> i32 {
 }
 
 /// What one call brought.
-struct Brought {
+struct PollResult {
     deliveries: Vec<Delivery>,
     /// As many as one call may bring: there may be more.
     full: bool,
 }
 
-impl Lane {
+impl QueueInner {
     /// Polls until there is something, `wait` is over, or nobody is `wanted` any more.
     pub(super) async fn receive(
         &self,
@@ -118,7 +118,12 @@ impl Lane {
         deliveries.retain(|delivery| self.receipts.get(&delivery.receipt, now).is_some());
     }
 
-    async fn poll(&self, most: usize, wait: Duration, lease: Duration) -> Result<Brought, Refusal> {
+    async fn poll(
+        &self,
+        most: usize,
+        wait: Duration,
+        lease: Duration,
+    ) -> Result<PollResult, SqsError> {
         let received = Instant::now();
         let clients = &self.connection.clients;
         let ask = clients
@@ -155,17 +160,22 @@ impl Lane {
         }
         self.send_back(early).await;
         self.keep_newest(&mut deliveries);
-        Ok(Brought { deliveries, full })
+        Ok(PollResult { deliveries, full })
     }
 
     /// `None` for a message without an id or a receipt, which SQS does not send.
-    fn read(&self, message: &Message, received: Instant, lease: Duration) -> Option<(Held, Notes)> {
+    fn read(
+        &self,
+        message: &Message,
+        received: Instant,
+        lease: Duration,
+    ) -> Option<(Lease, MessageAttributes)> {
         let (body, notes) = message::decode(message);
         let said = |name: Attribute| message.attributes()?.get(&name);
         let receives = said(Attribute::ApproximateReceiveCount).and_then(|n| n.parse().ok());
         let sent = said(Attribute::SentTimestamp).and_then(|millis| millis.parse::<i64>().ok());
         let sent = sent.and_then(|millis| millis.checked_mul(1_000)).map(Stamp);
-        let held = Held {
+        let held = Lease {
             id: message.message_id()?.to_owned(),
             handle: message.receipt_handle()?.to_owned(),
             body,
@@ -180,7 +190,7 @@ impl Lane {
 
     /// Messages whose delay is longer than SQS delays any go around once more. What cannot be sent
     /// back stays hidden for its lease.
-    async fn send_back(&self, early: Vec<(Held, Copy)>) {
+    async fn send_back(&self, early: Vec<(Lease, Copy)>) {
         if early.is_empty() {
             return;
         }
@@ -211,15 +221,15 @@ impl Lane {
                 .attribute_names(Count::ApproximateNumberOfMessagesDelayed);
             let found = clients.call(ask.send()).await?;
             let of = |name: Count| found.attributes()?.get(&name)?.parse::<u64>().ok();
-            Ok::<_, Refusal>((
-                of(Count::ApproximateNumberOfMessages).ok_or(Refusal::Unreadable)?,
+            Ok::<_, SqsError>((
+                of(Count::ApproximateNumberOfMessages).ok_or(SqsError::Unreadable)?,
                 of(Count::ApproximateNumberOfMessagesNotVisible).unwrap_or(0),
                 of(Count::ApproximateNumberOfMessagesDelayed).unwrap_or(0),
             ))
         };
         let (own, dead) =
             tokio::join!(count(&self.connection.url), count(&self.connection.dead_letters));
-        let failed = |refusal: Refusal| refusal.into_port("sqs queue: depth");
+        let failed = |refusal: SqsError| refusal.into_port("sqs queue: depth");
         let (ready, in_flight, delayed) = own.map_err(failed)?;
         let dead = match dead {
             Ok((ready, in_flight, delayed)) => ready + in_flight + delayed,

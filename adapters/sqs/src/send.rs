@@ -9,12 +9,12 @@ use lobar_core::queue::Outgoing;
 use lobar_core::time::Stamp;
 use lobar_core::trace::TraceContext;
 
-use super::Lane;
-use super::batch::{self, Answer, Numbered, PATIENT};
-use super::message::{self, Notes, Wire};
-use super::receipts::Held;
+use super::QueueInner;
+use super::batch::{self, BatchEntry, BatchResponse, RELAXED_RETRY};
+use super::error::SqsError;
+use super::leases::Lease;
+use super::message::{self, EncodedMessage, MessageAttributes};
 use super::receive::seconds;
-use super::refusal::Refusal;
 
 const SEND: &str = "sqs queue: send";
 /// The longest that SQS delays a message. A longer delay is told in an attribute, and a receive sends
@@ -35,7 +35,7 @@ pub(super) struct Copy {
 
 impl Copy {
     /// As if it had not been received this time.
-    pub(super) fn of(held: &Held) -> Self {
+    pub(super) fn of(held: &Lease) -> Self {
         Self {
             body: held.body.clone(),
             count: held.count.saturating_sub(1),
@@ -49,16 +49,17 @@ impl Copy {
 
 #[derive(Clone)]
 struct Entry {
-    wire: Wire,
+    wire: EncodedMessage,
     delay: i32,
 }
 
-impl Lane {
+impl QueueInner {
     pub(super) async fn send(&self, messages: Vec<Outgoing>) -> Vec<Result<(), PortError>> {
         let entries = messages.into_iter().map(|message| {
             let long = message.delay > LONGEST_DELAY;
             let due = long.then(|| self.clock.now().plus(message.delay));
-            let notes = Notes { due, trace: message.trace, ..Notes::default() };
+            let notes =
+                MessageAttributes { due, trace: message.trace, ..MessageAttributes::default() };
             let wire = message::encode(&message.body, &notes);
             Entry { wire, delay: delay(message.delay) }
         });
@@ -70,14 +71,14 @@ impl Lane {
     /// there are two of them then, of which a receiver must expect any number.
     pub(super) async fn replace(
         &self,
-        copies: Vec<(Held, Copy)>,
+        copies: Vec<(Lease, Copy)>,
         url: &str,
-    ) -> Vec<Result<(), Refusal>> {
+    ) -> Vec<Result<(), SqsError>> {
         let now = self.clock.now();
-        let (originals, entries): (Vec<Held>, Vec<Entry>) = copies
+        let (originals, entries): (Vec<Lease>, Vec<Entry>) = copies
             .into_iter()
             .map(|(held, copy)| {
-                let notes = Notes {
+                let notes = MessageAttributes {
                     count: copy.count,
                     sent_at: Some(copy.sent_at),
                     due: copy.due,
@@ -98,29 +99,33 @@ impl Lane {
         results
     }
 
-    async fn send_entries(&self, url: &str, entries: Vec<Entry>) -> Vec<Result<(), Refusal>> {
+    async fn send_entries(&self, url: &str, entries: Vec<Entry>) -> Vec<Result<(), SqsError>> {
         let largest = self.connection.largest;
-        let mut results: Vec<Result<(), Refusal>> = entries
+        let mut results: Vec<Result<(), SqsError>> = entries
             .iter()
             .map(|entry| match entry.wire.size {
-                size if size > largest => Err(Refusal::TooLarge { size, largest }),
+                size if size > largest => Err(SqsError::TooLarge { size, largest }),
                 _ => Ok(()),
             })
             .collect();
         let fitting = entries.into_iter().filter(|entry| entry.wire.size <= largest).collect();
         let room = self.connection.largest_batch;
         let calls =
-            batch::each(fitting, (room, |entry: &Entry| entry.wire.size), PATIENT, |call| {
+            batch::each(fitting, (room, |entry: &Entry| entry.wire.size), RELAXED_RETRY, |call| {
                 self.send_call(url, call)
             });
         let mut sent = calls.await.into_iter();
         for result in results.iter_mut().filter(|result| result.is_ok()) {
-            *result = sent.next().unwrap_or(Err(Refusal::Unanswered));
+            *result = sent.next().unwrap_or(Err(SqsError::Unanswered));
         }
         results
     }
 
-    async fn send_call(&self, url: &str, entries: Vec<Numbered<Entry>>) -> Result<Answer, Refusal> {
+    async fn send_call(
+        &self,
+        url: &str,
+        entries: Vec<BatchEntry<Entry>>,
+    ) -> Result<BatchResponse, SqsError> {
         let entries = entries.into_iter().map(|(id, entry)| {
             SendMessageBatchRequestEntry::builder()
                 .id(id)
@@ -129,13 +134,13 @@ impl Lane {
                 .delay_seconds(entry.delay)
                 .set_message_attributes(entry.wire.attributes)
                 .build()
-                .map_err(|_| Refusal::Unbuildable)
+                .map_err(|_| SqsError::Unbuildable)
         });
         let entries = entries.collect::<Result<Vec<_>, _>>()?;
         let clients = &self.connection.clients;
         let ask = clients.patient.send_message_batch().queue_url(url).set_entries(Some(entries));
         let answer = clients.call(ask.send()).await?;
-        Ok(Answer::new(answer.successful().iter().map(|one| one.id()), answer.failed()))
+        Ok(BatchResponse::new(answer.successful().iter().map(|one| one.id()), answer.failed()))
     }
 }
 

@@ -11,11 +11,11 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use crate::answers::Answer;
 use crate::context::Context;
 use crate::item::ImageItem;
 use crate::page_token;
 use crate::problem::{Kind, Problem};
+use crate::response_cache::CachedResponse;
 use crate::statement::STATEMENT_OF_USE;
 
 const DEFAULT_LIMIT: usize = 50;
@@ -109,7 +109,7 @@ pub(crate) async fn one(
         Some(answer) => answer,
         None => {
             let upload = context.accepted.get(id).ok_or_else(unknown)?;
-            Answer::of(&ImageItem::accepted(id, upload))
+            CachedResponse::of(&ImageItem::accepted(id, upload))
         }
     };
     let tag = EntityTag::new_strong(answer.tag);
@@ -126,7 +126,7 @@ pub(crate) async fn one(
 }
 
 /// From the cache, or else from the store.
-async fn answer(context: &Context, id: ImageId) -> Result<Option<Answer>, PortError> {
+async fn answer(context: &Context, id: ImageId) -> Result<Option<CachedResponse>, PortError> {
     // Before anything is read: what is read then knows of every event up to here.
     let position = context.hub.position();
     if let Some(answer) = context.answers.kept(id, position).await {
@@ -135,7 +135,7 @@ async fn answer(context: &Context, id: ImageId) -> Result<Option<Answer>, PortEr
     let Some(image) = context.store.image(id).await? else { return Ok(None) };
     let verdicts = context.verdicts.of(id).await?;
     let item = ImageItem::from(image.clone()).with_verdict(verdicts.last());
-    let answer = Answer::of(&item);
+    let answer = CachedResponse::of(&item);
     context.answers.keep(&image, position, &answer).await;
     Ok(Some(answer))
 }

@@ -7,7 +7,7 @@ use std::future::Future;
 use std::sync::Arc;
 
 use actix_web::web::{Data, Json, Path, Query};
-use lobar_core::registry::{Model, Registry, RegistryError};
+use lobar_core::model_registry::{ModelRegistry, RegisteredModel, RegistryError};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -179,7 +179,7 @@ pub(crate) async fn history(
     Ok(Json(History::new(changes)))
 }
 
-async fn known(context: &Context, version: String) -> Result<Model, Problem> {
+async fn known(context: &Context, version: String) -> Result<RegisteredModel, Problem> {
     let ask = ask(context, |models| async move {
         models.model(&version).await?.ok_or(RegistryError::Unknown(version))
     });
@@ -188,7 +188,7 @@ async fn known(context: &Context, version: String) -> Result<Model, Problem> {
 
 async fn ask<T, F>(
     context: &Context,
-    question: impl FnOnce(Arc<dyn Registry>) -> F,
+    question: impl FnOnce(Arc<dyn ModelRegistry>) -> F,
 ) -> Result<T, Problem>
 where
     T: Send + 'static,
@@ -200,7 +200,7 @@ where
 /// Asks for a change, and says that something changed. The change holds also when nobody hears of it.
 async fn change<T, F>(
     context: &Context,
-    change: impl FnOnce(Arc<dyn Registry>) -> F,
+    change: impl FnOnce(Arc<dyn ModelRegistry>) -> F,
 ) -> Result<T, Problem>
 where
     T: Send + 'static,

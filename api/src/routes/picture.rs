@@ -6,7 +6,7 @@ use actix_web::HttpResponse;
 use actix_web::web::{Data, Path};
 use lobar_core::image::Image;
 use lobar_core::object::ImageId;
-use lobar_core::objects::FetchError;
+use lobar_core::object_store::FetchError;
 use lobar_imaging::{decode, heatmap_png, picture_png};
 use uuid::Uuid;
 

@@ -1,5 +1,5 @@
-//! `POST /v1/images`: one file into the bucket. The bucket's own event does the rest, so an upload
-//! here and one by any S3 client go the same way.
+//! `POST /v1/images`: stores one file in the bucket. The bucket's event does the rest, so that
+//! uploads here and by any S3 client take the same path.
 
 use actix_multipart::{Field, Multipart, MultipartError};
 use actix_web::error::PayloadError;
@@ -10,15 +10,15 @@ use bytes::{Bytes, BytesMut};
 use futures::{Stream, StreamExt as _, TryStreamExt as _};
 use lobar_core::image::{Lane, State};
 use lobar_core::object::{ImageId, ObjectVersion};
-use lobar_core::objects;
+use lobar_core::object_store;
 use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use crate::accepted::Upload;
 use crate::context::Context;
 use crate::key;
+use crate::pending_uploads::Upload;
 use crate::problem::{Kind, Problem};
 
 /// Longest text field of a form, in bytes.
@@ -126,7 +126,7 @@ pub(super) async fn store(
     lane: Lane,
     name: &str,
 ) -> Result<ObjectVersion, Problem> {
-    let upload = objects::Upload { key: key::fresh(site, lane, name), body, lane };
+    let upload = object_store::Upload { key: key::fresh(site, lane, name), body, lane };
     let objects = std::sync::Arc::clone(&context.objects);
     let object = context.run(async move { objects.put(upload).await }).await??;
     let noted = Upload { site: site.to_owned(), lane, at: context.clock.now() };

@@ -1,4 +1,4 @@
-//! The one task of a process that reads new events from the store and hands them out.
+//! The follower: the one task per process that reads new events from the store and broadcasts them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,8 +17,8 @@ use tracing::field::display;
 
 use super::frame::Batch;
 use super::hub::{Hub, PAGE};
-use crate::answers::Answers;
 use crate::readiness::Check;
+use crate::response_cache::ResponseCache;
 use crate::throughput::Throughput;
 
 /// What the follower works with.
@@ -27,7 +27,7 @@ pub(crate) struct Follower {
     pub(crate) signal: Arc<dyn Signal>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) hub: Arc<Hub>,
-    pub(crate) answers: Arc<Answers>,
+    pub(crate) answers: Arc<ResponseCache>,
     /// Images that are admitted.
     pub(crate) arrivals: Arc<Throughput>,
     /// Images that workers finish.

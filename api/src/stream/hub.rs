@@ -1,4 +1,4 @@
-//! Where the follower and the clients meet.
+//! The hub: broadcast of events from the follower to the SSE clients.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};

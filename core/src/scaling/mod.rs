@@ -1,9 +1,8 @@
-//! How many workers there should be: one pure function of the load, the time and what was decided
-//! before. The unit is time, not count: images wait, queues do not.
+//! Autoscaling: the number of workers wanted, a pure function of load, time and the previous
+//! decision. Based on time to wait, not queue length.
 //!
-//! Up at once, since every image that waits waits longer for a hesitation. Down slowly, by steps,
-//! and never below what was needed lately, since a worker that is stopped takes a minute to come
-//! back.
+//! Scales up at once; scales down in steps after a stabilization window, never below the peak
+//! within it, since starting a worker takes a minute.
 
 #[cfg(test)]
 mod simulator;
@@ -72,7 +71,7 @@ impl Load {
 
 /// Why so many. A closed set: the words are a metric's label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reason {
+pub enum ScalingReason {
     /// The fewest are enough.
     Floor,
     /// So many work off in time what waits.
@@ -87,26 +86,26 @@ pub enum Reason {
     Unknown,
 }
 
-impl Reason {
+impl ScalingReason {
     /// Every reason.
-    pub const ALL: [Reason; 6] = [
-        Reason::Floor,
-        Reason::Backlog,
-        Reason::Arrivals,
-        Reason::Ceiling,
-        Reason::Calming,
-        Reason::Unknown,
+    pub const ALL: [ScalingReason; 6] = [
+        ScalingReason::Floor,
+        ScalingReason::Backlog,
+        ScalingReason::Arrivals,
+        ScalingReason::Ceiling,
+        ScalingReason::Calming,
+        ScalingReason::Unknown,
     ];
 
     /// The word used in metrics and HTTP.
     pub fn as_str(self) -> &'static str {
         match self {
-            Reason::Floor => "floor",
-            Reason::Backlog => "backlog",
-            Reason::Arrivals => "arrivals",
-            Reason::Ceiling => "ceiling",
-            Reason::Calming => "calming",
-            Reason::Unknown => "unknown",
+            ScalingReason::Floor => "floor",
+            ScalingReason::Backlog => "backlog",
+            ScalingReason::Arrivals => "arrivals",
+            ScalingReason::Ceiling => "ceiling",
+            ScalingReason::Calming => "calming",
+            ScalingReason::Unknown => "unknown",
         }
     }
 }
@@ -117,7 +116,7 @@ pub struct Decision {
     /// Workers there should be.
     pub wanted: u32,
     /// Why.
-    pub reason: Reason,
+    pub reason: ScalingReason,
     /// Images a second of one worker, as last known.
     each: Option<f64>,
     /// Since when fewer would have been enough, and the most that were needed since.
@@ -134,9 +133,9 @@ pub fn decide(policy: &Policy, before: Option<&Decision>, load: &Load, now: Stam
     let (needed, reason) = needed(policy, load, each, standing);
     let bounded = within(needed);
     let reason = match bounded {
-        _ if needed > policy.ceiling => Reason::Ceiling,
-        _ if reason == Reason::Unknown => reason,
-        _ if bounded == policy.floor => Reason::Floor,
+        _ if needed > policy.ceiling => ScalingReason::Ceiling,
+        _ if reason == ScalingReason::Unknown => reason,
+        _ if bounded == policy.floor => ScalingReason::Floor,
         _ => reason,
     };
     if bounded >= standing {
@@ -146,11 +145,11 @@ pub fn decide(policy: &Policy, before: Option<&Decision>, load: &Load, now: Stam
     let peak = peak.max(bounded);
     if now.since(since) < policy.calm {
         let calm = Some((since, peak));
-        return Decision { wanted: standing, reason: Reason::Calming, each, calm };
+        return Decision { wanted: standing, reason: ScalingReason::Calming, each, calm };
     }
     // A quarter at once, and the next after as long again.
     let wanted = peak.max(standing - (standing / 4).max(1));
-    let reason = if wanted == bounded { reason } else { Reason::Calming };
+    let reason = if wanted == bounded { reason } else { ScalingReason::Calming };
     Decision { wanted, reason, each, calm: Some((now, bounded)) }
 }
 
@@ -162,16 +161,16 @@ fn each(load: &Load) -> Option<f64> {
 }
 
 /// Workers that the load asks for, bounds and haste apart.
-fn needed(policy: &Policy, load: &Load, each: Option<f64>, standing: u32) -> (u32, Reason) {
+fn needed(policy: &Policy, load: &Load, each: Option<f64>, standing: u32) -> (u32, ScalingReason) {
     let Some(each) = each else {
         let some = u32::from(load.images() > 0);
-        return (standing.max(some), Reason::Unknown);
+        return (standing.max(some), ScalingReason::Unknown);
     };
     let rate = |images: u64, target: Duration| images as f64 / target.as_secs_f64().max(1.0);
     let stat = rate(load.unfinished.stat, policy.target.stat);
     let backlog = stat.max(rate(load.images(), policy.target.routine));
     let arrivals = load.arrivals.max(0.0) * HEADROOM;
-    let reason = if backlog >= arrivals { Reason::Backlog } else { Reason::Arrivals };
+    let reason = if backlog >= arrivals { ScalingReason::Backlog } else { ScalingReason::Arrivals };
     // Saturates; what is left of a rounding error asks for no worker.
     ((backlog.max(arrivals) / each - 1e-9).ceil().max(0.0) as u32, reason)
 }
@@ -194,33 +193,33 @@ mod tests {
         Load { unfinished, uploads: 0, arrivals: 0.0, capacity, workers }
     }
 
-    fn first(load: &Load) -> (u32, Reason) {
+    fn first(load: &Load) -> (u32, ScalingReason) {
         let decision = decide(&policy(), None, load, Stamp(0));
         (decision.wanted, decision.reason)
     }
 
     #[test]
     fn a_backlog_asks_for_the_workers_that_work_it_off_in_the_target_time() {
-        assert_eq!(first(&load(0, 3_000)), (5, Reason::Backlog));
-        assert_eq!(first(&load(0, 3_001)), (6, Reason::Backlog));
-        assert_eq!(first(&Load { uploads: 600, ..load(0, 2_400) }), (5, Reason::Backlog));
+        assert_eq!(first(&load(0, 3_000)), (5, ScalingReason::Backlog));
+        assert_eq!(first(&load(0, 3_001)), (6, ScalingReason::Backlog));
+        assert_eq!(first(&Load { uploads: 600, ..load(0, 2_400) }), (5, ScalingReason::Backlog));
     }
 
     #[test]
     fn urgent_images_have_a_target_of_their_own() {
-        assert_eq!(first(&load(400, 0)), (4, Reason::Backlog));
+        assert_eq!(first(&load(400, 0)), (4, ScalingReason::Backlog));
     }
 
     #[test]
     fn workers_keep_up_with_what_arrives_before_it_has_piled_up() {
-        assert_eq!(first(&Load { arrivals: 40.0, ..load(0, 50) }), (5, Reason::Arrivals));
+        assert_eq!(first(&Load { arrivals: 40.0, ..load(0, 50) }), (5, ScalingReason::Arrivals));
     }
 
     #[test]
     fn the_bounds_hold_and_are_named() {
-        assert_eq!(first(&load(0, 1_000_000)), (10, Reason::Ceiling));
+        assert_eq!(first(&load(0, 1_000_000)), (10, ScalingReason::Ceiling));
         let idle = Load { workers: Some(1), capacity: Some(10.0), ..Load::default() };
-        assert_eq!(first(&idle), (1, Reason::Floor));
+        assert_eq!(first(&idle), (1, ScalingReason::Floor));
         let none = Policy { floor: 0, ..policy() };
         let idle = Load { workers: Some(0), ..Load::default() };
         assert_eq!(decide(&none, None, &idle, Stamp(0)).wanted, 0);
@@ -229,8 +228,8 @@ mod tests {
     #[test]
     fn without_a_known_rate_what_is_stays_and_work_gets_at_least_one() {
         let unknown = |workers| Load { capacity: None, workers, ..load(0, 5_000) };
-        assert_eq!(first(&unknown(Some(3))), (3, Reason::Unknown));
-        assert_eq!(first(&unknown(None)), (1, Reason::Unknown));
+        assert_eq!(first(&unknown(Some(3))), (3, ScalingReason::Unknown));
+        assert_eq!(first(&unknown(None)), (1, ScalingReason::Unknown));
         let none = Policy { floor: 0, ..policy() };
         assert_eq!(decide(&none, None, &unknown(Some(0)), Stamp(0)).wanted, 1);
     }
@@ -240,7 +239,7 @@ mod tests {
         let known = decide(&policy(), None, &load(0, 3_000), Stamp(0));
         let away = Load { capacity: None, workers: None, ..load(0, 4_000) };
         let then = decide(&policy(), Some(&known), &away, Stamp(SECOND));
-        assert_eq!((then.wanted, then.reason), (7, Reason::Backlog));
+        assert_eq!((then.wanted, then.reason), (7, ScalingReason::Backlog));
     }
 
     #[test]
@@ -255,7 +254,7 @@ mod tests {
         }
         seen.dedup();
         assert_eq!(seen, [10, 8, 6, 5, 4, 3, 2, 1]);
-        assert_eq!(decision.reason, Reason::Floor);
+        assert_eq!(decision.reason, ScalingReason::Floor);
         let up = decide(&policy(), Some(&decision), &load(0, 6_000), Stamp(601 * SECOND));
         assert_eq!(up.wanted, 10);
     }
@@ -273,9 +272,9 @@ mod tests {
 
     #[test]
     fn every_reason_has_a_word_of_its_own() {
-        let mut words = Reason::ALL.map(Reason::as_str).to_vec();
+        let mut words = ScalingReason::ALL.map(ScalingReason::as_str).to_vec();
         words.sort_unstable();
         words.dedup();
-        assert_eq!(words.len(), Reason::ALL.len());
+        assert_eq!(words.len(), ScalingReason::ALL.len());
     }
 }

@@ -5,7 +5,7 @@ use s3s::S3ErrorCode;
 use sqlx::{FromRow as _, Row as _, SqliteConnection};
 
 use super::Catalog;
-use crate::fault::Fault;
+use crate::fault::EndpointFault;
 
 /// Whether a bucket keeps old versions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,7 +57,7 @@ impl sqlx::FromRow<'_, sqlx::sqlite::SqliteRow> for Bucket {
 pub(super) async fn versioning(
     sql: &mut SqliteConnection,
     bucket: &str,
-) -> Result<Versioning, Fault> {
+) -> Result<Versioning, EndpointFault> {
     let row = sqlx::query("select name, versioning, created_at from bucket where name = ?")
         .bind(bucket)
         .fetch_optional(sql)
@@ -72,7 +72,7 @@ impl Catalog {
         &self,
         name: String,
         versioning: Versioning,
-    ) -> Result<bool, Fault> {
+    ) -> Result<bool, EndpointFault> {
         self.write(Vec::new(), move |change| {
             Box::pin(async move {
                 let now = change.now;
@@ -92,7 +92,7 @@ impl Catalog {
     }
 
     /// Removes a bucket without versions and uploads.
-    pub(crate) async fn delete_bucket(&self, name: String) -> Result<(), Fault> {
+    pub(crate) async fn delete_bucket(&self, name: String) -> Result<(), EndpointFault> {
         self.write(Vec::new(), move |change| {
             Box::pin(async move {
                 versioning(change.sql(), &name).await?;
@@ -117,7 +117,7 @@ impl Catalog {
     }
 
     /// The bucket of this name.
-    pub(crate) async fn bucket(&self, name: &str) -> Result<Bucket, Fault> {
+    pub(crate) async fn bucket(&self, name: &str) -> Result<Bucket, EndpointFault> {
         let found =
             sqlx::query_as("select name, versioning, created_at from bucket where name = ?")
                 .bind(name)
@@ -127,7 +127,7 @@ impl Catalog {
     }
 
     /// All buckets by name.
-    pub(crate) async fn buckets(&self) -> Result<Vec<Bucket>, Fault> {
+    pub(crate) async fn buckets(&self) -> Result<Vec<Bucket>, EndpointFault> {
         let all = sqlx::query_as("select name, versioning, created_at from bucket order by name")
             .fetch_all(&self.readers)
             .await?;
@@ -139,7 +139,7 @@ impl Catalog {
         &self,
         name: String,
         versioning: Versioning,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), EndpointFault> {
         self.write(Vec::new(), move |change| {
             Box::pin(async move {
                 let done = sqlx::query("update bucket set versioning = ? where name = ?")

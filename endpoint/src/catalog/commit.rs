@@ -1,6 +1,6 @@
-//! How changes are written. Each waits in line; whoever has the writing connection next takes all that
-//! wait into one transaction, each behind a savepoint of its own. So a change succeeds or fails alone,
-//! and many share the one wait for the disk.
+//! Group commit: changes queue up; the next holder of the write connection runs all queued ones in
+//! one transaction, each behind a savepoint, so that each succeeds or fails alone and they share
+//! one fsync.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,13 +14,13 @@ use uuid::Uuid;
 
 use super::Catalog;
 use crate::bodies::Bodies;
-use crate::fault::Fault;
+use crate::fault::EndpointFault;
 
 /// The most changes of one transaction.
 const SHARING: usize = 64;
 
 /// A change under way.
-pub(super) struct Change {
+pub(super) struct WriteTx {
     transaction: sqlx::Transaction<'static, sqlx::Sqlite>,
     pub(super) now: Stamp,
     /// The bucket whose changes are announced.
@@ -31,7 +31,7 @@ pub(super) struct Change {
     pub(super) tell: bool,
 }
 
-impl Change {
+impl WriteTx {
     pub(super) fn sql(&mut self) -> &mut SqliteConnection {
         &mut self.transaction
     }
@@ -42,25 +42,25 @@ impl Change {
 }
 
 /// Tells whoever waits for a change, once its transaction has ended; with the error if that failed.
-type Reply = Box<dyn FnOnce(Option<Fault>) + Send>;
+type Reply = Box<dyn FnOnce(Option<EndpointFault>) + Send>;
 /// Does the change; says whether to keep it.
-type Work = Box<dyn for<'c> FnOnce(&'c mut Change) -> BoxFuture<'c, (bool, Reply)> + Send>;
+type Work = Box<dyn for<'c> FnOnce(&'c mut WriteTx) -> BoxFuture<'c, (bool, Reply)> + Send>;
 
 /// A change in line.
-struct Waiting {
+struct PendingWrite {
     /// Bodies that it is to make visible.
     fresh: Vec<Uuid>,
     work: Work,
 }
 
 /// The changes in line, and what it takes to write them.
-pub(super) struct Line {
+pub(super) struct WriteQueue {
     writer: SqlitePool,
     bodies: Arc<Bodies>,
     clock: Arc<dyn Clock>,
     watched: String,
     announced: Arc<Notify>,
-    waiting: Mutex<VecDeque<Waiting>>,
+    waiting: Mutex<VecDeque<PendingWrite>>,
     /// Held by whoever writes.
     turn: tokio::sync::Mutex<()>,
 }
@@ -68,10 +68,12 @@ pub(super) struct Line {
 impl Catalog {
     /// Does `work` atomically. `fresh` are bodies that it is to make visible: when it fails, those
     /// that nothing names are removed, as are bodies that it released when it succeeds.
-    pub(super) async fn write<T, F>(&self, fresh: Vec<Uuid>, work: F) -> Result<T, Fault>
+    pub(super) async fn write<T, F>(&self, fresh: Vec<Uuid>, work: F) -> Result<T, EndpointFault>
     where
         T: Send + 'static,
-        F: for<'c> FnOnce(&'c mut Change) -> BoxFuture<'c, Result<T, Fault>> + Send + 'static,
+        F: for<'c> FnOnce(&'c mut WriteTx) -> BoxFuture<'c, Result<T, EndpointFault>>
+            + Send
+            + 'static,
     {
         let (answer, answered) = oneshot::channel();
         let work: Work = Box::new(move |change| {
@@ -86,14 +88,14 @@ impl Catalog {
                 (keep, reply)
             })
         });
-        self.line.waiting().push_back(Waiting { fresh, work });
+        self.line.waiting().push_back(PendingWrite { fresh, work });
         let line = self.line.clone();
         self.tasks.spawn(async move { line.write_waiting().await });
-        answered.await.unwrap_or(Err(Fault::Ended))
+        answered.await.unwrap_or(Err(EndpointFault::Ended))
     }
 }
 
-impl Line {
+impl WriteQueue {
     pub(super) fn new(
         writer: SqlitePool,
         bodies: Arc<Bodies>,
@@ -105,7 +107,7 @@ impl Line {
         Self { writer, bodies, clock, watched, announced, waiting, turn }
     }
 
-    fn waiting(&self) -> std::sync::MutexGuard<'_, VecDeque<Waiting>> {
+    fn waiting(&self) -> std::sync::MutexGuard<'_, VecDeque<PendingWrite>> {
         // A queue is whole whatever its holder died of.
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -113,7 +115,7 @@ impl Line {
     /// Writes what waits. One call is made for each change, so every change is taken by some call.
     async fn write_waiting(&self) {
         let turn = self.turn.lock().await;
-        let taken: Vec<Waiting> = {
+        let taken: Vec<PendingWrite> = {
             let mut waiting = self.waiting();
             let count = waiting.len().min(SHARING);
             waiting.drain(..count).collect()
@@ -141,7 +143,7 @@ impl Line {
             tracing::warn!(%error, "embedded S3: unused files not deleted; the next start deletes them");
         }
         for (_, reply) in replies {
-            reply(failed.clone().map(Fault::Commit));
+            reply(failed.clone().map(EndpointFault::Commit));
         }
     }
 
@@ -149,13 +151,13 @@ impl Line {
     /// tried; their askers learn of it by the closed channel.
     async fn transact(
         &self,
-        taken: Vec<Waiting>,
+        taken: Vec<PendingWrite>,
         replies: &mut Vec<(bool, Reply)>,
     ) -> Result<Vec<Uuid>, sqlx::Error> {
         let transaction = self.writer.begin_with("begin immediate").await?;
         let (now, watched) = (self.clock.now(), self.watched.clone());
-        let mut change = Change { transaction, now, watched, released: Vec::new(), tell: false };
-        for Waiting { work, .. } in taken {
+        let mut change = WriteTx { transaction, now, watched, released: Vec::new(), tell: false };
+        for PendingWrite { work, .. } in taken {
             let before = (change.released.len(), change.tell);
             change.say("savepoint one").await?;
             let (keep, reply) = work(&mut change).await;
@@ -180,7 +182,7 @@ pub(super) async fn discard(
     writer: &SqlitePool,
     bodies: &Arc<Bodies>,
     mut candidates: Vec<Uuid>,
-) -> Result<usize, Fault> {
+) -> Result<usize, EndpointFault> {
     let mut connection = writer.acquire().await?;
     let mut named = Vec::new();
     for body in &candidates {

@@ -23,10 +23,10 @@ use tokio::sync::Notify;
 use tokio_util::task::TaskTracker;
 
 use super::bodies::Bodies;
-use super::fault::Fault;
+use super::fault::EndpointFault;
 
 pub(super) use buckets::Versioning;
-use commit::{Change, Line, discard};
+use commit::{WriteQueue, WriteTx, discard};
 pub(super) use pages::Listed;
 pub(super) use uploads::{NewPart, Upload};
 pub(super) use versions::{Content, New, Source, Stored};
@@ -46,7 +46,7 @@ pub(super) struct Catalog {
     /// Told after each commit that put something into the outbox.
     pub(super) announced: Arc<Notify>,
     /// Changes that wait to be written.
-    line: Arc<Line>,
+    line: Arc<WriteQueue>,
 }
 
 impl Catalog {
@@ -57,7 +57,7 @@ impl Catalog {
         clock: Arc<dyn Clock>,
         tasks: TaskTracker,
         watched: String,
-    ) -> Result<Self, Fault> {
+    ) -> Result<Self, EndpointFault> {
         let options = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(true)
@@ -74,7 +74,7 @@ impl Catalog {
             .connect_with(options.clone())
             .await?;
         let migrations = sqlx::migrate!("../migrations/objects");
-        migrations.run(&writer).await.map_err(|error| Fault::Database(error.into()))?;
+        migrations.run(&writer).await.map_err(|error| EndpointFault::Database(error.into()))?;
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS)
             .test_before_acquire(false)
@@ -82,7 +82,8 @@ impl Catalog {
             .connect_with(options.read_only(true))
             .await?;
         let announced = Arc::new(Notify::new());
-        let line = Line::new(writer.clone(), bodies.clone(), clock, watched, announced.clone());
+        let line =
+            WriteQueue::new(writer.clone(), bodies.clone(), clock, watched, announced.clone());
         Ok(Self { writer, readers, bodies, tasks, announced, line: Arc::new(line) })
     }
 
@@ -94,7 +95,7 @@ impl Catalog {
 
     /// Removes what a crash or a client's change of mind left over: uploads begun before `before`,
     /// and bodies that nothing names. Only for the start, before anything is being received.
-    pub(super) async fn sweep(&self, before: Stamp) -> Result<usize, Fault> {
+    pub(super) async fn sweep(&self, before: Stamp) -> Result<usize, EndpointFault> {
         sqlx::query("delete from upload where created_at < ?")
             .bind(before.0)
             .execute(&self.writer)

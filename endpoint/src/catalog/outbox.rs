@@ -4,9 +4,9 @@ use lobar_core::time::Stamp;
 use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
 
-use super::{Catalog, Change};
-use crate::event::{Event, Happening, Origin};
-use crate::fault::Fault;
+use super::{Catalog, WriteTx};
+use crate::event::{Event, EventName, Origin};
+use crate::fault::EndpointFault;
 
 /// What an event tells of.
 pub(super) struct Subject<'a> {
@@ -18,16 +18,16 @@ pub(super) struct Subject<'a> {
     pub(super) etag: Option<&'a str>,
 }
 
-impl Change {
+impl WriteTx {
     /// Writes an event into the outbox, when the bucket is the watched one. Its id, the sequencer,
     /// is the time in microseconds, pushed on where needed to grow: it keeps growing even when the
     /// database is made anew.
     pub(super) async fn announce(
         &mut self,
-        happening: Happening,
+        happening: EventName,
         subject: Subject<'_>,
         origin: &Origin,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), EndpointFault> {
         if subject.bucket != self.watched {
             return Ok(());
         }
@@ -55,7 +55,7 @@ impl Change {
 
 impl Catalog {
     /// The oldest waiting events.
-    pub(crate) async fn waiting(&self, limit: u32) -> Result<Vec<Event>, Fault> {
+    pub(crate) async fn waiting(&self, limit: u32) -> Result<Vec<Event>, EndpointFault> {
         let rows = sqlx::query(
             "select id, name, bucket, key, version, size, etag, at, peer, request
              from outbox order by id limit ?",
@@ -80,7 +80,7 @@ impl Catalog {
     }
 
     /// Forgets events that are durable elsewhere.
-    pub(crate) async fn forget(&self, sent: Vec<i64>) -> Result<(), Fault> {
+    pub(crate) async fn forget(&self, sent: Vec<i64>) -> Result<(), EndpointFault> {
         self.write(Vec::new(), move |change| {
             Box::pin(async move {
                 for id in sent {

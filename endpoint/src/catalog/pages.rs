@@ -5,7 +5,7 @@ use sqlx::sqlite::SqliteRow;
 
 use super::versions::Stored;
 use super::{Catalog, Upload};
-use crate::fault::Fault;
+use crate::fault::EndpointFault;
 use crate::listing::{Keyed, Page, Scan};
 
 /// How many rows are read at a time.
@@ -41,7 +41,7 @@ impl Catalog {
         listed: Listed,
         scan: &Scan,
         after: Option<i64>,
-    ) -> Result<Page<Stored>, Fault> {
+    ) -> Result<Page<Stored>, EndpointFault> {
         const OBJECTS: &str = "select * from version
             where bucket = ?1 and key >= ?2 and latest = 1 and marker = 0
             order by key limit ?4";
@@ -86,7 +86,7 @@ impl Catalog {
         bucket: &str,
         key: &str,
         version: &str,
-    ) -> Result<Option<i64>, Fault> {
+    ) -> Result<Option<i64>, EndpointFault> {
         let (_, found) = self.find(bucket, key, Some(version)).await?;
         Ok(found.map(|(stored, _)| stored.seq))
     }
@@ -98,7 +98,7 @@ impl Catalog {
         bucket: &str,
         scan: &Scan,
         after: &str,
-    ) -> Result<Page<Upload>, Fault> {
+    ) -> Result<Page<Upload>, EndpointFault> {
         self.bucket(bucket).await?;
         let mut builder = scan.begin();
         let (mut from, mut above) = (builder.from().to_vec(), after.to_owned());

@@ -8,11 +8,11 @@ use uuid::Uuid;
 
 use super::buckets::versioning;
 use super::versions::{Content, NULL, New, Placed, Stored, kept};
-use super::{Catalog, Change};
+use super::{Catalog, WriteTx};
 use crate::attributes::Attributes;
 use crate::deliver::Segment;
 use crate::digest::{Algorithm, Sum, multipart_etag};
-use crate::fault::Fault;
+use crate::fault::EndpointFault;
 
 /// The least size of every part but the last, in bytes.
 const SMALLEST_PART: u64 = 5 << 20;
@@ -87,7 +87,7 @@ impl Catalog {
         attributes: Attributes,
         algorithm: Option<Algorithm>,
         composite: bool,
-    ) -> Result<String, Fault> {
+    ) -> Result<String, EndpointFault> {
         self.write(Vec::new(), move |change| {
             Box::pin(async move {
                 versioning(change.sql(), &bucket).await?;
@@ -113,7 +113,12 @@ impl Catalog {
     }
 
     /// The upload of this id, which must belong to the key.
-    pub(crate) async fn upload(&self, bucket: &str, key: &str, id: &str) -> Result<Upload, Fault> {
+    pub(crate) async fn upload(
+        &self,
+        bucket: &str,
+        key: &str,
+        id: &str,
+    ) -> Result<Upload, EndpointFault> {
         self.bucket(bucket).await?;
         let found = sqlx::query_as("select * from upload where id = ? and bucket = ? and key = ?")
             .bind(id)
@@ -125,7 +130,12 @@ impl Catalog {
     }
 
     /// Its parts after number `after`, at most `limit`.
-    pub(crate) async fn parts(&self, id: &str, after: i64, limit: i64) -> Result<Vec<Part>, Fault> {
+    pub(crate) async fn parts(
+        &self,
+        id: &str,
+        after: i64,
+        limit: i64,
+    ) -> Result<Vec<Part>, EndpointFault> {
         let parts = sqlx::query_as(
             "select * from part where upload = ? and number > ? order by number limit ?",
         )
@@ -144,7 +154,7 @@ impl Catalog {
         key: String,
         upload: String,
         part: NewPart,
-    ) -> Result<Stamp, Fault> {
+    ) -> Result<Stamp, EndpointFault> {
         self.write(part.body.into_iter().collect(), move |change| {
             Box::pin(async move {
                 change.upload(&bucket, &key, &upload).await?;
@@ -185,7 +195,7 @@ impl Catalog {
         wanted: Vec<(i64, Option<String>, Option<Sum>)>,
         stated: Option<Sum>,
         limit: u64,
-    ) -> Result<Placed, Fault> {
+    ) -> Result<Placed, EndpointFault> {
         self.write(Vec::new(), move |change| {
             Box::pin(async move {
                 let upload = match change.upload(&new.bucket, &new.key, &id).await {
@@ -219,7 +229,7 @@ impl Catalog {
         bucket: String,
         key: String,
         id: String,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), EndpointFault> {
         self.write(Vec::new(), move |change| {
             Box::pin(async move {
                 change.upload(&bucket, &key, &id).await?;
@@ -231,8 +241,8 @@ impl Catalog {
     }
 }
 
-impl Change {
-    async fn upload(&mut self, bucket: &str, key: &str, id: &str) -> Result<Upload, Fault> {
+impl WriteTx {
+    async fn upload(&mut self, bucket: &str, key: &str, id: &str) -> Result<Upload, EndpointFault> {
         versioning(self.sql(), bucket).await?;
         let row = sqlx::query("select * from upload where id = ? and bucket = ? and key = ?")
             .bind(id)
@@ -245,7 +255,7 @@ impl Change {
     }
 
     /// The version made of an upload that was completed before, if any.
-    async fn made_of(&mut self, upload: &str) -> Result<Option<Placed>, Fault> {
+    async fn made_of(&mut self, upload: &str) -> Result<Option<Placed>, EndpointFault> {
         let row = sqlx::query("select * from version where upload = ?")
             .bind(upload)
             .fetch_optional(self.sql())
@@ -259,7 +269,7 @@ impl Change {
         }))
     }
 
-    async fn all_parts(&mut self, id: &str) -> Result<Vec<Part>, Fault> {
+    async fn all_parts(&mut self, id: &str) -> Result<Vec<Part>, EndpointFault> {
         let parts = sqlx::query_as("select * from part where upload = ? order by number")
             .bind(id)
             .fetch_all(self.sql())
@@ -268,7 +278,7 @@ impl Change {
     }
 
     /// Removes the upload's rows. Bodies that became part of an object are named by it by now.
-    async fn end_upload(&mut self, id: &str, parts: &[Part]) -> Result<(), Fault> {
+    async fn end_upload(&mut self, id: &str, parts: &[Part]) -> Result<(), EndpointFault> {
         self.released.extend(parts.iter().filter_map(|part| part.body));
         sqlx::query("delete from upload where id = ?").bind(id).execute(self.sql()).await?;
         Ok(())
@@ -279,7 +289,7 @@ impl Change {
 fn choose<'a>(
     parts: &'a [Part],
     wanted: &[(i64, Option<String>, Option<Sum>)],
-) -> Result<Vec<&'a Part>, Fault> {
+) -> Result<Vec<&'a Part>, EndpointFault> {
     if wanted.is_empty() {
         return Err(S3ErrorCode::MalformedXML.into());
     }
@@ -309,7 +319,7 @@ fn choose<'a>(
     Ok(chosen)
 }
 
-fn content(upload: &Upload, parts: &[&Part]) -> Result<Content, Fault> {
+fn content(upload: &Upload, parts: &[&Part]) -> Result<Content, EndpointFault> {
     let segments =
         parts.iter().filter_map(|part| part.body.map(|body| Segment { body, size: part.size }));
     let etag = multipart_etag(parts.iter().map(|part| part.etag.as_str()));

@@ -9,13 +9,13 @@ use uuid::Uuid;
 
 use super::buckets::{Versioning, versioning};
 use super::outbox::Subject;
-use super::{Catalog, Change};
+use super::{Catalog, WriteTx};
 use crate::attributes::Attributes;
 use crate::conditions::Conditions;
 use crate::deliver::Segment;
 use crate::digest::Sum;
-use crate::event::{Happening, Origin};
-use crate::fault::Fault;
+use crate::event::{EventName, Origin};
+use crate::fault::EndpointFault;
 
 /// The id of versions made without versioning.
 pub(super) const NULL: &str = "null";
@@ -35,7 +35,7 @@ pub(crate) struct New {
     pub(crate) key: String,
     pub(crate) attributes: Attributes,
     pub(crate) conditions: Conditions,
-    pub(crate) happening: Happening,
+    pub(crate) happening: EventName,
     pub(crate) origin: Origin,
 }
 
@@ -125,7 +125,7 @@ impl Stored {
 
 impl Catalog {
     /// Makes `new` the latest version of its key.
-    pub(crate) async fn put(&self, new: New, content: Content) -> Result<Placed, Fault> {
+    pub(crate) async fn put(&self, new: New, content: Content) -> Result<Placed, EndpointFault> {
         let fresh = content.segments.iter().map(|segment| segment.body).collect();
         self.write(fresh, move |change| {
             Box::pin(async move { change.place(&new, &content, None).await })
@@ -138,7 +138,7 @@ impl Catalog {
         &self,
         source: Source,
         mut new: New,
-    ) -> Result<(Placed, Option<String>), Fault> {
+    ) -> Result<(Placed, Option<String>), EndpointFault> {
         self.write(Vec::new(), move |change| {
             Box::pin(async move {
                 let sql = change.sql();
@@ -173,7 +173,7 @@ impl Catalog {
         bucket: String,
         keys: Vec<(String, Option<String>)>,
         origin: Origin,
-    ) -> Result<Vec<Removed>, Fault> {
+    ) -> Result<Vec<Removed>, EndpointFault> {
         self.write(Vec::new(), move |change| {
             Box::pin(async move {
                 let kept = versioning(change.sql(), &bucket).await?;
@@ -201,7 +201,7 @@ impl Catalog {
         bucket: &str,
         key: &str,
         version: Option<&str>,
-    ) -> Result<(Versioning, Option<(Stored, Vec<Segment>)>), Fault> {
+    ) -> Result<(Versioning, Option<(Stored, Vec<Segment>)>), EndpointFault> {
         // One transaction, so that version and files are of one moment.
         let mut sql = self.readers.begin().await?;
         let kept = versioning(&mut sql, bucket).await?;
@@ -218,7 +218,7 @@ async fn find(
     bucket: &str,
     key: &str,
     version: Option<&str>,
-) -> Result<Option<Stored>, Fault> {
+) -> Result<Option<Stored>, EndpointFault> {
     const BY_ID: &str = "select * from version where bucket = ? and key = ? and id = ?";
     const LATEST: &str = "select * from version where bucket = ? and key = ? and latest = 1";
     let query = sqlx::query(if version.is_some() { BY_ID } else { LATEST });
@@ -231,7 +231,7 @@ async fn find(
     Ok(row.map(|row| Stored::from_row(&row)).transpose()?)
 }
 
-async fn segments(sql: &mut SqliteConnection, seq: i64) -> Result<Vec<Segment>, Fault> {
+async fn segments(sql: &mut SqliteConnection, seq: i64) -> Result<Vec<Segment>, EndpointFault> {
     let rows = sqlx::query("select body, size from segment where version = ? order by position")
         .bind(seq)
         .try_map(|row: SqliteRow| {
@@ -243,14 +243,14 @@ async fn segments(sql: &mut SqliteConnection, seq: i64) -> Result<Vec<Segment>, 
     Ok(rows)
 }
 
-impl Change {
+impl WriteTx {
     /// Makes a version the latest of its key, and announces it.
     pub(super) async fn place(
         &mut self,
         new: &New,
         content: &Content,
         upload: Option<&str>,
-    ) -> Result<Placed, Fault> {
+    ) -> Result<Placed, EndpointFault> {
         let kept = versioning(self.sql(), &new.bucket).await?;
         let present = find(self.sql(), &new.bucket, &new.key, None).await?;
         let present = present.filter(|stored| !stored.marker);
@@ -294,7 +294,7 @@ impl Change {
         content: &Content,
         attributes: &str,
         upload: Option<&str>,
-    ) -> Result<(i64, String), Fault> {
+    ) -> Result<(i64, String), EndpointFault> {
         let id = if kept == Versioning::Enabled {
             Uuid::now_v7().simple().to_string()
         } else {
@@ -334,7 +334,7 @@ impl Change {
         key: &str,
         kept: Versioning,
         origin: &Origin,
-    ) -> Result<Removed, Fault> {
+    ) -> Result<Removed, EndpointFault> {
         let (_, version) =
             self.insert((bucket, key, kept), true, &Content::default(), "{}", None).await?;
         let subject = Subject {
@@ -344,7 +344,7 @@ impl Change {
             size: None,
             etag: None,
         };
-        self.announce(Happening::DeleteMarkerCreated, subject, origin).await?;
+        self.announce(EventName::DeleteMarkerCreated, subject, origin).await?;
         Ok(Removed { version: Some(version), marker: true })
     }
 
@@ -355,7 +355,7 @@ impl Change {
         key: &str,
         id: &str,
         origin: &Origin,
-    ) -> Result<Removed, Fault> {
+    ) -> Result<Removed, EndpointFault> {
         let version = Some(id.to_owned());
         let Some(stored) = self.erase(bucket, key, id).await? else {
             return Ok(Removed { version, marker: false });
@@ -379,12 +379,17 @@ impl Change {
             size: None,
             etag: None,
         };
-        self.announce(Happening::Delete, subject, origin).await?;
+        self.announce(EventName::Delete, subject, origin).await?;
         Ok(Removed { version, marker: stored.marker })
     }
 
     /// Deletes a version's rows and releases its bodies.
-    async fn erase(&mut self, bucket: &str, key: &str, id: &str) -> Result<Option<Stored>, Fault> {
+    async fn erase(
+        &mut self,
+        bucket: &str,
+        key: &str,
+        id: &str,
+    ) -> Result<Option<Stored>, EndpointFault> {
         let Some(stored) = find(self.sql(), bucket, key, Some(id)).await? else {
             return Ok(None);
         };

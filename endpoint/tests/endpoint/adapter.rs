@@ -6,7 +6,7 @@ use bytes::Bytes;
 use lobar_aws::Credentials;
 use lobar_core::image::Lane;
 use lobar_core::object::ObjectVersion;
-use lobar_core::objects::{FetchError, Objects, Upload};
+use lobar_core::object_store::{FetchError, ObjectStore, Upload};
 
 use crate::fixture::{http, key_pair, noise, start};
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use lobar_core::image::Lane;
 use lobar_core::object::ObjectVersion;
-use lobar_core::objects::{Objects as _, Upload};
+use lobar_core::object_store::{ObjectStore as _, Upload};
 
 use crate::fixture::{Running, aws, noise, start};
 

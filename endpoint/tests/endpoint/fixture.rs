@@ -10,7 +10,7 @@ use lobar_aws::Credentials;
 use lobar_core::queue::{Queue, Settlement};
 use lobar_core::time::SystemClock;
 use lobar_endpoint::{Endpoint, EndpointOptions};
-use lobar_s3::{S3Objects, S3Options};
+use lobar_s3::{S3ObjectStore, S3Options};
 use lobar_sql::sqlite::{self, SqliteQueue, SqliteStore};
 use lobar_testkit::python_program;
 use serde_json::Value;
@@ -59,13 +59,13 @@ impl Running {
     }
 
     /// Our own adapter on it.
-    pub(crate) async fn objects(&self) -> S3Objects {
+    pub(crate) async fn objects(&self) -> S3ObjectStore {
         self.objects_with(key_pair()).await
     }
 
-    pub(crate) async fn objects_with(&self, credentials: Credentials) -> S3Objects {
+    pub(crate) async fn objects_with(&self, credentials: Credentials) -> S3ObjectStore {
         let options = self.s3_options("xrays");
-        S3Objects::connect(S3Options { credentials: Some(credentials), ..options }).await
+        S3ObjectStore::connect(S3Options { credentials: Some(credentials), ..options }).await
     }
 
     /// How our adapters reach a bucket of it.

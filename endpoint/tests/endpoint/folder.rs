@@ -2,7 +2,7 @@
 
 use futures::StreamExt as _;
 use lobar_core::image::Lane;
-use lobar_core::objects::{FetchError, Objects as _, Upload};
+use lobar_core::object_store::{FetchError, ObjectStore as _, Upload};
 use lobar_s3::{Listed, S3Folder};
 
 use crate::fixture::{noise, start};

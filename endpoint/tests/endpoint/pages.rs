@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use lobar_core::image::Lane;
-use lobar_core::objects::{Objects as _, Upload};
+use lobar_core::object_store::{ObjectStore as _, Upload};
 use lobar_endpoint::{Endpoint, EndpointError, EndpointOptions};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 

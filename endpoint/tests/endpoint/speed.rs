@@ -4,7 +4,7 @@
 use std::time::Instant;
 
 use lobar_core::image::Lane;
-use lobar_core::objects::{Objects as _, Upload};
+use lobar_core::object_store::{ObjectStore as _, Upload};
 
 use crate::fixture::{noise, start};
 

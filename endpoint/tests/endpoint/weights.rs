@@ -1,6 +1,6 @@
 //! Weights files on the endpoint, in its second bucket.
 
-use lobar_core::objects::FetchError;
+use lobar_core::object_store::FetchError;
 use lobar_core::weights::WeightFiles;
 use lobar_s3::S3Weights;
 

@@ -64,14 +64,14 @@ impl Class {
 
 /// What a pneumonia is caused by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Subtype {
+pub enum Etiology {
     /// Bacteria.
     Bacterial,
     /// Virus.
     Viral,
 }
 
-impl Subtype {
+impl Etiology {
     /// The word that file names and manifests use.
     #[must_use]
     pub fn name(self) -> &'static str {

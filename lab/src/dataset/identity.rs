@@ -4,7 +4,7 @@
 //! and viral persons overlap and mean different children. `IM-0117-0001.jpeg` and
 //! `NORMAL2-IM-1423-0001.jpeg` are the patients IM-0117 and NORMAL2-IM-1423.
 
-use super::Subtype;
+use super::Etiology;
 
 /// What a file name says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,7 +12,7 @@ pub struct Identity {
     /// Unique within the data set.
     pub patient: String,
     /// `None` for normal pictures.
-    pub subtype: Option<Subtype>,
+    pub subtype: Option<Etiology>,
 }
 
 /// Reads a file name; `None` if it does not follow the data set's naming.
@@ -23,8 +23,8 @@ pub fn identify(name: &str) -> Option<Identity> {
         let mut parts = rest.split('_');
         let number = parts.next().filter(|number| is_number(number))?;
         let subtype = match parts.next()? {
-            "bacteria" => Subtype::Bacterial,
-            "virus" => Subtype::Viral,
+            "bacteria" => Etiology::Bacterial,
+            "virus" => Etiology::Viral,
             _ => return None,
         };
         return Some(Identity {
@@ -67,8 +67,8 @@ mod tests {
     #[test]
     fn the_cause_is_read_from_the_name() {
         let subtype = |name| identify(name).and_then(|identity| identity.subtype);
-        assert_eq!(subtype("person100_bacteria_475.jpeg"), Some(Subtype::Bacterial));
-        assert_eq!(subtype("person100_virus_184.jpeg"), Some(Subtype::Viral));
+        assert_eq!(subtype("person100_bacteria_475.jpeg"), Some(Etiology::Bacterial));
+        assert_eq!(subtype("person100_virus_184.jpeg"), Some(Etiology::Viral));
         assert_eq!(subtype("IM-0001-0001.jpeg"), None);
     }
 

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use super::{DatasetError, Subtype};
+use super::{DatasetError, Etiology};
 
 /// What the manifest says of one picture.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -12,7 +12,7 @@ pub struct Row {
     /// Who is shown.
     pub patient: String,
     /// What the pneumonia is caused by.
-    pub subtype: Option<Subtype>,
+    pub subtype: Option<Etiology>,
     /// Width and height of the original in pixels.
     pub original_size: Option<(u32, u32)>,
 }
@@ -65,7 +65,7 @@ impl Manifest {
             let size = field(width).parse().ok().zip(field(height).parse().ok());
             let row = Row {
                 patient: fields[patient].to_owned(),
-                subtype: Subtype::parse(field(subtype)),
+                subtype: Etiology::parse(field(subtype)),
                 original_size: size,
             };
             if !row.patient.is_empty() {
@@ -94,7 +94,7 @@ mod tests {
         let row = manifest.row("train", "a.jpeg").unwrap();
         assert_eq!(
             (row.patient.as_str(), row.subtype, row.original_size),
-            ("p1", Some(Subtype::Viral), Some((640, 480)))
+            ("p1", Some(Etiology::Viral), Some((640, 480)))
         );
         let row = manifest.row("test", "a.jpeg").unwrap();
         assert_eq!((row.patient.as_str(), row.subtype, row.original_size), ("p2", None, None));

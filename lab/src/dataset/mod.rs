@@ -23,7 +23,7 @@ mod tests;
 use std::path::PathBuf;
 
 pub use digest::digest;
-pub use folder::{Class, Split, Subtype, read};
+pub use folder::{Class, Etiology, Split, read};
 pub(crate) use folder::{decoded, files, manifest_of};
 pub use identity::{Identity, identify};
 pub use join::Joined;
@@ -42,7 +42,7 @@ pub struct Sample {
     /// Its label.
     pub class: Class,
     /// What the pneumonia is caused by, where the label says so.
-    pub subtype: Option<Subtype>,
+    pub subtype: Option<Etiology>,
     /// Who is shown: unique within a data set.
     pub patient: String,
     /// Width and height of the original in pixels, where the manifest knows, or else of the file unless it

@@ -6,7 +6,7 @@ use std::path::Path;
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 
-use super::{Class, DatasetError, Sample, Split, Subtype};
+use super::{Class, DatasetError, Etiology, Sample, Split};
 
 /// Share of the pictures that is kept back for validation.
 const VALIDATION_SHARE: f64 = 0.12;
@@ -58,7 +58,7 @@ pub fn partition(
 
 /// Patients drawn for validation, stratum by stratum, until each has its share of pictures.
 fn draw(pool: &[Sample], seed: u64) -> BTreeSet<String> {
-    let mut strata: BTreeMap<(Class, Option<Subtype>), BTreeMap<&str, usize>> = BTreeMap::new();
+    let mut strata: BTreeMap<(Class, Option<Etiology>), BTreeMap<&str, usize>> = BTreeMap::new();
     for sample in pool {
         *strata
             .entry((sample.class, sample.subtype))

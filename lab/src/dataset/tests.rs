@@ -50,8 +50,8 @@ fn pictures_are_read_with_label_cause_and_patient() {
         seen,
         [
             (Split::Train, Class::Normal, None, "IM-0115"),
-            (Split::Train, Class::Pneumonia, Some(Subtype::Bacterial), "bacteria-person1"),
-            (Split::Test, Class::Pneumonia, Some(Subtype::Viral), "virus-person1"),
+            (Split::Train, Class::Pneumonia, Some(Etiology::Bacterial), "bacteria-person1"),
+            (Split::Test, Class::Pneumonia, Some(Etiology::Viral), "virus-person1"),
         ]
     );
     assert!(

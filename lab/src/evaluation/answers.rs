@@ -3,11 +3,11 @@
 use lobar_core::engine::{Engine, EngineError, NetworkInput};
 use lobar_core::finding::Heatmap;
 
-use crate::dataset::{Class, Sample, Subtype, sharpness};
+use crate::dataset::{Class, Etiology, Sample, sharpness};
 
 /// Answers, with what is true, one entry a picture.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Answers {
+pub struct Predictions {
     /// Probability of pneumonia, 0..=1.
     pub probability: Vec<f64>,
     /// Whether the label says pneumonia.
@@ -42,8 +42,8 @@ pub(super) struct WithSubtype {
 ///
 /// # Errors
 /// A batch failed, or an answer is no number.
-pub fn ask(engine: &mut dyn Engine, samples: &[Sample]) -> Result<Answers, EngineError> {
-    let mut answers = Answers::default();
+pub fn ask(engine: &mut dyn Engine, samples: &[Sample]) -> Result<Predictions, EngineError> {
+    let mut answers = Predictions::default();
     let most = engine.info().max_batch.max(1);
     for samples in samples.chunks(most) {
         let failed = |why: String| EngineError::Batch { size: samples.len(), why };
@@ -57,18 +57,18 @@ pub fn ask(engine: &mut dyn Engine, samples: &[Sample]) -> Result<Answers, Engin
             answers.probability.push(answer.probability);
             answers.bacterial.push(answer.bacterial);
             answers.is_pneumonia.push(sample.class == Class::Pneumonia);
-            answers.is_bacterial.push(sample.subtype.map(|it| it == Subtype::Bacterial));
+            answers.is_bacterial.push(sample.subtype.map(|it| it == Etiology::Bacterial));
             answers.patient.push(sample.patient.clone());
             answers.original_size.push(sample.original_size);
             answers.sharpness.push(sharpness(&sample.pixels, NetworkInput::SIDE));
-            answers.unlike.push(answer.novelty.map(|_| answer.is_unlike_training()));
+            answers.unlike.push(answer.novelty.map(|_| answer.is_novel()));
             answers.heatmap.push(answer.heatmap);
         }
     }
     Ok(answers)
 }
 
-impl Answers {
+impl Predictions {
     /// The logits behind the probabilities, at the engine's temperature.
     #[must_use]
     pub fn logits(&self) -> Vec<f64> {

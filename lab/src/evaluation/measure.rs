@@ -8,8 +8,9 @@ use serde::{Deserialize, Serialize};
 use super::bootstrap::intervals;
 use super::shortcut::shortcut;
 use super::{
-    Answers, AtThreshold, Bin, Interval, PrecisionRecallPoint, Ranking, RocPoint, ScoreHistogram,
-    Shortcut, SubtypeFigures, brier, chosen, expected_calibration_error, reliability, roc_auc,
+    AtThreshold, Bin, Interval, PrecisionRecallPoint, Predictions, Ranking, RocPoint,
+    ScoreHistogram, Shortcut, SubtypeFigures, brier, chosen, expected_calibration_error,
+    reliability, roc_auc,
 };
 
 /// What an evaluation found. Intervals are of 95 %, patients drawn again.
@@ -60,8 +61,8 @@ pub struct Evaluation {
 
 /// Takes all figures at the model's threshold.
 #[must_use]
-pub fn evaluate(answers: &Answers, threshold: f64) -> Evaluation {
-    let Answers { probability, is_pneumonia, patient, .. } = answers;
+pub fn evaluate(answers: &Predictions, threshold: f64) -> Evaluation {
+    let Predictions { probability, is_pneumonia, patient, .. } = answers;
     let [auc, precision, calibration, squares] = intervals(patient, |choice| {
         let (scores, truth) = chosen(probability, is_pneumonia, choice);
         let ranking = Ranking::of(&scores, &truth);
@@ -139,8 +140,8 @@ impl Evaluation {
 mod tests {
     use super::*;
 
-    fn answers() -> Answers {
-        Answers {
+    fn answers() -> Predictions {
+        Predictions {
             probability: vec![0.9, 0.8, 0.4, 0.3, 0.2, 0.6],
             is_pneumonia: vec![true, true, true, false, false, false],
             bacterial: vec![Some(0.7), Some(0.2), Some(0.6), None, None, None],
@@ -183,6 +184,6 @@ mod tests {
         let mut one_sided = answers();
         one_sided.is_pneumonia = vec![true; 6];
         assert_eq!(evaluate(&one_sided, 0.5).metrics(), None);
-        assert_eq!(evaluate(&Answers::default(), 0.5).metrics(), None);
+        assert_eq!(evaluate(&Predictions::default(), 0.5).metrics(), None);
     }
 }

@@ -21,7 +21,7 @@ mod table;
 
 pub use lobar_model::card::{Interval, Shortcut};
 
-pub use answers::{Answers, ask};
+pub use answers::{Predictions, ask};
 pub use at_threshold::AtThreshold;
 pub use averages::Averages;
 pub use calibration::{Bin, Calibration, brier, expected_calibration_error, reliability};

@@ -5,7 +5,7 @@ use lobar_model::preprocessing;
 use tch::{Device, Kind, Tensor};
 
 use super::roc_auc;
-use crate::dataset::{Class, Sample, Subtype};
+use crate::dataset::{Class, Etiology, Sample};
 
 /// Logits, with what is true, in the order of the samples.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -90,9 +90,9 @@ pub fn score(
         scores.pneumonia.extend(Vec::<f64>::try_from(&output.pneumonia.f_to_kind(Kind::Double)?)?);
         scores.bacterial.extend(Vec::<f64>::try_from(&output.bacterial.f_to_kind(Kind::Double)?)?);
         scores.is_pneumonia.extend(samples.iter().map(|sample| sample.class == Class::Pneumonia));
-        scores
-            .is_bacterial
-            .extend(samples.iter().map(|sample| sample.subtype.map(|it| it == Subtype::Bacterial)));
+        scores.is_bacterial.extend(
+            samples.iter().map(|sample| sample.subtype.map(|it| it == Etiology::Bacterial)),
+        );
     }
     Ok(scores)
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::bootstrap::intervals;
-use super::{Answers, ClassReport, Confusion, Interval, Ranking, RocPoint};
+use super::{ClassReport, Confusion, Interval, Predictions, Ranking, RocPoint};
 
 /// Figures of the second output on the pictures that are labelled bacterial or viral, at probability
 /// 0.5; it has no threshold of its own.
@@ -33,7 +33,7 @@ pub struct SubtypeFigures {
 
 impl SubtypeFigures {
     /// `None` when no picture has both an answer and a labelled cause.
-    pub(super) fn measure(answers: &Answers) -> Option<Self> {
+    pub(super) fn measure(answers: &Predictions) -> Option<Self> {
         let of = answers.with_subtype();
         let confusion = Confusion::at(0.5, &of.probability, &of.positive);
         let [auc_interval, accuracy_interval] = intervals(&of.patient, |choice| {

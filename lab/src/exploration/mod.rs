@@ -12,5 +12,5 @@ mod warnings;
 
 pub use duplicates::{Group, NEAR_BITS};
 pub use numbers::{ClassSpread, SingleNumber, Spread};
-pub use record::{Record, Refusal};
+pub use record::{Record, UnreadableFile};
 pub use survey::{PatientsShared, SplitCounts, Survey, survey};

@@ -6,7 +6,7 @@ use lobar_model::preprocessing::SIDE;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use crate::dataset::{Class, Manifest, Split, Subtype, decoded, identify, sharpness};
+use crate::dataset::{Class, Etiology, Manifest, Split, decoded, identify, sharpness};
 
 /// Bins of a picture's grey levels.
 pub(super) const LEVEL_BINS: usize = 32;
@@ -25,7 +25,7 @@ pub struct Record {
     /// Its label.
     pub class: Class,
     /// The cause that file name or manifest tells.
-    pub subtype: Option<Subtype>,
+    pub subtype: Option<Etiology>,
     /// Who is shown, where known.
     pub patient: Option<String>,
     /// Width and height of the original, where known.
@@ -50,7 +50,7 @@ pub struct Record {
 
 /// A file that is no usable picture.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Refusal {
+pub struct UnreadableFile {
     /// Its place among all files.
     pub number: usize,
     /// File name; left out unless names are asked for.
@@ -70,9 +70,9 @@ impl Record {
         number: usize,
         (split, class, path): &(Split, Class, std::path::PathBuf),
         manifest: &Manifest,
-    ) -> Result<Self, Refusal> {
+    ) -> Result<Self, UnreadableFile> {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let refused = |why: String| Refusal {
+        let refused = |why: String| UnreadableFile {
             number,
             name: Some(name.clone()),
             split: *split,

@@ -8,8 +8,8 @@ use serde::Serialize;
 
 use super::record::LEVEL_BINS;
 use super::samples::{Shown, samples};
-use super::{Group, Record, Refusal, SingleNumber, duplicates, numbers, warnings};
-use crate::dataset::{Class, DatasetError, Split, Subtype, files, manifest_of};
+use super::{Group, Record, SingleNumber, UnreadableFile, duplicates, numbers, warnings};
+use crate::dataset::{Class, DatasetError, Etiology, Split, files, manifest_of};
 
 /// What lies in a folder.
 #[derive(Clone, Debug, Serialize)]
@@ -21,7 +21,7 @@ pub struct Survey {
     /// Balance of each split that is there.
     pub splits: Vec<SplitCounts>,
     /// Files that cannot be read.
-    pub unreadable: Vec<Refusal>,
+    pub unreadable: Vec<UnreadableFile>,
     /// Pictures that serving would not assess, by reason.
     pub refused_by_serving: BTreeMap<&'static str, u64>,
     /// Pictures of which neither file name nor manifest tells whom they show.
@@ -97,7 +97,7 @@ pub struct Levels {
 pub fn survey(folder: &Path, names: bool) -> Result<Survey, DatasetError> {
     let manifest = manifest_of(folder)?;
     let files = files(folder, &Split::ALL)?;
-    let read: Vec<Result<Record, Refusal>> = files
+    let read: Vec<Result<Record, UnreadableFile>> = files
         .par_iter()
         .enumerate()
         .map(|(at, file)| Record::read(at + 1, file, &manifest))
@@ -156,8 +156,8 @@ fn counts(split: Split, records: &[Record]) -> Option<SplitCounts> {
         split,
         normal: count(&|it| it.class == Class::Normal),
         pneumonia: count(&|it| it.class == Class::Pneumonia),
-        bacterial: count(&|it| it.subtype == Some(Subtype::Bacterial)),
-        viral: count(&|it| it.subtype == Some(Subtype::Viral)),
+        bacterial: count(&|it| it.subtype == Some(Etiology::Bacterial)),
+        viral: count(&|it| it.subtype == Some(Etiology::Viral)),
         patients: patients.len() as u64,
         images_per_patient: patients.values().sum::<u64>() as f64 / patients.len().max(1) as f64,
         most_images_of_a_patient: patients.values().copied().max().unwrap_or(0),
@@ -222,7 +222,7 @@ mod tests {
             record(4, Class::Pneumonia, Split::Test),
             record(5, Class::Normal, Split::Test),
         ];
-        records[1].subtype = Some(Subtype::Bacterial);
+        records[1].subtype = Some(Etiology::Bacterial);
         for at in [1, 2, 3] {
             records[at].patient = Some("twice".to_owned());
         }

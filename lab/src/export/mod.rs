@@ -16,7 +16,7 @@ use lobar_model::engine::outputs::Outputs;
 use lobar_model::engine::{FOLDING_TOLERANCE, LoadError, fold, input, proof};
 use lobar_model::golden;
 use lobar_model::network::Network;
-use lobar_model::novelty::Check;
+use lobar_model::novelty::NoveltyDetector;
 use lobar_model::weights::{self, Precision, Weights, WeightsError};
 use tch::{Device, TchError, nn};
 
@@ -136,7 +136,7 @@ struct Source {
     /// Silent on the check on novelty, which ONNX and TorchScript leave behind.
     card: Card,
     novelty: Option<card::Novelty>,
-    check: Option<Check>,
+    check: Option<NoveltyDetector>,
     approved: Approved,
     sha256: String,
     trunk: Trunk,
@@ -151,7 +151,7 @@ impl Source {
         let trunk = trunk.to(tch::Kind::Float, Device::Cpu).map_err(LoadError::Torch)?;
         let (mut card, sha256) = (card.clone(), weights.sha256().to_owned());
         let novelty = card.novelty.take();
-        let check = Check::read(&weights, novelty.as_ref(), approved.layout)?;
+        let check = NoveltyDetector::read(&weights, novelty.as_ref(), approved.layout)?;
         Ok(Self { weights, card, novelty, check, approved, sha256, trunk, head })
     }
 

@@ -10,7 +10,7 @@ mod picture;
 
 use std::sync::Arc;
 
-use lobar_core::objects::Objects;
+use lobar_core::object_store::ObjectStore;
 use lobar_core::verdict::Verdicts;
 
 pub use export::{Exported, export};
@@ -22,5 +22,5 @@ pub struct Source {
     /// The labels.
     pub verdicts: Arc<dyn Verdicts>,
     /// The images.
-    pub objects: Arc<dyn Objects>,
+    pub objects: Arc<dyn ObjectStore>,
 }

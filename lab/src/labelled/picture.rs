@@ -3,7 +3,7 @@
 use lobar_core::engine::NetworkInput;
 use lobar_core::failure::chain;
 use lobar_core::object::ObjectVersion;
-use lobar_core::objects::{FetchError, Objects};
+use lobar_core::object_store::{FetchError, ObjectStore};
 use lobar_imaging::{Limits, Rejection};
 use sha2::{Digest, Sha256};
 
@@ -31,7 +31,7 @@ pub(crate) enum NoPicture {
 /// Fetches an object and decodes it by the steps of serving but for the gate: a doctor took it for a chest
 /// X-ray.
 pub(crate) async fn decoded(
-    objects: &dyn Objects,
+    objects: &dyn ObjectStore,
     object: &ObjectVersion,
 ) -> Result<Decoded, NoPicture> {
     let limits = Limits::default();

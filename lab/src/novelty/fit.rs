@@ -5,7 +5,7 @@ use std::path::Path;
 use lobar_core::engine::{Engine as _, NetworkInput};
 use lobar_model::card::{self, Card};
 use lobar_model::engine::{EngineOptions, LoadError, TorchEngine};
-use lobar_model::novelty::{Check, METHOD, in_channels};
+use lobar_model::novelty::{METHOD, NoveltyDetector, in_channels};
 use lobar_model::weights::{Weights, WeightsError};
 use tch::{Kind, TchError, Tensor};
 
@@ -117,7 +117,7 @@ fn features(engine: &mut TorchEngine, samples: &[Sample]) -> Result<Tensor, FitE
 
 /// The check of training features `[N, 9, features]`, its threshold still open, every number as half
 /// precision will keep it; `None` when there is nothing to tell images apart by.
-pub(super) fn fit_axes(train: &Tensor) -> Result<Option<Check>, TchError> {
+pub(super) fn fit_axes(train: &Tensor) -> Result<Option<NoveltyDetector>, TchError> {
     let _no_grad = tch::no_grad_guard();
     let images = train.size().first().copied().unwrap_or(0) as usize;
     let most = |number: usize| number.min(images / IMAGES_AN_AXIS);
@@ -131,7 +131,13 @@ pub(super) fn fit_axes(train: &Tensor) -> Result<Option<Check>, TchError> {
     let Some(axes) = whitened(&placed.f_sub(&centre)?, most(AXES))? else { return Ok(None) };
     let axes = rounded(&axes)?;
     let offset = centre.f_matmul(&axes.f_transpose(0, 1)?)?.f_squeeze_dim(0)?;
-    Ok(Some(Check { mean, channels, axes, offset: rounded(&offset)?, threshold: f64::NAN }))
+    Ok(Some(NoveltyDetector {
+        mean,
+        channels,
+        axes,
+        offset: rounded(&offset)?,
+        threshold: f64::NAN,
+    }))
 }
 
 /// The strongest axes of centred rows `[N, width]`, scaled to variance 1: `[axes, width]`; `None` when

@@ -101,10 +101,10 @@ fn a_fitted_model_answers_as_before_and_tells_what_is_unlike_its_training() {
     for (old, new) in answers(&before, &alike).into_iter().zip(answers(&after, &alike)) {
         assert_eq!(old.novelty, None);
         assert_eq!(old, Prediction { novelty: None, ..new.clone() });
-        assert!(!new.is_unlike_training(), "{:?}", new.novelty);
+        assert!(!new.is_novel(), "{:?}", new.novelty);
     }
     for answer in answers(&after, &unlike) {
-        assert!(answer.is_unlike_training(), "{:?}", answer.novelty);
+        assert!(answer.is_novel(), "{:?}", answer.novelty);
     }
 }
 

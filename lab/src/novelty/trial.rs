@@ -102,7 +102,7 @@ fn row(
     let mut row = Row { pictures: name.to_owned(), images, refused, ..Row::default() };
     for answer in engine.infer(&pictures)? {
         let answer = answer.map_err(|why| EngineError::Batch { size: pictures.len(), why })?;
-        if answer.is_unlike_training() {
+        if answer.is_novel() {
             row.unlike += 1;
         } else if answer.probability >= engine.info().threshold {
             row.flagged += 1;

@@ -19,7 +19,7 @@ use lobar_model::weights::{self, Weights, WeightsError};
 use tch::{Device, Kind, TchError};
 
 use crate::dataset::{Partition, Sample};
-use crate::evaluation::{Answers, ask, roc_auc};
+use crate::evaluation::{Predictions, ask, roc_auc};
 use crate::revision::{RevisionError, revised};
 
 /// Training images on which ranges are chosen, at most.
@@ -89,7 +89,7 @@ pub(crate) fn attach(
     let (name, tensor) = ranges.tensor()?;
     weights::attach(model, out, PREFIX, &[(name, &tensor)], &card)?;
 
-    let mut reference: Option<Answers> = None;
+    let mut reference: Option<Predictions> = None;
     let mut figures = Vec::new();
     let mut threads = 0;
     for precision in Precision::ALL.into_iter().filter(|it| is_quick(*it, Device::Cpu)) {
@@ -131,12 +131,12 @@ fn ranged_on(train: &[Sample]) -> Vec<NetworkInput> {
 
 fn compare(
     precision: Precision,
-    exact: &Answers,
-    answers: &Answers,
+    exact: &Predictions,
+    answers: &Predictions,
     threshold: f64,
     images_per_second: f64,
 ) -> Result<PrecisionFigures, QuantizeError> {
-    let rank = |answers: &Answers| {
+    let rank = |answers: &Predictions| {
         roc_auc(&answers.probability, &answers.is_pneumonia).ok_or(QuantizeError::TooFew)
     };
     let pairs = || exact.probability.iter().zip(&answers.probability);

@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use super::{ReportError, number, picture};
 use crate::dataset::Sample;
-use crate::evaluation::Answers;
+use crate::evaluation::Predictions;
 
 /// Most pictures shown of each kind of mistake.
 pub const MOST_SHOWN: usize = 24;
@@ -38,7 +38,11 @@ impl Mistakes {
     ///
     /// # Errors
     /// A picture cannot be drawn.
-    pub fn of(samples: &[Sample], answers: &Answers, threshold: f64) -> Result<Self, ReportError> {
+    pub fn of(
+        samples: &[Sample],
+        answers: &Predictions,
+        threshold: f64,
+    ) -> Result<Self, ReportError> {
         let wrong = |is_pneumonia: bool| {
             let mut places: Vec<usize> = (0..samples.len().min(answers.probability.len()))
                 .filter(|&at| answers.is_pneumonia[at] == is_pneumonia)
@@ -58,13 +62,13 @@ impl Mistakes {
     }
 }
 
-fn case(at: usize, sample: &Sample, answers: &Answers) -> Result<Case, ReportError> {
+fn case(at: usize, sample: &Sample, answers: &Predictions) -> Result<Case, ReportError> {
     let heatmap = answers.heatmap.get(at).and_then(Option::as_ref);
     Ok(Case {
         number: at + 1,
         name: sample.name.clone(),
         probability: answers.probability[at],
-        subtype: sample.subtype.map(crate::dataset::Subtype::name),
+        subtype: sample.subtype.map(crate::dataset::Etiology::name),
         picture: picture::grey(&sample.pixels)?,
         heat: heatmap.map(|heatmap| picture::heated(&sample.pixels, heatmap)).transpose()?,
     })
@@ -103,8 +107,8 @@ mod tests {
     use crate::dataset::{Class, Split};
     use lobar_model::preprocessing::SIDE;
 
-    fn answered(probabilities: &[(f64, bool)]) -> (Vec<Sample>, Answers) {
-        let mut answers = Answers::default();
+    fn answered(probabilities: &[(f64, bool)]) -> (Vec<Sample>, Predictions) {
+        let mut answers = Predictions::default();
         let samples = probabilities.iter().enumerate().map(|(at, &(probability, ill))| {
             answers.probability.push(probability);
             answers.is_pneumonia.push(ill);

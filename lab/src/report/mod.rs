@@ -15,7 +15,7 @@ mod plot;
 use std::path::PathBuf;
 
 pub use data::data_page;
-pub use evaluation::{EvaluationReport, Part, TEST_LOOKS};
+pub use evaluation::{EvaluatedSplit, EvaluationReport, TEST_LOOKS};
 pub use gallery::{Case, MOST_SHOWN, Mistakes};
 pub use lobar_model::card::model_card;
 pub(crate) use number::of;

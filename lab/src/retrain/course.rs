@@ -11,7 +11,7 @@ use super::RetrainOptions;
 use super::place::Run;
 use crate::dataset::{Class, Split};
 use crate::error::LabError;
-use crate::training::{Record, Stage, TrainOptions, train as run_to_its_end};
+use crate::training::{Record, ResolutionStage, TrainOptions, train as run_to_its_end};
 
 /// What is said of the population once doctors' labels are among the training images.
 const AND_LABELLED_HERE: &str = "And images of this installation, as its doctors labelled them.";
@@ -56,7 +56,7 @@ fn options(args: &RetrainOptions, run: &Run) -> Result<TrainOptions, LabError> {
     options.more = vec![run.data()];
     options.split_seed = split_seed(args, card.as_ref());
     options.stages = match args.stages.is_empty() {
-        true => vec![Stage::new(224, 3)],
+        true => vec![ResolutionStage::new(224, 3)],
         false => args.stages.clone(),
     };
     options.batch = args.batch;

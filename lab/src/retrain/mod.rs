@@ -21,11 +21,11 @@ use tch::Device;
 
 use crate::error::LabError;
 use crate::labelled::{Folder, Source, export};
-use crate::training::Stage;
+use crate::training::ResolutionStage;
 
 pub use course::check_base;
 pub use place::Place;
-use place::{Begun, Labels, Run};
+use place::{Labels, Run, RunInputs};
 
 /// What to learn, and how.
 #[derive(Clone, Debug)]
@@ -38,7 +38,7 @@ pub struct RetrainOptions {
     /// Weights to start from; the active model's when left out.
     pub init: Option<PathBuf>,
     /// Resolutions and their epochs in order; 3 epochs at 224 when empty.
-    pub stages: Vec<Stage>,
+    pub stages: Vec<ResolutionStage>,
     /// Images a step.
     pub batch: usize,
     /// Peak learning rate.
@@ -143,5 +143,5 @@ async fn begin(
     let draft = place.draft()?;
     folder.link_to(&draft.data())?;
     let active = models.active(&draft.active()).await?;
-    place.begin(draft, &Begun { active, new, labels }).map(Some)
+    place.begin(draft, &RunInputs { active, new, labels }).map(Some)
 }

@@ -24,7 +24,7 @@ pub(crate) type Labels = BTreeMap<String, String>;
 
 /// What a run was begun with.
 #[derive(Debug, Deserialize, Serialize)]
-pub(crate) struct Begun {
+pub(crate) struct RunInputs {
     /// Version of the model that was active; none where none ever was, and the shipped weights were taken.
     pub(crate) active: Option<String>,
     /// Of the labels, those that the candidate before had not learned.
@@ -97,7 +97,7 @@ impl Place {
     }
 
     /// Makes a draft the run under way.
-    pub(crate) fn begin(&self, draft: Run, begun: &Begun) -> Result<Run, LabError> {
+    pub(crate) fn begin(&self, draft: Run, begun: &RunInputs) -> Result<Run, LabError> {
         let file = draft.begun_file();
         let text = serde_json::to_vec_pretty(begun).map_err(LabError::failed)?;
         replace(&file, &text).map_err(unwritable(&file))?;
@@ -148,7 +148,7 @@ impl Run {
     }
 
     /// What it was begun with.
-    pub(crate) fn begun(&self) -> Result<Begun, LabError> {
+    pub(crate) fn begun(&self) -> Result<RunInputs, LabError> {
         let file = self.begun_file();
         let bytes = std::fs::read(&file).map_err(unwritable(&file))?;
         serde_json::from_slice(&bytes)
@@ -196,7 +196,7 @@ mod tests {
         let draft = place.draft().expect("made anew");
         assert!(!draft.active().exists());
         let labels = Labels::from([("1".to_owned(), "NORMAL".to_owned())]);
-        let begun = Begun { active: Some("7".into()), new: 1, labels: labels.clone() };
+        let begun = RunInputs { active: Some("7".into()), new: 1, labels: labels.clone() };
         place.begin(draft, &begun).expect("begun");
         let run = place.run().expect("asked").expect("there");
         assert_eq!(run.begun().expect("readable").labels, labels);

@@ -18,11 +18,11 @@ use super::plan::Plan;
 use super::{TrainError, TrainOptions, date};
 use crate::dataset::{Partition, Sample, digest};
 use crate::evaluation::{
-    Answers, Calibration, Evaluation, WANTED_SENSITIVITY, ask, choose_threshold, evaluate,
+    Calibration, Evaluation, Predictions, WANTED_SENSITIVITY, ask, choose_threshold, evaluate,
 };
 use crate::novelty::{self, FitError};
 use crate::quantization::{self, QuantizeError};
-use crate::report::{EvaluationReport, Mistakes, Part, ReportError, TEST_LOOKS};
+use crate::report::{EvaluatedSplit, EvaluationReport, Mistakes, ReportError, TEST_LOOKS};
 
 /// A finished model.
 pub(super) struct Concluded {
@@ -107,8 +107,8 @@ pub(super) fn conclude(
     let failed = |source| TrainError::Write { path: model.clone(), source };
     std::fs::rename(&draft, &model).map_err(failed)?;
     let written = Weights::open(&model)?;
-    let part = |split, samples: &[Sample], answers: &Answers, evaluation| {
-        Ok::<_, ReportError>(Part {
+    let part = |split, samples: &[Sample], answers: &Predictions, evaluation| {
+        Ok::<_, ReportError>(EvaluatedSplit {
             split,
             data_sha256: digest(samples),
             evaluation,

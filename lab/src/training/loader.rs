@@ -10,7 +10,7 @@ use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 
 use crate::augmentation::Augmentation;
-use crate::dataset::{Class, Sample, Subtype};
+use crate::dataset::{Class, Etiology, Sample};
 
 /// What one step learns from.
 #[derive(Debug)]
@@ -89,8 +89,8 @@ impl Source<'_> {
             images,
             pneumonia: label(&|sample| f32::from(u8::from(sample.class == Class::Pneumonia))),
             bacterial: label(&|sample| match sample.subtype {
-                Some(Subtype::Bacterial) => 1.0,
-                Some(Subtype::Viral) => 0.0,
+                Some(Etiology::Bacterial) => 1.0,
+                Some(Etiology::Viral) => 0.0,
                 None => 0.5,
             }),
         }

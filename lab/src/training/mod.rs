@@ -27,10 +27,10 @@ use std::path::PathBuf;
 
 pub use frozen::HEAD;
 pub use options::TrainOptions;
-pub use record::{FILE as RECORD, Outcome, Record};
+pub use record::{FILE as RECORD, Record, RunOutcome};
 pub use report::{Epoch, TrainReport};
 pub use run::train;
-pub use schedule::{Decay, PLATEAU, Stage};
+pub use schedule::{Decay, PLATEAU, ResolutionStage};
 
 /// Why a run cannot start or go on.
 #[derive(Debug, thiserror::Error)]

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use lobar_model::network::Layout;
 use tch::Device;
 
-use super::{Decay, Stage, TrainError};
+use super::{Decay, ResolutionStage, TrainError};
 use crate::augmentation::Augmentation;
 
 /// Settings of a run. [`TrainOptions::new`] gives those that train a good model from scratch on a
@@ -22,7 +22,7 @@ pub struct TrainOptions {
     /// Weights to start from, torchvision's or this project's; the mean of several; from scratch if none.
     pub init: Vec<PathBuf>,
     /// Resolutions and their epochs, in order.
-    pub stages: Vec<Stage>,
+    pub stages: Vec<ResolutionStage>,
     /// Pictures in a batch.
     pub batch: usize,
     /// Peak learning rate.
@@ -78,7 +78,11 @@ impl TrainOptions {
             more: Vec::new(),
             out: out.into(),
             init: Vec::new(),
-            stages: vec![Stage::new(96, 10), Stage::new(128, 30), Stage::new(224, 10)],
+            stages: vec![
+                ResolutionStage::new(96, 10),
+                ResolutionStage::new(128, 30),
+                ResolutionStage::new(224, 10),
+            ],
             batch: 32,
             rate: 1e-3,
             decay: Decay::Cosine,

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Decay, Epoch, Stage, TrainOptions};
+use super::{Decay, Epoch, ResolutionStage, TrainOptions};
 use crate::augmentation::Augmentation;
 use crate::dataset::Joined;
 
@@ -31,7 +31,7 @@ impl State {
 /// What a change of makes another run. Fields that came later have the values that they had before.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Plan {
-    stages: Vec<Stage>,
+    stages: Vec<ResolutionStage>,
     batch: usize,
     rate: f64,
     #[serde(default)]

@@ -34,12 +34,12 @@ pub struct Record {
     /// The finished epochs.
     pub epochs: Vec<Epoch>,
     /// What came of it; none while it goes on, or when it was interrupted.
-    pub result: Option<Outcome>,
+    pub result: Option<RunOutcome>,
 }
 
 /// What came of a finished run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Outcome {
+pub struct RunOutcome {
     /// When it ended, RFC 3339.
     pub finished_at: String,
     /// The model's version.
@@ -78,7 +78,7 @@ impl Record {
 
     /// Keeps what came of it.
     pub(super) fn finish(&mut self, card: &Card) {
-        self.result = Some(Outcome {
+        self.result = Some(RunOutcome {
             finished_at: date::now(),
             version: card.version.clone(),
             threshold: card.threshold,

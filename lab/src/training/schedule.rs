@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 /// Epochs at one resolution. Small pictures first: they teach most of what large ones would, in a
 /// fraction of the time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Stage {
+pub struct ResolutionStage {
     /// Side of the pictures, pixels.
     pub side: usize,
     /// Passes over the training set.
@@ -16,7 +16,7 @@ pub struct Stage {
     pub last_layers: Option<usize>,
 }
 
-impl Stage {
+impl ResolutionStage {
     /// A stage in which every layer learns.
     #[must_use]
     pub const fn new(side: usize, epochs: usize) -> Self {
@@ -24,7 +24,7 @@ impl Stage {
     }
 }
 
-impl std::str::FromStr for Stage {
+impl std::str::FromStr for ResolutionStage {
     type Err = String;
 
     /// `SIDE:EPOCHS`, as in `128:12`, or `SIDE:EPOCHS:LAST`, as in `224:5:20`.
@@ -97,7 +97,7 @@ const FLOOR: f64 = 0.005;
 /// The whole run, step by step.
 #[derive(Clone, Debug)]
 pub(crate) struct Schedule {
-    pub(crate) stages: Vec<Stage>,
+    pub(crate) stages: Vec<ResolutionStage>,
     pub(crate) steps_per_epoch: usize,
     pub(crate) peak_rate: f64,
     pub(crate) decay: Decay,
@@ -158,7 +158,7 @@ mod tests {
     use super::*;
 
     fn schedule() -> Schedule {
-        let stages = vec![Stage::new(128, 3), Stage::new(224, 1)];
+        let stages = vec![ResolutionStage::new(128, 3), ResolutionStage::new(224, 1)];
         Schedule { stages, steps_per_epoch: 10, peak_rate: 1e-3, decay: Decay::Cosine }
     }
 
@@ -195,10 +195,13 @@ mod tests {
 
     #[test]
     fn stages_are_written_as_side_epochs_and_the_last_layers_that_learn() {
-        assert_eq!("128:12".parse(), Ok(Stage::new(128, 12)));
-        assert_eq!("224:5:20".parse(), Ok(Stage { last_layers: Some(20), ..Stage::new(224, 5) }));
+        assert_eq!("128:12".parse(), Ok(ResolutionStage::new(128, 12)));
+        assert_eq!(
+            "224:5:20".parse(),
+            Ok(ResolutionStage { last_layers: Some(20), ..ResolutionStage::new(224, 5) })
+        );
         for wrong in ["128", "128:0", "8:1", "a:1", "128:", "9999:1", "224:5:0", "224:5:1:1"] {
-            assert!(wrong.parse::<Stage>().is_err(), "{wrong}");
+            assert!(wrong.parse::<ResolutionStage>().is_err(), "{wrong}");
         }
     }
 }

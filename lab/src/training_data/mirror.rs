@@ -12,7 +12,7 @@ use futures::StreamExt as _;
 use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
 use lobar_core::failure::PortError;
 use lobar_core::failure::chain;
-use lobar_core::objects::FetchError;
+use lobar_core::object_store::FetchError;
 
 use super::index::Index;
 use super::layout;

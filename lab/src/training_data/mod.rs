@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 use lobar_core::failure::{PortError, chain};
-use lobar_core::objects::FetchError;
+use lobar_core::object_store::FetchError;
 
 use crate::dataset::{Partition, Split, partition, read};
 use crate::error::LabError;
@@ -24,7 +24,7 @@ pub use place::{Bucket, Place};
 
 /// Labelled images on this machine.
 #[derive(Clone, Debug)]
-pub struct Brought {
+pub struct LocalData {
     /// `{train,val,test}/{NORMAL,PNEUMONIA}` and perhaps `manifest.csv` in it or beside it.
     pub folder: PathBuf,
     /// What to call them.
@@ -52,7 +52,7 @@ pub trait ImageSource: Send + Sync {
     async fn fetch(&self, listed: &Listed, path: &Path) -> Result<(), FetchError>;
 }
 
-impl Brought {
+impl LocalData {
     /// The images in a folder of this machine.
     #[must_use]
     pub fn folder(folder: PathBuf) -> Self {

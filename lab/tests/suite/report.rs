@@ -8,7 +8,7 @@ use lobar_core::engine::Engine as _;
 use lobar_lab::dataset::{Split, digest, read};
 use lobar_lab::evaluation::{ask, evaluate};
 use lobar_lab::exploration::survey;
-use lobar_lab::report::{EvaluationReport, Mistakes, Part, data_page};
+use lobar_lab::report::{EvaluatedSplit, EvaluationReport, Mistakes, data_page};
 use lobar_model::engine::{DeviceChoice, EngineOptions, TorchEngine};
 use lobar_model::network::Layout;
 use lobar_model::weights::{self, Weights};
@@ -123,7 +123,7 @@ fn write(folder: &Folder, names: bool) -> (Value, String, String) {
     };
     let evaluation = evaluate(&answers, threshold);
     let weights = Weights::open(&model).unwrap();
-    let part = Part {
+    let part = EvaluatedSplit {
         split: "val",
         data_sha256: digest(&samples),
         evaluation: &evaluation,

@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
-use lobar_lab::training::{Decay, HEAD, Stage, TrainError, TrainOptions, train};
+use lobar_lab::training::{Decay, HEAD, ResolutionStage, TrainError, TrainOptions, train};
 use lobar_model::network::Layout;
 
 struct Folder(PathBuf);
@@ -51,7 +51,10 @@ fn write_pictures(folder: &Path) {
 
 fn options(data: &Folder, out: PathBuf) -> TrainOptions {
     TrainOptions {
-        stages: vec![Stage { last_layers: Some(HEAD + 3), ..Stage::new(32, 2) }, Stage::new(64, 3)],
+        stages: vec![
+            ResolutionStage { last_layers: Some(HEAD + 3), ..ResolutionStage::new(32, 2) },
+            ResolutionStage::new(64, 3),
+        ],
         batch: 8,
         rate: 3e-3,
         average_decay: 0.8,
@@ -106,7 +109,7 @@ fn a_run_learns_what_is_plain_to_see_and_ends_with_a_model_that_may_be_served() 
     let options = TrainOptions {
         // It is measured at 224 pixels: stripes that were only ever seen a third as wide would be told apart by
         // luck, on one processor and not on another.
-        stages: vec![Stage::new(64, 8), Stage::new(224, 2)],
+        stages: vec![ResolutionStage::new(64, 8), ResolutionStage::new(224, 2)],
         augmentation: lobar_lab::augmentation::Augmentation { rotation: 5.0, ..Default::default() },
         ..options(&folder, folder.0.join("out"))
     };
@@ -147,7 +150,7 @@ fn pictures_of_a_further_folder_are_trained_on_and_measured_by_the_same_others()
         });
         picture.save(at.join(format!("IM-9{level:03}-0001.png"))).unwrap();
     }
-    let stages = vec![Stage::new(32, 1)];
+    let stages = vec![ResolutionStage::new(32, 1)];
     let alone = TrainOptions { stages, ..options(&folder, folder.0.join("alone")) };
     let before = train(&alone, |_| {}).unwrap();
     let out = folder.0.join("both");
@@ -179,13 +182,13 @@ fn layers_that_do_not_learn_stay_as_they_were_statistics_and_all() {
     let folder = Folder::new("frozen");
     write_pictures(&folder.0.join("data"));
     let first = TrainOptions {
-        stages: vec![Stage::new(32, 1)],
+        stages: vec![ResolutionStage::new(32, 1)],
         ..options(&folder, folder.0.join("first"))
     };
     let init = train(&first, |_| {}).unwrap().weights;
     let second = TrainOptions {
         init: vec![init.clone()],
-        stages: vec![Stage { last_layers: Some(HEAD), ..Stage::new(32, 2) }],
+        stages: vec![ResolutionStage { last_layers: Some(HEAD), ..ResolutionStage::new(32, 2) }],
         decay: Decay::Plateau,
         ..options(&folder, folder.0.join("second"))
     };

@@ -1,16 +1,18 @@
-//! An object store and a network that take no time: what is left is the path between them.
+//! Stub object store and engine that take no time: what is measured is queues and store.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use lobar_core::engine::{Engine, EngineError, EngineInfo, NetworkInput, Prediction, Unlike};
+use lobar_core::engine::{
+    Engine, EngineError, EngineInfo, NetworkInput, NoveltyPolicy, Prediction,
+};
 use lobar_core::failure::PortError;
 use lobar_core::finding::ModelRef;
 use lobar_core::image::Lane;
 use lobar_core::object::ObjectVersion;
-use lobar_core::objects::{FetchError, Objects, Upload};
+use lobar_core::object_store::{FetchError, ObjectStore, Upload};
 
 use crate::failure::Failure;
 
@@ -34,7 +36,7 @@ impl OnePicture {
 }
 
 #[async_trait]
-impl Objects for OnePicture {
+impl ObjectStore for OnePicture {
     async fn fetch(&self, _: &ObjectVersion, _: u64) -> Result<Bytes, FetchError> {
         Ok(self.0.clone())
     }
@@ -74,7 +76,7 @@ impl NullEngine {
             max_batch,
             device,
             tolerance: 0.0,
-            unlike: Unlike::Unchecked,
+            novelty_policy: NoveltyPolicy::NoDetector,
         })
     }
 }

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use lobar_core::image::{Lane, Lanes, State};
-use lobar_core::objects::Objects;
+use lobar_core::object_store::ObjectStore;
 use lobar_core::queue::Outgoing;
 use lobar_core::store::Store;
 use lobar_worker::model::EngineSource;
-use lobar_worker::{Capacity, Worker, WorkerMetrics, WorkerParts, WorkerSettings};
+use lobar_worker::{Capacity, Worker, WorkerMetrics, WorkerPorts, WorkerSettings};
 use prometheus::Registry;
 use serde_json::{Value, json};
 
@@ -17,8 +17,8 @@ use super::null::{NullEngine, OnePicture, notification};
 use super::print;
 use crate::cli;
 use crate::failure::{Failure, chain};
-use crate::service::{Parts, Running, roles};
-use crate::settings::{Given, LocalPath, Roles, Settings};
+use crate::service::{Ports, Running, roles};
+use crate::settings::{LocalPath, PartialSettings, Roles, Settings};
 
 /// How often the store is asked how far things are.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -32,7 +32,7 @@ pub async fn run(args: cli::Pipeline) -> Result<(), Failure> {
     let folder = tempfile::tempdir().map_err(Failure::failed)?;
     let given = args.service.given;
     let data = given.data.clone().unwrap_or_else(|| LocalPath::at(folder.path()));
-    let given = Given { data: Some(data), ..given };
+    let given = PartialSettings { data: Some(data), ..given };
     let settings = Settings::load(given, args.service.config)?;
     for workers in args.workers {
         let figures = measure(&settings, workers, args.images).await?;
@@ -43,16 +43,16 @@ pub async fn run(args: cli::Pipeline) -> Result<(), Failure> {
 
 /// Measures from the start of ingest, with every notification sent, to the last result committed.
 async fn measure(settings: &Settings, workers: usize, images: usize) -> Result<Value, Failure> {
-    let parts = Parts::open(settings, &Roles::all()).await?;
+    let parts = Ports::open(settings, &Roles::all()).await?;
     let before = finished(&*parts.store).await?;
     notify(settings, &parts, images).await?;
 
-    let objects: Arc<dyn Objects> = Arc::new(OnePicture::draw()?);
+    let objects: Arc<dyn ObjectStore> = Arc::new(OnePicture::draw()?);
     let mut running = Running::default();
     let mut theirs = Vec::new();
     for _ in 0..workers.max(1) {
         // Connections of its own, as a process has them.
-        let own = Parts::open(settings, &Roles::all()).await?;
+        let own = Ports::open(settings, &Roles::all()).await?;
         work(settings, &own, objects.clone(), &mut running)?;
         theirs.push(own);
     }
@@ -84,7 +84,7 @@ async fn measure(settings: &Settings, workers: usize, images: usize) -> Result<V
     }))
 }
 
-async fn notify(settings: &Settings, parts: &Parts, images: usize) -> Result<(), Failure> {
+async fn notify(settings: &Settings, parts: &Ports, images: usize) -> Result<(), Failure> {
     // Keys that no run before had: an image is admitted once.
     let run = uuid::Uuid::new_v4();
     let body = |n: usize| {
@@ -102,12 +102,12 @@ async fn notify(settings: &Settings, parts: &Parts, images: usize) -> Result<(),
 
 fn work(
     settings: &Settings,
-    parts: &Parts,
-    objects: Arc<dyn Objects>,
+    parts: &Ports,
+    objects: Arc<dyn ObjectStore>,
     running: &mut Running,
 ) -> Result<(), Failure> {
     let worker = Worker::new(
-        WorkerParts {
+        WorkerPorts {
             jobs: Lanes {
                 stat: parts.jobs.of(Lane::Stat).clone(),
                 routine: parts.jobs.of(Lane::Routine).clone(),

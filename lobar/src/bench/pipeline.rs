@@ -8,17 +8,17 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use lobar_core::engine::Engine as _;
 use lobar_core::image::{Lane, State};
-use lobar_core::objects::Upload;
+use lobar_core::object_store::Upload;
 use lobar_imaging::{Limits, prepare};
 use serde_json::json;
 
 use super::{median, print, sample};
-use crate::announce::Ready;
 use crate::cli;
-use crate::engine::{self, Wanted};
+use crate::engine::{self, EngineChoice};
 use crate::failure::{Failure, chain};
-use crate::service::{Parts, Running, roles, s3, worker};
-use crate::settings::{Given, LocalPath, Roles, Settings, Threads};
+use crate::service::{Ports, Running, roles, s3, worker};
+use crate::settings::{LocalPath, PartialSettings, Roles, Settings, Threads};
+use crate::startup_message::StartupMessage;
 
 /// Rounds in which each part is measured alone.
 const ROUNDS: usize = 5;
@@ -34,16 +34,16 @@ pub async fn run(args: cli::Pipeline) -> Result<(), Failure> {
     let cli::Pipeline { files, images, json: as_json, service, .. } = args;
     let pictures = sample::pictures(&files)?;
     let folder = tempfile::tempdir().map_err(Failure::failed)?;
-    let given = Given {
+    let given = PartialSettings {
         data: Some(LocalPath::at(folder.path())),
         s3_listen: Some(([127, 0, 0, 1], 0).into()),
         ..service.given
     };
     let settings = Settings::load(given, service.config)?;
     let alone = alone(&settings, &pictures)?;
-    let parts = Parts::open(&settings, &Roles::all()).await?;
+    let parts = Ports::open(&settings, &Roles::all()).await?;
     let mut running = Running::default();
-    let mut ready = Ready::new(&settings);
+    let mut ready = StartupMessage::new(&settings);
     let address = s3::start(&settings, &parts, &mut running, &mut ready).await?;
     let objects = roles::objects(&settings, Some(address)).await;
     for n in 0..images {
@@ -80,7 +80,7 @@ pub async fn run(args: cli::Pipeline) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn finished(parts: &Parts) -> Result<u64, Failure> {
+async fn finished(parts: &Ports) -> Result<u64, Failure> {
     let overview = parts.store.overview().await.map_err(|e| Failure::failed(chain(&e)))?;
     let ended = overview.by_state.iter().filter(|(state, _)| state.is_terminal());
     let stuck = overview.by_state.iter().find(|(state, n)| *state == State::Failed && *n > 0);
@@ -92,8 +92,10 @@ async fn finished(parts: &Parts) -> Result<u64, Failure> {
 
 /// The engine has one thread here, so that its core time is its wall time.
 fn alone(settings: &Settings, pictures: &[Vec<u8>]) -> Result<Alone, Failure> {
-    let mut engine =
-        engine::load(&Wanted { threads: Some(Threads::of::<1>()), ..Wanted::from(settings) })?;
+    let mut engine = engine::load(&EngineChoice {
+        threads: Some(Threads::of::<1>()),
+        ..EngineChoice::from(settings)
+    })?;
     let (mut decodes, mut forwards) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         let began = Instant::now();

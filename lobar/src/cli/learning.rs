@@ -38,7 +38,7 @@ pub struct Retrain {
     pub init: Option<PathBuf>,
     /// Resolutions and their epochs in order, as for `lobar train`; `224:3` when left out.
     #[arg(long, value_name = "SIDE:EPOCHS[:LAST]", value_delimiter = ',')]
-    pub stages: Vec<lobar_lab::training::Stage>,
+    pub stages: Vec<lobar_lab::training::ResolutionStage>,
     /// Images a step.
     #[arg(long, value_name = "N", default_value_t = 32)]
     pub images_a_step: usize,

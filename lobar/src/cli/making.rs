@@ -23,7 +23,7 @@ pub struct Train {
     /// Resolutions and their epochs in order: `128:15,224:3`. A third number lets only so many of the
     /// last layers learn, 4 being the head: `224:3:4,224:10`.
     #[arg(long, value_name = "SIDE:EPOCHS[:LAST]", value_delimiter = ',')]
-    pub stages: Vec<lobar_lab::training::Stage>,
+    pub stages: Vec<lobar_lab::training::ResolutionStage>,
     /// Images a step.
     #[arg(long, default_value_t = 32)]
     pub batch: usize,

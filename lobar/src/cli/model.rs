@@ -12,14 +12,14 @@ pub enum Model {
     /// List the registered models.
     List {
         #[command(flatten)]
-        registry: Registry,
+        registry: RegistryArgs,
     },
     /// Print one model with its card.
     Show {
         /// The model's version.
         version: String,
         #[command(flatten)]
-        registry: Registry,
+        registry: RegistryArgs,
     },
     /// Store a weights file and register it as a candidate, which changes nothing that is served. One
     /// whose card has no threshold, calibration and evaluation of its own is refused.
@@ -28,45 +28,45 @@ pub enum Model {
         /// Weights with their card (safetensors), as `lobar train` makes them.
         file: PathBuf,
         #[command(flatten)]
-        registry: Registry,
+        registry: RegistryArgs,
     },
     /// Make a model the active one. Workers change to it between two batches, without a restart.
     Activate {
         /// The model's version.
         version: String,
         #[command(flatten)]
-        registry: Registry,
+        registry: RegistryArgs,
     },
     /// Make the model active again that was before the present one.
     Rollback {
         #[command(flatten)]
-        registry: Registry,
+        registry: RegistryArgs,
     },
     /// Set a model aside that is not active.
     Retire {
         /// The model's version.
         version: String,
         #[command(flatten)]
-        registry: Registry,
+        registry: RegistryArgs,
     },
     /// Let a model run on live images beside the active one, without being shown.
     Shadow {
         /// The model's version.
         version: String,
         #[command(flatten)]
-        registry: Registry,
+        registry: RegistryArgs,
     },
     /// End shadowing.
     Unshadow {
         #[command(flatten)]
-        registry: Registry,
+        registry: RegistryArgs,
     },
     /// Print what a shadow saw otherwise than the models that were shown.
     Compare {
         /// The shadow's version.
         version: String,
         #[command(flatten)]
-        registry: Registry,
+        registry: RegistryArgs,
     },
     /// Print who changed what, newest first.
     History {
@@ -74,13 +74,13 @@ pub enum Model {
         #[arg(long, value_name = "N", default_value_t = 50)]
         limit: usize,
         #[command(flatten)]
-        registry: Registry,
+        registry: RegistryArgs,
     },
 }
 
 /// Which registry, and how to answer.
 #[derive(Args)]
-pub struct Registry {
+pub struct RegistryArgs {
     /// Print one JSON object, as the HTTP API does.
     #[arg(long)]
     pub json: bool,
@@ -93,7 +93,7 @@ pub struct Registry {
 
 impl Model {
     /// Which registry is meant, and how to answer.
-    pub fn registry(&self) -> &Registry {
+    pub fn registry(&self) -> &RegistryArgs {
         match self {
             #[cfg(feature = "torch")]
             Model::Register { registry, .. } => registry,

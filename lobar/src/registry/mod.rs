@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use lobar_api::models::{Assigned, Comparisons, History, ModelItem, ModelList};
 use lobar_core::failure::PortError;
-use lobar_core::registry::{Assignment, Registry, RegistryError};
+use lobar_core::model_registry::{Assignment, ModelRegistry, RegistryError};
 use lobar_core::time::SystemClock;
 use lobar_opener::Opener;
 use serde::Serialize;
@@ -59,7 +59,7 @@ pub async fn run(command: Model) -> Result<(), Failure> {
 pub async fn candidate(
     file: &Path,
     by: &str,
-    registry: &dyn Registry,
+    registry: &dyn ModelRegistry,
     settings: &Settings,
 ) -> Result<String, Failure> {
     Ok(register::register(file, by, registry, settings).await?.text)
@@ -67,7 +67,7 @@ pub async fn candidate(
 
 async fn answer(
     command: &Model,
-    registry: &dyn Registry,
+    registry: &dyn ModelRegistry,
     settings: &Settings,
 ) -> Result<Answer, Failure> {
     let by = command.registry().by.as_str();
@@ -142,9 +142,9 @@ fn assigned(assignment: Assignment, text: String) -> Result<Answer, Failure> {
 }
 
 async fn known(
-    registry: &dyn Registry,
+    registry: &dyn ModelRegistry,
     version: &str,
-) -> Result<lobar_core::registry::Model, Failure> {
+) -> Result<lobar_core::model_registry::RegisteredModel, Failure> {
     let model = registry.model(version).await.map_err(port)?;
     model.ok_or_else(|| refused(RegistryError::Unknown(version.to_owned())))
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use lobar_api::models::ModelItem;
-use lobar_core::registry::{NewModel, Registry, RegistryError, Stage};
+use lobar_core::model_registry::{ModelRegistry, NewModel, RegistryError, Stage};
 
 use super::{Answer, port, refused};
 use crate::failure::{Failure, chain};
@@ -15,7 +15,7 @@ use crate::settings::Settings;
 pub async fn register(
     file: &Path,
     by: &str,
-    registry: &dyn Registry,
+    registry: &dyn ModelRegistry,
     settings: &Settings,
 ) -> Result<Answer, Failure> {
     let path = file.to_owned();

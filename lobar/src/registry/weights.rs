@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use lobar_core::objects::FetchError;
-use lobar_core::registry::NewModel;
+use lobar_core::model_registry::NewModel;
+use lobar_core::object_store::FetchError;
 use sha2::{Digest, Sha256};
 
 use crate::service::roles;

@@ -4,15 +4,15 @@
 //! readiness goes red, receiving stops, streams close, what is in flight completes, the rest is
 //! given back, and the embedded S3 endpoint, which the others read from, goes last.
 
-pub mod impossible;
+#[cfg(feature = "torch")]
+mod heartbeat;
 #[cfg(feature = "torch")]
 mod models;
-mod parts;
-#[cfg(feature = "torch")]
-mod presence;
+mod ports;
 pub mod roles;
 mod running;
 pub mod s3;
+pub mod validate;
 #[cfg(feature = "torch")]
 pub mod worker;
 
@@ -27,7 +27,7 @@ use crate::failure::Failure;
 use crate::settings::{Roles, Settings};
 use crate::stop;
 use crate::telemetry::{self, Telemetry};
-pub use parts::{Parts, failed, opener};
+pub use ports::{Ports, failed, opener};
 pub use running::Running;
 
 /// How long after the drain a role may take to notice, before it is left behind.
@@ -42,10 +42,10 @@ pub async fn run(settings: Settings, roles: Roles) -> Result<(), Failure> {
 }
 
 async fn serve(settings: Settings, roles: Roles, telemetry: &Telemetry) -> Result<(), Failure> {
-    impossible::refuse(&settings, &roles)?;
+    validate::validate(&settings, &roles)?;
     let tasks = tokio_util::task::TaskTracker::new();
     let stop = stop::on_signal(&tasks)?;
-    let parts = Parts::open(&settings, &roles).await?;
+    let parts = Ports::open(&settings, &roles).await?;
     telemetry.register(&parts.registry)?;
     let mut running = Running::default();
 
@@ -77,7 +77,7 @@ async fn serve(settings: Settings, roles: Roles, telemetry: &Telemetry) -> Resul
 /// the migrations that take long, which run here unless `defer`.
 #[allow(clippy::print_stdout)] // what it did is this command's output
 pub async fn migrate(settings: Settings, defer: bool) -> Result<(), Failure> {
-    parts::make_folder(&settings)?;
+    ports::make_folder(&settings)?;
     let opener = Opener::new(Arc::new(SystemClock));
     let mut seen = BTreeSet::new();
     let databases = [
@@ -90,7 +90,7 @@ pub async fn migrate(settings: Settings, defer: bool) -> Result<(), Failure> {
         if !seen.insert(url.clone()) {
             continue;
         }
-        let done = opener.migrate(setting, &url, defer).await.map_err(parts::failed)?;
+        let done = opener.migrate(setting, &url, defer).await.map_err(ports::failed)?;
         let Some(done) = done else { continue };
         for name in &done.ran {
             println!("{setting}: ran {name}");

@@ -6,19 +6,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use lobar_core::engine::{Engine, EngineError, EngineInfo, NetworkInput, Prediction, Unlike};
-use lobar_core::objects::FetchError;
-use lobar_core::registry::NewModel;
+use lobar_core::engine::{
+    Engine, EngineError, EngineInfo, NetworkInput, NoveltyPolicy, Prediction,
+};
+use lobar_core::model_registry::NewModel;
+use lobar_core::object_store::FetchError;
 use lobar_core::weights::WeightFiles;
 use lobar_model::engine::{EngineOptions, LoadError, TorchEngine};
 use lobar_model::importance;
 use lobar_model::weights::WeightsError;
-use lobar_worker::model::{Engines, Flaw, Unfit, Use};
+use lobar_worker::model::{Engines, LoadStage, ModelLoadError, ModelUse};
 use sha2::{Digest, Sha256};
 use tokio::sync::oneshot;
 use tokio_util::task::TaskTracker;
 
-use crate::engine::{self, Wanted};
+use crate::engine::{self, EngineChoice};
 use crate::failure::{Failure, chain};
 use crate::model_file;
 use crate::settings::Settings;
@@ -39,7 +41,7 @@ pub struct TorchEngines {
 impl TorchEngines {
     /// Weights from `files`, kept in the data folder.
     pub fn new(settings: &Settings, files: Arc<dyn WeightFiles>) -> Result<Self, Failure> {
-        let options = engine::options(&Wanted::from(settings));
+        let options = engine::options(&EngineChoice::from(settings));
         let folder = settings.data.join("models");
         Ok(Self { files, folder, options, loading: TaskTracker::new() })
     }
@@ -51,10 +53,13 @@ impl TorchEngines {
     }
 
     /// Where the weights of `model` lie on this machine: as shipped, from an earlier time, or fetched now.
-    async fn bring(&self, model: &NewModel) -> Result<PathBuf, Unfit> {
+    async fn bring(&self, model: &NewModel) -> Result<PathBuf, ModelLoadError> {
         let sha256 = model.sha256.clone();
         if sha256.len() != 64 || !sha256.bytes().all(|b| b.is_ascii_hexdigit()) {
-            return Err(Unfit::new(Flaw::Sha256, format!("{sha256:?} is no SHA-256")));
+            return Err(ModelLoadError::new(
+                LoadStage::Sha256,
+                format!("{sha256:?} is no SHA-256"),
+            ));
         }
         let path = self.folder.join(format!("{sha256}.safetensors"));
         for here in model_file::find(None).ok().into_iter().chain([path.clone()]) {
@@ -68,14 +73,17 @@ impl TorchEngines {
                     "its weights are not in the object store: register it again".to_owned()
                 }
                 FetchError::TooLarge { .. } => {
-                    return Unfit::new(Flaw::Sha256, "its weights are larger than was registered");
+                    return ModelLoadError::new(
+                        LoadStage::Sha256,
+                        "its weights are larger than was registered",
+                    );
                 }
                 FetchError::Denied => {
                     "access to its weights is denied: see LOBAR_MODELS".to_owned()
                 }
                 FetchError::Port(error) => chain(error),
             };
-            Unfit::new(Flaw::Fetch, why)
+            ModelLoadError::new(LoadStage::Fetch, why)
         })?;
         if digest(&path).await.as_ref() == Some(&sha256) {
             let (folder, newest) = (self.folder.clone(), path.clone());
@@ -84,11 +92,11 @@ impl TorchEngines {
         }
         let _ = tokio::fs::remove_file(&path).await;
         let why = "the weights in the object store are others than were registered, or damaged";
-        Err(Unfit::new(Flaw::Sha256, why))
+        Err(ModelLoadError::new(LoadStage::Sha256, why))
     }
 
     /// Loads beside whatever computes now, on a thread of its own that stands back.
-    async fn load(&self, path: PathBuf) -> Result<TorchEngine, Unfit> {
+    async fn load(&self, path: PathBuf) -> Result<TorchEngine, ModelLoadError> {
         let options = self.options.clone();
         let (tell, told) = oneshot::channel();
         let here = self.loading.token();
@@ -99,10 +107,12 @@ impl TorchEngines {
             drop(here);
         };
         let thread = std::thread::Builder::new().name("loader".into()).spawn(load);
-        thread.map_err(|e| Unfit::new(Flaw::Load, format!("no thread to load it: {e}")))?;
-        let ended = |_| Unfit::new(Flaw::Load, "the thread that loaded it panicked");
+        thread.map_err(|e| {
+            ModelLoadError::new(LoadStage::Load, format!("no thread to load it: {e}"))
+        })?;
+        let ended = |_| ModelLoadError::new(LoadStage::Load, "the thread that loaded it panicked");
         let loaded = told.await.map_err(ended)?;
-        let engine = loaded.map_err(|error| Unfit::new(flaw(&error), chain(&error)))?;
+        let engine = loaded.map_err(|error| ModelLoadError::new(stage(&error), chain(&error)))?;
         warn_of_no_check(engine.info());
         Ok(engine)
     }
@@ -110,7 +120,7 @@ impl TorchEngines {
 
 /// Says in the log when a model cannot tell what it was not trained for.
 pub fn warn_of_no_check(info: &EngineInfo) {
-    if info.unlike == Unlike::Unchecked {
+    if info.novelty_policy == NoveltyPolicy::NoDetector {
         tracing::warn!(
             model = info.model.version,
             "no novelty check: this model cannot tell images that it was not trained for; `lobar novelty fit` adds it"
@@ -120,16 +130,18 @@ pub fn warn_of_no_check(info: &EngineInfo) {
 
 #[async_trait]
 impl Engines for TorchEngines {
-    async fn shipped(&self) -> Result<NewModel, Unfit> {
-        let unfit = |failure: Failure| Unfit::new(Flaw::Load, failure.to_string());
+    async fn shipped(&self) -> Result<NewModel, ModelLoadError> {
+        let unfit = |failure: Failure| ModelLoadError::new(LoadStage::Load, failure.to_string());
         let path = model_file::find(None).map_err(unfit)?;
         let read = path.clone();
         let model = tokio::task::spawn_blocking(move || model_file::describe(&read)).await;
-        let model = model.map_err(|e| Unfit::new(Flaw::Load, e.to_string()))?.map_err(unfit)?;
+        let model = model
+            .map_err(|e| ModelLoadError::new(LoadStage::Load, e.to_string()))?
+            .map_err(unfit)?;
         let stored = self.files.put(&model.key, &path).await;
         stored.map_err(|e| {
             let why = format!("its weights cannot be stored (see LOBAR_MODELS): {}", chain(&e));
-            Unfit::new(Flaw::Fetch, why)
+            ModelLoadError::new(LoadStage::Fetch, why)
         })?;
         Ok(model)
     }
@@ -137,21 +149,21 @@ impl Engines for TorchEngines {
     async fn make(
         &self,
         model: &NewModel,
-        wanted_for: Use,
-    ) -> Result<Box<dyn Engine + Send>, Unfit> {
+        wanted_for: ModelUse,
+    ) -> Result<Box<dyn Engine + Send>, ModelLoadError> {
         let path = self.bring(model).await?;
         let engine = self.load(path).await?;
         Ok(match wanted_for {
-            Use::Active => Box::new(engine),
-            Use::Shadow => Box::new(Unimportant(engine)),
+            ModelUse::Active => Box::new(engine),
+            ModelUse::Shadow => Box::new(LowPriority(engine)),
         })
     }
 }
 
 /// An engine whose thread stands back behind all others.
-struct Unimportant(TorchEngine);
+struct LowPriority(TorchEngine);
 
-impl Engine for Unimportant {
+impl Engine for LowPriority {
     fn info(&self) -> &EngineInfo {
         self.0.info()
     }
@@ -167,11 +179,13 @@ impl Engine for Unimportant {
 }
 
 /// What a failed load says of the model.
-fn flaw(error: &LoadError) -> Flaw {
+fn stage(error: &LoadError) -> LoadStage {
     match error {
-        LoadError::Weights(WeightsError::Card { .. }) => Flaw::Card,
-        LoadError::Unequal { .. } | LoadError::Device { .. } | LoadError::Engine(_) => Flaw::Golden,
-        _ => Flaw::Load,
+        LoadError::Weights(WeightsError::Card { .. }) => LoadStage::Card,
+        LoadError::Unequal { .. } | LoadError::Device { .. } | LoadError::Engine(_) => {
+            LoadStage::Golden
+        }
+        _ => LoadStage::Load,
     }
 }
 

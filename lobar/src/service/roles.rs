@@ -4,28 +4,28 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lobar_api::{Api, ApiParts, ApiSettings, HealthServer};
+use lobar_api::{Api, ApiPorts, ApiSettings, HealthServer};
 use lobar_aws::Credentials;
-use lobar_core::objects::Objects;
+use lobar_core::object_store::ObjectStore;
 use lobar_core::weights::WeightFiles;
-use lobar_ingest::{Ingest, IngestMetrics, IngestParts, IngestSettings};
-use lobar_s3::{S3Objects, S3Options, S3Weights};
+use lobar_ingest::{Ingest, IngestMetrics, IngestPorts, IngestSettings};
+use lobar_s3::{S3ObjectStore, S3Options, S3Weights};
 
-use super::parts::Parts;
+use super::ports::Ports;
 use super::running::Running;
 use super::s3;
 use crate::failure::{Failure, chain};
 use crate::settings::{Role, Roles, Settings};
-use crate::{announce, figures};
+use crate::{build_info, startup_message};
 
 /// Starts the roles in the order in which they need one another.
 pub async fn start(
     settings: &Settings,
     roles: &Roles,
-    parts: &Parts,
+    parts: &Ports,
     running: &mut Running,
 ) -> Result<(), Failure> {
-    figures::register_build(&parts.registry)?;
+    build_info::register_build(&parts.registry)?;
     if let Some(listen) = settings.metrics_listen {
         let health = HealthServer::build(listen, parts.registry.clone(), parts.readiness.clone())
             .map_err(|e| Failure::failed(format!("metrics_listen {listen}: {e}")))?;
@@ -35,7 +35,7 @@ pub async fn start(
             async move { health.run(closing).await.map_err(Failure::failed) },
         );
     }
-    let mut ready = announce::Ready::new(settings);
+    let mut ready = startup_message::StartupMessage::new(settings);
     let s3 = match roles.has(Role::S3) {
         true => Some(s3::start(settings, parts, running, &mut ready).await?),
         false => None,
@@ -63,13 +63,13 @@ pub fn credentials(settings: &Settings) -> Option<Credentials> {
 }
 
 /// The object store: the embedded one, or the one that the settings name.
-pub async fn objects(settings: &Settings, embedded: Option<SocketAddr>) -> Arc<dyn Objects> {
+pub async fn objects(settings: &Settings, embedded: Option<SocketAddr>) -> Arc<dyn ObjectStore> {
     Arc::new(bucket(settings, embedded).await)
 }
 
 /// The same as what it is: for those who examine it.
-pub async fn bucket(settings: &Settings, embedded: Option<SocketAddr>) -> S3Objects {
-    S3Objects::connect(s3_options(settings, settings.bucket.as_str(), embedded)).await
+pub async fn bucket(settings: &Settings, embedded: Option<SocketAddr>) -> S3ObjectStore {
+    S3ObjectStore::connect(s3_options(settings, settings.bucket.as_str(), embedded)).await
 }
 
 /// Where models' weights lie: beside the uploads, in a bucket of their own.
@@ -95,12 +95,12 @@ pub fn s3_options(settings: &Settings, bucket: &str, embedded: Option<SocketAddr
 /// Notification to durable job.
 pub fn ingest(
     settings: &Settings,
-    parts: &Parts,
-    objects: Arc<dyn Objects>,
+    parts: &Ports,
+    objects: Arc<dyn ObjectStore>,
     running: &mut Running,
 ) -> Result<(), Failure> {
     let ingest = Ingest::new(
-        IngestParts {
+        IngestPorts {
             uploads: parts.uploads()?,
             jobs: parts.jobs.clone(),
             store: parts.store.clone(),
@@ -127,12 +127,12 @@ pub fn ingest(
 
 async fn api(
     settings: &Settings,
-    parts: &Parts,
-    objects: Arc<dyn Objects>,
+    parts: &Ports,
+    objects: Arc<dyn ObjectStore>,
     running: &mut Running,
 ) -> Result<SocketAddr, Failure> {
     let api = Api::build(
-        ApiParts {
+        ApiPorts {
             store: parts.store.clone(),
             models: parts.models.clone(),
             verdicts: parts.verdicts.clone(),
@@ -144,7 +144,7 @@ async fn api(
             readiness: parts.readiness.clone(),
             uploads: parts.uploads.clone(),
             cache: parts.cache.clone(),
-            roster: parts.roster.clone(),
+            presence: parts.presence.clone(),
         },
         ApiSettings {
             listen: settings.listen,

@@ -1,4 +1,4 @@
-//! The roles while they run.
+//! Running roles: start, supervision, stop.
 
 use std::future::Future;
 use std::time::Duration;

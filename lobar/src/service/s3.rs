@@ -4,12 +4,12 @@ use std::net::SocketAddr;
 
 use lobar_aws::Credentials;
 
-use super::parts::Parts;
+use super::ports::Ports;
 use super::roles;
 use super::running::Running;
-use crate::announce;
 use crate::failure::Failure;
 use crate::settings::Settings;
+use crate::startup_message;
 
 /// The key pair of the embedded server. The one that is publicly known, where the settings name none:
 /// the server then listens on this machine only.
@@ -21,9 +21,9 @@ pub fn key_pair(settings: &Settings) -> Credentials {
 #[cfg(feature = "endpoint")]
 pub async fn start(
     settings: &Settings,
-    parts: &Parts,
+    parts: &Ports,
     running: &mut Running,
-    ready: &mut announce::Ready,
+    ready: &mut startup_message::StartupMessage,
 ) -> Result<SocketAddr, Failure> {
     use lobar_endpoint::{Credentials, Endpoint, EndpointOptions};
 
@@ -57,9 +57,9 @@ pub async fn start(
 #[cfg(not(feature = "endpoint"))]
 pub async fn start(
     _: &Settings,
-    _: &Parts,
+    _: &Ports,
     _: &mut Running,
-    _: &mut announce::Ready,
+    _: &mut startup_message::StartupMessage,
 ) -> Result<SocketAddr, Failure> {
     Err(Failure::usage("this build has no S3 server; build it with --features endpoint"))
 }

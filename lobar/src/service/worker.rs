@@ -5,15 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lobar_core::engine::Engine;
-use lobar_core::objects::Objects;
+use lobar_core::object_store::ObjectStore;
 use lobar_worker::model::{EngineSource, Models};
-use lobar_worker::{Capacity, Worker, WorkerHealth, WorkerMetrics, WorkerParts, WorkerSettings};
+use lobar_worker::{Capacity, Worker, WorkerHealth, WorkerMetrics, WorkerPorts, WorkerSettings};
 
 use super::models::{self, TorchEngines};
-use super::parts::Parts;
+use super::ports::Ports;
 use super::running::Running;
-use super::{presence, roles};
-use crate::engine::{self, Wanted};
+use super::{heartbeat, roles};
+use crate::engine::{self, EngineChoice};
 use crate::failure::Failure;
 use crate::settings::Settings;
 
@@ -23,8 +23,8 @@ const FIRST_MODEL: Duration = Duration::from_secs(60);
 /// Runs the worker: on the model that the settings name, or on the one that the registry says is active.
 pub async fn start(
     settings: &Settings,
-    parts: &Parts,
-    objects: Arc<dyn Objects>,
+    parts: &Ports,
+    objects: Arc<dyn ObjectStore>,
     s3: Option<SocketAddr>,
     running: &mut Running,
 ) -> Result<(), Failure> {
@@ -38,7 +38,7 @@ pub async fn start(
     };
     let capacity = Capacity::for_batch(settings.batch.count()).map_err(Failure::usage)?;
     let worker = Worker::new(
-        WorkerParts {
+        WorkerPorts {
             jobs: parts.jobs.clone(),
             store: parts.store.clone(),
             objects,
@@ -53,11 +53,11 @@ pub async fn start(
     running.watch(parts.readiness.check("engine"), move || match watched.is_ready() {
         true => Ok(()),
         false => Err(watched
-            .trouble()
+            .model_error()
             .unwrap_or_else(|| "the network has not answered on a known good image".into())),
     });
-    if let Some(roster) = parts.roster.clone() {
-        presence::announce(roster, worker.health(), running);
+    if let Some(presence) = parts.presence.clone() {
+        heartbeat::send_heartbeats(presence, worker.health(), running);
     }
     let stop =
         lobar_worker::Stop { receiving: running.receiving.clone(), abort: running.abort.clone() };
@@ -72,7 +72,7 @@ pub async fn start(
 
 /// The network of `LOBAR_MODEL`, whatever the registry says.
 async fn pinned(settings: &Settings) -> Result<Box<dyn Engine + Send>, Failure> {
-    let wanted = Wanted::from(settings);
+    let wanted = EngineChoice::from(settings);
     let engine = tokio::task::spawn_blocking(move || engine::load(&wanted));
     let engine = engine.await.map_err(Failure::failed)??;
     models::warn_of_no_check(engine.info());
@@ -84,7 +84,7 @@ async fn pinned(settings: &Settings) -> Result<Box<dyn Engine + Send>, Failure> 
 /// Returns when the network answers, or when it is known why not.
 async fn first_model(health: &WorkerHealth) {
     let known = async {
-        while !health.is_ready() && health.trouble().is_none() {
+        while !health.is_ready() && health.model_error().is_none() {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };

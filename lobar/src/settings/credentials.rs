@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::given::S3Given;
+use super::partial::PartialS3Settings;
 use crate::failure::Failure;
 
 /// S3 credentials.
@@ -33,7 +33,7 @@ impl std::fmt::Debug for Secret {
 
 /// Both halves or neither; the environment's go before the file's.
 pub fn key_pair(
-    file: &S3Given,
+    file: &PartialS3Settings,
     env: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Option<KeyPair>, Failure> {
     let access_key = env("AWS_ACCESS_KEY_ID").or(file.access_key.clone());
@@ -63,7 +63,7 @@ pub fn key_pair(
 }
 
 /// The region; the environment's goes before the file's.
-pub fn region(file: &S3Given, env: &dyn Fn(&str) -> Option<String>) -> String {
+pub fn region(file: &PartialS3Settings, env: &dyn Fn(&str) -> Option<String>) -> String {
     let of_env = env("AWS_REGION").or_else(|| env("AWS_DEFAULT_REGION"));
     of_env.or(file.region.clone()).unwrap_or("us-east-1".into())
 }

@@ -2,7 +2,7 @@
 
 use clap::Args as _;
 
-use super::Given;
+use super::PartialSettings;
 use crate::failure::Failure;
 
 /// Variables of the set-up scripts and the tests, which are no settings.
@@ -30,7 +30,7 @@ pub fn value(name: &str) -> Option<String> {
 
 /// A misspelt `LOBAR_*` is an error, not a silent default.
 pub fn refuse_unknown(names: impl Iterator<Item = String>) -> Result<(), Failure> {
-    let command = Given::augment_args(clap::Command::new("settings"));
+    let command = PartialSettings::augment_args(clap::Command::new("settings"));
     let known: Vec<&str> = command
         .get_arguments()
         .filter_map(|arg| arg.get_env().and_then(|name| name.to_str()))

@@ -9,13 +9,13 @@ use std::path::PathBuf;
 use clap::{Arg, Args as _, Command, FromArgMatches as _};
 use toml::Value;
 
-use super::Given;
-use super::given::S3Given;
+use super::PartialSettings;
+use super::partial::PartialS3Settings;
 use super::source;
 use crate::failure::Failure;
 
 /// `lobar.toml` in the working directory, if there is one, or the file that was named.
-pub fn read(config: Option<PathBuf>) -> Result<Given, Failure> {
+pub fn read(config: Option<PathBuf>) -> Result<PartialSettings, Failure> {
     let (path, named) = match config {
         Some(path) => (path, true),
         None => ("lobar.toml".into(), false),
@@ -23,19 +23,21 @@ pub fn read(config: Option<PathBuf>) -> Result<Given, Failure> {
     let refused = |why: String| Failure::usage(format!("settings file {}: {why}", path.display()));
     match std::fs::read_to_string(&path) {
         Ok(text) => parse(&text).map_err(refused),
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound && !named => Ok(Given::default()),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound && !named => {
+            Ok(PartialSettings::default())
+        }
         Err(e) => Err(refused(e.to_string())),
     }
 }
 
 /// Unknown keys are errors.
-pub fn parse(text: &str) -> Result<Given, String> {
+pub fn parse(text: &str) -> Result<PartialSettings, String> {
     let mut table: toml::Table = text.parse().map_err(|error| malformed(text, &error))?;
     let s3 = match table.remove("s3") {
         Some(s3) => s3.try_into().map_err(|e: toml::de::Error| format!("s3: {}", e.message()))?,
-        None => S3Given::default(),
+        None => PartialS3Settings::default(),
     };
-    let command = Given::augment_args(Command::new(source::FILE).no_binary_name(true))
+    let command = PartialSettings::augment_args(Command::new(source::FILE).no_binary_name(true))
         .disable_help_flag(true)
         .mut_args(|arg| arg.env(None::<&str>));
     let is_given = |value: &Value| value.as_array().is_none_or(|items| !items.is_empty());
@@ -43,8 +45,8 @@ pub fn parse(text: &str) -> Result<Given, String> {
     let words = given.map(|(key, value)| word(&command, key, value));
     let words: Vec<OsString> = words.collect::<Result<_, _>>()?;
     let given = command.try_get_matches_from(words);
-    let given = given.and_then(|matches| Given::from_arg_matches(&matches));
-    Ok(Given { s3, ..given.map_err(|error| source::text(&error))? })
+    let given = given.and_then(|matches| PartialSettings::from_arg_matches(&matches));
+    Ok(PartialSettings { s3, ..given.map_err(|error| source::text(&error))? })
 }
 
 /// `--key=value`.

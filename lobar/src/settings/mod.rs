@@ -15,15 +15,15 @@ mod collector;
 mod credentials;
 mod environment;
 mod file;
-mod given;
 mod logging;
 mod models;
 mod names;
+mod partial;
 pub mod port_url;
+mod redact;
 mod relations;
 mod roles;
 mod settle;
-mod shown;
 mod source;
 #[cfg(test)]
 mod tests;
@@ -32,16 +32,16 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use lobar_core::compute::{DeviceChoice, PrecisionChoice};
-use lobar_core::engine::Unlike;
+use lobar_core::engine::NoveltyPolicy;
 use lobar_core::scaling::Policy;
 
 pub use bounded::{BatchSize, Seconds, SomeSeconds, Threads, Workers};
 pub use collector::Collector;
 pub use credentials::KeyPair;
-pub use given::Given;
 pub use logging::{LogFilter, LogFormat};
 pub use models::ModelsPlace;
 pub use names::{BucketName, EndpointUrl, HostName, LocalPath};
+pub use partial::PartialSettings;
 pub use roles::{Role, Roles};
 #[cfg(feature = "torch")]
 pub use source::read;
@@ -71,8 +71,8 @@ pub struct Settings {
     pub models: ModelsPlace,
     pub device: DeviceChoice,
     pub precision: PrecisionChoice,
-    /// Never [`Unlike::Unchecked`].
-    pub unlike: Unlike,
+    /// Never [`NoveltyPolicy::NoDetector`].
+    pub unlike: NoveltyPolicy,
     pub threads: Option<Threads>,
     pub batch: BatchSize,
     pub drain: Seconds,
@@ -89,7 +89,7 @@ impl Settings {
     ///
     /// # Errors
     /// Of usage, for what cannot be read, what does not fit together, and a model file that is not there.
-    pub fn load(given: Given, config: Option<PathBuf>) -> Result<Self, Failure> {
+    pub fn load(given: PartialSettings, config: Option<PathBuf>) -> Result<Self, Failure> {
         environment::refuse_unknown(environment::names())?;
         let settings = settle::settle(given, file::read(config)?, &environment::value)?;
         relations::check_places(&settings)?;
@@ -99,7 +99,7 @@ impl Settings {
     /// The settings in the form of `lobar.toml`, without secrets. They read again as the same, but for
     /// passwords.
     pub fn to_toml(&self) -> String {
-        shown::toml(self)
+        redact::toml(self)
     }
 
     /// Where the embedded S3 endpoint listens, when the settings mean that one.

@@ -4,13 +4,13 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use super::bounded::{BatchSize, Seconds, SomeSeconds, Workers};
 use super::port_url::{QueueUrl, SignalUrl, SqliteFile, StoreUrl};
-use super::{Given, LocalPath, Settings, credentials, relations};
+use super::{LocalPath, PartialSettings, Settings, credentials, relations};
 use crate::failure::Failure;
 
 /// Settles flags and environment (`given`), the file, what `env` says of Amazon's variables, and the defaults.
 pub fn settle(
-    given: Given,
-    file: Given,
+    given: PartialSettings,
+    file: PartialSettings,
     env: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Settings, Failure> {
     let given = given.or(file);

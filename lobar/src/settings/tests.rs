@@ -36,19 +36,19 @@ const TABLE: &[(&str, &str, &[&str])] = &[
 ];
 
 fn command() -> Command {
-    Given::augment_args(Command::new("lobar").no_binary_name(true))
+    PartialSettings::augment_args(Command::new("lobar").no_binary_name(true))
 }
 
-fn flags(words: impl IntoIterator<Item = String>) -> Result<Given, String> {
+fn flags(words: impl IntoIterator<Item = String>) -> Result<PartialSettings, String> {
     let matches = command().try_get_matches_from(words);
-    matches.and_then(|m| Given::from_arg_matches(&m)).map_err(|error| error.to_string())
+    matches.and_then(|m| PartialSettings::from_arg_matches(&m)).map_err(|error| error.to_string())
 }
 
 fn flag(name: &str, value: &str) -> String {
     format!("--{}={value}", name.replace('_', "-"))
 }
 
-fn settled(given: Given, file: &str) -> Result<Settings, Failure> {
+fn settled(given: PartialSettings, file: &str) -> Result<Settings, Failure> {
     settle(given, file::parse(file).expect("a readable file"), &|_| None)
 }
 
@@ -84,11 +84,14 @@ fn a_value_that_cannot_work_is_refused_by_name_wherever_it_stands() {
 #[test]
 fn printed_settings_read_again_as_the_same() {
     for given in [
-        Given::default(),
+        PartialSettings::default(),
         flags(TABLE.iter().map(|(name, right, _)| flag(name, right))).expect("valid"),
     ] {
         let settings = settled(given, "").expect("valid");
-        assert_eq!(settled(Given::default(), &settings.to_toml()).expect("valid"), settings);
+        assert_eq!(
+            settled(PartialSettings::default(), &settings.to_toml()).expect("valid"),
+            settings
+        );
     }
 }
 
@@ -114,13 +117,13 @@ fn every_setting_is_printed() {
 fn passwords_are_not_printed_and_what_is_printed_reads_again() {
     let file = "store = 'postgres://me:hidden@db/x'\nuploads = 'amqp://me:hidden@mq/x'\n\
                 jobs = 'postgres://db/x?password=hidden'\nsignal = 'rediss://:hidden@redis'";
-    let settings = settled(Given::default(), file).expect("valid");
+    let settings = settled(PartialSettings::default(), file).expect("valid");
     let printed = settings.to_toml();
     assert!(
         !printed.contains("hidden") && !format!("{settings:?}").contains("hidden"),
         "{printed}"
     );
-    let again = settled(Given::default(), &printed).expect("valid");
+    let again = settled(PartialSettings::default(), &printed).expect("valid");
     assert_eq!(again.to_toml(), printed);
     assert_eq!(settings.store.reveal(), "postgres://me:hidden@db/x");
 }
@@ -164,56 +167,64 @@ fn a_flag_goes_before_the_file_and_the_file_before_the_default() {
 
 #[test]
 fn databases_lie_in_the_data_folder_unless_said_otherwise() {
-    let settings = settled(Given::default(), "data = '/x'").expect("valid");
+    let settings = settled(PartialSettings::default(), "data = '/x'").expect("valid");
     assert_eq!(settings.store.to_string(), "sqlite:/x/lobar.db");
 }
 
 #[test]
 fn a_fleet_whose_floor_is_above_its_ceiling_is_refused() {
-    let error = settled(Given::default(), "scale_floor = 11").expect_err("refused").to_string();
+    let error =
+        settled(PartialSettings::default(), "scale_floor = 11").expect_err("refused").to_string();
     assert!(error.contains("scale_ceiling"), "{error}");
-    assert!(settled(Given::default(), "scale_ceiling = 0").is_err());
-    let policy = settled(Given::default(), "scale_floor = 0").expect("valid").scaling();
+    assert!(settled(PartialSettings::default(), "scale_ceiling = 0").is_err());
+    let policy = settled(PartialSettings::default(), "scale_floor = 0").expect("valid").scaling();
     assert_eq!((policy.floor, policy.ceiling), (0, 10));
 }
 
 #[test]
 fn models_do_not_lie_among_uploads() {
-    let settings = settled(Given::default(), "").expect("valid");
+    let settings = settled(PartialSettings::default(), "").expect("valid");
     assert_eq!(settings.models.to_string(), "s3://lobar-models");
-    let error = settled(Given::default(), "models = \"s3://xrays/models\"").expect_err("refused");
+    let error =
+        settled(PartialSettings::default(), "models = \"s3://xrays/models\"").expect_err("refused");
     assert!(error.to_string().contains("bucket of uploads"), "{error}");
 }
 
 #[test]
 fn a_queue_whose_lanes_would_have_too_long_names_is_refused() {
-    let error = settled(Given::default(), &format!("jobs = 'sqs://{}'", "q".repeat(73)));
+    let error = settled(PartialSettings::default(), &format!("jobs = 'sqs://{}'", "q".repeat(73)));
     assert!(error.expect_err("refused").to_string().contains("jobs is"));
 }
 
 #[test]
 fn default_credentials_stay_on_loopback() {
-    let refused = settled(Given::default(), "s3_listen = \"0.0.0.0:9000\"");
+    let refused = settled(PartialSettings::default(), "s3_listen = \"0.0.0.0:9000\"");
     assert!(refused.expect_err("refused").to_string().contains("AWS_SECRET_ACCESS_KEY"));
-    assert!(settled(Given::default(), "listen = \"0.0.0.0:8080\"").is_err());
+    assert!(settled(PartialSettings::default(), "listen = \"0.0.0.0:8080\"").is_err());
 }
 
 #[test]
 fn half_a_pair_of_credentials_is_refused() {
-    let error = settled(Given::default(), "[s3]\naccess_key = \"x\"").expect_err("refused");
+    let error =
+        settled(PartialSettings::default(), "[s3]\naccess_key = \"x\"").expect_err("refused");
     assert!(error.to_string().contains("AWS_SECRET_ACCESS_KEY"));
 }
 
 #[test]
 fn the_secret_reaches_no_output() {
     let env = |name: &str| name.starts_with("AWS_").then(|| "hidden".to_owned() + &name[4..5]);
-    let settings = settle(Given::default(), Given::default(), &env).expect("valid");
+    let settings =
+        settle(PartialSettings::default(), PartialSettings::default(), &env).expect("valid");
     assert_eq!(settings.s3_credentials.as_ref().expect("given").secret_key.reveal(), "hiddenS");
     let shown = format!("{settings:?}{}", settings.to_toml());
     assert!(!shown.contains("hiddenS") && shown.contains("hiddenA"));
     assert!(
-        settle(Given::default(), file::parse(&settings.to_toml()).expect("readable"), &|_| None)
-            .is_ok()
+        settle(
+            PartialSettings::default(),
+            file::parse(&settings.to_toml()).expect("readable"),
+            &|_| None
+        )
+        .is_ok()
     );
 }
 
@@ -223,9 +234,9 @@ fn a_secret_from_a_file_is_named_by_that_file() {
     let path = folder.path().join("key");
     std::fs::write(&path, "hidden\n").expect("written");
     let file = format!("[s3]\naccess_key = 'x'\nsecret_key_file = '{}'", path.display());
-    let settings = settled(Given::default(), &file).expect("valid");
+    let settings = settled(PartialSettings::default(), &file).expect("valid");
     assert!(!settings.to_toml().contains("hidden"));
-    assert_eq!(settled(Given::default(), &settings.to_toml()).expect("valid"), settings);
+    assert_eq!(settled(PartialSettings::default(), &settings.to_toml()).expect("valid"), settings);
 }
 
 #[test]
@@ -233,8 +244,9 @@ fn a_model_that_is_not_there_and_a_data_folder_that_is_a_file_are_refused_by_nam
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("file");
     std::fs::write(&file, "").expect("written");
-    let check =
-        |line: String| relations::check_places(&settled(Given::default(), &line).expect("valid"));
+    let check = |line: String| {
+        relations::check_places(&settled(PartialSettings::default(), &line).expect("valid"))
+    };
     let error = check(format!("data = '{}'", file.display())).expect_err("refused");
     assert!(error.to_string().contains("data is") && error.code() == 2, "{error}");
     let checked = check("model = '/nope'".into());

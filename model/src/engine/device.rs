@@ -44,9 +44,9 @@ pub fn resolve_device(choice: DeviceChoice, library: Option<&Path>) -> Result<De
         DeviceChoice::Cuda(index) => cuda(index, library),
         DeviceChoice::Auto => cuda(0, library).or_else(|error| {
             if library.is_some() {
-                tracing::warn!(%error, "computing on the CPU, although a CUDA library is set");
+                tracing::warn!(%error, "CUDA not usable; running on the CPU");
             } else {
-                tracing::info!("computing on the CPU: no CUDA library is set");
+                tracing::info!("no CUDA library configured; running on the CPU");
             }
             Ok(Device::Cpu)
         }),

@@ -9,7 +9,7 @@ use crate::precision::{self, Precision};
 
 /// A trunk, ready to run.
 #[derive(Debug)]
-pub(crate) enum Form {
+pub(crate) enum Backend {
     /// Layer by layer: anywhere.
     Plain(folded::Trunk),
     /// Fused by oneDNN: on a CPU that it knows.
@@ -20,7 +20,7 @@ pub(crate) enum Form {
     Script(Script),
 }
 
-impl Form {
+impl Backend {
     /// What may run `trunk` in `precision` on `device`, the quickest first. Nothing in int8 without
     /// `ranges`.
     pub(crate) fn candidates(
@@ -33,7 +33,7 @@ impl Form {
         let mut forms = Vec::new();
         let mut keep = |form: Result<Self, TchError>| match form {
             Ok(form) => forms.push(form),
-            Err(error) => tracing::debug!(%error, "this libtorch has no such form"),
+            Err(error) => tracing::debug!(%error, "backend not available in this libtorch"),
         };
         let kind = precision::kind(precision, device);
         if precision == Precision::Int8 {

@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use lobar_core::engine::{EngineError, EngineInfo, Unlike};
+use lobar_core::engine::{EngineError, EngineInfo, NoveltyPolicy};
 use lobar_core::finding::ModelRef;
 use tch::{Device, Kind, TchError};
 
-use super::form::{Form, Head};
+use super::form::{Backend, Head};
 use super::input::GreyTable;
 use super::int8::Ranges;
 use super::outputs::Outputs;
@@ -15,7 +15,7 @@ use super::script::{self, ScriptFile};
 use super::{CudaError, DeviceChoice, EngineOptions, TorchEngine, default_threads, device, fold};
 use crate::card::{Approved, Card};
 use crate::golden;
-use crate::novelty::Check;
+use crate::novelty::NoveltyDetector;
 use crate::precision::{self, Precision, PrecisionChoice};
 use crate::weights::{Weights, WeightsError};
 
@@ -97,7 +97,10 @@ impl TorchEngine {
             let weights = Weights::open(path)?;
             let (card, approved) = weights.approve()?;
             let info = EngineInfo {
-                unlike: card.novelty.as_ref().map_or(Unlike::Unchecked, |_| options.unlike),
+                novelty_policy: card
+                    .novelty
+                    .as_ref()
+                    .map_or(NoveltyPolicy::NoDetector, |_| options.novelty_policy),
                 ..info(card, approved, weights.sha256(), options)
             };
             Self::proven(&weights, (card, approved), device, options, info)?
@@ -117,7 +120,7 @@ impl TorchEngine {
     ) -> Result<Self, LoadError> {
         let expected = proof::plain_answers(weights, approved.layout, approved.temperature)?;
         let (trunk, head) = fold::fold(weights, approved.layout)?;
-        let check = Check::read(weights, card.novelty.as_ref(), approved.layout)?;
+        let check = NoveltyDetector::read(weights, card.novelty.as_ref(), approved.layout)?;
         let ranges = Ranges::read(weights)?;
         let build = |trunk, precision: Precision, device| -> Result<Self, TchError> {
             let info = EngineInfo {
@@ -150,7 +153,7 @@ impl TorchEngine {
             Err(LoadError::Unequal { path: weights.path().to_owned(), difference, tolerance })
         };
         // Folding is proven where fp32 means fp32; a GPU may round it.
-        let exact = Form::Plain(trunk.to(Kind::Float, Device::Cpu)?);
+        let exact = Backend::Plain(trunk.to(Kind::Float, Device::Cpu)?);
         let exact = build(exact, Precision::Fp32, Device::Cpu)?;
         prove(&exact, FOLDING_TOLERANCE)?;
 
@@ -158,7 +161,7 @@ impl TorchEngine {
         for precision in precision::candidates(options.precision, device, card.precisions.as_ref())
         {
             let forms =
-                Form::candidates(&trunk, ranges.as_ref(), precision, device, info.max_batch);
+                Backend::candidates(&trunk, ranges.as_ref(), precision, device, info.max_batch);
             for form in forms {
                 let engine = build(form, precision, device)?;
                 match prove(&engine, proof_tolerance(precision)) {
@@ -168,7 +171,7 @@ impl TorchEngine {
                             %error,
                             device = engine.info.device,
                             fused = engine.is_fused(),
-                            "a quicker way to compute is not used"
+                            "backend failed its proof or could not be built; trying the next slower one"
                         );
                         why = error.to_string();
                     }
@@ -202,7 +205,7 @@ impl TorchEngine {
                 ..info(card, *approved, sha256, options)
             },
             precision: Precision::Fp32,
-            trunk: Form::Script(script.clone()),
+            trunk: Backend::Script(script.clone()),
             head: Head::Script(script.clone()),
             table: GreyTable::levels(device)?,
             temperature,
@@ -252,7 +255,7 @@ fn info(card: &Card, approved: Approved, sha256: &str, options: &EngineOptions) 
         max_batch: options.max_batch.max(1),
         device: String::new(),
         tolerance: 0.0,
-        unlike: Unlike::Unchecked,
+        novelty_policy: NoveltyPolicy::NoDetector,
     }
 }
 

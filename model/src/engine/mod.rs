@@ -25,7 +25,9 @@ pub mod script;
 use std::path::PathBuf;
 use std::thread::ThreadId;
 
-use lobar_core::engine::{Engine, EngineError, EngineInfo, NetworkInput, Prediction, Unlike};
+use lobar_core::engine::{
+    Engine, EngineError, EngineInfo, NetworkInput, NoveltyPolicy, Prediction,
+};
 use lobar_core::finding::Heatmap;
 use tch::{Device, Kind, TchError, Tensor};
 
@@ -36,9 +38,9 @@ pub use proof::{BF16_TOLERANCE, FOLDING_TOLERANCE, INT8_TOLERANCE};
 
 use crate::golden;
 use crate::gradcam;
-use crate::novelty::{self, Check};
+use crate::novelty::{self, NoveltyDetector};
 use crate::precision::{Precision, PrecisionChoice};
-use form::{Form, Head};
+use form::{Backend, Head};
 use input::GreyTable;
 use proof::sigmoid;
 
@@ -56,7 +58,7 @@ pub struct EngineOptions {
     /// The arithmetic to compute in.
     pub precision: PrecisionChoice,
     /// What becomes of images that the model's check finds unlike its training images.
-    pub unlike: Unlike,
+    pub novelty_policy: NoveltyPolicy,
     /// `libtorch_cuda.so` of a CUDA build of libtorch, to be loaded into the process.
     pub cuda_library: Option<PathBuf>,
 }
@@ -69,7 +71,7 @@ impl Default for EngineOptions {
             max_batch: 16,
             explanations: true,
             precision: PrecisionChoice::Auto,
-            unlike: Unlike::Human,
+            novelty_policy: NoveltyPolicy::NeedsHuman,
             cuda_library: None,
         }
     }
@@ -88,12 +90,12 @@ pub fn default_threads() -> usize {
 pub struct TorchEngine {
     info: EngineInfo,
     precision: Precision,
-    trunk: Form,
+    trunk: Backend,
     head: Head,
     table: GreyTable,
     temperature: f64,
     /// None for a model that cannot tell what it was not trained for.
-    check: Option<Check>,
+    check: Option<NoveltyDetector>,
     explanations: bool,
     threads: i32,
     /// The thread that was last told how many threads to use: OpenMP keeps it per thread.
@@ -104,7 +106,7 @@ impl TorchEngine {
     /// Whether bias, sum and ReLU are computed inside the convolutions.
     #[must_use]
     pub fn is_fused(&self) -> bool {
-        matches!(self.trunk, Form::Fused(_) | Form::Int8(_))
+        matches!(self.trunk, Backend::Fused(_) | Backend::Int8(_))
     }
 
     /// The arithmetic of the trunk.

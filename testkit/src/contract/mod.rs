@@ -14,9 +14,9 @@
 //! ```
 
 pub mod cache;
+pub mod presence;
 pub mod queue;
 pub mod registry;
-pub mod roster;
 pub mod signal;
 pub mod store;
 pub mod verdict;

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use futures::{StreamExt, stream};
 use lobar_core::image::Lane;
 use lobar_core::object::ObjectVersion;
-use lobar_core::objects::{Objects, Upload};
+use lobar_core::object_store::{ObjectStore, Upload};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
@@ -81,7 +81,7 @@ impl BulkUpload {
     /// Uploads it all. A PUT that fails is tried again by the client, as uploaders do; every one that is
     /// answered counts. A key is put again only when its PUT before was answered: of two at once the store
     /// would choose which is the later.
-    pub async fn run(self, bucket: Arc<dyn Objects>) -> Vec<Uploaded> {
+    pub async fn run(self, bucket: Arc<dyn ObjectStore>) -> Vec<Uploaded> {
         let mut uploaded = Vec::with_capacity(self.0.len());
         for round in self.rounds() {
             let puts = round.into_iter().map(|(place, planned)| {

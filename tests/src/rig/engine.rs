@@ -3,7 +3,9 @@
 
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
-use lobar_core::engine::{Engine, EngineError, EngineInfo, NetworkInput, Prediction, Unlike};
+use lobar_core::engine::{
+    Engine, EngineError, EngineInfo, NetworkInput, NoveltyPolicy, Prediction,
+};
 use lobar_core::finding::ModelRef;
 use tokio::sync::mpsc;
 
@@ -39,7 +41,7 @@ impl ScriptedEngine {
             max_batch: 16,
             device: "test".into(),
             tolerance: 0.0,
-            unlike: Unlike::Unchecked,
+            novelty_policy: NoveltyPolicy::NoDetector,
         };
         Self { info, script: Box::new(script) }
     }

@@ -14,7 +14,7 @@ use lobar_core::failure::PortError;
 use lobar_core::image::{Image, Lane, NewImage};
 use lobar_core::job::Job;
 use lobar_core::object::{ImageId, ObjectVersion};
-use lobar_core::objects::{FetchError, Objects, Upload};
+use lobar_core::object_store::{FetchError, ObjectStore, Upload};
 use lobar_core::queue::{Delivery, Depth, LeaseError, Outgoing, Queue, Receipt, Settlement};
 use lobar_core::signal::Signal;
 use lobar_core::store::{
@@ -366,7 +366,7 @@ impl Queue for FaultyQueue {
 /// A bucket with switches.
 pub struct FaultyObjects {
     /// The bucket itself.
-    pub inner: Arc<dyn Objects>,
+    pub inner: Arc<dyn ObjectStore>,
     line: Arc<Line>,
     injector: Arc<Injector>,
     /// Off, it is away.
@@ -380,7 +380,11 @@ pub struct FaultyObjects {
 }
 
 impl FaultyObjects {
-    pub(super) fn new(inner: Arc<dyn Objects>, line: Arc<Line>, injector: Arc<Injector>) -> Self {
+    pub(super) fn new(
+        inner: Arc<dyn ObjectStore>,
+        line: Arc<Line>,
+        injector: Arc<Injector>,
+    ) -> Self {
         let switch = Switch::default;
         let (flowing, answering, allowing) = (switch(), switch(), switch());
         Self { inner, line, injector, switch: switch(), flowing, answering, allowing }
@@ -393,7 +397,7 @@ impl FaultyObjects {
 }
 
 #[async_trait]
-impl Objects for FaultyObjects {
+impl ObjectStore for FaultyObjects {
     async fn fetch(&self, object: &ObjectVersion, limit: u64) -> Result<Bytes, FetchError> {
         if self.allowing.is_off() {
             return Err(FetchError::Denied);

@@ -17,16 +17,16 @@ use bytes::Bytes;
 use lobar_core::event::{Event, Seq};
 use lobar_core::image::{Image, Lane, Lanes, NewImage, State};
 use lobar_core::job::Job;
+use lobar_core::model_registry::ModelRegistry;
 use lobar_core::object::{ImageId, ObjectVersion};
-use lobar_core::objects::Upload;
-use lobar_core::queue::{Depth, Jobs, Outgoing, Queue};
-use lobar_core::registry::Registry;
+use lobar_core::object_store::Upload;
+use lobar_core::queue::{Depth, JobQueues, Outgoing, Queue};
 use lobar_core::time::{Clock, ManualClock, SystemClock};
 use lobar_core::verdict::Verdicts;
 use lobar_endpoint::{Endpoint, EndpointOptions};
 use lobar_memory::MemorySignal;
 use lobar_opener::Opener;
-use lobar_s3::S3Objects;
+use lobar_s3::S3ObjectStore;
 use tokio_util::sync::CancellationToken;
 
 use crate::aws::s3_options;
@@ -50,7 +50,7 @@ pub struct Rig {
     /// The store.
     pub store: Arc<FaultyStore>,
     /// The model registry, in the same database.
-    pub registry: Arc<dyn Registry>,
+    pub registry: Arc<dyn ModelRegistry>,
     /// What readers said of images, in the same database.
     pub verdicts: Arc<dyn Verdicts>,
     /// The uploads queue.
@@ -104,7 +104,7 @@ impl Rig {
         let address = endpoint.local_addr();
         let stop = CancellationToken::new();
         tokio::spawn(endpoint.run(stop.clone()));
-        let objects = S3Objects::connect(s3_options(BUCKET, format!("http://{address}")));
+        let objects = S3ObjectStore::connect(s3_options(BUCKET, format!("http://{address}")));
         let rival = jobs.routine.inner.clone();
         let store = FaultyStore::new(store, line.clone(), injector.clone(), rival);
         let objects = FaultyObjects::new(Arc::new(objects.await), line.clone(), injector.clone());
@@ -140,7 +140,7 @@ impl Rig {
     }
 
     /// The job queues as roles see them.
-    pub fn ports(&self) -> Jobs {
+    pub fn ports(&self) -> JobQueues {
         Lanes { stat: self.jobs.stat.clone(), routine: self.jobs.routine.clone() }
     }
 

@@ -5,10 +5,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use lobar_core::engine::Engine;
-use lobar_core::registry::NewModel;
-use lobar_worker::model::{Engines, Flaw, Unfit, Use};
+use lobar_core::model_registry::NewModel;
+use lobar_worker::model::{Engines, LoadStage, ModelLoadError, ModelUse};
 
-type Maker = Box<dyn FnMut() -> Result<Box<dyn Engine + Send>, Unfit> + Send>;
+type Maker = Box<dyn FnMut() -> Result<Box<dyn Engine + Send>, ModelLoadError> + Send>;
 
 /// A model as it would be registered; the same version gives the same weights.
 pub fn model(version: &str) -> NewModel {
@@ -29,7 +29,7 @@ pub(super) fn sha256(version: &str) -> String {
 #[derive(Default)]
 pub struct ScriptedEngines {
     makers: Mutex<HashMap<String, Maker>>,
-    asked: Mutex<Vec<(String, Use)>>,
+    asked: Mutex<Vec<(String, ModelUse)>>,
     held: super::Switch,
 }
 
@@ -38,7 +38,7 @@ impl ScriptedEngines {
     pub fn on(
         &self,
         version: &str,
-        maker: impl FnMut() -> Result<Box<dyn Engine + Send>, Unfit> + Send + 'static,
+        maker: impl FnMut() -> Result<Box<dyn Engine + Send>, ModelLoadError> + Send + 'static,
     ) {
         self.makers().insert(version.into(), Box::new(maker));
     }
@@ -66,16 +66,18 @@ impl ScriptedEngines {
 
 #[async_trait]
 impl Engines for ScriptedEngines {
-    async fn shipped(&self) -> Result<NewModel, Unfit> {
+    async fn shipped(&self) -> Result<NewModel, ModelLoadError> {
         let there = self.makers().contains_key("shipped");
-        there.then(|| model("shipped")).ok_or_else(|| Unfit::new(Flaw::Fetch, "none was shipped"))
+        there
+            .then(|| model("shipped"))
+            .ok_or_else(|| ModelLoadError::new(LoadStage::Fetch, "none was shipped"))
     }
 
     async fn make(
         &self,
         model: &NewModel,
-        wanted_for: Use,
-    ) -> Result<Box<dyn Engine + Send>, Unfit> {
+        wanted_for: ModelUse,
+    ) -> Result<Box<dyn Engine + Send>, ModelLoadError> {
         let asked = (model.version.clone(), wanted_for);
         self.asked.lock().unwrap_or_else(PoisonError::into_inner).push(asked);
         while self.held.is_off() {
@@ -83,7 +85,7 @@ impl Engines for ScriptedEngines {
         }
         match self.makers().get_mut(&model.version) {
             Some(maker) => maker(),
-            None => Err(Unfit::new(Flaw::Fetch, "there are no such weights")),
+            None => Err(ModelLoadError::new(LoadStage::Fetch, "there are no such weights")),
         }
     }
 }

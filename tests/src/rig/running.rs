@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use lobar_core::engine::Engine;
 use lobar_core::retry::Backoff;
-use lobar_ingest::{Ingest, IngestHealth, IngestMetrics, IngestParts, IngestSettings};
+use lobar_ingest::{Ingest, IngestHealth, IngestMetrics, IngestPorts, IngestSettings};
 use lobar_worker::model::{EngineSource, Models};
 use lobar_worker::{
-    Capacity, Worker, WorkerError, WorkerHealth, WorkerMetrics, WorkerParts, WorkerSettings,
+    Capacity, Worker, WorkerError, WorkerHealth, WorkerMetrics, WorkerPorts, WorkerSettings,
 };
 use prometheus::Registry;
 use prometheus::proto::Metric;
@@ -90,7 +90,7 @@ impl Rig {
 
     fn work_on(&self, engine: EngineSource, settings: WorkerSettings) -> Working {
         let registry = Registry::new();
-        let parts = WorkerParts {
+        let parts = WorkerPorts {
             jobs: self.ports(),
             store: self.store.clone(),
             objects: self.objects.clone(),
@@ -107,7 +107,7 @@ impl Rig {
     /// Starts an ingest.
     pub fn ingest(&self, settings: IngestSettings) -> Ingesting {
         let registry = Registry::new();
-        let parts = IngestParts {
+        let parts = IngestPorts {
             uploads: self.uploads.clone(),
             jobs: self.ports(),
             store: self.store.clone(),

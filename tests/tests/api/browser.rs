@@ -10,7 +10,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use lobar_tests::kit::{radiograph_jpeg, workspace};
 use serde_json::{Value, json};
 
-use crate::house::{House, PATIENCE, blank, eventually, ready};
+use crate::fixture::{Fixture, PATIENCE, blank, eventually, ready};
 
 /// A browser with a profile of its own; ends with the test.
 struct Browser {
@@ -143,9 +143,9 @@ async fn rows(browser: &Browser) -> Vec<String> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_upload_on_the_page_turns_live_opens_and_shows_its_heatmap_on_request() {
-    let house = House::open().await;
+    let fixture = Fixture::open().await;
     let files = tempfile::TempDir::new().expect("a folder");
-    let browser = Browser::open(&house.url("/")).await;
+    let browser = Browser::open(&fixture.url("/")).await;
     browser.text_becomes("#connection", "live").await;
     browser.text_becomes("#empty", "No image yet").await;
 
@@ -155,7 +155,7 @@ async fn an_upload_on_the_page_turns_live_opens_and_shows_its_heatmap_on_request
     browser.text_becomes("#count", "Showing 1 of 1").await;
     let id = rows(&browser).await.remove(0);
 
-    house.finish(&[id.parse().expect("an id")], &ready(0.93)).await;
+    fixture.finish(&[id.parse().expect("an id")], &ready(0.93)).await;
     browser.text_becomes("tr[data-id]", "Suspected pneumonia").await;
     browser.text_becomes("tr[data-id]", "93\u{a0}%").await;
     browser.screenshot("worklist.png").await;
@@ -185,7 +185,7 @@ async fn an_upload_on_the_page_turns_live_opens_and_shows_its_heatmap_on_request
     browser.becomes(pressed).await;
     browser.click(".opinion [data-key=a]").await;
     browser.text_becomes(".opinion", "agreed: pneumonia").await;
-    let said = house.verdicts.of(id.parse().expect("an id")).await.expect("asked");
+    let said = fixture.verdicts.of(id.parse().expect("an id")).await.expect("asked");
     assert_eq!(said.len(), 2);
     assert_eq!(said[0].verdict.displayed, ["picture"]);
 
@@ -200,15 +200,15 @@ async fn an_upload_on_the_page_turns_live_opens_and_shows_its_heatmap_on_request
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rows_keep_their_places_and_what_is_new_waits_until_it_is_asked_for() {
-    let house = House::open().await;
-    let ids = house.admit((0..3).map(|n| format!("incoming/north/{n}.jpg"))).await;
-    let browser = Browser::open(&house.url("/")).await;
+    let fixture = Fixture::open().await;
+    let ids = fixture.admit((0..3).map(|n| format!("incoming/north/{n}.jpg"))).await;
+    let browser = Browser::open(&fixture.url("/")).await;
     browser.text_becomes("#count", "Showing 3 of 3").await;
     let before = rows(&browser).await;
 
-    house.admit(["incoming/south/new.jpg".to_owned()]).await;
-    house.finish(&ids[..1], &ready(0.1)).await;
-    house.finish(&ids[1..2], &blank()).await;
+    fixture.admit(["incoming/south/new.jpg".to_owned()]).await;
+    fixture.finish(&ids[..1], &ready(0.1)).await;
+    fixture.finish(&ids[1..2], &blank()).await;
     let row = |n: usize| format!("tr[data-id='{}']", ids[n]);
     browser.text_becomes(&row(0), "Not flagged").await;
     browser
@@ -235,14 +235,14 @@ async fn rows_keep_their_places_and_what_is_new_waits_until_it_is_asked_for() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_result_that_cannot_be_read_is_shown_as_needing_a_human_wherever_it_is_listed() {
-    let house = House::open().await;
-    let ids = house.admit((0..2).map(|n| format!("incoming/north/{n}.jpg"))).await;
-    house.finish(&ids, &ready(0.1)).await;
-    house
+    let fixture = Fixture::open().await;
+    let ids = fixture.admit((0..2).map(|n| format!("incoming/north/{n}.jpg"))).await;
+    fixture.finish(&ids, &ready(0.1)).await;
+    fixture
         .damage("update finding set body = '[]' where image = (select id from image where key like '%/0.jpg')")
         .await;
     let words = "Not assessed: The stored result cannot be read. A person must look at it.";
-    let browser = Browser::open(&house.url("/")).await;
+    let browser = Browser::open(&fixture.url("/")).await;
     let row = format!("tr[data-id='{}']", ids[0]);
     browser.text_becomes("#count", "Showing 2 of 2").await;
     browser.text_becomes(&row, words).await;
@@ -263,11 +263,11 @@ async fn a_result_that_cannot_be_read_is_shown_as_needing_a_human_wherever_it_is
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_page_without_its_server_says_so_and_looks_stale() {
-    let house = House::open().await;
-    house.admit(["incoming/north/0.jpg".to_owned()]).await;
-    let browser = Browser::open(&house.url("/")).await;
+    let fixture = Fixture::open().await;
+    fixture.admit(["incoming/north/0.jpg".to_owned()]).await;
+    let browser = Browser::open(&fixture.url("/")).await;
     browser.text_becomes("#connection", "live").await;
-    house.stop().await;
+    fixture.stop().await;
     browser.text_becomes("#connection", "stale since").await;
     browser.text_becomes("#stale", "may be out of date").await;
     browser.text_becomes("tr[data-id]", "Queued").await;

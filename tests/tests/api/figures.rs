@@ -6,12 +6,12 @@
 use std::time::{Duration, Instant};
 
 use lobar_core::image::Lane;
-use lobar_core::objects::Upload;
+use lobar_core::object_store::Upload;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
-use crate::house::{House, new_image};
+use crate::fixture::{Fixture, new_image};
 
 /// Both ends of a connection are in this process: twice as many files must be allowed (`ulimit -n`).
 const CLIENTS: usize = 9_000;
@@ -33,13 +33,13 @@ fn show(what: &str, mut times: Vec<Duration>) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "a measurement"]
 async fn from_a_put_to_the_event_in_a_client_s_hands() {
-    let house = House::open().await;
-    let mut stream = house.events("?after=0").await;
+    let fixture = Fixture::open().await;
+    let mut stream = fixture.events("?after=0").await;
     let mut times = Vec::new();
     for n in 0..ROUNDS {
         let key = format!("incoming/north/{n}");
         let upload = Upload { key, body: vec![7; 1000].into(), lane: Lane::Routine };
-        house.objects.put(upload).await.expect("stored");
+        fixture.objects.put(upload).await.expect("stored");
         // The bucket's answer is the moment from which its event counts.
         let stored = Instant::now();
         stream.image().await;
@@ -51,14 +51,14 @@ async fn from_a_put_to_the_event_in_a_client_s_hands() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "a measurement"]
 async fn from_a_commit_to_the_event_in_a_client_s_hands() {
-    let house = House::open().await;
-    let mut stream = house.events("?after=0").await;
+    let fixture = Fixture::open().await;
+    let mut stream = fixture.events("?after=0").await;
     let mut times = Vec::new();
     for n in 0..ROUNDS {
         let image = new_image(&format!("incoming/north/{n}"));
-        house.store.admit(&[image]).await.expect("admitted");
+        fixture.store.admit(&[image]).await.expect("admitted");
         let committed = Instant::now();
-        house.signal.publish().await.expect("published");
+        fixture.signal.publish().await.expect("published");
         stream.image().await;
         times.push(committed.elapsed());
         // As after a quiet time: the follower has nothing to wait for.
@@ -70,8 +70,8 @@ async fn from_a_commit_to_the_event_in_a_client_s_hands() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "a measurement"]
 async fn from_a_commit_to_the_last_of_many_clients() {
-    let house = House::open().await;
-    let address = house.base.trim_start_matches("http://").to_owned();
+    let fixture = Fixture::open().await;
+    let address = fixture.base.trim_start_matches("http://").to_owned();
     let before = resident();
     let mut clients = Vec::with_capacity(CLIENTS);
     for _ in 0..CLIENTS {
@@ -98,7 +98,7 @@ async fn from_a_commit_to_the_last_of_many_clients() {
             began.elapsed()
         });
     }
-    house.admit(["incoming/north/a".to_owned()]).await;
+    fixture.admit(["incoming/north/a".to_owned()]).await;
     let times = reading.join_all().await;
     assert_eq!(times.len(), CLIENTS);
     show("commit to SSE event", times);

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use lobar_core::image::Lane;
-use lobar_core::objects::Upload;
+use lobar_core::object_store::Upload;
 use lobar_core::store::Outcome;
 use lobar_tests::kit::radiograph_jpeg;
 use serde_json::{Value, json};
 
-use crate::house::{House, blank, eventually, ready};
+use crate::fixture::{Fixture, blank, eventually, ready};
 
 const PNG: &[u8] = b"\x89PNG\r\n\x1a\n";
 
@@ -30,22 +30,22 @@ pub fn form(fields: &[(&str, &str)], file: Option<(&str, &[u8])>) -> (&'static s
     ("multipart/form-data; boundary=b", body)
 }
 
-async fn post(house: &House, path: &str, kind: &str, body: Vec<u8>) -> (u16, Value) {
-    let request = house.http.post(house.url(path)).header("content-type", kind).body(body);
+async fn post(fixture: &Fixture, path: &str, kind: &str, body: Vec<u8>) -> (u16, Value) {
+    let request = fixture.http.post(fixture.url(path)).header("content-type", kind).body(body);
     let answer = request.send().await.expect("an answer");
     (answer.status().as_u16(), answer.json().await.expect("JSON"))
 }
 
 /// Uploads a file and gives its id.
-async fn upload(house: &House, path: &str, body: Vec<u8>) -> String {
-    let (status, receipt) = post(house, path, "application/octet-stream", body).await;
+async fn upload(fixture: &Fixture, path: &str, body: Vec<u8>) -> String {
+    let (status, receipt) = post(fixture, path, "application/octet-stream", body).await;
     assert_eq!((status, &receipt["status"]), (202, &json!("queued")), "{receipt}");
     receipt["id"].as_str().expect("an id").to_owned()
 }
 
-async fn item(house: &House, id: &str, status: &str) -> Value {
+async fn item(fixture: &Fixture, id: &str, status: &str) -> Value {
     eventually(status, async || {
-        let (_, item) = house.get(&format!("/v1/images/{id}")).await;
+        let (_, item) = fixture.get(&format!("/v1/images/{id}")).await;
         (item["status"] == status).then_some(item)
     })
     .await
@@ -53,10 +53,10 @@ async fn item(house: &House, id: &str, status: &str) -> Value {
 
 #[tokio::test]
 async fn an_uploaded_file_is_known_at_once_and_its_id_is_the_one_the_bucket_s_event_gives() {
-    let house = House::open().await;
-    let mut stream = house.events("?after=0").await;
-    let id = upload(&house, "/v1/images?site=north&priority=stat", vec![1; 90_000]).await;
-    let (status, item) = house.get(&format!("/v1/images/{id}")).await;
+    let fixture = Fixture::open().await;
+    let mut stream = fixture.events("?after=0").await;
+    let id = upload(&fixture, "/v1/images?site=north&priority=stat", vec![1; 90_000]).await;
+    let (status, item) = fixture.get(&format!("/v1/images/{id}")).await;
     assert_eq!((status, &item["status"]), (200, &json!("queued")));
     assert_eq!((&item["site"], &item["priority"]), (&json!("north"), &json!("stat")));
     let event = stream.image().await;
@@ -65,24 +65,24 @@ async fn an_uploaded_file_is_known_at_once_and_its_id_is_the_one_the_bucket_s_ev
 
 #[tokio::test]
 async fn an_upload_that_ingest_has_not_seen_yet_is_queued() {
-    let house = House::open_without_ingest().await;
-    let id = upload(&house, "/v1/images", vec![1; 10]).await;
-    let (_, item) = house.get(&format!("/v1/images/{id}")).await;
+    let fixture = Fixture::open_without_ingest().await;
+    let id = upload(&fixture, "/v1/images", vec![1; 10]).await;
+    let (_, item) = fixture.get(&format!("/v1/images/{id}")).await;
     assert_eq!((&item["status"], &item["site"]), (&json!("queued"), &json!("local")));
-    assert_eq!(house.get("/v1/images").await.1["total"], 0);
+    assert_eq!(fixture.get("/v1/images").await.1["total"], 0);
 }
 
 #[tokio::test]
 async fn a_form_brings_a_file_with_its_site_and_priority_and_an_empty_file_is_a_file() {
-    let house = House::open().await;
+    let fixture = Fixture::open().await;
     let fields = [("site", "south"), ("priority", "stat")];
     let (kind, body) = form(&fields, Some(("M\u{fc}ller.jpg", &[])));
-    let (status, receipt) = post(&house, "/v1/images", kind, body).await;
+    let (status, receipt) = post(&fixture, "/v1/images", kind, body).await;
     assert_eq!(status, 202, "{receipt}");
     let id = receipt["id"].as_str().expect("an id");
     assert_eq!(receipt["links"]["self"], format!("/v1/images/{id}"));
     let item = eventually("it is admitted", async || {
-        let (_, page) = house.get("/v1/images").await;
+        let (_, page) = fixture.get("/v1/images").await;
         page["items"].get(0).cloned()
     })
     .await;
@@ -92,10 +92,10 @@ async fn a_form_brings_a_file_with_its_site_and_priority_and_an_empty_file_is_a_
 
 #[tokio::test]
 async fn an_assessed_image_has_the_shape_that_clients_rely_on() {
-    let house = House::open().await;
-    let ids = house.admit(["incoming/north/a.jpg".to_owned()]).await;
-    house.finish(&ids, &ready(0.875)).await;
-    let item = item(&house, &ids[0].to_string(), "ready").await;
+    let fixture = Fixture::open().await;
+    let ids = fixture.admit(["incoming/north/a.jpg".to_owned()]).await;
+    fixture.finish(&ids, &ready(0.875)).await;
+    let item = item(&fixture, &ids[0].to_string(), "ready").await;
     let expected = json!({
         "model": { "version": "test-1", "sha256": "ab".repeat(32), "preprocessing": "p1" },
         "probability": 0.875, "threshold": 0.4, "flagged": true, "label": "PNEUMONIA",
@@ -113,29 +113,29 @@ async fn an_assessed_image_has_the_shape_that_clients_rely_on() {
 
 #[tokio::test]
 async fn an_image_that_was_not_assessed_says_why_and_has_no_result() {
-    let house = House::open().await;
-    let ids = house.admit(["incoming/north/a.jpg".to_owned()]).await;
-    house.finish(&ids, &blank()).await;
-    let item = item(&house, &ids[0].to_string(), "needs_human").await;
+    let fixture = Fixture::open().await;
+    let ids = fixture.admit(["incoming/north/a.jpg".to_owned()]).await;
+    fixture.finish(&ids, &blank()).await;
+    let item = item(&fixture, &ids[0].to_string(), "needs_human").await;
     assert_eq!((&item["reason"], &item["result"]), (&json!("blank"), &Value::Null));
     assert_eq!(item["reason_text"], "The image is blank.");
     assert_eq!(item["reason_detail"], "Every pixel is 7.");
-    let heatmap = house.get(&format!("/v1/images/{}/heatmap", ids[0])).await;
+    let heatmap = fixture.get(&format!("/v1/images/{}/heatmap", ids[0])).await;
     assert_eq!((heatmap.0, &heatmap.1["type"]), (404, &json!("/problems/no-heatmap")));
 }
 
 #[tokio::test]
 async fn lists_are_pages_with_an_exact_total_and_filters_narrow_both() {
-    let house = House::open().await;
-    let ids = house.admit((0..7).map(|n| format!("incoming/north/{n}.jpg"))).await;
-    house.admit(["incoming/south/x.jpg".to_owned()]).await;
-    house.finish(&ids[..2], &ready(0.9)).await;
-    house.finish(&ids[2..3], &ready(0.1)).await;
-    house.finish(&ids[3..4], &blank()).await;
+    let fixture = Fixture::open().await;
+    let ids = fixture.admit((0..7).map(|n| format!("incoming/north/{n}.jpg"))).await;
+    fixture.admit(["incoming/south/x.jpg".to_owned()]).await;
+    fixture.finish(&ids[..2], &ready(0.9)).await;
+    fixture.finish(&ids[2..3], &ready(0.1)).await;
+    fixture.finish(&ids[3..4], &blank()).await;
     let mut seen = Vec::new();
     let mut path = "/v1/images?limit=3".to_owned();
     loop {
-        let (_, page) = house.get(&path).await;
+        let (_, page) = fixture.get(&path).await;
         assert_eq!(page["total"], 8);
         let items = page["items"].as_array().expect("items");
         seen.extend(items.iter().map(|item| item["id"].as_str().expect("an id").to_owned()));
@@ -154,7 +154,7 @@ async fn lists_are_pages_with_an_exact_total_and_filters_narrow_both() {
         ("site=south", 1),
         ("site=west", 0),
     ] {
-        let (_, page) = house.get(&format!("/v1/images?{query}")).await;
+        let (_, page) = fixture.get(&format!("/v1/images?{query}")).await;
         assert_eq!(
             (&page["total"], page["items"].as_array().map(Vec::len)),
             (&json!(total), Some(total)),
@@ -165,13 +165,13 @@ async fn lists_are_pages_with_an_exact_total_and_filters_narrow_both() {
 
 #[tokio::test]
 async fn the_picture_and_the_heatmap_are_png() {
-    let house = Arc::new(House::open().await);
-    house.play_worker(ready(0.9));
-    let id = upload(&house, "/v1/images", radiograph_jpeg(640, 480, 3)).await;
-    item(&house, &id, "ready").await;
+    let fixture = Arc::new(Fixture::open().await);
+    fixture.play_worker(ready(0.9));
+    let id = upload(&fixture, "/v1/images", radiograph_jpeg(640, 480, 3)).await;
+    item(&fixture, &id, "ready").await;
     for what in ["picture", "heatmap"] {
-        let url = house.url(&format!("/v1/images/{id}/{what}"));
-        let answer = house.http.get(url).send().await.expect("an answer");
+        let url = fixture.url(&format!("/v1/images/{id}/{what}"));
+        let answer = fixture.http.get(url).send().await.expect("an answer");
         assert_eq!(answer.status(), 200, "{what}");
         assert_eq!(answer.headers()["content-type"], "image/png");
         assert_eq!(answer.headers()["cache-control"], "no-store");
@@ -185,30 +185,30 @@ async fn the_picture_and_the_heatmap_are_png() {
 
 #[tokio::test]
 async fn what_is_no_image_has_no_picture_and_neither_has_what_is_gone() {
-    let house = House::open().await;
-    let id = upload(&house, "/v1/images", b"Dear colleague".to_vec()).await;
-    item(&house, &id, "queued").await;
+    let fixture = Fixture::open().await;
+    let id = upload(&fixture, "/v1/images", b"Dear colleague".to_vec()).await;
+    item(&fixture, &id, "queued").await;
     let (status, problem) = eventually("it is admitted", async || {
-        let answer = house.get(&format!("/v1/images/{id}/picture")).await;
+        let answer = fixture.get(&format!("/v1/images/{id}/picture")).await;
         (answer.1["type"] != "/problems/unknown-image").then_some(answer)
     })
     .await;
     assert_eq!((status, &problem["type"]), (404, &json!("/problems/no-picture")));
     assert_eq!(problem["reason"], "not_an_image");
-    let ids = house.admit(["incoming/north/never-stored.jpg".to_owned()]).await;
-    let (status, problem) = house.get(&format!("/v1/images/{}/picture", ids[0])).await;
+    let ids = fixture.admit(["incoming/north/never-stored.jpg".to_owned()]).await;
+    let (status, problem) = fixture.get(&format!("/v1/images/{}/picture", ids[0])).await;
     assert_eq!((status, &problem["type"]), (404, &json!("/problems/no-picture")));
 }
 
 #[tokio::test]
 async fn a_presigned_upload_can_be_identified_from_what_the_bucket_answers() {
-    let house = House::open().await;
+    let fixture = Fixture::open().await;
     let asked = json!({ "site": "north", "priority": "stat", "names": ["a.jpg", "b.jpg"] });
-    let answer = house.http.post(house.url("/v1/uploads")).json(&asked).send().await;
+    let answer = fixture.http.post(fixture.url("/v1/uploads")).json(&asked).send().await;
     let answer: Value = answer.expect("an answer").json().await.expect("JSON");
     let upload = &answer["uploads"][1];
     assert_eq!((&upload["name"], &upload["method"]), (&json!("b.jpg"), &json!("PUT")));
-    let mut put = house.http.put(upload["url"].as_str().expect("a URL"));
+    let mut put = fixture.http.put(upload["url"].as_str().expect("a URL"));
     for (name, value) in upload["headers"].as_object().expect("headers") {
         put = put.header(name, value.as_str().expect("text"));
     }
@@ -219,28 +219,28 @@ async fn a_presigned_upload_can_be_identified_from_what_the_bucket_answers() {
         "key": upload["key"], "version_id": header("x-amz-version-id"), "etag": header("etag"),
     });
     let asked = json!({ "uploads": [put] });
-    let answer = house.http.post(house.url("/v1/uploads/identify")).json(&asked).send().await;
+    let answer = fixture.http.post(fixture.url("/v1/uploads/identify")).json(&asked).send().await;
     let ids: Value = answer.expect("an answer").json().await.expect("JSON");
-    let event = house.events("?after=0").await.image().await;
+    let event = fixture.events("?after=0").await.image().await;
     assert_eq!(ids["ids"], json!([event.id]));
-    let (_, item) = house.get(&format!("/v1/images/{}", event.id)).await;
+    let (_, item) = fixture.get(&format!("/v1/images/{}", event.id)).await;
     assert_eq!((&item["priority"], &item["site"]), (&json!("stat"), &json!("north")));
 }
 
 #[tokio::test]
 async fn an_upload_past_the_page_by_any_s3_client_appears_as_well() {
-    let house = Arc::new(House::open().await);
-    house.play_worker(Outcome::Superseded);
+    let fixture = Arc::new(Fixture::open().await);
+    fixture.play_worker(Outcome::Superseded);
     let upload =
         Upload { key: "incoming/east/1.jpg".into(), body: vec![7; 9].into(), lane: Lane::Routine };
-    let object = house.objects.put(upload).await.expect("stored");
-    let item = item_when_known(&house, &object.id().to_string()).await;
+    let object = fixture.objects.put(upload).await.expect("stored");
+    let item = item_when_known(&fixture, &object.id().to_string()).await;
     assert_eq!(item["site"], "east");
 }
 
-async fn item_when_known(house: &House, id: &str) -> Value {
+async fn item_when_known(fixture: &Fixture, id: &str) -> Value {
     eventually("it is known", async || {
-        let (status, item) = house.get(&format!("/v1/images/{id}")).await;
+        let (status, item) = fixture.get(&format!("/v1/images/{id}")).await;
         (status == 200).then_some(item)
     })
     .await

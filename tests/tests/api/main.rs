@@ -9,7 +9,7 @@ mod answers;
 mod browser;
 mod events;
 mod figures;
-mod house;
+mod fixture;
 mod images;
 mod models;
 mod operations;

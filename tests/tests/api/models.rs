@@ -1,14 +1,14 @@
 //! The life of models over HTTP.
 
 use futures::StreamExt as _;
+use lobar_core::model_registry::{NewModel, ShadowFinding};
 use lobar_core::object::ImageId;
-use lobar_core::registry::{NewModel, ShadowFinding};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::house::{House, PATIENCE};
+use crate::fixture::{Fixture, PATIENCE};
 
-impl House {
+impl Fixture {
     /// Registers models of these versions, as the command line does.
     async fn register(&self, versions: &[&str]) {
         for version in versions {
@@ -33,19 +33,19 @@ impl House {
 
 #[tokio::test]
 async fn a_model_is_activated_and_rolled_back_and_the_list_says_which_one_answers() {
-    let house = House::open().await;
-    let (status, list) = house.get("/v1/models").await;
+    let fixture = Fixture::open().await;
+    let (status, list) = fixture.get("/v1/models").await;
     assert_eq!(status, 200);
     let nothing = json!({ "revision": 0, "active": null, "shadow": null, "pinned": false,
         "items": [], "last_change": null });
     assert_eq!(list, nothing);
-    house.register(&["1", "2"]).await;
+    fixture.register(&["1", "2"]).await;
     for version in ["1", "2"] {
         let (status, assigned) =
-            house.send("POST", &format!("/v1/models/{version}/activate")).await;
+            fixture.send("POST", &format!("/v1/models/{version}/activate")).await;
         assert_eq!((status, &assigned["active"]), (200, &json!(version)));
     }
-    let (_, list) = house.get("/v1/models").await;
+    let (_, list) = fixture.get("/v1/models").await;
     assert_eq!((&list["active"], &list["revision"]), (&json!("2"), &json!(4)));
     let stages: Vec<_> = list["items"]
         .as_array()
@@ -61,18 +61,18 @@ async fn a_model_is_activated_and_rolled_back_and_the_list_says_which_one_answer
         (&json!("activate"), &json!("2"), &json!("api"))
     );
 
-    let (status, assigned) = house.send("POST", "/v1/models/rollback").await;
+    let (status, assigned) = fixture.send("POST", "/v1/models/rollback").await;
     assert_eq!((status, &assigned["active"]), (200, &json!("1")));
-    let (status, problem) = house.send("POST", "/v1/models/rollback").await;
+    let (status, problem) = fixture.send("POST", "/v1/models/rollback").await;
     assert_eq!((status, &problem["type"]), (409, &json!("/problems/model-conflict")));
-    let (_, model) = house.get("/v1/models/1").await;
+    let (_, model) = fixture.get("/v1/models/1").await;
     assert_eq!((&model["stage"], &model["card"]["threshold"]), (&json!("active"), &json!(0.4)));
     assert_eq!(model["sha256"].as_str().map(str::len), Some(64));
 
-    let (status, problem) = house.send("POST", "/v1/models/1/retire").await;
+    let (status, problem) = fixture.send("POST", "/v1/models/1/retire").await;
     assert_eq!((status, &problem["type"]), (409, &json!("/problems/model-conflict")));
     assert!(problem["detail"].as_str().expect("words").contains("activate another one"));
-    let (_, history) = house.get("/v1/models/history?limit=2").await;
+    let (_, history) = fixture.get("/v1/models/history?limit=2").await;
     let actions: Vec<_> =
         history["items"].as_array().expect("a list").iter().map(|c| &c["action"]).collect();
     assert_eq!(actions, ["rollback", "activate"]);
@@ -80,14 +80,14 @@ async fn a_model_is_activated_and_rolled_back_and_the_list_says_which_one_answer
 
 #[tokio::test]
 async fn a_shadow_is_set_and_ended_and_its_comparison_read() {
-    let house = House::open().await;
-    house.register(&["1", "2", "3"]).await;
-    house.send("POST", "/v1/models/1/activate").await;
-    let (status, problem) = house.send("POST", "/v1/models/1/shadow").await;
+    let fixture = Fixture::open().await;
+    fixture.register(&["1", "2", "3"]).await;
+    fixture.send("POST", "/v1/models/1/activate").await;
+    let (status, problem) = fixture.send("POST", "/v1/models/1/shadow").await;
     assert_eq!((status, &problem["type"]), (409, &json!("/problems/model-conflict")));
-    let (status, assigned) = house.send("POST", "/v1/models/2/shadow").await;
+    let (status, assigned) = fixture.send("POST", "/v1/models/2/shadow").await;
     assert_eq!((status, &assigned["shadow"]), (200, &json!("2")));
-    let (_, comparison) = house.get("/v1/models/2/comparison").await;
+    let (_, comparison) = fixture.get("/v1/models/2/comparison").await;
     assert_eq!(comparison, json!({ "version": "2", "items": [] }));
     let seen = ShadowFinding {
         image: ImageId(Uuid::from_u128(1)),
@@ -98,8 +98,8 @@ async fn a_shadow_is_set_and_ended_and_its_comparison_read() {
         shown_probability: 0.25,
         shown_flagged: false,
     };
-    house.models.record_shadow(&[seen]).await.expect("kept");
-    let (_, comparison) = house.get("/v1/models/2/comparison").await;
+    fixture.models.record_shadow(&[seen]).await.expect("kept");
+    let (_, comparison) = fixture.get("/v1/models/2/comparison").await;
     let expected = json!([{
         "shown_version": "1", "images": 1, "both_flagged": 0, "only_shadow_flagged": 1,
         "only_shown_flagged": 0, "mean_difference": 0.5, "mean_absolute_difference": 0.5,
@@ -108,28 +108,28 @@ async fn a_shadow_is_set_and_ended_and_its_comparison_read() {
     assert_eq!(comparison["items"], expected);
 
     // Ending what does not shadow ends nothing.
-    let (status, assigned) = house.send("DELETE", "/v1/models/3/shadow").await;
+    let (status, assigned) = fixture.send("DELETE", "/v1/models/3/shadow").await;
     assert_eq!((status, &assigned["shadow"]), (200, &json!("2")));
     for _ in 0..2 {
-        let (status, assigned) = house.send("DELETE", "/v1/models/2/shadow").await;
+        let (status, assigned) = fixture.send("DELETE", "/v1/models/2/shadow").await;
         assert_eq!((status, &assigned["shadow"]), (200, &Value::Null));
     }
-    let (status, model) = house.send("POST", "/v1/models/2/retire").await;
+    let (status, model) = fixture.send("POST", "/v1/models/2/retire").await;
     assert_eq!((status, &model["stage"]), (200, &json!("retired")));
 }
 
 #[tokio::test]
 async fn whoever_waits_for_changes_hears_of_one_at_once() {
-    let house = House::open().await;
-    house.register(&["1"]).await;
-    let mut changes = house.signal.subscribe().await.expect("subscribed");
-    house.send("POST", "/v1/models/1/activate").await;
+    let fixture = Fixture::open().await;
+    fixture.register(&["1"]).await;
+    let mut changes = fixture.signal.subscribe().await.expect("subscribed");
+    fixture.send("POST", "/v1/models/1/activate").await;
     let heard = tokio::time::timeout(PATIENCE, changes.next()).await;
     assert!(heard.expect("it is told").is_some());
 }
 
 #[tokio::test]
 async fn a_process_with_a_model_file_of_its_own_says_so() {
-    let house = House::open_with(|settings| settings.pinned = true).await;
-    assert_eq!(house.get("/v1/models").await.1["pinned"], true);
+    let fixture = Fixture::open_with(|settings| settings.pinned = true).await;
+    assert_eq!(fixture.get("/v1/models").await.1["pinned"], true);
 }

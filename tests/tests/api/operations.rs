@@ -2,18 +2,18 @@
 
 use std::time::Duration;
 
-use lobar_core::roster::Presence;
+use lobar_core::presence::WorkerLoad;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::house::{House, eventually, ready};
+use crate::fixture::{Fixture, eventually, ready};
 
 #[tokio::test]
 async fn a_server_is_ready_when_its_store_and_bucket_answer() {
-    let house = House::open().await;
-    assert_eq!(house.get("/livez").await.0, 200);
+    let fixture = Fixture::open().await;
+    assert_eq!(fixture.get("/livez").await.0, 200);
     let checks = eventually("it is ready", async || {
-        let (status, body) = house.get("/readyz").await;
+        let (status, body) = fixture.get("/readyz").await;
         (status == 200).then_some(body)
     })
     .await;
@@ -23,10 +23,10 @@ async fn a_server_is_ready_when_its_store_and_bucket_answer() {
 
 #[tokio::test]
 async fn the_queues_are_shown_by_lane_and_an_unknown_rate_is_not_a_zero() {
-    let house = House::open().await;
-    let ids = house.admit((0..3).map(|n| format!("incoming/north/{n}.jpg"))).await;
+    let fixture = Fixture::open().await;
+    let ids = fixture.admit((0..3).map(|n| format!("incoming/north/{n}.jpg"))).await;
     let figures = eventually("the images are counted", async || {
-        let (_, figures) = house.get("/v1/queues").await;
+        let (_, figures) = fixture.get("/v1/queues").await;
         (figures["lanes"]["routine"]["unfinished"] == 3).then_some(figures)
     })
     .await;
@@ -34,9 +34,9 @@ async fn the_queues_are_shown_by_lane_and_an_unknown_rate_is_not_a_zero() {
     assert_eq!(routine["backlog_seconds"], Value::Null);
     assert!(routine["oldest_age_seconds"].as_f64().is_some_and(|age| age >= 0.0));
     assert_eq!(figures["lanes"]["stat"]["backlog_seconds"], 0.0);
-    house.finish(&ids[..1], &ready(0.5)).await;
+    fixture.finish(&ids[..1], &ready(0.5)).await;
     let known = eventually("a rate is measured", async || {
-        let (_, figures) = house.get("/v1/queues").await;
+        let (_, figures) = fixture.get("/v1/queues").await;
         figures["lanes"]["routine"]["backlog_seconds"].as_f64()
     })
     .await;
@@ -45,31 +45,31 @@ async fn the_queues_are_shown_by_lane_and_an_unknown_rate_is_not_a_zero() {
 
 #[tokio::test]
 async fn a_scraper_gets_figures_of_now_although_nobody_asked_for_the_queues() {
-    let house = House::open().await;
-    let ids = house.admit((0..3).map(|n| format!("incoming/north/stat/{n}.jpg"))).await;
+    let fixture = Fixture::open().await;
+    let ids = fixture.admit((0..3).map(|n| format!("incoming/north/stat/{n}.jpg"))).await;
     // What was read at the start is older than a second by then.
     eventually("the images are counted", async || {
-        house.metrics().await.contains("lobar_images{state=\"queued\"} 3").then_some(())
+        fixture.metrics().await.contains("lobar_images{state=\"queued\"} 3").then_some(())
     })
     .await;
-    house.finish(&ids, &ready(0.5)).await;
+    fixture.finish(&ids, &ready(0.5)).await;
     eventually("and counted again", async || {
-        house.metrics().await.contains("lobar_images{state=\"ready\"} 3").then_some(())
+        fixture.metrics().await.contains("lobar_images{state=\"ready\"} 3").then_some(())
     })
     .await;
 }
 
 #[tokio::test]
 async fn every_metric_of_the_queues_and_workers_has_its_name_and_its_labels() {
-    let house = House::open().await;
-    let roster = house.roster.clone().expect("a roster");
-    let presence = Presence { seconds_per_image: Some(0.05), ..Presence::default() };
+    let fixture = Fixture::open().await;
+    let presence = fixture.presence.clone().expect("a presence service");
+    let load = WorkerLoad { seconds_per_image: Some(0.05), ..WorkerLoad::default() };
     for n in 0..2 {
         let worker = Uuid::from_u128(n);
-        roster.announce(worker, &presence, Duration::from_secs(600)).await.expect("announced");
+        presence.heartbeat(worker, &load, Duration::from_secs(600)).await.expect("announced");
     }
     let metrics = eventually("the workers are counted", async || {
-        let metrics = house.metrics().await;
+        let metrics = fixture.metrics().await;
         metrics.contains("lobar_workers 2").then_some(metrics)
     })
     .await;
@@ -90,17 +90,17 @@ async fn every_metric_of_the_queues_and_workers_has_its_name_and_its_labels() {
     let wanted: Vec<_> =
         metrics.lines().filter(|line| line.starts_with("lobar_workers_wanted{")).collect();
     assert_eq!(wanted, [r#"lobar_workers_wanted{reason="calming"} 2"#]);
-    let (_, figures) = house.get("/v1/queues").await;
+    let (_, figures) = fixture.get("/v1/queues").await;
     assert_eq!(figures["capacity_images_per_second"], 40.0);
     assert_eq!((&figures["workers"], &figures["workers_wanted"]), (&json!(2), &json!(2)));
 }
 
 #[tokio::test]
 async fn metrics_carry_routes_as_patterns_and_never_as_addresses() {
-    let house = House::open().await;
-    house.get("/v1/images/6c6f6261-722d-5a17-9e1d-696d61676573").await;
-    house.get("/v1/queues").await;
-    let answer = house.http.get(house.url("/metrics")).send().await.expect("an answer");
+    let fixture = Fixture::open().await;
+    fixture.get("/v1/images/6c6f6261-722d-5a17-9e1d-696d61676573").await;
+    fixture.get("/v1/queues").await;
+    let answer = fixture.http.get(fixture.url("/metrics")).send().await.expect("an answer");
     let text = answer.text().await.expect("text");
     assert!(text.contains(r#"route="/v1/images/{id}""#), "{text}");
     assert!(text.contains(r#"lobar_queue_depth{lane="stat",queue="jobs"} 0"#), "{text}");
@@ -109,8 +109,8 @@ async fn metrics_carry_routes_as_patterns_and_never_as_addresses() {
 
 #[tokio::test]
 async fn the_page_is_served_with_a_strict_policy_and_kept_until_it_changes() {
-    let house = House::open().await;
-    let page = house.http.get(house.url("/?show=flagged")).send().await.expect("an answer");
+    let fixture = Fixture::open().await;
+    let page = fixture.http.get(fixture.url("/?show=flagged")).send().await.expect("an answer");
     assert_eq!(page.status(), 200);
     let headers = page.headers().clone();
     let policy = headers["content-security-policy"].to_str().expect("text");
@@ -119,27 +119,27 @@ async fn the_page_is_served_with_a_strict_policy_and_kept_until_it_changes() {
     assert_eq!(headers["referrer-policy"], "no-referrer");
     let tag = headers["etag"].to_str().expect("text");
     let html = page.text().await.expect("text");
-    let again = house.http.get(house.url("/")).header("if-none-match", tag).send().await;
+    let again = fixture.http.get(fixture.url("/")).header("if-none-match", tag).send().await;
     assert_eq!(again.expect("an answer").status(), 304);
     // Every file that the page names is there.
     let files: Vec<&str> = html.split('"').filter(|text| text.starts_with("/web/")).collect();
     assert!(files.len() > 4, "{files:?}");
     for file in files {
-        let answer = house.http.get(house.url(file)).send().await.expect("an answer");
+        let answer = fixture.http.get(fixture.url(file)).send().await.expect("an answer");
         assert_eq!(answer.status(), 200, "{file}");
     }
 }
 
 #[tokio::test]
 async fn the_documentation_is_complete_on_its_own() {
-    let house = House::open().await;
-    let (status, document) = house.get("/openapi.json").await;
+    let fixture = Fixture::open().await;
+    let (status, document) = fixture.get("/openapi.json").await;
     assert_eq!(status, 200);
     assert!(document["paths"]["/v1/images"]["post"].is_object());
     for path in ["/docs", "/docs/", "/docs/swagger-ui.css", "/docs/swagger-initializer.js"] {
-        let answer = house.http.get(house.url(path)).send().await.expect("an answer");
+        let answer = fixture.http.get(fixture.url(path)).send().await.expect("an answer");
         assert_eq!(answer.status(), 200, "{path}");
     }
-    let (status, problem) = house.get("/problems/too-large").await;
+    let (status, problem) = fixture.get("/problems/too-large").await;
     assert_eq!((status, &problem["status"]), (200, &json!(413)));
 }

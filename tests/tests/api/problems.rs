@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::house::House;
+use crate::fixture::Fixture;
 use crate::images::form;
 
 /// A request and what must come of it.
@@ -113,10 +113,10 @@ fn table() -> Vec<Bad> {
 
 #[tokio::test]
 async fn every_bad_request_gets_a_problem_of_its_type() {
-    let house = House::open().await;
+    let fixture = Fixture::open().await;
     for bad in table() {
         let method = bad.method.parse().expect("a method");
-        let mut request = house.http.request(method, house.url(bad.path)).body(bad.body);
+        let mut request = fixture.http.request(method, fixture.url(bad.path)).body(bad.body);
         for (name, value) in bad.headers {
             request = request.header(name, value);
         }
@@ -131,36 +131,36 @@ async fn every_bad_request_gets_a_problem_of_its_type() {
         assert_eq!(problem["request_id"], id, "{what}");
         assert!(problem["title"].is_string() && problem["detail"].is_string(), "{problem}");
     }
-    assert_eq!(house.get("/v1/images").await.1["total"], 0);
+    assert_eq!(fixture.get("/v1/images").await.1["total"], 0);
 }
 
 #[tokio::test]
 async fn a_store_that_is_away_is_said_to_be_and_looks_like_no_empty_list() {
-    let house = House::open().await;
-    house.close_store().await;
-    let (status, problem) = house.get("/v1/images").await;
+    let fixture = Fixture::open().await;
+    fixture.close_store().await;
+    let (status, problem) = fixture.get("/v1/images").await;
     assert!(status == 503 || status == 500, "{status}");
     assert!(problem.get("items").is_none());
 }
 
 /// A request's id, and what the answer says it is.
-async fn named(house: &House, header: &'static str, given: &str) -> String {
-    let asked = house.http.get(house.url("/v1/images")).header(header, given);
+async fn named(fixture: &Fixture, header: &'static str, given: &str) -> String {
+    let asked = fixture.http.get(fixture.url("/v1/images")).header(header, given);
     let answer = asked.send().await.expect("an answer");
     answer.headers()["x-request-id"].to_str().expect("text").to_owned()
 }
 
 #[tokio::test]
 async fn a_request_keeps_its_callers_id_and_gets_one_where_that_is_none() {
-    let house = House::open().await;
+    let fixture = Fixture::open().await;
     let given = "0af7651916cd43dd8448eb211c80319c";
-    assert_eq!(named(&house, "x-request-id", given).await, given);
+    assert_eq!(named(&fixture, "x-request-id", given).await, given);
     let traceparent = format!("00-{given}-b7ad6b7169203331-01");
-    assert_eq!(named(&house, "traceparent", &traceparent).await, given);
+    assert_eq!(named(&fixture, "traceparent", &traceparent).await, given);
     let mut made = std::collections::HashSet::new();
     for personal in ["DOE^JANE", "19620304", "", "-"] {
-        assert!(made.insert(named(&house, "x-request-id", personal).await), "each is another");
-        assert!(made.insert(named(&house, "traceparent", personal).await), "each is another");
+        assert!(made.insert(named(&fixture, "x-request-id", personal).await), "each is another");
+        assert!(made.insert(named(&fixture, "traceparent", personal).await), "each is another");
     }
     assert!(made.iter().all(|id| id.len() == 32 && id.bytes().all(|b| b.is_ascii_hexdigit())));
 }

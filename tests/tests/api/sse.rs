@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use tokio::time::{Instant, timeout};
 
-use crate::house::PATIENCE;
+use crate::fixture::PATIENCE;
 
 /// One block of the stream: an event, or a comment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

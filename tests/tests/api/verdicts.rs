@@ -3,9 +3,9 @@
 use lobar_core::object::ImageId;
 use serde_json::{Value, json};
 
-use crate::house::{House, blank, eventually, ready};
+use crate::fixture::{Fixture, blank, eventually, ready};
 
-impl House {
+impl Fixture {
     async fn say(&self, id: ImageId, verdict: &Value) -> (u16, Value) {
         let path = format!("/v1/images/{id}/verdicts");
         let answer = self.http.post(self.url(&path)).json(verdict).send().await;
@@ -28,27 +28,27 @@ impl House {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_verdict_is_kept_listed_told_and_shown_with_its_image() {
-    let house = House::open().await;
-    let id = house.admit(["incoming/north/a.jpg".to_owned()]).await[0];
-    assert_eq!(house.mark(id).await, Value::Null);
-    house.finish(&[id], &ready(0.9)).await;
-    assert!(house.said(id).await.is_empty());
+    let fixture = Fixture::open().await;
+    let id = fixture.admit(["incoming/north/a.jpg".to_owned()]).await[0];
+    assert_eq!(fixture.mark(id).await, Value::Null);
+    fixture.finish(&[id], &ready(0.9)).await;
+    assert!(fixture.said(id).await.is_empty());
     // So that it is in the cache when the verdict comes.
     eventually("it is ready", async || {
-        let (_, item) = house.get(&format!("/v1/images/{id}")).await;
+        let (_, item) = fixture.get(&format!("/v1/images/{id}")).await;
         (item["status"] == "ready" && item["verdict"] == Value::Null).then_some(())
     })
     .await;
 
-    let last = house.stored_events().await.last().expect("events").seq.0;
+    let last = fixture.stored_events().await.last().expect("events").seq.0;
     eventually("the server has followed", async || {
-        (house.get("/v1/images").await.1["last_event"] == last).then_some(())
+        (fixture.get("/v1/images").await.1["last_event"] == last).then_some(())
     })
     .await;
-    let mut stream = house.events(&format!("?after={last}")).await;
+    let mut stream = fixture.events(&format!("?after={last}")).await;
     let verdict = json!({ "model_version": "test-1", "opinion": "disagree", "label": "NORMAL",
         "displayed": ["picture", "heatmap"] });
-    let (status, kept) = house.say(id, &verdict).await;
+    let (status, kept) = fixture.say(id, &verdict).await;
     assert_eq!(status, 201, "{kept}");
     let expected = json!({ "id": kept["id"], "image": id.to_string(), "model_version": "test-1",
         "opinion": "disagree", "label": "NORMAL", "reason": null, "reader": "local",
@@ -57,33 +57,33 @@ async fn a_verdict_is_kept_listed_told_and_shown_with_its_image() {
     let event = stream.image().await;
     assert_eq!((event.id, event.status.as_str()), (id.to_string(), "ready"));
     // From the very event on, the answer without it is not given any more.
-    let mark = house.mark(id).await;
+    let mark = fixture.mark(id).await;
     let short = json!({ "opinion": "disagree", "label": "NORMAL", "at": kept["at"] });
     assert_eq!(mark, short);
 
     let unreadable = json!({ "model_version": "test-1", "opinion": "not_assessable",
         "reason": "The child fidgeted." });
-    let (status, second) = house.say(id, &unreadable).await;
+    let (status, second) = fixture.say(id, &unreadable).await;
     assert_eq!((status, &second["label"]), (201, &Value::Null));
-    assert_eq!(house.said(id).await, [kept, second], "oldest first");
+    assert_eq!(fixture.said(id).await, [kept, second], "oldest first");
     eventually("the newest counts", async || {
-        (house.mark(id).await["opinion"] == "not_assessable").then_some(())
+        (fixture.mark(id).await["opinion"] == "not_assessable").then_some(())
     })
     .await;
 
-    let (_, list) = house.get("/v1/images").await;
+    let (_, list) = fixture.get("/v1/images").await;
     assert!(list["items"][0].get("verdict").is_none(), "lists say nothing of it: {list}");
-    let metrics = house.metrics().await;
+    let metrics = fixture.metrics().await;
     assert!(!metrics.contains("fidgeted"), "{metrics}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_verdict_on_what_is_not_shown_any_more_is_refused_and_changes_nothing() {
-    let house = House::open().await;
+    let fixture = Fixture::open().await;
     let keys = ["a", "b", "c"].map(|name| format!("incoming/north/{name}.jpg"));
-    let ids = house.admit(keys).await;
-    house.finish(&ids[..1], &ready(0.9)).await;
-    house.finish(&ids[1..2], &blank()).await;
+    let ids = fixture.admit(keys).await;
+    fixture.finish(&ids[..1], &ready(0.9)).await;
+    fixture.finish(&ids[1..2], &blank()).await;
     let agree = |version: Value| json!({ "model_version": version, "opinion": "agree" });
     for (place, version) in [
         (0, json!("another")),
@@ -92,36 +92,36 @@ async fn a_verdict_on_what_is_not_shown_any_more_is_refused_and_changes_nothing(
         (2, json!("test-1")),
         (2, Value::Null),
     ] {
-        let (status, problem) = house.say(ids[place], &agree(version)).await;
+        let (status, problem) = fixture.say(ids[place], &agree(version)).await;
         assert_eq!((status, &problem["type"]), (409, &json!("/problems/stale-verdict")));
     }
-    let (status, problem) = house.say(ids[1], &agree(Value::Null)).await;
+    let (status, problem) = fixture.say(ids[1], &agree(Value::Null)).await;
     assert_eq!((status, &problem["type"]), (422, &json!("/problems/nothing-to-agree-with")));
     for id in &ids {
-        assert!(house.said(*id).await.is_empty());
+        assert!(fixture.said(*id).await.is_empty());
     }
-    let events = house.stored_events().await;
+    let events = fixture.stored_events().await;
     assert!(events.iter().all(|event| !event.verdict));
 
     let label = json!({ "model_version": null, "opinion": "disagree", "label": "PNEUMONIA" });
-    assert_eq!(house.say(ids[1], &label).await.0, 201, "without a result it can be labelled");
+    assert_eq!(fixture.say(ids[1], &label).await.0, 201, "without a result it can be labelled");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn when_an_image_is_removed_what_was_said_of_it_is_gone() {
-    let house = House::open().await;
-    let id = house.admit(["incoming/north/a.jpg".to_owned()]).await[0];
-    house.finish(&[id], &ready(0.9)).await;
+    let fixture = Fixture::open().await;
+    let id = fixture.admit(["incoming/north/a.jpg".to_owned()]).await[0];
+    fixture.finish(&[id], &ready(0.9)).await;
     let agree = json!({ "model_version": "test-1", "opinion": "agree" });
-    assert_eq!(house.say(id, &agree).await.0, 201);
-    let object = house.store.image(id).await.expect("asked").expect("known").object;
-    house.store.remove(&object).await.expect("removed");
-    house.signal.publish().await.expect("published");
-    assert!(house.said(id).await.is_empty());
+    assert_eq!(fixture.say(id, &agree).await.0, 201);
+    let object = fixture.store.image(id).await.expect("asked").expect("known").object;
+    fixture.store.remove(&object).await.expect("removed");
+    fixture.signal.publish().await.expect("published");
+    assert!(fixture.said(id).await.is_empty());
     eventually("the image tells of no verdict", async || {
-        (house.mark(id).await == Value::Null).then_some(())
+        (fixture.mark(id).await == Value::Null).then_some(())
     })
     .await;
-    let (status, problem) = house.say(id, &agree).await;
+    let (status, problem) = fixture.say(id, &agree).await;
     assert_eq!((status, &problem["type"]), (404, &json!("/problems/unknown-image")));
 }

@@ -26,7 +26,7 @@ const UNHEARD: Duration = Duration::from_secs(10);
 const PAST_EVERY_LEASE: Duration = Duration::from_secs(25 * 3600);
 
 /// A system whose store is PostgreSQL, reached through a proxy.
-struct House {
+struct Fixture {
     database: Database,
     proxy: Proxy,
     rig: Arc<Rig>,
@@ -41,7 +41,7 @@ enum Queues {
     InThisDatabase,
 }
 
-impl House {
+impl Fixture {
     async fn open(cluster: &Arc<Cluster>, queues: Queues) -> Self {
         let database = cluster.database();
         let server = format!("127.0.0.1:{}", cluster.port()).parse().expect("an address");
@@ -132,9 +132,9 @@ async fn survives(
     queues: Queues,
     seed: u64,
     lasts: Duration,
-    fault: impl AsyncFn(&House, &mut StdRng, Duration),
+    fault: impl AsyncFn(&Fixture, &mut StdRng, Duration),
 ) {
-    let house = House::open(cluster, queues).await;
+    let house = Fixture::open(cluster, queues).await;
     let rig = &house.rig;
     let ingests = [rig.ingest(Rig::ingest_settings()), rig.ingest(Rig::ingest_settings())];
     let workers = [(); 2].map(|()| rig.work(ScriptedEngine::truthful(), Rig::worker_settings()));
@@ -201,7 +201,7 @@ async fn again_and_again(lasts: Duration, one: impl AsyncFnMut()) {
     }
 }
 
-async fn restart(house: &House, random: &mut StdRng, away: Duration) {
+async fn restart(house: &Fixture, random: &mut StdRng, away: Duration) {
     let cluster = house.database.cluster();
     block_in_place(|| if random.random_bool(0.5) { cluster.kill() } else { cluster.stop() });
     sleep(away).await;
@@ -334,7 +334,7 @@ async fn serialization_failures_and_deadlocks() {
     }
 }
 
-async fn cut(house: &House, random: &mut StdRng) {
+async fn cut(house: &Fixture, random: &mut StdRng) {
     match random.random_range(0..6) {
         0..=2 => house.proxy.cut(),
         3 => house.proxy.set(Weather::Truncate(random.random_range(0..600))),

@@ -107,7 +107,7 @@ async fn upload(rig: &Rig) -> Uploads {
     })
     .await;
     // An image that was admitted and whose job was lost: one for the sweeper.
-    let lost = rig.objects.inner.put(lobar_core::objects::Upload {
+    let lost = rig.objects.inner.put(lobar_core::object_store::Upload {
         key: "incoming/north/lost.jpg".into(),
         body: picture(6).into(),
         lane: Lane::Routine,

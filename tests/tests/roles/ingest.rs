@@ -201,7 +201,7 @@ async fn metadata_that_cannot_be_read_is_asked_for_again_and_then_done_without()
     let rig = Rig::open().await;
     let object = rig.put("incoming/north/1.jpg", Lane::Stat, picture(1)).await;
     rig.objects.switch.off();
-    let ingesting = rig.ingest(IngestSettings { patience: 4, ..Rig::ingest_settings() });
+    let ingesting = rig.ingest(IngestSettings { max_receives: 4, ..Rig::ingest_settings() });
     until_admitted(&rig, 1).await;
     assert_eq!(rig.image(object.id()).await.lane, Lane::Routine);
     let settled = "lobar_ingest_messages_total";

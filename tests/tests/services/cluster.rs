@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use lobar_core::objects::Objects;
-use lobar_s3::S3Objects;
+use lobar_core::object_store::ObjectStore;
+use lobar_s3::S3ObjectStore;
 use lobar_testkit::services::free_port;
 use lobar_testkit::services::ministack::{self, MiniStack, REGION};
 use lobar_testkit::services::postgres::{self, Database};
@@ -28,7 +28,7 @@ pub struct Cluster {
     /// The page's address, the same after every restart of the api.
     pub page: String,
     /// The bucket, as an uploader sees it.
-    pub bucket: Arc<dyn Objects>,
+    pub bucket: Arc<dyn ObjectStore>,
     pub s3: &'static MiniStack,
     pub rabbitmq: &'static RabbitMq,
     /// Its own, since some tests stop it.
@@ -75,7 +75,7 @@ impl Cluster {
             environment,
             page: format!("http://{listen}"),
             listen,
-            bucket: Arc::new(S3Objects::connect(options).await),
+            bucket: Arc::new(S3ObjectStore::connect(options).await),
             s3,
             rabbitmq,
             redis,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use lobar_core::image::Lane;
-use lobar_core::objects::Upload;
+use lobar_core::object_store::Upload;
 use lobar_tests::kit::{Lobar, radiograph_jpeg};
 
 use super::cluster::{Cluster, Jobs};

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use lobar_core::registry::{NewModel, Registry};
+use lobar_core::model_registry::{ModelRegistry, NewModel};
 use lobar_core::time::SystemClock;
 use lobar_core::weights::WeightFiles;
 use lobar_opener::Opener;
@@ -42,7 +42,7 @@ fn second_model(folder: &Path) -> (PathBuf, Value) {
     (path, card)
 }
 
-async fn register(registry: &dyn Registry, lobar: &Lobar, folder: &Path) -> NewModel {
+async fn register(registry: &dyn ModelRegistry, lobar: &Lobar, folder: &Path) -> NewModel {
     let (path, card) = second_model(folder);
     let digest = std::process::Command::new("sha256sum").arg(&path).output().expect("sha256sum");
     let sha256 = String::from_utf8_lossy(&digest.stdout)[..64].to_owned();

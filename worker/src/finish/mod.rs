@@ -1,4 +1,4 @@
-//! The end of every image's way: the store first, then the signal, then the queue.
+//! Finisher: commits what ended (store first, then signal, then queue settlement).
 //!
 //! One task takes all that has ended since it last looked, so that a batch is one transaction, and a
 //! slow store makes the transactions larger rather than more.
@@ -15,20 +15,20 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::context::Context;
-use crate::ticket::{End, Finished, Held, InWork, Ticket};
+use crate::work_item::{End, Finished, InFlightGuard, LeasedMessage, WorkItem};
 
 /// Most that one transaction finishes.
-const MOST: usize = 256;
+const MAX_TRANSACTION: usize = 256;
 
 pub(crate) struct Finisher {
     context: Arc<Context>,
 }
 
 /// A message whose store side is written, with its settlement. The roll is left after settling.
-struct Due {
-    held: Held,
+struct PendingSettlement {
+    message: LeasedMessage,
     settlement: Settlement,
-    _in_work: Option<InWork>,
+    _in_flight_guard: Option<InFlightGuard>,
 }
 
 impl Finisher {
@@ -42,11 +42,11 @@ impl Finisher {
         mut finished: mpsc::Receiver<Finished>,
         complete: CancellationToken,
     ) {
-        let mut batch = Vec::with_capacity(MOST);
+        let mut batch = Vec::with_capacity(MAX_TRANSACTION);
         loop {
             tokio::select! {
                 biased;
-                count = finished.recv_many(&mut batch, MOST) => {
+                count = finished.recv_many(&mut batch, MAX_TRANSACTION) => {
                     if count == 0 {
                         return;
                     }
@@ -58,36 +58,36 @@ impl Finisher {
     }
 
     async fn finish(&self, batch: Vec<Finished>) {
-        let mut due = Vec::with_capacity(batch.len());
+        let mut pending = Vec::with_capacity(batch.len());
         let mut complete = Vec::new();
         let mut retry = Vec::new();
         let mut release = Vec::new();
         for one in batch {
             match one {
-                Finished::Message(held, settlement) => {
-                    due.push(Due { held, settlement, _in_work: None });
+                Finished::Message(message, settlement) => {
+                    pending.push(PendingSettlement { message, settlement, _in_flight_guard: None });
                 }
-                Finished::Image(ticket, End::Complete(outcome)) => complete.push((ticket, outcome)),
-                Finished::Image(ticket, End::Retry) => retry.push(ticket),
-                Finished::Image(ticket, End::Release(settlement)) => {
-                    release.push((ticket, Some(settlement)));
+                Finished::Image(item, End::Complete(outcome)) => complete.push((item, outcome)),
+                Finished::Image(item, End::Retry) => retry.push(item),
+                Finished::Image(item, End::Release(settlement)) => {
+                    release.push((item, Some(settlement)));
                 }
-                Finished::Image(ticket, End::Lost) => release.push((ticket, None)),
+                Finished::Image(item, End::Lost) => release.push((item, None)),
             }
         }
         let changed = !(complete.is_empty() && retry.is_empty() && release.is_empty());
-        self.complete(complete, &mut due).await;
-        self.retry(retry, &mut due).await;
-        self.release(release, &mut due).await;
+        self.complete(complete, &mut pending).await;
+        self.retry(retry, &mut pending).await;
+        self.release(release, &mut pending).await;
         if changed {
             self.context.publish().await;
         }
-        self.settle(due).await;
+        self.settle(pending).await;
     }
 }
 
 /// The image's turn ends here, its place on the roll after the settlement.
-fn settled(ticket: Ticket, settlement: Settlement) -> Due {
-    let Ticket { held, in_work, .. } = ticket;
-    Due { held, settlement, _in_work: Some(in_work) }
+fn settled(item: WorkItem, settlement: Settlement) -> PendingSettlement {
+    let WorkItem { message, in_flight_guard, .. } = item;
+    PendingSettlement { message, settlement, _in_flight_guard: Some(in_flight_guard) }
 }

@@ -3,36 +3,37 @@
 use lobar_core::image::{Lane, Lanes};
 use lobar_core::queue::LeaseError;
 
-use super::{Due, Finisher};
+use super::{Finisher, PendingSettlement};
 
 /// Tries of a settlement; after that the message comes again and is found finished.
 const TRIES: u32 = 3;
 
 impl Finisher {
-    pub(super) async fn settle(&self, due: Vec<Due>) {
-        let mut lanes: Lanes<Vec<Due>> = Lanes::default();
-        for one in due {
-            one.held.lease.settling();
-            lanes.of_mut(one.held.lane).push(one);
+    pub(super) async fn settle(&self, pending: Vec<PendingSettlement>) {
+        let mut lanes: Lanes<Vec<PendingSettlement>> = Lanes::default();
+        for one in pending {
+            one.message.lease.settling();
+            lanes.of_mut(one.message.lane).push(one);
         }
         for lane in Lane::ALL {
             self.settle_lane(lane, std::mem::take(lanes.of_mut(lane))).await;
         }
     }
 
-    async fn settle_lane(&self, lane: Lane, mut due: Vec<Due>) {
+    async fn settle_lane(&self, lane: Lane, mut pending: Vec<PendingSettlement>) {
         for attempt in 0..TRIES {
-            if due.is_empty() {
+            if pending.is_empty() {
                 return;
             }
-            let items =
-                due.iter().map(|one| (one.held.lease.receipt.clone(), one.settlement.clone()));
+            let items = pending
+                .iter()
+                .map(|one| (one.message.lease.receipt.clone(), one.settlement.clone()));
             let results = self.context.jobs.of(lane).settle(items.collect()).await;
             let mut away = None;
             let mut results = results.into_iter();
             // What is settled, or lost, is over; a lost one will be found finished by its holder.
             // Rejected for good, it comes again when its lease has lapsed.
-            due.retain(|_| match results.next() {
+            pending.retain(|_| match results.next() {
                 Some(Err(LeaseError::Port(error))) if error.is_transient() => {
                     away = Some(error);
                     true
@@ -53,7 +54,7 @@ impl Finisher {
                 () = self.context.give_up.cancelled() => {}
             }
         }
-        let (lane, messages) = (lane.as_str(), due.len());
+        let (lane, messages) = (lane.as_str(), pending.len());
         tracing::warn!(
             lane,
             messages,

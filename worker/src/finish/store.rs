@@ -17,11 +17,11 @@ use lobar_core::store::{Completion, Fence, Outcome};
 
 use tracing::Span;
 
-use super::{Due, Finisher, settled};
-use crate::ticket::Ticket;
+use super::{Finisher, PendingSettlement, settled};
+use crate::work_item::WorkItem;
 
 /// An image to give back; without a settlement its lease is lost, and there is nothing to settle.
-type Release = (Ticket, Option<Settlement>);
+type Release = (WorkItem, Option<Settlement>);
 
 /// The state in which an outcome leaves its image.
 fn ending(outcome: &Outcome) -> State {
@@ -34,16 +34,20 @@ fn ending(outcome: &Outcome) -> State {
 
 impl Finisher {
     /// Writes results.
-    pub(super) async fn complete(&self, work: Vec<(Ticket, Outcome)>, due: &mut Vec<Due>) {
-        let (tickets, completions): (Vec<(Ticket, Span)>, Vec<Completion>) = work
+    pub(super) async fn complete(
+        &self,
+        work: Vec<(WorkItem, Outcome)>,
+        pending: &mut Vec<PendingSettlement>,
+    ) {
+        let (items, completions): (Vec<(WorkItem, Span)>, Vec<Completion>) = work
             .into_iter()
-            .map(|(ticket, outcome)| {
-                let (id, fence) = ticket.work();
+            .map(|(item, outcome)| {
+                let (id, fence) = item.work();
                 let state = ending(&outcome).as_str();
-                let span = tracing::info_span!(parent: &*ticket.held.span, "commit", state);
+                let span = tracing::info_span!(parent: &*item.message.span, "commit", state);
                 // What tells of the event continues from here.
                 let trace = lobar_trace::context(&span);
-                ((ticket, span), Completion { id, fence, outcome, trace })
+                ((item, span), Completion { id, fence, outcome, trace })
             })
             .unzip();
         let results = isolate(completions.len(), |range| {
@@ -52,8 +56,7 @@ impl Finisher {
         })
         .await;
         let (mut stored, mut rejected, mut release) = (false, Vec::new(), Vec::new());
-        for (((ticket, span), completion), result) in
-            tickets.into_iter().zip(completions).zip(results)
+        for (((item, span), completion), result) in items.into_iter().zip(completions).zip(results)
         {
             if result.is_err() {
                 lobar_trace::failed(&span, "the store did not take the result");
@@ -66,20 +69,20 @@ impl Finisher {
                     span.in_scope(|| {
                         tracing::debug!(accepted, "result stored; its job is settled next")
                     });
-                    due.push(settled(ticket, Settlement::Done));
+                    pending.push(settled(item, Settlement::Done));
                 }
                 Err(error) if error.is_transient() => {
-                    release.push((ticket, Some(Settlement::Release)));
+                    release.push((item, Some(Settlement::Release)));
                 }
-                Err(error) => rejected.push((ticket, error)),
+                Err(error) => rejected.push((item, error)),
             }
         }
         if stored {
             self.context.services.results.succeeded();
         }
         let retry = self.rejected(stored, rejected, &mut release);
-        self.retry(retry, due).await;
-        self.release(release, due).await;
+        self.retry(retry, pending).await;
+        self.release(release, pending).await;
     }
 
     fn count(&self, accepted: bool, outcome: &Outcome) {
@@ -94,30 +97,30 @@ impl Finisher {
     fn rejected(
         &self,
         stored: bool,
-        rejected: Vec<(Ticket, Arc<PortError>)>,
+        rejected: Vec<(WorkItem, Arc<PortError>)>,
         release: &mut Vec<Release>,
-    ) -> Vec<Ticket> {
+    ) -> Vec<WorkItem> {
         if rejected.is_empty() {
             self.context.rejected_results.note(stored, []);
             return Vec::new();
         }
         self.context.metrics.rejected("complete", rejected.len());
-        let images = rejected.iter().map(|(ticket, _)| ticket.claimed.id);
+        let images = rejected.iter().map(|(item, _)| item.claimed.id);
         let cause = self.context.rejected_results.note(stored, images);
         let mut retry = Vec::new();
-        for (ticket, error) in rejected {
-            let (image, attempt) = (ticket.claimed.id, ticket.claimed.attempt);
+        for (item, error) in rejected {
+            let (image, attempt) = (item.claimed.id, item.claimed.attempt);
             match cause {
                 Cause::Item => {
                     let of = self.context.settings.max_attempts;
                     tracing::error!(%image, attempt, of, %error, "the store rejected a result; the image is tried again, and goes to quarantine after its last attempt");
-                    retry.push(ticket);
+                    retry.push(item);
                 }
                 Cause::Service => {
                     tracing::error!(%image, %error, "the store rejects every result; the image is given back uncounted and tried again");
                     self.context.services.results.failed(&error);
-                    let after = self.context.later(ticket.held.receive_count);
-                    release.push((ticket, Some(Settlement::Retry { after })));
+                    let after = self.context.later(item.message.receive_count);
+                    release.push((item, Some(Settlement::Retry { after })));
                 }
             }
         }
@@ -125,30 +128,30 @@ impl Finisher {
     }
 
     /// Gives images back, their attempt counted.
-    pub(super) async fn retry(&self, tickets: Vec<Ticket>, due: &mut Vec<Due>) {
-        let work: Vec<(ImageId, Fence)> = tickets.iter().map(Ticket::work).collect();
+    pub(super) async fn retry(&self, items: Vec<WorkItem>, pending: &mut Vec<PendingSettlement>) {
+        let work: Vec<(ImageId, Fence)> = items.iter().map(WorkItem::work).collect();
         let returned = isolate(work.len(), |range| {
             let some = work.get(range.clone()).unwrap_or_default();
             self.each(range, move || self.context.store.retry(some))
         });
         self.report("retried", &work, returned.await);
-        for ticket in tickets {
-            let tries = ticket.claimed.attempt.saturating_sub(1);
+        for item in items {
+            let tries = item.claimed.attempt.saturating_sub(1);
             let after = self.context.settings.backoff.delay(tries, rand::random());
-            due.push(settled(ticket, Settlement::Retry { after }));
+            pending.push(settled(item, Settlement::Retry { after }));
         }
     }
 
     /// Gives images back, their attempt uncounted.
-    pub(super) async fn release(&self, tickets: Vec<Release>, due: &mut Vec<Due>) {
-        let work: Vec<(ImageId, Fence)> = tickets.iter().map(|(ticket, _)| ticket.work()).collect();
+    pub(super) async fn release(&self, items: Vec<Release>, pending: &mut Vec<PendingSettlement>) {
+        let work: Vec<(ImageId, Fence)> = items.iter().map(|(item, _)| item.work()).collect();
         let returned = isolate(work.len(), |range| {
             let some = work.get(range.clone()).unwrap_or_default();
             self.each(range, move || self.context.store.release(some))
         });
         self.report("released", &work, returned.await);
-        for (ticket, settlement) in tickets {
-            due.extend(settlement.map(|settlement| settled(ticket, settlement)));
+        for (item, settlement) in items {
+            pending.extend(settlement.map(|settlement| settled(item, settlement)));
         }
     }
 

@@ -3,17 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use lobar_core::registry::{Assignment, Model, Registry};
+use lobar_core::model_registry::{Assignment, ModelRegistry, RegisteredModel};
 use tokio::sync::watch;
 
-use super::Use;
+use super::ModelUse;
 
 /// The assignment as far as it is known; `None` until the registry has answered once.
 pub(crate) type Assigned = watch::Receiver<Option<Assignment>>;
 
 /// Asks the registry until nobody listens any more. While it does not answer, what it said last stands.
 pub(crate) async fn follow_assignment(
-    registry: Arc<dyn Registry>,
+    registry: Arc<dyn ModelRegistry>,
     every: Duration,
     told: watch::Sender<Option<Assignment>>,
 ) {
@@ -45,23 +45,30 @@ pub(crate) async fn follow_assignment(
 }
 
 /// The model that is wanted for a use.
-pub(super) fn pick(assignment: &Assignment, wanted_for: Use) -> Option<&Model> {
+pub(super) fn pick(assignment: &Assignment, wanted_for: ModelUse) -> Option<&RegisteredModel> {
     match wanted_for {
-        Use::Active => assignment.active.as_ref(),
-        Use::Shadow => assignment.shadow.as_ref(),
+        ModelUse::Active => assignment.active.as_ref(),
+        ModelUse::Shadow => assignment.shadow.as_ref(),
     }
 }
 
 /// The model that is wanted now; waits until the registry has answered once. `None` when there is none
 /// for this use, or nobody asks the registry any more.
-pub(super) async fn wanted(assigned: &mut Assigned, wanted_for: Use) -> Option<Model> {
+pub(super) async fn wanted(
+    assigned: &mut Assigned,
+    wanted_for: ModelUse,
+) -> Option<RegisteredModel> {
     let known = assigned.wait_for(Option::is_some).await.ok()?;
     known.as_ref().and_then(|assignment| pick(assignment, wanted_for)).cloned()
 }
 
 /// Returns once another model than `this` is wanted, or none; never when nobody asks the registry any
 /// more.
-pub(super) async fn until_other(assigned: &mut Assigned, wanted_for: Use, this: Option<&Model>) {
+pub(super) async fn until_other(
+    assigned: &mut Assigned,
+    wanted_for: ModelUse,
+    this: Option<&RegisteredModel>,
+) {
     let now = |known: &Option<Assignment>| {
         known.as_ref().is_some_and(|assignment| {
             let wanted = pick(assignment, wanted_for).map(|model| &model.model);

@@ -1,16 +1,16 @@
 //! The active model: taken at the start, changed while the worker runs.
 
 use lobar_core::engine::Engine;
-use lobar_core::registry::{Registry, RegistryError};
+use lobar_core::model_registry::{ModelRegistry, RegistryError};
 use tokio::sync::{mpsc, oneshot};
 
 use super::assignment::{until_other, wanted};
 use super::proof::obtain;
-use super::{Assigned, Engines, Flaw, Models, Unfit, Use};
-use crate::context::Watched;
+use super::{Assigned, Engines, LoadStage, ModelLoadError, ModelUse, Models};
+use crate::context::ModelContext;
 
 /// Who registers and activates the model that came with the program.
-const ITSELF: &str = "lobar";
+const SYSTEM_ACTOR: &str = "lobar";
 
 /// Another engine for the dispatcher to hand over between two batches.
 pub(crate) struct Swap {
@@ -22,35 +22,37 @@ pub(crate) struct Swap {
 /// The engine to begin with: of the active model, however long it takes to have it. Where nothing was
 /// ever activated, the model that came with the program is registered and activated first.
 pub(crate) async fn first(
-    watched: &Watched,
+    model_context: &ModelContext,
     models: &Models,
     assigned: &mut Assigned,
 ) -> Box<dyn Engine + Send> {
     loop {
-        let Some(model) = wanted(assigned, Use::Active).await else {
-            introduce(watched, models, assigned).await;
-            until_other(assigned, Use::Active, None).await;
+        let Some(model) = wanted(assigned, ModelUse::Active).await else {
+            activate_shipped(model_context, models, assigned).await;
+            until_other(assigned, ModelUse::Active, None).await;
             continue;
         };
         let engines = models.engines.as_ref();
-        if let Some(engine) = obtain(watched, engines, assigned, &model, Use::Active).await {
+        if let Some(engine) =
+            obtain(model_context, engines, assigned, &model, ModelUse::Active).await
+        {
             return engine;
         }
     }
 }
 
 /// Registers and activates the model that came with the program, trying until it or another is active.
-async fn introduce(watched: &Watched, models: &Models, assigned: &mut Assigned) {
+async fn activate_shipped(model_context: &ModelContext, models: &Models, assigned: &mut Assigned) {
     let mut tries = 0;
     loop {
         let introduced = tokio::select! {
             introduced = register_shipped(models.registry.as_ref(), models.engines.as_ref()) => introduced,
-            () = until_other(assigned, Use::Active, None) => return,
+            () = until_other(assigned, ModelUse::Active, None) => return,
         };
         let Err(unfit) = introduced else { return };
-        let pause = watched.settings.model_backoff.delay(tries, rand::random());
-        watched.metrics.model_failures.with_label_values(&[unfit.flaw.as_str()]).inc();
-        watched.health.set_trouble(Some(format!("the shipped model: {unfit}")));
+        let pause = model_context.settings.model_backoff.delay(tries, rand::random());
+        model_context.metrics.model_failures.with_label_values(&[unfit.stage.as_str()]).inc();
+        model_context.health.set_model_error(Some(format!("the shipped model: {unfit}")));
         let (why, seconds) = (&unfit.why, pause.as_secs_f64());
         tracing::error!(
             error = why,
@@ -59,19 +61,25 @@ async fn introduce(watched: &Watched, models: &Models, assigned: &mut Assigned) 
         tries += 1;
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
-            () = until_other(assigned, Use::Active, None) => return,
+            () = until_other(assigned, ModelUse::Active, None) => return,
         }
     }
 }
 
-async fn register_shipped(registry: &dyn Registry, engines: &dyn Engines) -> Result<(), Unfit> {
+async fn register_shipped(
+    registry: &dyn ModelRegistry,
+    engines: &dyn Engines,
+) -> Result<(), ModelLoadError> {
     let refused = |error: RegistryError| {
-        Unfit::new(Flaw::Load, format!("it cannot be registered and activated: {error}"))
+        ModelLoadError::new(
+            LoadStage::Load,
+            format!("it cannot be registered and activated: {error}"),
+        )
     };
     let shipped = engines.shipped().await?;
-    registry.register(&shipped, ITSELF).await.map_err(refused)?;
+    registry.register(&shipped, SYSTEM_ACTOR).await.map_err(refused)?;
     // Somebody may have chosen a model while the weights were being stored: theirs stands.
-    if registry.activate_first(&shipped.version, ITSELF).await.map_err(refused)? {
+    if registry.activate_first(&shipped.version, SYSTEM_ACTOR).await.map_err(refused)? {
         tracing::info!(
             model = shipped.version,
             "no model was ever active: the shipped one is registered and activated"
@@ -82,28 +90,28 @@ async fn register_shipped(registry: &dyn Registry, engines: &dyn Engines) -> Res
 
 /// Changes the engine whenever another model becomes active. Returns when the dispatcher has ended.
 pub(crate) async fn follow_active(
-    watched: Watched,
+    model_context: ModelContext,
     models: Models,
     mut assigned: Assigned,
     swaps: mpsc::Sender<Swap>,
 ) {
     loop {
-        let Some(model) = wanted(&mut assigned, Use::Active).await else {
-            until_other(&mut assigned, Use::Active, None).await;
+        let Some(model) = wanted(&mut assigned, ModelUse::Active).await else {
+            until_other(&mut assigned, ModelUse::Active, None).await;
             continue;
         };
-        let serving = watched.health.model();
+        let serving = model_context.health.model();
         let same = serving.is_some_and(|now| {
             (&now.version, &now.sha256) == (&model.model.version, &model.model.sha256)
         });
         if same {
             // Also when a model that could not be had was wanted in between.
-            watched.health.set_trouble(None);
-            until_other(&mut assigned, Use::Active, Some(&model)).await;
+            model_context.health.set_model_error(None);
+            until_other(&mut assigned, ModelUse::Active, Some(&model)).await;
             continue;
         }
         let engines = models.engines.as_ref();
-        let engine = obtain(&watched, engines, &mut assigned, &model, Use::Active).await;
+        let engine = obtain(&model_context, engines, &mut assigned, &model, ModelUse::Active).await;
         let Some(engine) = engine else { continue };
         let info = engine.info().clone();
         let (before, old) = oneshot::channel();
@@ -112,10 +120,10 @@ pub(crate) async fn follow_active(
         }
         let Ok(old) = old.await else { return };
         let Ok(old) = old.await else { return };
-        watched.health.set_model(info.model.clone());
-        watched.health.set_trouble(None);
-        watched.metrics.model(&info);
-        watched.metrics.model_swaps.inc();
+        model_context.health.set_model(info.model.clone());
+        model_context.health.set_model_error(None);
+        model_context.metrics.model(&info);
+        model_context.metrics.model_swaps.inc();
         let (from, version) = (&old.info().model.version, &info.model.version);
         tracing::info!(
             from,

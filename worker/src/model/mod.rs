@@ -1,4 +1,4 @@
-//! Which model the worker runs.
+//! Which model the worker runs: follows the model registry and swaps engines without a restart.
 //!
 //! ```text
 //! registry ──assignment──▶ follow ─┬─ active: fetch, check, load, prove ──▶ dispatcher: change between two batches
@@ -16,21 +16,21 @@
 
 mod assignment;
 mod follow;
-mod post;
 mod proof;
 pub(crate) mod shadow;
+mod shadow_queue;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use lobar_core::engine::Engine;
-use lobar_core::registry::{NewModel, Registry};
+use lobar_core::model_registry::{ModelRegistry, NewModel};
 
 pub(crate) use assignment::Assigned;
 pub(crate) use assignment::follow_assignment;
 pub(crate) use follow::{Swap, first, follow_active};
-pub(crate) use post::Post;
 pub(crate) use shadow::follow_shadow;
+pub(crate) use shadow_queue::ShadowQueue;
 
 /// Where the worker's engine comes from.
 pub enum EngineSource {
@@ -44,14 +44,14 @@ pub enum EngineSource {
 #[derive(Clone)]
 pub struct Models {
     /// Says which model is active and which is the shadow, and keeps what the shadow saw.
-    pub registry: Arc<dyn Registry>,
+    pub registry: Arc<dyn ModelRegistry>,
     /// Makes engines of them.
     pub engines: Arc<dyn Engines>,
 }
 
 /// What an engine is made for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Use {
+pub enum ModelUse {
     /// To answer images.
     Active,
     /// To look on unseen; others go before it wherever both want to compute.
@@ -63,7 +63,7 @@ pub enum Use {
 pub trait Engines: Send + Sync {
     /// The model that came with this program, its weights stored where the others lie: what is registered
     /// and activated when nothing ever was.
-    async fn shipped(&self) -> Result<NewModel, Unfit>;
+    async fn shipped(&self) -> Result<NewModel, ModelLoadError>;
 
     /// An engine of this model: its weights fetched and their SHA-256 compared, its card checked, loaded,
     /// proven on golden pictures and warm. It may take minutes, and must not slow down another engine that
@@ -71,13 +71,13 @@ pub trait Engines: Send + Sync {
     async fn make(
         &self,
         model: &NewModel,
-        wanted_for: Use,
-    ) -> Result<Box<dyn Engine + Send>, Unfit>;
+        wanted_for: ModelUse,
+    ) -> Result<Box<dyn Engine + Send>, ModelLoadError>;
 }
 
 /// What was wrong with a model that could not be taken into use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Flaw {
+pub enum LoadStage {
     /// Its weights could not be had.
     Fetch,
     /// They are other weights than were registered.
@@ -90,18 +90,19 @@ pub enum Flaw {
     Load,
 }
 
-impl Flaw {
+impl LoadStage {
     /// All of them.
-    pub const ALL: [Flaw; 5] = [Flaw::Fetch, Flaw::Sha256, Flaw::Card, Flaw::Golden, Flaw::Load];
+    pub const ALL: [LoadStage; 5] =
+        [LoadStage::Fetch, LoadStage::Sha256, LoadStage::Card, LoadStage::Golden, LoadStage::Load];
 
     /// Its word in the metric's label `stage`.
     pub fn as_str(self) -> &'static str {
         match self {
-            Flaw::Fetch => "fetch",
-            Flaw::Sha256 => "sha256",
-            Flaw::Card => "card",
-            Flaw::Golden => "golden",
-            Flaw::Load => "load",
+            LoadStage::Fetch => "fetch",
+            LoadStage::Sha256 => "sha256",
+            LoadStage::Card => "card",
+            LoadStage::Golden => "golden",
+            LoadStage::Load => "load",
         }
     }
 }
@@ -109,16 +110,16 @@ impl Flaw {
 /// A model cannot be taken into use.
 #[derive(Debug, thiserror::Error)]
 #[error("{why}")]
-pub struct Unfit {
+pub struct ModelLoadError {
     /// What is wrong with it.
-    pub flaw: Flaw,
+    pub stage: LoadStage,
     /// In words, with what to do about it.
     pub why: String,
 }
 
-impl Unfit {
+impl ModelLoadError {
     /// A flaw, in words.
-    pub fn new(flaw: Flaw, why: impl Into<String>) -> Self {
-        Self { flaw, why: why.into() }
+    pub fn new(stage: LoadStage, why: impl Into<String>) -> Self {
+        Self { stage, why: why.into() }
     }
 }

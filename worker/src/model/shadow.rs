@@ -1,4 +1,5 @@
-//! The shadow: a model that looks at what was answered already and is shown to nobody.
+//! The shadow model: runs on images that were already answered; its results are stored for
+//! comparison and shown to nobody.
 //!
 //! It computes on a thread of its own, a few images at a time, and begins only while the engine that
 //! answers has nothing in hand. So on a machine whose cores are all taken by that engine the shadow
@@ -12,14 +13,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lobar_core::engine::Engine;
-use lobar_core::registry::{Model, Registry, ShadowFinding};
+use lobar_core::model_registry::{ModelRegistry, RegisteredModel, ShadowFinding};
 use tokio::sync::mpsc;
 
 use super::assignment::{until_other, wanted};
-use super::post::Seen;
 use super::proof::obtain;
-use super::{Assigned, Models, Use};
-use crate::context::{Context, Watched};
+use super::shadow_queue::AnsweredImage;
+use super::{Assigned, ModelUse, Models};
+use crate::context::{Context, ModelContext};
 use crate::device::{Answer, Device};
 
 /// Images that the shadow computes at once: what the other engine may have to share its cores with.
@@ -38,14 +39,14 @@ pub(crate) const OUTCOMES: [&str; 4] = [COMPARED, DROPPED, FAILED, LOST];
 
 /// Runs whichever shadow the registry names, until the worker stops.
 pub(crate) async fn follow_shadow(
-    watched: Watched,
+    model_context: ModelContext,
     models: Models,
     mut assigned: Assigned,
     context: Arc<Context>,
 ) {
     let stopping = context.stopping.clone();
     loop {
-        let next = next(&watched, &models, &mut assigned);
+        let next = next(&model_context, &models, &mut assigned);
         let Some((model, engine)) = stopping.run_until_cancelled(next).await else { return };
         let version = model.model.version.clone();
         let looked = match Device::start("shadow", engine) {
@@ -54,10 +55,10 @@ pub(crate) async fn follow_shadow(
                 let looking = look_on(&context, models.registry.as_ref(), &version, &device);
                 let ended = tokio::select! {
                     why = looking => Err(why),
-                    () = until_other(&mut assigned, Use::Shadow, Some(&model)) => Ok(()),
+                    () = until_other(&mut assigned, ModelUse::Shadow, Some(&model)) => Ok(()),
                     () = stopping.cancelled() => Ok(()),
                 };
-                context.shadow.deliver_to(None);
+                context.shadow.connect(None);
                 device.close(CLOSING).await;
                 ended
             }
@@ -69,7 +70,7 @@ pub(crate) async fn follow_shadow(
                 error = why,
                 "shadow model ended; results that are shown are not affected"
             );
-            let another = until_other(&mut assigned, Use::Shadow, Some(&model));
+            let another = until_other(&mut assigned, ModelUse::Shadow, Some(&model));
             stopping.run_until_cancelled(another).await;
         }
     }
@@ -77,17 +78,19 @@ pub(crate) async fn follow_shadow(
 
 /// The next model to look on, once there is one and its engine is made.
 async fn next(
-    watched: &Watched,
+    model_context: &ModelContext,
     models: &Models,
     assigned: &mut Assigned,
-) -> (Model, Box<dyn Engine + Send>) {
+) -> (RegisteredModel, Box<dyn Engine + Send>) {
     loop {
-        let Some(model) = wanted(assigned, Use::Shadow).await else {
-            until_other(assigned, Use::Shadow, None).await;
+        let Some(model) = wanted(assigned, ModelUse::Shadow).await else {
+            until_other(assigned, ModelUse::Shadow, None).await;
             continue;
         };
         let engines = models.engines.as_ref();
-        if let Some(engine) = obtain(watched, engines, assigned, &model, Use::Shadow).await {
+        if let Some(engine) =
+            obtain(model_context, engines, assigned, &model, ModelUse::Shadow).await
+        {
             return (model, engine);
         }
     }
@@ -96,13 +99,13 @@ async fn next(
 /// Looks at what is offered until the engine fails; says how.
 async fn look_on(
     context: &Context,
-    registry: &dyn Registry,
+    registry: &dyn ModelRegistry,
     version: &str,
     device: &Device,
 ) -> String {
     let threshold = device.info.threshold;
     let (post, mut offered) = mpsc::channel(context.settings.shadow_queue.max(1));
-    context.shadow.deliver_to(Some(post));
+    context.shadow.connect(Some(post));
     let count = |outcome: &str, images: usize| {
         let counter = context.metrics.shadow_images.with_label_values(&[outcome]);
         counter.inc_by(images.try_into().unwrap_or(u64::MAX));
@@ -114,7 +117,7 @@ async fn look_on(
         }
         context.shadow.until_idle().await;
         let (images, before) = (few.len(), kept.len());
-        let inputs = few.iter().map(|seen: &Seen| seen.input.clone()).collect();
+        let inputs = few.iter().map(|seen: &AnsweredImage| seen.input.clone()).collect();
         let reply = device.submit(inputs);
         let why = match tokio::time::timeout(context.settings.watchdog, reply).await {
             Ok(Ok(reply)) => match reply.answers {
@@ -147,7 +150,12 @@ async fn look_on(
     }
 }
 
-fn finding(version: &str, threshold: f64, seen: Seen, answer: Answer) -> Option<ShadowFinding> {
+fn finding(
+    version: &str,
+    threshold: f64,
+    seen: AnsweredImage,
+    answer: Answer,
+) -> Option<ShadowFinding> {
     let Answer::Prediction(prediction) = answer else { return None };
     let probability = prediction.probability;
     (0.0..=1.0).contains(&probability).then(|| ShadowFinding {

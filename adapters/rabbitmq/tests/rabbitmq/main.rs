@@ -6,7 +6,7 @@
 mod account;
 mod alarm;
 mod contract;
-mod examined;
+mod examine;
 mod figures;
 mod outages;
 mod queues;

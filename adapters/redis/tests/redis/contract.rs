@@ -1,15 +1,15 @@
-//! The contracts of the signal, the cache and the roster, on Redis.
+//! The contracts of the signal, the cache and presence, on Redis.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use lobar_core::cache::Cache;
-use lobar_core::roster::Roster;
+use lobar_core::presence::Presence;
 use lobar_core::signal::Signal;
-use lobar_redis::{RedisCache, RedisRoster, RedisSignal};
+use lobar_redis::{RedisCache, RedisPresence, RedisSignal};
 use lobar_testkit::contract::cache::CacheHarness;
-use lobar_testkit::contract::roster::RosterHarness;
+use lobar_testkit::contract::presence::PresenceHarness;
 use lobar_testkit::contract::signal::SignalHarness;
 use lobar_testkit::services::redis;
 
@@ -50,7 +50,7 @@ impl CacheHarness for Database {
 }
 
 #[async_trait]
-impl RosterHarness for Database {
+impl PresenceHarness for Database {
     async fn start() -> Self {
         let database = Self::new().await;
         // One that has run for a while: it could not know who is there before that.
@@ -61,8 +61,8 @@ impl RosterHarness for Database {
         database
     }
 
-    async fn open(&self) -> Arc<dyn Roster> {
-        Arc::new(RedisRoster::open(&self.0).expect("a roster").within(PATIENCE))
+    async fn open(&self) -> Arc<dyn Presence> {
+        Arc::new(RedisPresence::open(&self.0).expect("a presence service").within(PATIENCE))
     }
 }
 
@@ -74,8 +74,8 @@ mod cache {
     lobar_testkit::cache_contract!(super::Database);
 }
 
-mod roster {
-    lobar_testkit::roster_contract!(super::Database);
+mod presence {
+    lobar_testkit::presence_contract!(super::Database);
 }
 
 #[tokio::test]

@@ -1,11 +1,11 @@
 //! What `lobar doctor` says about Redis.
 
-use lobar_core::check::{Check, Verdict};
+use lobar_core::diagnostic::{Diagnostic, Severity};
 use lobar_redis::examine;
 use lobar_testkit::services::redis::{RedisServer, shared};
 
-fn faults(checks: &[Check]) -> Vec<&str> {
-    let faults = checks.iter().filter(|check| check.verdict == Verdict::Fault);
+fn faults(checks: &[Diagnostic]) -> Vec<&str> {
+    let faults = checks.iter().filter(|check| check.verdict == Severity::Fault);
     faults.map(|check| check.what.as_str()).collect()
 }
 
@@ -13,7 +13,7 @@ fn faults(checks: &[Check]) -> Vec<&str> {
 async fn a_redis_that_allows_everything_is_good() {
     let checks = examine(&shared().await.url()).await;
     assert!(checks.len() >= 6);
-    assert!(checks.iter().all(|check| check.verdict == Verdict::Good), "{checks:?}");
+    assert!(checks.iter().all(|check| check.verdict == Severity::Good), "{checks:?}");
 }
 
 #[tokio::test]
@@ -46,7 +46,7 @@ async fn the_rights_that_a_fix_names_are_enough_for_everything() {
         grant.exec_async(&mut admin).await.expect("granted");
     }
     let checks = examine(&url).await;
-    assert!(checks.iter().all(|check| check.verdict == Verdict::Good), "{checks:?}");
+    assert!(checks.iter().all(|check| check.verdict == Severity::Good), "{checks:?}");
 }
 
 #[tokio::test]
@@ -69,7 +69,7 @@ async fn a_full_redis_that_would_refuse_is_advised_against() {
     let full = ["--maxmemory", "100mb", "--maxmemory-policy", "noeviction"];
     let redis = RedisServer::start_with(&full).await;
     let checks = examine(&redis.url()).await;
-    let advice: Vec<_> = checks.iter().filter(|check| check.verdict != Verdict::Good).collect();
-    assert_eq!((advice.len(), advice[0].verdict), (1, Verdict::Advice));
+    let advice: Vec<_> = checks.iter().filter(|check| check.verdict != Severity::Good).collect();
+    assert_eq!((advice.len(), advice[0].verdict), (1, Severity::Advice));
     assert!(advice[0].fix.contains("volatile-ttl"));
 }

@@ -1,5 +1,5 @@
-//! Redis: the contracts of the signal, the cache and the roster, and what `lobar doctor` finds.
+//! Redis: the contracts of the signal, the cache and presence, and what `lobar doctor` finds.
 
-mod absence;
 mod contract;
 mod examine;
+mod outages;

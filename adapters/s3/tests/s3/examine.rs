@@ -1,16 +1,16 @@
 //! What `lobar doctor` finds out about buckets.
 
-use lobar_core::check::{Check, Verdict};
-use lobar_s3::S3Objects;
+use lobar_core::diagnostic::{Diagnostic, Severity};
+use lobar_s3::S3ObjectStore;
 use lobar_testkit::services::http_proxy::{Fault, HttpProxy, Response};
 use lobar_testkit::services::ministack;
 
 use crate::options;
 
-fn of<'a>(checks: &'a [Check], what: &str) -> &'a Check {
+fn of<'a>(checks: &'a [Diagnostic], what: &str) -> &'a Diagnostic {
     let found = checks.iter().find(|check| check.what.ends_with(what));
     let check = found.unwrap_or_else(|| panic!("nothing on {what}: {checks:#?}"));
-    assert_eq!(check.verdict == Verdict::Good, check.fix.is_empty(), "{check:?}");
+    assert_eq!(check.verdict == Severity::Good, check.fix.is_empty(), "{check:?}");
     check
 }
 
@@ -22,10 +22,10 @@ async fn a_bucket_is_looked_at_and_nothing_is_left_in_it() {
     let examine = async |bucket: &str, endpoint: String| {
         let mut options = options(bucket, endpoint);
         options.attempts = 1;
-        S3Objects::connect(options).await.examine().await
+        S3ObjectStore::connect(options).await.examine().await
     };
     let checks = examine(&name, ministack.url()).await;
-    assert!(checks.iter().all(|check| check.verdict == Verdict::Good), "{checks:#?}");
+    assert!(checks.iter().all(|check| check.verdict == Severity::Good), "{checks:#?}");
     let s3 = ministack.s3().await;
     let left = s3.list_object_versions().bucket(&name).send().await.expect("listed");
     assert!(left.versions().is_empty());
@@ -33,14 +33,14 @@ async fn a_bucket_is_looked_at_and_nothing_is_left_in_it() {
     assert!(left.uploads().is_empty());
 
     let missing = examine("nobody-made-this", ministack.url()).await;
-    assert_eq!(of(&missing, "reachable").verdict, Verdict::Fault);
+    assert_eq!(of(&missing, "reachable").verdict, Severity::Fault);
 
     let plain = format!("plain-{}", uuid::Uuid::new_v4().simple());
     s3.create_bucket().bucket(&plain).send().await.expect("made");
     let checks = examine(&plain, ministack.url()).await;
-    assert_eq!(of(&checks, "versioning").verdict, Verdict::Advice);
-    assert_eq!(of(&checks, "of new objects").verdict, Verdict::Fault);
-    assert_eq!(of(&checks, "of deleted objects").verdict, Verdict::Advice);
+    assert_eq!(of(&checks, "versioning").verdict, Severity::Advice);
+    assert_eq!(of(&checks, "of new objects").verdict, Severity::Fault);
+    assert_eq!(of(&checks, "of deleted objects").verdict, Severity::Advice);
 
     let proxy = HttpProxy::open(ministack.port).await;
     proxy.rule(|request| match request.method.as_str() {
@@ -48,7 +48,7 @@ async fn a_bucket_is_looked_at_and_nothing_is_left_in_it() {
         _ => Fault::Pass,
     });
     let denied = examine(&name, proxy.url()).await;
-    assert_eq!(of(&denied, "s3:GetObject").verdict, Verdict::Fault);
-    assert_eq!(of(&denied, "s3:PutObject").verdict, Verdict::Advice);
-    assert_eq!(of(&denied, "notifications").verdict, Verdict::Advice);
+    assert_eq!(of(&denied, "s3:GetObject").verdict, Severity::Fault);
+    assert_eq!(of(&denied, "s3:PutObject").verdict, Severity::Advice);
+    assert_eq!(of(&denied, "notifications").verdict, Severity::Advice);
 }

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use lobar_core::image::Lane;
 use lobar_core::object::ObjectVersion;
-use lobar_core::objects::{FetchError, Objects, Upload};
-use lobar_s3::S3Objects;
+use lobar_core::object_store::{FetchError, ObjectStore, Upload};
+use lobar_s3::S3ObjectStore;
 use lobar_testkit::services::http_proxy::{Fault, HttpProxy, Response};
 use lobar_testkit::services::ministack::{self, MiniStack};
 
@@ -16,7 +16,7 @@ const KEY: &str = "in/a b+c é/x&y%.dcm";
 struct Bucket {
     ministack: &'static MiniStack,
     proxy: HttpProxy,
-    objects: S3Objects,
+    objects: S3ObjectStore,
     name: String,
 }
 
@@ -28,7 +28,7 @@ async fn bucket(versions: bool) -> Bucket {
     let mut options = crate::options(&name, proxy.url());
     options.attempts = 3;
     options.body_timeout = Duration::from_secs(1);
-    let objects = S3Objects::connect(options).await;
+    let objects = S3ObjectStore::connect(options).await;
     Bucket { ministack, proxy, objects, name }
 }
 

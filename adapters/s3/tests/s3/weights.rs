@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use lobar_core::objects::FetchError;
+use lobar_core::object_store::FetchError;
 use lobar_core::weights::WeightFiles;
 use lobar_s3::S3Weights;
 use lobar_testkit::services::http_proxy::{Fault, HttpProxy, Response};

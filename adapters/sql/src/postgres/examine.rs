@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use lobar_core::check::Check;
+use lobar_core::diagnostic::Diagnostic;
 use lobar_core::time::{Clock, SystemClock};
 use sqlx::postgres::{PgConnectOptions, PgConnection, Postgres};
 use sqlx::{ConnectOptions, Connection};
@@ -17,17 +17,17 @@ const OLDEST: i64 = 13;
 /// Leases depend on hosts' clocks: more than this is felt.
 const SKEW: Duration = Duration::from_secs(2);
 
-type Answer = Result<Check, sqlx::Error>;
+type Answer = Result<Diagnostic, sqlx::Error>;
 
 /// Looks at the database that `url` names, as `part` (`store`, `uploads`, `jobs`) uses it. Changes
 /// nothing.
-pub async fn examine(part: &str, url: &str) -> Vec<Check> {
+pub async fn examine(part: &str, url: &str) -> Vec<Diagnostic> {
     let reach = format!("{part}: database reachable");
     let options = match pool::options(url) {
         Ok(options) => options,
         Err(fault) => {
             let fix = format!("Correct the setting `{part}`.");
-            return vec![Check::fault(reach, fault.to_string(), fix)];
+            return vec![Diagnostic::fault(reach, fault.to_string(), fix)];
         }
     };
     let mut conn = match tokio::time::timeout(CONNECT, options.connect()).await {
@@ -37,11 +37,11 @@ pub async fn examine(part: &str, url: &str) -> Vec<Check> {
                 Ok(Err(error)) => error.to_string(),
                 _ => format!("no answer within {} s", CONNECT.as_secs()),
             };
-            return vec![Check::fault(reach, why, unreachable_fix(part, &options))];
+            return vec![Diagnostic::fault(reach, why, unreachable_fix(part, &options))];
         }
     };
     let mut checks =
-        vec![Check::good(reach, format!("{}:{}", options.get_host(), options.get_port()))];
+        vec![Diagnostic::good(reach, format!("{}:{}", options.get_host(), options.get_port()))];
     let name = |what: &str| format!("{part}: {what}");
     let answers = [
         version(&mut conn, name("server version")).await,
@@ -56,7 +56,7 @@ pub async fn examine(part: &str, url: &str) -> Vec<Check> {
     for answer in answers {
         checks.push(answer.unwrap_or_else(|error| {
             let fix = "See the server's log for this statement.";
-            Check::fault(name("a question to the server"), error.to_string(), fix)
+            Diagnostic::fault(name("a question to the server"), error.to_string(), fix)
         }));
     }
     let _ = conn.close().await; // nothing hangs on it
@@ -79,9 +79,9 @@ async fn version(conn: &mut PgConnection, what: String) -> Answer {
     .fetch_one(conn)
     .await?;
     Ok(if i64::from(number) / 10_000 >= OLDEST {
-        Check::good(what, text)
+        Diagnostic::good(what, text)
     } else {
-        Check::fault(what, text, format!("Upgrade to PostgreSQL {OLDEST} or later."))
+        Diagnostic::fault(what, text, format!("Upgrade to PostgreSQL {OLDEST} or later."))
     })
 }
 
@@ -98,9 +98,9 @@ async fn schema(conn: &mut PgConnection, what: String) -> Answer {
     let missing = ours.iter().filter(|version| !applied.contains(&(**version,))).count();
     let newer = applied.iter().filter(|(version,)| !ours.contains(version)).count();
     Ok(match (missing, newer) {
-        (0, 0) => Check::good(what, "up to date"),
-        (0, newer) => Check::good(what, format!("{newer} migrations ahead of this release")),
-        (missing, _) => Check::advice(
+        (0, 0) => Diagnostic::good(what, "up to date"),
+        (0, newer) => Diagnostic::good(what, format!("{newer} migrations ahead of this release")),
+        (missing, _) => Diagnostic::advice(
             what,
             format!("{missing} of {} migrations have not been run", ours.len()),
             "Run `lobar migrate`, or start a role, which does it as well.",
@@ -110,13 +110,15 @@ async fn schema(conn: &mut PgConnection, what: String) -> Answer {
 
 async fn deferred(conn: &mut PgConnection, what: String) -> Answer {
     Ok(match Deferred::of_this_release().rest_names(conn).await {
-        Ok(pending) if pending.is_empty() => Check::good(what, "none pending"),
-        Ok(pending) => Check::advice(
+        Ok(pending) if pending.is_empty() => Diagnostic::good(what, "none pending"),
+        Ok(pending) => Diagnostic::advice(
             what,
             format!("pending: {}", pending.join(", ")),
             "Run `lobar migrate`; it may take long, and the system may run meanwhile.",
         ),
-        Err(error) => Check::fault(what, error.to_string(), "Take the release's own executable."),
+        Err(error) => {
+            Diagnostic::fault(what, error.to_string(), "Take the release's own executable.")
+        }
     })
 }
 
@@ -129,7 +131,7 @@ async fn writable(conn: &mut PgConnection, what: String) -> Answer {
     .await?;
     if read_only {
         let fix = "Name the primary, not a standby; end `default_transaction_read_only`.";
-        return Ok(Check::fault(what, "the server is read-only", fix));
+        return Ok(Diagnostic::fault(what, "the server is read-only", fix));
     }
     let mut denied = Vec::new();
     for table in [
@@ -162,13 +164,13 @@ async fn writable(conn: &mut PgConnection, what: String) -> Answer {
     }
     Ok(if !denied.is_empty() {
         let fix = "Grant select, insert, update, delete on these tables, or let the user own them.";
-        Check::fault(what, format!("denied on: {}", denied.join(", ")), fix)
+        Diagnostic::fault(what, format!("denied on: {}", denied.join(", ")), fix)
     } else if !create {
         let fix =
             "Let `lobar migrate` run as the owner of the schema, or `grant create on schema`.";
-        Check::advice(what, "tables yes, changes of the schema no", fix)
+        Diagnostic::advice(what, "tables yes, changes of the schema no", fix)
     } else {
-        Check::good(what, "tables and schema")
+        Diagnostic::good(what, "tables and schema")
     })
 }
 
@@ -183,11 +185,11 @@ async fn clock(conn: &mut PgConnection, what: String) -> Answer {
     let off = Duration::from_micros((before.0 - there).max(there - after.0).max(0).unsigned_abs());
     let found = format!("differs by {} ms from this host's", off.as_millis());
     Ok(if off <= SKEW {
-        Check::good(what, found)
+        Diagnostic::good(what, found)
     } else {
         let fix =
             "Keep the clocks of all hosts right (chrony, systemd-timesyncd): leases are times.";
-        Check::advice(what, found, fix)
+        Diagnostic::advice(what, found, fix)
     })
 }
 
@@ -197,9 +199,9 @@ async fn durability(conn: &mut PgConnection, what: String) -> Answer {
     Ok(if commit == "off" {
         let fix = "Set `synchronous_commit = on` for this user: a power cut may take back results \
                    that were shown.";
-        Check::advice(what, "off", fix)
+        Diagnostic::advice(what, "off", fix)
     } else {
-        Check::good(what, commit)
+        Diagnostic::good(what, commit)
     })
 }
 
@@ -208,9 +210,9 @@ async fn disk(conn: &mut PgConnection, what: String) -> Answer {
         sqlx::query_as("select current_setting('fsync')").fetch_one(conn).await?;
     Ok(if fsync == "off" {
         let fix = "Set `fsync = on`: a power cut may ruin the whole database.";
-        Check::advice(what, fsync, fix)
+        Diagnostic::advice(what, fsync, fix)
     } else {
-        Check::good(what, fsync)
+        Diagnostic::good(what, fsync)
     })
 }
 
@@ -225,10 +227,10 @@ async fn connections(conn: &mut PgConnection, what: String) -> Answer {
     let (free, ours) = (limit - used, i64::from(pool::CONNECTIONS));
     let found = format!("{used} of {limit} in use; a process takes up to {ours}");
     Ok(if free >= ours {
-        Check::good(what, found)
+        Diagnostic::good(what, found)
     } else {
         let fix = "Raise `max_connections`, or run fewer processes on this server.";
-        Check::advice(what, found, fix)
+        Diagnostic::advice(what, found, fix)
     })
 }
 

@@ -7,12 +7,12 @@
 //! Nothing waits for ever: not for a lock, not for a server that is gone without a word, and not for a
 //! process that stopped in the middle of a transaction.
 //!
-//! A queue's bell is carried to other processes by `notify` ([`news`]), as a hint.
+//! What wakes a queue's receivers is carried to other processes by `notify` ([`notify`]), as a hint.
 
 mod deferred;
+mod errors;
 mod examine;
-mod faults;
-mod news;
+mod notify;
 mod pool;
 
 use std::collections::BTreeSet;
@@ -27,7 +27,7 @@ use sqlx::AssertSqlSafe;
 use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnection, PgRow, Postgres};
 
-use crate::{Db, Driver, Fault, Query, Ran, Relaxed, Script, SqlQueue};
+use crate::{Db, DbError, Driver, DriverFuture, Query, Relaxed, Script, SqlQueue};
 
 pub use deferred::{Deferred, DeferredError};
 pub use examine::examine;
@@ -62,7 +62,7 @@ impl Driver for Postgres {
     const SKIP_LOCKED: &'static str = " for update skip locked";
     // Numbers are given out above the join, hence after the lock is held, and the lock is let go after
     // the commit is visible.
-    const EVENT_TURN: &'static str = concat!(", (select ", lock!(1), ") as turn");
+    const EVENT_LOCK: &'static str = concat!(", (select ", lock!(1), ") as event_lock");
     const RELAXED: Option<Relaxed> = None;
 
     fn begin_on(groups: &BTreeSet<u16>) -> Script {
@@ -76,25 +76,25 @@ impl Driver for Postgres {
         script.into()
     }
 
-    fn script(conn: &mut PgConnection, text: Script) -> Ran<'_, ()> {
+    fn script(conn: &mut PgConnection, text: Script) -> DriverFuture<'_, ()> {
         // Safe: drivers write it of their own text and of numbers.
         answered(sqlx::raw_sql(AssertSqlSafe(text)).execute(conn).map_ok(drop))
     }
 
-    fn run(conn: &mut PgConnection, query: Query<Self>) -> Ran<'_, u64> {
+    fn run(conn: &mut PgConnection, query: Query<Self>) -> DriverFuture<'_, u64> {
         answered(query.execute(conn).map_ok(|done| done.rows_affected()))
     }
 
-    fn rows(conn: &mut PgConnection, query: Query<Self>) -> Ran<'_, Vec<PgRow>> {
+    fn rows(conn: &mut PgConnection, query: Query<Self>) -> DriverFuture<'_, Vec<PgRow>> {
         answered(query.fetch_all(conn))
     }
 
     fn disposition(error: &sqlx::Error) -> Disposition {
-        faults::disposition(error)
+        errors::disposition(error)
     }
 
     fn is_conflict(error: &sqlx::Error) -> bool {
-        faults::is_conflict(error)
+        errors::is_conflict(error)
     }
 }
 
@@ -118,7 +118,7 @@ pub async fn open(url: &str, clock: Arc<dyn Clock>) -> Result<PgStore, PortError
     connect(url, clock).await.map_err(|fault| fault.during("open database"))
 }
 
-async fn connect(url: &str, clock: Arc<dyn Clock>) -> Result<PgStore, Fault> {
+async fn connect(url: &str, clock: Arc<dyn Clock>) -> Result<PgStore, DbError> {
     let options = pool::options(url)?;
     let pools = pool::pools(&options);
     let migrated = match Db::migrate(&pools.write).await {
@@ -126,7 +126,7 @@ async fn connect(url: &str, clock: Arc<dyn Clock>) -> Result<PgStore, Fault> {
         Err(fault) => return Err(pool::why_not(&options).await.unwrap_or(fault)),
     };
     let db = Db::new(pools, clock, migrated);
-    let (bells, pool) = (db.bells().clone(), db.pools().read.clone());
-    db.run_beside(|closing| news::carry(options, pool, bells, closing));
+    let (notifier, pool) = (db.notifier().clone(), db.pools().read.clone());
+    db.run_beside(|closing| notify::run(options, pool, notifier, closing));
     Ok(db)
 }

@@ -7,7 +7,7 @@ use sqlx::pool::PoolOptions;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions, Postgres};
 use sqlx::{ConnectOptions, Connection, Error};
 
-use crate::{Driver, Fault, Pools};
+use crate::{DbError, Driver, Pools};
 
 /// Connections of a process whose commits wait for the disk.
 pub(super) const WRITERS: u32 = 8;
@@ -39,12 +39,12 @@ macro_rules! session {
 }
 
 /// How to connect to what a URL names. TLS is asked for by its `sslmode`.
-pub(super) fn options(url: &str) -> Result<PgConnectOptions, Fault> {
+pub(super) fn options(url: &str) -> Result<PgConnectOptions, DbError> {
     // The parser's own text may quote the URL.
     let unreadable = |_| {
         let text =
             "the URL cannot be read; it has the form postgres://USER:PASSWORD@HOST:PORT/DATABASE";
-        Fault::of::<Postgres>(Error::Configuration(text.into()))
+        DbError::of::<Postgres>(Error::Configuration(text.into()))
     };
     let options: PgConnectOptions = url.parse().map_err(unreadable)?;
     let named = options.get_application_name().is_some();
@@ -62,9 +62,9 @@ pub(super) fn pools(options: &PgConnectOptions) -> Pools<Postgres> {
 }
 
 /// Why no connection can be had, where that is the fault: a pool only says that it waited in vain.
-pub(super) async fn why_not(options: &PgConnectOptions) -> Option<Fault> {
+pub(super) async fn why_not(options: &PgConnectOptions) -> Option<DbError> {
     let connected = tokio::time::timeout(PING, options.connect()).await.ok()?;
-    connected.err().map(Fault::of::<Postgres>)
+    connected.err().map(DbError::of::<Postgres>)
 }
 
 /// A pool of one connection, for a listener.

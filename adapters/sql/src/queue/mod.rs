@@ -1,5 +1,5 @@
-//! Queues in a table. A lease is a deadline in the future and a number that grows with each delivery:
-//! the receipt. Whoever comes too late finds the deadline passed or the number changed.
+//! Queues in a table. A lease is a deadline and a version number that grows with each delivery;
+//! both are checked by every extension and settlement.
 //!
 //! A waiting receiver is woken by this process's own sends, and by those of others where the database
 //! carries the news. It looks by itself every [`POLL`]: for what nobody told, and for delays and leases
@@ -21,8 +21,8 @@ use lobar_core::queue::{Delivery, Depth, LeaseError, Outgoing, Queue, Receipt, S
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::{BATCH, Db, Driver, Fault};
-use receipt::Held;
+use super::{BATCH, Db, DbError, Driver};
+use receipt::LeaseReceipt;
 
 pub(super) use statements::MessageRow;
 
@@ -33,14 +33,14 @@ const POLL: Duration = Duration::from_millis(200);
 pub struct SqlQueue<D: Driver> {
     db: Arc<Db<D>>,
     name: String,
-    bell: Arc<Notify>,
+    waiter: Arc<Notify>,
 }
 
 impl<D: Driver> SqlQueue<D> {
     /// The queue `name` of `db`. Queues need no declaration.
     pub fn new(db: Arc<Db<D>>, name: &str) -> Self {
-        let bell = db.bells().of(name);
-        Self { db, name: name.to_owned(), bell }
+        let waiter = db.notifier().waiter(name);
+        Self { db, name: name.to_owned(), waiter }
     }
 
     async fn wait_and_take(
@@ -48,12 +48,12 @@ impl<D: Driver> SqlQueue<D> {
         max: usize,
         wait: Duration,
         lease: Duration,
-    ) -> Result<Vec<Delivery>, Fault> {
+    ) -> Result<Vec<Delivery>, DbError> {
         let started = Instant::now();
         loop {
             // Listens before it looks, so that nothing sent in between goes unheard.
-            let mut rung = std::pin::pin!(self.bell.notified());
-            rung.as_mut().enable();
+            let mut notified = std::pin::pin!(self.waiter.notified());
+            notified.as_mut().enable();
             let taken = self.take(max, lease).await?;
             if !taken.is_empty() {
                 return Ok(taken);
@@ -64,7 +64,7 @@ impl<D: Driver> SqlQueue<D> {
                     return Ok(Vec::new());
                 }
                 tokio::select! {
-                    () = &mut rung => break,
+                    () = &mut notified => break,
                     () = tokio::time::sleep(left.min(POLL)) => {
                         if self.is_ready().await? {
                             break;
@@ -86,7 +86,7 @@ impl<D: Driver> Queue for SqlQueue<D> {
                 batch.iter().map(|_| sent.clone().map_err(|fault| fault.during("queue: send"))),
             );
         }
-        self.db.bells().ring(&self.name);
+        self.db.notifier().notify(&self.name);
         answers
     }
 
@@ -106,8 +106,8 @@ impl<D: Driver> Queue for SqlQueue<D> {
     async fn extend(&self, receipts: &[Receipt], lease: Duration) -> Vec<Result<(), LeaseError>> {
         let mut answers = Vec::with_capacity(receipts.len());
         for batch in receipts.chunks(BATCH) {
-            let held: Vec<Option<Held>> = batch.iter().map(Held::parse).collect();
-            let known: Vec<Held> = held.iter().flatten().copied().collect();
+            let held: Vec<Option<LeaseReceipt>> = batch.iter().map(LeaseReceipt::parse).collect();
+            let known: Vec<LeaseReceipt> = held.iter().flatten().copied().collect();
             let kept = some(&known, self.prolong(&known, lease)).await;
             answers.extend(held.iter().map(|held| match (held, &kept) {
                 (Some(_), Err(fault)) => Err(fault.clone().during("queue: extend").into()),
@@ -123,9 +123,9 @@ impl<D: Driver> Queue for SqlQueue<D> {
         for batch in settlements.chunks(BATCH) {
             // Of one receipt named twice, the first counts: the second finds it settled.
             let mut named = HashSet::new();
-            let held: Vec<Option<Held>> = batch
+            let held: Vec<Option<LeaseReceipt>> = batch
                 .iter()
-                .map(|(receipt, _)| Held::parse(receipt).filter(|held| named.insert(*held)))
+                .map(|(receipt, _)| LeaseReceipt::parse(receipt).filter(|held| named.insert(*held)))
                 .collect();
             let (mut done, mut back) = (Vec::new(), Vec::new());
             for (held, (_, settlement)) in held.iter().zip(batch) {
@@ -146,7 +146,7 @@ impl<D: Driver> Queue for SqlQueue<D> {
                 }
             }));
             if !back.is_empty() {
-                self.db.bells().ring(&self.name);
+                self.db.notifier().notify(&self.name);
             }
         }
         answers
@@ -160,8 +160,8 @@ impl<D: Driver> Queue for SqlQueue<D> {
 /// Runs `statement` unless it would be about nothing.
 async fn some<T>(
     items: &[T],
-    statement: impl Future<Output = Result<HashSet<i64>, Fault>>,
-) -> Result<HashSet<i64>, Fault> {
+    statement: impl Future<Output = Result<HashSet<i64>, DbError>>,
+) -> Result<HashSet<i64>, DbError> {
     if items.is_empty() { Ok(HashSet::new()) } else { statement.await }
 }
 

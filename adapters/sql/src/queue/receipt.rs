@@ -4,12 +4,12 @@ use lobar_core::queue::Receipt;
 
 /// A receipt, read.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct Held {
+pub(super) struct LeaseReceipt {
     pub(super) id: i64,
     pub(super) lease: i64,
 }
 
-impl Held {
+impl LeaseReceipt {
     pub(super) fn receipt(self) -> Receipt {
         Receipt(format!("{}.{}", self.id, self.lease))
     }

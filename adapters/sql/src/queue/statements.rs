@@ -7,9 +7,9 @@ use lobar_core::queue::{Delivery, Depth, Outgoing, Settlement};
 use lobar_core::time::Stamp;
 use lobar_core::trace::TraceContext;
 
-use super::super::{Driver, Fault, Sql};
+use super::super::{DbError, Driver, Sql};
 use super::SqlQueue;
-use super::receipt::Held;
+use super::receipt::LeaseReceipt;
 
 /// A message as it is received.
 #[derive(sqlx::FromRow)]
@@ -23,7 +23,7 @@ pub struct MessageRow {
 }
 
 impl<D: Driver> SqlQueue<D> {
-    pub(super) async fn insert(&self, batch: &[Outgoing]) -> Result<(), Fault> {
+    pub(super) async fn insert(&self, batch: &[Outgoing]) -> Result<(), DbError> {
         let insert = |now: Stamp| {
             let mut sql = Sql::<D>::new(
                 "insert into message (queue, body, sent_at, ready_at, trace) values ",
@@ -34,11 +34,11 @@ impl<D: Driver> SqlQueue<D> {
             }));
             sql
         };
-        self.db.tell::<(i64,)>(insert).await.map(drop)
+        self.db.execute::<(i64,)>(insert).await.map(drop)
     }
 
     /// Leases what is ready, the longest ready first.
-    pub(super) async fn take(&self, max: usize, lease: Duration) -> Result<Vec<Delivery>, Fault> {
+    pub(super) async fn take(&self, max: usize, lease: Duration) -> Result<Vec<Delivery>, DbError> {
         let statement = |now: Stamp| {
             let mut sql = Sql::<D>::new(
                 "with ready as materialized (
@@ -63,22 +63,22 @@ impl<D: Driver> SqlQueue<D> {
     }
 
     /// Whether there is something to take; asked of a reader, since taking locks out every writer.
-    pub(super) async fn is_ready(&self) -> Result<bool, Fault> {
+    pub(super) async fn is_ready(&self) -> Result<bool, DbError> {
         let ready = Sql::<D>::new(
             "select id from message
              where queue = $1 and dead_reason is null and ready_at <= $2 limit 1",
         )
         .bind(self.name.as_str())
         .bind(self.db.now().0);
-        Ok(!self.db.ask::<(i64,)>(ready).await?.is_empty())
+        Ok(!self.db.fetch_all::<(i64,)>(ready).await?.is_empty())
     }
 
     /// Answers the ids whose lease was still held, as do the next two.
     pub(super) async fn prolong(
         &self,
-        batch: &[Held],
+        batch: &[LeaseReceipt],
         lease: Duration,
-    ) -> Result<HashSet<i64>, Fault> {
+    ) -> Result<HashSet<i64>, DbError> {
         let statement = |now: Stamp| {
             let sql = Sql::<D>::new("update message set ready_at = $1");
             held(sql.bind(now.plus(lease).0), batch, now)
@@ -86,15 +86,15 @@ impl<D: Driver> SqlQueue<D> {
         Ok(ids(self.db.relaxed(statement).await?))
     }
 
-    pub(super) async fn forget(&self, batch: &[Held]) -> Result<HashSet<i64>, Fault> {
+    pub(super) async fn forget(&self, batch: &[LeaseReceipt]) -> Result<HashSet<i64>, DbError> {
         let statement = |now: Stamp| held(Sql::<D>::new("delete from message"), batch, now);
         Ok(ids(self.db.relaxed(statement).await?))
     }
 
     pub(super) async fn put_back(
         &self,
-        batch: &[(Held, Settlement)],
-    ) -> Result<HashSet<i64>, Fault> {
+        batch: &[(LeaseReceipt, Settlement)],
+    ) -> Result<HashSet<i64>, DbError> {
         let statement = |now: Stamp| {
             let mut sql = Sql::<D>::new("with put (target, held, at, uncounted, why) as (values ");
             sql.rows(batch.iter().map(|(held, settlement)| {
@@ -118,7 +118,7 @@ impl<D: Driver> SqlQueue<D> {
         Ok(ids(self.db.relaxed(statement).await?))
     }
 
-    pub(super) async fn count(&self) -> Result<Depth, Fault> {
+    pub(super) async fn count(&self) -> Result<Depth, DbError> {
         let now = self.db.now();
         let counts = Sql::<D>::new(
             "select count(*) filter (where dead_reason is null and ready_at <= $1),
@@ -131,7 +131,7 @@ impl<D: Driver> SqlQueue<D> {
         .bind(now.0)
         .bind(self.name.as_str());
         let (ready, in_flight, delayed, dead, oldest): (i64, i64, i64, i64, Option<i64>) =
-            self.db.ask_one(counts).await?;
+            self.db.fetch_one(counts).await?;
         let messages = |count: i64| u64::try_from(count).unwrap_or(0);
         Ok(Depth {
             ready: messages(ready),
@@ -146,7 +146,7 @@ impl<D: Driver> SqlQueue<D> {
 /// Ends a statement about the messages whose lease is held. Their ids are of the whole database, so
 /// the queue need not be named; naming it, or not naming the ids alone first, would make SQLite walk
 /// through all that is in flight.
-fn held<D: Driver>(mut sql: Sql<D>, batch: &[Held], now: Stamp) -> Sql<D> {
+fn held<D: Driver>(mut sql: Sql<D>, batch: &[LeaseReceipt], now: Stamp) -> Sql<D> {
     sql.push(" where id in (").list(batch.iter().map(|held| held.id));
     sql.push(") and (id, lease) in (values ");
     sql.rows(batch.iter().map(|held| (held.id, held.lease)));
@@ -161,7 +161,7 @@ fn ids(rows: Vec<(i64,)>) -> HashSet<i64> {
 impl MessageRow {
     fn delivery(self) -> Delivery {
         Delivery {
-            receipt: Held { id: self.id, lease: self.lease }.receipt(),
+            receipt: LeaseReceipt { id: self.id, lease: self.lease }.receipt(),
             body: self.body.into(),
             receive_count: u32::try_from(self.receives).unwrap_or(u32::MAX),
             sent_at: Stamp(self.sent_at),

@@ -1,19 +1,23 @@
 //! The changes. What changes nothing gets no revision and no entry in the history.
 
-use lobar_core::registry::{Assignment, Model, NewModel, RegistryError, Stage};
+use lobar_core::model_registry::{Assignment, NewModel, RegisteredModel, RegistryError, Stage};
 
-use super::super::{Db, Driver, Fault, Sql};
-use super::Outcome;
-use super::turn::Turn;
+use super::super::{Db, DbError, Driver, Sql};
+use super::ChangeResult;
+use super::transaction::RegistryTx;
 
-pub(super) async fn register<D: Driver>(db: &Db<D>, new: &NewModel, by: &str) -> Outcome<Model> {
-    let mut turn = Turn::begin(db).await?;
-    if let Some(known) = turn.model(&new.version).await? {
+pub(super) async fn register<D: Driver>(
+    db: &Db<D>,
+    new: &NewModel,
+    by: &str,
+) -> ChangeResult<RegisteredModel> {
+    let mut tx = RegistryTx::begin(db).await?;
+    if let Some(known) = tx.model(&new.version).await? {
         if known.model.sha256 == new.sha256 {
-            return turn.end(known).await;
+            return tx.commit(known).await;
         }
         let (version, registered) = (new.version.clone(), known.model.sha256);
-        return turn.refuse(RegistryError::Taken { version, registered }).await;
+        return tx.rollback_with(RegistryError::Taken { version, registered }).await;
     }
     let insert = |now: i64| {
         Sql::<D>::new(
@@ -28,78 +32,82 @@ pub(super) async fn register<D: Driver>(db: &Db<D>, new: &NewModel, by: &str) ->
         .bind(new.card.to_string().as_str())
         .bind(now)
     };
-    turn.change(insert).await?;
-    turn.note("register", &new.version, by).await?;
-    end_with(turn, &new.version).await
+    tx.change(insert).await?;
+    tx.record_change("register", &new.version, by).await?;
+    end_with(tx, &new.version).await
 }
 
 pub(super) async fn activate<D: Driver>(
     db: &Db<D>,
     version: &str,
     by: &str,
-) -> Outcome<Assignment> {
-    let mut turn = Turn::begin(db).await?;
-    let Some(model) = turn.model(version).await? else {
-        return turn.refuse(RegistryError::Unknown(version.to_owned())).await;
+) -> ChangeResult<Assignment> {
+    let mut tx = RegistryTx::begin(db).await?;
+    let Some(model) = tx.model(version).await? else {
+        return tx.rollback_with(RegistryError::Unknown(version.to_owned())).await;
     };
     if let Some(refusal) = unfit(&model) {
-        return turn.refuse(refusal).await;
+        return tx.rollback_with(refusal).await;
     }
     if model.stage != Stage::Active {
-        make_active(&mut turn, version).await?;
-        turn.note_activation(version, by).await?;
+        make_active(&mut tx, version).await?;
+        tx.record_activation(version, by).await?;
     }
-    turn.end_assigned().await
+    tx.commit_with_assignment().await
 }
 
 pub(super) async fn activate_first<D: Driver>(
     db: &Db<D>,
     version: &str,
     by: &str,
-) -> Outcome<bool> {
-    let mut turn = Turn::begin(db).await?;
-    let Some(model) = turn.model(version).await? else {
-        return turn.refuse(RegistryError::Unknown(version.to_owned())).await;
+) -> ChangeResult<bool> {
+    let mut tx = RegistryTx::begin(db).await?;
+    let Some(model) = tx.model(version).await? else {
+        return tx.rollback_with(RegistryError::Unknown(version.to_owned())).await;
     };
     if let Some(refusal) = unfit(&model) {
-        return turn.refuse(refusal).await;
+        return tx.rollback_with(refusal).await;
     }
     // Once a model was active, one always is: the active one is only ever replaced.
-    if turn.standing.is_some() {
-        return turn.end(false).await;
+    if tx.standing.is_some() {
+        return tx.commit(false).await;
     }
-    make_active(&mut turn, version).await?;
-    turn.note_activation(version, by).await?;
-    turn.end(true).await
+    make_active(&mut tx, version).await?;
+    tx.record_activation(version, by).await?;
+    tx.commit(true).await
 }
 
-pub(super) async fn roll_back<D: Driver>(db: &Db<D>, by: &str) -> Outcome<Assignment> {
-    let mut turn = Turn::begin(db).await?;
-    let Some((activation, version)) = turn.beneath().await? else {
+pub(super) async fn roll_back<D: Driver>(db: &Db<D>, by: &str) -> ChangeResult<Assignment> {
+    let mut tx = RegistryTx::begin(db).await?;
+    let Some((activation, version)) = tx.previous_activation().await? else {
         let why = "there is no earlier model to roll back to: activate one by its version";
-        return turn.refuse(RegistryError::Refused(why)).await;
+        return tx.rollback_with(RegistryError::Refused(why)).await;
     };
-    if let Some(refusal) = turn.model(&version).await?.as_ref().and_then(unfit) {
-        return turn.refuse(refusal).await;
+    if let Some(refusal) = tx.model(&version).await?.as_ref().and_then(unfit) {
+        return tx.rollback_with(refusal).await;
     }
-    make_active(&mut turn, &version).await?;
-    turn.standing = Some(activation);
-    turn.note("rollback", &version, by).await?;
-    turn.end_assigned().await
+    make_active(&mut tx, &version).await?;
+    tx.standing = Some(activation);
+    tx.record_change("rollback", &version, by).await?;
+    tx.commit_with_assignment().await
 }
 
-pub(super) async fn retire<D: Driver>(db: &Db<D>, version: &str, by: &str) -> Outcome<Model> {
-    let mut turn = Turn::begin(db).await?;
-    let Some(model) = turn.model(version).await? else {
-        return turn.refuse(RegistryError::Unknown(version.to_owned())).await;
+pub(super) async fn retire<D: Driver>(
+    db: &Db<D>,
+    version: &str,
+    by: &str,
+) -> ChangeResult<RegisteredModel> {
+    let mut tx = RegistryTx::begin(db).await?;
+    let Some(model) = tx.model(version).await? else {
+        return tx.rollback_with(RegistryError::Unknown(version.to_owned())).await;
     };
     match model.stage {
         Stage::Active => {
             let why =
                 "the active model cannot be retired: activate another one, or roll back, first";
-            return turn.refuse(RegistryError::Refused(why)).await;
+            return tx.rollback_with(RegistryError::Refused(why)).await;
         }
-        Stage::Retired if !model.shadow => return turn.end(model).await,
+        Stage::Retired if !model.shadow => return tx.commit(model).await,
         Stage::Candidate | Stage::Retired => {}
     }
     let retire = |now: i64| {
@@ -107,88 +115,91 @@ pub(super) async fn retire<D: Driver>(db: &Db<D>, version: &str, by: &str) -> Ou
             "update model set stage = 'retired', shadow = 0, changed_at = $1 where version = $2";
         Sql::<D>::new(set).bind(now).bind(version)
     };
-    turn.change(retire).await?;
-    turn.note("retire", version, by).await?;
-    end_with(turn, version).await
+    tx.change(retire).await?;
+    tx.record_change("retire", version, by).await?;
+    end_with(tx, version).await
 }
 
 pub(super) async fn shadow<D: Driver>(
     db: &Db<D>,
     version: Option<&str>,
     by: &str,
-) -> Outcome<Assignment> {
-    let mut turn = Turn::begin(db).await?;
-    let before = turn.assignment().await?.shadow.map(|shadow| shadow.model.version);
+) -> ChangeResult<Assignment> {
+    let mut tx = RegistryTx::begin(db).await?;
+    let before = tx.assignment().await?.shadow.map(|shadow| shadow.model.version);
     if before.as_deref() == version {
-        return turn.end_assigned().await;
+        return tx.commit_with_assignment().await;
     }
     if let Some(version) = version {
-        let Some(model) = turn.model(version).await? else {
-            return turn.refuse(RegistryError::Unknown(version.to_owned())).await;
+        let Some(model) = tx.model(version).await? else {
+            return tx.rollback_with(RegistryError::Unknown(version.to_owned())).await;
         };
         if model.stage == Stage::Active {
             let why = "the active model cannot be its own shadow: name another one";
-            return turn.refuse(RegistryError::Refused(why)).await;
+            return tx.rollback_with(RegistryError::Refused(why)).await;
         }
         if let Some(refusal) = unfit(&model) {
-            return turn.refuse(refusal).await;
+            return tx.rollback_with(refusal).await;
         }
     }
     if before.is_some() {
-        end_shadowing(&mut turn).await?;
+        end_shadowing(&mut tx).await?;
     }
     if let Some(version) = version {
         let begin = "update model set shadow = 1, changed_at = $1 where version = $2";
-        turn.change(|now| Sql::<D>::new(begin).bind(now).bind(version)).await?;
-        turn.note("shadow", version, by).await?;
+        tx.change(|now| Sql::<D>::new(begin).bind(now).bind(version)).await?;
+        tx.record_change("shadow", version, by).await?;
     } else if let Some(before) = before {
-        turn.note("unshadow", &before, by).await?;
+        tx.record_change("unshadow", &before, by).await?;
     }
-    turn.end_assigned().await
+    tx.commit_with_assignment().await
 }
 
 pub(super) async fn stop_shadow<D: Driver>(
     db: &Db<D>,
     version: &str,
     by: &str,
-) -> Outcome<Assignment> {
-    let mut turn = Turn::begin(db).await?;
-    let Some(model) = turn.model(version).await? else {
-        return turn.refuse(RegistryError::Unknown(version.to_owned())).await;
+) -> ChangeResult<Assignment> {
+    let mut tx = RegistryTx::begin(db).await?;
+    let Some(model) = tx.model(version).await? else {
+        return tx.rollback_with(RegistryError::Unknown(version.to_owned())).await;
     };
     if model.shadow {
-        end_shadowing(&mut turn).await?;
-        turn.note("unshadow", version, by).await?;
+        end_shadowing(&mut tx).await?;
+        tx.record_change("unshadow", version, by).await?;
     }
-    turn.end_assigned().await
+    tx.commit_with_assignment().await
 }
 
 /// Why a model cannot be put to work by this release: a newer one may have set it aside, in a stage of its own.
-fn unfit(model: &Model) -> Option<RegistryError> {
+fn unfit(model: &RegisteredModel) -> Option<RegistryError> {
     let why = "the model stands in a stage that this release does not know: use the newer release that put it there";
     model.unreadable.contains(&"stage").then_some(RegistryError::Refused(why))
 }
 
 /// Takes its mark from the model that shadows, of which there is one at most.
-async fn end_shadowing<D: Driver>(turn: &mut Turn<D>) -> Result<(), Fault> {
+async fn end_shadowing<D: Driver>(tx: &mut RegistryTx<D>) -> Result<(), DbError> {
     let end = "update model set shadow = 0, changed_at = $1 where shadow = 1";
-    turn.change(|now| Sql::<D>::new(end).bind(now)).await
+    tx.change(|now| Sql::<D>::new(end).bind(now)).await
 }
 
 /// Puts a model in the place of the active one, which is retired. In two steps, since a database looks at
 /// its unique indexes row by row.
-async fn make_active<D: Driver>(turn: &mut Turn<D>, version: &str) -> Result<(), Fault> {
+async fn make_active<D: Driver>(tx: &mut RegistryTx<D>, version: &str) -> Result<(), DbError> {
     let retire = "update model set stage = 'retired', changed_at = $1 where stage = 'active'";
-    turn.change(|now| Sql::<D>::new(retire).bind(now)).await?;
+    tx.change(|now| Sql::<D>::new(retire).bind(now)).await?;
     let activate =
         "update model set stage = 'active', shadow = 0, changed_at = $1 where version = $2";
-    turn.change(|now| Sql::<D>::new(activate).bind(now).bind(version)).await
+    tx.change(|now| Sql::<D>::new(activate).bind(now).bind(version)).await
 }
 
-/// Ends a turn with a model that it has just written.
-async fn end_with<D: Driver>(mut turn: Turn<D>, version: &str) -> Outcome<Model> {
-    match turn.model(version).await? {
-        Some(model) => turn.end(model).await,
-        None => Err(Fault::of::<D>(sqlx::Error::RowNotFound)),
+/// Commits with a model that it has just written.
+async fn end_with<D: Driver>(
+    mut tx: RegistryTx<D>,
+    version: &str,
+) -> ChangeResult<RegisteredModel> {
+    match tx.model(version).await? {
+        Some(model) => tx.commit(model).await,
+        None => Err(DbError::of::<D>(sqlx::Error::RowNotFound)),
     }
 }

@@ -1,41 +1,42 @@
-//! The model registry. Every change is one transaction, and there is one at a time: see [`turn`].
+//! The model registry. Every change is one transaction, and there is one at a time: see [`tx`].
 
 mod change;
 mod row;
 mod shadow;
-mod turn;
+mod transaction;
 
 use async_trait::async_trait;
 use lobar_core::failure::PortError;
-use lobar_core::registry::{
-    Assignment, Change, Comparison, Model, NewModel, Registry, RegistryError, ShadowFinding,
+use lobar_core::model_registry::{
+    Assignment, Comparison, ModelChange, ModelRegistry, NewModel, RegisteredModel, RegistryError,
+    ShadowFinding,
 };
 
 pub(super) use row::{AssignmentRow, ChangeRow, ModelRow};
 pub(super) use shadow::ComparisonRow;
 
-use super::{Db, Driver, Fault};
+use super::{Db, DbError, Driver};
 
 /// What a change comes to: done, refused, or not known.
-type Outcome<T> = Result<Result<T, RegistryError>, Fault>;
+type ChangeResult<T> = Result<Result<T, RegistryError>, DbError>;
 
 /// The same as the port says it.
-fn answer<T>(outcome: Outcome<T>, what: &'static str) -> Result<T, RegistryError> {
+fn answer<T>(outcome: ChangeResult<T>, what: &'static str) -> Result<T, RegistryError> {
     outcome.map_err(|fault| fault.during(what))?
 }
 
 #[async_trait]
-impl<D: Driver> Registry for Db<D> {
-    async fn register(&self, model: &NewModel, by: &str) -> Result<Model, RegistryError> {
-        let done = self.settled(|| change::register(self, model, by)).await;
+impl<D: Driver> ModelRegistry for Db<D> {
+    async fn register(&self, model: &NewModel, by: &str) -> Result<RegisteredModel, RegistryError> {
+        let done = self.retry_on_conflict(|| change::register(self, model, by)).await;
         answer(done, "registry: register")
     }
 
-    async fn models(&self) -> Result<Vec<Model>, PortError> {
+    async fn models(&self) -> Result<Vec<RegisteredModel>, PortError> {
         row::models(self).await.map_err(|fault| fault.during("registry: models"))
     }
 
-    async fn model(&self, version: &str) -> Result<Option<Model>, PortError> {
+    async fn model(&self, version: &str) -> Result<Option<RegisteredModel>, PortError> {
         row::model(self, version).await.map_err(|fault| fault.during("registry: model"))
     }
 
@@ -44,41 +45,41 @@ impl<D: Driver> Registry for Db<D> {
     }
 
     async fn activate(&self, version: &str, by: &str) -> Result<Assignment, RegistryError> {
-        let done = self.settled(|| change::activate(self, version, by)).await;
+        let done = self.retry_on_conflict(|| change::activate(self, version, by)).await;
         answer(done, "registry: activate")
     }
 
     async fn activate_first(&self, version: &str, by: &str) -> Result<bool, RegistryError> {
-        let done = self.settled(|| change::activate_first(self, version, by)).await;
+        let done = self.retry_on_conflict(|| change::activate_first(self, version, by)).await;
         answer(done, "registry: activate first")
     }
 
     async fn roll_back(&self, by: &str) -> Result<Assignment, RegistryError> {
-        let done = self.settled(|| change::roll_back(self, by)).await;
+        let done = self.retry_on_conflict(|| change::roll_back(self, by)).await;
         answer(done, "registry: roll back")
     }
 
-    async fn retire(&self, version: &str, by: &str) -> Result<Model, RegistryError> {
-        let done = self.settled(|| change::retire(self, version, by)).await;
+    async fn retire(&self, version: &str, by: &str) -> Result<RegisteredModel, RegistryError> {
+        let done = self.retry_on_conflict(|| change::retire(self, version, by)).await;
         answer(done, "registry: retire")
     }
 
     async fn shadow(&self, version: Option<&str>, by: &str) -> Result<Assignment, RegistryError> {
-        let done = self.settled(|| change::shadow(self, version, by)).await;
+        let done = self.retry_on_conflict(|| change::shadow(self, version, by)).await;
         answer(done, "registry: shadow")
     }
 
     async fn stop_shadow(&self, version: &str, by: &str) -> Result<Assignment, RegistryError> {
-        let done = self.settled(|| change::stop_shadow(self, version, by)).await;
+        let done = self.retry_on_conflict(|| change::stop_shadow(self, version, by)).await;
         answer(done, "registry: stop shadow")
     }
 
-    async fn history(&self, limit: usize) -> Result<Vec<Change>, PortError> {
+    async fn history(&self, limit: usize) -> Result<Vec<ModelChange>, PortError> {
         row::history(self, limit).await.map_err(|fault| fault.during("registry: history"))
     }
 
     async fn record_shadow(&self, findings: &[ShadowFinding]) -> Result<(), PortError> {
-        let done = self.settled(|| shadow::record(self, findings)).await;
+        let done = self.retry_on_conflict(|| shadow::record(self, findings)).await;
         done.map_err(|fault| fault.during("registry: record shadow findings"))
     }
 

@@ -1,11 +1,11 @@
 //! Models, changes and the assignment as the database keeps them.
 
-use lobar_core::registry::{Assignment, Change, Model, NewModel, Stage};
+use lobar_core::model_registry::{Assignment, ModelChange, NewModel, RegisteredModel, Stage};
 use lobar_core::time::Stamp;
 use serde_json::Value;
 
 use super::super::column::Column;
-use super::super::{Db, Driver, Fault, Sql};
+use super::super::{Db, DbError, Driver, Sql};
 
 /// A row of `model`.
 #[derive(sqlx::FromRow)]
@@ -49,11 +49,11 @@ pub struct ChangeRow {
 impl ModelRow {
     /// The model, which says what of it cannot be read. A stage that this release does not know is told as
     /// retired: it is none in which a model answers.
-    pub(super) fn model(self) -> Model {
+    pub(super) fn model(self) -> RegisteredModel {
         let card = self.card.reading(|json| serde_json::from_str(&json).ok()).read();
         let stage = self.stage.reading(|word| Stage::parse(&word)).read();
         let parts = [("card", card.is_none()), ("stage", stage.is_none())];
-        Model {
+        RegisteredModel {
             stage: stage.unwrap_or(Stage::Retired),
             shadow: self.shadow != 0,
             registered_at: Stamp(self.registered_at),
@@ -87,7 +87,7 @@ impl AssignmentRow {
 }
 
 /// Tells an operator what of models cannot be read.
-fn tell<D: Driver>(db: &Db<D>, models: &[Model]) {
+fn tell<D: Driver>(db: &Db<D>, models: &[RegisteredModel]) {
     for model in models {
         for part in &model.unreadable {
             let what = if *part == "card" { "model.card" } else { "model.stage" };
@@ -129,35 +129,41 @@ pub(super) fn as_assignment(rows: Vec<AssignmentRow>) -> Assignment {
     assignment
 }
 
-pub(super) async fn models<D: Driver>(db: &Db<D>) -> Result<Vec<Model>, Fault> {
+pub(super) async fn models<D: Driver>(db: &Db<D>) -> Result<Vec<RegisteredModel>, DbError> {
     // By version where a clock gave two the same time.
     let all = Sql::<D>::new(
         "select version, sha256, key, bytes, card, stage, shadow, registered_at, changed_at
          from model order by registered_at desc, version desc",
     );
-    let rows: Vec<ModelRow> = db.ask(all).await?;
-    let models: Vec<Model> = rows.into_iter().map(ModelRow::model).collect();
+    let rows: Vec<ModelRow> = db.fetch_all(all).await?;
+    let models: Vec<RegisteredModel> = rows.into_iter().map(ModelRow::model).collect();
     tell(db, &models);
     Ok(models)
 }
 
-pub(super) async fn model<D: Driver>(db: &Db<D>, version: &str) -> Result<Option<Model>, Fault> {
-    let found: Vec<ModelRow> = db.ask(of_version(version)).await?;
+pub(super) async fn model<D: Driver>(
+    db: &Db<D>,
+    version: &str,
+) -> Result<Option<RegisteredModel>, DbError> {
+    let found: Vec<ModelRow> = db.fetch_all(of_version(version)).await?;
     Ok(found.into_iter().next().map(ModelRow::model))
 }
 
-pub(super) async fn assignment<D: Driver>(db: &Db<D>) -> Result<Assignment, Fault> {
-    Ok(as_assignment(db.ask(assigned()).await?))
+pub(super) async fn assignment<D: Driver>(db: &Db<D>) -> Result<Assignment, DbError> {
+    Ok(as_assignment(db.fetch_all(assigned()).await?))
 }
 
-pub(super) async fn history<D: Driver>(db: &Db<D>, limit: usize) -> Result<Vec<Change>, Fault> {
+pub(super) async fn history<D: Driver>(
+    db: &Db<D>,
+    limit: usize,
+) -> Result<Vec<ModelChange>, DbError> {
     let newest = Sql::<D>::new(
         "select revision, action, version, made_by, at from model_change
          order by revision desc limit $1",
     );
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let rows: Vec<ChangeRow> = db.ask(newest.bind(limit)).await?;
-    let change = |row: ChangeRow| Change {
+    let rows: Vec<ChangeRow> = db.fetch_all(newest.bind(limit)).await?;
+    let change = |row: ChangeRow| ModelChange {
         revision: row.revision,
         action: row.action,
         version: row.version,

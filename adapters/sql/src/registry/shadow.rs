@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use lobar_core::registry::{Comparison, ShadowFinding};
+use lobar_core::model_registry::{Comparison, ShadowFinding};
 
-use super::super::{BATCH, Db, Driver, Fault, Sql};
+use super::super::{BATCH, Db, DbError, Driver, Sql};
 
 /// Figures of a shadow against one model that was shown.
 #[derive(sqlx::FromRow)]
@@ -22,7 +22,10 @@ pub struct ComparisonRow {
     verdicts_for_shown: i64,
 }
 
-pub(super) async fn record<D: Driver>(db: &Db<D>, findings: &[ShadowFinding]) -> Result<(), Fault> {
+pub(super) async fn record<D: Driver>(
+    db: &Db<D>,
+    findings: &[ShadowFinding],
+) -> Result<(), DbError> {
     // In one order for all, so that two workers with the same images do not wait for each other in a ring;
     // the first of two on the same image counts, as it does between workers.
     let mut once = BTreeMap::new();
@@ -61,7 +64,7 @@ pub(super) async fn record<D: Driver>(db: &Db<D>, findings: &[ShadowFinding]) ->
 pub(super) async fn compare<D: Driver>(
     db: &Db<D>,
     version: &str,
-) -> Result<Vec<Comparison>, Fault> {
+) -> Result<Vec<Comparison>, DbError> {
     let figures = Sql::<D>::new(
         "select shown_version, count(*) as images,
            cast(sum(flagged * shown_flagged) as bigint) as both_flagged,
@@ -82,7 +85,7 @@ pub(super) async fn compare<D: Driver>(
          where version = $1
          group by shown_version order by images desc, shown_version",
     );
-    let rows: Vec<ComparisonRow> = db.ask(figures.bind(version)).await?;
+    let rows: Vec<ComparisonRow> = db.fetch_all(figures.bind(version)).await?;
     let count = |rows: i64| u64::try_from(rows).unwrap_or(0);
     let comparison = |row: ComparisonRow| Comparison {
         version: version.to_owned(),

@@ -1,5 +1,4 @@
-//! SQLite: the store and the queues of a machine of its own, in one file or in several. Two processes
-//! may have the same file open.
+//! SQLite: store and queues of one machine.
 //!
 //! Write-ahead log, so that readers never wait; `synchronous = full`, since an answer given must
 //! survive a power cut (queues relax it where nothing is lost). One connection writes, as SQLite has one writer at a time: who waits then
@@ -20,7 +19,7 @@ use sqlx::sqlite::{
     SqliteRow, SqliteSynchronous,
 };
 
-use crate::{Db, Driver, Fault, Pools, Query, Ran, Relaxed, Script, SqlQueue};
+use crate::{Db, DbError, Driver, DriverFuture, Pools, Query, Relaxed, Script, SqlQueue};
 
 /// A database file; it is the store.
 pub type SqliteStore = Db<Sqlite>;
@@ -40,7 +39,7 @@ impl Driver for Sqlite {
     const BEGIN_MIGRATION: &'static str = Self::BEGIN;
     const LOCK_ROWS: &'static str = "";
     const SKIP_LOCKED: &'static str = "";
-    const EVENT_TURN: &'static str = "";
+    const EVENT_LOCK: &'static str = "";
     const RELAXED: Option<Relaxed> =
         Some(Relaxed { begin: "pragma synchronous = normal", end: "pragma synchronous = full" });
 
@@ -48,16 +47,16 @@ impl Driver for Sqlite {
         Self::BEGIN.into() // nobody else writes meanwhile
     }
 
-    fn script(conn: &mut SqliteConnection, text: Script) -> Ran<'_, ()> {
+    fn script(conn: &mut SqliteConnection, text: Script) -> DriverFuture<'_, ()> {
         // Safe: drivers write it of their own text and of numbers.
         sqlx::raw_sql(AssertSqlSafe(text)).execute(conn).map_ok(drop).boxed()
     }
 
-    fn run(conn: &mut SqliteConnection, query: Query<Self>) -> Ran<'_, u64> {
+    fn run(conn: &mut SqliteConnection, query: Query<Self>) -> DriverFuture<'_, u64> {
         query.execute(conn).map_ok(|done| done.rows_affected()).boxed()
     }
 
-    fn rows(conn: &mut SqliteConnection, query: Query<Self>) -> Ran<'_, Vec<SqliteRow>> {
+    fn rows(conn: &mut SqliteConnection, query: Query<Self>) -> DriverFuture<'_, Vec<SqliteRow>> {
         query.fetch_all(conn).boxed()
     }
 
@@ -89,7 +88,7 @@ pub async fn open(path: &Path, clock: Arc<dyn Clock>) -> Result<SqliteStore, Por
     connect(path, clock).await.map_err(|fault| fault.during("open database"))
 }
 
-async fn connect(path: &Path, clock: Arc<dyn Clock>) -> Result<SqliteStore, Fault> {
+async fn connect(path: &Path, clock: Arc<dyn Clock>) -> Result<SqliteStore, DbError> {
     let options = SqliteConnectOptions::new()
         .filename(path)
         .journal_mode(SqliteJournalMode::Wal)
@@ -103,12 +102,12 @@ async fn connect(path: &Path, clock: Arc<dyn Clock>) -> Result<SqliteStore, Faul
     };
     let create = options.clone().create_if_missing(true);
     let write =
-        pool().max_connections(1).connect_with(create).await.map_err(Fault::of::<Sqlite>)?;
+        pool().max_connections(1).connect_with(create).await.map_err(DbError::of::<Sqlite>)?;
     let migrated = Db::migrate(&write).await?;
     let read = pool()
         .max_connections(READERS)
         .connect_with(options.read_only(true))
         .await
-        .map_err(Fault::of::<Sqlite>)?;
+        .map_err(DbError::of::<Sqlite>)?;
     Ok(Db::new(Pools { write, read }, clock, migrated))
 }

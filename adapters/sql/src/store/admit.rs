@@ -12,7 +12,7 @@ use lobar_core::time::Stamp;
 use uuid::Uuid;
 
 use super::super::tx::Tx;
-use super::super::{BATCH, Db, Driver, Fault, Sql};
+use super::super::{BATCH, Db, DbError, Driver, Sql};
 use super::changes::{Changes, Kind};
 use super::plan::{Fresh, Plan, key_id};
 use super::row::state;
@@ -39,7 +39,7 @@ struct Stored {
 pub(super) async fn admit<D: Driver>(
     db: &Db<D>,
     images: &[NewImage],
-) -> Result<Vec<Admission>, Fault> {
+) -> Result<Vec<Admission>, DbError> {
     if images.is_empty() {
         return Ok(Vec::new());
     }
@@ -80,7 +80,7 @@ pub(super) fn groups<'a>(objects: impl Iterator<Item = &'a ObjectVersion>) -> BT
 async fn remember<'a, D: Driver>(
     tx: &mut Tx<D>,
     batch: &[NewImage],
-) -> Result<(Plan<'a>, HashMap<ImageId, Stored>), Fault> {
+) -> Result<(Plan<'a>, HashMap<ImageId, Stored>), DbError> {
     let ids: BTreeSet<Uuid> = batch.iter().map(|image| image.object.id().0).collect();
     let keys: BTreeSet<Uuid> = batch.iter().map(|image| key_id(&image.object).0).collect();
     let (mut plan, mut stored) = (Plan::default(), HashMap::new());
@@ -118,7 +118,7 @@ async fn supersede<D: Driver>(
     stored: &mut HashMap<ImageId, Stored>,
     now: Stamp,
     changes: &mut Changes,
-) -> Result<(), Fault> {
+) -> Result<(), DbError> {
     let current = stored.values().any(|image| is_current(image.state));
     if plan.retired_keys.is_empty() || !current {
         return Ok(());
@@ -150,7 +150,7 @@ async fn renew<D: Driver>(
     stored: &HashMap<ImageId, Stored>,
     now: Stamp,
     changes: &mut Changes,
-) -> Result<(), Fault> {
+) -> Result<(), DbError> {
     for (id, renewed) in &plan.renewed {
         Sql::<D>::new("update image set sequencer = $1, sequence = $2 where id = $3")
             .bind(renewed.sequencer.clone())
@@ -177,7 +177,7 @@ async fn renew<D: Driver>(
     Ok(())
 }
 
-async fn insert<D: Driver>(tx: &mut Tx<D>, fresh: &[Fresh<'_>], now: Stamp) -> Result<(), Fault> {
+async fn insert<D: Driver>(tx: &mut Tx<D>, fresh: &[Fresh<'_>], now: Stamp) -> Result<(), DbError> {
     if fresh.is_empty() {
         return Ok(());
     }

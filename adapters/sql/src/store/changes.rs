@@ -1,4 +1,4 @@
-//! What a transaction changed: events to write, and counts to move.
+//! Side effects of a store transaction: events to insert and counters to update (table `tally`).
 //!
 //! The counts (table `tally`) answer how many images there are of a kind without reading them. They are
 //! moved by the transaction that moves the images, at its very end and in the turn of the events: one
@@ -12,7 +12,7 @@ use lobar_core::time::Stamp;
 use lobar_core::trace::TraceContext;
 
 use super::super::tx::Tx;
-use super::super::{BATCH, Driver, Fault, Sql};
+use super::super::{BATCH, DbError, Driver, Sql};
 
 /// What images are counted by.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -64,7 +64,7 @@ impl Changes {
 
     /// Writes everything. It must be the last thing that a transaction does: others wait for their turn
     /// from here to its end.
-    pub(super) async fn record<D: Driver>(self, tx: &mut Tx<D>, at: Stamp) -> Result<(), Fault> {
+    pub(super) async fn record<D: Driver>(self, tx: &mut Tx<D>, at: Stamp) -> Result<(), DbError> {
         for batch in self.events.chunks(BATCH) {
             let mut sql = Sql::<D>::new("with fresh (image, state, at, trace) as (values ");
             sql.rows(batch.iter().map(|(image, state, trace)| {
@@ -74,7 +74,7 @@ impl Changes {
                 ") insert into event (image, state, at, trace)
                  select image, state, at, trace from fresh",
             );
-            sql.push(D::EVENT_TURN);
+            sql.push(D::EVENT_LOCK);
             sql.run(tx).await?;
         }
         let counts: Vec<_> = self.counts.iter().filter(|(_, images)| **images != 0).collect();

@@ -6,12 +6,12 @@
 use lobar_core::image::State;
 use lobar_core::store::Filter;
 
-use super::super::{Db, Driver, Fault, Sql};
+use super::super::{Db, DbError, Driver, Sql};
 use super::changes::stage;
 
 /// How many images a filter admits.
-pub(super) async fn total<D: Driver>(db: &Db<D>, filter: &Filter) -> Result<u64, Fault> {
-    let (images,): (i64,) = db.ask_one(statement(filter)).await?;
+pub(super) async fn total<D: Driver>(db: &Db<D>, filter: &Filter) -> Result<u64, DbError> {
+    let (images,): (i64,) = db.fetch_one(statement(filter)).await?;
     Ok(u64::try_from(images).unwrap_or(0))
 }
 

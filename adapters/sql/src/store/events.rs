@@ -7,7 +7,7 @@ use lobar_core::time::Stamp;
 use lobar_core::trace::TraceContext;
 use uuid::Uuid;
 
-use super::super::{Db, Driver, Fault, Sql};
+use super::super::{Db, DbError, Driver, Sql};
 use super::row::state;
 use super::rows;
 
@@ -26,12 +26,12 @@ pub(super) async fn after<D: Driver>(
     db: &Db<D>,
     seq: Seq,
     limit: usize,
-) -> Result<Vec<Event>, Fault> {
+) -> Result<Vec<Event>, DbError> {
     let wanted = Sql::<D>::new(
         "select seq, image, state, at, verdict, trace from event
          where seq > $1 order by seq limit $2",
     );
-    let found: Vec<EventRow> = db.ask(wanted.bind(seq.0).bind(rows(limit))).await?;
+    let found: Vec<EventRow> = db.fetch_all(wanted.bind(seq.0).bind(rows(limit))).await?;
     let event = |row: EventRow| {
         if State::parse(&row.state).is_none() {
             db.unreadable().tell("event.state", row.seq);
@@ -48,8 +48,8 @@ pub(super) async fn after<D: Driver>(
     Ok(found.into_iter().map(event).collect())
 }
 
-pub(super) async fn first<D: Driver>(db: &Db<D>) -> Result<Option<Seq>, Fault> {
+pub(super) async fn first<D: Driver>(db: &Db<D>) -> Result<Option<Seq>, DbError> {
     let first = Sql::<D>::new("select seq from event order by seq limit 1");
-    let found: Vec<(i64,)> = db.ask(first).await?;
+    let found: Vec<(i64,)> = db.fetch_all(first).await?;
     Ok(found.first().map(|(seq,)| Seq(*seq)))
 }

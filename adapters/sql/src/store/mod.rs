@@ -33,33 +33,33 @@ use super::{Db, Driver};
 #[async_trait]
 impl<D: Driver> Store for Db<D> {
     async fn admit(&self, images: &[NewImage]) -> Result<Vec<Admission>, PortError> {
-        let done = self.settled(|| admit::admit(self, images)).await;
+        let done = self.retry_on_conflict(|| admit::admit(self, images)).await;
         done.map_err(|fault| fault.during("store: admit"))
     }
 
     async fn remove(&self, object: &ObjectVersion) -> Result<Vec<ImageId>, PortError> {
-        let done = self.settled(|| remove::remove(self, object)).await;
+        let done = self.retry_on_conflict(|| remove::remove(self, object)).await;
         done.map_err(|fault| fault.during("store: remove"))
     }
 
     async fn claim(&self, ids: &[ImageId], max_attempts: u32) -> Result<Vec<Claim>, PortError> {
-        let done = self.settled(|| work::claim(self, ids, max_attempts)).await;
+        let done = self.retry_on_conflict(|| work::claim(self, ids, max_attempts)).await;
         done.map_err(|fault| fault.during("store: claim"))
     }
 
     async fn complete(&self, completions: &[Completion]) -> Result<Vec<bool>, PortError> {
-        let done = self.settled(|| work::complete(self, completions)).await;
+        let done = self.retry_on_conflict(|| work::complete(self, completions)).await;
         done.map_err(|fault| fault.during("store: complete"))
     }
 
     async fn release(&self, work: &[(ImageId, Fence)]) -> Result<(), PortError> {
         let uncounted = 1;
-        let done = self.settled(|| work::give_back(self, work, uncounted)).await;
+        let done = self.retry_on_conflict(|| work::give_back(self, work, uncounted)).await;
         done.map_err(|fault| fault.during("store: release"))
     }
 
     async fn retry(&self, work: &[(ImageId, Fence)]) -> Result<(), PortError> {
-        let done = self.settled(|| work::give_back(self, work, 0)).await;
+        let done = self.retry_on_conflict(|| work::give_back(self, work, 0)).await;
         done.map_err(|fault| fault.during("store: retry"))
     }
 

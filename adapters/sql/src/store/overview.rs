@@ -7,7 +7,7 @@ use lobar_core::image::{Lane, State};
 use lobar_core::store::{Overview, Quarantined};
 use lobar_core::time::Stamp;
 
-use super::super::{Db, Driver, Fault, Sql};
+use super::super::{Db, DbError, Driver, Sql};
 use super::row::{lane, state};
 
 /// The word under which those in workers' hands are answered.
@@ -15,7 +15,7 @@ const IN_HAND: &str = "analysing";
 /// The word for those that are not finished: see [`changes`](super::changes).
 const UNFINISHED: &str = "unfinished";
 
-pub(super) async fn overview<D: Driver>(db: &Db<D>) -> Result<Overview, Fault> {
+pub(super) async fn overview<D: Driver>(db: &Db<D>) -> Result<Overview, DbError> {
     let kinds = Sql::<D>::new(
         "select stage, lane, cast(sum(images) as bigint) from tally group by stage, lane
          union all
@@ -23,7 +23,7 @@ pub(super) async fn overview<D: Driver>(db: &Db<D>) -> Result<Overview, Fault> {
     );
     let mut overview = Overview::default();
     let mut by_state = BTreeMap::<State, i64>::new();
-    for (stage, word, images) in db.ask::<(String, String, i64)>(kinds).await? {
+    for (stage, word, images) in db.fetch_all::<(String, String, i64)>(kinds).await? {
         match stage.as_str() {
             IN_HAND => {
                 *by_state.entry(State::Analysing).or_default() += images;
@@ -44,14 +44,17 @@ pub(super) async fn overview<D: Driver>(db: &Db<D>) -> Result<Overview, Fault> {
            (select min(received_at) from image where finished_at is null and lane = 'routine'),
            (select coalesce(max(seq), 0) from event)",
     );
-    let (stat, routine, seq): (Option<i64>, Option<i64>, i64) = db.ask_one(ends).await?;
+    let (stat, routine, seq): (Option<i64>, Option<i64>, i64) = db.fetch_one(ends).await?;
     *overview.oldest_unfinished.of_mut(Lane::Stat) = stat.map(Stamp);
     *overview.oldest_unfinished.of_mut(Lane::Routine) = routine.map(Stamp);
     overview.last_event = Seq(seq);
     Ok(overview)
 }
 
-pub(super) async fn quarantine<D: Driver>(db: &Db<D>, message: &Quarantined) -> Result<(), Fault> {
+pub(super) async fn quarantine<D: Driver>(
+    db: &Db<D>,
+    message: &Quarantined,
+) -> Result<(), DbError> {
     let insert = |now: Stamp| {
         Sql::<D>::new("insert into quarantine (source, reason, body, at) values ($1, $2, $3, $4)")
             .bind(message.source.as_str())
@@ -59,7 +62,7 @@ pub(super) async fn quarantine<D: Driver>(db: &Db<D>, message: &Quarantined) -> 
             .bind(message.body.as_slice())
             .bind(now.0)
     };
-    db.tell::<(i64,)>(insert).await.map(drop)
+    db.execute::<(i64,)>(insert).await.map(drop)
 }
 
 fn count(rows: i64) -> u64 {

@@ -12,7 +12,7 @@ use lobar_core::object::ImageId;
 use lobar_core::store::{Filter, Page, PageKey};
 use lobar_core::time::Stamp;
 
-use super::super::{Db, Driver, Fault, Sql};
+use super::super::{Db, DbError, Driver, Sql};
 use super::count::total;
 use super::row::ImageRow;
 use super::rows;
@@ -23,12 +23,12 @@ const COLUMNS: &str =
     image.size, image.lane, image.state, image.reason, image.detail, image.flag, image.attempts,
     image.received_at, image.finished_at, finding.body as finding";
 
-pub(super) async fn image<D: Driver>(db: &Db<D>, id: ImageId) -> Result<Option<Image>, Fault> {
+pub(super) async fn image<D: Driver>(db: &Db<D>, id: ImageId) -> Result<Option<Image>, DbError> {
     let mut sql = Sql::<D>::new("select ");
     sql.push(COLUMNS)
         .push(" from image left join finding on finding.image = image.id where image.id = ")
         .arg(id.0);
-    let row: Option<ImageRow> = db.ask(sql).await?.into_iter().next();
+    let row: Option<ImageRow> = db.fetch_all(sql).await?.into_iter().next();
     Ok(row.map(|row| row.image(db.unreadable())))
 }
 
@@ -37,11 +37,11 @@ pub(super) async fn list<D: Driver>(
     filter: &Filter,
     after: Option<PageKey>,
     limit: usize,
-) -> Result<Page, Fault> {
+) -> Result<Page, DbError> {
     let ranges = ranges(filter);
     let total = total(db, filter).await?;
     let found: Vec<ImageRow> =
-        db.ask(page::<D>(filter, &ranges, after, limit.saturating_add(1))).await?;
+        db.fetch_all(page::<D>(filter, &ranges, after, limit.saturating_add(1))).await?;
     let mut items: Vec<Image> = found.into_iter().map(|row| row.image(db.unreadable())).collect();
     let more = items.len() > limit;
     items.truncate(limit);
@@ -150,7 +150,8 @@ mod tests {
 
     /// What SQLite does for a statement, line by line.
     async fn plan(db: &Db<Sqlite>, sql: Sql<Sqlite>) -> Vec<String> {
-        let lines: Vec<(i64, i64, i64, String)> = db.ask(sql.explained()).await.expect("a plan");
+        let lines: Vec<(i64, i64, i64, String)> =
+            db.fetch_all(sql.explained()).await.expect("a plan");
         lines.into_iter().map(|(.., line)| line).filter(|line| line.contains(" image")).collect()
     }
 

@@ -6,7 +6,7 @@ use lobar_core::time::Stamp;
 use uuid::Uuid;
 
 use super::super::tx::Tx;
-use super::super::{BATCH, Db, Driver, Fault, Sql};
+use super::super::{BATCH, Db, DbError, Driver, Sql};
 use super::admit::groups;
 use super::changes::{Changes, Kind};
 use super::plan::{key_id, sequence};
@@ -15,7 +15,7 @@ use super::row::state;
 pub(super) async fn remove<D: Driver>(
     db: &Db<D>,
     object: &ObjectVersion,
-) -> Result<Vec<ImageId>, Fault> {
+) -> Result<Vec<ImageId>, DbError> {
     let whole_key = object.version.is_none() && object.etag.is_none();
     let target = if whole_key { key_id(object) } else { object.id() };
     let sequence = sequence(object);
@@ -50,7 +50,7 @@ pub(super) async fn remove<D: Driver>(
     Ok(removed)
 }
 
-async fn mark<D: Driver>(tx: &mut Tx<D>, removed: &[ImageId], now: Stamp) -> Result<(), Fault> {
+async fn mark<D: Driver>(tx: &mut Tx<D>, removed: &[ImageId], now: Stamp) -> Result<(), DbError> {
     for batch in removed.chunks(BATCH) {
         let mut sql = Sql::<D>::new(
             "update image set state = 'removed', fence = fence + 1, touched_at = $1,
@@ -65,7 +65,7 @@ async fn mark<D: Driver>(tx: &mut Tx<D>, removed: &[ImageId], now: Stamp) -> Res
 }
 
 /// What readers said of an image goes with it: their names and words may be personal.
-async fn forget_verdicts<D: Driver>(tx: &mut Tx<D>, removed: &[ImageId]) -> Result<(), Fault> {
+async fn forget_verdicts<D: Driver>(tx: &mut Tx<D>, removed: &[ImageId]) -> Result<(), DbError> {
     for batch in removed.chunks(BATCH) {
         let mut sql = Sql::<D>::new("delete from verdict where image in (");
         sql.list(batch.iter().map(|id| id.0)).push(")");
@@ -80,7 +80,7 @@ async fn remember<D: Driver>(
     target: ImageId,
     sequence: Option<String>,
     now: i64,
-) -> Result<(), Fault> {
+) -> Result<(), DbError> {
     Sql::<D>::new(
         "insert into removal (target, sequence, removed_at) values ($1, $2, $3)
          on conflict (target) do update

@@ -7,7 +7,7 @@ use lobar_core::object::ImageId;
 use lobar_core::time::Stamp;
 use uuid::Uuid;
 
-use super::super::{Db, Driver, Fault, Sql};
+use super::super::{Db, DbError, Driver, Sql};
 use super::row::lane;
 use super::rows;
 
@@ -15,7 +15,7 @@ pub(super) async fn sweep<D: Driver>(
     db: &Db<D>,
     older_than: Duration,
     limit: usize,
-) -> Result<Vec<(ImageId, Lane)>, Fault> {
+) -> Result<Vec<(ImageId, Lane)>, DbError> {
     let sweep = |now: Stamp| {
         let mut sql = Sql::<D>::new(
             "with stale as materialized (
@@ -28,7 +28,7 @@ pub(super) async fn sweep<D: Driver>(
         );
         sql.bind(now.minus(older_than).0).bind(rows(limit)).bind(now.0)
     };
-    let found: Vec<(Uuid, String)> = match db.tell(sweep).await {
+    let found: Vec<(Uuid, String)> = match db.execute(sweep).await {
         // One image that cannot be marked must not keep the others from their jobs.
         Err(fault) if !fault.is_transient() => one_by_one(db, older_than, limit, fault).await?,
         found => found?,
@@ -42,13 +42,13 @@ async fn one_by_one<D: Driver>(
     db: &Db<D>,
     older_than: Duration,
     limit: usize,
-    rejection: Fault,
-) -> Result<Vec<(Uuid, String)>, Fault> {
+    rejection: DbError,
+) -> Result<Vec<(Uuid, String)>, DbError> {
     let stale = Sql::<D>::new(
         "select id from image where finished_at is null and touched_at <= $1 order by touched_at limit $2",
     );
     let stale = stale.bind(db.now().minus(older_than).0).bind(rows(limit));
-    let stale: Vec<(Uuid,)> = db.ask(stale).await?;
+    let stale: Vec<(Uuid,)> = db.fetch_all(stale).await?;
     let (mut marked, mut rejection) = (Vec::new(), Some(rejection));
     for (id,) in stale {
         let mark = |now: Stamp| {
@@ -58,7 +58,7 @@ async fn one_by_one<D: Driver>(
             );
             sql.bind(now.0).bind(id)
         };
-        match db.tell(mark).await {
+        match db.execute(mark).await {
             Ok(rows) => {
                 marked.extend(rows);
                 rejection = None;

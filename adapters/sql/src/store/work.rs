@@ -1,4 +1,4 @@
-//! The life of an image in workers' hands: claim, complete, give back.
+//! Claim, complete, release, retry.
 //!
 //! Images are named by their ids, and their states are only looked at: `state || ''` keeps a planner from
 //! reading the range of a state instead, which may hold millions, or the traces of millions that left it.
@@ -14,7 +14,7 @@ use sqlx::types::Json;
 use uuid::Uuid;
 
 use super::super::tx::Tx;
-use super::super::{BATCH, Db, Driver, Fault, Sql};
+use super::super::{BATCH, Db, DbError, Driver, Sql};
 use super::changes::{Changes, Kind, Standing};
 use super::row::{lane, state};
 
@@ -37,7 +37,7 @@ pub(super) async fn claim<D: Driver>(
     db: &Db<D>,
     ids: &[ImageId],
     max_attempts: u32,
-) -> Result<Vec<Claim>, Fault> {
+) -> Result<Vec<Claim>, DbError> {
     if ids.is_empty() {
         return Ok(Vec::new());
     }
@@ -89,12 +89,12 @@ pub(super) async fn claim<D: Driver>(
 /// The claim may still be under way: its connection is gone, but the server has the commit and waits for its
 /// disk. Looking past it would find nothing to take back, and the attempt would count after all; so this
 /// waits first until nobody is changing those images.
-async fn end_doubts<D: Driver>(db: &Db<D>) -> Result<(), Fault> {
+async fn end_doubts<D: Driver>(db: &Db<D>) -> Result<(), DbError> {
     let doubtful = db.doubts();
     for batch in doubtful.chunks(BATCH) {
         let mut held = Sql::<D>::new("select id from image where id in (");
         held.list(batch.iter().map(|(id, _)| id.0)).push(")").push(D::LOCK_ROWS);
-        db.ask::<(Uuid,)>(held).await?;
+        db.fetch_all::<(Uuid,)>(held).await?;
     }
     give_back(db, &doubtful, 1).await?;
     db.no_longer_doubt(&doubtful);
@@ -106,7 +106,7 @@ async fn grant<D: Driver>(
     batch: &[Uuid],
     max_attempts: u32,
     now: Stamp,
-) -> Result<Vec<ClaimRow>, Fault> {
+) -> Result<Vec<ClaimRow>, DbError> {
     let mut sql = Sql::<D>::new(
         "update image set state = 'analysing', attempts = attempts + 1, fence = fence + 1,
            touched_at = $1
@@ -125,7 +125,7 @@ async fn quarantine<D: Driver>(
     batch: &[Uuid],
     max_attempts: u32,
     now: Stamp,
-) -> Result<Vec<(Uuid, String, Option<String>)>, Fault> {
+) -> Result<Vec<(Uuid, String, Option<String>)>, DbError> {
     let mut sql = Sql::<D>::new(
         "update image set state = 'failed', fence = fence + 1, finished_at = $1, touched_at = $1,
            reason = $2
@@ -160,7 +160,7 @@ impl ClaimRow {
 pub(super) async fn complete<D: Driver>(
     db: &Db<D>,
     completions: &[Completion],
-) -> Result<Vec<bool>, Fault> {
+) -> Result<Vec<bool>, DbError> {
     if completions.is_empty() {
         return Ok(Vec::new());
     }
@@ -215,7 +215,7 @@ async fn finish<D: Driver>(
     tx: &mut Tx<D>,
     batch: &[&Completion],
     now: Stamp,
-) -> Result<Vec<(Uuid, i64, String, Option<String>)>, Fault> {
+) -> Result<Vec<(Uuid, i64, String, Option<String>)>, DbError> {
     let mut sql = Sql::<D>::new("with done (target, held, ending, why, more, answer) as (values ");
     sql.rows(batch.iter().map(|done| {
         let (state, flag) = ending(&done.outcome);
@@ -246,7 +246,7 @@ async fn keep_findings<D: Driver>(
     tx: &mut Tx<D>,
     done: &[&Completion],
     now: Stamp,
-) -> Result<(), Fault> {
+) -> Result<(), DbError> {
     let findings: Vec<(ImageId, &Finding)> = done
         .iter()
         .filter_map(|done| match &done.outcome {
@@ -273,7 +273,7 @@ pub(super) async fn give_back<D: Driver>(
     db: &Db<D>,
     work: &[(ImageId, Fence)],
     uncounted: i64,
-) -> Result<(), Fault> {
+) -> Result<(), DbError> {
     if work.is_empty() {
         return Ok(());
     }

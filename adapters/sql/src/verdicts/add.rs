@@ -1,4 +1,4 @@
-//! Adding a verdict: looked at, written and told in one transaction.
+//! Adding a verdict: lock, check, insert and event in one transaction.
 
 use lobar_core::failure::PortError;
 use lobar_core::finding::{Finding, Label};
@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::super::column::Column;
 use super::super::store::flagged;
 use super::super::tx::Tx;
-use super::super::{Db, Driver, Fault, Sql};
+use super::super::{Db, DbError, Driver, Sql};
 
 /// What is shown of an image.
 #[derive(sqlx::FromRow)]
@@ -37,9 +37,9 @@ struct Shown {
 }
 
 /// Added, refused, or not known.
-type Outcome = Result<Result<Verdict, VerdictError>, Fault>;
+type AddResult = Result<Result<Verdict, VerdictError>, DbError>;
 
-pub(super) async fn add<D: Driver>(db: &Db<D>, new: &NewVerdict) -> Outcome {
+pub(super) async fn add<D: Driver>(db: &Db<D>, new: &NewVerdict) -> AddResult {
     let mut tx = db.begin().await?;
     let judged = match shown(&mut tx, new.image).await? {
         None => Err(VerdictError::Unknown),
@@ -59,7 +59,7 @@ pub(super) async fn add<D: Driver>(db: &Db<D>, new: &NewVerdict) -> Outcome {
 }
 
 /// What is shown, and will be until the transaction ends; `None` when there is no image (any more).
-async fn shown<D: Driver>(tx: &mut Tx<D>, image: ImageId) -> Result<Option<Shown>, Fault> {
+async fn shown<D: Driver>(tx: &mut Tx<D>, image: ImageId) -> Result<Option<Shown>, DbError> {
     let mut sql = Sql::<D>::new("select state, flag from image where id = $1").bind(image.0);
     sql.push(D::LOCK_ROWS);
     let Some(ShownRow { state, flag }) = sql.optional(tx).await? else { return Ok(None) };
@@ -98,13 +98,13 @@ fn judge(shown: &Shown, new: &NewVerdict) -> Result<Option<Label>, VerdictError>
 }
 
 /// Now, or just after the newest verdict on this image where a clock is behind it.
-async fn time_of<D: Driver>(tx: &mut Tx<D>, image: ImageId, now: Stamp) -> Result<Stamp, Fault> {
+async fn time_of<D: Driver>(tx: &mut Tx<D>, image: ImageId, now: Stamp) -> Result<Stamp, DbError> {
     let newest = Sql::<D>::new("select at from verdict where image = $1 order by at desc limit 1");
     let newest: Option<(i64,)> = newest.bind(image.0).optional(tx).await?;
     Ok(newest.map_or(now, |(at,)| now.max(Stamp(at.saturating_add(1)))))
 }
 
-async fn keep<D: Driver>(tx: &mut Tx<D>, verdict: &Verdict) -> Result<(), Fault> {
+async fn keep<D: Driver>(tx: &mut Tx<D>, verdict: &Verdict) -> Result<(), DbError> {
     let new = &verdict.verdict;
     let reason = match &new.opinion {
         Opinion::NotAssessable { reason } => reason.as_str(),
@@ -137,13 +137,13 @@ async fn tell<D: Driver>(
     image: ImageId,
     state: State,
     at: Stamp,
-) -> Result<(), Fault> {
+) -> Result<(), DbError> {
     let mut sql = Sql::<D>::new("with fresh (image, state, at) as (values ");
     sql.rows([(image.0, state.as_str(), at.0)]);
     sql.push(
         ") insert into event (image, state, at, verdict) select image, state, at, 1 from fresh",
     );
-    sql.push(D::EVENT_TURN);
+    sql.push(D::EVENT_LOCK);
     sql.run(tx).await.map(drop)
 }
 

@@ -17,7 +17,7 @@ use super::{Db, Driver};
 #[async_trait]
 impl<D: Driver> Verdicts for Db<D> {
     async fn add(&self, verdict: &NewVerdict) -> Result<Verdict, VerdictError> {
-        let done = self.settled(|| add::add(self, verdict)).await;
+        let done = self.retry_on_conflict(|| add::add(self, verdict)).await;
         done.map_err(|fault| fault.during("verdicts: add"))?
     }
 

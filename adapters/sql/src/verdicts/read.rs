@@ -5,15 +5,15 @@ use lobar_core::time::Stamp;
 use lobar_core::verdict::{LabelKey, Labelled, Verdict};
 use uuid::Uuid;
 
-use super::super::{Db, Driver, Fault, Sql};
+use super::super::{Db, DbError, Driver, Sql};
 use super::row::{LabelledRow, VerdictRow};
 
-pub(super) async fn of<D: Driver>(db: &Db<D>, image: ImageId) -> Result<Vec<Verdict>, Fault> {
+pub(super) async fn of<D: Driver>(db: &Db<D>, image: ImageId) -> Result<Vec<Verdict>, DbError> {
     let all = Sql::<D>::new(
         "select id, image, model_version, opinion, label, reason, reader, role, displayed, at
          from verdict where image = $1 order by at",
     );
-    let rows: Vec<VerdictRow> = db.ask(all.bind(image.0)).await?;
+    let rows: Vec<VerdictRow> = db.fetch_all(all.bind(image.0)).await?;
     Ok(rows.into_iter().map(|row| row.verdict(db.unreadable())).collect())
 }
 
@@ -21,10 +21,10 @@ pub(super) async fn labelled<D: Driver>(
     db: &Db<D>,
     after: Option<LabelKey>,
     limit: usize,
-) -> Result<Vec<Labelled>, Fault> {
+) -> Result<Vec<Labelled>, DbError> {
     let mut after = after;
     loop {
-        let rows: Vec<LabelledRow> = db.ask(page(after, limit)).await?;
+        let rows: Vec<LabelledRow> = db.fetch_all(page(after, limit)).await?;
         let Some(last) = rows.last().map(LabelledRow::key) else { return Ok(Vec::new()) };
         let labelled: Vec<Labelled> =
             rows.into_iter().filter_map(|row| row.labelled(db.unreadable())).collect();
@@ -71,7 +71,7 @@ mod tests {
         let db = crate::sqlite::open(&file, Arc::new(SystemClock)).await.expect("a database");
         let after = Some(LabelKey { at: Stamp(7), verdict: Uuid::nil() });
         let plan: Vec<(i64, i64, i64, String)> =
-            db.ask(page::<Sqlite>(after, 50).explained()).await.expect("a plan");
+            db.fetch_all(page::<Sqlite>(after, 50).explained()).await.expect("a plan");
         let lines: Vec<String> = plan.into_iter().map(|(.., line)| line).collect();
         assert!(
             lines.iter().any(|line| line.contains("verdict_labels (at>?")

@@ -1,10 +1,10 @@
 //! What `lobar doctor` says about a database.
 
-use lobar_core::check::{Check, Verdict};
+use lobar_core::diagnostic::{Diagnostic, Severity};
 use lobar_sql::postgres;
 use lobar_testkit::services::postgres::Cluster;
 
-fn verdict(checks: &[Check], what: &str) -> Verdict {
+fn verdict(checks: &[Diagnostic], what: &str) -> Severity {
     let found = checks.iter().find(|check| check.what.ends_with(what));
     found.unwrap_or_else(|| panic!("{what} is among {checks:?}")).verdict
 }
@@ -14,21 +14,21 @@ async fn a_database_that_is_ready_is_found_good_and_what_is_not_is_named() {
     let cluster = Cluster::shared().await;
     let database = cluster.database();
     let checks = postgres::examine("store", &database.url()).await;
-    let odd = checks.iter().filter(|check| check.verdict != Verdict::Good);
+    let odd = checks.iter().filter(|check| check.verdict != Severity::Good);
     let odd: Vec<_> = odd.map(|check| check.what.as_str()).collect();
     // The tests' servers keep nothing for good.
     assert!(odd == ["store: fsync"] && checks.len() == 9, "{checks:?}");
 
     let empty = cluster.empty_database();
     let checks = postgres::examine("store", &empty.url()).await;
-    assert_eq!(verdict(&checks, "schema"), Verdict::Advice);
+    assert_eq!(verdict(&checks, "schema"), Severity::Advice);
 
     let url = database.url() + "&options[synchronous_commit]=off";
     let checks = postgres::examine("store", &url).await;
-    assert_eq!(verdict(&checks, "synchronous_commit"), Verdict::Advice);
+    assert_eq!(verdict(&checks, "synchronous_commit"), Severity::Advice);
     let url = database.url() + "&options[default_transaction_read_only]=on";
     let checks = postgres::examine("store", &url).await;
-    assert_eq!(verdict(&checks, "permission to write"), Verdict::Fault);
+    assert_eq!(verdict(&checks, "permission to write"), Severity::Fault);
 
     let name = format!("reader_{}", database.name());
     database.sql(&format!(
@@ -36,7 +36,7 @@ async fn a_database_that_is_ready_is_found_good_and_what_is_not_is_named() {
     ));
     let url = database.url().replace("postgres@", &format!("{name}@"));
     let checks = postgres::examine("store", &url).await;
-    assert_eq!(verdict(&checks, "permission to write"), Verdict::Fault);
+    assert_eq!(verdict(&checks, "permission to write"), Severity::Fault);
     database.sql(&format!("drop owned by {name}; drop role {name}"));
 }
 
@@ -45,7 +45,7 @@ async fn a_database_that_is_not_there_is_a_fault_with_a_fix_and_no_secret() {
     for url in ["postgres://lobar:secret@127.0.0.1:1/db", "postgres://lobar:secret@127.0.0.1:no/db"]
     {
         let checks = postgres::examine("jobs", url).await;
-        assert!(checks.len() == 1 && checks[0].verdict == Verdict::Fault, "{checks:?}");
+        assert!(checks.len() == 1 && checks[0].verdict == Severity::Fault, "{checks:?}");
         assert!(
             !checks[0].fix.is_empty() && !format!("{checks:?}").contains("secret"),
             "{checks:?}"

@@ -4,14 +4,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use lobar_core::model_registry::ModelRegistry;
 use lobar_core::queue::{Outgoing, Queue};
-use lobar_core::registry::Registry;
 use lobar_core::store::Store;
 use lobar_core::time::{ManualClock, Stamp};
 use lobar_core::verdict::Verdicts;
 use lobar_sql::postgres::{self, PgStore};
 use lobar_testkit::contract::queue::QueueHarness;
-use lobar_testkit::contract::registry::RegistryHarness;
+use lobar_testkit::contract::registry::ModelRegistryHarness;
 use lobar_testkit::contract::store::StoreHarness;
 use lobar_testkit::contract::verdict::VerdictHarness;
 use lobar_testkit::services::postgres::{Cluster, Database};
@@ -91,16 +91,16 @@ impl StoreHarness for OwnStore {
 struct OwnRegistry(Opened);
 
 #[async_trait]
-impl RegistryHarness for OwnRegistry {
+impl ModelRegistryHarness for OwnRegistry {
     async fn start() -> Self {
         Self(Opened::new().await)
     }
 
-    async fn open(&self) -> Arc<dyn Registry> {
+    async fn open(&self) -> Arc<dyn ModelRegistry> {
         self.0.database().await
     }
 
-    async fn reopen(&self) -> Arc<dyn Registry> {
+    async fn reopen(&self) -> Arc<dyn ModelRegistry> {
         self.0.close().await;
         self.open().await
     }

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use lobar_core::model_registry::ModelRegistry;
 use lobar_core::queue::Queue;
-use lobar_core::registry::Registry;
 use lobar_core::store::Store;
 use lobar_core::time::{ManualClock, Stamp};
 use lobar_core::verdict::Verdicts;
 use lobar_sql::sqlite::{self, SqliteQueue, SqliteStore};
 use lobar_testkit::contract::queue::QueueHarness;
-use lobar_testkit::contract::registry::RegistryHarness;
+use lobar_testkit::contract::registry::ModelRegistryHarness;
 use lobar_testkit::contract::store::StoreHarness;
 use lobar_testkit::contract::verdict::VerdictHarness;
 use sqlx::{AssertSqlSafe, Connection as _, SqliteConnection};
@@ -103,16 +103,16 @@ impl StoreHarness for StoreFile {
 struct RegistryFile(Files);
 
 #[async_trait]
-impl RegistryHarness for RegistryFile {
+impl ModelRegistryHarness for RegistryFile {
     async fn start() -> Self {
         Self(Files::new())
     }
 
-    async fn open(&self) -> Arc<dyn Registry> {
+    async fn open(&self) -> Arc<dyn ModelRegistry> {
         self.0.database("lobar.db").await
     }
 
-    async fn reopen(&self) -> Arc<dyn Registry> {
+    async fn reopen(&self) -> Arc<dyn ModelRegistry> {
         self.0.close().await;
         self.open().await
     }

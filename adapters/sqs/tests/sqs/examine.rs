@@ -1,19 +1,19 @@
 //! What `lobar doctor` finds out about queues.
 
-use lobar_core::check::{Check, Verdict};
+use lobar_core::diagnostic::{Diagnostic, Severity};
 use lobar_testkit::services::http_proxy::{Fault, HttpProxy, Response};
 use lobar_testkit::services::ministack;
 
 use crate::access;
 
-fn of<'a>(checks: &'a [Check], what: &str) -> &'a Check {
+fn of<'a>(checks: &'a [Diagnostic], what: &str) -> &'a Diagnostic {
     let found = checks.iter().find(|check| check.what.ends_with(what));
     let check = found.unwrap_or_else(|| panic!("nothing on {what}: {checks:#?}"));
-    assert_eq!(check.verdict == Verdict::Good, check.fix.is_empty(), "{check:?}");
+    assert_eq!(check.verdict == Severity::Good, check.fix.is_empty(), "{check:?}");
     check
 }
 
-async fn examined(queue: &str, endpoint: &str, name: &str) -> Vec<Check> {
+async fn examined(queue: &str, endpoint: &str, name: &str) -> Vec<Diagnostic> {
     let endpoint = endpoint.replace(':', "%3A").replace('/', "%2F");
     lobar_sqs::examine(&format!("//{queue}?endpoint={endpoint}"), name, &access()).await
 }
@@ -25,7 +25,7 @@ async fn a_queue_as_it_should_be_gets_no_word_and_nothing_is_touched() {
     let sqs = ministack.sqs().await;
     sqs.send_message().queue_url(&queues.url).message_body("a").send().await.expect("sent");
     let checks = examined(&queues.name, &ministack.url(), "uploads").await;
-    assert!(checks.iter().all(|check| check.verdict == Verdict::Good), "{checks:#?}");
+    assert!(checks.iter().all(|check| check.verdict == Severity::Good), "{checks:#?}");
     assert!(checks.len() >= 9);
     let receive = sqs.receive_message().queue_url(&queues.url);
     let receive = receive.message_system_attribute_names("ApproximateReceiveCount".into());
@@ -39,7 +39,7 @@ async fn every_fault_of_a_queue_comes_with_its_mending() {
     let ministack = ministack::shared().await;
     let sqs = ministack.sqs().await;
     let missing = examined("nobody-made-this", &ministack.url(), "uploads").await;
-    assert_eq!(of(&missing, "reachable").verdict, Verdict::Fault);
+    assert_eq!(of(&missing, "reachable").verdict, Severity::Fault);
 
     let queues = ministack.queues(2).await;
     let set = |url: &str, name: &str, value: &str| {
@@ -50,23 +50,23 @@ async fn every_fault_of_a_queue_comes_with_its_mending() {
     set(&queues.url, "VisibilityTimeout", "0").await;
     sqs.send_message().queue_url(&queues.dead_url).message_body("a").send().await.expect("sent");
     let checks = examined(&queues.name, &ministack.url(), "uploads").await;
-    assert_eq!(of(&checks, "maxReceiveCount").verdict, Verdict::Fault);
-    assert_eq!(of(&checks, "retention").verdict, Verdict::Fault);
-    assert_eq!(of(&checks, "visibility timeout").verdict, Verdict::Advice);
-    assert_eq!(of(&checks, "dead letters").verdict, Verdict::Advice);
+    assert_eq!(of(&checks, "maxReceiveCount").verdict, Severity::Fault);
+    assert_eq!(of(&checks, "retention").verdict, Severity::Fault);
+    assert_eq!(of(&checks, "visibility timeout").verdict, Severity::Advice);
+    assert_eq!(of(&checks, "dead letters").verdict, Severity::Advice);
 
     set(&queues.url, "RedrivePolicy", "").await;
     let checks = examined(&queues.name, &ministack.url(), "uploads").await;
-    assert_eq!(of(&checks, "dead-letter queue").verdict, Verdict::Fault);
+    assert_eq!(of(&checks, "dead-letter queue").verdict, Severity::Fault);
 
     let fifo = format!("f{}.fifo", uuid::Uuid::new_v4().simple());
     let create = sqs.create_queue().queue_name(&fifo).attributes("FifoQueue".into(), "true");
     create.send().await.expect("made");
     let checks = examined(&fifo, &ministack.url(), "uploads").await;
-    assert_eq!(of(&checks, "kind").verdict, Verdict::Fault);
+    assert_eq!(of(&checks, "kind").verdict, Severity::Fault);
 
     let unreadable = lobar_sqs::examine("//a b", "uploads", &access()).await;
-    assert_eq!(of(&unreadable, "URL").verdict, Verdict::Fault);
+    assert_eq!(of(&unreadable, "URL").verdict, Severity::Fault);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -89,13 +89,13 @@ async fn each_missing_permission_is_named() {
         let uploads = examined(&queues.name, &proxy.url(), "uploads").await;
         let jobs = examined(&queues.name, &proxy.url(), "jobs-stat").await;
         let send = action == "SendMessageBatch";
-        let expected = if send { Verdict::Advice } else { Verdict::Fault };
+        let expected = if send { Severity::Advice } else { Severity::Fault };
         assert_eq!(of(&uploads, &format!("uploads queue: {permission}")).verdict, expected);
         let job = of(&jobs, &format!("jobs-stat queue: {permission}"));
-        assert_eq!(job.verdict, Verdict::Fault);
+        assert_eq!(job.verdict, Severity::Fault);
         assert!(job.fix.contains(permission), "{job:?}");
     }
     proxy.rule(|_| Fault::Answer(Response::sqs(503, "ServiceUnavailable")));
     let away = examined(&queues.name, &proxy.url(), "uploads").await;
-    assert_eq!(of(&away, "reachable").verdict, Verdict::Fault);
+    assert_eq!(of(&away, "reachable").verdict, Severity::Fault);
 }

@@ -30,14 +30,14 @@ pub struct EvaluationReport<'a> {
     /// What the answers were computed on: [`lobar_core::engine::EngineInfo::device`].
     pub device: &'a str,
     /// What was measured, in the order of the page. The last one's mistakes are shown.
-    pub parts: Vec<Part<'a>>,
+    pub parts: Vec<EvaluatedSplit<'a>>,
     /// Whether file names stand beside the pictures.
     pub names: bool,
 }
 
 /// The evaluation on one set of pictures.
 #[derive(Debug)]
-pub struct Part<'a> {
+pub struct EvaluatedSplit<'a> {
     /// `train`, `validation`, `val` or `test`.
     pub split: &'a str,
     /// Digest of the pictures and their labels, see [`crate::dataset::digest`].
@@ -107,7 +107,7 @@ impl EvaluationReport<'_> {
         Ok(files.map(|(path, _)| path))
     }
 
-    fn part(&self, part: &Part<'_>) -> Result<Markup, ReportError> {
+    fn part(&self, part: &EvaluatedSplit<'_>) -> Result<Markup, ReportError> {
         let it = part.evaluation;
         let id = |what: &str| format!("{}-{what}", part.split);
         let on = |what: &str| match self.parts.len() {
@@ -125,7 +125,7 @@ impl EvaluationReport<'_> {
         })
     }
 
-    fn mistakes(&self, part: &Part<'_>) -> Markup {
+    fn mistakes(&self, part: &EvaluatedSplit<'_>) -> Markup {
         let counts = &part.evaluation.at_threshold.confusion;
         html! {
             p {

@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::Part;
+use super::EvaluatedSplit;
 use crate::evaluation::Evaluation;
 use crate::report::number::{count, figure, of, percent, range, with_interval};
 
@@ -13,7 +13,7 @@ const CALIBRATION_WARNING: f64 = 0.05;
 /// Fewer patients of one class than this make every figure shaky.
 const FEW: u64 = 50;
 
-pub(super) fn summary(part: &Part<'_>) -> Markup {
+pub(super) fn summary(part: &EvaluatedSplit<'_>) -> Markup {
     let it = part.evaluation;
     let at = &it.at_threshold;
     let warnings = warnings(part);
@@ -42,7 +42,7 @@ fn key(title: &str, value: String, interval: Option<String>) -> Markup {
     html! { div { dt { (title) } dd { (value) @if let Some(it) = interval { small { (it) } } } } }
 }
 
-fn warnings(part: &Part<'_>) -> Vec<String> {
+fn warnings(part: &EvaluatedSplit<'_>) -> Vec<String> {
     let it = part.evaluation;
     let mut warnings = Vec::new();
     if part.split == "train" {

@@ -4,14 +4,14 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use lobar_core::registry::{Change, RegistryError, Stage};
+use lobar_core::model_registry::{ModelChange, RegistryError, Stage};
 use serde_json::json;
 
 use super::shadow::finding;
 use super::*;
 
 pub async fn a_model_is_registered_once_however_often_the_same_file_is_registered<
-    H: RegistryHarness,
+    H: ModelRegistryHarness,
 >() {
     let harness = H::start().await;
     let (one, other) = (harness.open().await, harness.open().await);
@@ -31,7 +31,7 @@ pub async fn a_model_is_registered_once_however_often_the_same_file_is_registere
     assert_eq!(versions, ["2", "1"], "newest first");
 }
 
-pub async fn a_version_that_is_taken_by_other_weights_is_refused<H: RegistryHarness>() {
+pub async fn a_version_that_is_taken_by_other_weights_is_refused<H: ModelRegistryHarness>() {
     let harness = H::start().await;
     let registry = harness.open().await;
     let known = register(&*registry, "1").await;
@@ -45,7 +45,9 @@ pub async fn a_version_that_is_taken_by_other_weights_is_refused<H: RegistryHarn
     assert_eq!(registry.models().await.expect("asked"), [known]);
 }
 
-pub async fn a_new_model_is_a_candidate_and_changes_nothing_that_is_served<H: RegistryHarness>() {
+pub async fn a_new_model_is_a_candidate_and_changes_nothing_that_is_served<
+    H: ModelRegistryHarness,
+>() {
     let harness = H::start().await;
     let registry = harness.open().await;
     assert_eq!(assignment(&*registry).await, Assignment::default(), "nothing was registered");
@@ -58,7 +60,7 @@ pub async fn a_new_model_is_a_candidate_and_changes_nothing_that_is_served<H: Re
     assert_eq!((after.active, after.shadow), (before.active, None));
 }
 
-pub async fn activating_a_model_retires_the_one_that_was_active<H: RegistryHarness>() {
+pub async fn activating_a_model_retires_the_one_that_was_active<H: ModelRegistryHarness>() {
     let harness = H::start().await;
     let registry = harness.open().await;
     registered(&*registry, 2).await;
@@ -75,7 +77,7 @@ pub async fn activating_a_model_retires_the_one_that_was_active<H: RegistryHarne
     assert_eq!(stage(&*registry, "1").await, Stage::Active, "a retired model can come back");
 }
 
-pub async fn activating_the_active_model_changes_nothing<H: RegistryHarness>() {
+pub async fn activating_the_active_model_changes_nothing<H: ModelRegistryHarness>() {
     let harness = H::start().await;
     let registry = harness.open().await;
     registered(&*registry, 2).await;
@@ -88,7 +90,7 @@ pub async fn activating_the_active_model_changes_nothing<H: RegistryHarness>() {
     assert_eq!(active(&roll_back(&*registry).await), Some("1"), "nor is it an activation");
 }
 
-pub async fn an_unknown_model_cannot_be_activated<H: RegistryHarness>() {
+pub async fn an_unknown_model_cannot_be_activated<H: ModelRegistryHarness>() {
     let harness = H::start().await;
     let registry = harness.open().await;
     registered(&*registry, 1).await;
@@ -101,7 +103,9 @@ pub async fn an_unknown_model_cannot_be_activated<H: RegistryHarness>() {
     assert_eq!(assignment(&*registry).await, before);
 }
 
-pub async fn a_first_activation_happens_only_where_no_model_was_ever_active<H: RegistryHarness>() {
+pub async fn a_first_activation_happens_only_where_no_model_was_ever_active<
+    H: ModelRegistryHarness,
+>() {
     let harness = H::start().await;
     let registry = harness.open().await;
     registered(&*registry, 4).await;
@@ -139,7 +143,7 @@ pub async fn a_first_activation_happens_only_where_no_model_was_ever_active<H: R
     }
 }
 
-pub async fn rolling_back_activates_the_model_that_was_active_before<H: RegistryHarness>() {
+pub async fn rolling_back_activates_the_model_that_was_active_before<H: ModelRegistryHarness>() {
     let harness = H::start().await;
     let registry = harness.open().await;
     registered(&*registry, 3).await;
@@ -152,7 +156,7 @@ pub async fn rolling_back_activates_the_model_that_was_active_before<H: Registry
     assert_eq!(active(&roll_back(&*registry).await), Some("1"));
 }
 
-pub async fn rolling_back_twice_goes_back_two_activations<H: RegistryHarness>() {
+pub async fn rolling_back_twice_goes_back_two_activations<H: ModelRegistryHarness>() {
     let harness = H::start().await;
     let registry = harness.open().await;
     registered(&*registry, 3).await;
@@ -165,7 +169,7 @@ pub async fn rolling_back_twice_goes_back_two_activations<H: RegistryHarness>() 
     assert!(registry.roll_back("ada").await.is_err());
 }
 
-pub async fn without_an_earlier_model_there_is_nothing_to_roll_back_to<H: RegistryHarness>() {
+pub async fn without_an_earlier_model_there_is_nothing_to_roll_back_to<H: ModelRegistryHarness>() {
     let harness = H::start().await;
     let registry = harness.open().await;
     for _ in 0..2 {
@@ -179,7 +183,7 @@ pub async fn without_an_earlier_model_there_is_nothing_to_roll_back_to<H: Regist
     }
 }
 
-pub async fn the_active_model_cannot_be_retired<H: RegistryHarness>() {
+pub async fn the_active_model_cannot_be_retired<H: ModelRegistryHarness>() {
     let harness = H::start().await;
     let registry = harness.open().await;
     registered(&*registry, 2).await;
@@ -193,7 +197,7 @@ pub async fn the_active_model_cannot_be_retired<H: RegistryHarness>() {
     assert_eq!(registry.history(10).await.expect("asked"), once, "which is no change");
 }
 
-pub async fn every_change_gives_the_assignment_a_new_revision<H: RegistryHarness>() {
+pub async fn every_change_gives_the_assignment_a_new_revision<H: ModelRegistryHarness>() {
     let harness = H::start().await;
     let registry = harness.open().await;
     let mut last = assignment(&*registry).await.revision;
@@ -215,7 +219,7 @@ pub async fn every_change_gives_the_assignment_a_new_revision<H: RegistryHarness
     assert!(registry.shadow(None, "ada").await.expect("ended").revision > last);
 }
 
-pub async fn every_change_is_kept_with_its_time_and_who_made_it<H: RegistryHarness>() {
+pub async fn every_change_is_kept_with_its_time_and_who_made_it<H: ModelRegistryHarness>() {
     let harness = H::start().await;
     let registry = harness.open().await;
     let began = register(&*registry, "1").await.registered_at;
@@ -231,7 +235,7 @@ pub async fn every_change_is_kept_with_its_time_and_who_made_it<H: RegistryHarne
     registry.retire("2", "ada").await.expect("it is already");
     register(&*registry, "3").await;
     registry.retire("3", "ada").await.expect("retired");
-    let change = |revision, action: &str, version: &str, by: &str, seconds| Change {
+    let change = |revision, action: &str, version: &str, by: &str, seconds| ModelChange {
         revision,
         action: action.into(),
         version: version.into(),
@@ -253,7 +257,7 @@ pub async fn every_change_is_kept_with_its_time_and_who_made_it<H: RegistryHarne
     assert_eq!(registry.history(2).await.expect("asked"), kept[..2], "the newest");
 }
 
-pub async fn concurrent_activations_leave_one_model_active<H: RegistryHarness>() {
+pub async fn concurrent_activations_leave_one_model_active<H: ModelRegistryHarness>() {
     const HANDLES: usize = 3;
     const ROUNDS: usize = 8;
     let harness = H::start().await;
@@ -290,7 +294,7 @@ pub async fn concurrent_activations_leave_one_model_active<H: RegistryHarness>()
     }
 }
 
-pub async fn everything_survives_closing_and_opening_the_registry<H: RegistryHarness>() {
+pub async fn everything_survives_closing_and_opening_the_registry<H: ModelRegistryHarness>() {
     let harness = H::start().await;
     let registry = harness.open().await;
     registered(&*registry, 3).await;
@@ -311,7 +315,7 @@ pub async fn everything_survives_closing_and_opening_the_registry<H: RegistryHar
     assert_eq!(active(&roll_back(&*registry).await), Some("1"));
 }
 
-pub async fn a_card_comes_back_as_it_was_registered<H: RegistryHarness>() {
+pub async fn a_card_comes_back_as_it_was_registered<H: ModelRegistryHarness>() {
     let harness = H::start().await;
     let registry = harness.open().await;
     // What a database's own JSON would write otherwise, or refuse.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use lobar_core::registry::{Assignment, Model, NewModel, Registry, Stage};
+use lobar_core::model_registry::{Assignment, ModelRegistry, NewModel, RegisteredModel, Stage};
 use lobar_core::store::Store;
 use lobar_core::verdict::Verdicts;
 use serde_json::json;
@@ -18,17 +18,17 @@ pub use shadow::*;
 pub use unreadable::*;
 
 /// The port's documentation.
-pub const DOCUMENTATION: &str = include_str!("../../../../core/src/registry.rs");
+pub const DOCUMENTATION: &str = include_str!("../../../../core/src/model_registry.rs");
 
 /// An adapter under test.
 #[async_trait]
-pub trait RegistryHarness: Sized + Send + Sync {
+pub trait ModelRegistryHarness: Sized + Send + Sync {
     /// A registry that nobody has used.
     async fn start() -> Self;
     /// A handle on it, as another process has one.
-    async fn open(&self) -> Arc<dyn Registry>;
+    async fn open(&self) -> Arc<dyn ModelRegistry>;
     /// Closes every handle, then opens it anew.
-    async fn reopen(&self) -> Arc<dyn Registry>;
+    async fn reopen(&self) -> Arc<dyn ModelRegistry>;
     /// The images of the same store, and what readers said of them.
     async fn images(&self) -> (Arc<dyn Store>, Arc<dyn Verdicts>);
     /// Lets time pass for the registry.
@@ -86,30 +86,30 @@ fn new(version: &str) -> NewModel {
     }
 }
 
-async fn register(registry: &dyn Registry, version: &str) -> Model {
+async fn register(registry: &dyn ModelRegistry, version: &str) -> RegisteredModel {
     registry.register(&new(version), "ada").await.expect("registered")
 }
 
 /// Registers the models `1` to `count`.
-async fn registered(registry: &dyn Registry, count: usize) {
+async fn registered(registry: &dyn ModelRegistry, count: usize) {
     for version in 1..=count {
         register(registry, &version.to_string()).await;
     }
 }
 
-async fn activate(registry: &dyn Registry, version: &str) -> Assignment {
+async fn activate(registry: &dyn ModelRegistry, version: &str) -> Assignment {
     registry.activate(version, "ada").await.expect("activated")
 }
 
-async fn roll_back(registry: &dyn Registry) -> Assignment {
+async fn roll_back(registry: &dyn ModelRegistry) -> Assignment {
     registry.roll_back("ada").await.expect("rolled back")
 }
 
-async fn assignment(registry: &dyn Registry) -> Assignment {
+async fn assignment(registry: &dyn ModelRegistry) -> Assignment {
     registry.assignment().await.expect("asked")
 }
 
-async fn stage(registry: &dyn Registry, version: &str) -> Stage {
+async fn stage(registry: &dyn ModelRegistry, version: &str) -> Stage {
     registry.model(version).await.expect("asked").expect("known").stage
 }
 

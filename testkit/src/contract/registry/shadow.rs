@@ -2,8 +2,8 @@
 #![allow(missing_docs)] // a sentence says it
 
 use lobar_core::finding::Label;
+use lobar_core::model_registry::{Comparison, RegistryError, ShadowFinding, Stage};
 use lobar_core::object::ImageId;
-use lobar_core::registry::{Comparison, RegistryError, ShadowFinding, Stage};
 use lobar_core::verdict::{NewVerdict, Opinion};
 use uuid::Uuid;
 
@@ -29,7 +29,7 @@ pub(super) fn finding(
     }
 }
 
-pub async fn a_shadow_is_a_model_that_is_not_active<H: RegistryHarness>() {
+pub async fn a_shadow_is_a_model_that_is_not_active<H: ModelRegistryHarness>() {
     let harness = H::start().await;
     let registry = harness.open().await;
     registered(&*registry, 3).await;
@@ -54,7 +54,7 @@ pub async fn a_shadow_is_a_model_that_is_not_active<H: RegistryHarness>() {
     assert_eq!(registry.shadow(None, "ada").await.expect("there is none"), ended);
 }
 
-pub async fn activating_the_shadow_ends_its_shadowing<H: RegistryHarness>() {
+pub async fn activating_the_shadow_ends_its_shadowing<H: ModelRegistryHarness>() {
     let harness = H::start().await;
     let registry = harness.open().await;
     registered(&*registry, 2).await;
@@ -72,7 +72,7 @@ pub async fn activating_the_shadow_ends_its_shadowing<H: RegistryHarness>() {
     assert_eq!(shadowing(&activate(&*registry, "2").await), Some("3"));
 }
 
-pub async fn ending_a_model_s_shadowing_leaves_another_shadow_alone<H: RegistryHarness>() {
+pub async fn ending_a_model_s_shadowing_leaves_another_shadow_alone<H: ModelRegistryHarness>() {
     let harness = H::start().await;
     let registry = harness.open().await;
     registered(&*registry, 3).await;
@@ -96,7 +96,7 @@ pub async fn ending_a_model_s_shadowing_leaves_another_shadow_alone<H: RegistryH
     assert_eq!(registry.stop_shadow("2", "ada").await.expect("it does not shadow"), ended);
 }
 
-pub async fn a_retired_model_can_shadow_until_it_is_retired_again<H: RegistryHarness>() {
+pub async fn a_retired_model_can_shadow_until_it_is_retired_again<H: ModelRegistryHarness>() {
     let harness = H::start().await;
     let registry = harness.open().await;
     registered(&*registry, 2).await;
@@ -110,7 +110,7 @@ pub async fn a_retired_model_can_shadow_until_it_is_retired_again<H: RegistryHar
     assert!(after.revision > assigned.revision && after.shadow.is_none());
 }
 
-pub async fn a_shadow_finding_is_kept_once_an_image_and_model<H: RegistryHarness>() {
+pub async fn a_shadow_finding_is_kept_once_an_image_and_model<H: ModelRegistryHarness>() {
     let harness = H::start().await;
     let registry = harness.open().await;
     let first = finding(1, "2", 0.75, "1", 0.5);
@@ -128,7 +128,7 @@ pub async fn a_shadow_finding_is_kept_once_an_image_and_model<H: RegistryHarness
     assert_eq!(registry.compare("3").await.expect("asked").remove(0).images, 1);
 }
 
-pub async fn a_comparison_counts_the_images_that_both_models_answered<H: RegistryHarness>() {
+pub async fn a_comparison_counts_the_images_that_both_models_answered<H: ModelRegistryHarness>() {
     let harness = H::start().await;
     let registry = harness.open().await;
     assert_eq!(registry.compare("2").await.expect("asked"), []);
@@ -175,7 +175,7 @@ pub async fn a_comparison_counts_the_images_that_both_models_answered<H: Registr
     }
 }
 
-pub async fn a_comparison_counts_on_whose_side_the_newest_verdicts_are<H: RegistryHarness>() {
+pub async fn a_comparison_counts_on_whose_side_the_newest_verdicts_are<H: ModelRegistryHarness>() {
     let harness = H::start().await;
     let registry = harness.open().await;
     let (store, verdicts) = harness.images().await;
@@ -220,7 +220,7 @@ pub async fn a_comparison_counts_on_whose_side_the_newest_verdicts_are<H: Regist
     assert!((compared.mean_difference + 0.25).abs() < 1e-12, "{compared:?}");
 }
 
-pub async fn thousands_of_shadow_findings_are_taken<H: RegistryHarness>() {
+pub async fn thousands_of_shadow_findings_are_taken<H: ModelRegistryHarness>() {
     let harness = H::start().await;
     let (one, other) = (harness.open().await, harness.open().await);
     let findings: Vec<_> = (0..2_000).map(|n| finding(n, "2", 0.25, "1", 0.25)).collect();

@@ -1,18 +1,18 @@
 //! Models whose rows cannot be read in full.
 #![allow(missing_docs)] // a sentence says it
 
-use lobar_core::registry::{RegistryError, Stage};
+use lobar_core::model_registry::{RegistryError, Stage};
 use serde_json::Value;
 
 use super::*;
 
 /// Puts other values into columns of a model.
-async fn set<H: RegistryHarness>(harness: &H, version: &str, assignment: &str) {
+async fn set<H: ModelRegistryHarness>(harness: &H, version: &str, assignment: &str) {
     harness.damage(&format!("update model set {assignment} where version = '{version}'")).await;
 }
 
 pub async fn a_model_that_cannot_be_read_in_full_says_what_is_unreadable_and_hides_no_other<
-    H: RegistryHarness,
+    H: ModelRegistryHarness,
 >() {
     let harness = H::start().await;
     let registry = harness.open().await;
@@ -34,7 +34,7 @@ pub async fn a_model_that_cannot_be_read_in_full_says_what_is_unreadable_and_hid
     }
 }
 
-pub async fn a_model_whose_card_cannot_be_read_still_answers<H: RegistryHarness>() {
+pub async fn a_model_whose_card_cannot_be_read_still_answers<H: ModelRegistryHarness>() {
     let harness = H::start().await;
     let registry = harness.open().await;
     registered(&*registry, 2).await;
@@ -49,7 +49,7 @@ pub async fn a_model_whose_card_cannot_be_read_still_answers<H: RegistryHarness>
 }
 
 pub async fn a_model_whose_stage_cannot_be_read_is_neither_activated_nor_shadowed<
-    H: RegistryHarness,
+    H: ModelRegistryHarness,
 >() {
     let harness = H::start().await;
     let registry = harness.open().await;

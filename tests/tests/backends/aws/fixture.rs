@@ -11,17 +11,17 @@ use lobar_core::queue::Queue;
 use lobar_core::retry::Backoff;
 use lobar_core::store::Store;
 use lobar_core::time::SystemClock;
-use lobar_ingest::{Ingest, IngestMetrics, IngestParts, IngestSettings};
+use lobar_ingest::{Ingest, IngestMetrics, IngestPorts, IngestSettings};
 use lobar_memory::MemorySignal;
 use lobar_opener::Opener;
-use lobar_s3::S3Objects;
+use lobar_s3::S3ObjectStore;
 use lobar_sqs::{SqsOptions, SqsQueue};
 use lobar_testkit::services::http_proxy::HttpProxy;
 use lobar_testkit::services::ministack::{self, MiniStack, Queues};
 use lobar_tests::aws::{s3_options, sqs_options};
 use lobar_tests::rig::ScriptedEngine;
 use lobar_worker::model::EngineSource;
-use lobar_worker::{Capacity, Worker, WorkerError, WorkerMetrics, WorkerParts, WorkerSettings};
+use lobar_worker::{Capacity, Worker, WorkerError, WorkerMetrics, WorkerPorts, WorkerSettings};
 use prometheus::Registry;
 use tokio::task::JoinHandle;
 
@@ -49,7 +49,7 @@ pub(crate) struct Cloud {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) uploads: Arc<SqsQueue>,
     pub(crate) jobs: Lanes<Arc<SqsQueue>>,
-    pub(crate) objects: Arc<S3Objects>,
+    pub(crate) objects: Arc<S3ObjectStore>,
     opener: Opener,
     _folder: tempfile::TempDir,
 }
@@ -76,7 +76,7 @@ impl Cloud {
         let uploads = queue(&notified.name, proxy.url()).await;
         let mut options = s3_options(&bucket, proxy.url());
         options.body_timeout = Duration::from_secs(2);
-        let objects = Arc::new(S3Objects::connect(options).await);
+        let objects = Arc::new(S3ObjectStore::connect(options).await);
         let folder = tempfile::tempdir().expect("a folder");
         let opener = Opener::new(Arc::new(SystemClock));
         let url = format!("sqlite:{}", folder.path().join("lobar.db").display());
@@ -111,7 +111,7 @@ impl Cloud {
 
     pub(crate) fn ingest(&self, settings: IngestSettings) -> Running<()> {
         let registry = Registry::new();
-        let parts = IngestParts {
+        let parts = IngestPorts {
             uploads: self.uploads.clone(),
             jobs: self.ports(),
             store: self.store.clone(),
@@ -127,7 +127,7 @@ impl Cloud {
 
     pub(crate) fn work(&self) -> Running<Result<(), WorkerError>> {
         let registry = Registry::new();
-        let parts = WorkerParts {
+        let parts = WorkerPorts {
             jobs: self.ports(),
             store: self.store.clone(),
             objects: self.objects.clone(),

@@ -18,7 +18,7 @@ use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 
-use super::house::{Page, finish, signal, until, version};
+use super::fixture::{Page, finish, signal, until, version};
 
 const IMAGES: usize = 150;
 /// Keys that are uploaded again and again.

@@ -9,7 +9,7 @@ use lobar_testkit::services::redis::RedisServer;
 use lobar_tests::kit::Follower;
 use lobar_tests::rig::Rig;
 
-use super::house::{Page, finish, signal, until, version};
+use super::fixture::{Page, finish, signal, until, version};
 
 const ROUNDS: usize = 200;
 

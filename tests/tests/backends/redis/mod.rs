@@ -3,8 +3,8 @@
 #![allow(unreachable_pub)] // a test exports nothing
 #![allow(clippy::disallowed_methods, reason = "a test's runtime ends with it, and its tasks too")]
 
-mod absence;
 mod faults;
 mod figures;
-mod house;
+mod fixture;
+mod outages;
 mod presence;

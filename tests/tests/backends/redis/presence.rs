@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use lobar_core::roster::{Presence, Roster};
+use lobar_core::presence::{Presence, WorkerLoad};
 use lobar_core::time::SystemClock;
 use lobar_opener::Opener;
 use lobar_testkit::services::proxy::Weather;
@@ -12,16 +12,16 @@ use lobar_tests::rig::Rig;
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::house::{Page, until};
+use super::fixture::{Page, until};
 
 /// Announces a worker every two seconds for as long as the test runs.
-fn work(roster: Arc<dyn Roster>, seconds_per_image: f64) {
+fn work(presence: Arc<dyn Presence>, seconds_per_image: f64) {
     tokio::spawn(async move {
         let worker = Uuid::new_v4();
         let seconds_per_image = Some(seconds_per_image);
-        let presence = Presence { seconds_per_image, ..Presence::default() };
+        let load = WorkerLoad { seconds_per_image, ..WorkerLoad::default() };
         loop {
-            let _ = roster.announce(worker, &presence, Duration::from_secs(60)).await;
+            let _ = presence.heartbeat(worker, &load, Duration::from_secs(60)).await;
             tokio::time::sleep(Duration::from_secs(2)).await;
         }
     });
@@ -45,8 +45,8 @@ async fn workers_are_unknown_while_redis_is_away_and_for_as_long_as_they_need_to
     let opener = Opener::new(Arc::new(SystemClock));
     let url = format!("redis://{}/0", redis.address);
     for _ in 0..2 {
-        let roster = opener.roster("signal", &url).expect("opens").expect("a roster");
-        work(roster, 0.1);
+        let presence = opener.presence("signal", &url).expect("opens").expect("a presence service");
+        work(presence, 0.1);
     }
     known(&page, 2.into()).await;
     let figures = page.get("/v1/queues").await;

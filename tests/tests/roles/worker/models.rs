@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use lobar_core::engine::{Engine, EngineError};
 use lobar_core::image::{Lane, State};
+use lobar_core::model_registry::Stage;
 use lobar_core::object::ImageId;
-use lobar_core::registry::Stage;
 use lobar_core::retry::Backoff;
 use lobar_tests::rig::{Answers, Rig, ScriptedEngine, ScriptedEngines, Working, score};
 use lobar_worker::WorkerSettings;
-use lobar_worker::model::{Flaw, Unfit};
+use lobar_worker::model::{LoadStage, ModelLoadError};
 
 use super::{admit, assert_is, attempts, input, picture};
 
@@ -23,11 +23,11 @@ fn otherwise(batch: &[lobar_core::engine::NetworkInput]) -> Answers {
     Ok(answers)
 }
 
-fn second() -> Result<Box<dyn Engine + Send>, Unfit> {
+fn second() -> Result<Box<dyn Engine + Send>, ModelLoadError> {
     Ok(Box::new(ScriptedEngine::new(otherwise).of("second")))
 }
 
-fn first() -> Result<Box<dyn Engine + Send>, Unfit> {
+fn first() -> Result<Box<dyn Engine + Send>, ModelLoadError> {
     Ok(Box::new(ScriptedEngine::truthful().of("first")))
 }
 
@@ -125,11 +125,11 @@ async fn what_was_handed_to_the_device_before_a_swap_is_the_old_models_and_the_r
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_model_that_cannot_be_had_changes_nothing_that_is_served_and_is_tried_again() {
-    type Made = fn() -> Result<Box<dyn Engine + Send>, Unfit>;
+    type Made = fn() -> Result<Box<dyn Engine + Send>, ModelLoadError>;
     let bad: [(&str, Made); 6] = [
-        ("fetch", || Err(Unfit::new(Flaw::Fetch, "the object store is away"))),
-        ("sha256", || Err(Unfit::new(Flaw::Sha256, "damaged"))),
-        ("card", || Err(Unfit::new(Flaw::Card, "no threshold"))),
+        ("fetch", || Err(ModelLoadError::new(LoadStage::Fetch, "the object store is away"))),
+        ("sha256", || Err(ModelLoadError::new(LoadStage::Sha256, "damaged"))),
+        ("card", || Err(ModelLoadError::new(LoadStage::Card, "no threshold"))),
         // Other weights than were registered under this version.
         ("card", first),
         ("golden", || Ok(Box::new(Broken(ScriptedEngine::truthful().of("second"), false)))),
@@ -148,13 +148,13 @@ async fn a_model_that_cannot_be_had_changes_nothing_that_is_served_and_is_tried_
         rig.until_quiet().await;
         assert_eq!(versions(&rig, &images).await, ["first"; 3]);
         assert!(working.health.is_ready());
-        let why = working.health.trouble().expect("it is said");
+        let why = working.health.model_error().expect("it is said");
         assert!(why.contains("second"), "{why}");
         assert!(working.metric_of("lobar_worker_model_failures_total", stage) >= 2.0, "{stage}");
         assert_eq!(working.metric("lobar_worker_model_swaps_total"), 0.0);
         // Whoever goes back has nothing to wait for.
         rig.registry.roll_back("test").await.expect("rolled back");
-        rig.until("nothing is wrong", async || working.health.trouble().is_none()).await;
+        rig.until("nothing is wrong", async || working.health.model_error().is_none()).await;
         working.stop().await.expect("a graceful stop");
     }
 }
@@ -169,7 +169,7 @@ async fn between_two_tries_of_a_bad_model_nothing_is_done_and_a_good_one_is_take
     let working = rig.follow(&engines, WorkerSettings { model_backoff, ..Rig::worker_settings() });
     rig.until("the first serves", async || serves(&working, "first")).await;
     rig.registry.activate("bad", "test").await.expect("activated");
-    rig.until("it is tried", async || working.health.trouble().is_some()).await;
+    rig.until("it is tried", async || working.health.model_error().is_some()).await;
     admit(&rig, Lane::Routine, 0..8).await;
     rig.until_quiet().await;
     assert_eq!(engines.asked("bad"), 1);
@@ -206,16 +206,16 @@ async fn a_worker_that_cannot_have_the_active_model_is_not_ready_and_takes_nothi
     rig.register(&["first", "second"]).await;
     let images = admit(&rig, Lane::Routine, 0..1).await;
     let engines = engines();
-    engines.on("first", || Err(Unfit::new(Flaw::Fetch, "the object store is away")));
+    engines.on("first", || Err(ModelLoadError::new(LoadStage::Fetch, "the object store is away")));
     let working = rig.follow(&engines, Rig::worker_settings());
     rig.until("it is tried again", async || engines.asked("first") >= 3).await;
     assert!(!working.health.is_ready());
     assert_eq!(working.health.model(), None, "never silently another");
-    assert!(working.health.trouble().expect("it is said").contains("away"));
+    assert!(working.health.model_error().expect("it is said").contains("away"));
     assert_eq!((rig.depth(Lane::Routine).await.ready, engines.asked("second")), (1, 0));
     engines.on("first", first);
     rig.until_quiet().await;
-    assert!(working.health.is_ready() && working.health.trouble().is_none());
+    assert!(working.health.is_ready() && working.health.model_error().is_none());
     assert_eq!(versions(&rig, &images).await, ["first"]);
     working.stop().await.expect("a graceful stop");
 }

@@ -1,0 +1,70 @@
+//! Port of the object store. There is one implementation, on the S3 API; it is a port because roles
+//! may not name a vendor (docs/adr/0002).
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+
+use crate::failure::PortError;
+use crate::image::Lane;
+use crate::object::ObjectVersion;
+
+/// Why the notified bytes could not be had.
+#[derive(Debug, thiserror::Error)]
+pub enum FetchError {
+    /// The version is gone, or another one is there now.
+    #[error("the notified version is no longer there")]
+    Gone,
+    /// No object of this key exists at all.
+    #[error("the object does not exist")]
+    Missing,
+    /// The bucket refuses.
+    #[error("access to the object is denied")]
+    Denied,
+    /// Larger than the caller accepts; nothing more was read.
+    #[error("the object is larger than {limit} bytes")]
+    TooLarge {
+        /// The caller's limit in bytes.
+        limit: u64,
+    },
+    /// The object store could not be asked.
+    #[error(transparent)]
+    Port(#[from] PortError),
+}
+
+/// An upload by this program on behalf of a client.
+#[derive(Clone, Debug)]
+pub struct Upload {
+    /// The key to store it under.
+    pub key: String,
+    /// The content.
+    pub body: Bytes,
+    /// Which lane it asks for.
+    pub lane: Lane,
+}
+
+/// See the module's documentation.
+#[async_trait]
+pub trait ObjectStore: Send + Sync {
+    /// Exactly the bytes of the notified version, at most `limit` of them.
+    async fn fetch(&self, object: &ObjectVersion, limit: u64) -> Result<Bytes, FetchError>;
+
+    /// Whether the object asks for the fast lane in its metadata (`priority: stat`).
+    async fn lane(&self, object: &ObjectVersion) -> Result<Lane, FetchError>;
+
+    /// Stores an object in the uploads bucket, and says which version it became.
+    async fn put(&self, upload: Upload) -> Result<ObjectVersion, PortError>;
+
+    /// A URL that lets its holder PUT this key, and nothing else, until it expires. The same
+    /// `lane` must then be sent as the header `x-amz-meta-priority` when it is `stat`.
+    async fn presign_put(
+        &self,
+        key: &str,
+        lane: Lane,
+        valid: Duration,
+    ) -> Result<String, PortError>;
+
+    /// Whether the uploads bucket can be reached.
+    async fn check(&self) -> Result<(), PortError>;
+}

@@ -1,0 +1,108 @@
+//! The ports of a process, opened from its settings.
+
+use std::sync::Arc;
+
+use lobar_api::Readiness;
+use lobar_aws::Access;
+use lobar_core::cache::Cache;
+use lobar_core::image::{Lane, Lanes};
+use lobar_core::presence::Presence;
+use lobar_core::queue::{JobQueues, Queue};
+use lobar_core::signal::Signal;
+use lobar_core::store::Store;
+use lobar_core::time::{Clock, SystemClock};
+use lobar_core::verdict::Verdicts;
+use lobar_opener::{OpenError, Opener};
+use prometheus::Registry;
+
+use super::roles;
+use crate::failure::{Failure, chain};
+use crate::settings::{Role, Roles, Settings};
+
+/// Open ports.
+pub struct Ports {
+    pub store: Arc<dyn Store>,
+    /// Only where a role reads or writes it: a worker has no business, and no permission, there.
+    pub uploads: Option<Arc<dyn Queue>>,
+    pub jobs: JobQueues,
+    pub signal: Arc<dyn Signal>,
+    /// Which models there are, and which answers images.
+    pub models: Arc<dyn lobar_core::model_registry::ModelRegistry>,
+    /// What readers said of images.
+    pub verdicts: Arc<dyn Verdicts>,
+    /// Rendered answers; `None` where the signal has no service behind it.
+    pub cache: Option<Arc<dyn Cache>>,
+    /// Who is at work; as the cache.
+    pub presence: Option<Arc<dyn Presence>>,
+    pub clock: Arc<dyn Clock>,
+    pub registry: Registry,
+    pub readiness: Readiness,
+    opener: Opener,
+}
+
+impl Ports {
+    /// Opens what `roles` need, and brings databases to this release's schema.
+    pub async fn open(settings: &Settings, roles: &Roles) -> Result<Self, Failure> {
+        make_folder(settings)?;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let opener = opener(settings, clock.clone());
+        let job = async |lane: Lane| {
+            opener.queue("jobs", &settings.jobs.reveal(), &format!("jobs-{}", lane.as_str())).await
+        };
+        let needs_uploads = [Role::S3, Role::Ingest, Role::Api].iter().any(|role| roles.has(*role));
+        let uploads = match needs_uploads {
+            true => Some(opener.queue("uploads", &settings.uploads.reveal(), "uploads").await),
+            false => None,
+        };
+        Ok(Self {
+            store: opener.store("store", &settings.store.reveal()).await.map_err(failed)?,
+            uploads: uploads.transpose().map_err(failed)?,
+            jobs: Lanes {
+                stat: job(Lane::Stat).await.map_err(failed)?,
+                routine: job(Lane::Routine).await.map_err(failed)?,
+            },
+            models: opener.registry("store", &settings.store.reveal()).await.map_err(failed)?,
+            verdicts: opener.verdicts("store", &settings.store.reveal()).await.map_err(failed)?,
+            signal: opener.signal("signal", &settings.signal.reveal()).map_err(failed)?,
+            cache: opener.cache("signal", &settings.signal.reveal()).map_err(failed)?,
+            presence: opener.presence("signal", &settings.signal.reveal()).map_err(failed)?,
+            registry: Registry::new(),
+            readiness: Readiness::default(),
+            clock,
+            opener,
+        })
+    }
+
+    /// The uploads queue.
+    ///
+    /// # Errors
+    /// When none of the roles that these parts were opened for needs it.
+    pub fn uploads(&self) -> Result<Arc<dyn Queue>, Failure> {
+        self.uploads.clone().ok_or_else(|| Failure::failed("the uploads queue was not opened"))
+    }
+
+    /// Closes the databases; everything that uses them has ended.
+    pub async fn close(&self) {
+        self.opener.close().await;
+    }
+}
+
+/// An opener that asks Amazon's services as the settings say.
+pub fn opener(settings: &Settings, clock: Arc<dyn Clock>) -> Opener {
+    let credentials = roles::credentials(settings);
+    let region = Some(settings.s3_region.clone());
+    Opener::new(clock).with_aws(Access { region, credentials })
+}
+
+/// The data folder, which files of databases are created in.
+pub fn make_folder(settings: &Settings) -> Result<(), Failure> {
+    std::fs::create_dir_all(&settings.data)
+        .map_err(|e| Failure::failed(format!("data folder {}: {e}", settings.data.display())))
+}
+
+pub fn failed(error: OpenError) -> Failure {
+    match error {
+        OpenError::UnknownScheme { .. } | OpenError::NotBuiltIn { .. } => Failure::usage(error),
+        OpenError::Port { .. } => Failure::failed(chain(&error)),
+    }
+}

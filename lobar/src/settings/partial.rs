@@ -1,0 +1,150 @@
+//! Every setting, as it may be given.
+
+use clap::Args;
+use lobar_core::compute::{DeviceChoice, PrecisionChoice};
+use lobar_core::engine::NoveltyPolicy;
+
+use std::net::SocketAddr;
+
+use super::bounded::{BatchSize, Seconds, SomeSeconds, Threads, Workers};
+use super::collector::Collector;
+use super::logging::{LogFilter, LogFormat};
+use super::models::ModelsPlace;
+use super::names::{BucketName, EndpointUrl, HostName, LocalPath};
+use super::port_url::{QueueUrl, SignalUrl, StoreUrl};
+use super::source::read;
+
+/// Settings that may be missing. Flags and the environment fill one, the settings file another, both by the
+/// same readers; a name in the file is the field's.
+#[derive(Args, Clone, Debug, Default, PartialEq)]
+pub struct PartialSettings {
+    /// Folder for everything that is kept on this machine.
+    #[arg(long, env = "LOBAR_DATA", value_name = "DIR", value_parser = read::<LocalPath>())]
+    pub data: Option<LocalPath>,
+    /// Address of the page and the API.
+    #[arg(long, env = "LOBAR_LISTEN", value_name = "ADDR", value_parser = read::<SocketAddr>())]
+    pub listen: Option<SocketAddr>,
+    /// Host names by which browsers reach the page, beside localhost and addresses; with commas.
+    #[arg(long, env = "LOBAR_HOSTS", value_name = "NAME,…", value_delimiter = ',', value_parser = read::<HostName>())]
+    pub hosts: Option<Vec<HostName>>,
+    /// Address of `/metrics`, `/livez` and `/readyz` alone; for nodes without the api role.
+    #[arg(long, env = "LOBAR_METRICS_LISTEN", value_name = "ADDR", value_parser = read::<SocketAddr>())]
+    pub metrics_listen: Option<SocketAddr>,
+    /// Address of the embedded S3 endpoint.
+    #[arg(long, env = "LOBAR_S3_LISTEN", value_name = "ADDR", value_parser = read::<SocketAddr>())]
+    pub s3_listen: Option<SocketAddr>,
+    /// Address of an S3 endpoint elsewhere, instead of the embedded one.
+    #[arg(long, env = "LOBAR_S3_ENDPOINT", value_name = "URL", value_parser = read::<EndpointUrl>())]
+    pub s3_endpoint: Option<EndpointUrl>,
+    /// Bucket to watch.
+    #[arg(long, env = "LOBAR_BUCKET", value_name = "NAME", value_parser = read::<BucketName>())]
+    pub bucket: Option<BucketName>,
+    /// Where results live: `sqlite:FILE`, `postgres://USER:PASSWORD@HOST[:PORT]/DATABASE`.
+    #[arg(long, env = "LOBAR_STORE", value_name = "URL", hide_env_values = true, value_parser = read::<StoreUrl>())]
+    pub store: Option<StoreUrl>,
+    /// Where upload notifications arrive: `sqlite:FILE`, `sqs://QUEUE[?endpoint=URL&region=REGION]`,
+    /// `amqp[s]://USER:PASSWORD@HOST[:PORT]/VHOST`, `postgres://USER:PASSWORD@HOST[:PORT]/DATABASE`.
+    #[arg(long, env = "LOBAR_UPLOADS", value_name = "URL", hide_env_values = true, value_parser = read::<QueueUrl>())]
+    pub uploads: Option<QueueUrl>,
+    /// Where jobs wait for workers: `sqlite:FILE`, `amqp[s]://…`, `postgres://…`, or `sqs://PREFIX` for the
+    /// queues PREFIX-stat and PREFIX-routine.
+    #[arg(long, env = "LOBAR_JOBS", value_name = "URL", hide_env_values = true, value_parser = read::<QueueUrl>())]
+    pub jobs: Option<QueueUrl>,
+    /// How changes are announced: `memory:` within one process, `redis[s]://…` between several, which
+    /// also caches answers and knows the workers, `poll:` between several without any service.
+    #[arg(long, env = "LOBAR_SIGNAL", value_name = "URL", hide_env_values = true, value_parser = read::<SignalUrl>())]
+    pub signal: Option<SignalUrl>,
+    /// Model file (safetensors with its card).
+    #[arg(long, env = "LOBAR_MODEL", value_name = "FILE", value_parser = read::<LocalPath>())]
+    pub model: Option<LocalPath>,
+    /// Where models' weights lie: `s3://BUCKET[/PREFIX]`, with the endpoint and credentials of the
+    /// uploads bucket.
+    #[arg(long, env = "LOBAR_MODELS", value_name = "URL", value_parser = read::<ModelsPlace>())]
+    pub models: Option<ModelsPlace>,
+    /// Where the network runs: `auto`, `cpu`, `cuda:N`.
+    #[arg(long, env = "LOBAR_DEVICE", value_name = "DEVICE", value_parser = read::<DeviceChoice>())]
+    pub device: Option<DeviceChoice>,
+    /// Arithmetic of the network: `auto`, `fp32`, `bf16`, `int8`.
+    #[arg(long, env = "LOBAR_PRECISION", value_name = "PRECISION", value_parser = read::<PrecisionChoice>())]
+    pub precision: Option<PrecisionChoice>,
+    /// What becomes of an image unlike those that the model was trained on: `human` leaves it to a person,
+    /// `warn` answers it with a warning.
+    #[arg(long, env = "LOBAR_UNLIKE", value_name = "WHAT", value_parser = read::<NoveltyPolicy>())]
+    pub unlike: Option<NoveltyPolicy>,
+    /// Threads of the network on a CPU.
+    #[arg(long, env = "LOBAR_THREADS", value_name = "N", value_parser = read::<Threads>())]
+    pub threads: Option<Threads>,
+    /// Most images in one batch.
+    #[arg(long, env = "LOBAR_BATCH", value_name = "N", value_parser = read::<BatchSize>())]
+    pub batch: Option<BatchSize>,
+    /// Seconds that work in flight may take to finish when the process is told to stop.
+    #[arg(long, env = "LOBAR_DRAIN", value_name = "SECONDS", value_parser = read::<Seconds>())]
+    pub drain: Option<Seconds>,
+    /// Seconds in which a backlog should be worked off; how many workers are wanted follows from it.
+    #[arg(long, env = "LOBAR_SCALE_TARGET", value_name = "SECONDS", value_parser = read::<SomeSeconds>())]
+    pub scale_target: Option<SomeSeconds>,
+    /// Fewest workers wanted, whatever the load.
+    #[arg(long, env = "LOBAR_SCALE_FLOOR", value_name = "N", value_parser = read::<Workers>())]
+    pub scale_floor: Option<Workers>,
+    /// Most workers wanted, whatever the load.
+    #[arg(long, env = "LOBAR_SCALE_CEILING", value_name = "N", value_parser = read::<Workers>())]
+    pub scale_ceiling: Option<Workers>,
+    /// What to log: a level, or a filter such as `info,lobar_worker=debug`.
+    #[arg(long, env = "LOBAR_LOG", value_name = "FILTER", value_parser = read::<LogFilter>())]
+    pub log: Option<LogFilter>,
+    /// How to log: `text` or `json`.
+    #[arg(long, env = "LOBAR_LOG_FORMAT", value_name = "FORMAT", value_parser = read::<LogFormat>())]
+    pub log_format: Option<LogFormat>,
+    /// OpenTelemetry collector that spans are sent to, over OTLP/HTTP: `http://HOST:4318`. Without it none are.
+    #[arg(long, env = "LOBAR_OTLP", value_name = "URL", value_parser = read::<Collector>())]
+    pub otlp: Option<Collector>,
+    /// Credentials, from the environment or the file only.
+    #[arg(skip)]
+    pub s3: PartialS3Settings,
+}
+
+impl PartialSettings {
+    /// Those of `self`, and of `other` what `self` leaves open; but for the S3 credentials.
+    pub fn or(self, other: Self) -> Self {
+        Self {
+            data: self.data.or(other.data),
+            listen: self.listen.or(other.listen),
+            hosts: self.hosts.or(other.hosts),
+            metrics_listen: self.metrics_listen.or(other.metrics_listen),
+            s3_listen: self.s3_listen.or(other.s3_listen),
+            s3_endpoint: self.s3_endpoint.or(other.s3_endpoint),
+            bucket: self.bucket.or(other.bucket),
+            store: self.store.or(other.store),
+            uploads: self.uploads.or(other.uploads),
+            jobs: self.jobs.or(other.jobs),
+            signal: self.signal.or(other.signal),
+            model: self.model.or(other.model),
+            models: self.models.or(other.models),
+            device: self.device.or(other.device),
+            precision: self.precision.or(other.precision),
+            unlike: self.unlike.or(other.unlike),
+            threads: self.threads.or(other.threads),
+            batch: self.batch.or(other.batch),
+            drain: self.drain.or(other.drain),
+            scale_target: self.scale_target.or(other.scale_target),
+            scale_floor: self.scale_floor.or(other.scale_floor),
+            scale_ceiling: self.scale_ceiling.or(other.scale_ceiling),
+            log: self.log.or(other.log),
+            log_format: self.log_format.or(other.log_format),
+            otlp: self.otlp.or(other.otlp),
+            s3: other.s3,
+        }
+    }
+}
+
+/// The S3 settings that the file may hold; the environment's `AWS_*` go before them.
+#[derive(Clone, Debug, Default, PartialEq, serde::Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PartialS3Settings {
+    /// Access key id.
+    pub access_key: Option<String>,
+    /// File that holds the secret access key.
+    pub secret_key_file: Option<std::path::PathBuf>,
+    /// Region.
+    pub region: Option<String>,
+}

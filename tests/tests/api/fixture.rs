@@ -1,0 +1,307 @@
+//! A server with everything behind it, for one test.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use lobar_api::{Api, ApiPorts, ApiSettings, Readiness};
+use lobar_core::event::{Event, Seq};
+use lobar_core::finding::{Finding, Heatmap, Label, ModelRef};
+use lobar_core::image::{Lane, Lanes, NewImage, Reason};
+use lobar_core::model_registry::ModelRegistry;
+use lobar_core::object::{ImageId, ObjectVersion};
+use lobar_core::object_store::ObjectStore;
+use lobar_core::presence::Presence;
+use lobar_core::signal::Signal;
+use lobar_core::store::{Claim, Completion, Outcome, Store};
+use lobar_core::time::{Clock, SystemClock};
+use lobar_core::verdict::Verdicts;
+use lobar_endpoint::{Endpoint, EndpointOptions};
+use lobar_ingest::{Ingest, IngestMetrics, IngestPorts, IngestSettings};
+use lobar_opener::Opener;
+use lobar_s3::S3ObjectStore;
+use lobar_tests::aws::s3_options;
+use serde_json::Value;
+use sqlx::{AssertSqlSafe, Connection as _, SqliteConnection};
+use tempfile::TempDir;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::sse::Stream;
+
+/// How long anything may take on a busy machine.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A running server and the ports behind it.
+pub struct Fixture {
+    pub store: Arc<dyn Store>,
+    pub models: Arc<dyn ModelRegistry>,
+    pub verdicts: Arc<dyn Verdicts>,
+    pub objects: Arc<dyn ObjectStore>,
+    pub signal: Arc<dyn Signal>,
+    pub presence: Option<Arc<dyn Presence>>,
+    pub http: reqwest::Client,
+    pub base: String,
+    stop: CancellationToken,
+    server: JoinHandle<std::io::Result<()>>,
+    opener: Opener,
+    folder: TempDir,
+}
+
+impl Fixture {
+    /// With settings as they are.
+    pub async fn open() -> Self {
+        Self::open_with(|_| {}).await
+    }
+
+    /// With settings of the test's.
+    pub async fn open_with(set: impl FnOnce(&mut ApiSettings)) -> Self {
+        Self::build(set, true, "memory:").await
+    }
+
+    /// Without ingest: uploads stay in their queue.
+    pub async fn open_without_ingest() -> Self {
+        Self::build(|_| {}, false, "memory:").await
+    }
+
+    /// Without a cache and without a presence service.
+    pub async fn open_without_cache() -> Self {
+        Self::build(|_| {}, true, "poll:").await
+    }
+
+    async fn build(set: impl FnOnce(&mut ApiSettings), with_ingest: bool, beside: &str) -> Self {
+        let folder = TempDir::new().expect("a folder");
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let opener = Opener::new(clock.clone());
+        let url = format!("sqlite:{}", folder.path().join("lobar.db").display());
+        let store = opener.store("store", &url).await.expect("a store");
+        let models = opener.registry("store", &url).await.expect("a registry");
+        let verdicts = opener.verdicts("store", &url).await.expect("verdicts");
+        let uploads = opener.queue("uploads", &url, "uploads").await.expect("a queue");
+        let jobs = Lanes {
+            stat: opener.queue("jobs", &url, "jobs-stat").await.expect("a queue"),
+            routine: opener.queue("jobs", &url, "jobs-routine").await.expect("a queue"),
+        };
+        let signal = opener.signal("signal", "memory:").expect("a signal");
+        let presence = opener.presence("signal", beside).expect("opens");
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        let options = EndpointOptions::new(folder.path().join("objects"), any, uploads.clone());
+        let endpoint = Endpoint::open(options).await.expect("an S3 endpoint");
+        let options = s3_options("xrays", format!("http://{}", endpoint.local_addr()));
+        let objects: Arc<dyn ObjectStore> = Arc::new(S3ObjectStore::connect(options).await);
+        let stop = CancellationToken::new();
+        tokio::spawn(endpoint.run(stop.clone()));
+        if with_ingest {
+            let parts = IngestPorts {
+                uploads: uploads.clone(),
+                jobs: jobs.clone(),
+                store: store.clone(),
+                objects: objects.clone(),
+                signal: signal.clone(),
+                clock: clock.clone(),
+                metrics: IngestMetrics::register(&prometheus::Registry::new()).expect("metrics"),
+            };
+            let ingest = Ingest::new(parts, IngestSettings::new("xrays"));
+            let stop = lobar_ingest::Stop { receiving: stop.clone(), abort: stop.clone() };
+            tokio::spawn(ingest.run(stop));
+        }
+        let mut settings = ApiSettings { listen: any, ..ApiSettings::default() };
+        settings.limits.max_bytes = 200_000;
+        settings.drain = Duration::from_secs(2);
+        set(&mut settings);
+        let parts = ApiPorts {
+            store: store.clone(),
+            models: models.clone(),
+            verdicts: verdicts.clone(),
+            objects: objects.clone(),
+            signal: signal.clone(),
+            jobs,
+            clock,
+            registry: prometheus::Registry::new(),
+            readiness: Readiness::default(),
+            uploads: Some(uploads.clone()),
+            cache: opener.cache("signal", beside).expect("opens"),
+            presence: presence.clone(),
+        };
+        let api = Api::build(parts, settings).await.expect("a server");
+        let base = format!("http://{}", api.local_addr());
+        let server = tokio::spawn(api.run(stop.clone()));
+        // Another test of this process may have chosen it already.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let http = reqwest::Client::new();
+        Self {
+            store,
+            models,
+            verdicts,
+            objects,
+            signal,
+            presence,
+            http,
+            base,
+            stop,
+            server,
+            opener,
+            folder,
+        }
+    }
+
+    /// The server's address with a path.
+    pub fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.base)
+    }
+
+    /// The database's file.
+    pub fn database(&self) -> PathBuf {
+        self.folder.path().join("lobar.db")
+    }
+
+    /// Runs a statement on the database beside the server, with the schema's checks put aside.
+    pub async fn damage(&self, statement: &str) {
+        let url = format!("sqlite:{}", self.database().display());
+        let mut database = SqliteConnection::connect(&url).await.expect("opens");
+        for sql in ["pragma ignore_check_constraints = on", statement] {
+            let sql = AssertSqlSafe(sql.to_owned());
+            sqlx::raw_sql(sql).execute(&mut database).await.expect("damaged");
+        }
+        database.close().await.expect("closes");
+    }
+
+    /// Closes the store under the server's feet.
+    pub async fn close_store(&self) {
+        self.opener.close().await;
+    }
+
+    /// GET, as JSON with its status.
+    pub async fn get(&self, path: &str) -> (u16, Value) {
+        let answer = self.http.get(self.url(path)).send().await.expect("an answer");
+        (answer.status().as_u16(), answer.json().await.expect("JSON"))
+    }
+
+    /// The metrics as a scraper gets them.
+    pub async fn metrics(&self) -> String {
+        let answer = self.http.get(self.url("/metrics")).send().await.expect("an answer");
+        assert_eq!(answer.status(), 200);
+        answer.text().await.expect("text")
+    }
+
+    /// The event stream at a position.
+    pub async fn events(&self, query: &str) -> Stream {
+        let answer = self.http.get(self.url("/v1/events") + query).send().await.expect("an answer");
+        assert_eq!(answer.status(), 200);
+        Stream::new(answer)
+    }
+
+    /// Admits images of these keys, as ingest does.
+    pub async fn admit(&self, keys: impl IntoIterator<Item = String>) -> Vec<ImageId> {
+        let images: Vec<_> = keys.into_iter().map(|key| new_image(&key)).collect();
+        let admitted = self.store.admit(&images).await.expect("admitted");
+        self.signal.publish().await.expect("published");
+        admitted.into_iter().map(|admission| admission.id()).collect()
+    }
+
+    /// Finishes images, as the worker does.
+    pub async fn finish(&self, ids: &[ImageId], outcome: &Outcome) {
+        let claims = self.store.claim(ids, 5).await.expect("claimed");
+        let completions: Vec<_> = claims
+            .into_iter()
+            .map(|claim| match claim {
+                Claim::Granted(claimed) => {
+                    let (id, fence) = (claimed.id, claimed.fence);
+                    Completion { id, fence, outcome: outcome.clone(), trace: None }
+                }
+                other => panic!("not granted: {other:?}"),
+            })
+            .collect();
+        let accepted = self.store.complete(&completions).await.expect("completed");
+        assert!(accepted.into_iter().all(|accepted| accepted));
+        self.signal.publish().await.expect("published");
+    }
+
+    /// Everything in the store's event table.
+    pub async fn stored_events(&self) -> Vec<Event> {
+        self.store.events(Seq(0), 1_000_000).await.expect("events")
+    }
+
+    /// Finishes every image as soon as ingest has admitted it, until the test ends.
+    pub fn play_worker(self: &Arc<Self>, outcome: Outcome) {
+        let fixture = Arc::clone(self);
+        tokio::spawn(async move {
+            let mut events = fixture.events("?after=0").await;
+            loop {
+                let image = events.image().await;
+                if image.status == "queued" {
+                    fixture.finish(&[image.id.parse().expect("an id")], &outcome).await;
+                }
+            }
+        });
+    }
+
+    /// Tells the server to stop and waits until it has.
+    pub async fn stop(self) {
+        self.stop.cancel();
+        let ended = tokio::time::timeout(PATIENCE, self.server).await.expect("it stops");
+        ended.expect("no panic").expect("no error");
+    }
+
+    /// Only tells it.
+    pub fn tell_to_stop(&self) {
+        self.stop.cancel();
+    }
+}
+
+/// Asks again until there is an answer.
+pub async fn eventually<T, F: Future<Output = Option<T>>>(
+    what: &str,
+    mut ask: impl FnMut() -> F,
+) -> T {
+    let began = tokio::time::Instant::now();
+    loop {
+        if let Some(answer) = ask().await {
+            return answer;
+        }
+        assert!(began.elapsed() < PATIENCE, "{what} did not come about");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// An image under a key, as an event would name it.
+pub fn new_image(key: &str) -> NewImage {
+    let object = ObjectVersion {
+        bucket: "xrays".into(),
+        key: key.into(),
+        version: Some("v1".into()),
+        etag: None,
+        sequencer: None,
+        size: Some(1),
+    };
+    NewImage { object, lane: Lane::Routine }
+}
+
+/// An assessment with this probability; with a heatmap when flagged.
+pub fn ready(probability: f64) -> Outcome {
+    let flagged = probability >= 0.4;
+    let heatmap = flagged.then(|| Heatmap { width: 2, height: 2, cells: vec![0.0, 1.0, 0.5, 0.2] });
+    Outcome::Ready(Box::new(Finding {
+        model: ModelRef {
+            version: "test-1".into(),
+            sha256: "ab".repeat(32),
+            preprocessing: "p1".into(),
+        },
+        probability,
+        threshold: 0.4,
+        flagged,
+        label: if flagged { Label::Pneumonia } else { Label::Normal },
+        subtype: None,
+        heatmap,
+        warnings: vec!["Turned upright.".into()],
+        timings_ms: BTreeMap::from([("infer".to_owned(), 12.5)]),
+    }))
+}
+
+/// Not assessed.
+pub fn blank() -> Outcome {
+    Outcome::NeedsHuman { reason: Reason::Blank, detail: "Every pixel is 7.".into() }
+}
