@@ -4,7 +4,7 @@
 //! what cannot work. How the port's promises are kept on a broker that promises less:
 //!
 //! - **Leases.** SQS goes on to accept the receipt of a lease that ran out until somebody else receives
-//!   the message. A table of this process ([`receipts`]) therefore decides which leases are held; it
+//!   the message. A table of this process ([`leases`]) therefore decides which leases are held; it
 //!   counts from the start of the request, so that it never believes in a lease for longer than SQS
 //!   does. SQS keeps a lease for twelve hours in all: an extension beyond gives the message back and is
 //!   refused.

@@ -4,16 +4,40 @@ use std::io::Write;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 /// Outlives this process by a moment, and ends the server then.
 const GUARD: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/services/guard.sh");
 
-/// A port that nobody listens on. Another process may take it first; servers that cannot have it say so
-/// in their log.
+/// Ports for servers. They lie below those that the system gives to connections (32,768 and up on Linux), so that
+/// no connection gets one by chance before its server is there.
+const PORTS: std::ops::Range<u32> = 10_240..32_000;
+
+/// A port that nobody listens on, another one at each call.
 pub fn free_port() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-    listener.local_addr().expect("bound").port()
+    free_ports(1)
+}
+
+/// The first of `count` neighbouring ports that nobody listens on, others at each call.
+pub fn free_ports(count: u16) -> u16 {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let span = PORTS.end - PORTS.start;
+    // Test processes that run at the same time begin at different places.
+    let begin = std::process::id().wrapping_mul(97) % span;
+    for _ in 0..span {
+        let next = NEXT.fetch_add(u32::from(count), Ordering::Relaxed);
+        let first = PORTS.start + begin.wrapping_add(next) % span;
+        let mut ports = first..first + u32::from(count);
+        let free = ports.all(|port| {
+            let port = u16::try_from(port).expect("below 65,536");
+            TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok()
+        });
+        if free {
+            return u16::try_from(first).expect("below 65,536");
+        }
+    }
+    panic!("no free port between {} and {}", PORTS.start, PORTS.end);
 }
 
 /// Whether this process is root, which some servers refuse to run as.

@@ -21,4 +21,4 @@ pub mod proxy;
 pub mod rabbitmq;
 pub mod redis;
 
-pub use guard::{Server, free_port, root};
+pub use guard::{Server, free_port, free_ports, root};

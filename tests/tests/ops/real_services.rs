@@ -2,7 +2,7 @@
 
 use std::process::{Command, Stdio};
 
-use lobar_testkit::services::free_port;
+use lobar_testkit::services::{free_port, free_ports};
 use lobar_tests::kit::{executable, originals, workspace};
 
 use crate::tools::{file, said, text};
@@ -61,9 +61,11 @@ fn the_page_s_commands_start_services_and_roles_and_bring_results() {
     bash.args(["--kill-after=20", "400", "bash", "-c", &script]).current_dir(workspace());
     bash.env("LOBAR_LISTEN", &listen).env("LOBAR_DATA", path("data"));
     bash.env("XDG_STATE_HOME", dir.path()).stdin(Stdio::null());
-    for variable in ["POSTGRES_PORT", "REDIS_PORT", "RABBITMQ_PORT", "AWS_PORT"] {
+    for variable in ["POSTGRES_PORT", "REDIS_PORT", "AWS_PORT"] {
         bash.env(variable, free_port().to_string());
     }
+    // RabbitMQ takes the two next ones for Erlang.
+    bash.env("RABBITMQ_PORT", free_ports(3).to_string());
     let output = bash.output().expect("bash runs");
     assert!(output.status.success(), "{}", said(&output));
     let shown = String::from_utf8_lossy(&output.stdout).into_owned();

@@ -1,4 +1,4 @@
-//! The model registry. Every change is one transaction, and there is one at a time: see [`tx`].
+//! The model registry. Every change is one transaction, and there is one at a time: see [`transaction`].
 
 mod change;
 mod row;
