@@ -78,7 +78,7 @@ rabbitmq() {
 export HOME=$home RABBITMQ_NODENAME=lobar$rabbitmq_port@localhost RABBITMQ_CONF_ENV_FILE=/dev/null
 export RABBITMQ_DIST_PORT=$((rabbitmq_port + 1)) ERL_EPMD_PORT=$((rabbitmq_port + 2)) ERL_EPMD_ADDRESS=127.0.0.1
 export RABBITMQ_MNESIA_BASE=$home/data RABBITMQ_LOG_BASE=$home/logs RABBITMQ_CONFIG_FILE=$home/rabbitmq
-export RABBITMQ_ENABLED_PLUGINS_FILE=$home/plugins
+export RABBITMQ_ENABLED_PLUGINS_FILE=$home/plugins ERL_CRASH_DUMP=$home/erl_crash.dump
 END
     # shellcheck source=/dev/null
     . "$home/environment"
