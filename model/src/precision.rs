@@ -50,7 +50,7 @@ pub(crate) fn candidates(
 #[cfg(target_arch = "x86_64")]
 fn cpu_has_bf16() -> bool {
     // A CPU with AMX tiles for bf16 has these instructions too.
-    std::arch::is_x86_feature_detected!("avx512bf16")
+    std::arch::is_x86_feature_detected!("avx512bf16") && onednn_may_use("AVX512_CORE_BF16")
 }
 
 #[cfg(not(target_arch = "x86_64"))]
@@ -61,12 +61,43 @@ fn cpu_has_bf16() -> bool {
 /// Without these instructions oneDNN adds products of bytes in 16 bits, which overflow.
 #[cfg(target_arch = "x86_64")]
 fn cpu_multiplies_bytes() -> bool {
-    std::arch::is_x86_feature_detected!("avx512vnni")
+    std::arch::is_x86_feature_detected!("avx512vnni") && onednn_may_use("AVX512_CORE_VNNI")
 }
 
 #[cfg(not(target_arch = "x86_64"))]
 fn cpu_multiplies_bytes() -> bool {
     false
+}
+
+/// oneDNN's levels of instructions, each above the one before, as `ONEDNN_MAX_CPU_ISA` names them
+/// (<https://uxlfoundation.github.io/oneDNN/dev_guide_cpu_dispatcher_control.html>).
+#[cfg(target_arch = "x86_64")]
+const ONEDNN_LEVELS: [&str; 8] = [
+    "SSE41",
+    "AVX",
+    "AVX2",
+    "AVX2_VNNI",
+    "AVX2_VNNI_2",
+    "AVX512_CORE",
+    "AVX512_CORE_VNNI",
+    "AVX512_CORE_BF16",
+];
+
+/// Whether oneDNN may use the instructions of `level`: what the processor has and oneDNN is kept from is of
+/// no use.
+#[cfg(target_arch = "x86_64")]
+fn onednn_may_use(level: &str) -> bool {
+    #[allow(clippy::disallowed_methods)]
+    // oneDNN's own setting, which nothing of ours can stand for
+    let limit = std::env::var("ONEDNN_MAX_CPU_ISA").ok();
+    is_within(limit.as_deref(), level)
+}
+
+/// No limit, and one above the levels that are known here, allow everything.
+#[cfg(target_arch = "x86_64")]
+fn is_within(limit: Option<&str>, level: &str) -> bool {
+    let place = |name: &str| ONEDNN_LEVELS.iter().position(|one| one.eq_ignore_ascii_case(name));
+    limit.and_then(place).is_none_or(|limit| place(level).is_some_and(|level| level <= limit))
 }
 
 #[cfg(test)]
@@ -92,6 +123,16 @@ mod tests {
             threads: 1,
             figures: vec![figures(Precision::Bf16), figures(Precision::Int8)],
         }
+    }
+
+    #[test]
+    #[cfg(target_arch = "x86_64")]
+    fn what_onednn_is_kept_from_is_not_there() {
+        assert!(is_within(None, "AVX512_CORE_BF16"));
+        assert!(is_within(Some("AVX512_CORE_AMX"), "AVX512_CORE_BF16"));
+        assert!(is_within(Some("avx512_core_vnni"), "AVX512_CORE_VNNI"));
+        assert!(!is_within(Some("AVX512_CORE"), "AVX512_CORE_VNNI"));
+        assert!(!is_within(Some("AVX2"), "AVX512_CORE_BF16"));
     }
 
     #[test]

@@ -207,7 +207,9 @@ fn fused_convolutions_answer_as_plain_ones() {
     std::fs::remove_file(path).unwrap();
     let (trunk, _) = fold::fold(&weights, SMALL).unwrap();
     let _no_grad = tch::no_grad_guard();
-    for kind in [Kind::Float, Kind::BFloat16] {
+    // oneDNN has no bf16 convolutions for a processor without AVX-512.
+    let bf16 = is_quick(Precision::Bf16, Device::Cpu).then_some(Kind::BFloat16);
+    for kind in [Kind::Float].into_iter().chain(bf16) {
         let table = GreyTable::new(kind, Device::Cpu).unwrap();
         let fused = fused::Trunk::pack(&trunk, kind, 4).unwrap();
         let plain = trunk.to(kind, Device::Cpu).unwrap();
