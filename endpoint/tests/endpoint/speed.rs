@@ -1,5 +1,5 @@
 //! How fast the endpoint is; for the benchmarks page, not for passing or failing:
-//! `cargo test -p lobar-tests --test s3_endpoint -- --ignored --nocapture speed`
+//! `cargo test -p lobar-endpoint --test endpoint -- --ignored --nocapture speed`
 
 use std::time::Instant;
 

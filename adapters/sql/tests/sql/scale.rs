@@ -1,7 +1,7 @@
 //! Ten million images: how long a page, a claim and the rest take, and the server's plans. Takes minutes
 //! and some 12 GB of disk:
 //!
-//!     LOBAR_IMAGES=10000000 cargo test --release -p lobar-tests --test postgres -- \
+//!     LOBAR_IMAGES=10000000 cargo test --release -p lobar-sql --test sql -- \
 //!       --ignored --nocapture ten_million
 
 use std::time::{Duration, Instant};

@@ -1,5 +1,5 @@
 //! What the way over Redis costs, measured on request:
-//! `cargo test --release -p lobar-tests --test redis figures -- --ignored --nocapture --test-threads 1`
+//! `cargo test --release -p lobar-tests --test backends redis::figures -- --ignored --nocapture --test-threads 1`
 
 #![allow(clippy::print_stdout, reason = "a measurement is printed")]
 
