@@ -196,7 +196,9 @@ impl Rig {
     pub async fn until(&self, what: &str, reached: impl AsyncFn() -> bool) {
         let began = Instant::now();
         while !reached().await {
-            assert!(began.elapsed() < PATIENCE, "in vain: {what}");
+            if began.elapsed() > PATIENCE {
+                panic!("in vain: {what}; {}", self.describe().await);
+            }
             self.clock.advance(Duration::from_secs(1));
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
@@ -215,8 +217,9 @@ impl Rig {
     }
 
     /// Waits until nothing of a role that was ended at once holds any of the parts: unlike a killed
-    /// process, its tasks end a moment later.
-    pub async fn until_let_go(&self) {
+    /// process, its tasks end a moment later, and until then may lease a message that no step of the
+    /// clock brings back.
+    async fn until_let_go(&self) {
         self.until("the parts are let go", async || {
             let jobs = [&self.jobs.stat, &self.jobs.routine].map(Arc::strong_count);
             Arc::strong_count(&self.store) == 1 && jobs == [1, 1]
@@ -235,6 +238,14 @@ impl Rig {
             waiting == 0
         })
         .await;
+    }
+
+    /// How many images are in each state, and what is on the job queues, for the message of a test that
+    /// waited in vain.
+    async fn describe(&self) -> String {
+        let overview = self.store.inner.overview().await.expect("answers");
+        let (stat, routine) = (self.depth(Lane::Stat).await, self.depth(Lane::Routine).await);
+        format!("images {:?}, stat {stat:?}, routine {routine:?}", overview.by_state)
     }
 
     /// Every image's terminal states, in the order of events; each must have had exactly one.

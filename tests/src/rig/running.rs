@@ -136,10 +136,12 @@ impl Working {
         self.ended().await
     }
 
-    /// Ends it at once, as a crash would: nothing is given back.
-    pub async fn crash(self) {
+    /// Ends it at once, as a crash would: nothing is given back. Returns once nothing of it is left that
+    /// could still lease a message.
+    pub async fn crash(self, rig: &Rig) {
         self.stop.abort.cancel();
         self.ended().await.expect("an abort is no error");
+        rig.until_let_go().await;
     }
 
     /// Waits until it ends by itself.
@@ -177,10 +179,12 @@ impl Ingesting {
         tokio::time::timeout(PATIENCE, self.task).await.expect("it ends").expect("no panic");
     }
 
-    /// Ends it at once, as a crash would: nothing is given back.
-    pub async fn crash(self) {
+    /// Ends it at once, as a crash would: nothing is given back. Returns once nothing of it is left that
+    /// could still lease a message.
+    pub async fn crash(self, rig: &Rig) {
         self.stop.abort.cancel();
         tokio::time::timeout(PATIENCE, self.task).await.expect("it ends").expect("no panic");
+        rig.until_let_go().await;
     }
 
     /// The sum of a metric over its labels.

@@ -182,7 +182,7 @@ async fn a_crash_before_the_settlement_costs_a_second_job_and_nothing_else() {
     rig.uploads.settling.off();
     let ingesting = rig.ingest(Rig::ingest_settings());
     rig.until("the job is sent", async || jobs(&rig, Lane::Routine).await == 1).await;
-    ingesting.crash().await;
+    ingesting.crash(&rig).await;
     rig.uploads.settling.on();
     rig.clock.advance(Duration::from_secs(2 * 24 * 3600));
     let ingesting = rig.ingest(Rig::ingest_settings());

@@ -75,7 +75,7 @@ async fn an_image_that_kills_the_process_ends_in_quarantine_and_takes_nobody_alo
             () = quiet => break working,
             _ = killing.recv() => {}
         }
-        working.crash().await;
+        working.crash(&rig).await;
         drop(alive);
         crashes += 1;
         // Its leases run out.
