@@ -24,13 +24,13 @@ pub async fn run(settings: Settings, roles: Option<Roles>, as_json: bool) -> Res
     }
     let mut checks = vec![folder(&settings.data)];
     let opener = opener(&settings, Arc::new(SystemClock));
-    checks.extend(examine::store(&opener, &settings.store.reveal()).await);
-    checks.extend(examine::queue(&opener, "uploads", &settings.uploads.reveal(), "uploads").await);
+    checks.extend(examine::store(&opener, &settings.store).await);
+    checks.extend(examine::queue(&opener, "uploads", &settings.uploads, "uploads").await);
     for lane in Lane::ALL {
         let name = format!("jobs-{}", lane.as_str());
-        checks.extend(examine::queue(&opener, "jobs", &settings.jobs.reveal(), &name).await);
+        checks.extend(examine::queue(&opener, "jobs", &settings.jobs, &name).await);
     }
-    checks.extend(examine::signal(&opener, &settings.signal.reveal()).await);
+    checks.extend(examine::signal(&opener, &settings.signal).await);
     checks.extend(bucket(&settings).await);
     checks.push(registry::examine(&opener, &settings).await);
     #[cfg(feature = "torch")]

@@ -40,7 +40,7 @@ async fn with_ports(
     opener: &Opener,
     place: &Place,
 ) -> Result<(), Failure> {
-    let registry = opener.registry("store", &settings.store.reveal()).await.map_err(failed)?;
+    let registry = opener.database("store", &settings.store).await.map_err(failed)?;
     let source = labelled::source(settings, opener).await?;
     let models = Registered { registry: &*registry, settings, by: &args.by };
     Ok(retrain(&options(args, base, settings)?, &source, &models, place, &print).await?)

@@ -1,26 +1,28 @@
 //! Diagnostics of `lobar doctor` for every dependency in the settings; the URL's scheme picks the
 //! adapter.
 
+use std::fmt::Display;
+
 use lobar_core::diagnostic::Diagnostic;
 use lobar_core::failure::PortError;
 
 #[cfg(feature = "postgres")]
 use lobar_sql::postgres;
 
-use crate::scheme::{Scheme, word};
+use crate::url::{QueueUrl, SignalUrl, StoreUrl};
 use crate::{OpenError, Opener};
 
 /// Looks at the store.
-pub async fn store(opener: &Opener, url: &str) -> Vec<Diagnostic> {
+pub async fn store(opener: &Opener, url: &StoreUrl) -> Vec<Diagnostic> {
     let what = "store";
     #[cfg(feature = "postgres")]
-    if let Some((Scheme::Postgres, _)) = Scheme::split(url) {
-        return postgres::examine(what, url).await;
+    if let StoreUrl::Postgres(server) = url {
+        return postgres::examine(what, server.reveal()).await;
     }
-    let opened = opener.store("store", url).await;
+    let opened = opener.database("store", url).await;
     let Ok(store) = opened else { return vec![unopened(what, opened.err())] };
     match store.overview().await {
-        Ok(_) => vec![Diagnostic::good(what, format!("{} answers", word(url)))],
+        Ok(_) => vec![Diagnostic::good(what, format!("{} answers", scheme(url)))],
         Err(error) => vec![silent(what, &error)],
     }
 }
@@ -29,17 +31,19 @@ pub async fn store(opener: &Opener, url: &str) -> Vec<Diagnostic> {
 pub async fn queue(
     opener: &Opener,
     setting: &'static str,
-    url: &str,
+    url: &QueueUrl,
     name: &str,
 ) -> Vec<Diagnostic> {
     let what = format!("{setting}: queue {name}");
-    match Scheme::split(url) {
+    match url {
         #[cfg(feature = "postgres")]
-        Some((Scheme::Postgres, _)) => return postgres::examine(&what, url).await,
+        QueueUrl::Postgres(server) => return postgres::examine(&what, server.reveal()).await,
         #[cfg(feature = "rabbitmq")]
-        Some((Scheme::RabbitMq, _)) => return lobar_rabbitmq::examine(url, name).await,
+        QueueUrl::RabbitMq(server) => return lobar_rabbitmq::examine(server.reveal(), name).await,
         #[cfg(feature = "sqs")]
-        Some((Scheme::Sqs, rest)) => return lobar_sqs::examine(rest, name, opener.access()).await,
+        QueueUrl::Sqs(queue) => {
+            return lobar_sqs::examine(queue.rest(), name, opener.access()).await;
+        }
         _ => {}
     }
     let opened = opener.queue(setting, url, name).await;
@@ -47,25 +51,25 @@ pub async fn queue(
     match queue.depth().await {
         Ok(depth) if depth.dead > 0 => vec![Diagnostic::advice(
             what,
-            format!("{} answers; {} messages were put aside", word(url), depth.dead),
+            format!("{} answers; {} messages were put aside", scheme(url), depth.dead),
             "Look at why: each was kept with its reason.",
         )],
-        Ok(_) => vec![Diagnostic::good(what, format!("{} answers", word(url)))],
+        Ok(_) => vec![Diagnostic::good(what, format!("{} answers", scheme(url)))],
         Err(error) => vec![silent(&what, &error)],
     }
 }
 
 /// Looks at the signal.
-pub async fn signal(opener: &Opener, url: &str) -> Vec<Diagnostic> {
+pub async fn signal(opener: &Opener, url: &SignalUrl) -> Vec<Diagnostic> {
     let what = "signal";
     #[cfg(feature = "redis")]
-    if let Some((Scheme::Redis, _)) = Scheme::split(url) {
-        return lobar_redis::examine(url).await;
+    if let SignalUrl::Redis(server) = url {
+        return lobar_redis::examine(server.reveal()).await;
     }
     let opened = opener.signal("signal", url);
     let Ok(signal) = opened else { return vec![unopened(what, opened.err())] };
     match signal.publish().await {
-        Ok(()) => vec![Diagnostic::good(what, format!("{} answers", word(url)))],
+        Ok(()) => vec![Diagnostic::good(what, format!("{} answers", scheme(url)))],
         Err(error) => vec![silent(what, &error)],
     }
 }
@@ -82,4 +86,10 @@ fn silent(what: &str, error: &PortError) -> Diagnostic {
         "Mend the setting or the service's configuration: it will fail again in the same way."
     };
     Diagnostic::fault(what, error.to_string(), fix)
+}
+
+/// A URL's scheme, which is told without the rest.
+fn scheme(url: &impl Display) -> String {
+    let text = url.to_string();
+    text.split_once(':').map_or(text.clone(), |(scheme, _)| scheme.to_owned())
 }

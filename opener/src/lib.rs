@@ -2,7 +2,7 @@
 //! a feature, and a URL whose adapter was not built in is refused by name.
 
 pub mod examine;
-mod scheme;
+pub mod url;
 
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 use std::collections::HashMap;
@@ -34,18 +34,7 @@ use lobar_sqs::{SqsOptions, SqsQueue};
 #[cfg(any(feature = "postgres", feature = "sqlite", feature = "sqs"))]
 use tokio::sync::Mutex;
 
-use crate::scheme::{Scheme, refused};
-
-/// The URLs of stores.
-pub const STORES: &str = "sqlite:FILE, postgres://…";
-/// The URLs of queues.
-pub const QUEUES: &str = "sqlite:FILE, postgres://…, amqp://…, sqs://QUEUE";
-/// The URLs of signals.
-pub const SIGNALS: &str = "memory:, poll:, redis://HOST[:PORT][/DATABASE], rediss://…";
-
-const STORE: &[Scheme] = &[Scheme::Sqlite, Scheme::Postgres];
-const QUEUE: &[Scheme] = &[Scheme::Sqlite, Scheme::Postgres, Scheme::RabbitMq, Scheme::Sqs];
-const SIGNAL: &[Scheme] = &[Scheme::Memory, Scheme::Poll, Scheme::Redis];
+use crate::url::{QueueUrl, SignalUrl, SqliteFile, StoreUrl, UrlError};
 
 /// Opens ports. A database is opened once however many ports live in it, so that they share its
 /// connections and wake one another; keep one opener a process.
@@ -77,30 +66,21 @@ pub struct Migrated {
     pub pending: Vec<String>,
 }
 
+/// What a database holds beside queues. An `Arc` of it becomes one of any of its supertraits.
+pub trait Database: Store + ModelRegistry + Verdicts {}
+
+impl<T: Store + ModelRegistry + Verdicts> Database for T {}
+
 /// Why a port could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// No adapter has this scheme. Only the scheme is told: the rest may hold a password.
-    #[error("setting {setting}: no adapter for `{scheme}:`; known: {known}")]
-    UnknownScheme {
+    /// This build has no adapter for it.
+    #[error("setting {setting}: {source}")]
+    Url {
         /// The setting at fault: `store`, `uploads`, `jobs`, `signal`.
         setting: &'static str,
-        /// What it begins with.
-        scheme: String,
-        /// What it may begin with.
-        known: &'static str,
-    },
-    /// An adapter has it, which is not part of this build.
-    #[error(
-        "setting {setting}: this lobar was built without {scheme}:; build it with --features {feature}"
-    )]
-    NotBuiltIn {
-        /// The setting at fault.
-        setting: &'static str,
-        /// What it begins with.
-        scheme: String,
-        /// The feature to build with.
-        feature: &'static str,
+        /// Which adapter is missing.
+        source: UrlError,
     },
     /// The adapter could not open it.
     #[error("setting {setting}: {source}")]
@@ -143,87 +123,75 @@ impl Opener {
         &self.aws
     }
 
-    /// The store that `url` names: see [`STORES`].
-    pub async fn store(
+    /// The database that `url` names, of which each is opened once: the store, the model registry and the
+    /// verdicts, each a supertrait of [`Database`].
+    pub async fn database(
         &self,
         setting: &'static str,
-        url: &str,
-    ) -> Result<Arc<dyn Store>, OpenError> {
-        match Scheme::split(url) {
+        url: &StoreUrl,
+    ) -> Result<Arc<dyn Database>, OpenError> {
+        match url {
             #[cfg(feature = "sqlite")]
-            Some((Scheme::Sqlite, path)) => Ok(self.file(setting, path).await?),
+            StoreUrl::Sqlite(file) => Ok(self.file(setting, file).await?),
             #[cfg(feature = "postgres")]
-            Some((Scheme::Postgres, _)) => Ok(self.database(setting, url).await?),
-            _ => Err(refused(setting, url, STORES, STORE)),
+            StoreUrl::Postgres(server) => Ok(self.server(setting, server.reveal()).await?),
+            #[cfg(not(feature = "sqlite"))]
+            StoreUrl::Sqlite(_) => Err(missing(setting, "sqlite")),
+            #[cfg(not(feature = "postgres"))]
+            StoreUrl::Postgres(_) => Err(missing(setting, "postgres")),
         }
     }
 
-    /// The model registry in the store that `url` names: see [`STORES`].
-    pub async fn registry(
-        &self,
-        setting: &'static str,
-        url: &str,
-    ) -> Result<Arc<dyn ModelRegistry>, OpenError> {
-        match Scheme::split(url) {
-            #[cfg(feature = "sqlite")]
-            Some((Scheme::Sqlite, path)) => Ok(self.file(setting, path).await?),
-            #[cfg(feature = "postgres")]
-            Some((Scheme::Postgres, _)) => Ok(self.database(setting, url).await?),
-            _ => Err(refused(setting, url, STORES, STORE)),
-        }
-    }
-
-    /// What readers said of the images in the store that `url` names: see [`STORES`].
-    pub async fn verdicts(
-        &self,
-        setting: &'static str,
-        url: &str,
-    ) -> Result<Arc<dyn Verdicts>, OpenError> {
-        match Scheme::split(url) {
-            #[cfg(feature = "sqlite")]
-            Some((Scheme::Sqlite, path)) => Ok(self.file(setting, path).await?),
-            #[cfg(feature = "postgres")]
-            Some((Scheme::Postgres, _)) => Ok(self.database(setting, url).await?),
-            _ => Err(refused(setting, url, STORES, STORE)),
-        }
-    }
-
-    /// The queue `name` in what `url` names: see [`QUEUES`].
+    /// The queue `name` in what `url` names.
     pub async fn queue(
         &self,
         setting: &'static str,
-        url: &str,
+        url: &QueueUrl,
         name: &str,
     ) -> Result<Arc<dyn Queue>, OpenError> {
-        match Scheme::split(url) {
+        match url {
             #[cfg(feature = "sqlite")]
-            Some((Scheme::Sqlite, path)) => {
-                Ok(Arc::new(SqliteQueue::new(self.file(setting, path).await?, name)))
+            QueueUrl::Sqlite(file) => {
+                Ok(Arc::new(SqliteQueue::new(self.file(setting, file).await?, name)))
             }
             #[cfg(feature = "postgres")]
-            Some((Scheme::Postgres, _)) => {
-                Ok(Arc::new(PgQueue::new(self.database(setting, url).await?, name)))
+            QueueUrl::Postgres(server) => {
+                Ok(Arc::new(PgQueue::new(self.server(setting, server.reveal()).await?, name)))
             }
             #[cfg(feature = "sqs")]
-            Some((Scheme::Sqs, rest)) => Ok(self.sqs(setting, rest, name).await?),
+            QueueUrl::Sqs(queue) => Ok(self.sqs(setting, queue.rest(), name).await?),
             #[cfg(feature = "rabbitmq")]
-            Some((Scheme::RabbitMq, _)) => {
-                let queue = self.rabbits.queue(url, name, self.clock.clone()).await;
+            QueueUrl::RabbitMq(server) => {
+                let queue = self.rabbits.queue(server.reveal(), name, self.clock.clone()).await;
                 queue.map_err(|source| OpenError::Port { setting, source })
             }
-            _ => Err(refused(setting, url, QUEUES, QUEUE)),
+            #[cfg(not(feature = "sqlite"))]
+            QueueUrl::Sqlite(_) => Err(missing(setting, "sqlite")),
+            #[cfg(not(feature = "postgres"))]
+            QueueUrl::Postgres(_) => Err(missing(setting, "postgres")),
+            #[cfg(not(feature = "sqs"))]
+            QueueUrl::Sqs(_) => Err(missing(setting, "sqs")),
+            #[cfg(not(feature = "rabbitmq"))]
+            QueueUrl::RabbitMq(_) => Err(missing(setting, "rabbitmq")),
         }
     }
 
-    /// The signal that `url` names: `memory:`, of which each opener has one, `poll:`, `redis://…`.
-    pub fn signal(&self, setting: &'static str, url: &str) -> Result<Arc<dyn Signal>, OpenError> {
-        let failed = |source| OpenError::Port { setting, source };
-        match Scheme::split(url) {
-            Some((Scheme::Memory, _)) => Ok(self.signal.clone()),
-            Some((Scheme::Poll, _)) => Ok(Arc::new(PollSignal)),
+    /// The signal that `url` names; of `memory:` each opener has one.
+    pub fn signal(
+        &self,
+        setting: &'static str,
+        url: &SignalUrl,
+    ) -> Result<Arc<dyn Signal>, OpenError> {
+        match url {
+            SignalUrl::Memory => Ok(self.signal.clone()),
+            SignalUrl::Poll => Ok(Arc::new(PollSignal)),
             #[cfg(feature = "redis")]
-            Some((Scheme::Redis, _)) => Ok(Arc::new(RedisSignal::open(url).map_err(failed)?)),
-            _ => Err(refused(setting, url, SIGNALS, SIGNAL)),
+            SignalUrl::Redis(server) => {
+                let failed = |source| OpenError::Port { setting, source };
+                Ok(Arc::new(RedisSignal::open(server.reveal()).map_err(failed)?))
+            }
+            #[cfg(not(feature = "redis"))]
+            SignalUrl::Redis(_) => Err(missing(setting, "redis")),
         }
     }
 
@@ -231,15 +199,18 @@ impl Opener {
     pub fn cache(
         &self,
         setting: &'static str,
-        url: &str,
+        url: &SignalUrl,
     ) -> Result<Option<Arc<dyn Cache>>, OpenError> {
-        let failed = |source| OpenError::Port { setting, source };
-        match Scheme::split(url) {
-            Some((Scheme::Memory, _)) => Ok(Some(self.cache.clone())),
-            Some((Scheme::Poll, _)) => Ok(None),
+        match url {
+            SignalUrl::Memory => Ok(Some(self.cache.clone())),
+            SignalUrl::Poll => Ok(None),
             #[cfg(feature = "redis")]
-            Some((Scheme::Redis, _)) => Ok(Some(Arc::new(RedisCache::open(url).map_err(failed)?))),
-            _ => Err(refused(setting, url, SIGNALS, SIGNAL)),
+            SignalUrl::Redis(server) => {
+                let failed = |source| OpenError::Port { setting, source };
+                Ok(Some(Arc::new(RedisCache::open(server.reveal()).map_err(failed)?)))
+            }
+            #[cfg(not(feature = "redis"))]
+            SignalUrl::Redis(_) => Err(missing(setting, "redis")),
         }
     }
 
@@ -247,37 +218,38 @@ impl Opener {
     pub fn presence(
         &self,
         setting: &'static str,
-        url: &str,
+        url: &SignalUrl,
     ) -> Result<Option<Arc<dyn Presence>>, OpenError> {
-        let failed = |source| OpenError::Port { setting, source };
-        match Scheme::split(url) {
-            Some((Scheme::Memory, _)) => Ok(Some(self.presence.clone())),
-            Some((Scheme::Poll, _)) => Ok(None),
+        match url {
+            SignalUrl::Memory => Ok(Some(self.presence.clone())),
+            SignalUrl::Poll => Ok(None),
             #[cfg(feature = "redis")]
-            Some((Scheme::Redis, _)) => {
-                Ok(Some(Arc::new(RedisPresence::open(url).map_err(failed)?)))
+            SignalUrl::Redis(server) => {
+                let failed = |source| OpenError::Port { setting, source };
+                Ok(Some(Arc::new(RedisPresence::open(server.reveal()).map_err(failed)?)))
             }
-            _ => Err(refused(setting, url, SIGNALS, SIGNAL)),
+            #[cfg(not(feature = "redis"))]
+            SignalUrl::Redis(_) => Err(missing(setting, "redis")),
         }
     }
 
-    /// Brings the database that `url` names to this release's schema, the migrations that take long
-    /// included unless `defer` leaves them for later. `None` where the URL names no database.
+    /// Brings the database that a queue's or a store's `url` names to this release's schema, the migrations
+    /// that take long included unless `defer` leaves them for later. `None` where the URL names no database.
     pub async fn migrate(
         &self,
         setting: &'static str,
-        url: &str,
+        url: &QueueUrl,
         defer: bool,
     ) -> Result<Option<Migrated>, OpenError> {
         let mut migrated = Migrated::default();
-        match Scheme::split(url) {
+        match url {
             #[cfg(feature = "sqlite")]
-            Some((Scheme::Sqlite, path)) => {
-                migrated.ran = self.file(setting, path).await?.migrated().to_vec();
+            QueueUrl::Sqlite(file) => {
+                migrated.ran = self.file(setting, file).await?.migrated().to_vec();
             }
             #[cfg(feature = "postgres")]
-            Some((Scheme::Postgres, _)) => {
-                let database = self.database(setting, url).await?;
+            QueueUrl::Postgres(server) => {
+                let database = self.server(setting, server.reveal()).await?;
                 migrated.ran = database.migrated().to_vec();
                 let deferred = Deferred::of_this_release();
                 let failed = |error| {
@@ -328,10 +300,13 @@ impl Opener {
     }
 
     #[cfg(feature = "sqlite")]
-    async fn file(&self, setting: &'static str, path: &str) -> Result<Arc<SqliteStore>, OpenError> {
-        let path = path.strip_prefix("//").unwrap_or(path);
+    async fn file(
+        &self,
+        setting: &'static str,
+        file: &SqliteFile,
+    ) -> Result<Arc<SqliteStore>, OpenError> {
         let failed = |source| OpenError::Port { setting, source };
-        let path = std::path::absolute(path)
+        let path = std::path::absolute(file.path())
             .map_err(|error| failed(PortError::permanent("open database", error)))?;
         let mut files = self.files.lock().await;
         if let Some(open) = files.get(&path) {
@@ -343,7 +318,7 @@ impl Opener {
     }
 
     #[cfg(feature = "postgres")]
-    async fn database(&self, setting: &'static str, url: &str) -> Result<Arc<PgStore>, OpenError> {
+    async fn server(&self, setting: &'static str, url: &str) -> Result<Arc<PgStore>, OpenError> {
         let mut databases = self.databases.lock().await;
         if let Some(open) = databases.get(url) {
             return Ok(open.clone());
@@ -352,4 +327,11 @@ impl Opener {
         let database = opened.map_err(|source| OpenError::Port { setting, source })?;
         Ok(databases.entry(url.to_owned()).or_insert(Arc::new(database)).clone())
     }
+}
+
+/// An adapter that this build is without, named by a default setting: [`url`] refuses what was set.
+#[allow(dead_code)]
+fn missing(setting: &'static str, adapter: &'static str) -> OpenError {
+    let source = UrlError::NotBuiltIn { scheme: adapter.to_owned(), feature: adapter };
+    OpenError::Url { setting, source }
 }

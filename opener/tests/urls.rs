@@ -4,60 +4,62 @@ use std::sync::Arc;
 
 use lobar_core::time::SystemClock;
 use lobar_opener::Opener;
+use lobar_opener::url::{QueueUrl, SignalUrl, StoreUrl, UrlError};
 
-fn opener() -> Opener {
-    Opener::new(Arc::new(SystemClock))
+#[test]
+fn without_a_service_between_processes_there_is_no_cache_and_no_presence() {
+    let opener = Opener::new(Arc::new(SystemClock));
+    assert!(opener.cache("signal", &SignalUrl::Poll).expect("opens").is_none());
+    assert!(opener.presence("signal", &SignalUrl::Poll).expect("opens").is_none());
+}
+
+#[cfg(feature = "sqlite")]
+#[tokio::test]
+async fn the_ports_of_one_file_share_its_connections() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let url: StoreUrl =
+        format!("sqlite:{}", folder.path().join("x.db").display()).parse().expect("a URL");
+    let opener = Opener::new(Arc::new(SystemClock));
+    let store = opener.database("store", &url).await.expect("opens");
+    let again = opener.database("store", &url).await.expect("opens");
+    assert!(Arc::ptr_eq(&store, &again));
+    opener.queue("jobs", &url.into(), "jobs-stat").await.expect("opens");
+    opener.close().await;
 }
 
 #[test]
-fn without_a_service_between_processes_there_is_no_cache_and_no_roster() {
-    let opener = opener();
-    assert!(opener.cache("signal", "poll:").expect("opens").is_none());
-    assert!(opener.presence("signal", "poll:").expect("opens").is_none());
-    for refused in [
-        opener.cache("signal", "valkyrie://user:secret@host").err(),
-        opener.presence("signal", "valkyrie://user:secret@host").err(),
-        opener.signal("signal", "redis://user:secret@").err(),
-    ] {
-        let text = refused.expect("refused").to_string();
-        assert!(text.contains("signal") && !text.contains("secret"), "{text}");
+fn what_the_adapter_cannot_read_is_refused_before_anything_is_opened_and_tells_no_secret() {
+    let refused = |error: Option<UrlError>| {
+        let text = error.expect("refused").to_string();
+        assert!(!text.contains("secret"), "{text}");
+        text
+    };
+    let store = |text: &str| refused(text.parse::<StoreUrl>().err());
+    let queue = |text: &str| refused(text.parse::<QueueUrl>().err());
+    assert!(store("oracle://user:secret@host/db").contains("no adapter for `oracle:`"));
+    assert!(store("amqp://user:secret@host").contains("no adapter for `amqp:`"));
+    if cfg!(feature = "postgres") {
+        store("postgres://lobar:secret@127.0.0.1:many/nowhere");
+        let text = store("postgresql://lobar:secret@127.0.0.1:1/nowhere?sslmode=secret");
+        assert!(text.contains("verify-full"), "{text}");
     }
-}
-
-#[tokio::test]
-async fn a_url_of_no_adapter_is_refused_by_name_and_tells_no_secret() {
-    let opener = opener();
-    let refused = opener.store("store", "oracle://user:secret@host/db").await.err();
-    let text = refused.expect("refused").to_string();
-    assert!(text.contains("store") && text.contains("oracle") && text.contains("sqlite"), "{text}");
-    assert!(!text.contains("secret"), "{text}");
-    assert!(opener.queue("jobs", "queues.db", "jobs-stat").await.is_err());
-    assert!(opener.signal("signal", "sqlite:x").is_err());
-}
-
-#[tokio::test]
-async fn an_error_names_the_setting_and_never_shows_the_password() {
-    for url in [
-        "postgres://lobar:secret@127.0.0.1:many/nowhere",
-        "postgresql://lobar:secret@127.0.0.1:1/nowhere?sslmode=secret",
-    ] {
-        let refused = opener().store("store", url).await.err().expect("refused");
-        let text = format!("{refused} {refused:?}");
-        assert!(text.contains("store") && !text.contains("secret"), "{text}");
+    if cfg!(feature = "rabbitmq") {
+        let text = queue("amqp://user:secret@host/%2f?prefetch=9");
+        assert!(text.contains("unknown parameter `prefetch`"), "{text}");
+    }
+    if cfg!(feature = "sqs") {
+        assert!(queue("sqs://").contains("sqs://QUEUE"));
     }
 }
 
 /// `cargo test -p lobar-opener --no-default-features`
 #[cfg(not(feature = "rabbitmq"))]
-#[tokio::test]
-async fn a_url_whose_adapter_was_not_built_in_is_refused_with_the_feature_to_build_with() {
-    let refused = opener().queue("jobs", "amqps://user:secret@host/%2f", "jobs").await.err();
-    let text = refused.expect("refused").to_string();
-    for word in ["jobs", "built without amqps:", "--features rabbitmq"] {
+#[test]
+fn a_url_whose_adapter_was_not_built_in_is_refused_with_the_feature_to_build_with() {
+    let refused = "amqps://user:secret@host/%2f".parse::<QueueUrl>().expect_err("refused");
+    let text = refused.to_string();
+    for word in ["built without amqps:", "--features rabbitmq"] {
         assert!(text.contains(word), "{word} is missing: {text}");
     }
     assert!(!text.contains("secret"), "{text}");
-    // Built in or not, a broker is no store.
-    let refused = opener().store("store", "amqp://host").await.err().expect("refused");
-    assert!(refused.to_string().contains("no adapter for `amqp:`"), "{refused}");
 }

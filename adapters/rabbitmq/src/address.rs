@@ -89,6 +89,14 @@ fn is_name(name: &str) -> bool {
     (1..=LONGEST_NAME).contains(&name.len())
 }
 
+/// Whether a URL can be read, without connecting.
+///
+/// # Errors
+/// What is wrong with it, never repeating more than the name of a parameter.
+pub fn check_url(url: &str) -> Result<(), String> {
+    Address::parse(url).map(drop).map_err(|error| error.to_string())
+}
+
 /// Percent-decoding.
 fn decode(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());

@@ -42,6 +42,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use address::Address;
+pub use address::check_url;
 use consumer_channel::ConsumerChannel;
 use error::BrokerError;
 pub use examine::examine;

@@ -71,7 +71,7 @@ pub async fn examine(opener: &Opener, settings: &Settings) -> Diagnostic {
 }
 
 async fn assignment(opener: &Opener, settings: &Settings) -> Result<Assignment, Failure> {
-    let registry = opener.registry("store", &settings.store.reveal()).await.map_err(failed)?;
+    let registry = opener.database("store", &settings.store).await.map_err(failed)?;
     registry.assignment().await.map_err(|error| Failure::failed(chain(&error)))
 }
 

@@ -23,7 +23,7 @@ use crate::cli::Model;
 use crate::failure::{Failure, chain};
 use crate::service::{failed, opener};
 use crate::settings::Settings;
-use crate::settings::port_url::StoreUrl;
+use lobar_opener::url::StoreUrl;
 
 pub use examine::examine;
 
@@ -43,7 +43,7 @@ pub async fn run(command: Model) -> Result<(), Failure> {
     let settings = Settings::load(service.given.clone(), service.config.clone())?;
     refuse_nowhere(&settings.store)?;
     let opener = opener(&settings, Arc::new(SystemClock));
-    let registry = opener.registry("store", &settings.store.reveal()).await.map_err(failed)?;
+    let registry = opener.database("store", &settings.store).await.map_err(failed)?;
     let done = answer(&command, &*registry, &settings).await;
     if done.is_ok() && changes(&command) {
         tell(&opener, &settings).await;
@@ -159,7 +159,7 @@ fn changes(command: &Model) -> bool {
 
 /// Has workers look at once, where the signal reaches them. They look by themselves every few seconds.
 async fn tell(opener: &Opener, settings: &Settings) {
-    if let Ok(signal) = opener.signal("signal", &settings.signal.reveal()) {
+    if let Ok(signal) = opener.signal("signal", &settings.signal) {
         let _ = tokio::time::timeout(TELL, signal.publish()).await;
     }
 }

@@ -16,12 +16,12 @@ pub mod validate;
 #[cfg(feature = "torch")]
 pub mod worker;
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use lobar_core::time::SystemClock;
 use lobar_opener::Opener;
+use lobar_opener::url::QueueUrl;
 
 use crate::failure::Failure;
 use crate::settings::{Roles, Settings};
@@ -79,15 +79,15 @@ async fn serve(settings: Settings, roles: Roles, telemetry: &Telemetry) -> Resul
 pub async fn migrate(settings: Settings, defer: bool) -> Result<(), Failure> {
     ports::make_folder(&settings)?;
     let opener = Opener::new(Arc::new(SystemClock));
-    let mut seen = BTreeSet::new();
+    let mut seen = Vec::new();
     let databases = [
-        ("store", settings.store.reveal()),
-        ("uploads", settings.uploads.reveal()),
-        ("jobs", settings.jobs.reveal()),
+        ("store", QueueUrl::from(settings.store)),
+        ("uploads", settings.uploads),
+        ("jobs", settings.jobs),
     ];
     for (setting, url) in databases {
         // Several settings may name the same database.
-        if !seen.insert(url.clone()) {
+        if seen.contains(&url) {
             continue;
         }
         let done = opener.migrate(setting, &url, defer).await.map_err(ports::failed)?;
@@ -101,6 +101,7 @@ pub async fn migrate(settings: Settings, defer: bool) -> Result<(), Failure> {
         if done.ran.is_empty() && done.pending.is_empty() {
             println!("{setting}: up to date");
         }
+        seen.push(url);
     }
     opener.close().await;
     Ok(())

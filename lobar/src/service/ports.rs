@@ -47,25 +47,26 @@ impl Ports {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let opener = opener(settings, clock.clone());
         let job = async |lane: Lane| {
-            opener.queue("jobs", &settings.jobs.reveal(), &format!("jobs-{}", lane.as_str())).await
+            opener.queue("jobs", &settings.jobs, &format!("jobs-{}", lane.as_str())).await
         };
         let needs_uploads = [Role::S3, Role::Ingest, Role::Api].iter().any(|role| roles.has(*role));
         let uploads = match needs_uploads {
-            true => Some(opener.queue("uploads", &settings.uploads.reveal(), "uploads").await),
+            true => Some(opener.queue("uploads", &settings.uploads, "uploads").await),
             false => None,
         };
+        let database = opener.database("store", &settings.store).await.map_err(failed)?;
         Ok(Self {
-            store: opener.store("store", &settings.store.reveal()).await.map_err(failed)?,
+            store: database.clone(),
             uploads: uploads.transpose().map_err(failed)?,
             jobs: Lanes {
                 stat: job(Lane::Stat).await.map_err(failed)?,
                 routine: job(Lane::Routine).await.map_err(failed)?,
             },
-            models: opener.registry("store", &settings.store.reveal()).await.map_err(failed)?,
-            verdicts: opener.verdicts("store", &settings.store.reveal()).await.map_err(failed)?,
-            signal: opener.signal("signal", &settings.signal.reveal()).map_err(failed)?,
-            cache: opener.cache("signal", &settings.signal.reveal()).map_err(failed)?,
-            presence: opener.presence("signal", &settings.signal.reveal()).map_err(failed)?,
+            models: database.clone(),
+            verdicts: database,
+            signal: opener.signal("signal", &settings.signal).map_err(failed)?,
+            cache: opener.cache("signal", &settings.signal).map_err(failed)?,
+            presence: opener.presence("signal", &settings.signal).map_err(failed)?,
             registry: Registry::new(),
             readiness: Readiness::default(),
             clock,
@@ -102,7 +103,7 @@ pub fn make_folder(settings: &Settings) -> Result<(), Failure> {
 
 pub fn failed(error: OpenError) -> Failure {
     match error {
-        OpenError::UnknownScheme { .. } | OpenError::NotBuiltIn { .. } => Failure::usage(error),
+        OpenError::Url { .. } => Failure::usage(error),
         OpenError::Port { .. } => Failure::failed(chain(&error)),
     }
 }

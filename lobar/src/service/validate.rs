@@ -1,8 +1,8 @@
 //! Refuses combinations of settings and roles that cannot work, at start.
 
 use crate::failure::Failure;
-use crate::settings::port_url::SignalUrl;
 use crate::settings::{Role, Roles, Settings};
+use lobar_opener::url::SignalUrl;
 
 /// Refuses what could only fail later, or silently.
 pub fn validate(settings: &Settings, roles: &Roles) -> Result<(), Failure> {

@@ -6,7 +6,7 @@
 //!
 //! - `given`: every setting, as it may be given; here a new one is added.
 //! - `source`: how one is read, and how a wrong one is refused. `file`, `environment`: where they stand.
-//! - `bounded`, `collector`, `names`, `logging`, `models`, [`port_url`], `roles`: their types.
+//! - `bounded`, `collector`, `names`, `logging`, `models`, `roles`: their types.
 //! - `settle`: which value holds, and the defaults. `relations`: what several of them say together.
 //! - `shown`: how they are printed: without secrets, and so that they read again.
 
@@ -19,7 +19,6 @@ mod logging;
 mod models;
 mod names;
 mod partial;
-pub mod port_url;
 mod redact;
 mod relations;
 mod roles;
@@ -47,7 +46,7 @@ pub use roles::{Role, Roles};
 pub use source::read;
 
 use crate::failure::Failure;
-use port_url::{QueueUrl, SignalUrl, StoreUrl};
+use lobar_opener::url::{QueueUrl, SignalUrl, StoreUrl};
 
 /// Everything, settled.
 #[derive(Clone, Debug, PartialEq)]

@@ -11,8 +11,8 @@ use super::collector::Collector;
 use super::logging::{LogFilter, LogFormat};
 use super::models::ModelsPlace;
 use super::names::{BucketName, EndpointUrl, HostName, LocalPath};
-use super::port_url::{QueueUrl, SignalUrl, StoreUrl};
 use super::source::read;
+use lobar_opener::url::{QueueUrl, SignalUrl, StoreUrl};
 
 /// Settings that may be missing. Flags and the environment fill one, the settings file another, both by the
 /// same readers; a name in the file is the field's.

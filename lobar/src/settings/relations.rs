@@ -1,8 +1,8 @@
 //! What each setting alone cannot tell.
 
 use super::Settings;
-use super::port_url::QueueUrl;
 use crate::failure::Failure;
+use lobar_opener::url::QueueUrl;
 
 /// Refuses settings that do not fit together, by name.
 pub fn check(settings: &Settings) -> Result<(), Failure> {

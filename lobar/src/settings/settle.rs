@@ -3,9 +3,9 @@
 use std::net::{Ipv4Addr, SocketAddr};
 
 use super::bounded::{BatchSize, Seconds, SomeSeconds, Workers};
-use super::port_url::{QueueUrl, SignalUrl, SqliteFile, StoreUrl};
 use super::{LocalPath, PartialSettings, Settings, credentials, relations};
 use crate::failure::Failure;
+use lobar_opener::url::{QueueUrl, SignalUrl, SqliteFile, StoreUrl};
 
 /// Settles flags and environment (`given`), the file, what `env` says of Amazon's variables, and the defaults.
 pub fn settle(

@@ -83,16 +83,15 @@ impl Rig {
         let folder = tempfile::tempdir().expect("a folder");
         let clock = ManualClock::new(SystemClock.now());
         let opener = Opener::new(Arc::new(clock.clone()));
-        let url = format!("sqlite:{}", folder.path().join("lobar.db").display());
-        let place = store.unwrap_or(&url);
-        let store = opener.store("store", place).await.expect("opens");
-        let registry = opener.registry("store", place).await.expect("opens");
-        let verdicts = opener.verdicts("store", place).await.expect("opens");
+        let file = format!("sqlite:{}", folder.path().join("lobar.db").display());
+        let url = store.unwrap_or(&file).parse().expect("a store's URL");
+        let store = opener.database("store", &url).await.expect("opens");
+        let (registry, verdicts) = (store.clone(), store.clone());
+        let url = queues.unwrap_or(&file).parse().expect("a queue's URL");
         let line = Arc::new(Line::default());
         let injector = Arc::new(Injector::default());
         let queue = async |name| {
-            let url = queues.unwrap_or(&url);
-            let queue = opener.queue("queue", url, name).await.expect("opens");
+            let queue = opener.queue("queue", &url, name).await.expect("opens");
             Arc::new(FaultyQueue::new(queue, name, line.clone(), injector.clone()))
         };
         let uploads = queue("uploads").await;

@@ -22,6 +22,7 @@ use lobar_core::verdict::Verdicts;
 use lobar_endpoint::{Endpoint, EndpointOptions};
 use lobar_ingest::{Ingest, IngestMetrics, IngestPorts, IngestSettings};
 use lobar_opener::Opener;
+use lobar_opener::url::{QueueUrl, SignalUrl, SqliteFile, StoreUrl};
 use lobar_s3::S3ObjectStore;
 use lobar_tests::aws::s3_options;
 use serde_json::Value;
@@ -76,17 +77,19 @@ impl Fixture {
         let folder = TempDir::new().expect("a folder");
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let opener = Opener::new(clock.clone());
-        let url = format!("sqlite:{}", folder.path().join("lobar.db").display());
-        let store = opener.store("store", &url).await.expect("a store");
-        let models = opener.registry("store", &url).await.expect("a registry");
-        let verdicts = opener.verdicts("store", &url).await.expect("verdicts");
+        let file = SqliteFile::at(folder.path().join("lobar.db"));
+        let url = StoreUrl::Sqlite(file.clone());
+        let store = opener.database("store", &url).await.expect("a database");
+        let (models, verdicts) = (store.clone(), store.clone());
+        let url = QueueUrl::Sqlite(file);
         let uploads = opener.queue("uploads", &url, "uploads").await.expect("a queue");
         let jobs = Lanes {
             stat: opener.queue("jobs", &url, "jobs-stat").await.expect("a queue"),
             routine: opener.queue("jobs", &url, "jobs-routine").await.expect("a queue"),
         };
-        let signal = opener.signal("signal", "memory:").expect("a signal");
-        let presence = opener.presence("signal", beside).expect("opens");
+        let signal = opener.signal("signal", &SignalUrl::Memory).expect("a signal");
+        let beside = beside.parse().expect("a signal's URL");
+        let presence = opener.presence("signal", &beside).expect("opens");
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
         let options = EndpointOptions::new(folder.path().join("objects"), any, uploads.clone());
         let endpoint = Endpoint::open(options).await.expect("an S3 endpoint");
@@ -123,7 +126,7 @@ impl Fixture {
             registry: prometheus::Registry::new(),
             readiness: Readiness::default(),
             uploads: Some(uploads.clone()),
-            cache: opener.cache("signal", beside).expect("opens"),
+            cache: opener.cache("signal", &beside).expect("opens"),
             presence: presence.clone(),
         };
         let api = Api::build(parts, settings).await.expect("a server");

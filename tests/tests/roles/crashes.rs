@@ -80,7 +80,7 @@ async fn an_ingest_that_is_killed_at_any_step_loses_nothing_and_doubles_nothing(
                 rig.uploads.inner.depth().await.expect("answers") == Default::default()
             }) => false,
         };
-        ingest.crash(&rig).await;
+        ingest.crash(rig).await;
         rig.line.erase();
         rig.clock.advance(PAST_EVERY_LEASE);
         let again = rig.ingest(Rig::ingest_settings());
@@ -112,7 +112,7 @@ async fn a_worker_that_is_killed_at_any_step_loses_nothing_and_doubles_nothing()
             () = rig.line.reached() => true,
             () = rig.until_quiet() => false,
         };
-        worker.crash(&rig).await;
+        worker.crash(rig).await;
         rig.line.erase();
         rig.clock.advance(PAST_EVERY_LEASE);
         let other = rig.work(ScriptedEngine::truthful(), Rig::worker_settings());

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use lobar_core::image::Reason;
+use lobar_opener::url::{QueueUrl, StoreUrl};
 
 use super::sources::{file, literals, product, root, words};
 
@@ -90,9 +91,10 @@ fn every_queue_adapter_runs_the_contract_and_can_be_examined_and_is_named_in_the
         assert!(architecture.contains(&format!("-{name}")), "ARCHITECTURE.md lacks {name}");
     }
     assert!(adapters >= 3, "{adapters} queue adapters");
-    for url in lobar_opener::QUEUES.split(", ").chain(lobar_opener::STORES.split(", ")) {
-        let scheme = url.split_inclusive(':').next().unwrap_or(url);
-        assert!(operating.contains(&format!("`{scheme}")), "docs/operating.md lacks {scheme}");
+    for url in QueueUrl::KNOWN.split(", ").chain(StoreUrl::KNOWN.split(", ")) {
+        // `amqp[s]:` is told as `amqp:`, of which `amqps:` is the one with TLS.
+        let scheme = url.split(['[', ':']).next().unwrap_or(url);
+        assert!(operating.contains(&format!("`{scheme}:")), "docs/operating.md lacks {scheme}");
     }
 }
 

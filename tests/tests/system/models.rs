@@ -9,6 +9,7 @@ use lobar_core::model_registry::{ModelRegistry, NewModel};
 use lobar_core::time::SystemClock;
 use lobar_core::weights::WeightFiles;
 use lobar_opener::Opener;
+use lobar_opener::url::{SqliteFile, StoreUrl};
 use lobar_s3::S3Weights;
 use lobar_tests::aws::s3_options;
 use lobar_tests::kit::{Client, Lobar, executable, originals, workspace};
@@ -78,8 +79,8 @@ async fn a_model_activated_while_uploads_run_takes_over_without_a_failed_request
     let lobar = Lobar::up(&data);
     let client = Client::new(&lobar.page);
     let opener = Opener::new(Arc::new(SystemClock));
-    let url = format!("sqlite:{}", data.join("lobar.db").display());
-    let registry = opener.registry("store", &url).await.expect("opens");
+    let url = StoreUrl::Sqlite(SqliteFile::at(data.join("lobar.db")));
+    let registry = opener.database("store", &url).await.expect("opens");
     let first = registry.assignment().await.expect("answers").active.expect("the shipped model");
     let second = register(registry.as_ref(), &lobar, dir.path()).await;
 
@@ -143,8 +144,8 @@ async fn the_pause_of_a_swap_beside_the_time_of_a_batch() {
     let lobar = Lobar::start_with(&executable(), &["up"], &data, &slow);
     let client = Client::new(&lobar.page);
     let opener = Opener::new(Arc::new(SystemClock));
-    let url = format!("sqlite:{}", data.join("lobar.db").display());
-    let registry = opener.registry("store", &url).await.expect("opens");
+    let url = StoreUrl::Sqlite(SqliteFile::at(data.join("lobar.db")));
+    let registry = opener.database("store", &url).await.expect("opens");
     register(registry.as_ref(), &lobar, dir.path()).await;
     let mut upload = aws_upload(&lobar.s3, &folder);
     while states(&client.images().await, "ready") == 0 {

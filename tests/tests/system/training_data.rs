@@ -11,6 +11,7 @@ use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
 use lobar_core::time::SystemClock;
 use lobar_endpoint::{Endpoint, EndpointOptions};
 use lobar_opener::Opener;
+use lobar_opener::url::{QueueUrl, SqliteFile};
 use lobar_testkit::services::free_port;
 use lobar_tests::kit::{executable, labelled_pictures, radiograph_jpeg};
 use serde_json::Value;
@@ -30,7 +31,7 @@ impl Hospital {
     async fn open() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let opener = Opener::new(std::sync::Arc::new(SystemClock));
-        let url = format!("sqlite:{}", folder.path().join("queue.db").display());
+        let url = QueueUrl::Sqlite(SqliteFile::at(folder.path().join("queue.db")));
         let uploads = opener.queue("uploads", &url, "uploads").await.expect("opens");
         let any = "127.0.0.1:0".parse().expect("an address");
         let options = EndpointOptions::new(folder.path().join("s3"), any, uploads);

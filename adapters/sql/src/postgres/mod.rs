@@ -31,6 +31,7 @@ use crate::{Db, DbError, Driver, DriverFuture, Query, Relaxed, Script, SqlQueue}
 
 pub use deferred::{Deferred, DeferredError};
 pub use examine::examine;
+pub use pool::check_url;
 
 /// A database; it is the store.
 pub type PgStore = Db<Postgres>;

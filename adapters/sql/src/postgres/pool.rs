@@ -25,6 +25,11 @@ const PING: Duration = Duration::from_secs(2);
 /// Idle connections are given back after this long.
 const UNUSED: Duration = Duration::from_secs(600);
 
+/// What is said of a URL that cannot be read.
+const UNREADABLE: &str = "the URL cannot be read; it has the form \
+    postgres://USER:PASSWORD@HOST:PORT/DATABASE[?sslmode=MODE], MODE one of disable, allow, prefer, require, \
+    verify-ca and verify-full";
+
 /// What the server ends by itself: a process that is frozen in the middle of a transaction holds locks
 /// that all others wait for. And how single statements see each other.
 macro_rules! session {
@@ -38,14 +43,18 @@ macro_rules! session {
     };
 }
 
+/// Whether a URL can be read, without connecting.
+///
+/// # Errors
+/// What it should be; never the URL, which may hold a password.
+pub fn check_url(url: &str) -> Result<(), &'static str> {
+    url.parse::<PgConnectOptions>().map(drop).map_err(|_| UNREADABLE)
+}
+
 /// How to connect to what a URL names. TLS is asked for by its `sslmode`.
 pub(super) fn options(url: &str) -> Result<PgConnectOptions, DbError> {
     // The parser's own text may quote the URL.
-    let unreadable = |_| {
-        let text =
-            "the URL cannot be read; it has the form postgres://USER:PASSWORD@HOST:PORT/DATABASE";
-        DbError::of::<Postgres>(Error::Configuration(text.into()))
-    };
+    let unreadable = |_| DbError::of::<Postgres>(Error::Configuration(UNREADABLE.into()));
     let options: PgConnectOptions = url.parse().map_err(unreadable)?;
     let named = options.get_application_name().is_some();
     let options = options.statement_cache_capacity(512);

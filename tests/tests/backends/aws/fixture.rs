@@ -14,6 +14,7 @@ use lobar_core::time::SystemClock;
 use lobar_ingest::{Ingest, IngestMetrics, IngestPorts, IngestSettings};
 use lobar_memory::MemorySignal;
 use lobar_opener::Opener;
+use lobar_opener::url::{SqliteFile, StoreUrl};
 use lobar_s3::S3ObjectStore;
 use lobar_sqs::{SqsOptions, SqsQueue};
 use lobar_testkit::services::http_proxy::HttpProxy;
@@ -79,8 +80,8 @@ impl Cloud {
         let objects = Arc::new(S3ObjectStore::connect(options).await);
         let folder = tempfile::tempdir().expect("a folder");
         let opener = Opener::new(Arc::new(SystemClock));
-        let url = format!("sqlite:{}", folder.path().join("lobar.db").display());
-        let store = opener.store("store", &url).await.expect("a store");
+        let url = StoreUrl::Sqlite(SqliteFile::at(folder.path().join("lobar.db")));
+        let store = opener.database("store", &url).await.expect("a store");
         Self {
             ministack,
             proxy,

@@ -34,7 +34,7 @@ impl Page {
     /// Opens one on the store of `rig` and on database 0 of `redis`.
     pub async fn open(rig: &Rig, redis: SocketAddr) -> Self {
         let proxy = Proxy::open(redis).await;
-        let url = format!("redis://{}/0", proxy.address);
+        let url = format!("redis://{}/0", proxy.address).parse().expect("a URL");
         let opener = Opener::new(Arc::new(SystemClock));
         let parts = ApiPorts {
             store: rig.store.clone(),
@@ -93,7 +93,8 @@ impl Drop for Page {
 /// The signal of another process, behind `address`.
 pub fn signal(address: SocketAddr) -> Arc<dyn Signal> {
     let opener = Opener::new(Arc::new(SystemClock));
-    opener.signal("signal", &format!("redis://{address}/0")).expect("a signal")
+    let url = format!("redis://{address}/0").parse().expect("a URL");
+    opener.signal("signal", &url).expect("a signal")
 }
 
 /// One version of a key.

@@ -43,7 +43,7 @@ async fn workers_are_unknown_while_redis_is_away_and_for_as_long_as_they_need_to
     let rig = Rig::open().await;
     let page = Page::open(&rig, redis.address).await;
     let opener = Opener::new(Arc::new(SystemClock));
-    let url = format!("redis://{}/0", redis.address);
+    let url = format!("redis://{}/0", redis.address).parse().expect("a URL");
     for _ in 0..2 {
         let presence = opener.presence("signal", &url).expect("opens").expect("a presence service");
         work(presence, 0.1);

@@ -17,14 +17,6 @@ pub enum StoreUrl {
 impl StoreUrl {
     /// What may be set.
     pub const KNOWN: &str = "sqlite:FILE, postgres://…";
-
-    /// The whole text, for the adapter.
-    pub fn reveal(&self) -> String {
-        match self {
-            Self::Sqlite(file) => file.to_string(),
-            Self::Postgres(server) => server.reveal().to_owned(),
-        }
-    }
 }
 
 impl FromStr for StoreUrl {

@@ -2,46 +2,31 @@
 
 use std::fmt;
 
-use super::UrlError;
-
-/// The longest name of a queue
-/// (<https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_CreateQueue.html>).
-const LONGEST: usize = 80;
+use super::{UrlError, built_in};
 
 /// A queue of SQS, or for the jobs the part of its name before `-stat` and `-routine`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SqsUrl {
     /// What follows `sqs:`, as it was given.
     rest: String,
-    queue: String,
 }
 
 impl SqsUrl {
+    /// What follows `sqs:`, for the adapter.
+    pub(crate) fn rest(&self) -> &str {
+        &self.rest
+    }
+
     /// Whether the names of both lanes' queues, `QUEUE-stat` and `QUEUE-routine`, are short enough.
     pub fn has_room_for_lanes(&self) -> bool {
-        self.queue.len() + "-routine".len() <= LONGEST
+        check(&self.rest, "jobs-routine").is_ok()
     }
 
     /// What follows `sqs:`.
     pub(super) fn parse(rest: &str) -> Result<Self, UrlError> {
-        let malformed = |why| UrlError::Malformed { scheme: "sqs", why };
-        let url = rest.strip_prefix("//").unwrap_or(rest);
-        let (queue, parameters) = url.split_once('?').unwrap_or((url, ""));
-        let queue = queue.trim_end_matches('/');
-        let allowed = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-        if queue.is_empty() {
-            return Err(malformed("it names no queue; the form is sqs://QUEUE"));
-        }
-        if queue.len() > LONGEST || !queue.chars().all(allowed) {
-            return Err(malformed("a queue's name has letters, digits, - and _, at most 80"));
-        }
-        for parameter in parameters.split('&').filter(|one| !one.is_empty()) {
-            if !matches!(parameter.split_once('='), Some(("endpoint" | "region", value)) if !value.is_empty())
-            {
-                return Err(malformed("its parameters are endpoint and region, each with a value"));
-            }
-        }
-        Ok(Self { rest: rest.to_owned(), queue: queue.to_owned() })
+        built_in("sqs", "sqs", cfg!(feature = "sqs"))?;
+        check(rest, "uploads")?;
+        Ok(Self { rest: rest.to_owned() })
     }
 }
 
@@ -51,7 +36,19 @@ impl fmt::Display for SqsUrl {
     }
 }
 
-#[cfg(test)]
+/// Whether the adapter can read it, as the queue `name`.
+#[cfg(feature = "sqs")]
+fn check(rest: &str, name: &str) -> Result<(), UrlError> {
+    let options = lobar_sqs::SqsOptions::parse(rest, name, &lobar_aws::Access::default());
+    options.map(drop).map_err(|error| UrlError::malformed("sqs", error.source.to_string()))
+}
+
+#[cfg(not(feature = "sqs"))]
+fn check(_rest: &str, _name: &str) -> Result<(), UrlError> {
+    Ok(())
+}
+
+#[cfg(all(test, feature = "sqs"))]
 mod tests {
     use super::*;
 

@@ -4,7 +4,7 @@ use std::fmt;
 
 use url::Url;
 
-use super::UrlError;
+use super::{UrlError, built_in};
 
 /// What stands in the place of a password. Reads again as one.
 const HIDDEN: &str = "(secret)";
@@ -40,25 +40,34 @@ impl fmt::Debug for ServerUrl {
 }
 
 /// `postgres://[USER[:PASSWORD]@]HOST[:PORT]/DATABASE`; a socket's folder may be named with `?host=`.
-pub fn postgres(text: &str) -> Result<ServerUrl, UrlError> {
+pub(super) fn postgres(text: &str) -> Result<ServerUrl, UrlError> {
+    built_in(scheme(text), "postgres", cfg!(feature = "postgres"))?;
     let why = "the form is postgres://USER:PASSWORD@HOST:PORT/DATABASE, odd signs percent-encoded";
-    let refused = UrlError::Malformed { scheme: "postgres", why };
-    let url = read(text).ok_or(refused.clone())?;
+    let refused = || UrlError::malformed("postgres", why);
+    let url = read(text).ok_or_else(refused)?;
     let socket = url.query_pairs().any(|(key, value)| key == "host" && !value.is_empty());
-    if !socket && !has_host(&url) { Err(refused) } else { Ok(ServerUrl::new(text, url)) }
+    if !socket && !has_host(&url) {
+        return Err(refused());
+    }
+    #[cfg(feature = "postgres")]
+    lobar_sql::postgres::check_url(text).map_err(|why| UrlError::malformed("postgres", why))?;
+    Ok(ServerUrl::new(text, url))
 }
 
 /// `amqp://[USER:PASSWORD@]HOST[:PORT]/VHOST[?…]`, `amqps://…`.
-pub fn amqp(text: &str) -> Result<ServerUrl, UrlError> {
+pub(super) fn amqp(text: &str) -> Result<ServerUrl, UrlError> {
+    built_in(scheme(text), "rabbitmq", cfg!(feature = "rabbitmq"))?;
     let why = "the form is amqp[s]://USER:PASSWORD@HOST:PORT/VHOST, odd signs percent-encoded";
-    match read(text) {
-        Some(url) if has_host(&url) => Ok(ServerUrl::new(text, url)),
-        _ => Err(UrlError::Malformed { scheme: "amqp", why }),
-    }
+    let refused = || UrlError::malformed("amqp", why);
+    let url = read(text).filter(has_host).ok_or_else(refused)?;
+    #[cfg(feature = "rabbitmq")]
+    lobar_rabbitmq::check_url(text).map_err(|why| UrlError::malformed("amqp", why))?;
+    Ok(ServerUrl::new(text, url))
 }
 
 /// `redis://[[USER]:PASSWORD@]HOST[:PORT][/DATABASE]`, `rediss://…` with TLS.
-pub fn redis(text: &str) -> Result<ServerUrl, UrlError> {
+pub(super) fn redis(text: &str) -> Result<ServerUrl, UrlError> {
+    built_in(scheme(text), "redis", cfg!(feature = "redis"))?;
     let why = "the form is redis[s]://:PASSWORD@HOST:PORT/DATABASE, the database a number, odd signs \
                percent-encoded";
     let is_database = |url: &Url| {
@@ -67,8 +76,13 @@ pub fn redis(text: &str) -> Result<ServerUrl, UrlError> {
     };
     match read(text) {
         Some(url) if has_host(&url) && is_database(&url) => Ok(ServerUrl::new(text, url)),
-        _ => Err(UrlError::Malformed { scheme: "redis", why }),
+        _ => Err(UrlError::malformed("redis", why)),
     }
+}
+
+/// What stands before the first colon.
+fn scheme(text: &str) -> &str {
+    text.split_once(':').map_or("", |(scheme, _)| scheme)
 }
 
 /// With `//` after the scheme; without, what looks like a host would be a path.

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use super::UrlError;
+use super::{UrlError, built_in};
 
 /// A database in one file: `sqlite:FILE`, `sqlite://FILE`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,8 +22,9 @@ impl SqliteFile {
 
     /// What follows `sqlite:`.
     pub(super) fn parse(path: &str) -> Result<Self, UrlError> {
+        built_in("sqlite", "sqlite", cfg!(feature = "sqlite"))?;
         match path.strip_prefix("//").unwrap_or(path) {
-            "" => Err(UrlError::Malformed { scheme: "sqlite", why: "it names no file" }),
+            "" => Err(UrlError::malformed("sqlite", "it names no file")),
             path => Ok(Self(path.into())),
         }
     }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::{ServerUrl, SqliteFile, SqsUrl, UrlError, server, split, unknown};
+use super::{ServerUrl, SqliteFile, SqsUrl, StoreUrl, UrlError, server, split, unknown};
 
 /// Where messages wait.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,13 +21,14 @@ pub enum QueueUrl {
 impl QueueUrl {
     /// What may be set.
     pub const KNOWN: &str = "sqlite:FILE, postgres://…, amqp[s]://…, sqs://QUEUE";
+}
 
-    /// The whole text, for the adapter.
-    pub fn reveal(&self) -> String {
-        match self {
-            Self::Sqlite(file) => file.to_string(),
-            Self::Postgres(server) | Self::RabbitMq(server) => server.reveal().to_owned(),
-            Self::Sqs(queue) => queue.to_string(),
+/// Every database of a store may hold queues.
+impl From<StoreUrl> for QueueUrl {
+    fn from(store: StoreUrl) -> Self {
+        match store {
+            StoreUrl::Sqlite(file) => Self::Sqlite(file),
+            StoreUrl::Postgres(server) => Self::Postgres(server),
         }
     }
 }

@@ -19,14 +19,6 @@ pub enum SignalUrl {
 impl SignalUrl {
     /// What may be set.
     pub const KNOWN: &str = "memory:, poll:, redis[s]://HOST[:PORT][/DATABASE]";
-
-    /// The whole text, for the adapter.
-    pub fn reveal(&self) -> String {
-        match self {
-            Self::Memory | Self::Poll => self.to_string(),
-            Self::Redis(server) => server.reveal().to_owned(),
-        }
-    }
 }
 
 impl FromStr for SignalUrl {
@@ -55,5 +47,5 @@ impl fmt::Display for SignalUrl {
 }
 
 fn surplus(scheme: &'static str) -> UrlError {
-    UrlError::Malformed { scheme, why: "nothing may follow the colon" }
+    UrlError::malformed(scheme, "nothing may follow the colon")
 }
