@@ -9,7 +9,9 @@
 //! - Versions without an order supersede in the order of arrival.
 //! - A superseded image in a worker's hands loses its fence.
 //! - The same content put again after another is current again.
-//! - A claim takes a queued image and counts an attempt.
+//! - A claim takes a queued image and counts its first attempt.
+//! - Claims after the first count no attempt, until it is counted where the work begins.
+//! - An attempt is not counted for an old fence.
 //! - A claim on an image that another worker holds takes it over with a new fence.
 //! - A finished image cannot be claimed.
 //! - An unknown image cannot be claimed.
@@ -18,8 +20,8 @@
 //! - A completion with an old fence is refused and changes nothing.
 //! - The event of a completion carries its trace context.
 //! - One stale completion in a batch does not spoil the others.
-//! - A released image is queued again and its attempt does not count.
-//! - A retried image is queued again and its attempt counts.
+//! - A released image is queued again and its counted attempt is taken back.
+//! - A retried image is queued again and its attempts stay as they were counted.
 //! - Removing an object cancels its pending work and marks the image.
 //! - Removing an object before it was admitted marks it when it is.
 //! - Removing a key removes all versions that are older.
@@ -91,8 +93,12 @@ pub struct Claimed {
     pub id: ImageId,
     /// What to finish it with.
     pub fence: Fence,
-    /// Attempts so far, this one included: 1 on the first.
+    /// Which attempt this is: 1 on the first.
     pub attempt: u32,
+    /// Whether it is counted: the first one is. A later one follows an attempt that ended without a report,
+    /// and is counted where the work begins ([`Store::count_attempts`]): an image that was only held when its
+    /// worker died is not to blame for it.
+    pub counted: bool,
     /// What to fetch.
     pub object: ObjectVersion,
     /// Its lane.
@@ -195,18 +201,24 @@ pub trait Store: Send + Sync {
     async fn remove(&self, object: &ObjectVersion) -> Result<Vec<ImageId>, PortError>;
 
     /// Takes images for work; one answer an item, in order. An id that is named twice is claimed
-    /// once, and both answers are the same. An image whose attempts exceed
-    /// `max_attempts` becomes `failed` ([`Reason::RepeatedFailure`]) instead.
+    /// once, and both answers are the same. An image of which `max_attempts` are counted becomes `failed` ([`Reason::RepeatedFailure`]) instead.
     async fn claim(&self, ids: &[ImageId], max_attempts: u32) -> Result<Vec<Claim>, PortError>;
 
     /// Finishes work, all in one transaction; one answer an item, in order: whether it was
     /// accepted. Refused means that another claim came between, or that it is finished already.
     async fn complete(&self, completions: &[Completion]) -> Result<Vec<bool>, PortError>;
 
-    /// Gives images back untried: queued again, the attempt uncounted. Old fences are ignored.
+    /// Counts the attempt of claims that counted none, right before what could end the process; one answer an
+    /// item, in order: whether it was counted. Not counted means that another claim came between, or that
+    /// the image is finished already.
+    async fn count_attempts(&self, work: &[(ImageId, Fence)]) -> Result<Vec<bool>, PortError>;
+
+    /// Gives images back untried whose attempt is counted: queued again, the attempt taken back. Old fences
+    /// are ignored.
     async fn release(&self, work: &[(ImageId, Fence)]) -> Result<(), PortError>;
 
-    /// Gives images back after a failed try: queued again, the attempt counted.
+    /// Gives images back, their attempts as they were counted: after a failed try, or before one that was not
+    /// counted. Old fences are ignored.
     async fn retry(&self, work: &[(ImageId, Fence)]) -> Result<(), PortError>;
 
     /// Up to `limit` images that have been queued or analysing without any change for

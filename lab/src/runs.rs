@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use lobar_console::noteln;
 use lobar_model::card::Metrics;
 
 use crate::training::{RECORD, Record};
@@ -20,7 +21,7 @@ pub fn find(folder: &Path) -> Vec<(String, Record)> {
                 let name = of.strip_prefix(folder).unwrap_or(of).display().to_string();
                 runs.push((if name.is_empty() { ".".to_owned() } else { name }, record));
             }
-            Err(error) => eprintln!("lobar: {}: {error}", entry.path().display()),
+            Err(error) => noteln!("lobar: {}: {error}", entry.path().display()),
         }
     }
     runs.sort_by(|(_, one), (_, other)| one.started_at.cmp(&other.started_at));

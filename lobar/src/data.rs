@@ -1,5 +1,6 @@
 //! `lobar data`.
 
+use lobar_console::outln;
 use lobar_lab::exploration::{Survey, survey};
 use lobar_lab::report::data_page;
 
@@ -44,7 +45,6 @@ fn text(survey: &Survey) -> String {
     lines.chain(numbers).collect::<Vec<_>>().join("\n")
 }
 
-#[allow(clippy::print_stdout)] // the survey is this command's output
 fn print(text: &str) {
-    println!("{text}");
+    outln!("{text}");
 }

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use lobar_console::outln;
 use lobar_core::diagnostic::{Diagnostic, Severity};
 use lobar_core::image::Lane;
 use lobar_core::time::SystemClock;
@@ -103,7 +104,6 @@ fn model(settings: &Settings) -> Diagnostic {
     }
 }
 
-#[allow(clippy::print_stdout)] // the findings are this command's output
 fn print(checks: &[Diagnostic], as_json: bool) {
     for check in checks {
         let word = match check.verdict {
@@ -113,12 +113,12 @@ fn print(checks: &[Diagnostic], as_json: bool) {
         };
         if as_json {
             let Diagnostic { what, found, fix, .. } = check;
-            println!("{}", json!({ "what": what, "verdict": word, "found": found, "fix": fix }));
+            outln!("{}", json!({ "what": what, "verdict": word, "found": found, "fix": fix }));
             continue;
         }
-        println!("{word:<8}{}: {}", check.what, check.found);
+        outln!("{word:<8}{}: {}", check.what, check.found);
         if !check.fix.is_empty() {
-            println!("        {}", check.fix);
+            outln!("        {}", check.fix);
         }
     }
 }

@@ -1,5 +1,6 @@
 //! `lobar evaluate`.
 
+use lobar_console::{noteln, outln};
 use lobar_core::engine::Engine as _;
 use lobar_lab::dataset::{Split, digest, read};
 use lobar_lab::evaluation::{ask, evaluate};
@@ -45,7 +46,7 @@ pub fn run(args: &cli::Evaluate) -> Result<(), Failure> {
         };
         let written = report.write(out).map_err(|e| failed(&e))?;
         for path in written {
-            eprintln!("wrote {}", path.display());
+            noteln!("wrote {}", path.display());
         }
     }
     print(&match args.json {
@@ -59,7 +60,6 @@ pub fn run(args: &cli::Evaluate) -> Result<(), Failure> {
     Ok(())
 }
 
-#[allow(clippy::print_stdout)] // the evaluation is this command's output
 fn print(text: &str) {
-    println!("{text}");
+    outln!("{text}");
 }

@@ -1,5 +1,6 @@
 //! `lobar export`.
 
+use lobar_console::outln;
 use lobar_lab::export::{ExportOptions, Exported, Format, export};
 
 use crate::cli;
@@ -19,15 +20,14 @@ pub fn run(args: &cli::Export) -> Result<(), Failure> {
     Ok(())
 }
 
-#[allow(clippy::print_stdout)] // what was found is this command's output
 fn print(args: &cli::Export, exported: &Exported) {
     let Exported { version, bytes, difference, tolerance } = exported;
     let megabytes = *bytes as f64 / 1e6;
-    println!("{}: model {version}, {megabytes:.1} MB", args.out.display());
+    outln!("{}: model {version}, {megabytes:.1} MB", args.out.display());
     match difference {
-        Some(found) => println!(
+        Some(found) => outln!(
             "largest difference in probability on the golden pictures: {found:.1e} (allowed: {tolerance:.0e})"
         ),
-        None => println!("not checked, because of --no-check"),
+        None => outln!("not checked, because of --no-check"),
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use lobar_console::outln;
 use lobar_core::time::SystemClock;
 use lobar_lab::labelled::{Folder, Source, export};
 use lobar_opener::Opener;
@@ -20,7 +21,6 @@ pub async fn source(settings: &Settings, opener: &Opener) -> Result<Source, Fail
 }
 
 /// Brings a folder to what doctors' labels say now.
-#[allow(clippy::print_stdout)] // what was exported is this command's output
 pub async fn run(args: cli::DataExport) -> Result<(), Failure> {
     let cli::DataExport { out, service } = args;
     let settings = Settings::load(service.given, service.config)?;
@@ -35,6 +35,6 @@ pub async fn run(args: cli::DataExport) -> Result<(), Failure> {
     opener.close().await;
     let exported = done?;
     exported.name_unreadable();
-    println!("{exported}");
+    outln!("{exported}");
     Ok(exported.refuse_absence()?)
 }

@@ -41,6 +41,7 @@ mod train;
 mod training_data;
 mod upload;
 
+use lobar_console::{noteln, out};
 use std::future::Future;
 use std::process::ExitCode;
 
@@ -51,13 +52,20 @@ use failure::Failure;
 use settings::{Roles, Settings};
 
 fn main() -> ExitCode {
-    match run(Cli::parse().command) {
+    let ended = run(Cli::parse().command);
+    let ended = ended.and_then(|()| lobar_console::finish().map_err(unwritten));
+    match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("lobar: {failure}");
+            noteln!("lobar: {failure}");
             ExitCode::from(failure.code())
         }
     }
+}
+
+/// What was asked for did not arrive.
+fn unwritten(error: std::io::Error) -> Failure {
+    Failure::failed(format!("standard output could not be written: {error}"))
 }
 
 fn run(command: Command) -> Result<(), Failure> {
@@ -107,7 +115,6 @@ fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Fail
     runtime.map_err(Failure::failed)?.block_on(work)
 }
 
-#[allow(clippy::print_stdout)] // the settings are this command's output
 fn print_config(settings: &Settings) {
-    print!("{}", settings.to_toml());
+    out!("{}", settings.to_toml());
 }

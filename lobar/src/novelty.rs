@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use lobar_console::outln;
 use lobar_lab::dataset::Split;
 use lobar_lab::novelty::{fit, trial};
 use lobar_model::engine::TorchEngine;
@@ -70,7 +71,6 @@ fn report(
     Ok(())
 }
 
-#[allow(clippy::print_stdout)] // the answers are this command's output
 fn print(text: &str) {
-    println!("{text}");
+    outln!("{text}");
 }

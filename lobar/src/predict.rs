@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use lobar_api::result_json;
+use lobar_console::outln;
 use lobar_core::engine::Engine;
 use lobar_core::image::Reason;
 use lobar_core::store::Outcome;
@@ -23,6 +24,9 @@ pub fn run(args: &cli::Predict) -> Result<(), Failure> {
     let mut engine = engine::load(&EngineChoice::from(&args.engine))?;
     let mut unreadable = 0;
     for files in args.files.chunks(args.engine.batch.count()) {
+        if lobar_console::is_closed() {
+            break;
+        }
         for answer in classify(&mut engine, files)? {
             unreadable += usize::from(answer["reason"] == "unreadable");
             print(&answer, args.json);
@@ -66,7 +70,7 @@ fn classify(engine: &mut impl Engine, files: &[PathBuf]) -> Result<Vec<Value>, F
 fn row(file: &Path, outcome: Outcome) -> Value {
     match outcome {
         Outcome::Ready(finding) => json!({
-            "file": file, "status": "ready", "reason": null, "result": result_json(*finding),
+            "file": file.to_string_lossy(), "status": "ready", "reason": null, "result": result_json(*finding),
         }),
         Outcome::NeedsHuman { reason, detail } => Refused::of(reason, detail).row(file),
         Outcome::Superseded => Refused::of(Reason::ObjectMissing, String::new()).row(file),
@@ -74,11 +78,17 @@ fn row(file: &Path, outcome: Outcome) -> Value {
 }
 
 fn look_at(file: &Path) -> Result<(Prepared, f64), Refused> {
-    let bytes = std::fs::read(file).map_err(|e| Refused {
+    let unreadable = |detail: String| Refused {
         code: "unreadable",
         text: "The file could not be read.",
-        detail: e.to_string(),
-    })?;
+        detail,
+    };
+    let kind = std::fs::metadata(file).map_err(|error| unreadable(error.to_string()))?;
+    if !kind.is_file() {
+        // A pipe that nobody writes to would be waited for without end.
+        return Err(unreadable("not a regular file".into()));
+    }
+    let bytes = std::fs::read(file).map_err(|error| unreadable(error.to_string()))?;
     let began = Instant::now();
     let prepared = prepare(&bytes, &Limits::default())?;
     Ok((prepared, began.elapsed().as_secs_f64() * 1e3))
@@ -98,7 +108,7 @@ impl Refused {
 
     fn row(self, file: &Path) -> Value {
         json!({
-            "file": file,
+            "file": file.to_string_lossy(),
             "status": "needs_human",
             "reason": self.code,
             "reason_text": self.text,
@@ -114,10 +124,9 @@ impl From<Rejection> for Refused {
     }
 }
 
-#[allow(clippy::print_stdout)] // the answers are this command's output
 fn print(answer: &Value, as_json: bool) {
     match as_json {
-        true => println!("{answer}"),
-        false => println!("{}\t{}", verdict(answer), answer["file"].as_str().unwrap_or("?")),
+        true => outln!("{answer}"),
+        false => outln!("{}\t{}", verdict(answer), answer["file"].as_str().unwrap_or("?")),
     }
 }

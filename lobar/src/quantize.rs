@@ -1,5 +1,6 @@
 //! `lobar quantize`: a model made ready for 8-bit integers.
 
+use lobar_console::outln;
 use lobar_lab::dataset::Split;
 use lobar_lab::quantization;
 
@@ -9,7 +10,6 @@ use crate::failure::{Failure, chain};
 use crate::{model_file, training_data};
 
 /// Writes the model with the ranges of its activations, and says what each precision costs and gains.
-#[allow(clippy::print_stdout)] // the comparison is this command's output
 pub fn run(args: &cli::Quantize) -> Result<(), Failure> {
     let cli::Quantize { data, out, split_seed, name, engine } = args;
     let model = model_file::find(engine.model.as_ref())?;
@@ -17,9 +17,9 @@ pub fn run(args: &cli::Quantize) -> Result<(), Failure> {
     let options = engine::options(&EngineChoice::from(engine));
     let card = quantization::quantize(&model, out, &options, &parts, name.as_deref())
         .map_err(|e| Failure::failed(chain(&e)))?;
-    println!("{} is model {}", out.display(), card.version);
+    outln!("{} is model {}", out.display(), card.version);
     if let Some(precisions) = &card.precisions {
-        println!("{precisions}");
+        outln!("{precisions}");
     }
     Ok(())
 }

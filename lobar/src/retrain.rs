@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use lobar_console::outln;
 use lobar_core::model_registry::ModelRegistry;
 use lobar_core::time::SystemClock;
 use lobar_lab::LabError;
@@ -102,7 +103,6 @@ impl Models for Registered<'_> {
     }
 }
 
-#[allow(clippy::print_stdout)] // what came of it is this command's output
 fn print(text: &str) {
-    println!("{}", text.trim_end());
+    outln!("{}", text.trim_end());
 }

@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
+use lobar_console::{out, outln};
 use lobar_lab::runs::{find, table};
 use serde_json::json;
 
 use crate::failure::Failure;
 
 /// Prints the runs below `folder`, the latest last.
-#[allow(clippy::print_stdout)] // the table is this command's output
 pub fn run(folder: &Path, json: bool) -> Result<(), Failure> {
     if !folder.is_dir() {
         let place = folder.display();
@@ -19,10 +19,10 @@ pub fn run(folder: &Path, json: bool) -> Result<(), Failure> {
     let runs = find(folder);
     if json {
         for (name, record) in &runs {
-            println!("{}", json!({ "run": name, "record": record }));
+            outln!("{}", json!({ "run": name, "record": record }));
         }
     } else {
-        print!("{}", table(&runs));
+        out!("{}", table(&runs));
     }
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! The start-up message on standard output: addresses and credentials file.
 
+use lobar_console::outln;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -30,19 +31,15 @@ impl StartupMessage {
     }
 
     /// Says where everything is, on standard output.
-    #[allow(clippy::print_stdout)] // scripts and people read it there
     pub fn announce(&self, roles: &Roles) {
-        println!("Lobar {} runs: {roles}.", env!("CARGO_PKG_VERSION"));
-        println!("  data  {}", self.data.display());
+        outln!("Lobar {} runs: {roles}.", env!("CARGO_PKG_VERSION"));
+        outln!("  data  {}", self.data.display());
         if let Some(s3) = self.s3 {
-            println!(
-                "  S3    http://{s3}  (bucket {}, access key {})",
-                self.bucket, self.access_key
-            );
+            outln!("  S3    http://{s3}  (bucket {}, access key {})", self.bucket, self.access_key);
         }
         if let Some(page) = self.page {
-            println!("  page  http://{page}");
+            outln!("  page  http://{page}");
         }
-        println!("Decision support for research. A clinician must view every image.");
+        outln!("Decision support for research. A clinician must view every image.");
     }
 }

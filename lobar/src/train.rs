@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use lobar_console::noteln;
 use lobar_lab::mlflow::{Log, Target};
 use lobar_lab::training::{TrainOptions, train};
 use lobar_model::engine::resolve_device;
@@ -16,7 +17,7 @@ pub fn run(args: cli::Train) -> Result<(), Failure> {
     let log = log(&args.mlflow, &args.out)?;
     let options = options(args, data.folder)?;
     let report = train(&options, |epoch| {
-        eprintln!("{epoch}");
+        noteln!("{epoch}");
         if let Some(log) = &log {
             log.epoch(epoch);
         }
@@ -25,7 +26,7 @@ pub fn run(args: cli::Train) -> Result<(), Failure> {
         log.end();
     }
     let report = report.map_err(|e| Failure::failed(chain(&e)))?;
-    eprintln!("{report}");
+    noteln!("{report}");
     Ok(())
 }
 

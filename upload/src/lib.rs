@@ -15,6 +15,7 @@ mod watch;
 pub use error::UploadError;
 pub use watch::verdict;
 
+use lobar_console::noteln;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -50,7 +51,7 @@ pub struct UploadOptions {
 pub async fn run(options: UploadOptions) -> Result<(), UploadError> {
     let found = files::find(&options.paths);
     for problem in &found.problems {
-        eprintln!("{problem}");
+        noteln!("{problem}");
     }
     if found.files.is_empty() {
         return Err(UploadError::failed("there is nothing to upload"));
@@ -84,13 +85,13 @@ pub async fn run(options: UploadOptions) -> Result<(), UploadError> {
             }
             Err(e) => {
                 summary.failed += 1;
-                bar.suspend(|| eprintln!("{}: {e}", file.path.display()));
+                bar.suspend(|| noteln!("{}: {e}", file.path.display()));
             }
         }
         bar.inc(1);
     }
     bar.finish_and_clear();
-    eprintln!("{summary}");
+    noteln!("{summary}");
 
     if let Some(watcher) = watcher {
         watcher.follow(images).await?;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use eventsource_stream::Eventsource;
 use futures::StreamExt;
+use lobar_console::outln;
 use lobar_core::object::ImageId;
 use serde_json::Value;
 
@@ -77,10 +78,7 @@ async fn look_at(client: &Client, pending: &mut HashMap<ImageId, PathBuf>, id: I
         && !matches!(image["status"].as_str(), Some("queued" | "analysing") | None)
         && let Some(path) = pending.remove(&id)
     {
-        #[allow(clippy::print_stdout)] // the results are this command's output
-        {
-            println!("{}\t{}", verdict(&image), path.display());
-        }
+        outln!("{}\t{}", verdict(&image), path.display());
     }
 }
 

@@ -25,8 +25,8 @@ const UNKNOWN_IMAGE_RETRY_DELAY: Duration = Duration::from_secs(2);
 /// How often a job is received before it is put aside, when its image cannot be claimed.
 const MAX_RECEIVES: u32 = 5;
 
-/// Claims images, and sets work going on those that are granted. The attempt is counted here, before
-/// a byte of them is read. `suspect_permit` is given to the one image that has waited for it.
+/// Claims images, and sets work going on those that are granted. A first attempt is counted here, before
+/// a byte of them is read, a later one right before the image is decoded ([`suspect::count_attempt`]). `suspect_permit` is given to the one image that has waited for it.
 pub(crate) async fn claim(
     context: &Arc<Context>,
     images: Vec<(LeasedMessage, InFlightGuard)>,
@@ -41,7 +41,7 @@ pub(crate) async fn claim(
         let settlement = match claim {
             Ok(Claim::Granted(claimed)) => {
                 message.span.record("attempt", claimed.attempt);
-                let suspicious = claimed.attempt > 1;
+                let suspicious = !claimed.counted;
                 let item = WorkItem {
                     message,
                     claimed,
@@ -130,7 +130,7 @@ async fn ask(
 }
 
 /// Whether the store is away, or rejects everything: no image is to blame.
-fn is_outage(error: &PortError, cause: Cause) -> bool {
+pub(crate) fn is_outage(error: &PortError, cause: Cause) -> bool {
     error.is_transient() || cause == Cause::Service
 }
 
@@ -145,7 +145,7 @@ fn unknown(context: &Context, message: &LeasedMessage, image: ImageId) -> Settle
 
 /// What becomes of a job whose image's claim is rejected for good: tried again with growing pauses, and
 /// put aside when it has been received too often, since nothing can be written about this image.
-fn rejected(
+pub(crate) fn rejected(
     context: &Context,
     message: &LeasedMessage,
     image: ImageId,

@@ -3,7 +3,8 @@
 //!
 //! Only MAX_CONCURRENT_SUSPECTS are worked on at once per process: after one crash a batch at a
 //! time, after two crashes one image alone. The others are released in the store, so that another
-//! crash costs them no attempt, keep their lease here, and are claimed again when a permit is free.
+//! worker can take them over, keep their lease here, and are claimed again when a permit is free. Their
+//! attempt is counted only where decoding begins, so that a crash is charged to nobody who merely waited.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -11,6 +12,7 @@ use std::time::Duration;
 
 use lobar_core::queue::Settlement;
 
+use crate::claim;
 use crate::context::Context;
 use crate::work_item::{End, Finished, WorkItem};
 
@@ -60,7 +62,7 @@ pub(crate) async fn start_or_defer(
         return (started, waiting);
     }
     let work: Vec<_> = waiting.iter().map(|(item, _)| item.work()).collect();
-    let Err(error) = context.store.release(&work).await else { return (started, waiting) };
+    let Err(error) = context.store.retry(&work).await else { return (started, waiting) };
     if error.is_transient() {
         context.services.store.failed(&error);
     }
@@ -70,6 +72,35 @@ pub(crate) async fn start_or_defer(
         context.finish(Finished::Image(item, end)).await;
     }
     (started, Vec::new())
+}
+
+/// Counts the attempt of an image whose claim counted none: from here on it may take the process down.
+pub(crate) async fn count_attempt(context: &Context, item: &mut WorkItem) -> Result<(), End> {
+    if item.claimed.counted {
+        return Ok(());
+    }
+    let image = item.claimed.id;
+    let later = || Settlement::Retry { after: context.later(item.message.receive_count) };
+    let settlement = match context.store.count_attempts(&[item.work()]).await {
+        Ok(counted) if counted == [true] => {
+            item.claimed.counted = true;
+            context.rejected_claims.note(true, []);
+            return Ok(());
+        }
+        // Another claim came between, or it has ended: its job will tell.
+        Ok(_) => later(),
+        Err(error) => {
+            let rejected = (!error.is_transient()).then_some(image);
+            let cause = context.rejected_claims.note(false, rejected);
+            if claim::is_outage(&error, cause) {
+                context.services.store.failed(&error);
+                later()
+            } else {
+                claim::rejected(context, &item.message, image, &error)
+            }
+        }
+    };
+    Err(End::Release(settlement))
 }
 
 /// One waiting suspect, counted.

@@ -15,6 +15,7 @@ use lobar_imaging::{Prepared, Rejection};
 use tracing::Instrument as _;
 
 use crate::context::Context;
+use crate::suspect;
 use crate::work_item::{Decoded, End, Finished, WorkItem};
 
 /// How long one fetch may take before it counts as failed for now.
@@ -26,14 +27,13 @@ pub(crate) async fn work(context: Arc<Context>, item: WorkItem) {
     prepare_and_pass_on(context, item).instrument(span).await;
 }
 
-async fn prepare_and_pass_on(context: Arc<Context>, item: WorkItem) {
+async fn prepare_and_pass_on(context: Arc<Context>, mut item: WorkItem) {
     let lost = item.message.lease.lost();
-    let receive_count = item.message.receive_count;
     let end = tokio::select! {
         biased;
         () = lost.cancelled() => End::Lost,
         () = context.give_up.cancelled() => End::Release(Settlement::Release),
-        prepared = prepare(&context, &item.claimed, receive_count) => match prepared {
+        prepared = prepare(&context, &mut item) => match prepared {
             Ok((prepared, timings_ms)) => {
                 let Prepared { input, warnings, .. } = prepared;
                 let warnings = warnings.iter().map(ToString::to_string).collect();
@@ -56,15 +56,16 @@ async fn prepare_and_pass_on(context: Arc<Context>, item: WorkItem) {
 
 type Ready = (Prepared, BTreeMap<String, f64>);
 
-async fn prepare(context: &Context, claimed: &Claimed, receives: u32) -> Result<Ready, End> {
+async fn prepare(context: &Context, item: &mut WorkItem) -> Result<Ready, End> {
     // Held until the bytes are gone again: bounds the files in memory.
     let _room = context.fetches.acquire().await;
     let started = Instant::now();
-    let fetching = fetch(context, claimed, receives);
+    let fetching = fetch(context, &item.claimed, item.message.receive_count);
     let bytes = fetching.instrument(tracing::info_span!("fetch")).await?;
     let fetched = started.elapsed();
     context.metrics.stage("fetch", fetched.as_secs_f64());
 
+    suspect::count_attempt(context, item).await?;
     let decoder = context.decoders.clone().acquire_owned().await;
     let limits = context.settings.limits;
     let started = Instant::now();
@@ -77,7 +78,7 @@ async fn prepare(context: &Context, claimed: &Claimed, receives: u32) -> Result<
     let prepared = match decoding.await {
         Ok(prepared) => prepared,
         Err(failed) if failed.is_panic() => {
-            tracing::error!(image = %claimed.id, "decoder panicked; the image needs a human");
+            tracing::error!(image = %item.claimed.id, "decoder panicked; the image needs a human");
             Err(Rejection::new(Reason::Undecodable, "The decoder gave up on this file."))
         }
         // The runtime is going away.

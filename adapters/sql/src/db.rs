@@ -41,8 +41,16 @@ pub struct Db<D: Driver> {
     tasks: TaskTracker,
     closing: CancellationToken,
     /// Claims whose commit was not answered: nobody knows whether they are held.
-    in_doubt: Mutex<Vec<(ImageId, Fence)>>,
+    in_doubt: Mutex<Vec<Doubt>>,
     unreadable: Unreadable,
+}
+
+/// A claim whose commit was not answered.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Doubt {
+    pub(super) work: (ImageId, Fence),
+    /// Whether the claim counted an attempt.
+    pub(super) counted: bool,
 }
 
 impl<D: Driver> Db<D> {
@@ -213,17 +221,17 @@ impl<D: Driver> Db<D> {
     }
 
     /// The claims that are in doubt.
-    pub(super) fn doubts(&self) -> Vec<(ImageId, Fence)> {
+    pub(super) fn doubts(&self) -> Vec<Doubt> {
         self.in_doubt.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Adds claims that are in doubt.
-    pub(super) fn doubt(&self, claims: impl IntoIterator<Item = (ImageId, Fence)>) {
+    pub(super) fn doubt(&self, claims: impl IntoIterator<Item = Doubt>) {
         self.in_doubt.lock().unwrap_or_else(PoisonError::into_inner).extend(claims);
     }
 
     /// Claims that were taken back, or never came about.
-    pub(super) fn no_longer_doubt(&self, claims: &[(ImageId, Fence)]) {
+    pub(super) fn no_longer_doubt(&self, claims: &[Doubt]) {
         let mut in_doubt = self.in_doubt.lock().unwrap_or_else(PoisonError::into_inner);
         in_doubt.retain(|claim| !claims.contains(claim));
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use futures::stream::{self, StreamExt};
+use lobar_console::noteln;
 use lobar_core::failure::chain;
 use lobar_core::finding::Label;
 use lobar_core::object::{ImageId, ObjectVersion};
@@ -149,7 +150,7 @@ impl Exported {
     /// Names on standard error what is missing, by image.
     pub fn name_unreadable(&self) {
         for (id, why) in self.unreadable.iter().chain(&self.away) {
-            eprintln!("lobar: image {id} is left out: {why}");
+            noteln!("lobar: image {id} is left out: {why}");
         }
     }
 

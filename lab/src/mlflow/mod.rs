@@ -7,6 +7,7 @@
 
 mod server;
 
+use lobar_console::noteln;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
@@ -49,7 +50,7 @@ impl Log {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             match runtime {
                 Ok(runtime) => runtime.block_on(follow(&server, &experiment, &folder, &received)),
-                Err(error) => eprintln!("lobar: nothing is logged to MLflow: {error}"),
+                Err(error) => noteln!("lobar: nothing is logged to MLflow: {error}"),
             }
         });
         Ok(Self { epochs, thread: thread.map_err(LabError::failed)? })
@@ -74,13 +75,11 @@ async fn follow(server: &Server, experiment: &str, folder: &Path, epochs: &Recei
     while let Ok(epoch) = epochs.recv() {
         log.metrics.extend(metrics(&epoch));
         if let Err(error) = log.send().await {
-            eprintln!("lobar: MLflow: {error}; it is tried again after the next epoch");
+            noteln!("lobar: MLflow: {error}; it is tried again after the next epoch");
         }
     }
     if let Err(error) = log.finish().await {
-        eprintln!(
-            "lobar: MLflow: {error}; the run's own folder has everything that was not logged"
-        );
+        noteln!("lobar: MLflow: {error}; the run's own folder has everything that was not logged");
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use lobar_console::noteln;
 use lobar_core::failure::chain;
 use lobar_model::card::Card;
 use lobar_model::network::Layout;
@@ -39,13 +40,16 @@ pub(crate) fn train(args: &RetrainOptions, run: &Run) -> Result<PathBuf, LabErro
         return Ok(run.training().join("model.safetensors"));
     }
     let options = options(args, run)?;
-    let report = run_to_its_end(&options, |epoch| eprintln!("{epoch}"));
+    let report = run_to_its_end(&options, |epoch| noteln!("{epoch}"));
     let report = report.map_err(|e| LabError::failed(chain(&e)))?;
     let joined = &report.joined;
-    eprintln!(
+    noteln!(
         "trained on {} images, {} of them labelled here; {} were left out because validation or test has \
          them, {} because the base has them to train on",
-        report.train, joined.added, joined.held_out, joined.known
+        report.train,
+        joined.added,
+        joined.held_out,
+        joined.known
     );
     Ok(report.model)
 }

@@ -16,6 +16,7 @@ mod place;
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
+use lobar_console::noteln;
 use lobar_model::engine::EngineOptions;
 use tch::Device;
 
@@ -89,7 +90,7 @@ pub async fn retrain(
 ) -> Result<(), LabError> {
     let run = match place.run()? {
         Some(run) => {
-            eprintln!("going on with the run in {}", run.path().display());
+            noteln!("going on with the run in {}", run.path().display());
             run
         }
         None => match begin(options, source, models, place, tell).await? {
@@ -105,7 +106,7 @@ pub async fn retrain(
     let registered = models.register(&model).await?;
     match compared {
         Ok(compared) => tell(&compared),
-        Err(error) => eprintln!("lobar: the candidate is not compared: {error}"),
+        Err(error) => noteln!("lobar: the candidate is not compared: {error}"),
     }
     let kept = place.finish(&run, &model)?;
     tell(&registered);
@@ -124,7 +125,7 @@ async fn begin(
     let mut folder = Folder::open(&place.labelled())?;
     let exported = export(source, &mut folder).await?;
     exported.name_unreadable();
-    eprintln!("{exported}");
+    noteln!("{exported}");
     exported.refuse_absence()?;
     let labels: Labels = folder
         .pictures

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use futures::StreamExt as _;
 use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
+use lobar_console::noteln;
 use lobar_core::failure::PortError;
 use lobar_core::failure::chain;
 use lobar_core::object_store::FetchError;
@@ -54,7 +55,7 @@ pub(crate) async fn mirror(
     let mut index = Index::open(&home.join("index.jsonl")).map_err(unusable)?;
     let removed = remove_others(&images, &wanted).map_err(unusable)?;
     if removed > 0 {
-        eprintln!("{place}: {removed} no longer there, removed from the copy");
+        noteln!("{place}: {removed} no longer there, removed from the copy");
     }
     let here = |object: &&Listed| {
         let size = std::fs::metadata(images.join(&object.name)).map(|found| found.len());
@@ -62,11 +63,11 @@ pub(crate) async fn mirror(
     };
     let missing: Vec<&Listed> = wanted.iter().filter(|object| !here(object)).collect();
     if missing.is_empty() {
-        eprintln!("{place}: {} files, all here already", wanted.len());
+        noteln!("{place}: {} files, all here already", wanted.len());
     } else {
         let bytes = HumanBytes(missing.iter().map(|object| object.bytes).sum());
         let (some, all) = (missing.len(), wanted.len());
-        eprintln!("{place}: fetching {some} of {all} files ({bytes})");
+        noteln!("{place}: fetching {some} of {all} files ({bytes})");
         fetch(source, &images, missing, |object| index.keep(object).map_err(unusable))
             .await
             .map_err(|stopped| stopped.failure(place))?;
@@ -81,7 +82,7 @@ fn take_turn(lock: &Path, place: &Bucket) -> io::Result<File> {
     match lock.try_lock() {
         Ok(()) => Ok(lock),
         Err(TryLockError::WouldBlock) => {
-            eprintln!("{place}: another command fetches it; waiting");
+            noteln!("{place}: another command fetches it; waiting");
             lock.lock()?;
             Ok(lock)
         }

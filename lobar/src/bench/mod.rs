@@ -11,6 +11,7 @@ mod sample;
 
 use crate::cli::{Bench, BenchWhat};
 use crate::failure::Failure;
+use lobar_console::outln;
 
 /// Measures what was asked for.
 pub fn run(args: Bench) -> Result<(), Failure> {
@@ -34,20 +35,17 @@ fn median(values: &mut [f64]) -> f64 {
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
-#[allow(clippy::print_stdout)] // the figures are this command's output
 fn print(figures: &serde_json::Value, as_json: bool) {
     if as_json {
-        println!("{figures}");
+        outln!("{figures}");
         return;
     }
     for (name, value) in figures.as_object().into_iter().flatten() {
         match value.as_f64() {
-            Some(number) => println!("{:<44} {number:>10.3}", name.replace('_', " ")),
-            None => println!(
-                "{:<44} {:>10}",
-                name.replace('_', " "),
-                value.to_string().trim_matches('"')
-            ),
+            Some(number) => outln!("{:<44} {number:>10.3}", name.replace('_', " ")),
+            None => {
+                outln!("{:<44} {:>10}", name.replace('_', " "), value.to_string().trim_matches('"'))
+            }
         }
     }
 }

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lobar_api::models::{Assigned, Comparisons, History, ModelItem, ModelList};
+use lobar_console::outln;
 use lobar_core::failure::PortError;
 use lobar_core::model_registry::{Assignment, ModelRegistry, RegistryError};
 use lobar_core::time::SystemClock;
@@ -190,7 +191,6 @@ fn port(error: PortError) -> Failure {
     Failure::failed(chain(&error))
 }
 
-#[allow(clippy::print_stdout)] // the answer is this command's output
 fn print(text: &str) {
-    println!("{}", text.trim_end());
+    outln!("{}", text.trim_end());
 }

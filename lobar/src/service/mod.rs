@@ -19,6 +19,7 @@ pub mod worker;
 use std::sync::Arc;
 use std::time::Duration;
 
+use lobar_console::outln;
 use lobar_core::time::SystemClock;
 use lobar_opener::Opener;
 use lobar_opener::url::QueueUrl;
@@ -75,7 +76,6 @@ async fn serve(settings: Settings, roles: Roles, telemetry: &Telemetry) -> Resul
 
 /// Brings the databases to this release's schema, and says what it did. Every start does the same, but for
 /// the migrations that take long, which run here unless `defer`.
-#[allow(clippy::print_stdout)] // what it did is this command's output
 pub async fn migrate(settings: Settings, defer: bool) -> Result<(), Failure> {
     ports::make_folder(&settings)?;
     let opener = Opener::new(Arc::new(SystemClock));
@@ -93,13 +93,13 @@ pub async fn migrate(settings: Settings, defer: bool) -> Result<(), Failure> {
         let done = opener.migrate(setting, &url, defer).await.map_err(ports::failed)?;
         let Some(done) = done else { continue };
         for name in &done.ran {
-            println!("{setting}: ran {name}");
+            outln!("{setting}: ran {name}");
         }
         for name in &done.pending {
-            println!("{setting}: pending {name} (`lobar migrate` runs it)");
+            outln!("{setting}: pending {name} (`lobar migrate` runs it)");
         }
         if done.ran.is_empty() && done.pending.is_empty() {
-            println!("{setting}: up to date");
+            outln!("{setting}: up to date");
         }
         seen.push(url);
     }

@@ -1,9 +1,11 @@
 //! Logs to standard error, and spans to an OpenTelemetry collector where the settings name one.
 //! What they say and how to follow one image through them: docs/logging.md.
 
+mod log_writer;
 #[cfg(feature = "otlp")]
 mod otlp;
 
+use log_writer::LogWriter;
 use tracing::Subscriber;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::registry::LookupSpan;
@@ -18,8 +20,8 @@ use crate::settings::{LogFormat, Roles, Settings};
 const ALWAYS: [&str; 2] = ["lapin=error", "sqlx::postgres::notice=warn"];
 
 /// What has to be ended before the process is.
-#[derive(Default)]
 pub struct Telemetry {
+    log: LogWriter,
     #[cfg(feature = "otlp")]
     traces: Option<otlp::Traces>,
 }
@@ -29,18 +31,23 @@ pub struct Telemetry {
 /// Where they do not, there is no layer for it: a span is then what log lines name, and costs no more.
 pub fn start(settings: &Settings, roles: &Roles) -> Result<Telemetry, Failure> {
     let filter = filter(settings)?;
+    let log = LogWriter::start(std::io::stderr()).map_err(Failure::failed)?;
     let Some(collector) = &settings.otlp else {
         let registry = tracing_subscriber::registry().with(filter);
-        registry.with(lines(settings)).try_init().map_err(Failure::failed)?;
-        return Ok(Telemetry::default());
+        registry.with(lines(settings, log.clone())).try_init().map_err(Failure::failed)?;
+        return Ok(Telemetry {
+            log,
+            #[cfg(feature = "otlp")]
+            traces: None,
+        });
     };
     #[cfg(feature = "otlp")]
     {
         let traces = otlp::Traces::start(collector, roles)?;
-        let lines = lines(settings).with_filter(filter);
+        let lines = lines(settings, log.clone()).with_filter(filter);
         let registry = tracing_subscriber::registry().with(traces.layer()).with(lines);
         registry.try_init().map_err(Failure::failed)?;
-        Ok(Telemetry { traces: Some(traces) })
+        Ok(Telemetry { log, traces: Some(traces) })
     }
     #[cfg(not(feature = "otlp"))]
     {
@@ -59,16 +66,17 @@ impl Telemetry {
         if let Some(traces) = &self.traces {
             traces.register(registry).map_err(Failure::failed)?;
         }
-        let _ = registry;
-        Ok(())
+        self.log.register(registry).map_err(Failure::failed)
     }
 
-    /// Sends what is left, but does not wait for a collector that is away.
+    /// Sends and writes what is left, but does not wait for a collector that is away, nor for a log that
+    /// nobody reads.
     pub async fn end(self) {
         #[cfg(feature = "otlp")]
         if let Some(traces) = self.traces {
             traces.end().await;
         }
+        self.log.flush();
     }
 }
 
@@ -79,11 +87,11 @@ fn filter(settings: &Settings) -> Result<EnvFilter, Failure> {
 }
 
 /// Log lines in the form that the settings ask for.
-fn lines<S>(settings: &Settings) -> Box<dyn Layer<S> + Send + Sync>
+fn lines<S>(settings: &Settings, log: LogWriter) -> Box<dyn Layer<S> + Send + Sync>
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let lines = tracing_subscriber::fmt::layer().with_writer(log).log_internal_errors(false);
     match settings.log_format {
         LogFormat::Text => {
             lines.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).boxed()

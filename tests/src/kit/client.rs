@@ -34,6 +34,14 @@ impl Client {
         answer.json().await.expect("JSON")
     }
 
+    /// A metric without labels; `None` when there is none of this name.
+    pub async fn metric(&self, name: &str) -> Option<f64> {
+        let answer = self.http.get(format!("{}/metrics", self.base)).send().await.expect("answers");
+        let text = answer.text().await.expect("text");
+        let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        value.map(|value| value.parse().expect("a number"))
+    }
+
     /// GET, as JSON; `None` while the server is away or cannot answer.
     pub async fn try_get(&self, path: &str) -> Option<Value> {
         let answer = self.http.get(format!("{}{path}", self.base)).send().await.ok()?;

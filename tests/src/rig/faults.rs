@@ -18,7 +18,8 @@ use lobar_core::object_store::{FetchError, ObjectStore, Upload};
 use lobar_core::queue::{Delivery, Depth, LeaseError, Outgoing, Queue, Receipt, Settlement};
 use lobar_core::signal::Signal;
 use lobar_core::store::{
-    Admission, Claim, Completion, Fence, Filter, Overview, Page, PageKey, Quarantined, Store,
+    Admission, Claim, Claimed, Completion, Fence, Filter, Overview, Page, PageKey, Quarantined,
+    Store,
 };
 
 use super::inject::{Fault, Injector, Kind};
@@ -93,11 +94,17 @@ impl FaultyStore {
     async fn take_and_give_back(&self, images: &[ImageId]) -> Result<(), PortError> {
         let granted = self.inner.claim(images, u32::MAX).await?.into_iter();
         let held = granted.filter_map(|claim| match claim {
-            Claim::Granted(claimed) => Some((claimed.id, claimed.fence)),
+            Claim::Granted(claimed) => Some(claimed),
             Claim::Settled(_) | Claim::Unknown => None,
         });
-        let held: Vec<_> = held.collect();
-        self.inner.release(&held).await?;
+        let (counted, uncounted): (Vec<_>, Vec<_>) = held.partition(|claimed| claimed.counted);
+        let work = |claims: Vec<Claimed>| -> Vec<_> {
+            claims.iter().map(|claimed| (claimed.id, claimed.fence)).collect()
+        };
+        let (counted, uncounted) = (work(counted), work(uncounted));
+        self.inner.release(&counted).await?;
+        self.inner.retry(&uncounted).await?;
+        let held = [counted, uncounted].concat();
         let jobs = held.iter().map(|(image, _)| Outgoing::now(Job { image: *image }.encode()));
         for sent in self.rival.send(jobs.collect()).await {
             sent?;
@@ -143,6 +150,15 @@ impl Store for FaultyStore {
             self.take_and_give_back(&images).await?;
         }
         self.line.around(self.inner.complete(completions)).await
+    }
+    async fn count_attempts(&self, work: &[(ImageId, Fence)]) -> Result<Vec<bool>, PortError> {
+        self.switch.pass()?;
+        let about = self.names_victim(work.iter().map(|(image, _)| *image));
+        if self.inject("store.count_attempts", about)? {
+            let images: Vec<_> = work.iter().map(|(image, _)| *image).collect();
+            self.take_and_give_back(&images).await?;
+        }
+        self.line.around(self.inner.count_attempts(work)).await
     }
     async fn release(&self, work: &[(ImageId, Fence)]) -> Result<(), PortError> {
         self.switch.pass()?;

@@ -44,11 +44,12 @@ const OF_OTHERS: [&str; 8] = [
 ];
 
 /// Every call on the ports that the roles have.
-const CALLS: [&str; 33] = [
+const CALLS: [&str; 34] = [
     "store.admit",
     "store.remove",
     "store.claim",
     "store.complete",
+    "store.count_attempts",
     "store.release",
     "store.retry",
     "store.sweep",

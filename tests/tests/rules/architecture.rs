@@ -24,12 +24,13 @@ const ADAPTERS: &[&str] =
 /// `everything` puts the others together.
 const ARROWS: &[(&str, &[&str])] = &[
     ("lobar-core", &[]),
+    ("lobar-console", &[]),
     ("lobar-trace", &["lobar-core"]),
     ("lobar-consumer", &["lobar-core"]),
     ("lobar-imaging", &["lobar-core"]),
     ("lobar-model", &["lobar-core"]),
-    ("lobar-lab", &["lobar-core", "lobar-imaging", "lobar-model"]),
-    ("lobar-upload", &["lobar-core"]),
+    ("lobar-lab", &["lobar-console", "lobar-core", "lobar-imaging", "lobar-model"]),
+    ("lobar-upload", &["lobar-console", "lobar-core"]),
     ("lobar-aws", &[]),
     ("lobar-memory", &["lobar-core"]),
     ("lobar-rabbitmq", &["lobar-core"]),

@@ -4,6 +4,7 @@
 mod learning;
 mod model_command;
 mod models;
+mod outputs;
 mod runs;
 mod settings;
 mod training_data;

@@ -129,6 +129,15 @@ impl Finisher {
 
     /// Gives images back, their attempt counted.
     pub(super) async fn retry(&self, items: Vec<WorkItem>, pending: &mut Vec<PendingSettlement>) {
+        let uncounted = items.iter().filter(|item| !item.claimed.counted);
+        let uncounted: Vec<(ImageId, Fence)> = uncounted.map(WorkItem::work).collect();
+        let counted = isolate(uncounted.len(), |range| {
+            let some = uncounted.get(range.clone()).unwrap_or_default();
+            self.each(range, move || async move {
+                self.context.store.count_attempts(some).await.map(drop)
+            })
+        });
+        self.report("counted", &uncounted, counted.await);
         let work: Vec<(ImageId, Fence)> = items.iter().map(WorkItem::work).collect();
         let returned = isolate(work.len(), |range| {
             let some = work.get(range.clone()).unwrap_or_default();
@@ -144,12 +153,22 @@ impl Finisher {
 
     /// Gives images back, their attempt uncounted.
     pub(super) async fn release(&self, items: Vec<Release>, pending: &mut Vec<PendingSettlement>) {
-        let work: Vec<(ImageId, Fence)> = items.iter().map(|(item, _)| item.work()).collect();
-        let returned = isolate(work.len(), |range| {
-            let some = work.get(range.clone()).unwrap_or_default();
+        let (counted, uncounted): (Vec<&Release>, Vec<&Release>) =
+            items.iter().partition(|(item, _)| item.claimed.counted);
+        let work = |items: Vec<&Release>| -> Vec<(ImageId, Fence)> {
+            items.into_iter().map(|(item, _)| item.work()).collect()
+        };
+        let (counted, uncounted) = (work(counted), work(uncounted));
+        let returned = isolate(counted.len(), |range| {
+            let some = counted.get(range.clone()).unwrap_or_default();
             self.each(range, move || self.context.store.release(some))
         });
-        self.report("released", &work, returned.await);
+        self.report("released", &counted, returned.await);
+        let returned = isolate(uncounted.len(), |range| {
+            let some = uncounted.get(range.clone()).unwrap_or_default();
+            self.each(range, move || self.context.store.retry(some))
+        });
+        self.report("released", &uncounted, returned.await);
         for (item, settlement) in items {
             pending.extend(settlement.map(|settlement| settled(item, settlement)));
         }

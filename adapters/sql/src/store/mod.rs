@@ -52,6 +52,11 @@ impl<D: Driver> Store for Db<D> {
         done.map_err(|fault| fault.during("store: complete"))
     }
 
+    async fn count_attempts(&self, work: &[(ImageId, Fence)]) -> Result<Vec<bool>, PortError> {
+        let counted = self.retry_on_conflict(|| work::count_attempts(self, work)).await;
+        counted.map_err(|fault| fault.during("store: count attempts"))
+    }
+
     async fn release(&self, work: &[(ImageId, Fence)]) -> Result<(), PortError> {
         let uncounted = 1;
         let done = self.retry_on_conflict(|| work::give_back(self, work, uncounted)).await;

@@ -13,6 +13,7 @@ use lobar_core::time::Stamp;
 use sqlx::types::Json;
 use uuid::Uuid;
 
+use super::super::db::Doubt;
 use super::super::tx::Tx;
 use super::super::{BATCH, Db, DbError, Driver, Sql};
 use super::changes::{Changes, Kind, Standing};
@@ -49,13 +50,19 @@ pub(super) async fn claim<D: Driver>(
     let (mut claims, mut changes) = (HashMap::new(), Changes::default());
     let mut doubtful = Vec::new();
     for batch in wanted.chunks(BATCH) {
-        for row in grant(&mut tx, batch, max_attempts, now).await? {
-            changes.told(ImageId(row.id), State::Analysing);
-            doubtful.push((ImageId(row.id), Fence(row.fence)));
-            claims.insert(ImageId(row.id), Claim::Granted(row.claimed()));
+        let mut rest = batch.to_vec();
+        for counted in [true, false] {
+            if rest.is_empty() {
+                break;
+            }
+            for row in grant(&mut tx, &rest, max_attempts, counted, now).await? {
+                let id = ImageId(row.id);
+                changes.told(id, State::Analysing);
+                doubtful.push(Doubt { work: (id, Fence(row.fence)), counted });
+                claims.insert(id, Claim::Granted(row.claimed(counted)));
+            }
+            rest.retain(|id| !claims.contains_key(&ImageId(*id)));
         }
-        let rest: Vec<Uuid> =
-            batch.iter().copied().filter(|id| !claims.contains_key(&ImageId(*id))).collect();
         if rest.is_empty() {
             continue;
         }
@@ -93,25 +100,34 @@ async fn end_doubts<D: Driver>(db: &Db<D>) -> Result<(), DbError> {
     let doubtful = db.doubts();
     for batch in doubtful.chunks(BATCH) {
         let mut held = Sql::<D>::new("select id from image where id in (");
-        held.list(batch.iter().map(|(id, _)| id.0)).push(")").push(D::LOCK_ROWS);
+        held.list(batch.iter().map(|doubt| doubt.work.0.0)).push(")").push(D::LOCK_ROWS);
         db.fetch_all::<(Uuid,)>(held).await?;
     }
-    give_back(db, &doubtful, 1).await?;
+    for (counted, uncounted) in [(true, 1), (false, 0)] {
+        let some = doubtful.iter().filter(|doubt| doubt.counted == counted);
+        let work: Vec<_> = some.map(|doubt| doubt.work).collect();
+        give_back(db, &work, uncounted).await?;
+    }
     db.no_longer_doubt(&doubtful);
     Ok(())
 }
 
+/// Takes those that were never tried, which counts an attempt (`counted`), or those that were, which
+/// counts none.
 async fn grant<D: Driver>(
     tx: &mut Tx<D>,
     batch: &[Uuid],
     max_attempts: u32,
+    counted: bool,
     now: Stamp,
 ) -> Result<Vec<ClaimRow>, DbError> {
-    let mut sql = Sql::<D>::new(
-        "update image set state = 'analysing', attempts = attempts + 1, fence = fence + 1,
-           touched_at = $1
-         where state || '' in ('queued', 'analysing') and attempts < $2 and id in (",
-    )
+    let mut sql = Sql::<D>::new(if counted {
+        "update image set state = 'analysing', attempts = 1, fence = fence + 1, touched_at = $1
+         where state || '' in ('queued', 'analysing') and attempts = 0 and attempts < $2 and id in ("
+    } else {
+        "update image set state = 'analysing', fence = fence + 1, touched_at = $1
+         where state || '' in ('queued', 'analysing') and attempts > 0 and attempts < $2 and id in ("
+    })
     .bind(now.0)
     .bind(i64::from(max_attempts));
     sql.list(batch.iter().copied())
@@ -139,11 +155,13 @@ async fn quarantine<D: Driver>(
 }
 
 impl ClaimRow {
-    fn claimed(self) -> Claimed {
+    fn claimed(self, counted: bool) -> Claimed {
+        let attempts = u32::try_from(self.attempts).unwrap_or(u32::MAX);
         Claimed {
             id: ImageId(self.id),
             fence: Fence(self.fence),
-            attempt: u32::try_from(self.attempts).unwrap_or(u32::MAX),
+            attempt: attempts.saturating_add(u32::from(!counted)),
+            counted,
             object: ObjectVersion {
                 bucket: self.bucket,
                 key: self.key,
@@ -266,6 +284,29 @@ async fn keep_findings<D: Driver>(
     }));
     sql.run(tx).await?;
     Ok(())
+}
+
+pub(super) async fn count_attempts<D: Driver>(
+    db: &Db<D>,
+    work: &[(ImageId, Fence)],
+) -> Result<Vec<bool>, DbError> {
+    let mut counted = BTreeSet::new();
+    let now = db.now();
+    let mut tx = db.begin().await?;
+    for batch in work.chunks(BATCH) {
+        let mut sql = Sql::<D>::new("with begun (target, held) as (values ");
+        sql.rows(batch.iter().map(|(id, fence)| (id.0, fence.0)));
+        sql.push(") update image set attempts = attempts + 1, touched_at = ").arg(now.0).push(
+            " from begun
+              where image.id = begun.target and image.fence = begun.held
+                and image.state || '' = 'analysing'
+              returning id",
+        );
+        let some: Vec<(Uuid,)> = sql.all(&mut tx).await?;
+        counted.extend(some.into_iter().map(|(id,)| id));
+    }
+    tx.commit().await?;
+    Ok(work.iter().map(|(id, _)| counted.contains(&id.0)).collect())
 }
 
 /// Queues images again; `uncounted` attempts are taken back. Old fences are passed over.

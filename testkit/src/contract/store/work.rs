@@ -9,7 +9,7 @@ use std::time::Duration;
 use lobar_core::event::Seq;
 use lobar_core::image::{Lane, NewImage, Reason, State};
 use lobar_core::object::{ImageId, ObjectVersion};
-use lobar_core::store::{Claim, Claimed, Completion, Fence, Outcome};
+use lobar_core::store::{Claim, Claimed, Completion, Fence, Outcome, Store};
 use lobar_core::trace::TraceContext;
 
 use super::{
@@ -20,7 +20,7 @@ fn one() -> ObjectVersion {
     object("incoming/north/1.jpg", "v1", Some(1))
 }
 
-pub async fn a_claim_takes_a_queued_image_and_counts_an_attempt<H: StoreHarness>() {
+pub async fn a_claim_takes_a_queued_image_and_counts_its_first_attempt<H: StoreHarness>() {
     let harness = H::start().await;
     let store = harness.open().await;
     let stat = NewImage { object: one(), lane: Lane::Stat };
@@ -38,6 +38,52 @@ pub async fn a_claim_takes_a_queued_image_and_counts_an_attempt<H: StoreHarness>
     let twice = store.claim(&[other.id(), other.id()], 3).await.expect("claimed");
     assert!(matches!(&twice[..], [Claim::Granted(one), Claim::Granted(two)] if one == two));
     assert_eq!(super::image(&*store, other.id()).await.attempts, 1);
+}
+
+/// Counts the attempt of a claim, if the claim did not.
+async fn count(store: &dyn Store, claimed: &Claimed) {
+    if !claimed.counted {
+        let counted = store.count_attempts(&[(claimed.id, claimed.fence)]).await;
+        assert_eq!(counted.expect("counted"), [true]);
+    }
+}
+
+pub async fn claims_after_the_first_count_no_attempt_until_it_is_counted_where_the_work_begins<
+    H: StoreHarness,
+>() {
+    let harness = H::start().await;
+    let store = harness.open().await;
+    admit(&*store, &one()).await;
+    let id = one().id();
+    assert!(granted(&*store, id).await.counted);
+    // Workers die holding it, nine times, before they begin.
+    for _ in 0..9 {
+        let claimed = granted(&*store, id).await;
+        assert_eq!((claimed.attempt, claimed.counted), (2, false));
+        assert_eq!(image(&*store, id).await.attempts, 1);
+    }
+    let claimed = granted(&*store, id).await;
+    count(&*store, &claimed).await;
+    assert_eq!(image(&*store, id).await.attempts, 2);
+    assert_eq!(granted(&*store, id).await.attempt, 3);
+}
+
+pub async fn an_attempt_is_not_counted_for_an_old_fence<H: StoreHarness>() {
+    let harness = H::start().await;
+    let store = harness.open().await;
+    let other = object("incoming/north/2.jpg", "v1", None);
+    for object in [&one(), &other] {
+        admit(&*store, object).await;
+        granted(&*store, object.id()).await;
+    }
+    let [old, held] = [granted(&*store, one().id()).await, granted(&*store, other.id()).await];
+    let new = granted(&*store, one().id()).await;
+    let work = [&old, &held].map(|claimed| (claimed.id, claimed.fence));
+    assert_eq!(store.count_attempts(&work).await.expect("answered"), [false, true]);
+    assert_eq!(image(&*store, one().id()).await.attempts, 1);
+    assert!(complete(&*store, &new, ready(0.5)).await);
+    let ended = store.count_attempts(&[(new.id, new.fence)]).await.expect("answered");
+    assert_eq!((ended, store.count_attempts(&[]).await.expect("answered")), (vec![false], vec![]));
 }
 
 pub async fn a_claim_on_an_image_that_another_worker_holds_takes_it_over_with_a_new_fence<
@@ -94,7 +140,9 @@ pub async fn an_image_claimed_too_often_goes_to_quarantine_instead<H: StoreHarne
     let id = one().id();
     for attempt in 1..=3 {
         let answers = store.claim(&[id], 3).await.expect("claimed");
-        assert!(matches!(&answers[..], [Claim::Granted(claimed)] if claimed.attempt == attempt));
+        let [Claim::Granted(claimed)] = &answers[..] else { panic!("{answers:?}") };
+        assert_eq!(claimed.attempt, attempt);
+        count(&*store, claimed).await;
     }
     let answers = store.claim(&[id], 3).await.expect("claimed");
     assert_eq!(answers, [Claim::Settled(State::Failed)]);
@@ -208,7 +256,9 @@ pub async fn one_stale_completion_in_a_batch_does_not_spoil_the_others<H: StoreH
     assert_eq!(image(&*store, ids[1]).await.state, State::Analysing);
 }
 
-pub async fn a_released_image_is_queued_again_and_its_attempt_does_not_count<H: StoreHarness>() {
+pub async fn a_released_image_is_queued_again_and_its_counted_attempt_is_taken_back<
+    H: StoreHarness,
+>() {
     let harness = H::start().await;
     let store = harness.open().await;
     admit(&*store, &one()).await;
@@ -225,13 +275,16 @@ pub async fn a_released_image_is_queued_again_and_its_attempt_does_not_count<H: 
     assert_eq!(told(&*store, one().id()).await.len(), 1 + 5 * 2);
 }
 
-pub async fn a_retried_image_is_queued_again_and_its_attempt_counts<H: StoreHarness>() {
+pub async fn a_retried_image_is_queued_again_and_its_attempts_stay_as_they_were_counted<
+    H: StoreHarness,
+>() {
     let harness = H::start().await;
     let store = harness.open().await;
     admit(&*store, &one()).await;
     for attempt in 1..=5 {
         let claimed = granted(&*store, one().id()).await;
-        assert_eq!(claimed.attempt, attempt);
+        assert_eq!((claimed.attempt, claimed.counted), (attempt, attempt == 1));
+        count(&*store, &claimed).await;
         store.retry(&[(claimed.id, claimed.fence)]).await.expect("given back");
         let retried = image(&*store, one().id()).await;
         assert_eq!((retried.state, retried.attempts), (State::Queued, attempt));

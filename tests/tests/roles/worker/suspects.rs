@@ -89,3 +89,25 @@ async fn an_image_that_kills_the_process_ends_in_quarantine_and_takes_nobody_alo
     rig.assert_each_ended_once(&images).await;
     survivor.stop().await.expect("a graceful stop");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn images_that_were_only_held_when_their_workers_died_end_as_if_nobody_had() {
+    let rig = Rig::open().await;
+    let images = admit(&rig, Lane::Routine, 0..30).await;
+    // Nothing is fetched: each worker dies with claimed images, none of which it has begun to decode.
+    rig.objects.flowing.off();
+    for _ in 0..9 {
+        let claims = rig.events().await.len();
+        let working = rig.work(ScriptedEngine::truthful(), Rig::worker_settings());
+        rig.until("images are claimed", async || rig.events().await.len() > claims).await;
+        working.crash(&rig).await;
+        rig.clock.advance(Duration::from_secs(2 * 24 * 3600));
+    }
+    rig.objects.flowing.on();
+    let working = rig.work(ScriptedEngine::truthful(), Rig::worker_settings());
+    rig.until_quiet().await;
+    assert_eq!(rig.count(State::Ready).await, 30);
+    rig.assert_each_ended_once(&images).await;
+    assert!(attempts(&rig, &images).await.into_iter().all(|tried| tried <= 2));
+    working.stop().await.expect("a graceful stop");
+}
