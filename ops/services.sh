@@ -77,6 +77,7 @@ rabbitmq() {
     cat >"$home/environment" <<END
 export HOME=$home RABBITMQ_NODENAME=lobar$rabbitmq_port@localhost RABBITMQ_CONF_ENV_FILE=/dev/null
 export RABBITMQ_DIST_PORT=$((rabbitmq_port + 1)) ERL_EPMD_PORT=$((rabbitmq_port + 2)) ERL_EPMD_ADDRESS=127.0.0.1
+export RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS='-kernel inet_dist_use_interface {127,0,0,1}'
 export RABBITMQ_MNESIA_BASE=$home/data RABBITMQ_LOG_BASE=$home/logs RABBITMQ_CONFIG_FILE=$home/rabbitmq
 export RABBITMQ_ENABLED_PLUGINS_FILE=$home/plugins ERL_CRASH_DUMP=$home/erl_crash.dump
 END

@@ -55,6 +55,7 @@ problems! {
     NothingToAgreeWith = 422, "nothing-to-agree-with", "There is no result to agree with";
     Internal = 500, "internal", "Something went wrong in this program";
     Unavailable = 503, "unavailable", "A service that is needed is away or busy";
+    TooManyStreams = 503, "too-many-streams", "No more pages can watch this process";
     Stopping = 503, "stopping", "The server is stopping";
     TimedOut = 504, "timed-out", "The result did not arrive in time";
 }
@@ -73,6 +74,7 @@ impl Problem {
     pub(crate) fn new(kind: Kind, detail: impl Into<String>) -> Self {
         let header = match kind {
             Kind::Unavailable | Kind::Stopping => Some((header::RETRY_AFTER, "2")),
+            Kind::TooManyStreams => Some((header::RETRY_AFTER, "10")),
             _ => None,
         };
         Self { kind, detail: detail.into(), more: Map::new(), header }

@@ -26,6 +26,8 @@ pub struct ApiSettings {
     pub heartbeat: Duration,
     /// How often new events are looked for when no signal comes.
     pub poll: Duration,
+    /// Event streams that are open at once; more are refused, so that their descriptors leave room for requests.
+    pub streams: usize,
     /// Batches of events that a slow client may fall behind before it reads the store itself.
     pub lag: usize,
     /// How long `POST /v1/predict` waits for the pipeline.
@@ -55,6 +57,7 @@ impl Default for ApiSettings {
             picture_side: 1600,
             heartbeat: Duration::from_secs(10),
             poll: Duration::from_secs(1),
+            streams: 10_000,
             lag: 256,
             predict_timeout: Duration::from_secs(30),
             upload_timeout: Duration::from_secs(120),

@@ -33,6 +33,7 @@ pub(crate) struct EventsQuery {
     responses(
         (status = 200, description = "The stream.", content_type = "text/event-stream"),
         (status = 400, description = "Not an event number.", content_type = "application/problem+json"),
+        (status = 503, description = "As many streams are open as there is room for.", content_type = "application/problem+json"),
     ),
 )]
 pub(crate) async fn events(
@@ -44,6 +45,9 @@ pub(crate) async fn events(
     let asked = asked(last, query.after.as_deref())?;
     if context.hub.stop.is_cancelled() {
         return Err(Problem::new(Kind::Stopping, "Come back in a moment."));
+    }
+    if context.hub.open_streams() >= context.settings.streams {
+        return Err(Problem::new(Kind::TooManyStreams, "Ask another process, or close a page."));
     }
     // Subscribed first, so that nothing falls between the position and the live batches.
     let batches = context.hub.subscribe();

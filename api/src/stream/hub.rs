@@ -54,6 +54,11 @@ impl Hub {
         self.sender.subscribe()
     }
 
+    /// Streams that are open.
+    pub(crate) fn open_streams(&self) -> usize {
+        usize::try_from(self.clients.get()).unwrap_or(0)
+    }
+
     /// The newest event that was handed out.
     pub(crate) fn position(&self) -> Seq {
         Seq(self.position.load(Ordering::SeqCst))

@@ -5,6 +5,7 @@
 //! given back, and the embedded S3 endpoint, which the others read from, goes last.
 
 #[cfg(feature = "torch")]
+mod descriptors;
 mod heartbeat;
 #[cfg(feature = "torch")]
 mod models;

@@ -151,6 +151,7 @@ async fn api(
             bucket: settings.bucket.to_string(),
             hosts: settings.hosts.iter().map(ToString::to_string).collect(),
             drain: settings.drain.seconds().min(Duration::from_secs(10)),
+            streams: super::descriptors::raise(),
             scaling: settings.scaling(),
             pinned: settings.model.is_some(),
             ..ApiSettings::default()

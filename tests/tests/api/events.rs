@@ -221,3 +221,24 @@ async fn nothing_personal_is_in_events_items_or_metrics() {
         assert!(!text.contains("DOE") && !text.contains("1962"), "{text}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn streams_beyond_what_there_is_room_for_are_refused_and_everything_else_is_answered() {
+    let api = Fixture::open_with(|settings| settings.streams = 2).await;
+    let mut open = vec![api.events("").await, api.events("").await];
+    let refused = api.http.get(api.url("/v1/events")).send().await.expect("an answer");
+    assert_eq!(refused.status(), 503);
+    assert_eq!(refused.headers()["retry-after"], "10");
+    let problem: serde_json::Value = refused.json().await.expect("JSON");
+    assert_eq!(problem["type"], "/problems/too-many-streams");
+    assert_eq!(api.get("/v1/images").await.0, 200);
+    // A page that closes makes room for another.
+    open.pop();
+    loop {
+        let again = api.http.get(api.url("/v1/events")).send().await.expect("an answer");
+        if again.status() == 200 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}

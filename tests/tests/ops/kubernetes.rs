@@ -77,6 +77,8 @@ fn what_is_scaled_leaves_its_number_to_the_scaler_and_outlives_its_drain() {
             (at(&scaled, "/spec/minReplicaCount"), at(&scaled, "/spec/maxReplicaCount"));
         assert_eq!(settings["LOBAR_SCALE_FLOOR"], least.to_string(), "what is wanted, is allowed");
         assert_eq!(settings["LOBAR_SCALE_CEILING"], most.to_string());
+        let fallback = at(&scaled, "/spec/fallback/behavior");
+        assert_eq!(fallback, "currentReplicasIfHigher", "without figures nothing is scaled in");
     }
     let drain: u64 = settings["LOBAR_DRAIN"].as_str().expect("text").parse().expect("seconds");
     for deployment in &deployments {
@@ -87,6 +89,18 @@ fn what_is_scaled_leaves_its_number_to_the_scaler_and_outlives_its_drain() {
             deployment["metadata"]["name"]
         );
     }
+}
+
+#[test]
+fn the_api_outlives_the_proxy_that_leads_to_it() {
+    let deployments = documents("Deployment");
+    let pod = at(named(&deployments, "lobar-api"), "/spec/template/spec");
+    let pause = |name: &str| -> u64 {
+        let container = containers(pod).iter().find(|one| one["name"] == name).expect("there");
+        let seconds = at(container, "/lifecycle/preStop/exec/command/1").as_str();
+        seconds.expect("sleep SECONDS").parse().expect("seconds")
+    };
+    assert!(pause("api") > pause("proxy"), "requests would be answered 502");
 }
 
 #[test]
