@@ -147,17 +147,29 @@ impl ImageItem {
 
 impl From<Finding> for ResultBody {
     fn from(finding: Finding) -> Self {
+        // By name, so that what is added to a finding and forgotten here does not compile.
+        let Finding {
+            model,
+            probability,
+            threshold,
+            flagged,
+            label,
+            subtype,
+            heatmap,
+            warnings,
+            timings_ms,
+        } = finding;
         Self {
             model: ModelBody {
-                version: finding.model.version,
-                sha256: finding.model.sha256,
-                preprocessing: finding.model.preprocessing,
+                version: model.version,
+                sha256: model.sha256,
+                preprocessing: model.preprocessing,
             },
-            probability: finding.probability,
-            threshold: finding.threshold,
-            flagged: finding.flagged,
-            label: finding.label.word(),
-            subtype: finding.subtype.map(|subtype| SubtypeBody {
+            probability,
+            threshold,
+            flagged,
+            label: label.word(),
+            subtype: subtype.map(|subtype| SubtypeBody {
                 label: match subtype.label {
                     SubtypeLabel::Bacterial => "BACTERIAL",
                     SubtypeLabel::Viral => "VIRAL",
@@ -165,9 +177,9 @@ impl From<Finding> for ResultBody {
                 probability: subtype.probability,
                 experimental: subtype.experimental,
             }),
-            heatmap: finding.heatmap.is_some(),
-            warnings: finding.warnings,
-            timings_ms: finding.timings_ms,
+            heatmap: heatmap.is_some(),
+            warnings,
+            timings_ms,
             statement_of_use: STATEMENT_OF_USE,
         }
     }

@@ -78,3 +78,20 @@ fn what_is_written_bears_a_version_and_reads_back_as_it_was() {
         );
     }
 }
+
+/// Members that this release writes, in a file of a release that wrote them.
+#[test]
+fn every_member_of_a_finding_stands_with_a_value_in_a_stored_one_that_is_read_with_it() {
+    let mut seen = BTreeMap::new();
+    for text in files("read").values() {
+        let stored: Value = serde_json::from_str(text).expect("JSON");
+        let finding: Finding = serde_json::from_str(text).expect("readable");
+        let written = serde_json::to_value(&finding).expect("JSON");
+        for (member, value) in written.as_object().expect("members") {
+            *seen.entry(member.clone()).or_insert(false) |=
+                !value.is_null() && !stored[member].is_null();
+        }
+    }
+    let without: Vec<_> = seen.into_iter().filter(|(_, has)| !has).map(|(name, _)| name).collect();
+    assert!(without.is_empty(), "core/tests/findings/read has no file with {without:?}");
+}

@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use crate::radiograph::{Decoded, Samples, reduce_to_8_bits};
 use crate::{Format, Limits, Radiograph, Rejection, Warning, format, jpeg, orientation, png_file};
 
-/// Decodes a JPEG or PNG whole, or refuses it: `empty`, `too_large`, `not_an_image`,
+/// Decodes a file of one of [`Format::READ`] whole, or refuses it: `empty`, `too_large`, `not_an_image`,
 /// `unsupported_format`, `too_many_pixels` (from the header, before any allocation) or `undecodable`.
 /// Whether it looks like an X-ray is not asked here.
 pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Radiograph, Rejection> {
@@ -13,7 +13,9 @@ pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Radiograph, Rejection> {
     let codec: Codec = match format::sniff(bytes) {
         Some(Format::Jpeg) => jpeg::decode,
         Some(Format::Png) => png_file::decode,
-        other => return Err(format::refuse(other)),
+        other @ (None | Some(Format::Dicom | Format::OtherImage(_) | Format::NotImage(_))) => {
+            return Err(format::refuse(other));
+        }
     };
     contained(codec, bytes, limits).map(upright_grey)
 }

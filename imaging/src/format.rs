@@ -19,6 +19,37 @@ pub enum Format {
     NotImage(&'static str),
 }
 
+impl Format {
+    /// Those that are read.
+    pub const READ: [Format; 2] = [Format::Jpeg, Format::Png];
+
+    /// What people call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Format::Jpeg => "JPEG",
+            Format::Png => "PNG",
+            Format::Dicom => "DICOM",
+            Format::OtherImage(name) | Format::NotImage(name) => name,
+        }
+    }
+
+    /// What the names of its files end with, in lower case without the dot; none where it is not read.
+    pub fn endings(self) -> &'static [&'static str] {
+        match self {
+            Format::Jpeg => &["jpeg", "jpg"],
+            Format::Png => &["png"],
+            Format::Dicom | Format::OtherImage(_) | Format::NotImage(_) => &[],
+        }
+    }
+}
+
+/// Whether files whose names end so, in any case, are to be pictures that are read. It tells a data set's
+/// pictures from the files beside them; what a file is, its bytes say.
+pub fn is_picture_ending(ending: &str) -> bool {
+    let ending = ending.to_ascii_lowercase();
+    Format::READ.iter().any(|format| format.endings().contains(&ending.as_str()))
+}
+
 /// Prefixes of the formats that are named in a refusal.
 const PREFIXES: [(&[u8], Format); 16] = [
     (b"\xff\xd8\xff", Format::Jpeg),
@@ -85,18 +116,28 @@ fn is_text(bytes: &[u8]) -> bool {
 
 /// The refusal of a format that is not read.
 pub(crate) fn refuse(format: Option<Format>) -> Rejection {
+    let read = listed("and");
     match format {
-        Some(Format::Dicom) => Rejection::unsupported(
-            "A DICOM file; DICOM is not read yet. Export the image as PNG or JPEG.",
-        ),
+        Some(Format::Dicom) => Rejection::unsupported(format!(
+            "A DICOM file; DICOM is not read yet. Export the image as {}.",
+            listed("or")
+        )),
         Some(Format::OtherImage(name)) => {
-            Rejection::unsupported(format!("A {name} file; JPEG and PNG are read."))
+            Rejection::unsupported(format!("A {name} file; {read} are read."))
         }
         Some(Format::NotImage(name)) => {
-            Rejection::new(Reason::NotAnImage, format!("A {name} file; JPEG and PNG are read."))
+            Rejection::new(Reason::NotAnImage, format!("A {name} file; {read} are read."))
         }
-        _ => Rejection::new(Reason::NotAnImage, "An unknown kind of file; JPEG and PNG are read."),
+        _ => {
+            Rejection::new(Reason::NotAnImage, format!("An unknown kind of file; {read} are read."))
+        }
     }
+}
+
+/// The formats that are read: `JPEG and PNG`.
+fn listed(and: &str) -> String {
+    let [first @ .., last] = Format::READ.map(Format::name);
+    format!("{} {and} {last}", first.join(", "))
 }
 
 #[cfg(test)]
@@ -134,5 +175,15 @@ mod tests {
         assert_eq!(refuse(Some(Format::OtherImage("TIFF"))).reason, Reason::UnsupportedFormat);
         assert_eq!(refuse(Some(Format::NotImage("PDF"))).reason, Reason::NotAnImage);
         assert_eq!(refuse(None).reason, Reason::NotAnImage);
+    }
+    #[test]
+    fn what_is_read_has_a_name_and_endings_and_a_refusal_names_it() {
+        for format in Format::READ {
+            assert!(refuse(None).detail.contains(format.name()), "{format:?}");
+            assert!(!format.endings().is_empty(), "{format:?}");
+            assert!(format.endings().iter().all(|ending| is_picture_ending(ending)));
+        }
+        assert!(is_picture_ending("PNG") && !is_picture_ending("csv") && !is_picture_ending(""));
+        assert_eq!(refuse(None).detail, "An unknown kind of file; JPEG and PNG are read.");
     }
 }

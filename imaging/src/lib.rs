@@ -37,7 +37,7 @@ mod warning;
 
 pub use chroma::Chroma;
 pub use decode::decode;
-pub use format::{Format, sniff};
+pub use format::{Format, is_picture_ending, sniff};
 pub use gate::{check_contrast, check_shape_and_colour};
 pub use heatmap::heatmap_png;
 pub use limits::Limits;

@@ -137,17 +137,29 @@ impl Serialize for Finding {
             warnings: &'a [String],
             timings_ms: &'a BTreeMap<String, f64>,
         }
+        // By name, so that what is added to a finding and forgotten here does not compile.
+        let &Finding {
+            ref model,
+            probability,
+            threshold,
+            flagged,
+            label,
+            ref subtype,
+            ref heatmap,
+            ref warnings,
+            ref timings_ms,
+        } = self;
         let written = Written {
             v: VERSION,
-            model: &self.model,
-            probability: self.probability,
-            threshold: self.threshold,
-            flagged: self.flagged,
-            label: self.label,
-            subtype: &self.subtype,
-            heatmap: &self.heatmap,
-            warnings: &self.warnings,
-            timings_ms: &self.timings_ms,
+            model,
+            probability,
+            threshold,
+            flagged,
+            label,
+            subtype,
+            heatmap,
+            warnings,
+            timings_ms,
         };
         written.serialize(serializer)
     }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use lobar_core::engine::NetworkInput;
-use lobar_imaging::{Limits, Radiograph, Rejection};
+use lobar_imaging::{Limits, Radiograph, Rejection, is_picture_ending};
 use lobar_model::preprocessing::SIDE;
 use rayon::prelude::*;
 use serde::Serialize;
@@ -144,7 +144,7 @@ fn pictures(folder: &Path) -> Result<Vec<PathBuf>, DatasetError> {
         let path = entry.map_err(failed)?.path();
         let extension =
             path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
-        if ["jpeg", "jpg", "png"].contains(&extension.to_ascii_lowercase().as_str()) {
+        if is_picture_ending(extension) {
             found.push(path);
         }
     }

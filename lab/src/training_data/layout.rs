@@ -1,12 +1,12 @@
 //! Which objects make a data set. Keys are other people's texts: what is taken here becomes a path below
 //! the copy's folder, so nothing passes that could lead out of it.
 
+use lobar_imaging::is_picture_ending;
+
 use crate::dataset::{Class, Split};
 
 /// What file names do not tell.
 const MANIFEST: &str = "manifest.csv";
-/// The endings that training reads.
-const PICTURES: [&str; 3] = ["jpeg", "jpg", "png"];
 /// What a file system takes, in bytes.
 const LONGEST: usize = 255;
 
@@ -27,12 +27,11 @@ pub(crate) fn is_picture(name: &str) -> bool {
 /// A plain name with the ending of a picture. Hidden ones are nobody's data, and ours while files arrive.
 fn is_file_name(file: &str) -> bool {
     let Some((stem, ending)) = file.rsplit_once('.') else { return false };
-    let ending = ending.to_ascii_lowercase();
     !stem.is_empty()
         && !file.starts_with('.')
         && file.len() <= LONGEST
         && !file.contains(|c: char| c.is_control() || c == '\\')
-        && PICTURES.contains(&ending.as_str())
+        && is_picture_ending(ending)
 }
 
 #[cfg(test)]

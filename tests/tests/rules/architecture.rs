@@ -1,6 +1,6 @@
 //! Who may depend on whom, held against what Cargo says.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package};
 
@@ -61,7 +61,7 @@ fn allowed(package: &str, dependency: &str) -> bool {
     })
 }
 
-fn metadata() -> Metadata {
+pub(crate) fn metadata() -> Metadata {
     let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml");
     MetadataCommand::new().manifest_path(manifest).no_deps().exec().expect("cargo metadata")
 }
@@ -69,6 +69,12 @@ fn metadata() -> Metadata {
 fn dependencies(package: &Package) -> BTreeSet<&str> {
     let kept = package.dependencies.iter().filter(|d| d.kind != DependencyKind::Development);
     kept.map(|dependency| dependency.name.as_str()).collect()
+}
+
+/// A crate's features, and what each enables.
+pub(crate) fn features(metadata: &Metadata, package: &str) -> BTreeMap<String, Vec<String>> {
+    let package = metadata.packages.iter().find(|p| p.name.as_str() == package).expect(package);
+    package.features.clone()
 }
 
 #[test]
@@ -121,20 +127,23 @@ fn what_a_node_may_do_without_is_optional_for_the_executable() {
         }
     };
     optional("lobar", &["lobar-model", "lobar-lab", "torch-sys", "lobar-endpoint"]);
-    optional("lobar-opener", &["lobar-rabbitmq", "lobar-redis", "lobar-sql", "lobar-sqs"]);
+    // What needs no service is always there.
+    let services: Vec<_> =
+        ADAPTERS.iter().copied().filter(|name| *name != "lobar-memory").collect();
+    optional("lobar-opener", &services);
 }
 
 #[test]
 fn every_adapter_of_a_service_is_a_feature_of_the_executable() {
     let metadata = metadata();
-    let features = |package: &str| {
-        let package = metadata.packages.iter().find(|p| p.name.as_str() == package).unwrap();
-        package.features.clone()
-    };
-    let (executable, opener) = (features("lobar"), features("lobar-opener"));
+    let (executable, opener) = (features(&metadata, "lobar"), features(&metadata, "lobar-opener"));
+    let tests = metadata.packages.iter().find(|p| p.name.as_str() == "lobar-tests").unwrap();
+    let tests = tests.dependencies.iter().find(|d| d.name == "lobar-opener").unwrap();
     for adapter in opener.keys().filter(|name| *name != "default") {
         let passed_on = executable.get(adapter).expect(adapter);
         assert!(passed_on.contains(&format!("lobar-opener/{adapter}")), "{adapter}");
         assert!(executable["node"].contains(adapter), "a node has {adapter} unless told otherwise");
+        assert!(opener["default"].contains(adapter), "opener/Cargo.toml, default lacks {adapter}");
+        assert!(tests.features.contains(adapter), "tests/Cargo.toml, lobar-opener lacks {adapter}");
     }
 }

@@ -3,9 +3,8 @@
 use std::collections::BTreeSet;
 
 use lobar_core::image::Reason;
-use lobar_opener::url::{QueueUrl, StoreUrl};
 
-use super::sources::{file, literals, product, root, words};
+use super::sources::{every, file, literals, product, root, words};
 
 /// Words in the code that look like a metric's name: a channel of PostgreSQL's `notify`, and a library.
 const NO_METRICS: [&str; 2] = ["lobar_queues", "lobar_torch"];
@@ -62,60 +61,73 @@ fn every_reason_stands_in_the_table_of_reasons_with_the_words_that_a_doctor_read
     assert_eq!(rows.len(), Reason::ALL.len(), "docs/reasons.md has a row of no reason");
 }
 
-#[test]
-fn every_queue_adapter_runs_the_contract_and_can_be_examined_and_is_named_in_the_documents() {
-    let examined = file("opener/src/examine.rs");
-    let (architecture, operating) = (file("ARCHITECTURE.md"), file("docs/operating.md"));
-    let mut adapters = 0;
-    for entry in std::fs::read_dir(root().join("adapters")).expect("adapters") {
-        let name = entry.expect("an entry").file_name().to_string_lossy().into_owned();
-        let code = product(&format!("adapters/{name}/src"));
-        if !code.iter().any(|(_, text)| text.contains("Queue for ")) {
-            continue;
-        }
-        adapters += 1;
-        let mut tests = String::new();
-        let mut folders = vec![root().join("adapters").join(&name).join("tests")];
-        while let Some(folder) = folders.pop() {
-            for entry in std::fs::read_dir(folder).expect("tests") {
-                let path = entry.expect("an entry").path();
-                if path.is_dir() {
-                    folders.push(path);
-                } else {
-                    tests.push_str(&std::fs::read_to_string(path).unwrap_or_default());
-                }
-            }
-        }
-        assert!(tests.contains("queue_contract!"), "adapters/{name}/tests runs no queue_contract!");
-        assert!(examined.contains(&format!("lobar_{name}")), "opener/src/examine.rs lacks {name}");
-        assert!(architecture.contains(&format!("-{name}")), "ARCHITECTURE.md lacks {name}");
-    }
-    assert!(adapters >= 3, "{adapters} queue adapters");
-    for url in QueueUrl::KNOWN.split(", ").chain(StoreUrl::KNOWN.split(", ")) {
-        // `amqp[s]:` is told as `amqp:`, of which `amqps:` is the one with TLS.
-        let scheme = url.split(['[', ':']).next().unwrap_or(url);
-        assert!(operating.contains(&format!("`{scheme}:")), "docs/operating.md lacks {scheme}");
-    }
+/// What a document calls a place: a path in quotes, with nothing in it to be filled in.
+fn places(page: &str) -> impl Iterator<Item = &str> {
+    page.split('`').skip(1).step_by(2).filter(|quoted| {
+        let plain = quoted.chars().all(|c| c.is_ascii_alphanumeric() || "/._-".contains(c));
+        plain && quoted.contains('/') && !quoted.starts_with('/') && !quoted.contains("NAME")
+    })
 }
 
-/// A page of `docs/adding` names places: each is there.
+/// The documents in a folder, by their paths.
+fn pages(folder: &str) -> Vec<(String, String)> {
+    let entries = std::fs::read_dir(root().join(folder)).expect("a folder");
+    let names = entries.map(|entry| entry.expect("an entry").file_name());
+    let names = names.map(|name| name.to_string_lossy().into_owned());
+    let names = names.filter(|name| name.ends_with(".md"));
+    names.map(|name| format!("{folder}/{name}")).map(|path| (file(&path), path)).collect()
+}
+
 #[test]
 fn every_place_that_a_how_to_page_names_is_there() {
-    let mut places = 0;
-    for entry in std::fs::read_dir(root().join("docs/adding")).expect("docs/adding") {
-        let path = entry.expect("an entry").path();
-        let page = std::fs::read_to_string(&path).expect("text");
-        for quoted in page.split('`').skip(1).step_by(2) {
-            let plain = quoted.chars().all(|c| c.is_ascii_alphanumeric() || "/._-".contains(c));
-            let is_place = plain
-                && quoted.contains('/')
-                && !quoted.contains("NAME")
-                && !quoted.starts_with('/');
-            if is_place {
-                places += 1;
-                assert!(root().join(quoted).exists(), "{} names {quoted}", path.display());
+    let mut seen = 0;
+    for (page, path) in pages("docs/adding") {
+        for place in places(&page) {
+            seen += 1;
+            assert!(root().join(place).exists(), "{path} names {place}");
+        }
+    }
+    assert!(seen > 30, "{seen} places");
+}
+
+/// What fuzzing makes, and what stands for a name.
+const NOT_THERE: [&str; 3] = ["fuzz/corpus", "fuzz/artifacts", "fuzz/seeds/TARGET"];
+
+#[test]
+fn every_place_in_a_crate_or_folder_of_the_project_that_a_document_names_is_there() {
+    let mut seen = 0;
+    for folder in [".", "docs", "migrations", "ops"] {
+        for (page, path) in pages(folder) {
+            let ours = places(&page).filter(|place| {
+                let top = place.split('/').next().unwrap_or_default();
+                let ours = !top.starts_with('.') && top != "target" && root().join(top).is_dir();
+                ours && !NOT_THERE.contains(place)
+            });
+            for place in ours {
+                seen += 1;
+                assert!(root().join(place).exists(), "{path} names {place}");
             }
         }
     }
-    assert!(places > 30, "{places} places");
+    assert!(seen > 60, "{seen} places");
+}
+
+/// What a page says will fail is a test.
+#[test]
+fn every_test_that_a_how_to_page_names_is_there() {
+    let code = every(".");
+    let mut tests = 0;
+    for (page, path) in pages("docs/adding") {
+        let named = page.split('`').skip(1).step_by(2).filter(|quoted| {
+            let word = quoted.chars().all(|c| c.is_ascii_lowercase() || c == '_');
+            word && quoted.matches('_').count() >= 4
+        });
+        for name in named {
+            tests += 1;
+            let function = format!("fn {name}(");
+            let found = code.iter().any(|(_, text)| text.contains(&function));
+            assert!(found, "{path} names the test {name}");
+        }
+    }
+    assert!(tests > 10, "{tests} tests");
 }

@@ -2,7 +2,9 @@
 
 mod architecture;
 mod documents;
+mod formats;
 mod landed;
 mod migrations;
+mod queues;
 mod sources;
 mod sql;
