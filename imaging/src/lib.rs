@@ -13,7 +13,7 @@
 //! figures. A file that is cut short is refused, never shown half; a panic inside a decoder is caught
 //! and is the reason `undecodable`.
 //!
-//! Memory while decoding, at most, for `p` pixels: PNG `2p` bytes (16-bit `3p`); JPEG `3p`, progressive
+//! Memory while decoding, at most, for `p` pixels: PNG `2p` bytes (16-bit `3p`); JPEG `3p` (`5p` in planes), progressive
 //! `9p`, progressive CMYK `11p`, and the file once more.
 
 mod chroma;
