@@ -337,6 +337,32 @@ fn a_progressive_file_without_its_last_scans_is_refused() {
 }
 
 #[test]
+fn a_scan_of_one_component_that_is_cut_short_is_refused_whichever_it_is() {
+    let whole = encode(&Picture::colour(73, 57), &["-sample", "2x2"], "0; 1; 2;").unwrap();
+    let starts: Vec<usize> =
+        (0..whole.len() - 1).filter(|&at| whole[at..at + 2] == [0xff, 0xda]).collect();
+    assert_eq!(starts.len(), 3);
+    for (index, &start) in starts.iter().enumerate() {
+        // Tables of the next scan stand between two of them.
+        let next = starts.get(index + 1).map_or(whole.len() - 2, |&next| {
+            let tables = whole[..next].windows(2).rposition(|w| w == [0xff, 0xc4]).unwrap();
+            if tables > start { tables } else { next }
+        });
+        for missing in [8, 20, 50, (next - start) / 2] {
+            let mut cut = whole.clone();
+            // From the end of the scan, and no half of an escape.
+            let mut from = next - missing;
+            while cut[from - 1] == 0xff {
+                from -= 1;
+            }
+            cut.drain(from..next);
+            let refused = decode(&cut, &Limits::default());
+            assert!(refused.is_err(), "scan {index}, {missing} bytes");
+        }
+    }
+}
+
+#[test]
 fn the_comparison_tells_one_picture_from_another() {
     let (one, mirrored) = (Picture::colour(73, 57), texture(73, 57));
     let difference: u64 = colours(&one)
