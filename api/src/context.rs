@@ -22,6 +22,7 @@ use tokio::time::timeout;
 use tracing::Instrument as _;
 
 use crate::figures::Figures;
+use crate::file_room::FileRoom;
 use crate::pending_uploads::PendingUploads;
 use crate::problem::Problem;
 use crate::readiness::Readiness;
@@ -55,7 +56,9 @@ pub(crate) struct Context {
     /// Bounds the uploads that are received at once.
     pub(crate) receiving: Semaphore,
     /// Bounds the pictures that are drawn at once.
-    pub(crate) drawing: Semaphore,
+    pub(crate) drawing: Arc<Semaphore>,
+    /// Bounds the bytes of the files whose pictures are drawn.
+    pub(crate) room: FileRoom,
     runtime: Handle,
 }
 
@@ -90,9 +93,10 @@ impl Context {
             readiness: shared.readiness,
             registry: shared.registry,
             accepted: PendingUploads::default(),
-            settings,
             receiving: Semaphore::new(RECEIVED_AT_ONCE),
-            drawing: Semaphore::new(DRAWN_AT_ONCE),
+            drawing: Arc::new(Semaphore::new(DRAWN_AT_ONCE)),
+            room: FileRoom::new(settings.limits.max_bytes as u64),
+            settings,
             runtime,
         }
     }

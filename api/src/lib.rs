@@ -8,6 +8,7 @@
 
 mod context;
 mod figures;
+mod file_room;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 mod gauges;

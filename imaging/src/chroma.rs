@@ -50,6 +50,40 @@ impl ChromaSum {
     }
 }
 
+/// The same for samples of 16 bits, whose depth is known only when all of them are.
+pub(crate) struct DeepChroma {
+    /// Pixels of each chroma.
+    counts: Vec<u32>,
+}
+
+impl DeepChroma {
+    pub(crate) fn new() -> Self {
+        Self { counts: vec![0; 1 << 16] }
+    }
+
+    /// Grey of one pixel, as [`grey`] makes it.
+    pub(crate) fn convert(&mut self, r: u16, g: u16, b: u16) -> u16 {
+        let chroma = r.max(g).max(b) - r.min(g).min(b);
+        self.counts[usize::from(chroma)] += 1;
+        ((u32::from(r) * 19_595 + u32::from(g) * 38_470 + u32::from(b) * 7_471 + 0x8000) >> 16)
+            as u16
+    }
+
+    /// For samples of `depth` bits, 8..=16.
+    pub(crate) fn finish(&self, depth: u8) -> Chroma {
+        let shift = depth.clamp(8, 16) - 8;
+        let (mut total, mut strong, mut pixels) = (0u64, 0u64, 0u64);
+        for (chroma, &count) in self.counts.iter().enumerate() {
+            let (chroma, count) = ((chroma >> shift).min(255) as u64, u64::from(count));
+            total += chroma * count;
+            strong += if chroma > u64::from(Chroma::STRONG) { count } else { 0 };
+            pixels += count;
+        }
+        let pixels = pixels.max(1) as f64;
+        Chroma { mean: total as f64 / pixels, strong: strong as f64 / pixels }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -76,5 +110,19 @@ mod tests {
         let mut out = [0; 4];
         sum.convert_rgb(&[9, 9, 9, 200, 100, 100, 50, 50, 50, 0, 0, 0], &mut out);
         assert_eq!(sum.finish(), Chroma { mean: 25.0, strong: 0.25 });
+    }
+
+    #[test]
+    fn deep_colour_is_that_of_its_high_bits() {
+        for (shift, depth) in [(0, 8), (4, 12), (8, 16)] {
+            let mut deep = DeepChroma::new();
+            let greys: Vec<u16> = [[9, 9, 9], [200, 99, 101], [50, 50, 50], [0, 0, 0]]
+                .iter()
+                .map(|&[r, g, b]| deep.convert(r << shift, g << shift, b << shift) >> shift)
+                .collect();
+            assert_eq!(greys, [9, 129, 50, 0]);
+            assert_eq!(deep.finish(depth), Chroma { mean: 25.25, strong: 0.25 });
+        }
+        assert_eq!(DeepChroma::new().convert(u16::MAX, u16::MAX, u16::MAX), u16::MAX);
     }
 }

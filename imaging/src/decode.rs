@@ -2,13 +2,23 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::radiograph::{Decoded, Samples, reduce_to_8_bits};
+use crate::memory::Reserved;
+use crate::radiograph::Decoded;
 use crate::{Format, Limits, Radiograph, Rejection, Warning, format, jpeg, orientation, png_file};
 
 /// Decodes a file of one of [`Format::READ`] whole, or refuses it: `empty`, `too_large`, `not_an_image`,
 /// `unsupported_format`, `too_many_pixels` (from the header, before any allocation) or `undecodable`.
-/// Whether it looks like an X-ray is not asked here.
+/// What takes more memory than this process may use is refused as `too_many_pixels`; what has to wait for
+/// memory blocks. Whether it looks like an X-ray is not asked here.
 pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Radiograph, Rejection> {
+    decode_reserved(bytes, limits).map(|(radiograph, _)| radiograph)
+}
+
+/// The same, with the memory that it was given, to be held for as long as the picture.
+pub(crate) fn decode_reserved(
+    bytes: &[u8],
+    limits: &Limits,
+) -> Result<(Radiograph, Reserved), Rejection> {
     limits.admit_bytes(bytes.len())?;
     let codec: Codec = match format::sniff(bytes) {
         Some(Format::Jpeg) => jpeg::decode,
@@ -17,27 +27,27 @@ pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Radiograph, Rejection> {
             return Err(format::refuse(other));
         }
     };
-    contained(codec, bytes, limits).map(upright_grey)
+    contained(codec, bytes, limits).map(|(decoded, reserved)| (upright_grey(decoded), reserved))
 }
 
-type Codec = fn(&[u8], &Limits) -> Result<Decoded, Rejection>;
+type Codec = fn(&[u8], &Limits) -> Result<(Decoded, Reserved), Rejection>;
 
 /// Runs a codec so that a panic in it costs this one file. A codec has no state that outlives the call,
 /// so nothing is left half done.
-fn contained(codec: Codec, bytes: &[u8], limits: &Limits) -> Result<Decoded, Rejection> {
+fn contained(
+    codec: Codec,
+    bytes: &[u8],
+    limits: &Limits,
+) -> Result<(Decoded, Reserved), Rejection> {
     catch_unwind(AssertUnwindSafe(|| codec(bytes, limits)))
         .unwrap_or_else(|_| Err(Rejection::undecodable("The decoder broke on this file.")))
 }
 
 fn upright_grey(decoded: Decoded) -> Radiograph {
     let mut warnings = Vec::new();
-    let grey = match decoded.samples {
-        Samples::Eight(samples) => samples,
-        Samples::Sixteen(samples) => {
-            warnings.push(Warning::ReducedDepth);
-            reduce_to_8_bits(&samples)
-        }
-    };
+    if decoded.reduced {
+        warnings.push(Warning::ReducedDepth);
+    }
     if decoded.orientation != 1 {
         warnings.push(Warning::Oriented);
     }
@@ -45,7 +55,7 @@ fn upright_grey(decoded: Decoded) -> Radiograph {
         warnings.push(Warning::Transparent);
     }
     let (width, height, pixels) =
-        orientation::apply(decoded.orientation, decoded.width, decoded.height, grey);
+        orientation::apply(decoded.orientation, decoded.width, decoded.height, decoded.pixels);
     Radiograph { width, height, pixels, chroma: decoded.chroma, format: decoded.format, warnings }
 }
 

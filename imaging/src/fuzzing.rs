@@ -1,7 +1,8 @@
 //! What the fuzz target `image` runs, and what every one of its seeds must hold (`docs/fuzzing.md`).
 //! Built for tests and for fuzzing only.
 
-use crate::{Limits, decode, jpeg_structure, network_input, picture_png, prepare, sniff};
+use crate::jpeg::structure;
+use crate::{Limits, decode, network_input, picture_png, prepare, sniff};
 
 /// Small, so that time goes into many files and not into large ones.
 const LIMITS: Limits = Limits { max_bytes: 1 << 20, max_pixels: 1 << 18, max_side: 2_048 };
@@ -9,9 +10,10 @@ const LIMITS: Limits = Limits { max_bytes: 1 << 20, max_pixels: 1 << 18, max_sid
 /// Reads `bytes` as an uploaded file. Panics when what was read breaks a promise.
 pub fn image(bytes: &[u8]) {
     let _ = sniff(bytes);
-    if let Ok(structure) = jpeg_structure::read(bytes) {
-        assert!(structure.end + 2 <= bytes.len(), "an end marker behind the end");
-        assert!(structure.components > 0 && structure.scans > 0);
+    if let Ok(structure) = structure::read(bytes) {
+        assert!(!structure.components.is_empty() && structure.scans().count() > 0);
+        let coded: usize = structure.scans().map(|scan| scan.data.len()).sum();
+        assert!(coded < bytes.len(), "scans overlap");
     }
     let Ok(radiograph) = decode(bytes, &LIMITS) else {
         assert!(prepare(bytes, &LIMITS).is_err(), "prepared, although it cannot be decoded");

@@ -6,25 +6,27 @@
 //! ```
 //!
 //! [`prepare()`] is the whole way. Its steps are public so that each can be timed alone. All of it is
-//! synchronous and pure; a call holds no lock and keeps no state, so any number run side by side.
+//! synchronous; a call keeps no state, and any number run side by side, within the memory that the process
+//! gives to decoding ([`limit_decoding_memory`]).
 //!
 //! A refusal is a [`Rejection`]: one of the closed set of reasons and a sentence with the measured
 //! figures. A file that is cut short is refused, never shown half; a panic inside a decoder is caught
 //! and is the reason `undecodable`.
 //!
-//! Memory while decoding, at most, for `p` pixels: PNG `2p` bytes (16-bit `3p`); JPEG `4p`,
-//! progressive `10p`, progressive CMYK `12p`.
+//! Memory while decoding, at most, for `p` pixels: PNG `2p` bytes (16-bit `3p`); JPEG `3p` (`5p` in planes), progressive
+//! `9p`, progressive CMYK `11p`, and the file once more.
 
 mod chroma;
 mod decode;
+mod depth;
 mod format;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 mod gate;
 mod heatmap;
 mod jpeg;
-mod jpeg_structure;
 mod limits;
+mod memory;
 mod network_input;
 mod orientation;
 mod picture;
@@ -41,8 +43,9 @@ pub use format::{Format, is_picture_ending, sniff};
 pub use gate::{check_contrast, check_shape_and_colour};
 pub use heatmap::heatmap_png;
 pub use limits::Limits;
+pub use memory::limit_decoding_memory;
 pub use network_input::network_input;
-pub use picture::{RenderError, picture_png};
+pub use picture::{DrawError, RenderError, draw, picture_png};
 pub use prepare::{Prepared, prepare};
 pub use radiograph::Radiograph;
 pub use rejection::Rejection;

@@ -8,7 +8,8 @@ pub(crate) fn from_exif(tiff: &[u8]) -> u8 {
     orientation_tag(tiff).filter(|value| (1..=8).contains(value)).unwrap_or(1)
 }
 
-/// TIFF 6.0: byte order, 42, offset of the first directory; entries of 12 bytes; tag 0x0112, SHORT.
+/// TIFF 6.0: byte order, 42, offset of the first directory; entries of 12 bytes; tag 0x0112. The standard
+/// says SHORT; writers of BYTE and LONG exist, and viewers follow them.
 fn orientation_tag(tiff: &[u8]) -> Option<u8> {
     let little = match tiff.get(..2)? {
         b"II" => true,
@@ -19,13 +20,20 @@ fn orientation_tag(tiff: &[u8]) -> Option<u8> {
         let bytes = [*tiff.get(at)?, *tiff.get(at.checked_add(1)?)?];
         Some(if little { u16::from_le_bytes(bytes) } else { u16::from_be_bytes(bytes) })
     };
-    let (high, low) = if little { (6, 4) } else { (4, 6) };
-    let directory = usize::from(short(high)?) << 16 | usize::from(short(low)?);
+    let long = |at: usize| -> Option<u32> {
+        let (first, second) = (u32::from(short(at)?), u32::from(short(at.checked_add(2)?)?));
+        Some(if little { second << 16 | first } else { first << 16 | second })
+    };
+    let directory = usize::try_from(long(4)?).ok()?;
     let entries = usize::from(short(directory)?);
     (0..entries)
         .map(|i| directory + 2 + i * 12)
-        .find_map(|entry| {
-            (short(entry)? == 0x0112 && short(entry + 2)? == 3).then(|| short(entry + 8))?
+        .find(|&entry| short(entry) == Some(0x0112))
+        .and_then(|entry| match short(entry + 2)? {
+            1 => tiff.get(entry + 8).copied().map(u32::from),
+            3 => short(entry + 8).map(u32::from),
+            4 => long(entry + 8),
+            _ => None,
         })
         .and_then(|value| u8::try_from(value).ok())
 }
@@ -66,6 +74,11 @@ mod tests {
     use super::*;
 
     fn exif(little: bool, orientation: u16) -> Vec<u8> {
+        typed(little, 3, orientation)
+    }
+
+    /// SHORT is type 3, LONG is type 4.
+    fn typed(little: bool, kind: u16, orientation: u16) -> Vec<u8> {
         let short = |v: u16| if little { v.to_le_bytes() } else { v.to_be_bytes() };
         let long = |v: u32| if little { v.to_le_bytes() } else { v.to_be_bytes() };
         let mut tiff = if little { b"II".to_vec() } else { b"MM".to_vec() };
@@ -74,10 +87,14 @@ mod tests {
         tiff.extend(short(2));
         for (tag, value) in [(0x0100, 7), (0x0112, orientation)] {
             tiff.extend(short(tag));
-            tiff.extend(short(3));
+            tiff.extend(short(kind));
             tiff.extend(long(1));
-            tiff.extend(short(value));
-            tiff.extend(short(0));
+            if kind == 4 {
+                tiff.extend(long(value.into()));
+            } else {
+                tiff.extend(short(value));
+                tiff.extend(short(0));
+            }
         }
         tiff
     }
@@ -88,6 +105,16 @@ mod tests {
             assert_eq!(from_exif(&exif(true, orientation)), orientation as u8);
             assert_eq!(from_exif(&exif(false, orientation)), orientation as u8);
         }
+    }
+
+    #[test]
+    fn a_tag_of_another_type_is_read_too() {
+        for little in [true, false] {
+            assert_eq!(from_exif(&typed(little, 4, 6)), 6);
+            assert_eq!(from_exif(&typed(little, 4, 9)), 1);
+            assert_eq!(from_exif(&typed(little, 2, 6)), 1);
+        }
+        assert_eq!(from_exif(&typed(true, 1, 6)), 6);
     }
 
     #[test]

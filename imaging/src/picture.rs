@@ -1,7 +1,8 @@
 //! The picture for a page: grey PNG, upright, no larger than asked for.
 
-use crate::Radiograph;
+use crate::decode::decode_reserved;
 use crate::network_input::resized;
+use crate::{Limits, Radiograph, Rejection};
 
 /// Why a picture could not be drawn. The caller's figures are at fault, never an upload.
 #[derive(Debug, thiserror::Error)]
@@ -19,6 +20,24 @@ pub enum RenderError {
     /// The encoder's own words.
     #[error("cannot write the PNG: {0}")]
     Encode(#[from] png::EncodingError),
+}
+
+/// Why there is no picture of a file.
+#[derive(Debug, thiserror::Error)]
+pub enum DrawError {
+    /// The file cannot be shown.
+    #[error(transparent)]
+    Refused(#[from] Rejection),
+    /// It could not be drawn at this size.
+    #[error(transparent)]
+    Render(#[from] RenderError),
+}
+
+/// Decodes a file and draws it as [`picture_png`] does, within the memory that this process gives to
+/// decoding: blocks while others use it.
+pub fn draw(bytes: &[u8], limits: &Limits, max_side: u32) -> Result<Vec<u8>, DrawError> {
+    let (radiograph, _reserved) = decode_reserved(bytes, limits)?;
+    Ok(picture_png(&radiograph, max_side)?)
 }
 
 /// Draws `radiograph` as an 8-bit grey PNG whose longer side is at most `max_side` pixels, aspect kept,

@@ -1,15 +1,16 @@
 //! PNG: 1 to 16 bits, grey, palette and colour, with and without alpha, interlaced or not.
 //!
 //! Rows become grey as they come, so memory is one plane whatever the colour type. Transparent parts
-//! are laid on black, the background of a radiograph. 16-bit colour keeps its high bytes.
+//! are laid on black, the background of a radiograph.
 
 use std::io::Cursor;
 
 use png::{BitDepth, ColorType, Decoder, DecodingError, Reader, Transformations};
 
-use crate::chroma::ChromaSum;
-use crate::radiograph::{Decoded, Samples};
-use crate::{Format, Limits, Rejection, orientation};
+use crate::chroma::{ChromaSum, DeepChroma};
+use crate::memory::{self, Reserved};
+use crate::radiograph::Decoded;
+use crate::{Chroma, Format, Limits, Rejection, depth, orientation};
 
 /// First column and row, column and row step of each pass.
 type Pass = (usize, usize, usize, usize);
@@ -26,7 +27,7 @@ const ADAM7: [Pass; 7] = [
     (0, 1, 1, 2),
 ];
 
-pub(crate) fn decode(bytes: &[u8], limits: &Limits) -> Result<Decoded, Rejection> {
+pub(crate) fn decode(bytes: &[u8], limits: &Limits) -> Result<(Decoded, Reserved), Rejection> {
     let mut decoder = Decoder::new(Cursor::new(bytes));
     // Both may be compressed bombs, and neither is wanted.
     decoder.set_ignore_text_chunk(true);
@@ -34,6 +35,10 @@ pub(crate) fn decode(bytes: &[u8], limits: &Limits) -> Result<Decoded, Rejection
     decoder.set_transformations(Transformations::EXPAND);
     let header = decoder.read_header_info().map_err(refuse)?;
     limits.admit_size(header.width, header.height)?;
+    let deep = header.bit_depth == BitDepth::Sixteen;
+    let pixels = u64::from(header.width) * u64::from(header.height);
+    // One plane, of two bytes for 16-bit samples, and another one while it is reduced or turned.
+    let reserved = memory::reserve(pixels * if deep { 3 } else { 2 })?;
 
     let mut reader = decoder.read_info().map_err(refuse)?;
     let (width, height) = (reader.info().width, reader.info().height);
@@ -44,16 +49,22 @@ pub(crate) fn decode(bytes: &[u8], limits: &Limits) -> Result<Decoded, Rejection
     }
     // To the end marker: an image whose rest is missing is not shown.
     reader.finish().map_err(refuse)?;
-    let exif = reader.info().exif_metadata.as_deref();
-    Ok(Decoded {
+    let info = reader.info();
+    let declared = info.sbit.as_deref().and_then(|bits| bits.iter().copied().max());
+    let orientation = info.exif_metadata.as_deref().map_or(1, orientation::from_exif);
+    let transparent = plane.transparent;
+    let (pixels, chroma) = plane.finish(declared);
+    let decoded = Decoded {
         width,
         height,
-        samples: plane.samples,
-        chroma: plane.chroma.finish(),
-        orientation: exif.map_or(1, orientation::from_exif),
+        pixels,
+        reduced: deep,
+        chroma,
+        orientation,
         format: Format::Png,
-        transparent: plane.transparent,
-    })
+        transparent,
+    };
+    Ok((decoded, reserved))
 }
 
 fn refuse(error: DecodingError) -> Rejection {
@@ -65,35 +76,27 @@ struct Plane {
     width: usize,
     height: usize,
     color: ColorType,
-    sixteen: bool,
     samples: Samples,
-    chroma: ChromaSum,
     transparent: bool,
     /// One row in grey, and in opaque colour.
     grey: Vec<u8>,
     rgb: Vec<u8>,
 }
 
+/// The grey samples as the file stores them, and their colour.
+enum Samples {
+    Eight(Vec<u8>, ChromaSum),
+    Sixteen(Vec<u16>, DeepChroma),
+}
+
 impl Plane {
     fn new(width: usize, height: usize, (color, depth): (ColorType, BitDepth)) -> Self {
-        let sixteen = depth == BitDepth::Sixteen;
-        let grey = matches!(color, ColorType::Grayscale | ColorType::GrayscaleAlpha);
-        let samples = if sixteen && grey {
-            Samples::Sixteen(vec![0; width * height])
+        let samples = if depth == BitDepth::Sixteen {
+            Samples::Sixteen(vec![0; width * height], DeepChroma::new())
         } else {
-            Samples::Eight(vec![0; width * height])
+            Samples::Eight(vec![0; width * height], ChromaSum::default())
         };
-        Self {
-            width,
-            height,
-            color,
-            sixteen,
-            samples,
-            chroma: ChromaSum::default(),
-            transparent: false,
-            grey: Vec::new(),
-            rgb: Vec::new(),
-        }
+        Self { width, height, color, samples, transparent: false, grey: vec![], rgb: vec![] }
     }
 
     fn read_pass(
@@ -117,28 +120,19 @@ impl Plane {
     /// Writes `count` pixels of `row` at `start`, `start + step`, …
     fn put_row(&mut self, row: &[u8], start: usize, count: usize, step: usize) {
         match &mut self.samples {
-            Samples::Sixteen(plane) => {
+            Samples::Sixteen(plane, chroma) => {
                 let targets = plane[start..].iter_mut().step_by(step).take(count);
                 for (out, pixel) in targets.zip(row.chunks_exact(self.color.samples() * 2)) {
-                    let grey = u16::from_be_bytes([pixel[0], pixel[1]]);
-                    let alpha =
-                        pixel.get(2..4).map_or(u16::MAX, |a| u16::from_be_bytes([a[0], a[1]]));
-                    self.transparent |= alpha != u16::MAX;
-                    *out = (u32::from(grey) * u32::from(alpha) / u32::from(u16::MAX)) as u16;
+                    let (grey, opaque) = deep_grey(self.color, pixel, chroma);
+                    self.transparent |= !opaque;
+                    *out = grey;
                 }
             }
-            Samples::Eight(plane) => {
-                let high: Vec<u8>;
-                let row = if self.sixteen {
-                    high = row.iter().copied().step_by(2).collect();
-                    &high[..]
-                } else {
-                    row
-                };
+            Samples::Eight(plane, chroma) => {
                 self.grey.resize(count, 0);
                 match self.color {
                     ColorType::Grayscale | ColorType::Indexed => self.grey.copy_from_slice(row),
-                    ColorType::Rgb => self.chroma.convert_rgb(row, &mut self.grey),
+                    ColorType::Rgb => chroma.convert_rgb(row, &mut self.grey),
                     ColorType::GrayscaleAlpha => {
                         for (out, pixel) in self.grey.iter_mut().zip(row.chunks_exact(2)) {
                             self.transparent |= pixel[1] != u8::MAX;
@@ -151,7 +145,7 @@ impl Plane {
                             self.transparent |= pixel[3] != u8::MAX;
                             self.rgb.extend(pixel[..3].iter().map(|&c| on_black(c, pixel[3])));
                         }
-                        self.chroma.convert_rgb(&self.rgb, &mut self.grey);
+                        chroma.convert_rgb(&self.rgb, &mut self.grey);
                     }
                 }
                 for (out, &grey) in plane[start..].iter_mut().step_by(step).zip(&self.grey) {
@@ -160,8 +154,37 @@ impl Plane {
             }
         }
     }
+
+    /// The plane in 8 bits. `declared` is the depth that the file says it has.
+    fn finish(self, declared: Option<u8>) -> (Vec<u8>, Chroma) {
+        match self.samples {
+            Samples::Eight(plane, chroma) => (plane, chroma.finish()),
+            Samples::Sixteen(plane, chroma) => {
+                let depth = depth::of(&plane, declared);
+                let colour = matches!(self.color, ColorType::Rgb | ColorType::Rgba);
+                let chroma = if colour { chroma.finish(depth) } else { Chroma::default() };
+                (depth::reduce(&plane, depth), chroma)
+            }
+        }
+    }
 }
 
 fn on_black(value: u8, alpha: u8) -> u8 {
     ((u32::from(value) * u32::from(alpha) + 127) / 255) as u8
+}
+
+/// Grey of one pixel of 16-bit samples laid on black, and whether it was opaque.
+fn deep_grey(color: ColorType, pixel: &[u8], chroma: &mut DeepChroma) -> (u16, bool) {
+    let sample = |i: usize| u16::from_be_bytes([pixel[i * 2], pixel[i * 2 + 1]]);
+    let alpha = match color {
+        ColorType::GrayscaleAlpha => sample(1),
+        ColorType::Rgba => sample(3),
+        _ => u16::MAX,
+    };
+    let laid = |i: usize| (u32::from(sample(i)) * u32::from(alpha) / u32::from(u16::MAX)) as u16;
+    let grey = match color {
+        ColorType::Rgb | ColorType::Rgba => chroma.convert(laid(0), laid(1), laid(2)),
+        _ => laid(0),
+    };
+    (grey, alpha == u16::MAX)
 }

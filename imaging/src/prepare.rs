@@ -2,9 +2,9 @@
 
 use lobar_core::engine::NetworkInput;
 
+use crate::decode::decode_reserved;
 use crate::{
-    Limits, Radiograph, Rejection, Warning, check_contrast, check_shape_and_colour, decode,
-    network_input,
+    Limits, Radiograph, Rejection, Warning, check_contrast, check_shape_and_colour, network_input,
 };
 
 /// Mean chroma above which a picture counts as tinted, 0..=255. Compression of a grey picture stored in
@@ -26,7 +26,7 @@ pub struct Prepared {
 
 /// Decodes, checks and resizes, or says why not.
 pub fn prepare(bytes: &[u8], limits: &Limits) -> Result<Prepared, Rejection> {
-    let radiograph = decode(bytes, limits)?;
+    let (radiograph, _reserved) = decode_reserved(bytes, limits)?;
     check_shape_and_colour(&radiograph)?;
     let input = network_input(&radiograph)?;
     check_contrast(&input)?;

@@ -59,9 +59,53 @@ fn sixteen_bit_png_keeps_its_high_bits_and_says_so() {
     assert_eq!(full.warnings, [Warning::ReducedDepth]);
     let twelve = encode_png(2, 1, ColorType::Grayscale, Sixteen, &[0x08, 0, 0x0f, 0xff], |_| {});
     assert_eq!(decode(&twelve, &Limits::default()).unwrap().pixels, [128, 255]);
-    let rgb = [0x12, 0x34, 0x12, 0x34, 0x12, 0x34];
-    let colour = encode_png(1, 1, ColorType::Rgb, Sixteen, &rgb, |_| {});
-    assert_eq!(decode(&colour, &Limits::default()).unwrap().pixels, [0x12]);
+    let rgb = [0x12, 0x34, 0x12, 0x34, 0x12, 0x34, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff];
+    let colour = encode_png(2, 1, ColorType::Rgb, Sixteen, &rgb, |_| {});
+    assert_eq!(decode(&colour, &Limits::default()).unwrap().pixels, [0x12, 0xff]);
+}
+
+/// A film of 12 bits in 16-bit samples, as grey, with alpha or in colour, that says its depth or not.
+fn twelve_bits(samples: &[u16], color: png::ColorType, declared: bool) -> Vec<u8> {
+    let repeated = match color {
+        png::ColorType::Rgb | png::ColorType::Rgba => 3,
+        _ => 1,
+    };
+    let alpha = matches!(color, png::ColorType::GrayscaleAlpha | png::ColorType::Rgba);
+    let mut data = Vec::new();
+    for sample in samples {
+        (0..repeated).for_each(|_| data.extend(sample.to_be_bytes()));
+        data.extend(if alpha { &[0xff, 0xff][..] } else { &[] });
+    }
+    let mut bytes = encode_png(50, 40, color, png::BitDepth::Sixteen, &data, |_| {});
+    if declared {
+        let body = vec![12; color.samples()];
+        let mut chunk = (body.len() as u32).to_be_bytes().to_vec();
+        chunk.extend([&b"sBIT"[..], &body].concat());
+        chunk.extend(fixture::crc32(&chunk[4..]).to_be_bytes());
+        // Behind the header.
+        bytes.splice(33..33, chunk);
+    }
+    bytes
+}
+
+#[test]
+fn a_mark_on_a_film_of_twelve_bits_leaves_the_film_as_it_is() {
+    use png::ColorType::{Grayscale, GrayscaleAlpha, Rgb, Rgba};
+    let film: Vec<u16> = (0..2_000).map(|i| i * 2 + 80).collect();
+    let expected: Vec<u8> = film.iter().map(|&sample| (sample >> 4) as u8).collect();
+    for color in [Grayscale, GrayscaleAlpha, Rgb, Rgba] {
+        for declared in [false, true] {
+            for marked in [0, 1, 19] {
+                let mut samples = film.clone();
+                samples[..marked].fill(u16::MAX);
+                let bytes = twelve_bits(&samples, color, declared);
+                let read = decode(&bytes, &Limits::default()).unwrap();
+                assert_eq!(read.pixels[marked..], expected[marked..], "{color:?} {declared}");
+                assert!(read.pixels[..marked].iter().all(|&pixel| pixel == 255));
+                assert_eq!(read.warnings, [Warning::ReducedDepth]);
+            }
+        }
+    }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 mod fixture;
 
-use fixture::{FIXTURES, encode_png, fixture, grey_png, texture};
+use fixture::{FIXTURES, crc32, encode_png, fixture, grey_png, texture};
 use lobar_core::image::Reason;
 use lobar_imaging::{Limits, Rejection, decode, prepare};
 
@@ -88,13 +88,6 @@ fn claiming_png(width: u32, height: u32) -> Vec<u8> {
     let crc = crc32(&bytes[12..29]);
     bytes[29..33].copy_from_slice(&crc.to_be_bytes());
     bytes
-}
-
-/// The CRC of ISO 15948, annex D.
-fn crc32(bytes: &[u8]) -> u32 {
-    !bytes.iter().fold(!0u32, |crc, &byte| {
-        (0..8).fold(crc ^ u32::from(byte), |c, _| (c >> 1) ^ (0xedb8_8320 & (c & 1).wrapping_neg()))
-    })
 }
 
 fn claiming_jpeg(width: u16, height: u16) -> Vec<u8> {

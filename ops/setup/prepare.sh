@@ -86,6 +86,7 @@ if [ "$what" = test ]; then
     need redis-server redis-server
     need prometheus prometheus
     need openssl openssl
+    need djpeg libjpeg-turbo-progs
     # These keep their programs off the PATH.
     needs_file '/usr/lib/postgresql/*/bin/initdb' postgresql
     needs_file /usr/lib/rabbitmq/bin/rabbitmq-server rabbitmq-server

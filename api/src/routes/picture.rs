@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use actix_web::HttpResponse;
-use actix_web::web::{Data, Path};
+use actix_web::web::{Bytes, Data, Path};
 use lobar_core::image::Image;
 use lobar_core::object::ImageId;
 use lobar_core::object_store::FetchError;
-use lobar_imaging::{decode, heatmap_png, picture_png};
+use lobar_imaging::{DrawError, draw, heatmap_png};
 use uuid::Uuid;
 
 use crate::context::Context;
+use crate::file_room::Room;
 use crate::problem::{Kind, Problem};
 
 /// Side of the heatmap in pixels. It covers the whole picture, whatever the picture's shape: the
@@ -30,18 +31,40 @@ pub(crate) async fn picture(
     id: Path<Uuid>,
 ) -> Result<HttpResponse, Problem> {
     let image = known(&context, ImageId(id.into_inner())).await?;
-    let (limits, side) = (context.settings.limits, context.settings.picture_side);
-    let _slot = context.drawing.acquire().await;
-    let objects = Arc::clone(&context.objects);
-    let fetching = async move { objects.fetch(&image.object, limits.max_bytes as u64).await };
-    let bytes = context.run(fetching).await?.map_err(not_fetched)?;
-    let drawn = context.compute(move || {
-        let radiograph = decode(&bytes, &limits).map_err(|refused| {
-            Problem::new(Kind::NoPicture, refused.detail).with("reason", refused.reason.code())
-        })?;
-        picture_png(&radiograph, side).map_err(|error| Problem::internal("picture", &error))
+    // Given up when the client hangs up; once there is room, the work ends by itself and holds it.
+    let context = context.into_inner();
+    let slot = context.drawing.clone().acquire_owned().await;
+    let room = context.room.of(image.object.size).await;
+    let own = Arc::clone(&context);
+    let drawn = context.run(async move {
+        let _held = slot;
+        let (bytes, _room) = fetched(&own, &image, room).await?;
+        let (limits, side) = (own.settings.limits, own.settings.picture_side);
+        own.compute(move || draw(&bytes, &limits, side).map_err(not_drawn)).await?
     });
     Ok(HttpResponse::Ok().content_type("image/png").body(drawn.await??))
+}
+
+/// The file's bytes, in the room that was reserved for them, or for any file if it is larger than said.
+async fn fetched(context: &Context, image: &Image, room: Room) -> Result<(Bytes, Room), Problem> {
+    match context.objects.fetch(&image.object, room.bytes()).await {
+        Err(FetchError::TooLarge { limit }) if limit < context.settings.limits.max_bytes as u64 => {
+            drop(room);
+            let room = context.room.of(None).await;
+            let bytes = context.objects.fetch(&image.object, room.bytes()).await;
+            Ok((bytes.map_err(not_fetched)?, room))
+        }
+        fetched => Ok((fetched.map_err(not_fetched)?, room)),
+    }
+}
+
+fn not_drawn(error: DrawError) -> Problem {
+    match error {
+        DrawError::Refused(refused) => {
+            Problem::new(Kind::NoPicture, refused.detail).with("reason", refused.reason.code())
+        }
+        DrawError::Render(error) => Problem::internal("picture", &error),
+    }
 }
 
 /// What influenced the score, as a layer over the whole picture. Not a lesion outline.

@@ -7,6 +7,7 @@
 #[cfg(feature = "torch")]
 mod descriptors;
 mod heartbeat;
+mod memory;
 #[cfg(feature = "torch")]
 mod models;
 mod ports;
@@ -45,6 +46,7 @@ pub async fn run(settings: Settings, roles: Roles) -> Result<(), Failure> {
 
 async fn serve(settings: Settings, roles: Roles, telemetry: &Telemetry) -> Result<(), Failure> {
     validate::validate(&settings, &roles)?;
+    lobar_imaging::limit_decoding_memory(memory::for_decoding());
     let tasks = tokio_util::task::TaskTracker::new();
     let stop = stop::on_signal(&tasks)?;
     let parts = Ports::open(&settings, &roles).await?;

@@ -1,0 +1,85 @@
+//! How much memory this process may use, and the share of it that decoding pictures gets.
+
+use std::fs::read_to_string;
+use std::path::{Path, PathBuf};
+
+/// What a picture that is decoded may take when the system does not say how much memory there is.
+const UNKNOWN: u64 = 1 << 30;
+
+/// Bytes that all decoding in this process may take together: half of what the process may use. The other
+/// half is for files in flight, the network, and the rest.
+pub fn for_decoding() -> u64 {
+    usable(Path::new("/")).map_or(UNKNOWN, |bytes| bytes / 2)
+}
+
+/// The least of the machine's memory and the limits of the process's control groups (`memory.max`, or
+/// `memory.limit_in_bytes` of version 1), bytes.
+fn usable(root: &Path) -> Option<u64> {
+    let machine = read_to_string(root.join("proc/meminfo")).ok().and_then(|text| {
+        let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+        Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? << 10)
+    });
+    let group = |file: PathBuf| read_to_string(file).ok()?.trim().parse().ok();
+    groups(root).into_iter().filter_map(group).chain(machine).min()
+}
+
+/// The files that may hold a limit: of the process's own group and of each group around it.
+fn groups(root: &Path) -> Vec<PathBuf> {
+    let mounted = root.join("sys/fs/cgroup");
+    let own = read_to_string(root.join("proc/self/cgroup")).unwrap_or_default();
+    let mut files = Vec::new();
+    for line in own.lines() {
+        let mut fields = line.splitn(3, ':').skip(1);
+        let (Some(controllers), Some(group)) = (fields.next(), fields.next()) else { continue };
+        let (mount, file) = match controllers {
+            "" => (mounted.clone(), "memory.max"),
+            _ if controllers.split(',').any(|name| name == "memory") => {
+                (mounted.join("memory"), "memory.limit_in_bytes")
+            }
+            _ => continue,
+        };
+        let group = Path::new(group.trim_start_matches('/'));
+        files.extend(group.ancestors().map(|part| mount.join(part).join(file)));
+    }
+    files
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn machine(files: &[(&str, &str)]) -> tempfile::TempDir {
+        let root = tempfile::tempdir().expect("a folder");
+        for (name, text) in files {
+            let path = root.path().join(name);
+            std::fs::create_dir_all(path.parent().expect("a folder")).expect("made");
+            std::fs::write(path, text).expect("written");
+        }
+        root
+    }
+
+    const MEMINFO: (&str, &str) = ("proc/meminfo", "MemTotal:       16777216 kB\nMemFree: 1 kB\n");
+
+    #[test]
+    fn the_least_of_all_limits_holds() {
+        let used = |files: &[(&str, &str)]| usable(machine(files).path());
+        assert_eq!(used(&[]), None);
+        assert_eq!(used(&[MEMINFO]), Some(16 << 30));
+        let container =
+            [MEMINFO, ("proc/self/cgroup", "0::/\n"), ("sys/fs/cgroup/memory.max", "536870912\n")];
+        assert_eq!(used(&container), Some(512 << 20));
+        let unit = [
+            MEMINFO,
+            ("proc/self/cgroup", "0::/system.slice/lobar.service\n"),
+            ("sys/fs/cgroup/system.slice/lobar.service/memory.max", "max\n"),
+            ("sys/fs/cgroup/system.slice/memory.max", "1073741824\n"),
+        ];
+        assert_eq!(used(&unit), Some(1 << 30));
+        let first_version = [
+            MEMINFO,
+            ("proc/self/cgroup", "5:cpu,cpuacct:/docker/1\n4:memory:/docker/1\n"),
+            ("sys/fs/cgroup/memory/memory.limit_in_bytes", "536870912\n"),
+        ];
+        assert_eq!(used(&first_version), Some(512 << 20));
+    }
+}
