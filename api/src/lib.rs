@@ -18,6 +18,7 @@ mod key;
 pub mod models;
 mod page_token;
 mod pending_uploads;
+mod picture;
 mod problem;
 mod readiness;
 mod request;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use actix_web::HttpResponse;
+use actix_web::http::header::{ETag, EntityTag};
 use actix_web::web::{Data, Path};
 use lobar_core::image::Image;
 use lobar_core::object::ImageId;
@@ -11,6 +12,7 @@ use lobar_imaging::{decode, heatmap_png, picture_png};
 use uuid::Uuid;
 
 use crate::context::Context;
+use crate::picture::rendering;
 use crate::problem::{Kind, Problem};
 
 /// Side of the heatmap in pixels. It covers the whole picture, whatever the picture's shape: the
@@ -21,7 +23,7 @@ const HEATMAP_SIDE: u32 = 448;
 #[utoipa::path(get, path = "/v1/images/{id}/picture", tag = "images",
     params(("id" = Uuid, Path, description = "The image's id.")),
     responses(
-        (status = 200, description = "The picture.", content_type = "image/png"),
+        (status = 200, description = "The picture. Its `ETag` names the rendering, for a verdict given on it.", content_type = "image/png"),
         (status = 404, description = "Not known, gone, or not an image.", content_type = "application/problem+json"),
     ),
 )]
@@ -29,7 +31,8 @@ pub(crate) async fn picture(
     context: Data<Context>,
     id: Path<Uuid>,
 ) -> Result<HttpResponse, Problem> {
-    let image = known(&context, ImageId(id.into_inner())).await?;
+    let id = ImageId(id.into_inner());
+    let image = known(&context, id).await?;
     let (limits, side) = (context.settings.limits, context.settings.picture_side);
     let _slot = context.drawing.acquire().await;
     let objects = Arc::clone(&context.objects);
@@ -41,7 +44,8 @@ pub(crate) async fn picture(
         })?;
         picture_png(&radiograph, side).map_err(|error| Problem::internal("picture", &error))
     });
-    Ok(HttpResponse::Ok().content_type("image/png").body(drawn.await??))
+    let name = EntityTag::new_strong(rendering(id, side));
+    Ok(HttpResponse::Ok().content_type("image/png").insert_header(ETag(name)).body(drawn.await??))
 }
 
 /// What influenced the score, as a layer over the whole picture. Not a lesion outline.
