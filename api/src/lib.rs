@@ -13,6 +13,7 @@ pub mod fuzzing;
 mod gauges;
 mod guard;
 mod health;
+mod intake;
 mod item;
 mod key;
 pub mod models;

@@ -6,6 +6,7 @@
 #![allow(clippy::disallowed_methods, reason = "a test's runtime ends with it, and its tasks too")]
 
 mod answers;
+mod bodies;
 mod browser;
 mod events;
 mod figures;
