@@ -8,6 +8,7 @@
 mod answers;
 mod bodies;
 mod browser;
+mod clicks;
 mod events;
 mod figures;
 mod fixture;
