@@ -20,13 +20,21 @@ pub struct Browser {
     profile: tempfile::TempDir,
 }
 
-/// The driver's process. Told to end, it ends its browser too, also when a test fails.
-struct Driver(Child);
+/// The driver's process, and the profile by which its browser is known. When a test fails the driver ends and may leave
+/// its browser behind, so that one is ended by its id.
+struct Driver(Child, PathBuf);
 
 impl Drop for Driver {
     fn drop(&mut self) {
         let _ = Command::new("kill").args(["-TERM", &self.0.id().to_string()]).status();
         let _ = self.0.wait();
+        let profile = format!("--user-data-dir={}", self.1.display());
+        for process in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
+            let line = std::fs::read(process.path().join("cmdline")).unwrap_or_default();
+            if line.split(|byte| *byte == 0).any(|word| word == profile.as_bytes()) {
+                let _ = Command::new("kill").arg("-KILL").arg(process.file_name()).status();
+            }
+        }
     }
 }
 
@@ -69,7 +77,8 @@ impl Browser {
         let driver_address = format!("http://127.0.0.1:{}", port.trim_end_matches('.'));
         let page = builder.connect(&driver_address).await.expect("a browser");
         page.goto(address).await.expect("the page");
-        Self { driver: Driver(driver), page, profile }
+        let driver = Driver(driver, profile.path().to_owned());
+        Self { driver, page, profile }
     }
 
     /// The text of the first element that matches; empty when there is none or it is hidden.
