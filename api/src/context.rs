@@ -23,6 +23,7 @@ use tracing::Instrument as _;
 
 use crate::figures::Figures;
 use crate::file_room::FileRoom;
+use crate::intake::Intake;
 use crate::pending_uploads::PendingUploads;
 use crate::problem::Problem;
 use crate::readiness::Readiness;
@@ -30,9 +31,7 @@ use crate::response_cache::ResponseCache;
 use crate::settings::ApiSettings;
 use crate::stream::Hub;
 
-/// Files that are held in memory at once while they are received.
-const RECEIVED_AT_ONCE: usize = 16;
-/// Pictures that are drawn at once. Apart from the above, so that slow uploads delay no doctor.
+/// Pictures that are drawn at once.
 const DRAWN_AT_ONCE: usize = 4;
 
 /// How long a scraper waits for fresh figures; it gets the last ones then.
@@ -53,8 +52,8 @@ pub(crate) struct Context {
     pub(crate) registry: prometheus::Registry,
     pub(crate) accepted: PendingUploads,
     pub(crate) settings: ApiSettings,
-    /// Bounds the uploads that are received at once.
-    pub(crate) receiving: Semaphore,
+    /// Bounds the bodies of requests.
+    pub(crate) intake: Intake,
     /// Bounds the pictures that are drawn at once.
     pub(crate) drawing: Arc<Semaphore>,
     /// Bounds the bytes of the files whose pictures are drawn.
@@ -93,7 +92,7 @@ impl Context {
             readiness: shared.readiness,
             registry: shared.registry,
             accepted: PendingUploads::default(),
-            receiving: Semaphore::new(RECEIVED_AT_ONCE),
+            intake: Intake::new(&settings),
             drawing: Arc::new(Semaphore::new(DRAWN_AT_ONCE)),
             room: FileRoom::new(settings.limits.max_bytes as u64),
             settings,

@@ -52,8 +52,7 @@ pub fn api_bodies(bytes: &[u8]) {
             }
         }
         b'p' => {
-            let Ok(body) = serde_json::from_slice::<PredictBody>(body) else { return };
-            if let Ok((file, _)) = body.read(4_096) {
+            if let Ok((file, _)) = PredictBody::read(body.to_vec(), 4_096) {
                 assert!(file.len() <= 4_096, "{} bytes", file.len());
             }
         }

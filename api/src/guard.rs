@@ -5,9 +5,10 @@
 
 use std::net::IpAddr;
 
-use actix_web::body::{BoxBody, MessageBody};
+use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use actix_web::http::{ConnectionType, Version};
 use actix_web::middleware::Next;
 use actix_web::{Error, ResponseError as _, web};
 
@@ -34,6 +35,7 @@ pub(crate) async fn guard(
         Ok(()) => next.call(request).await?.map_into_boxed_body(),
         Err(problem) => request.into_response(problem.error_response()),
     };
+    without_chunks(&mut response);
     let policy = if docs { DOCS_POLICY } else { POLICY };
     for (name, value) in [
         (header::CONTENT_SECURITY_POLICY, policy),
@@ -52,6 +54,28 @@ pub(crate) async fn guard(
     Ok(response)
 }
 
+/// HTTP/1.0 knows no chunked coding: a stream ends with its connection (RFC 9112, 6.1).
+fn without_chunks(response: &mut ServiceResponse<BoxBody>) {
+    let is_old = response.request().version() < Version::HTTP_11;
+    if is_old && response.response().body().size() == BodySize::Stream {
+        let head = response.response_mut().head_mut();
+        head.no_chunking(true);
+        head.set_connection_type(ConnectionType::Close);
+    }
+}
+
+/// Refuses what was compressed: what it comes to is unknown before it is unpacked.
+fn check_encoding(headers: &HeaderMap) -> Result<(), Problem> {
+    let plain = |value: &HeaderValue| {
+        let coding = value.to_str().unwrap_or("not text").trim();
+        coding.is_empty() || coding.eq_ignore_ascii_case("identity")
+    };
+    if headers.get_all(header::CONTENT_ENCODING).all(plain) {
+        return Ok(());
+    }
+    Err(Problem::new(Kind::WrongEncoding, "Send it without Content-Encoding."))
+}
+
 fn check(request: &ServiceRequest, names: &[String]) -> Result<(), Problem> {
     // Probes and scrapers use whatever address they have, and see nothing personal.
     if matches!(request.path(), "/livez" | "/readyz" | "/metrics") {
@@ -62,8 +86,11 @@ fn check(request: &ServiceRequest, names: &[String]) -> Result<(), Problem> {
         let detail = "Use localhost or an IP address, or add the name to the server's settings.";
         return Err(Problem::new(Kind::ForeignHost, detail));
     }
-    if request.method().is_safe() || from_here(request.headers(), host) {
+    if request.method().is_safe() {
         return Ok(());
+    }
+    if from_here(request.headers(), host) {
+        return check_encoding(request.headers());
     }
     Err(Problem::new(Kind::ForeignOrigin, "Send this request from the server's own page."))
 }
@@ -131,5 +158,7 @@ mod tests {
         assert!(!passes(&[("origin", "null")]));
         assert!(!passes(&[("sec-fetch-site", "cross-site")]));
         assert!(!passes(&[("sec-fetch-site", "same-site")]));
+        assert!(passes(&[("content-encoding", "identity")]));
+        assert!(!passes(&[("content-encoding", "gzip")]));
     }
 }

@@ -53,7 +53,7 @@ pub(crate) struct ImageItem {
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct ResultBody {
     model: ModelBody,
-    /// Calibrated probability of pneumonia, 0 to 1.
+    /// The network's score for pneumonia, 0 to 1. A probability only as far as the model's card shows that its calibration holds.
     probability: f64,
     /// The model's operating point, 0 to 1.
     threshold: f64,

@@ -50,10 +50,12 @@ problems! {
     StaleVerdict = 409, "stale-verdict", "The result has changed since it was shown";
     TooLarge = 413, "too-large", "The body is larger than accepted";
     WrongMediaType = 415, "wrong-media-type", "The body has a media type that is not accepted";
+    WrongEncoding = 415, "wrong-content-encoding", "The body is compressed, or coded in another way that is not accepted";
     ForeignHost = 421, "foreign-host", "This server does not answer under this name";
     NotAssessed = 422, "not-assessed", "The image could not be assessed; a person must look at it";
     NothingToAgreeWith = 422, "nothing-to-agree-with", "There is no result to agree with";
     Internal = 500, "internal", "Something went wrong in this program";
+    Busy = 503, "busy", "Other requests hold all the memory that there is for bodies";
     Unavailable = 503, "unavailable", "A service that is needed is away or busy";
     TooManyStreams = 503, "too-many-streams", "No more pages can watch this process";
     Stopping = 503, "stopping", "The server is stopping";
@@ -73,8 +75,10 @@ impl Problem {
     /// A problem with a sentence about this occurrence. Nothing personal.
     pub(crate) fn new(kind: Kind, detail: impl Into<String>) -> Self {
         let header = match kind {
-            Kind::Unavailable | Kind::Stopping => Some((header::RETRY_AFTER, "2")),
+            Kind::Busy | Kind::Unavailable | Kind::Stopping => Some((header::RETRY_AFTER, "2")),
             Kind::TooManyStreams => Some((header::RETRY_AFTER, "10")),
+            // RFC 9110, 15.5.16: what would be accepted.
+            Kind::WrongEncoding => Some((header::ACCEPT_ENCODING, "identity")),
             _ => None,
         };
         Self { kind, detail: detail.into(), more: Map::new(), header }

@@ -25,6 +25,7 @@ use crate::context::{Context, Shared};
 use crate::figures::{FigurePorts, Figures};
 use crate::guard::guard;
 use crate::health::run_until;
+use crate::intake::measure;
 use crate::readiness::{Check, Readiness};
 use crate::request::identify;
 use crate::request_metrics::{RequestMetrics, time_request};
@@ -168,6 +169,7 @@ impl Api {
                 .app_data(web::Data::new(requests.clone()))
                 .app_data(web::Data::new(served.readiness.clone()))
                 .app_data(web::Data::new(served.registry.clone()))
+                .wrap(from_fn(measure))
                 .wrap(from_fn(time_request))
                 .wrap(from_fn(guard))
                 .wrap(from_fn(identify))

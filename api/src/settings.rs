@@ -32,8 +32,14 @@ pub struct ApiSettings {
     pub lag: usize,
     /// How long `POST /v1/predict` waits for the pipeline.
     pub predict_timeout: Duration,
-    /// How long a client may take to send one file.
+    /// How long a client may take to send a body, at whatever rate.
     pub upload_timeout: Duration,
+    /// How long a body may stand still, and the time over which its rate is measured.
+    pub body_grace: Duration,
+    /// Bytes a second that a body must bring on average over each `body_grace`, unless it ends.
+    pub body_rate: usize,
+    /// Bytes that the bodies of all requests in flight may hold together. At least as much as the largest body.
+    pub body_bytes: usize,
     /// How long a presigned URL is valid.
     pub presigned_for: Duration,
     /// How long requests may finish after the stop.
@@ -61,6 +67,9 @@ impl Default for ApiSettings {
             lag: 256,
             predict_timeout: Duration::from_secs(30),
             upload_timeout: Duration::from_secs(120),
+            body_grace: Duration::from_secs(10),
+            body_rate: 4 << 10,
+            body_bytes: 256 << 20,
             presigned_for: Duration::from_secs(3600),
             drain: Duration::from_secs(10),
             scaling: Policy::default(),

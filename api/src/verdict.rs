@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use crate::picture;
 use crate::problem::{Kind, Problem};
 use crate::timestamp::rfc3339;
 
@@ -38,6 +39,9 @@ pub(crate) struct VerdictBody {
     /// What was displayed: plain words such as `picture` and `heatmap`.
     #[serde(default)]
     displayed: Vec<String>,
+    /// Which rendering of the picture was decoded and painted before the reader's eyes: the `ETag` of
+    /// `/v1/images/{id}/picture`. Left out or null where there was none; nothing is learnt from such a verdict.
+    rendering: Option<String>,
 }
 
 #[derive(Clone, Copy, Deserialize)]
@@ -78,6 +82,8 @@ pub(crate) struct VerdictItem {
     role: String,
     /// What was displayed.
     displayed: Vec<String>,
+    /// Which rendering of the picture was painted; null where none was.
+    rendering: Option<String>,
     /// RFC 3339, UTC.
     at: String,
 }
@@ -98,6 +104,8 @@ pub(crate) struct VerdictMark {
     /// The label that it comes to; null for what is not assessable or unreadable.
     #[schema(value_type = Option<String>)]
     label: Option<&'static str>,
+    /// Whether the picture was on the screen. Nothing is learnt from a verdict without it.
+    seen: bool,
     /// RFC 3339, UTC.
     at: String,
 }
@@ -123,6 +131,11 @@ impl VerdictBody {
         if self.model_version.as_ref().is_some_and(|version| version.contains('\0')) {
             return Err(wrong("`model_version` names no model."));
         }
+        let rendering = self.rendering.as_deref().map(|tag| tag.trim_matches('"').to_owned());
+        if rendering.as_ref().is_some_and(|rendering| !picture::is_rendering_of(rendering, image)) {
+            let detail = "`rendering` is the ETag of this image's picture, or left out.";
+            return Err(wrong(detail));
+        }
         let label = match self.label {
             Some(LabelWord::Pneumonia) => Label::Pneumonia,
             Some(LabelWord::Normal) | None => Label::Normal,
@@ -138,6 +151,7 @@ impl VerdictBody {
             reader: READER.into(),
             role: ROLE.into(),
             displayed: self.displayed,
+            rendering,
         })
     }
 }
@@ -164,6 +178,7 @@ impl From<Verdict> for VerdictItem {
             reader: given.reader,
             role: given.role,
             displayed: given.displayed,
+            rendering: given.rendering,
             at: rfc3339(at),
         }
     }
@@ -174,6 +189,7 @@ impl From<&Verdict> for VerdictMark {
         Self {
             opinion: verdict.verdict.opinion.word(),
             label: verdict.label.map(Label::word),
+            seen: verdict.verdict.rendering.is_some(),
             at: rfc3339(verdict.at),
         }
     }
@@ -197,6 +213,12 @@ mod tests {
         assert_eq!(verdict.opinion, Opinion::Disagree { label: Label::Normal });
         assert_eq!((verdict.reader.as_str(), verdict.displayed.len()), ("local", 2));
         assert!(parsed(json!({ "opinion": "not_assessable" })).is_some());
+        let seen = picture::rendering(ImageId(Uuid::nil()), 1600);
+        for tag in [seen.clone(), format!("\"{seen}\"")] {
+            let verdict =
+                parsed(json!({ "opinion": "agree", "rendering": tag })).expect("well-formed");
+            assert_eq!(verdict.rendering.as_ref(), Some(&seen));
+        }
         for wrong in [
             json!({}),
             json!({ "opinion": "maybe" }),
@@ -208,6 +230,9 @@ mod tests {
             json!({ "opinion": "agree", "displayed": ["Doe, John"] }),
             json!({ "opinion": "agree", "displayed": vec!["a"; 17] }),
             json!({ "opinion": "agree", "reader": "somebody else" }),
+            json!({ "opinion": "agree", "rendering": "" }),
+            json!({ "opinion": "agree", "rendering": "picture" }),
+            json!({ "opinion": "agree", "rendering": picture::rendering(ImageId(Uuid::max()), 1600) }),
         ] {
             assert!(parsed(wrong.clone()).is_none(), "{wrong}");
         }

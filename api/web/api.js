@@ -2,6 +2,13 @@
 
 /** @import { ImageItem, ImagePage, VerdictBody, VerdictMark } from "./types.js" */
 
+/**
+ * What the page reads of a model's card. Any of it may be missing.
+ * @typedef {object} ModelCard
+ * @property {number | null} [threshold] its operating point, 0 to 1
+ * @property {{ images?: number, specificity?: number, specificity_at_half?: number, confusion?: { true_negative: number, false_positive: number } } | null} [validation] figures on validation images, shares 0 to 1
+ */
+
 /** A problem that the server described, or a connection that failed. */
 export class Problem extends Error {
   /** @param {number} status 0 without an answer @param {{ title?: string, detail?: string } | null} body */
@@ -82,16 +89,33 @@ export async function giveVerdict(id, verdict) {
   } catch {
     throw new Problem(0, null);
   }
-  return (await checked(response)).json();
+  const { opinion, label, rendering, at } = await (await checked(response)).json();
+  return { opinion, label, seen: rendering !== null, at };
 }
 
 /**
- * `picture` or `heatmap` as an object URL; whoever asked must revoke it.
+ * `picture` or `heatmap` as an object URL, which whoever asked must revoke, and which rendering it is.
  * @param {string} id
  * @param {"picture" | "heatmap"} what
  * @param {AbortSignal} [signal]
  */
 export async function png(id, what, signal) {
-  const blob = await (await get(`/v1/images/${encodeURIComponent(id)}/${what}`, signal)).blob();
-  return URL.createObjectURL(blob);
+  const response = await get(`/v1/images/${encodeURIComponent(id)}/${what}`, signal);
+  const rendering = response.headers.get("etag")?.replaceAll('"', "") ?? null;
+  return { url: URL.createObjectURL(await response.blob()), rendering };
+}
+
+/** @type {Map<string, Promise<ModelCard | null>>} */
+const cards = new Map();
+
+/** The card of a model, asked for once; null where none can be had. @param {string} version */
+export function card(version) {
+  const known = cards.get(version) ?? get(`/v1/models/${encodeURIComponent(version)}`)
+    .then(async (response) => (await response.json()).card ?? null)
+    .catch(() => {
+      cards.delete(version);
+      return null;
+    });
+  cards.set(version, known);
+  return known;
 }

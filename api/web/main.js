@@ -36,12 +36,12 @@ function showConnection(state, since) {
   byId("stale").textContent = state === "stale" ? `No news since ${since ? hourMinute(since) : "a while"}: what you see may be out of date.` : "";
 }
 
-/** Loads the list and follows everything after it. Tried until it works. */
+/** Loads the list and follows everything after it. Tried until it works; what somebody points at stays where it is. */
 async function follow() {
   stream?.close();
   stream = null;
   try {
-    const after = await worklist.load();
+    const after = await worklist.renew();
     stream = new EventStream(after, {
       image: ({ id }) => {
         worklist.touch(id);

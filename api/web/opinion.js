@@ -6,6 +6,9 @@ import { opinionWords } from "./words.js";
 
 /** @import { ImageItem, VerdictBody } from "./types.js" */
 
+/** How long a button must have meant what it means before a key presses it, in ms. Of clicks, pointer.js takes care. */
+const SETTLED = 300;
+
 /** A button: its word, its key, what it gives. @typedef {[string, string, VerdictBody]} Choice */
 
 /**
@@ -27,7 +30,7 @@ function choices(image) {
 
 export class OpinionPanel {
   /**
-   * @param {() => string[]} displayed names what is on the screen
+   * @param {() => { displayed: string[], rendering: string | null }} displayed what is on the screen, and which rendering of the picture
    * @param {() => void} changed is called when the image must be asked for again
    */
   constructor(displayed, changed) {
@@ -39,6 +42,8 @@ export class OpinionPanel {
     /** @type {ImageItem | null} */
     this.image = null;
     this.busy = false;
+    /** When the buttons of a shown image came to mean another thing. */
+    this.changedAt = -Infinity;
   }
 
   /** Draws the panel for an image; the focus stays on the button that has it. @param {ImageItem | null} image */
@@ -48,9 +53,11 @@ export class OpinionPanel {
     const offered = image && choices(image);
     this.element.hidden = !offered;
     if (!image || !offered) return;
-    if (before !== this.key(image)) {
+    const means = this.key(image);
+    if (before !== means) {
+      if (before) this.changedAt = performance.now();
       this.buttons.replaceChildren(...offered.map(([word, key, verdict]) =>
-        el("button", { type: "button", "data-key": key.toLowerCase(), onclick: () => this.give(verdict) }, word, " ", el("kbd", {}, key))));
+        el("button", { type: "button", "data-key": key.toLowerCase(), "data-means": means, onclick: () => this.give(verdict) }, word, " ", el("kbd", {}, key))));
     }
     const given = image.verdict;
     offered.forEach(([, , verdict], place) => {
@@ -73,7 +80,7 @@ export class OpinionPanel {
     this.busy = true;
     try {
       const version = image.result?.model.version ?? null;
-      const given = await api.giveVerdict(image.id, { ...verdict, model_version: version, displayed: this.displayed() });
+      const given = await api.giveVerdict(image.id, { ...verdict, model_version: version, ...this.displayed() });
       if (this.image?.id === image.id) this.draw({ ...this.image, verdict: given });
     } catch (error) {
       if (this.image?.id !== image.id) return;
@@ -88,7 +95,8 @@ export class OpinionPanel {
   /** Presses the button of a key; whether there is one. @param {string} key */
   press(key) {
     const button = this.element.hidden ? null : this.buttons.querySelector(`[data-key="${CSS.escape(key)}"]`);
-    if (button instanceof HTMLElement) button.click();
+    const settled = performance.now() - this.changedAt >= SETTLED;
+    if (button instanceof HTMLElement && settled) button.click();
     return Boolean(button);
   }
 }

@@ -4,7 +4,7 @@
 
 import { open } from "./address.js";
 import { el, shape } from "./elements.js";
-import { band, clock, duration, percent, shortId, threshold, verdict } from "./words.js";
+import { band, clock, duration, figure, shortId, verdict } from "./words.js";
 
 /** The verdict as shape, word and colour. @param {ImageItem} image */
 export function verdictElement(image) {
@@ -14,7 +14,7 @@ export function verdictElement(image) {
     el("span", {}, said.more ? `${said.word}: ` : said.word, more ? el("small", {}, more) : null));
 }
 
-/** The percent on a band with the threshold marked. @param {ResultBody} result */
+/** The score on a band with the threshold marked. @param {ResultBody} result */
 export function bandElement(result) {
   const fill = el("i");
   const mark = el("b");
@@ -23,12 +23,11 @@ export function bandElement(result) {
   return el("div", { class: result.flagged ? "band flagged" : "band", "aria-hidden": "true" }, fill, mark);
 }
 
-/** @param {ResultBody | null} result */
+/** In words, and no percentage: a score is no probability. @param {ResultBody | null} result */
 function score(result) {
   if (!result) return [el("span", { class: "muted", "aria-label": "none" }, "–")];
-  return [el("div", { class: "score", title: `The threshold is ${threshold(result.threshold)}.` },
-    el("span", {}, el("strong", {}, percent(result.probability)), " ", el("small", {}, band(result))),
-    bandElement(result))];
+  const title = `Score ${figure(result.probability)}, threshold ${figure(result.threshold)}, on a scale of the model's own from 0 to 1. Not a probability.`;
+  return [el("div", { class: "score", title }, el("span", {}, band(result)), bandElement(result))];
 }
 
 /** How long an image waits, or how long it took. @param {ImageItem} image */
@@ -42,15 +41,16 @@ function waiting(image) {
 export class Row {
   /** @param {ImageItem} image */
   constructor(image) {
-    this.assessment = el("td");
-    this.probability = el("td");
-    this.site = el("td");
-    this.received = el("td", { class: "short" });
-    this.wait = el("td", { class: "short" });
-    this.model = el("td", { class: "short" });
+    // A cell of a table grows with what is in it, whatever its style says: the boxes in the cells have the height.
+    this.assessment = el("div", { class: "cell" });
+    this.score = el("div", { class: "cell" });
+    this.site = el("div", { class: "cell short" });
+    this.received = el("div", { class: "cell short" });
+    this.wait = el("div", { class: "cell short" });
+    this.model = el("div", { class: "cell short" });
     const link = el("a", { class: "open", href: `#/images/${image.id}`, "aria-label": `Open image ${shortId(image.id)}` }, shortId(image.id));
-    this.element = el("tr", { "data-id": image.id, ondblclick: () => open(image.id) }, this.assessment, this.probability,
-      this.site, this.received, this.wait, this.model, el("td", {}, link));
+    const boxes = [this.assessment, this.score, this.site, this.received, this.wait, this.model, el("div", { class: "cell" }, link)];
+    this.element = el("tr", { "data-id": image.id, ondblclick: () => open(image.id) }, ...boxes.map((box) => el("td", {}, box)));
     this.image = image;
     this.status = "";
     this.draw(image);
@@ -64,12 +64,15 @@ export class Row {
     this.element.dataset.status = image.status;
     this.assessment.replaceChildren(verdictElement(image),
       ...(image.priority === "stat" ? [el("span", { class: "badge", title: "Urgent" }, "STAT")] : []));
-    this.probability.replaceChildren(...score(image.result));
+    this.assessment.title = this.assessment.textContent ?? "";
+    this.score.replaceChildren(...score(image.result));
     this.site.textContent = image.site ?? "–";
+    this.site.title = image.site ?? "";
     this.received.textContent = clock(image.received_at);
     this.received.title = image.received_at;
     this.wait.textContent = waiting(image);
     this.model.textContent = image.result?.model.version ?? "–";
+    this.model.title = image.result?.model.version ?? "";
     if (before && before !== image.status) {
       this.element.classList.remove("changed");
       requestAnimationFrame(() => this.element.classList.add("changed"));

@@ -49,6 +49,7 @@ export interface SubtypeBody {
 export interface VerdictMark {
   opinion: string;
   label: string | null;
+  seen: boolean;
   at: string;
 }
 
@@ -59,6 +60,7 @@ export interface VerdictBody {
   label?: string | null;
   reason?: string | null;
   displayed?: string[];
+  rendering?: string | null;
 }
 
 /** A page of images. */

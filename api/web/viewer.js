@@ -1,14 +1,15 @@
-// One image: the word and the percent first, then the picture, the heatmap on request, and
-// everything needed to know how the result came about.
+// One image: the word first, then the picture, the heatmap on request, and everything needed to know
+// how the result came about.
 
 import { open } from "./address.js";
 import * as api from "./api.js";
 import { byId, el } from "./elements.js";
 import { OpinionPanel } from "./opinion.js";
 import { bandElement, verdictElement } from "./rows.js";
-import { band, clock, duration, percent, shortId, threshold } from "./words.js";
+import { band, clock, duration, figure, shortId, standing } from "./words.js";
 
-/** @import { ImageItem } from "./types.js" */
+/** @import { ModelCard } from "./api.js" */
+/** @import { ImageItem, ResultBody } from "./types.js" */
 
 const STEP = 0.1;
 
@@ -28,6 +29,11 @@ export class Viewer {
     this.abort = new AbortController();
     /** @type {string[]} */
     this.urls = [];
+    /** @type {ModelCard | null} */
+    this.card = null;
+    /** Which rendering of the picture this image's reader has before their eyes; null while there is none. @type {string | null} */
+    this.rendering = null;
+    this.heatPainted = false;
     this.heatOn = false;
     this.inverted = false;
     this.view = this.build();
@@ -40,6 +46,7 @@ export class Viewer {
     this.close();
     this.id = id;
     this.image = null;
+    this.card = null;
     this.abort = new AbortController();
     this.urls = [];
     this.view = this.build();
@@ -54,6 +61,8 @@ export class Viewer {
     this.urls.forEach((url) => URL.revokeObjectURL(url));
     this.root.replaceChildren();
     this.id = null;
+    this.rendering = null;
+    this.heatPainted = false;
   }
 
   /** Asks for the image again, after an event. */
@@ -64,6 +73,8 @@ export class Viewer {
       const image = await api.image(id, this.abort.signal);
       if (id !== this.id) return;
       if (image) this.image = image;
+      if (image?.result) this.card = await api.card(image.result.model.version);
+      if (id !== this.id) return;
       this.draw(image ? null : "No image of this id is known.");
     } catch (error) {
       if (!api.isAbort(error) && id === this.id) this.draw(api.wordsOf(error));
@@ -121,9 +132,15 @@ export class Viewer {
     if (this.heatOn && !this.view.heat.src) await this.load("heatmap", this.view.heat);
   }
 
-  /** What a verdict was given by. */
+  /**
+   * What a verdict was given by: only what was decoded and painted, and is on the screen.
+   * @returns {{ displayed: string[], rendering: string | null }}
+   */
   displayed() {
-    return ["picture", ...(this.heatOn ? ["heatmap"] : []), ...(this.inverted ? ["inverted"] : [])];
+    const picture = this.rendering !== null && this.view.picture.checkVisibility() && document.visibilityState === "visible";
+    const heat = this.heatOn && this.heatPainted;
+    const displayed = [picture && "picture", picture && heat && "heatmap", picture && this.inverted && "inverted"];
+    return { displayed: displayed.filter((word) => word !== false), rendering: picture ? this.rendering : null };
   }
 
   toggleInvert() {
@@ -133,19 +150,28 @@ export class Viewer {
 
   /** @param {"picture" | "heatmap"} what @param {HTMLImageElement} into */
   async load(what, into) {
-    if (!this.id) return;
+    const id = this.id;
+    if (!id) return;
+    const { picture, absent, heatWords, layers } = this.view;
     try {
-      const url = await api.png(this.id, what, this.abort.signal);
+      const { url, rendering } = await api.png(id, what, this.abort.signal);
       this.urls.push(url);
       into.src = url;
-      if (into === this.view.picture) {
-        this.view.layers.hidden = false;
-        this.view.absent.hidden = true;
+      await into.decode();
+      if (id !== this.id || into !== (what === "picture" ? this.view.picture : this.view.heat)) return;
+      if (into === picture) {
+        layers.hidden = false;
+        absent.hidden = true;
       }
+      await painted();
+      if (id !== this.id || into !== (what === "picture" ? this.view.picture : this.view.heat)) return;
+      if (into === picture) this.rendering = rendering;
+      else this.heatPainted = true;
     } catch (error) {
-      if (api.isAbort(error)) return;
-      const words = into === this.view.picture ? this.view.absent : this.view.heatWords;
-      words.textContent = api.wordsOf(error);
+      if (api.isAbort(error) || id !== this.id) return;
+      const words = into === picture ? absent : heatWords;
+      words.textContent = error instanceof DOMException ? "What arrived is no picture that can be shown." : api.wordsOf(error);
+      if (into !== picture) into.removeAttribute("src");
     }
   }
 
@@ -189,9 +215,7 @@ export class Viewer {
     const parts = [verdictElement(image)];
     if (image.reason_detail) parts.push(el("p", {}, image.reason_detail));
     if (result) {
-      parts.push(el("div", {},
-        el("p", { class: "percent" }, percent(result.probability), " ", el("small", {}, `calibrated probability of pneumonia, ${band(result)}`)),
-        bandElement(result)));
+      parts.push(el("div", {}, standingElement(result, this.card), bandElement(result)));
     }
     if (result?.warnings.length) {
       parts.push(el("div", { class: "warnings" }, el("strong", {}, "To know about this image"),
@@ -237,14 +261,26 @@ export class Viewer {
 /** A button with its key beside it. @param {string} words @param {string} key @param {() => void} does */
 const button = (words, key, does) => el("button", { type: "button", onclick: does }, words, " ", el("kbd", {}, key));
 
+/** Resolves when what the page holds now has been painted. A page in the background paints nothing, and waits. */
+async function painted() {
+  for (let frame = 0; frame < 2; frame += 1) await new Promise((next) => requestAnimationFrame(next));
+}
+
+/** Where the score stands, as far as the model's card says. @param {ResultBody} result @param {ModelCard | null} card */
+function standingElement(result, card) {
+  const words = standing(result, card);
+  return el("p", { class: "standing" }, el("strong", {}, `Score ${band(result)}`), words && el("small", {}, words));
+}
+
 /** @param {ImageItem} image */
 function facts(image) {
   const result = image.result;
   const subtype = result?.subtype;
   /** @type {[string, string | null | undefined][]} */
   const rows = [
-    ["Threshold", result && threshold(result.threshold)],
-    ["Subtype", subtype && `${subtype.label.toLowerCase()} ${percent(subtype.probability)} (experimental)`],
+    ["Score", result && `${figure(result.probability)} on the model's own scale from 0 to 1; not a probability`],
+    ["Threshold", result && figure(result.threshold)],
+    ["Subtype", subtype && `${subtype.label.toLowerCase()} (experimental)`],
     ["Priority", image.priority],
     ["Received", clock(image.received_at)],
     ["Finished", image.finished_at && `${clock(image.finished_at)}, took ${duration((Date.parse(image.finished_at) - Date.parse(image.received_at)) / 1000)}`],

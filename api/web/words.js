@@ -1,5 +1,6 @@
 // The page's own words. Never "normal", never a diagnosis.
 
+/** @import { ModelCard } from "./api.js" */
 /** @import { ImageItem, ResultBody, VerdictMark } from "./types.js" */
 
 /** @typedef {import("./elements.js").Shape} Shape */
@@ -43,25 +44,37 @@ export function opinionWords(given) {
   /** @type {Record<string, string>} */
   const words = { agree: `agreed: ${label}`, disagree: `labelled: ${label}`, not_assessable: "found not assessable", unreadable: "said what this release cannot read" };
   const said = words[given.opinion];
-  return `${clock(given.at)} ${said ?? given.opinion}.`;
+  const blind = given.seen ? "" : " The picture was not on the screen: nothing is learnt from it.";
+  return `${clock(given.at)} ${said ?? given.opinion}.${blind}`;
 }
 
-/** A probability as whole percent; never rounded to certainty. @param {number} probability */
-export function percent(probability) {
-  if (probability < 0.01) return "<\u00a01\u00a0%";
-  if (probability > 0.99) return ">\u00a099\u00a0%";
-  return `${Math.round(probability * 100)}\u00a0%`;
-}
+/** A score or threshold, exactly enough to compare the two. No percentage: it is no probability. @param {number} value */
+export const figure = (value) => value.toFixed(3);
 
-/** Where a probability stands to the threshold. @param {ResultBody} result */
+/** Where a score stands to the threshold. @param {ResultBody} result */
 export function band(result) {
   const distance = result.probability - result.threshold;
   if (Math.abs(distance) < NEAR) return "near the threshold";
   return distance > 0 ? "above the threshold" : "below the threshold";
 }
 
-/** A threshold exactly enough to compare with. @param {number} value */
-export const threshold = (value) => `${(value * 100).toFixed(1)}\u00a0%`;
+/**
+ * What a score means by the card of its model, as far as the card tells: the share of normal validation images that lie
+ * below it is known at the operating point and at 0.5. Null where nothing can be said.
+ * @param {ResultBody} result
+ * @param {ModelCard | null} card
+ */
+export function standing(result, card) {
+  const { images, specificity, specificity_at_half: atHalf, confusion } = card?.validation ?? {};
+  /** @type {[number, number | undefined][]} */
+  const known = [[result.threshold, specificity], [0.5, atHalf]];
+  const below = known.filter(([at, share]) => result.probability >= at && Number.isFinite(share)).map(([, share]) => share ?? 0);
+  if (below.length === 0 || card?.threshold !== result.threshold) return null;
+  const share = Math.floor(Math.max(...below) * 100);
+  const normal = confusion ? confusion.true_negative + confusion.false_positive : null;
+  const of = normal ? `${number(normal)} normal validation images` : "the normal validation images";
+  return share > 0 && images ? `higher than at least ${share}\u00a0% of ${of}` : null;
+}
 
 /** Seconds as people say them. @param {number} seconds */
 export function duration(seconds) {

@@ -1,14 +1,15 @@
 // The live list. Rows keep their places: what is new waits behind a bar until it is asked for, and
 // only cells of shown rows change by themselves. Images uploaded on this page, which its user has
-// just asked for, come in by themselves unless the pointer is in the list.
+// just asked for, come in by themselves unless somebody is in the list, or on the way to it.
 
 import * as api from "./api.js";
 import { byId } from "./elements.js";
 import { filter, isNarrow, matches } from "./filters.js";
+import { pointer } from "./pointer.js";
 import { Row } from "./rows.js";
 import { number } from "./words.js";
 
-/** @import { ImageItem } from "./types.js" */
+/** @import { ImageItem, ImagePage } from "./types.js" */
 
 const PAGE = 50;
 const GATHER = 60;
@@ -38,9 +39,9 @@ export class Worklist {
     /** @type {number | null} */
     this.timer = null;
     this.body = byId("rows");
-    this.pointerInside = false;
-    this.body.addEventListener("pointerenter", () => { this.pointerInside = true; });
-    this.body.addEventListener("pointerleave", () => { this.pointerInside = false; });
+    this.table = byId("table");
+    /** Whether the rows are known to be others than the server has now. */
+    this.changed = false;
     byId("news").addEventListener("click", () => this.load());
     byId("more").addEventListener("click", () => this.loadMore());
     setInterval(() => this.rows.forEach((row) => row.tick()), 1000);
@@ -51,18 +52,42 @@ export class Worklist {
     return [...this.rows.keys()];
   }
 
-  /** Loads the list anew; resolves to the number after which events may be missing from it. */
+  /** Whether somebody points into the list, or has the focus in it: then nothing in it moves. */
+  isOccupied() {
+    return this.rows.size > 0 && (pointer.isIn(this.table) || this.table.contains(document.activeElement));
+  }
+
+  /** Loads the list anew, as its user asked; resolves to the number after which events may be missing from it. */
   load() {
+    return this.inOrder(async () => this.replace(await api.list(filter(), null, PAGE)));
+  }
+
+  /**
+   * The same, where nobody asked: while somebody is in the list its rows keep their places, each is asked for
+   * anew, and the bar says that the list has changed.
+   */
+  renew() {
     return this.inOrder(async () => {
       const page = await api.list(filter(), null, PAGE);
-      this.rows.clear();
-      for (const image of page.items) this.rows.set(image.id, new Row(image));
-      this.body.replaceChildren(...[...this.rows.values()].map((row) => row.element));
-      Object.assign(this, { next: page.next, total: page.total, expected: page.total, news: 0 });
-      byId("statement").textContent = page.statement_of_use;
+      if (!this.isOccupied()) return this.replace(page);
+      this.changed = true;
+      for (const id of this.rows.keys()) this.touched.add(id);
       this.draw();
+      this.schedule(GATHER);
       return page.last_event;
     });
+  }
+
+  /** @param {ImagePage} page */
+  replace(page) {
+    this.rows.clear();
+    for (const image of page.items) this.rows.set(image.id, new Row(image));
+    this.body.replaceChildren(...[...this.rows.values()].map((row) => row.element));
+    Object.assign(this, { next: page.next, total: page.total, expected: page.total, news: 0, changed: false });
+    byId("statement").textContent = page.statement_of_use;
+    pointer.rearranged();
+    this.draw();
+    return page.last_event;
   }
 
   loadMore() {
@@ -75,6 +100,7 @@ export class Worklist {
         this.rows.set(image.id, row);
         this.body.append(row.element);
       }
+      pointer.rearranged();
       Object.assign(this, { next: page.next, total: page.total });
       this.draw();
     });
@@ -139,14 +165,20 @@ export class Worklist {
   show(image, wasEmpty) {
     const row = this.rows.get(image.id);
     if (row) return row.draw(image);
-    const welcome = wasEmpty || (this.own.has(image.id) && !this.pointerInside);
+    const welcome = wasEmpty || (this.own.has(image.id) && !this.isOccupied());
     if (!welcome || !matches(image)) return undefined;
+    if (!wasEmpty && pointer.isOnItsWay()) {
+      // Its user has seen where the rows are and goes to one of them: in a moment.
+      this.touched.add(image.id);
+      return undefined;
+    }
     const added = new Row(image);
     const later = [...this.rows.values()].find((other) => before(image, other.image));
     this.body.insertBefore(added.element, later?.element ?? null);
     const entries = [...this.rows.values(), added].toSorted((a, b) => (before(a.image, b.image) ? -1 : 1));
     this.rows = new Map(entries.map((entry) => [entry.image.id, entry]));
     if (!wasEmpty) this.expected += 1;
+    pointer.rearranged();
     return undefined;
   }
 
@@ -160,17 +192,19 @@ export class Worklist {
     const shown = [...this.rows.values()];
     const matching = shown.filter((row) => matches(row.image)).length;
     const past = shown.length - matching;
-    byId("count").textContent = `Showing ${number(matching)} of ${number(this.total)}`
+    const count = byId("count");
+    count.textContent = `Showing ${number(matching)} of ${number(this.total)}`
       + (past ? `, and ${number(past)} that no longer match` : "");
+    count.title = count.textContent;
     byId("more").hidden = !this.next;
     const empty = byId("empty");
     empty.hidden = shown.length > 0;
     empty.textContent = isNarrow() ? "No image matches this filter." : "No image yet. Drop some above, or put them into the bucket with any S3 client.";
     const bar = byId("news");
-    const changed = isNarrow() && this.total !== this.expected;
+    const changed = this.changed || (isNarrow() && this.total !== this.expected);
     bar.hidden = !this.news && !changed;
-    const count = this.news >= PAGE ? `${PAGE}+` : number(this.news);
-    bar.textContent = this.news ? `${count} new: show` : "The list has changed: show";
+    const fresh = this.news >= PAGE ? `${PAGE}+` : number(this.news);
+    bar.textContent = this.news ? `${fresh} new: show` : "The list has changed: show";
   }
 
   /**

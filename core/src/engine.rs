@@ -89,7 +89,7 @@ impl std::fmt::Display for NoveltyPolicy {
 /// The network's answer on one input.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Prediction {
-    /// Calibrated probability of pneumonia, 0..=1.
+    /// The score for pneumonia, 0..=1, after calibration; how far it is a probability, the card says.
     pub probability: f64,
     /// Probability that a pneumonia is bacterial, 0..=1, when the model has that output.
     pub bacterial: Option<f64>,

@@ -94,7 +94,7 @@ impl Heatmap {
 pub struct Finding {
     /// The weights that made it.
     pub model: ModelRef,
-    /// Calibrated probability of pneumonia, 0..=1.
+    /// The score for pneumonia, 0..=1, after calibration; how far it is a probability, the card says.
     pub probability: f64,
     /// The model's own operating point, 0..=1.
     pub threshold: f64,

@@ -12,6 +12,7 @@
 //! - A verdict does not change the image's state and writes an event.
 //! - Labelled images are pages by time, and each bears its newest label only.
 //! - Images found not assessable bear no label.
+//! - A label given without the picture on the screen is kept apart from the labelled.
 //! - Removing an image removes what was said of it.
 //! - A verdict that cannot be read is told of as unreadable and hides no other.
 //! - A label that cannot be read is left out of the labelled and hides no other.
@@ -86,6 +87,9 @@ pub struct NewVerdict {
     pub role: String,
     /// What was displayed when it was given: `heatmap`, `side_by_side`, …; from the page.
     pub displayed: Vec<String>,
+    /// Which rendering of the picture was decoded and painted when it was given; `None` where the reader saw none.
+    /// Nothing is learnt from such a verdict.
+    pub rendering: Option<String>,
 }
 
 /// A kept verdict.
@@ -154,12 +158,15 @@ pub trait Verdicts: Send + Sync {
     async fn of(&self, image: ImageId) -> Result<Vec<Verdict>, PortError>;
 
     /// Up to `limit` labelled images after `after`, oldest label first. Removed and superseded images are
-    /// left out.
+    /// left out, and those whose newest verdict was given without the picture on the screen.
     async fn labelled(
         &self,
         after: Option<LabelKey>,
         limit: usize,
     ) -> Result<Vec<Labelled>, PortError>;
+
+    /// How many images would be among the labelled, had their newest verdict been given with the picture on the screen.
+    async fn unseen(&self) -> Result<u64, PortError>;
 }
 
 #[cfg(test)]

@@ -88,10 +88,11 @@ pub fn verdict(image: &Value) -> String {
     match image["status"].as_str() {
         // A result that says nothing is none: it must not look negative.
         Some("ready") if result["flagged"].is_boolean() && result["probability"].is_number() => {
-            let percent = result["probability"].as_f64().unwrap_or(f64::NAN) * 100.0;
+            // Not a percentage: nothing here says that the model's calibration holds.
+            let score = result["probability"].as_f64().unwrap_or(f64::NAN);
             let word =
                 if result["flagged"] == true { "Suspected pneumonia" } else { "Not flagged" };
-            format!("{word}\t{percent:.1} %")
+            format!("{word}\tscore {score:.3}")
         }
         Some("superseded") => "Superseded by a newer upload".into(),
         Some("removed") => "Removed from the bucket".into(),
@@ -119,9 +120,9 @@ mod tests {
     }
 
     #[test]
-    fn a_result_is_a_word_and_a_percentage() {
+    fn a_result_is_a_word_and_a_score_and_no_percentage() {
         let image =
             json!({ "status": "ready", "result": { "flagged": true, "probability": 0.917 } });
-        assert_eq!(verdict(&image), "Suspected pneumonia\t91.7 %");
+        assert_eq!(verdict(&image), "Suspected pneumonia\tscore 0.917");
     }
 }

@@ -24,6 +24,7 @@ use actix_web::http::header::{EntityTag, IfNoneMatch};
 use actix_web::{Error, HttpRequest, HttpResponse, Resource, Route, web};
 
 use crate::health;
+use crate::intake;
 use crate::problem::{Kind, Problem};
 
 /// A JSON body that names things, not one that carries an image.
@@ -52,11 +53,7 @@ pub(crate) fn configure(config: &mut web::ServiceConfig) {
         .service(resource("/v1/uploads", "POST").route(web::post().to(uploads::presign)))
         .service(resource("/v1/uploads/identify", "POST").route(web::post().to(uploads::identify)))
         .service(resource("/v1/events", "GET").route(web::get().to(events::events)))
-        .service(
-            resource("/v1/predict", "POST")
-                .app_data(json(predict::BODY_MAX))
-                .route(web::post().to(predict::predict)),
-        )
+        .service(resource("/v1/predict", "POST").route(web::post().to(predict::predict)))
         // The names of single addresses come before those that take a version.
         .service(resource("/v1/models", "GET").route(get().to(models::list)))
         .service(resource("/v1/models/history", "GET").route(get().to(models::history)))
@@ -128,6 +125,7 @@ fn bad_json(error: JsonPayloadError, _: &HttpRequest) -> Error {
         }
         // A deserialization error names the place and the field, and may quote the value.
         JsonPayloadError::Deserialize(error) => Problem::new(Kind::BadJson, error.to_string()),
+        JsonPayloadError::Payload(error) => intake::problem(&error),
         _ => Problem::new(Kind::BadRequest, "The body ended early or could not be decoded."),
     };
     problem.into()

@@ -32,6 +32,7 @@ const FILES: &[File] = &[
     web_file!("/web/events.js", SCRIPT, "events.js"),
     web_file!("/web/filters.js", SCRIPT, "filters.js"),
     web_file!("/web/opinion.js", SCRIPT, "opinion.js"),
+    web_file!("/web/pointer.js", SCRIPT, "pointer.js"),
     web_file!("/web/rows.js", SCRIPT, "rows.js"),
     web_file!("/web/upload.js", SCRIPT, "upload.js"),
     web_file!("/web/viewer.js", SCRIPT, "viewer.js"),

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use actix_web::HttpResponse;
+use actix_web::http::header::{ETag, EntityTag};
 use actix_web::web::{Bytes, Data, Path};
 use lobar_core::image::Image;
 use lobar_core::object::ImageId;
@@ -12,6 +13,7 @@ use uuid::Uuid;
 
 use crate::context::Context;
 use crate::file_room::Room;
+use crate::picture::rendering;
 use crate::problem::{Kind, Problem};
 
 /// Side of the heatmap in pixels. It covers the whole picture, whatever the picture's shape: the
@@ -22,7 +24,7 @@ const HEATMAP_SIDE: u32 = 448;
 #[utoipa::path(get, path = "/v1/images/{id}/picture", tag = "images",
     params(("id" = Uuid, Path, description = "The image's id.")),
     responses(
-        (status = 200, description = "The picture.", content_type = "image/png"),
+        (status = 200, description = "The picture. Its `ETag` names the rendering, for a verdict given on it.", content_type = "image/png"),
         (status = 404, description = "Not known, gone, or not an image.", content_type = "application/problem+json"),
     ),
 )]
@@ -30,19 +32,22 @@ pub(crate) async fn picture(
     context: Data<Context>,
     id: Path<Uuid>,
 ) -> Result<HttpResponse, Problem> {
-    let image = known(&context, ImageId(id.into_inner())).await?;
+    let id = ImageId(id.into_inner());
+    let image = known(&context, id).await?;
     // Given up when the client hangs up; once there is room, the work ends by itself and holds it.
     let context = context.into_inner();
     let slot = context.drawing.clone().acquire_owned().await;
     let room = context.room.of(image.object.size).await;
     let own = Arc::clone(&context);
+    let side = context.settings.picture_side;
     let drawn = context.run(async move {
         let _held = slot;
         let (bytes, _room) = fetched(&own, &image, room).await?;
-        let (limits, side) = (own.settings.limits, own.settings.picture_side);
+        let limits = own.settings.limits;
         own.compute(move || draw(&bytes, &limits, side).map_err(not_drawn)).await?
     });
-    Ok(HttpResponse::Ok().content_type("image/png").body(drawn.await??))
+    let name = EntityTag::new_strong(rendering(id, side));
+    Ok(HttpResponse::Ok().content_type("image/png").insert_header(ETag(name)).body(drawn.await??))
 }
 
 /// The file's bytes, in the room that was reserved for them, or for any file if it is larger than said.

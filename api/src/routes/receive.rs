@@ -2,21 +2,21 @@
 //! uploads here and by any S3 client take the same path.
 
 use actix_multipart::{Field, Multipart, MultipartError};
-use actix_web::error::PayloadError;
-use actix_web::http::header;
+use actix_web::error::{ParseError, PayloadError};
+use actix_web::http::header::{self, ContentDisposition, DispositionType, HeaderMap, HeaderValue};
 use actix_web::web::{Data, Payload, Query};
-use actix_web::{FromRequest as _, HttpRequest, HttpResponse};
+use actix_web::{HttpRequest, HttpResponse};
 use bytes::{Bytes, BytesMut};
 use futures::{Stream, StreamExt as _, TryStreamExt as _};
 use lobar_core::image::{Lane, State};
 use lobar_core::object::{ImageId, ObjectVersion};
 use lobar_core::object_store;
 use serde::{Deserialize, Serialize};
-use tokio::time::timeout;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use crate::context::Context;
+use crate::intake;
 use crate::key;
 use crate::pending_uploads::Upload;
 use crate::problem::{Kind, Problem};
@@ -85,7 +85,10 @@ struct Received {
     responses(
         (status = 202, body = Receipt),
         (status = 400, description = "No file, or a bad field.", content_type = "application/problem+json"),
+        (status = 408, description = "It stood still, or came too slowly.", content_type = "application/problem+json"),
         (status = 413, description = "Too large.", content_type = "application/problem+json"),
+        (status = 415, description = "Compressed.", content_type = "application/problem+json"),
+        (status = 503, description = "No room for it now; `Retry-After` says when to come back.", content_type = "application/problem+json"),
     ),
 )]
 pub(crate) async fn receive(
@@ -96,13 +99,7 @@ pub(crate) async fn receive(
 ) -> Result<HttpResponse, Problem> {
     let limit = context.settings.limits.max_bytes;
     refuse_declared_size(&request, limit)?;
-    let _slot = context.receiving.acquire().await;
-    let reading = read(&request, payload, limit);
-    let mut received =
-        timeout(context.settings.upload_timeout, reading).await.map_err(|_| {
-            let seconds = context.settings.upload_timeout.as_secs();
-            Problem::new(Kind::TooSlowUpload, format!("A file must arrive within {seconds} s."))
-        })??;
+    let mut received = read(&request, payload, limit).await?;
     let ReceiveQuery { site, priority } = query.into_inner();
     let site = site_or_default(&context, received.site.take().or(site))?;
     let lane = lane(received.priority.take().or(priority).as_deref())?;
@@ -171,17 +168,15 @@ fn too_large(limit: usize) -> Problem {
 }
 
 async fn read(request: &HttpRequest, payload: Payload, limit: usize) -> Result<Received, Problem> {
-    let mut payload = payload.into_inner();
+    let payload = payload.into_inner();
     let kind = request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
-    if kind.is_some_and(|kind| kind.to_ascii_lowercase().starts_with("multipart/form-data")) {
-        let form = Multipart::from_request(request, &mut payload).await;
-        return read_form(form.map_err(|_| broken_form())?, limit).await;
+    if let Some(headers) = kind.and_then(as_mixed) {
+        return read_form(Multipart::new(&headers, payload), limit).await;
     }
-    if kind.is_some_and(|kind| kind.starts_with("multipart/")) {
+    if kind.is_some_and(|kind| kind.to_ascii_lowercase().starts_with("multipart/")) {
         return Err(Problem::new(Kind::WrongMediaType, "Of forms only multipart/form-data."));
     }
-    let cut = |_: PayloadError| Problem::new(Kind::BadRequest, "The body ended early.");
-    let body = capped(payload.map_err(cut), limit).await?;
+    let body = capped(payload.map_err(|error| intake::problem(&error)), limit).await?;
     // An empty body is a slip of the client; an empty file in a form is a file.
     let file = (!body.is_empty()).then_some(body);
     Ok(Received { file, ..Received::default() })
@@ -189,15 +184,15 @@ async fn read(request: &HttpRequest, payload: Payload, limit: usize) -> Result<R
 
 async fn read_form(mut form: Multipart, limit: usize) -> Result<Received, Problem> {
     let mut received = Received::default();
-    while let Some(mut field) = form.try_next().await.map_err(|_: MultipartError| broken_form())? {
-        match field.name() {
+    while let Some(mut field) = form.try_next().await.map_err(unread_form)? {
+        let head = disposition(field.headers()).ok_or_else(broken_form)?;
+        match head.get_name() {
             Some("file") if received.file.is_some() => {
                 let detail = "One file a request; send several requests side by side.";
                 return Err(Problem::new(Kind::BadMultipart, detail));
             }
             Some("file") => {
-                let named = field.content_disposition().and_then(|head| head.get_filename());
-                received.name = named.unwrap_or_default().to_owned();
+                received.name = head.get_filename().unwrap_or_default().to_owned();
                 received.file = Some(bytes_of(&mut field, limit).await?);
             }
             Some("site") => received.site = Some(text_of(&mut field).await?),
@@ -212,7 +207,7 @@ async fn read_form(mut form: Multipart, limit: usize) -> Result<Received, Proble
 }
 
 async fn bytes_of(field: &mut Field, limit: usize) -> Result<Bytes, Problem> {
-    capped(field.map_err(|_: MultipartError| broken_form()), limit).await
+    capped(field.map_err(unread_form), limit).await
 }
 
 async fn text_of(field: &mut Field) -> Result<String, Problem> {
@@ -220,12 +215,42 @@ async fn text_of(field: &mut Field) -> Result<String, Problem> {
     String::from_utf8(bytes.into()).map_err(|_| broken_form())
 }
 
+/// The head of a form's body under another name. The parser of `multipart/form-data` refuses a part whose head is no
+/// UTF-8, as browsers send from pages in Latin-1; that of `multipart/mixed` leaves heads alone.
+fn as_mixed(kind: &str) -> Option<HeaderMap> {
+    const FORM: &str = "multipart/form-data";
+    let (start, rest) = kind.split_at_checked(FORM.len())?;
+    if !start.eq_ignore_ascii_case(FORM) {
+        return None;
+    }
+    let mixed = HeaderValue::from_str(&format!("multipart/mixed{rest}")).ok()?;
+    Some(HeaderMap::from_iter([(header::CONTENT_TYPE, mixed)]))
+}
+
+/// What a part of a form says of itself: in UTF-8, or else taken for Latin-1, of which every byte is a letter.
+fn disposition(headers: &HeaderMap) -> Option<ContentDisposition> {
+    let raw = headers.get(header::CONTENT_DISPOSITION)?;
+    let parsed = ContentDisposition::from_raw(raw).or_else(|_| {
+        let text: String = raw.as_bytes().iter().copied().map(char::from).collect();
+        let value = HeaderValue::from_bytes(text.as_bytes()).map_err(|_| ParseError::Header)?;
+        ContentDisposition::from_raw(&value)
+    });
+    parsed.ok().filter(|parsed| parsed.disposition == DispositionType::FormData)
+}
+
+fn unread_form(error: MultipartError) -> Problem {
+    match error {
+        MultipartError::Payload(error @ PayloadError::Io(_)) => intake::problem(&error),
+        _ => broken_form(),
+    }
+}
+
 fn broken_form() -> Problem {
     Problem::new(Kind::BadMultipart, "The form is damaged or ended early.")
 }
 
 /// Everything a stream brings, refused as soon as it passes `limit`.
-async fn capped(
+pub(super) async fn capped(
     stream: impl Stream<Item = Result<Bytes, Problem>>,
     limit: usize,
 ) -> Result<Bytes, Problem> {

@@ -33,6 +33,8 @@ pub struct Exported {
     pub dropped: usize,
     /// Pictures whose bytes are those of another one. They bear the same label, the newest.
     pub doubles: usize,
+    /// Images whose labels are left out because they were given without the picture on the screen.
+    pub unseen: u64,
     /// Images that cannot be read, with the reason.
     pub unreadable: Vec<(ImageId, String)>,
     /// Images whose objects could not be asked for, with the reason.
@@ -54,7 +56,9 @@ struct Wanted {
 /// When the labels cannot be asked for, or the folder cannot be written.
 pub async fn export(source: &Source, folder: &mut Folder) -> Result<Exported, LabError> {
     let wanted = labels(&*source.verdicts).await?;
-    let mut exported = Exported::default();
+    let unseen = source.verdicts.unseen().await;
+    let unseen = unseen.map_err(|error| LabError::failed(chain(&error)))?;
+    let mut exported = Exported { unseen, ..Exported::default() };
     let gone: Vec<ImageId> =
         folder.pictures.keys().filter(|id| !wanted.contains_key(*id)).copied().collect();
     exported.dropped = gone.len();
@@ -177,6 +181,10 @@ impl fmt::Display for Exported {
             self.relabelled,
             self.dropped
         )?;
+        if self.unseen > 0 {
+            let unseen = self.unseen;
+            write!(f, "; {unseen} left out, labelled without the picture on the screen")?;
+        }
         if self.doubles > 0 {
             write!(f, "; {} have the very bytes of another one", self.doubles)?;
         }

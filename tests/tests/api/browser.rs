@@ -7,30 +7,39 @@ use std::process::{Child, Command, Stdio};
 use fantoccini::key::Key;
 use fantoccini::{Client, ClientBuilder, Locator};
 use hyper_util::client::legacy::connect::HttpConnector;
+use lobar_core::model_registry::NewModel;
 use lobar_tests::kit::{radiograph_jpeg, workspace};
 use serde_json::{Value, json};
 
 use crate::fixture::{Fixture, PATIENCE, blank, eventually, ready};
 
 /// A browser with a profile of its own; ends with the test.
-struct Browser {
+pub struct Browser {
     driver: Driver,
-    page: Client,
+    pub page: Client,
     profile: tempfile::TempDir,
 }
 
-/// The driver's process. Told to end, it ends its browser too, also when a test fails.
-struct Driver(Child);
+/// The driver's process, and the profile by which its browser is known. When a test fails the driver ends and may leave
+/// its browser behind, so that one is ended by its id.
+struct Driver(Child, PathBuf);
 
 impl Drop for Driver {
     fn drop(&mut self) {
         let _ = Command::new("kill").args(["-TERM", &self.0.id().to_string()]).status();
         let _ = self.0.wait();
+        let profile = format!("--user-data-dir={}", self.1.display());
+        for process in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
+            let line = std::fs::read(process.path().join("cmdline")).unwrap_or_default();
+            if line.split(|byte| *byte == 0).any(|word| word == profile.as_bytes()) {
+                let _ = Command::new("kill").arg("-KILL").arg(process.file_name()).status();
+            }
+        }
     }
 }
 
 impl Browser {
-    async fn open(address: &str) -> Self {
+    pub async fn open(address: &str) -> Self {
         let mut driver = Command::new("chromedriver")
             .arg("--port=0")
             .stdout(Stdio::piped())
@@ -68,22 +77,23 @@ impl Browser {
         let driver_address = format!("http://127.0.0.1:{}", port.trim_end_matches('.'));
         let page = builder.connect(&driver_address).await.expect("a browser");
         page.goto(address).await.expect("the page");
-        Self { driver: Driver(driver), page, profile }
+        let driver = Driver(driver, profile.path().to_owned());
+        Self { driver, page, profile }
     }
 
     /// The text of the first element that matches; empty when there is none or it is hidden.
-    async fn text(&self, css: &str) -> String {
+    pub async fn text(&self, css: &str) -> String {
         let script = "const e = document.querySelector(arguments[0]); \
             return e && e.checkVisibility() ? e.innerText : ''";
         let text = self.page.execute(script, vec![json!(css)]).await.expect("a script");
         text.as_str().expect("text").to_owned()
     }
 
-    async fn run(&self, script: &str) -> Value {
+    pub async fn run(&self, script: &str) -> Value {
         self.page.execute(script, Vec::new()).await.expect("a script")
     }
 
-    async fn text_becomes(&self, css: &str, part: &str) {
+    pub async fn text_becomes(&self, css: &str, part: &str) {
         eventually(&format!("{css} says {part}"), async || {
             self.text(css).await.contains(part).then_some(())
         })
@@ -91,36 +101,36 @@ impl Browser {
     }
 
     /// Whether a script comes to say true.
-    async fn becomes(&self, script: &str) {
+    pub async fn becomes(&self, script: &str) {
         eventually(script, async || (self.run(script).await == true).then_some(())).await;
     }
 
-    async fn click(&self, css: &str) {
+    pub async fn click(&self, css: &str) {
         let element = self.page.wait().at_most(PATIENCE).for_element(Locator::Css(css)).await;
         element.expect(css).click().await.expect("clickable");
     }
 
-    async fn press(&self, keys: &str) {
+    pub async fn press(&self, keys: &str) {
         let focus = self.page.active_element().await.expect("some element");
         focus.send_keys(keys).await.expect("keys");
     }
 
     /// Chooses files as the user's file dialog would.
-    async fn choose(&self, files: &[PathBuf]) {
+    pub async fn choose(&self, files: &[PathBuf]) {
         let paths: Vec<_> = files.iter().map(|file| file.display().to_string()).collect();
         let input = self.page.find(Locator::Css("#files")).await.expect("the input");
         input.send_keys(&paths.join("\n")).await.expect("files");
     }
 
     /// Keeps a picture of the page for people to look at.
-    async fn screenshot(&self, name: &str) {
+    pub async fn screenshot(&self, name: &str) {
         let folder = workspace().join("target/screenshots");
         std::fs::create_dir_all(&folder).expect("a folder");
         let png = self.page.screenshot().await.expect("a screenshot");
         std::fs::write(folder.join(name), png).expect("written");
     }
 
-    async fn close(self) {
+    pub async fn close(self) {
         let Self { driver, page, profile } = self;
         page.close().await.expect("it closes");
         drop(driver);
@@ -135,7 +145,7 @@ fn file(folder: &Path, name: &str, seed: u32) -> PathBuf {
 }
 
 /// The ids of the rows, from the top.
-async fn rows(browser: &Browser) -> Vec<String> {
+pub async fn rows(browser: &Browser) -> Vec<String> {
     let script = "return [...document.querySelectorAll('tr[data-id]')].map((r) => r.dataset.id)";
     let ids = browser.run(script).await;
     ids.as_array().expect("a list").iter().map(|id| id.as_str().expect("text").into()).collect()
@@ -157,7 +167,7 @@ async fn an_upload_on_the_page_turns_live_opens_and_shows_its_heatmap_on_request
 
     fixture.finish(&[id.parse().expect("an id")], &ready(0.93)).await;
     browser.text_becomes("tr[data-id]", "Suspected pneumonia").await;
-    browser.text_becomes("tr[data-id]", "93\u{a0}%").await;
+    browser.text_becomes("tr[data-id]", "above the threshold").await;
     browser.screenshot("worklist.png").await;
 
     browser.click("tr[data-id] .open").await;
@@ -177,10 +187,11 @@ async fn an_upload_on_the_page_turns_live_opens_and_shows_its_heatmap_on_request
     browser.press("h").await;
     browser.becomes("return document.querySelector('.heat').hidden").await;
 
-    // A verdict, by its key, then by its button.
+    // A verdict, by its key, then by its button, with the picture before one's eyes.
     browser.text_becomes(".opinion", "No verdict was given yet").await;
     browser.press("d").await;
     browser.text_becomes(".opinion", "labelled: no pneumonia").await;
+    assert!(!browser.text(".opinion").await.contains("nothing is learnt"), "it was painted");
     let pressed = "return document.querySelector('.opinion [data-key=d]').ariaPressed === 'true'";
     browser.becomes(pressed).await;
     browser.click(".opinion [data-key=a]").await;
@@ -188,6 +199,9 @@ async fn an_upload_on_the_page_turns_live_opens_and_shows_its_heatmap_on_request
     let said = fixture.verdicts.of(id.parse().expect("an id")).await.expect("asked");
     assert_eq!(said.len(), 2);
     assert_eq!(said[0].verdict.displayed, ["picture"]);
+    let rendering = said[0].verdict.rendering.as_deref().expect("it was painted");
+    assert!(rendering.ends_with(&id.replace('-', "")), "{rendering}");
+    assert_eq!(fixture.verdicts.labelled(None, 10).await.expect("asked").len(), 1);
 
     // After a reload the same image is open; its file's name was this page's memory alone.
     browser.page.refresh().await.expect("reloads");
@@ -261,6 +275,90 @@ async fn a_result_that_cannot_be_read_is_shown_as_needing_a_human_wherever_it_is
     browser.close().await;
 }
 
+/// Stands for a network that does something to the pictures, in a page that is open.
+const SPOILT: &str = "const real = window.fetch; \
+    window.fetch = async (path, options) => String(path).endsWith('/picture') ? await arguments_(real, path, options) : real(path, options);";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_verdict_given_while_no_picture_was_painted_says_so_and_is_no_label() {
+    let fixture = Fixture::open().await;
+    // Nobody stored their objects: of the first the server answers that there is no picture.
+    let ids = fixture.admit((0..3).map(|n| format!("incoming/north/{n}.jpg"))).await;
+    fixture.finish(&ids, &ready(0.9)).await;
+    let browser = Browser::open(&fixture.url("/")).await;
+    browser.text_becomes("#count", "Showing 3 of 3").await;
+    let garbage = "async () => new Response('no PNG', { headers: { etag: '\"drawing1-1600-00000000000000000000000000000000\"' } })";
+    for (id, network, words) in [
+        (
+            ids[0],
+            "(real, path, options) => real(path, options)",
+            "There is no picture of this image",
+        ),
+        (ids[1], garbage, "What arrived is no picture that can be shown."),
+        (ids[2], "() => new Promise(() => {})", "Loading the picture"),
+    ] {
+        browser.run(&SPOILT.replace("arguments_", &format!("({network})"))).await;
+        browser.click(&format!("tr[data-id='{id}'] .open")).await;
+        browser.text_becomes(".opinion", "No verdict was given yet").await;
+        browser.text_becomes(".stage", words).await;
+        browser.press("d").await;
+        browser.text_becomes(".opinion", "labelled: no pneumonia").await;
+        browser.text_becomes(".opinion", "nothing is learnt from it").await;
+        let said = fixture.verdicts.of(id).await.expect("asked").remove(0).verdict;
+        assert_eq!(
+            (said.displayed.as_slice(), said.rendering),
+            (&[] as &[String], None),
+            "{words}"
+        );
+        browser.page.refresh().await.expect("reloads");
+        browser.text_becomes(".opinion", "nothing is learnt from it").await;
+        browser.press(&Key::Escape.to_string()).await;
+        browser.text_becomes("#count", "Showing 3 of 3").await;
+    }
+    assert_eq!(fixture.verdicts.labelled(None, 10).await.expect("asked"), []);
+    browser.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_score_is_shown_as_its_place_and_never_as_a_probability() {
+    let fixture = Fixture::open().await;
+    let validation = json!({ "images": 607, "specificity": 0.9870967741935484,
+        "specificity_at_half": 0.9419354838709677,
+        "confusion": { "true_negative": 153, "false_positive": 2, "true_positive": 430, "false_negative": 22 } });
+    let model = NewModel {
+        version: "test-1".into(),
+        key: "test-1/a.safetensors".into(),
+        sha256: "ab".repeat(32),
+        bytes: 1_000,
+        card: json!({ "version": "test-1", "threshold": 0.4, "validation": validation }),
+    };
+    fixture.models.register(&model, "ada").await.expect("registered");
+    let ids = fixture.admit((0..2).map(|n| format!("incoming/north/{n}.jpg"))).await;
+    fixture.finish(&ids[..1], &ready(0.78)).await;
+    fixture.finish(&ids[1..], &ready(0.2)).await;
+    let browser = Browser::open(&fixture.url("/")).await;
+    browser.text_becomes("#count", "Showing 2 of 2").await;
+    let words = browser.text("#rows").await;
+    assert!(words.contains("above the threshold") && words.contains("below the threshold"));
+    assert!(!words.contains('%') && !words.contains("78"), "{words}");
+    browser.screenshot("scores.png").await;
+    browser.click(&format!("tr[data-id='{}'] .open", ids[0])).await;
+    let standing = "higher than at least 98\u{a0}% of 155 normal validation images";
+    browser.text_becomes("#viewer .facts", standing).await;
+    browser.screenshot("viewer-without-picture.png").await;
+    let facts = browser.text("#viewer .facts").await;
+    assert_eq!(facts.matches('%').count(), 1, "{facts}");
+    assert!(!facts.to_lowercase().contains("calibrated"), "{facts}");
+    browser.press("j").await;
+    browser.text_becomes("#viewer .facts", "below the threshold").await;
+    let facts = browser.text("#viewer .facts").await;
+    assert!(
+        !facts.contains('%') && !facts.contains("higher than"),
+        "the card does not tell: {facts}"
+    );
+    browser.close().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_page_without_its_server_says_so_and_looks_stale() {
     let fixture = Fixture::open().await;
@@ -270,6 +368,7 @@ async fn a_page_without_its_server_says_so_and_looks_stale() {
     fixture.stop().await;
     browser.text_becomes("#connection", "stale since").await;
     browser.text_becomes("#stale", "may be out of date").await;
+    browser.screenshot("stale.png").await;
     browser.text_becomes("tr[data-id]", "Queued").await;
     browser.close().await;
 }

@@ -6,7 +6,9 @@
 #![allow(clippy::disallowed_methods, reason = "a test's runtime ends with it, and its tasks too")]
 
 mod answers;
+mod bodies;
 mod browser;
+mod clicks;
 mod events;
 mod figures;
 mod fixture;

@@ -1,6 +1,7 @@
 //! What readers say of images, over HTTP.
 
 use lobar_core::object::ImageId;
+use lobar_tests::kit::radiograph_jpeg;
 use serde_json::{Value, json};
 
 use crate::fixture::{Fixture, blank, eventually, ready};
@@ -47,18 +48,19 @@ async fn a_verdict_is_kept_listed_told_and_shown_with_its_image() {
     .await;
     let mut stream = fixture.events(&format!("?after={last}")).await;
     let verdict = json!({ "model_version": "test-1", "opinion": "disagree", "label": "NORMAL",
-        "displayed": ["picture", "heatmap"] });
+        "displayed": ["picture", "heatmap"], "rendering": rendering(id) });
     let (status, kept) = fixture.say(id, &verdict).await;
     assert_eq!(status, 201, "{kept}");
     let expected = json!({ "id": kept["id"], "image": id.to_string(), "model_version": "test-1",
         "opinion": "disagree", "label": "NORMAL", "reason": null, "reader": "local",
-        "role": "operator", "displayed": ["picture", "heatmap"], "at": kept["at"] });
+        "role": "operator", "displayed": ["picture", "heatmap"], "rendering": rendering(id),
+        "at": kept["at"] });
     assert_eq!(kept, expected);
     let event = stream.image().await;
     assert_eq!((event.id, event.status.as_str()), (id.to_string(), "ready"));
     // From the very event on, the answer without it is not given any more.
     let mark = fixture.mark(id).await;
-    let short = json!({ "opinion": "disagree", "label": "NORMAL", "at": kept["at"] });
+    let short = json!({ "opinion": "disagree", "label": "NORMAL", "seen": true, "at": kept["at"] });
     assert_eq!(mark, short);
 
     let unreadable = json!({ "model_version": "test-1", "opinion": "not_assessable",
@@ -75,6 +77,46 @@ async fn a_verdict_is_kept_listed_told_and_shown_with_its_image() {
     assert!(list["items"][0].get("verdict").is_none(), "lists say nothing of it: {list}");
     let metrics = fixture.metrics().await;
     assert!(!metrics.contains("fidgeted"), "{metrics}");
+}
+
+/// What the picture of an image is called, as its ETag says.
+fn rendering(id: ImageId) -> String {
+    format!("drawing1-1600-{}", id.0.simple())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_verdict_names_the_picture_by_its_etag_and_without_one_it_is_kept_apart_from_the_labels()
+{
+    let fixture = Fixture::open().await;
+    let picture = radiograph_jpeg(300, 200, 1);
+    let sent = fixture.http.post(fixture.url("/v1/images")).body(picture).send().await;
+    let receipt: Value = sent.expect("an answer").json().await.expect("JSON");
+    let id: ImageId = receipt["id"].as_str().expect("an id").parse().expect("an id");
+    eventually("it is admitted", async || fixture.store.image(id).await.expect("asked")).await;
+    fixture.finish(&[id], &ready(0.9)).await;
+    let path = fixture.url(&format!("/v1/images/{id}/picture"));
+    let answer = fixture.http.get(path).send().await.expect("an answer");
+    let tag = answer.headers()["etag"].to_str().expect("text").to_owned();
+    assert_eq!(tag, format!("\"{}\"", rendering(id)));
+
+    let agree = |rendering: Value| {
+        json!({ "model_version": "test-1", "opinion": "agree",
+        "displayed": ["picture"], "rendering": rendering })
+    };
+    let (status, blind) = fixture.say(id, &agree(Value::Null)).await;
+    assert_eq!((status, &blind["label"]), (201, &json!("PNEUMONIA")));
+    assert_eq!(fixture.verdicts.labelled(None, 10).await.expect("asked"), []);
+    eventually("the image tells of it", async || {
+        (fixture.mark(id).await["seen"] == false).then_some(())
+    })
+    .await;
+    for other in [json!("picture"), json!(rendering(ImageId(uuid::Uuid::nil())))] {
+        let (status, problem) = fixture.say(id, &agree(other)).await;
+        assert_eq!((status, &problem["type"]), (400, &json!("/problems/bad-parameter")));
+    }
+    assert_eq!(fixture.say(id, &agree(json!(tag))).await.0, 201, "as the header has it");
+    let labelled = fixture.verdicts.labelled(None, 10).await.expect("asked");
+    assert_eq!(labelled.iter().map(|one| one.image).collect::<Vec<_>>(), [id]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

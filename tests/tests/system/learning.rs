@@ -81,15 +81,25 @@ impl Hospital {
         receipt["id"].as_str().expect("an id").to_owned()
     }
 
-    /// Says of an image what is right, or that nobody can tell.
+    /// Says of an image what is right, or that nobody can tell, with its picture on the screen.
     async fn say(&self, id: &str, label: Option<&str>) {
+        let url = format!("{}/v1/images/{id}/picture", self.lobar.page);
+        let picture = self.http.get(url).send().await.expect("an answer");
+        assert_eq!(picture.status(), 200);
+        let tag = picture.headers()["etag"].to_str().expect("text").to_owned();
+        self.say_by(id, label, Some(&tag)).await;
+    }
+
+    async fn say_by(&self, id: &str, label: Option<&str>, rendering: Option<&str>) {
         let image = Client::new(&self.lobar.page).get(&format!("/v1/images/{id}")).await;
         let version = &image["result"]["model"]["version"];
         let verdict = match label {
             Some(label) => {
-                json!({ "model_version": version, "opinion": "disagree", "label": label })
+                json!({ "model_version": version, "opinion": "disagree", "label": label,
+                    "rendering": rendering })
             }
-            None => json!({ "model_version": version, "opinion": "not_assessable" }),
+            None => json!({ "model_version": version, "opinion": "not_assessable",
+                "rendering": rendering }),
         };
         let url = format!("{}/v1/images/{id}/verdicts", self.lobar.page);
         let sent = self.http.post(url).json(&verdict).send().await.expect("an answer");
@@ -142,6 +152,17 @@ async fn what_doctors_said_becomes_a_candidate_that_nobody_is_shown() {
     Client::new(&hospital.lobar.page).settled(IMAGES + 1).await;
     let before = hospital.models().await;
     assert!(said(&mut hospital.retrain("4")).contains("0 new labels"), "nobody said anything");
+
+    // Labels by somebody whose picture never came: they teach nothing.
+    for id in &ids {
+        hospital.say_by(id, Some("NORMAL"), None).await;
+    }
+    let told = hospital.export();
+    let apart = format!(
+        "0 labelled images: 0 new, 0 were there, 0 of them with another label now; 0 taken out; {IMAGES} left out, labelled without the picture on the screen"
+    );
+    assert!(told.contains(&apart), "{told}");
+    assert!(said(&mut hospital.retrain("4")).contains("0 new labels"));
 
     for (n, id) in ids.iter().enumerate() {
         hospital.say(id, Some(["NORMAL", "PNEUMONIA"][n % 2])).await;

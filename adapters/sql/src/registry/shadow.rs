@@ -79,7 +79,8 @@ pub(super) async fn compare<D: Driver>(
            cast(sum(case when label is null then 0 when (label = 'PNEUMONIA') = (shown_flagged = 1)
              then 1 else 0 end) as bigint) as verdicts_for_shown
          from shadow_finding left join (
-           select image as labelled, label from verdict where label is not null and not exists (
+           select image as labelled, label from verdict where label is not null and rendering is not null
+             and not exists (
              select 1 from verdict as later where later.image = verdict.image and later.at > verdict.at)
          ) as newest on newest.labelled = shadow_finding.image
          where version = $1

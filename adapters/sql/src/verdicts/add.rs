@@ -113,8 +113,8 @@ async fn keep<D: Driver>(tx: &mut Tx<D>, verdict: &Verdict) -> Result<(), DbErro
     let displayed = serde_json::json!(new.displayed).to_string();
     Sql::<D>::new(
         "insert into verdict
-           (id, image, model_version, opinion, label, reason, reader, role, displayed, at)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+           (id, image, model_version, opinion, label, reason, reader, role, displayed, at, rendering)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
     )
     .bind(verdict.id)
     .bind(new.image.0)
@@ -126,6 +126,7 @@ async fn keep<D: Driver>(tx: &mut Tx<D>, verdict: &Verdict) -> Result<(), DbErro
     .bind(new.role.as_str())
     .bind(displayed.as_str())
     .bind(verdict.at.0)
+    .bind(new.rendering.clone())
     .run(tx)
     .await
     .map(drop)
@@ -159,6 +160,7 @@ mod tests {
             reader: "ada".into(),
             role: "doctor".into(),
             displayed: Vec::new(),
+            rendering: None,
         }
     }
 

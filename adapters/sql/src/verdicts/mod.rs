@@ -33,4 +33,8 @@ impl<D: Driver> Verdicts for Db<D> {
         let page = read::labelled(self, after, limit).await;
         page.map_err(|fault| fault.during("verdicts: labelled images"))
     }
+
+    async fn unseen(&self) -> Result<u64, PortError> {
+        read::unseen(self).await.map_err(|fault| fault.during("verdicts: labels without a picture"))
+    }
 }

@@ -10,7 +10,8 @@ use super::row::{LabelledRow, VerdictRow};
 
 pub(super) async fn of<D: Driver>(db: &Db<D>, image: ImageId) -> Result<Vec<Verdict>, DbError> {
     let all = Sql::<D>::new(
-        "select id, image, model_version, opinion, label, reason, reader, role, displayed, at
+        "select id, image, model_version, opinion, label, reason, reader, role, displayed, at,
+           rendering
          from verdict where image = $1 order by at",
     );
     let rows: Vec<VerdictRow> = db.fetch_all(all.bind(image.0)).await?;
@@ -36,6 +37,18 @@ pub(super) async fn labelled<D: Driver>(
     }
 }
 
+pub(super) async fn unseen<D: Driver>(db: &Db<D>) -> Result<u64, DbError> {
+    let count = Sql::<D>::new(
+        "select count(*) from verdict join image on image.id = verdict.image
+         where verdict.label is not null and verdict.rendering is null
+           and image.state not in ('superseded', 'removed')
+           and not exists (
+             select 1 from verdict as later where later.image = verdict.image and later.at > verdict.at)",
+    );
+    let (count,): (i64,) = db.fetch_one(count).await?;
+    Ok(u64::try_from(count).unwrap_or(0))
+}
+
 fn page<D: Driver>(after: Option<LabelKey>, limit: usize) -> Sql<D> {
     // Nothing comes before the beginning of time.
     let after = after.unwrap_or(LabelKey { at: Stamp(i64::MIN), verdict: Uuid::nil() });
@@ -44,7 +57,7 @@ fn page<D: Driver>(after: Option<LabelKey>, limit: usize) -> Sql<D> {
            image.version, image.etag, image.sequencer, image.size, finding.body as finding
          from verdict join image on image.id = verdict.image
            left join finding on finding.image = image.id
-         where verdict.label is not null and image.state not in ('superseded', 'removed')
+         where verdict.label is not null and verdict.rendering is not null and image.state not in ('superseded', 'removed')
            and not exists (
              select 1 from verdict as later where later.image = verdict.image and later.at > verdict.at)
            and (verdict.at, verdict.id) > ",

@@ -27,6 +27,7 @@ pub struct VerdictRow {
     role: String,
     displayed: Column<String>,
     at: i64,
+    rendering: Option<String>,
 }
 
 /// An image with its newest label.
@@ -80,6 +81,7 @@ impl VerdictRow {
                 reader: self.reader,
                 role: self.role,
                 displayed,
+                rendering: self.rendering,
             },
             label,
             at: Stamp(self.at),

@@ -189,7 +189,10 @@ pub async fn a_comparison_counts_on_whose_side_the_newest_verdicts_are<H: ModelR
         vec![Opinion::Agree, normal()],
         vec![Opinion::Agree, unreadable()],
         vec![],
+        vec![Opinion::Agree],
     ];
+    // The reader of the last one had no picture on the screen.
+    let blind = said.len() - 1;
     let mut seen = Vec::new();
     for (n, opinions) in said.into_iter().enumerate() {
         let object = object(&format!("incoming/north/{n}.jpg"), "v1", None);
@@ -204,20 +207,21 @@ pub async fn a_comparison_counts_on_whose_side_the_newest_verdicts_are<H: ModelR
                 reader: "ada".into(),
                 role: "radiologist".into(),
                 displayed: Vec::new(),
+                rendering: (n != blind).then(|| "seen".into()),
             };
             verdicts.add(&verdict).await.expect("added");
         }
-        let probability = if n < 3 { 0.75 } else { 0.25 };
+        let probability = if n < 3 || n == blind { 0.75 } else { 0.25 };
         let image = object.id();
         seen.push(ShadowFinding { image, ..finding(0, "2", probability, "7", 0.75) });
     }
     registry.record_shadow(&seen).await.expect("kept");
     let compared = registry.compare("2").await.expect("asked").remove(0);
-    assert_eq!((compared.images, compared.verdicts), (6, 4));
+    assert_eq!((compared.images, compared.verdicts), (7, 4));
     // The labels: pneumonia, normal, pneumonia, normal.
     assert_eq!((compared.verdicts_for_shadow, compared.verdicts_for_shown), (3, 2));
-    assert_eq!((compared.both_flagged, compared.only_shown_flagged), (3, 3));
-    assert!((compared.mean_difference + 0.25).abs() < 1e-12, "{compared:?}");
+    assert_eq!((compared.both_flagged, compared.only_shown_flagged), (4, 3));
+    assert!((compared.mean_difference + 1.5 / 7.0).abs() < 1e-12, "{compared:?}");
 }
 
 pub async fn thousands_of_shadow_findings_are_taken<H: ModelRegistryHarness>() {

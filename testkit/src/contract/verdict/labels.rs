@@ -76,6 +76,30 @@ pub async fn images_found_not_assessable_bear_no_label<H: VerdictHarness>() {
     assert_eq!(pages(&*verdicts, 10).await, [], "the label before does not come back");
 }
 
+pub async fn a_label_given_without_the_picture_on_the_screen_is_kept_apart_from_the_labelled<
+    H: VerdictHarness,
+>() {
+    let harness = H::start().await;
+    let (store, verdicts) = harness.open().await;
+    let (unseen, seen) = (flagged(&*store, 1).await, flagged(&*store, 2).await);
+    let blind = |image| NewVerdict { rendering: None, ..new(image, Some(VERSION), Opinion::Agree) };
+    let given = verdicts.add(&blind(unseen)).await.expect("added");
+    assert_eq!((given.label, &given.verdict.rendering), (Some(Label::Pneumonia), &None));
+    assert_eq!(of(&*verdicts, unseen).await, [given], "it is kept");
+    assert_eq!(verdicts.unseen().await.expect("asked"), 1, "and told of");
+    say(&*verdicts, seen, Opinion::Agree).await;
+    assert_eq!(labels(&pages(&*verdicts, 10).await), [(seen, Label::Pneumonia)]);
+    // The newest verdict counts, so what was said before it with the picture is not learnt either.
+    harness.advance(Duration::from_secs(1)).await;
+    verdicts.add(&blind(seen)).await.expect("added");
+    assert_eq!(pages(&*verdicts, 10).await, []);
+    assert_eq!(verdicts.unseen().await.expect("asked"), 2);
+    harness.advance(Duration::from_secs(1)).await;
+    say(&*verdicts, unseen, Opinion::Agree).await;
+    assert_eq!(labels(&pages(&*verdicts, 10).await), [(unseen, Label::Pneumonia)]);
+    assert_eq!(verdicts.unseen().await.expect("asked"), 1);
+}
+
 pub async fn superseded_images_are_not_among_the_labelled<H: VerdictHarness>() {
     let harness = H::start().await;
     let (store, verdicts) = harness.open().await;

@@ -56,6 +56,7 @@ macro_rules! verdict_contract {
             a_verdict_does_not_change_the_image_s_state_and_writes_an_event,
             labelled_images_are_pages_by_time_and_each_bears_its_newest_label_only,
             images_found_not_assessable_bear_no_label,
+            a_label_given_without_the_picture_on_the_screen_is_kept_apart_from_the_labelled,
             removing_an_image_removes_what_was_said_of_it,
             everything_survives_closing_and_opening,
             concurrent_verdicts_on_one_image_are_all_kept_in_one_order,
@@ -96,6 +97,7 @@ fn new(image: ImageId, version: Option<&str>, opinion: Opinion) -> NewVerdict {
         reader: "ada".into(),
         role: "radiologist".into(),
         displayed: vec!["picture".into(), "heatmap".into()],
+        rendering: Some("seen".into()),
     }
 }
 
