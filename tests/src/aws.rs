@@ -10,6 +10,11 @@ pub fn key_pair() -> Credentials {
     Credentials::new(ACCESS_KEY, SECRET_KEY)
 }
 
+/// The same as the embedded endpoint takes it.
+pub fn server_key_pair() -> lobar_endpoint::Credentials {
+    lobar_endpoint::Credentials::new(ACCESS_KEY, SECRET_KEY)
+}
+
 /// A queue behind `endpoint`.
 pub fn sqs_options(queue: &str, endpoint: String) -> SqsOptions {
     let access = Access { region: Some(REGION.to_owned()), credentials: Some(key_pair()) };

@@ -29,7 +29,7 @@ use lobar_opener::Opener;
 use lobar_s3::S3ObjectStore;
 use tokio_util::sync::CancellationToken;
 
-use crate::aws::s3_options;
+use crate::aws::{s3_options, server_key_pair};
 
 pub use engine::{Answers, ScriptedEngine, Steps, score};
 pub use faults::{FaultyObjects, FaultyQueue, FaultySignal, FaultyStore, Switch};
@@ -98,7 +98,8 @@ impl Rig {
         let jobs = Lanes { stat: queue("jobs-stat").await, routine: queue("jobs-routine").await };
         let listen = "127.0.0.1:0".parse().expect("an address");
         let events: Arc<dyn Queue> = uploads.clone();
-        let options = EndpointOptions::new(folder.path().join("s3"), listen, events);
+        let options =
+            EndpointOptions::new(folder.path().join("s3"), listen, server_key_pair(), events);
         let endpoint = Endpoint::open(options).await.expect("opens");
         let address = endpoint.local_addr();
         let stop = CancellationToken::new();

@@ -13,6 +13,8 @@ use lobar_endpoint::{Endpoint, EndpointOptions};
 use lobar_opener::Opener;
 use lobar_opener::url::{QueueUrl, SqliteFile};
 use lobar_testkit::services::free_port;
+use lobar_testkit::services::ministack::{ACCESS_KEY, SECRET_KEY};
+use lobar_tests::aws::server_key_pair;
 use lobar_tests::kit::{executable, labelled_pictures, radiograph_jpeg};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -34,7 +36,8 @@ impl Hospital {
         let url = QueueUrl::Sqlite(SqliteFile::at(folder.path().join("queue.db")));
         let uploads = opener.queue("uploads", &url, "uploads").await.expect("opens");
         let any = "127.0.0.1:0".parse().expect("an address");
-        let options = EndpointOptions::new(folder.path().join("s3"), any, uploads);
+        let options =
+            EndpointOptions::new(folder.path().join("s3"), any, server_key_pair(), uploads);
         let running = Endpoint::open(options).await.expect("opens");
         let endpoint = format!("http://{}", running.local_addr());
         let stop = CancellationToken::new();
@@ -43,7 +46,7 @@ impl Hospital {
             .behavior_version(BehaviorVersion::latest())
             .http_client(aws_smithy_http_client::Builder::new().build_http())
             .region(Region::new("us-east-1"))
-            .credentials_provider(Credentials::new("lobar", "lobarlobar", None, None, "test"))
+            .credentials_provider(Credentials::new(ACCESS_KEY, SECRET_KEY, None, None, "test"))
             .force_path_style(true)
             .endpoint_url(&endpoint);
         let client = Client::from_conf(config.build());
@@ -84,7 +87,7 @@ impl Hospital {
         let mut command = Command::new(executable());
         command.args(arguments).arg("--data-cache").arg(self.cache());
         command.env("LOBAR_S3_ENDPOINT", endpoint).env("AWS_REGION", "us-east-1");
-        command.env("AWS_ACCESS_KEY_ID", "lobar").env("AWS_SECRET_ACCESS_KEY", "lobarlobar");
+        command.env("AWS_ACCESS_KEY_ID", ACCESS_KEY).env("AWS_SECRET_ACCESS_KEY", SECRET_KEY);
         // The endpoint runs on this runtime: its threads must not wait for the command.
         block_in_place(|| command.current_dir(self.folder.path()).output()).expect("runs")
     }
