@@ -9,6 +9,9 @@
 //! - Versions without an order supersede in the order of arrival.
 //! - A superseded image in a worker's hands loses its fence.
 //! - The same content put again after another is current again.
+//! - A version that is current again after a deletion is queued as if new.
+//! - A version that was itself deleted never comes back.
+//! - A deletion from before an image was seen current leaves it alone.
 //! - A claim takes a queued image and counts an attempt.
 //! - A claim on an image that another worker holds takes it over with a new fence.
 //! - A finished image cannot be claimed.

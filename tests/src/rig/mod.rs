@@ -59,6 +59,8 @@ pub struct Rig {
     pub jobs: Lanes<Arc<FaultyQueue>>,
     /// The bucket, as roles see it.
     pub objects: Arc<FaultyObjects>,
+    /// Where its endpoint is: `http://127.0.0.1:PORT`.
+    pub s3: String,
     /// Where a role that uses these parts is killed.
     pub line: Arc<Line>,
     /// What each call on these ports is answered with.
@@ -121,6 +123,7 @@ impl Rig {
             faulty_signal: Arc::new(FaultySignal::new(signal.clone(), injector.clone())),
             injector,
             signal,
+            s3: format!("http://{address}"),
             stop,
             folder,
         }

@@ -44,7 +44,7 @@ const OF_OTHERS: [&str; 8] = [
 ];
 
 /// Every call on the ports that the roles have.
-const CALLS: [&str; 33] = [
+const CALLS: [&str; 34] = [
     "store.admit",
     "store.remove",
     "store.claim",
@@ -74,6 +74,7 @@ const CALLS: [&str; 33] = [
     "jobs-routine.depth",
     "objects.fetch",
     "objects.lane",
+    "objects.current",
     "objects.put",
     "objects.presign_put",
     "objects.check",
@@ -118,8 +119,10 @@ async fn upload(rig: &Rig) -> Uploads {
     let deleted = serde_json::json!({ "Records": [{
         "eventVersion": "2.1",
         "eventSource": "aws:s3",
-        "eventName": "ObjectRemoved:DeleteMarkerCreated",
-        "s3": { "bucket": { "name": removed.bucket }, "object": { "key": removed.key } },
+        "eventName": "ObjectRemoved:Delete",
+        "s3": { "bucket": { "name": removed.bucket }, "object": {
+            "key": removed.key, "versionId": removed.version, "sequencer": "0",
+        } },
     }] });
     let messages = vec![Outgoing::now(deleted.to_string()), Outgoing::now("not a notification")];
     assert!(rig.uploads.inner.send(messages).await.iter().all(Result::is_ok));

@@ -7,14 +7,13 @@ use std::process::{Command, Output};
 use std::time::SystemTime;
 
 use aws_sdk_s3::Client;
-use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
 use lobar_core::time::SystemClock;
 use lobar_endpoint::{Endpoint, EndpointOptions};
 use lobar_opener::Opener;
 use lobar_opener::url::{QueueUrl, SqliteFile};
 use lobar_testkit::services::free_port;
 use lobar_testkit::services::ministack::{ACCESS_KEY, SECRET_KEY};
-use lobar_tests::aws::server_key_pair;
+use lobar_tests::aws::{s3_client, server_key_pair};
 use lobar_tests::kit::{executable, labelled_pictures, radiograph_jpeg};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -42,14 +41,7 @@ impl Hospital {
         let endpoint = format!("http://{}", running.local_addr());
         let stop = CancellationToken::new();
         tokio::spawn(running.run(stop.clone()));
-        let config = aws_sdk_s3::Config::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .http_client(aws_smithy_http_client::Builder::new().build_http())
-            .region(Region::new("us-east-1"))
-            .credentials_provider(Credentials::new(ACCESS_KEY, SECRET_KEY, None, None, "test"))
-            .force_path_style(true)
-            .endpoint_url(&endpoint);
-        let client = Client::from_conf(config.build());
+        let client = s3_client(&endpoint);
         let hospital = Self { folder, endpoint, client, _stop: stop.drop_guard() };
         let data = hospital.folder.path().join("original");
         labelled_pictures(&data);
