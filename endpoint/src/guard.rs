@@ -39,7 +39,7 @@ impl Guard {
                  address, or add the name to its setting `hosts`.",
             ));
         }
-        let form = *method == Method::POST && is_form(headers);
+        let form = Self::is_form(method, headers);
         if form && !self.forms {
             return Err(refusal(
                 "Form uploads of browsers are switched off. The setting `s3_forms` switches them on.",
@@ -53,6 +53,11 @@ impl Guard {
             return Ok(());
         }
         Err(refusal("This request comes from a page that may not use this endpoint."))
+    }
+
+    /// Whether a request that was let through is a form.
+    pub(super) fn is_form(method: &Method, headers: &HeaderMap) -> bool {
+        *method == Method::POST && is_form(headers)
     }
 
     /// Adds to any answer what keeps browsers from running it.

@@ -13,19 +13,23 @@
 //! the outbox, which the next start sends.
 //!
 //! Offered: buckets, versioning, put, get (range, conditions, versions), head, delete (one, many),
-//! copy, the four listings, multipart, presigned URLs, CORS, and POST policies where forms are switched on.
+//! copy, the four listings, multipart, presigned URLs, CORS, and POST policies where forms are switched on. Tags
+//! and access lists are answered as those of a private bucket without any.
 //! Everything else is answered NotImplemented. What browsers may do is in [`guard`]. Large bodies are streamed; only a form upload is held in memory.
 
 mod attributes;
 mod auth;
 mod bodies;
 mod catalog;
+mod chunked;
 mod conditions;
 mod cors;
 mod deliver;
+mod described;
 mod digest;
 mod event;
 mod fault;
+mod form;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 mod guard;
@@ -233,7 +237,8 @@ impl Endpoint {
             homes: [home, options.models],
         };
         let mut config = S3Config::default();
-        config.post_object_max_file_size = options.max_object_size.min(LARGEST_FORM);
+        let largest_form = options.max_object_size.min(LARGEST_FORM);
+        config.post_object_max_file_size = largest_form;
         let mut builder = S3ServiceBuilder::new(service);
         builder.set_auth(options.credentials);
         builder.set_config(Arc::new(StaticConfigProvider::new(Arc::new(config))));
@@ -245,6 +250,7 @@ impl Endpoint {
                 cors: Cors::new(options.allowed_origins),
             }),
             clock,
+            largest_form,
             log: quiet::ours_only(),
         };
         let drain = OutboxRelay {

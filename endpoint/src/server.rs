@@ -22,8 +22,10 @@ use tracing::Dispatch;
 use tracing::instrument::WithSubscriber as _;
 use uuid::Uuid;
 
+use super::chunked::{Chunked, Ending};
 use super::conditions::timestamp;
 use super::event::Origin;
+use super::form;
 use super::guard::Guard;
 
 /// How many connections are served at once; further ones wait to be accepted.
@@ -38,6 +40,8 @@ pub(super) struct Server {
     pub(super) service: S3Service,
     pub(super) guard: Arc<Guard>,
     pub(super) clock: Arc<dyn Clock>,
+    /// The most bytes of a form's file.
+    pub(super) largest_form: u64,
     /// Where log lines go, without those of `s3s`.
     pub(super) log: Dispatch,
 }
@@ -149,9 +153,22 @@ impl Server {
         let empty = request.headers().get(header::CONTENT_LENGTH).is_some_and(|n| n == "0");
         let origin = Origin { peer: peer.ip().to_string(), request: id.to_owned() };
         request.extensions_mut().insert(origin);
-        let answered =
-            self.service.call(request.map(Body::from)).with_subscriber(self.log.clone()).await;
-        let mut response = answered.unwrap_or_else(|_| unanswerable());
+        let is_form = Guard::is_form(request.method(), request.headers());
+        let request = match Ending::of(request.headers_mut()) {
+            Ending::Known => request.map(Body::from),
+            Ending::FinalChunk => request.map(|body| Body::http_body(Chunked::new(body))),
+        };
+        let request = match is_form {
+            true => form::read(request, self.largest_form).await,
+            false => Ok(request),
+        };
+        let mut response = match request {
+            Ok(request) => self.call(request).await,
+            Err(refusal) => refused(refusal),
+        };
+        if is_form {
+            response = form::forbid(response);
+        }
         response.headers_mut().extend(cors);
         // Whoever waited for `100 Continue` and got the answer itself starts afresh: the AWS CLI 1
         // misreads what it next receives on such a connection.
@@ -159,6 +176,11 @@ impl Server {
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         response
+    }
+
+    async fn call(&self, request: Request<Body>) -> HttpResponse {
+        let answered = self.service.call(request).with_subscriber(self.log.clone()).await;
+        answered.unwrap_or_else(|_| unanswerable())
     }
 
     /// Says what time it is here. hyper would repeat the latest time that it ever said until the clock has

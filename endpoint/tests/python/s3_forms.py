@@ -41,3 +41,22 @@ assert body("form.jpg") == b"picture"
 # Nobody signed this one.
 forged = {"url": form["url"], "fields": {"key": "forged.html"}}
 assert send(forged) == 403
+
+# `${filename}` stands for the name of the file, without its folders.
+named = s3.generate_presigned_post(
+    BUCKET, "in/${filename}", Conditions=[["starts-with", "$key", "in/"]], ExpiresIn=60
+)
+for name, key in [("a b.jpg", "in/a b.jpg"), ("C:\\films\\c.jpg", "in/c.jpg"), ("x/d.jpg", "in/d.jpg")]:
+    assert send(named, name) in (200, 201, 204), name
+    assert body(key) == b"picture", key
+
+# What the policy does not allow is forbidden; a policy that is none is no request.
+narrow = s3.generate_presigned_post(
+    BUCKET, "in/x.jpg", Conditions=[["starts-with", "$key", "in/"]], ExpiresIn=60
+)
+narrow["fields"]["key"] = "elsewhere/x.jpg"
+assert send(narrow) == 403
+small = s3.generate_presigned_post(
+    BUCKET, "in/x.jpg", Conditions=[["content-length-range", 1, 3]], ExpiresIn=60
+)
+assert send(small) == 400
