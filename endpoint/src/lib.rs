@@ -37,6 +37,7 @@ mod listing;
 mod lists;
 mod multipart;
 mod outbox_relay;
+mod ranges;
 mod reads;
 mod receive;
 mod server;
@@ -65,6 +66,7 @@ use catalog::{Catalog, Versioning};
 use cors::Cors;
 use guard::Guard;
 use outbox_relay::OutboxRelay;
+use ranges::SignedOnly;
 use receive::Limits;
 use server::Server;
 use service::Service;
@@ -239,11 +241,16 @@ impl Endpoint {
         let mut config = S3Config::default();
         let largest_form = options.max_object_size.min(LARGEST_FORM);
         config.post_object_max_file_size = largest_form;
+        let config = Arc::new(StaticConfigProvider::new(Arc::new(config)));
+        let mut unchecked = S3ServiceBuilder::new(service.clone());
+        unchecked.set_config(config.clone());
         let mut builder = S3ServiceBuilder::new(service);
         builder.set_auth(options.credentials);
-        builder.set_config(Arc::new(StaticConfigProvider::new(Arc::new(config))));
+        builder.set_access(SignedOnly);
+        builder.set_config(config);
         let server = Server {
             service: builder.build(),
+            unchecked: unchecked.build(),
             guard: Arc::new(Guard {
                 hosts: options.hosts,
                 forms: options.forms,

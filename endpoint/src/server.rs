@@ -27,6 +27,7 @@ use super::conditions::timestamp;
 use super::event::Origin;
 use super::form;
 use super::guard::Guard;
+use super::ranges::Unranged;
 
 /// How many connections are served at once; further ones wait to be accepted.
 const CONNECTIONS: usize = 1024;
@@ -38,6 +39,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 #[derive(Clone)]
 pub(super) struct Server {
     pub(super) service: S3Service,
+    /// The same without a check of signatures, for requests whose signature was found good.
+    pub(super) unchecked: S3Service,
     pub(super) guard: Arc<Guard>,
     pub(super) clock: Arc<dyn Clock>,
     /// The most bytes of a form's file.
@@ -153,6 +156,7 @@ impl Server {
         let empty = request.headers().get(header::CONTENT_LENGTH).is_some_and(|n| n == "0");
         let origin = Origin { peer: peer.ip().to_string(), request: id.to_owned() };
         request.extensions_mut().insert(origin);
+        let unranged = Unranged::of(&mut request);
         let is_form = Guard::is_form(request.method(), request.headers());
         let request = match Ending::of(request.headers_mut()) {
             Ending::Known => request.map(Body::from),
@@ -163,11 +167,14 @@ impl Server {
             false => Ok(request),
         };
         let mut response = match request {
-            Ok(request) => self.call(request).await,
+            Ok(request) => self.call(&self.service, request).await,
             Err(refusal) => refused(refusal),
         };
         if is_form {
             response = form::forbid(response);
+        }
+        if let Some(again) = unranged.and_then(|unranged| unranged.again(&response)) {
+            response = self.call(&self.unchecked, again).await;
         }
         response.headers_mut().extend(cors);
         // Whoever waited for `100 Continue` and got the answer itself starts afresh: the AWS CLI 1
@@ -178,8 +185,8 @@ impl Server {
         response
     }
 
-    async fn call(&self, request: Request<Body>) -> HttpResponse {
-        let answered = self.service.call(request).with_subscriber(self.log.clone()).await;
+    async fn call(&self, service: &S3Service, request: Request<Body>) -> HttpResponse {
+        let answered = service.call(request).with_subscriber(self.log.clone()).await;
         answered.unwrap_or_else(|_| unanswerable())
     }
 

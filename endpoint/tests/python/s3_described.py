@@ -1,6 +1,8 @@
 """What S3 answers of a private bucket without tags, and conditions and copies as clients write them. AWS_* name
 the endpoint."""
 
+import urllib.request
+
 import boto3
 from botocore.client import Config
 from botocore.exceptions import ClientError
@@ -66,6 +68,23 @@ assert s3.get_object(**k, IfMatch=f'"other", {etag}')["Body"].read() == b"abc"
 assert code_of(s3.get_object, Key="k", IfMatch='"one", "other"')[1] == 412
 assert code_of(s3.get_object, Key="k", IfNoneMatch=f'"other",{etag}')[1] == 304
 assert s3.get_object(**k, IfNoneMatch='"one", "other"')["Body"].read() == b"abc"
+
+# A range that is none is ignored, signed or not; one that cannot be had is refused.
+s3.put_object(Bucket=BUCKET, Key="ranged", Body=b"0123456789")
+signed = s3.generate_presigned_url("get_object", Params={"Bucket": BUCKET, "Key": "ranged"})
+for wanted in ["bytes=5-2", "bytes=x-y", "lines=1-2", "bytes=0-1,4-5"]:
+    got = s3.get_object(Bucket=BUCKET, Key="ranged", Range=wanted)
+    assert got["ResponseMetadata"]["HTTPStatusCode"] == 200 and "ContentRange" not in got, got
+    assert got["Body"].read() == b"0123456789", wanted
+    assert s3.head_object(Bucket=BUCKET, Key="ranged", Range=wanted)["ContentLength"] == 10
+    with urllib.request.urlopen(urllib.request.Request(signed, headers={"Range": wanted})) as answer:
+        assert answer.status == 200 and answer.read() == b"0123456789", wanted
+part = s3.get_object(Bucket=BUCKET, Key="ranged", Range="bytes=2-4")
+assert part["Body"].read() == b"234" and part["ContentRange"] == "bytes 2-4/10"
+assert code_of(s3.get_object, Key="ranged", Range="bytes=10-") == ("InvalidRange", 416)
+stranger = boto3.client("s3", aws_access_key_id="trial", aws_secret_access_key="wrong")
+wrong = code_of(stranger.get_object, Key="ranged", Range="bytes=5-2")
+assert wrong == ("SignatureDoesNotMatch", 403), wrong
 
 # A space in the source of a copy is `+` or `%20`, and a plus is `%2B`. boto3 writes `%20` itself.
 source = ""
