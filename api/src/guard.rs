@@ -1,9 +1,6 @@
 //! Checks of every request: Host, Origin and Sec-Fetch-Site; security headers of every response.
 //!
-//! There are no accounts yet, so a page elsewhere must not be able to use a browser inside the
-//! network: DNS rebinding is stopped by `Host`, cross-site requests by `Sec-Fetch-Site` and `Origin`.
-
-use std::net::IpAddr;
+//! The rules are those of every server of this program: [`lobar_core::browser`].
 
 use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -11,6 +8,7 @@ use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::http::{ConnectionType, Version};
 use actix_web::middleware::Next;
 use actix_web::{Error, ResponseError as _, web};
+use lobar_core::browser::{is_from_own_page, is_own_host};
 
 use crate::context::Context;
 use crate::problem::{Kind, Problem};
@@ -82,7 +80,7 @@ fn check(request: &ServiceRequest, names: &[String]) -> Result<(), Problem> {
         return Ok(());
     }
     let host = text(request.headers(), &header::HOST).unwrap_or_default();
-    if !is_own(host, names) {
+    if !is_own_host(host, names) {
         let detail = "Use localhost or an IP address, or add the name to the server's settings.";
         return Err(Problem::new(Kind::ForeignHost, detail));
     }
@@ -95,31 +93,10 @@ fn check(request: &ServiceRequest, names: &[String]) -> Result<(), Problem> {
     Err(Problem::new(Kind::ForeignOrigin, "Send this request from the server's own page."))
 }
 
-/// An IP address cannot be rebound; of names only our own are answered.
-fn is_own(host: &str, names: &[String]) -> bool {
-    let name = without_port(host);
-    let bare = name.strip_prefix('[').and_then(|n| n.strip_suffix(']')).unwrap_or(name);
-    bare.parse::<IpAddr>().is_ok()
-        || name.eq_ignore_ascii_case("localhost")
-        || names.iter().any(|own| own.eq_ignore_ascii_case(name))
-}
-
-fn without_port(host: &str) -> &str {
-    match host.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) && !name.is_empty() => name,
-        _ => host,
-    }
-}
-
 /// Whether a request that changes something comes from our own page or from no page at all.
 fn from_here(headers: &HeaderMap, host: &str) -> bool {
     let site = text(headers, &HeaderName::from_static("sec-fetch-site"));
-    let same_site = matches!(site, None | Some("same-origin" | "none"));
-    let same_origin = text(headers, &header::ORIGIN).is_none_or(|origin| {
-        let authority = origin.split_once("://").map(|(_, authority)| authority);
-        authority.is_some_and(|authority| authority.eq_ignore_ascii_case(host))
-    });
-    same_site && same_origin
+    is_from_own_page(host, text(headers, &header::ORIGIN), site)
 }
 
 /// A header's text; what is no text is as foreign as an empty one.
@@ -131,17 +108,6 @@ fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
 mod tests {
     use super::*;
     use actix_web::test::TestRequest;
-
-    #[test]
-    fn only_own_names_and_ip_addresses_are_answered() {
-        let names = ["xray.example".to_owned()];
-        for own in ["localhost:8080", "127.0.0.1", "[::1]:80", "10.0.0.7:1", "XRAY.example:443"] {
-            assert!(is_own(own, &names), "{own}");
-        }
-        for foreign in ["", "evil.example", "localhost.evil.example", "127.0.0.1.evil.example:80"] {
-            assert!(!is_own(foreign, &names), "{foreign}");
-        }
-    }
 
     #[test]
     fn a_request_that_changes_something_must_come_from_the_own_page_or_from_none() {

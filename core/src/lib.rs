@@ -4,14 +4,16 @@
 //! The domain: [`object`] (what was uploaded), [`image`] (what becomes of it), [`finding`] (what the
 //! network saw), [`job`] (the message between ingest and worker), [`event`] (what a page follows),
 //! [`reading`] (what is stored and cannot be read), [`failure`] (what must happen after an error),
-//! [`compute`] (where the network is to compute), [`retry`], [`scaling`], [`statement`] (what results are
-//! for), [`time`], [`trace`] (what a message or an event continues).
+//! [`compute`] (where the network is to compute), [`browser`] (which requests a page elsewhere may have sent),
+//! [`retry`], [`scaling`], [`statement`] (what results are for), [`time`], [`trace`] (what a message or an event
+//! continues).
 //!
 //! The ports: [`queue`], [`store`], [`model_registry`], [`verdict`], [`signal`], [`cache`], [`presence`], [`object_store`],
 //! [`weights`], [`engine`]. Each
 //! sentence of a port's documentation is the name of a test in the contract suite that every adapter
 //! passes.
 
+pub mod browser;
 pub mod cache;
 pub mod compute;
 pub mod diagnostic;

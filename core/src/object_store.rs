@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use crate::failure::PortError;
-use crate::image::Lane;
+use crate::image::{Lane, NewImage};
 use crate::object::ObjectVersion;
 
 /// Why the notified bytes could not be had.
@@ -52,6 +52,11 @@ pub trait ObjectStore: Send + Sync {
 
     /// Whether the object asks for the fast lane in its metadata (`priority: stat`).
     async fn lane(&self, object: &ObjectVersion) -> Result<Lane, FetchError>;
+
+    /// What its bucket holds under the key of `object` now, whichever version that is, and which lane that asks
+    /// for; `None` when there is nothing, or a delete marker. As of when it is current is not known: it
+    /// comes without a sequencer.
+    async fn current(&self, object: &ObjectVersion) -> Result<Option<NewImage>, FetchError>;
 
     /// Stores an object in the uploads bucket, and says which version it became.
     async fn put(&self, upload: Upload) -> Result<ObjectVersion, PortError>;

@@ -9,6 +9,9 @@
 //! - Versions without an order supersede in the order of arrival.
 //! - A superseded image in a worker's hands loses its fence.
 //! - The same content put again after another is current again.
+//! - A version that is current again after a deletion is queued as if new.
+//! - A version that was itself deleted never comes back.
+//! - A deletion from before an image was seen current leaves it alone.
 //! - A claim takes a queued image and counts its first attempt.
 //! - Claims after the first count no attempt, until it is counted where the work begins.
 //! - An attempt is not counted for an old fence.

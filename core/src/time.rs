@@ -65,6 +65,11 @@ impl ManualClock {
     pub fn advance(&self, by: Duration) {
         self.0.fetch_add(micros(by), Ordering::SeqCst);
     }
+
+    /// Moves the clock back, as whoever corrects a wrong one does.
+    pub fn set_back(&self, by: Duration) {
+        self.0.fetch_sub(micros(by), Ordering::SeqCst);
+    }
 }
 
 impl Clock for ManualClock {

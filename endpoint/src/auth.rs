@@ -12,9 +12,10 @@ pub struct Credentials {
     pub secret_key: String,
 }
 
-impl Default for Credentials {
-    fn default() -> Self {
-        Self { access_key: "lobar".to_owned(), secret_key: "lobarlobar".to_owned() }
+impl Credentials {
+    /// A key pair.
+    pub fn new(access_key: impl Into<String>, secret_key: impl Into<String>) -> Self {
+        Self { access_key: access_key.into(), secret_key: secret_key.into() }
     }
 }
 

@@ -70,7 +70,8 @@ impl Conditions {
 fn matches(condition: &ETagCondition, etag: &str) -> bool {
     match condition {
         ETagCondition::Any => true,
-        ETagCondition::ETag(wanted) => wanted.value() == etag,
+        // A list is read as one tag, from its first quote to its last.
+        ETagCondition::ETag(wanted) => wanted.value().split('"').step_by(2).any(|one| one == etag),
     }
 }
 
@@ -108,6 +109,19 @@ mod tests {
         let since = Conditions { if_modified_since: Some(timestamp(at)), ..Default::default() };
         assert_eq!(code(since.check_read("a", at, fresh)), Some(S3ErrorCode::NotModified));
         assert_eq!(code(since.check_read("a", Stamp(6_000_000), fresh)), None);
+    }
+
+    #[test]
+    fn any_tag_of_a_list_is_as_good_as_it_alone() {
+        let parse = |list: &[u8]| ETagCondition::parse_http_header(list).ok();
+        for list in
+            ["\"a\", \"b\"", "\"b\",\"a\"", "W/\"a\", \"b\"", "\"b\", W/\"a\"", "\"a\"", "a"]
+        {
+            let wanted = Conditions { if_match: parse(list.as_bytes()), ..Default::default() };
+            assert!(wanted.if_match.is_some(), "{list}");
+            assert_eq!(code(wanted.check_write(Some("a"))), None, "{list}");
+            assert_eq!(code(wanted.check_write(Some(", "))), Some(S3ErrorCode::PreconditionFailed));
+        }
     }
 
     #[test]

@@ -22,6 +22,11 @@ impl Cors {
         Self { allowed }
     }
 
+    /// Whether the request names the origin of a page that may use the endpoint.
+    pub(super) fn is_allowed(&self, request: &HeaderMap) -> bool {
+        self.origin(request).is_some()
+    }
+
     fn origin<'h>(&self, headers: &'h HeaderMap) -> Option<&'h HeaderValue> {
         let origin = headers.get(header::ORIGIN)?;
         let allowed = self.allowed.iter().any(|a| a == "*" || a.as_bytes() == origin.as_bytes());

@@ -12,18 +12,16 @@ pub(super) enum EndpointFault {
     /// An answer that S3 has a code for.
     #[error("refused")]
     Refused(S3Error),
+    /// Shared by all changes of a transaction that failed as a whole.
     #[error("object database: {0}")]
-    Database(#[from] sqlx::Error),
+    Database(Arc<sqlx::Error>),
     #[error("object bodies: {0}")]
     Bodies(#[from] io::Error),
     #[error("object database: a stored value is not readable: {0}")]
     Stored(#[from] serde_json::Error),
-    /// The transaction of several changes failed as a whole.
-    #[error("object database: {0}")]
-    Commit(Arc<sqlx::Error>),
     #[error("a task of the endpoint ended early")]
     Task(#[from] tokio::task::JoinError),
-    /// The change was never tried, for its transaction failed or its task ended before.
+    /// The change was never tried, for its task ended before.
     #[error("object database: the change could not be begun")]
     Ended,
 }
@@ -31,6 +29,12 @@ pub(super) enum EndpointFault {
 impl From<S3Error> for EndpointFault {
     fn from(error: S3Error) -> Self {
         Self::Refused(error)
+    }
+}
+
+impl From<sqlx::Error> for EndpointFault {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Database(Arc::new(error))
     }
 }
 
@@ -55,8 +59,7 @@ impl EndpointFault {
             Self::Bodies(error) => {
                 return matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge);
             }
-            Self::Database(error) => error,
-            Self::Commit(error) => &**error,
+            Self::Database(error) => &**error,
             _ => return false,
         };
         match database {

@@ -13,25 +13,31 @@
 //! the outbox, which the next start sends.
 //!
 //! Offered: buckets, versioning, put, get (range, conditions, versions), head, delete (one, many),
-//! copy, the four listings, multipart, presigned URLs, POST policies, CORS. Everything else is
-//! answered NotImplemented. Large bodies are streamed; only a form upload is held in memory.
+//! copy, the four listings, multipart, presigned URLs, CORS, and POST policies where forms are switched on. Tags
+//! and access lists are answered as those of a private bucket without any.
+//! Everything else is answered NotImplemented. What browsers may do is in [`guard`]. Large bodies are streamed; only a form upload is held in memory.
 
 mod attributes;
 mod auth;
 mod bodies;
 mod catalog;
+mod chunked;
 mod conditions;
 mod cors;
 mod deliver;
+mod described;
 mod digest;
 mod event;
 mod fault;
+mod form;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
+mod guard;
 mod listing;
 mod lists;
 mod multipart;
 mod outbox_relay;
+mod ranges;
 mod reads;
 mod receive;
 mod server;
@@ -58,7 +64,9 @@ pub use auth::Credentials;
 use bodies::Bodies;
 use catalog::{Catalog, Versioning};
 use cors::Cors;
+use guard::Guard;
 use outbox_relay::OutboxRelay;
+use ranges::SignedOnly;
 use receive::Limits;
 use server::Server;
 use service::Service;
@@ -87,9 +95,14 @@ pub struct EndpointOptions {
     pub region: String,
     /// Origins of pages that may use it, such as `http://127.0.0.1:8080`; `*` for all.
     pub allowed_origins: Vec<String>,
+    /// Host names under which it is asked, beside localhost and addresses. A request under another name is
+    /// refused.
+    pub hosts: Vec<String>,
+    /// Whether browsers may upload by a form with a signed policy.
+    pub forms: bool,
     /// Where events go.
     pub uploads: Arc<dyn Queue>,
-    /// Where it reads the time of changes. Signatures are checked by the machine's clock.
+    /// Where it reads the time of changes and of answers. Signatures are checked by the machine's clock.
     pub clock: Arc<dyn Clock>,
     /// The largest object in bytes.
     pub max_object_size: u64,
@@ -100,20 +113,26 @@ pub struct EndpointOptions {
 }
 
 impl EndpointOptions {
-    /// The contract's defaults: buckets `xrays` and `lobar-models`, credentials `lobar`, region
-    /// `us-east-1`.
-    pub fn new(data_dir: impl Into<PathBuf>, listen: SocketAddr, uploads: Arc<dyn Queue>) -> Self {
+    /// The contract's defaults: buckets `xrays` and `lobar-models`, region `us-east-1`.
+    pub fn new(
+        data_dir: impl Into<PathBuf>,
+        listen: SocketAddr,
+        credentials: Credentials,
+        uploads: Arc<dyn Queue>,
+    ) -> Self {
         Self {
             data_dir: data_dir.into(),
             listen,
             bucket: "xrays".to_owned(),
             models: "lobar-models".to_owned(),
-            credentials: Credentials::default(),
+            credentials,
             region: "us-east-1".to_owned(),
             allowed_origins: vec![
                 "http://127.0.0.1:8080".to_owned(),
                 "http://localhost:8080".to_owned(),
             ],
+            hosts: Vec::new(),
+            forms: false,
             uploads,
             clock: Arc::new(SystemClock),
             max_object_size: LARGEST,
@@ -202,7 +221,8 @@ impl Endpoint {
         let now = clock.now();
         let database = folder.join("objects.db");
         let catalog =
-            Catalog::open(&database, bodies.clone(), clock, tasks.clone(), home.clone()).await?;
+            Catalog::open(&database, bodies.clone(), clock.clone(), tasks.clone(), home.clone())
+                .await?;
         let catalog = Arc::new(catalog);
         catalog.create_bucket(home.clone(), Versioning::Enabled).await?;
         catalog.create_bucket(options.models.clone(), Versioning::Off).await?;
@@ -219,13 +239,25 @@ impl Endpoint {
             homes: [home, options.models],
         };
         let mut config = S3Config::default();
-        config.post_object_max_file_size = options.max_object_size.min(LARGEST_FORM);
+        let largest_form = options.max_object_size.min(LARGEST_FORM);
+        config.post_object_max_file_size = largest_form;
+        let config = Arc::new(StaticConfigProvider::new(Arc::new(config)));
+        let mut unchecked = S3ServiceBuilder::new(service.clone());
+        unchecked.set_config(config.clone());
         let mut builder = S3ServiceBuilder::new(service);
         builder.set_auth(options.credentials);
-        builder.set_config(Arc::new(StaticConfigProvider::new(Arc::new(config))));
+        builder.set_access(SignedOnly);
+        builder.set_config(config);
         let server = Server {
             service: builder.build(),
-            cors: Arc::new(Cors::new(options.allowed_origins)),
+            unchecked: unchecked.build(),
+            guard: Arc::new(Guard {
+                hosts: options.hosts,
+                forms: options.forms,
+                cors: Cors::new(options.allowed_origins),
+            }),
+            clock,
+            largest_form,
             log: quiet::ours_only(),
         };
         let drain = OutboxRelay {

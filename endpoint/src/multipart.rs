@@ -88,11 +88,12 @@ impl Service {
 
     pub(super) async fn copy_part(
         &self,
-        input: UploadPartCopyInput,
+        request: S3Request<UploadPartCopyInput>,
     ) -> Result<UploadPartCopyOutput, EndpointFault> {
+        let input = request.input;
         let number = number(input.part_number)?;
         let upload = self.catalog.upload(&input.bucket, &input.key, &input.upload_id).await?;
-        let from = source(&input.copy_source)?;
+        let from = source(&request.headers, &input.copy_source)?;
         let (versioning, found) =
             self.catalog.find(&from.bucket, &from.key, from.version.as_deref()).await?;
         let (stored, segments) =

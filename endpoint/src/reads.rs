@@ -17,13 +17,13 @@ use super::service::Service;
 const UNTYPED: &str = "binary/octet-stream";
 
 /// A version that was found, and the part of it that was asked for.
-struct Found {
-    stored: Stored,
-    segments: Vec<Segment>,
-    versioning: Versioning,
-    bytes: Bytes<u64>,
+pub(super) struct Found {
+    pub(super) stored: Stored,
+    pub(super) segments: Vec<Segment>,
+    pub(super) versioning: Versioning,
+    pub(super) bytes: Bytes<u64>,
     /// Whether less than the whole was asked for.
-    partial: bool,
+    pub(super) partial: bool,
 }
 
 impl Service {
@@ -159,12 +159,12 @@ impl Found {
         self.stored.attributes.content_type.clone().unwrap_or_else(|| UNTYPED.to_owned())
     }
 
-    fn parts(&self) -> Option<i32> {
+    pub(super) fn parts(&self) -> Option<i32> {
         let multipart = self.stored.etag.contains('-');
         multipart.then(|| i32::try_from(self.segments.len()).unwrap_or(i32::MAX))
     }
 
-    fn checksum_type(&self) -> Option<ChecksumType> {
+    pub(super) fn checksum_type(&self) -> Option<ChecksumType> {
         let sum = self.stored.sum.as_ref()?;
         Some(ChecksumType::from_static(if sum.composite {
             ChecksumType::COMPOSITE
@@ -187,7 +187,7 @@ fn part_of(segments: &[Segment], size: u64, part: i32) -> Result<Bytes<u64>, End
 }
 
 /// The answer to a read of a delete marker: 404, or 405 when it was asked for by its id.
-fn marker(stored: &Stored, by_id: bool) -> S3Error {
+pub(super) fn marker(stored: &Stored, by_id: bool) -> S3Error {
     let code = if by_id { S3ErrorCode::MethodNotAllowed } else { S3ErrorCode::NoSuchKey };
     let mut error = S3Error::new(code);
     let mut headers = hyper::HeaderMap::new();

@@ -5,13 +5,15 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::header::{self, HeaderValue};
+use hyper::header::{self, HeaderMap, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use lobar_core::time::Clock;
+use s3s::dto::TimestampFormat;
 use s3s::service::S3Service;
-use s3s::{Body, HttpResponse};
+use s3s::{Body, HttpResponse, S3Error};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
@@ -20,8 +22,12 @@ use tracing::Dispatch;
 use tracing::instrument::WithSubscriber as _;
 use uuid::Uuid;
 
-use super::cors::Cors;
+use super::chunked::{Chunked, Ending};
+use super::conditions::timestamp;
 use super::event::Origin;
+use super::form;
+use super::guard::Guard;
+use super::ranges::Unranged;
 
 /// How many connections are served at once; further ones wait to be accepted.
 const CONNECTIONS: usize = 1024;
@@ -33,7 +39,12 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 #[derive(Clone)]
 pub(super) struct Server {
     pub(super) service: S3Service,
-    pub(super) cors: Arc<Cors>,
+    /// The same without a check of signatures, for requests whose signature was found good.
+    pub(super) unchecked: S3Service,
+    pub(super) guard: Arc<Guard>,
+    pub(super) clock: Arc<dyn Clock>,
+    /// The most bytes of a form's file.
+    pub(super) largest_form: u64,
     /// Where log lines go, without those of `s3s`.
     pub(super) log: Dispatch,
 }
@@ -105,36 +116,67 @@ impl Server {
 
     async fn answer(
         &self,
-        mut request: Request<hyper::body::Incoming>,
+        request: Request<hyper::body::Incoming>,
         peer: SocketAddr,
     ) -> HttpResponse {
         let id = Uuid::now_v7().simple().to_string().to_uppercase();
-        if let Some((status, headers)) = self.cors.preflight(request.method(), request.headers()) {
-            let mut response = Response::new(Body::empty());
-            *response.status_mut() = status;
-            *response.headers_mut() = headers;
-            return response;
-        }
-        let cors = self.cors.headers(request.headers());
-        let expects = request.headers().contains_key(header::EXPECT);
-        let empty = request.headers().get(header::CONTENT_LENGTH).is_some_and(|n| n == "0");
-        let origin = Origin { peer: peer.ip().to_string(), request: id.clone() };
-        request.extensions_mut().insert(origin);
-        let answered =
-            self.service.call(request.map(Body::from)).with_subscriber(self.log.clone()).await;
-        let mut response = answered.unwrap_or_else(|_| {
-            tracing::error!("embedded S3: response not made; answering 500");
-            let mut response = Response::new(Body::empty());
-            *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
-            response
-        });
+        let method = request.method().clone();
+        let mut response = match self.guard.check(&method, request.headers()) {
+            Ok(()) => self.serve(request, peer, &id).await,
+            Err(refusal) => refused(refusal),
+        };
+        let successful = response.status().is_success();
         let headers = response.headers_mut();
-        headers.extend(cors);
+        Guard::adorn(&method, successful, headers);
         if let Ok(id) = HeaderValue::from_str(&id) {
             headers.insert("x-amz-request-id", id.clone());
             headers.insert("x-amz-id-2", id);
         }
         headers.insert(header::SERVER, HeaderValue::from_static("lobar"));
+        self.date(headers);
+        response
+    }
+
+    /// Answers a request that may be answered.
+    async fn serve(
+        &self,
+        mut request: Request<hyper::body::Incoming>,
+        peer: SocketAddr,
+        id: &str,
+    ) -> HttpResponse {
+        let cors = &self.guard.cors;
+        if let Some((status, headers)) = cors.preflight(request.method(), request.headers()) {
+            let mut response = Response::new(Body::empty());
+            *response.status_mut() = status;
+            *response.headers_mut() = headers;
+            return response;
+        }
+        let cors = cors.headers(request.headers());
+        let expects = request.headers().contains_key(header::EXPECT);
+        let empty = request.headers().get(header::CONTENT_LENGTH).is_some_and(|n| n == "0");
+        let origin = Origin { peer: peer.ip().to_string(), request: id.to_owned() };
+        request.extensions_mut().insert(origin);
+        let unranged = Unranged::of(&mut request);
+        let is_form = Guard::is_form(request.method(), request.headers());
+        let request = match Ending::of(request.headers_mut()) {
+            Ending::Known => request.map(Body::from),
+            Ending::FinalChunk => request.map(|body| Body::http_body(Chunked::new(body))),
+        };
+        let request = match is_form {
+            true => form::read(request, self.largest_form).await,
+            false => Ok(request),
+        };
+        let mut response = match request {
+            Ok(request) => self.call(&self.service, request).await,
+            Err(refusal) => refused(refusal),
+        };
+        if is_form {
+            response = form::forbid(response);
+        }
+        if let Some(again) = unranged.and_then(|unranged| unranged.again(&response)) {
+            response = self.call(&self.unchecked, again).await;
+        }
+        response.headers_mut().extend(cors);
         // Whoever waited for `100 Continue` and got the answer itself starts afresh: the AWS CLI 1
         // misreads what it next receives on such a connection.
         if expects && (empty || !response.status().is_success()) {
@@ -142,6 +184,37 @@ impl Server {
         }
         response
     }
+
+    async fn call(&self, service: &S3Service, request: Request<Body>) -> HttpResponse {
+        let answered = service.call(request).with_subscriber(self.log.clone()).await;
+        answered.unwrap_or_else(|_| unanswerable())
+    }
+
+    /// Says what time it is here. hyper would repeat the latest time that it ever said until the clock has
+    /// passed it: after a clock that was set back, clients that sign by this time would be refused for as
+    /// long as it was set back.
+    fn date(&self, headers: &mut HeaderMap) {
+        let mut text = Vec::new();
+        // Writing into memory cannot fail, and every stamp has this form.
+        let _ = timestamp(self.clock.now()).format(TimestampFormat::HttpDate, &mut text);
+        if let Ok(date) = HeaderValue::from_bytes(&text) {
+            headers.insert(header::DATE, date);
+        }
+    }
+}
+
+/// The answer to what the guard refuses. Its body is not read.
+fn refused(refusal: S3Error) -> HttpResponse {
+    let mut response = refusal.to_http_response().unwrap_or_else(|_| unanswerable());
+    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    response
+}
+
+fn unanswerable() -> HttpResponse {
+    tracing::error!("embedded S3: response not made; answering 500");
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+    response
 }
 
 async fn accept(

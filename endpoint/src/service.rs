@@ -1,5 +1,5 @@
 //! The operations that the endpoint offers. Each is one line here and lies with its kind:
-//! [`super::writes`], [`super::reads`], [`super::multipart`], [`super::lists`]. All others are
+//! [`super::writes`], [`super::reads`], [`super::described`], [`super::multipart`], [`super::lists`]. All others are
 //! answered NotImplemented by `s3s`.
 
 use std::sync::Arc;
@@ -136,10 +136,19 @@ operations! {
     get_object: GetObjectInput => GetObjectOutput, |s, r| s.get(r.input);
     head_object: HeadObjectInput => HeadObjectOutput, |s, r| s.head(r.input);
 
+    get_object_tagging: GetObjectTaggingInput => GetObjectTaggingOutput, |s, r| s.tags(r.input);
+    get_object_attributes: GetObjectAttributesInput => GetObjectAttributesOutput,
+        |s, r| s.attributes(r.input);
+    get_object_acl: GetObjectAclInput => GetObjectAclOutput, |s, r| s.object_acl(r.input);
+    put_object_acl: PutObjectAclInput => PutObjectAclOutput, |s, r| s.set_object_acl(r.input);
+    get_bucket_acl: GetBucketAclInput => GetBucketAclOutput, |s, r| s.bucket_acl(r.input);
+    get_bucket_notification_configuration: GetBucketNotificationConfigurationInput
+        => GetBucketNotificationConfigurationOutput, |s, r| s.notifications(r.input);
+
     create_multipart_upload: CreateMultipartUploadInput => CreateMultipartUploadOutput,
         |s, r| s.begin_upload(r.input);
     upload_part: UploadPartInput => UploadPartOutput, |s, r| s.upload_part(r);
-    upload_part_copy: UploadPartCopyInput => UploadPartCopyOutput, |s, r| s.copy_part(r.input);
+    upload_part_copy: UploadPartCopyInput => UploadPartCopyOutput, |s, r| s.copy_part(r);
     complete_multipart_upload: CompleteMultipartUploadInput => CompleteMultipartUploadOutput,
         |s, r| s.complete_upload(r);
     abort_multipart_upload: AbortMultipartUploadInput => AbortMultipartUploadOutput,

@@ -7,11 +7,13 @@ use s3s::{S3Error, S3ErrorCode, S3Request, TrailingHeaders};
 
 use super::attributes::{attributes_of, show_sum, stated_sum};
 use super::catalog::{Content, New, Source};
+use super::chunked::{NO_TRAILER, TRAILER};
 use super::conditions::{Conditions, etag, timestamp};
 use super::deliver::Segment;
 use super::digest::{Algorithm, Sum};
 use super::event::EventName;
 use super::fault::EndpointFault;
+use super::form::FileName;
 use super::receive::{Received, receive};
 use super::service::{Service, origin};
 
@@ -25,7 +27,8 @@ pub(super) struct Stated {
     md5: Option<[u8; 16]>,
     sum: Option<Sum>,
     algorithm: Option<Algorithm>,
-    trailers: Option<TrailingHeaders>,
+    /// The checksum that is announced to come behind the body, and what came.
+    behind: Option<(Algorithm, Option<TrailingHeaders>)>,
 }
 
 impl Stated {
@@ -42,12 +45,14 @@ impl Stated {
                 bytes.and_then(|bytes| bytes.try_into().ok()).ok_or(S3ErrorCode::InvalidDigest)
             })
             .transpose()?;
-        let announced = headers.get("x-amz-trailer").and_then(|name| name.to_str().ok());
-        let announced = announced
-            .and_then(|name| Algorithm::ALL.into_iter().find(|a| a.header() == name.trim()));
+        let announced = announced(headers)?;
+        if sum.as_ref().zip(announced).is_some_and(|(sum, behind)| sum.algorithm != behind) {
+            let why = "Expecting a single x-amz-checksum- header.";
+            return Err(EndpointFault::refused(S3ErrorCode::InvalidRequest, why));
+        }
         let named = algorithm.and_then(|name| Algorithm::parse(name.as_str()));
         let algorithm = sum.as_ref().map(|sum| sum.algorithm).or(announced).or(named);
-        Ok(Self { md5, sum, algorithm, trailers: trailers.filter(|_| announced.is_some()) })
+        Ok(Self { md5, sum, algorithm, behind: announced.map(|behind| (behind, trailers)) })
     }
 
     /// Computes this one when the client named none.
@@ -61,14 +66,18 @@ impl Stated {
             let why = "The Content-MD5 you specified did not match what was received.";
             return Err(EndpointFault::refused(S3ErrorCode::BadDigest, why));
         }
-        let behind =
-            self.algorithm.zip(self.trailers.as_ref()).and_then(|(algorithm, trailers)| {
+        let behind = self.behind.as_ref().map(|(algorithm, trailers)| {
+            let value = trailers.as_ref().and_then(|trailers| {
                 let value = trailers.read(|headers| {
                     let value = headers.get(algorithm.header().as_str())?;
                     value.to_str().ok().map(str::to_owned)
                 });
-                value.flatten().map(|value| Sum { algorithm, value, composite: false })
+                value.flatten()
             });
+            let value = value.ok_or_else(malformed_trailer)?;
+            Ok::<_, S3Error>(Sum { algorithm: *algorithm, value, composite: false })
+        });
+        let behind = behind.transpose()?;
         for stated in [&self.sum, &behind].into_iter().flatten() {
             if received.sum.as_ref() != Some(stated) {
                 let why = "The checksum you specified did not match the calculated one.";
@@ -77,6 +86,25 @@ impl Stated {
         }
         Ok(())
     }
+}
+
+/// The checksum that is announced to come behind the body.
+fn announced(headers: &hyper::HeaderMap) -> Result<Option<Algorithm>, EndpointFault> {
+    let Some(name) = headers.get(TRAILER).filter(|name| **name != NO_TRAILER) else {
+        return Ok(None);
+    };
+    let name = name.to_str().unwrap_or_default().trim();
+    let known = Algorithm::ALL.into_iter().find(|a| a.header().eq_ignore_ascii_case(name));
+    let why = "The value specified in the x-amz-trailer header is not supported.";
+    known.map(Some).ok_or_else(|| EndpointFault::refused(S3ErrorCode::InvalidRequest, why))
+}
+
+fn malformed_trailer() -> S3Error {
+    let code = S3ErrorCode::Custom("MalformedTrailerError".into());
+    let why = "The request contained trailing data that was not what it announced.";
+    let mut error = S3Error::with_message(code, why);
+    error.set_status_code(hyper::StatusCode::BAD_REQUEST);
+    error
 }
 
 /// Refuses what would otherwise be dropped in silence.
@@ -156,9 +184,14 @@ impl Service {
         request: S3Request<PostObjectInput>,
     ) -> Result<PostObjectOutput, EndpointFault> {
         let origin = origin(&request);
+        let name = request.extensions.get::<FileName>();
+        let key = FileName::substitute(name, &request.input.key);
         let mut input = request.input;
         unsupported(input.sse_customer_algorithm.is_some(), NO_CUSTOMER_KEYS)?;
         unsupported(input.tagging.is_some(), NO_TAGS)?;
+        if key.is_empty() || key.len() > KEY_LIMIT {
+            return Err(S3ErrorCode::KeyTooLongError.into());
+        }
         self.catalog.bucket(&input.bucket).await?;
         let attributes = attributes_of!(input)?;
         let stated = Stated::new(
@@ -171,7 +204,7 @@ impl Service {
         let received = self.take_in(input.body.take(), None, &stated).await?;
         let new = New {
             bucket: input.bucket,
-            key: input.key,
+            key,
             attributes,
             conditions: Conditions::default(),
             happening: EventName::Post,
@@ -197,7 +230,7 @@ impl Service {
         let replace = input.metadata_directive.as_ref();
         let replace = replace.is_some_and(|d| d.as_str() == MetadataDirective::REPLACE);
         let attributes = attributes_of!(input)?;
-        let mut source = source(&input.copy_source)?;
+        let mut source = source(&request.headers, &input.copy_source)?;
         source.keep_attributes = !replace;
         source.conditions = Conditions {
             if_match: input.copy_source_if_match,
@@ -307,9 +340,15 @@ fn content(received: Received) -> (Content, i64) {
     (content, i64::try_from(size).unwrap_or(i64::MAX))
 }
 
-/// The object that a copy names.
-pub(super) fn source(named: &CopySource) -> Result<Source, EndpointFault> {
-    let CopySource::Bucket { bucket, key, version_id } = named else {
+/// The object that a copy names: `named`, as it is read from the headers but for `+`, which is a space.
+pub(super) fn source(
+    headers: &hyper::HeaderMap,
+    named: &CopySource,
+) -> Result<Source, EndpointFault> {
+    let spaced = headers.get("x-amz-copy-source").and_then(|value| value.to_str().ok());
+    let spaced = spaced.filter(|text| text.contains('+')).map(|text| text.replace('+', "%20"));
+    let spaced = spaced.and_then(|text| CopySource::parse(&text).ok());
+    let CopySource::Bucket { bucket, key, version_id } = spaced.as_ref().unwrap_or(named) else {
         let why = "Only objects of this endpoint can be copied.";
         return Err(S3Error::with_message(S3ErrorCode::NotImplemented, why).into());
     };

@@ -44,7 +44,7 @@ impl Intake {
     pub(crate) async fn process(&self, batch: &[Delivery]) -> Result<Vec<Settlement>, Outage> {
         let mut fates = Fates::new(batch);
         let items = self.resolved(self.read(batch), &mut fates).await;
-        let mut run = Vec::new();
+        let (mut run, mut restored) = (Vec::new(), false);
         // Creations are admitted together, but never moved past a deletion that stood before them.
         for (place, item) in items {
             match item {
@@ -52,9 +52,16 @@ impl Intake {
                     fates.traced(place, image.object.id(), span);
                     run.push((place, image));
                 }
-                ResolvedItem::Removed(object) => {
+                ResolvedItem::Removed(object, current) => {
                     self.admit(std::mem::take(&mut run), &mut fates).await?;
-                    self.remove(place, &object, &mut fates).await?;
+                    if let Some(object) = object {
+                        self.remove(place, &object, &mut fates).await?;
+                    }
+                    if let Some((image, span)) = current {
+                        fates.traced(place, image.object.id(), span);
+                        run.push((place, image));
+                        restored = true;
+                    }
                 }
                 ResolvedItem::Refused(message) => {
                     self.quarantine(place, &message, &mut fates).await?
@@ -62,6 +69,10 @@ impl Intake {
             }
         }
         self.admit(run, &mut fates).await?;
+        if restored {
+            // The store does not tell an image that came back from one that waits as it did.
+            self.publish_change().await;
+        }
         Ok(fates.settlements(self.settings.backoff))
     }
 
@@ -87,6 +98,7 @@ impl Intake {
         let kind = match item {
             Item::Created(_) => "created",
             Item::Removed(_) => "removed",
+            Item::NullRemoved(_) => "null_version",
             Item::Ignored(why) => why.as_str(),
             Item::Refused(why, _) => why.as_str(),
         };
@@ -121,7 +133,22 @@ impl Intake {
                         Some(ResolvedItem::Created(NewImage { object, lane }, span))
                     })
                 }
-                Item::Removed(object) => Ok(Some(ResolvedItem::Removed(object))),
+                Item::Removed(object) if object.version.is_none() && object.etag.is_none() => {
+                    Ok(Some(ResolvedItem::Removed(Some(object), None)))
+                }
+                Item::Removed(object) => {
+                    let now = self.current(&object, received, trace).await;
+                    now.map(|now| Some(ResolvedItem::Removed(Some(object), now.image())))
+                }
+                Item::NullRemoved(object) => {
+                    let now = self.current(&object, received, trace).await;
+                    now.map(|now| match now {
+                        // What is there now supersedes it.
+                        KeyNow::Holds(image) => Some(ResolvedItem::Removed(None, Some(image))),
+                        KeyNow::Empty => Some(ResolvedItem::Removed(Some(object), None)),
+                        KeyNow::Unknown => None,
+                    })
+                }
                 Item::Refused(why, body) => Ok(Some(ResolvedItem::Refused(Quarantined {
                     source: "uploads".into(),
                     reason: why.as_str().into(),
@@ -143,6 +170,40 @@ impl Intake {
             }
         }
         kept
+    }
+
+    /// What the key of a version that was deleted holds now: the version or the delete marker that is gone may
+    /// have hidden another version, which is the current one again. An error means: ask again later.
+    async fn current(
+        &self,
+        deleted: &ObjectVersion,
+        received: u32,
+        trace: Option<TraceContext>,
+    ) -> Result<KeyNow, PortError> {
+        let mut image = match self.objects.current(deleted).await {
+            Ok(Some(image)) => image,
+            Ok(None) => return Ok(KeyNow::Empty),
+            // However often: an object that is current would be on no list.
+            Err(FetchError::Port(error)) if error.is_transient() => return Err(error),
+            Err(error) => {
+                tracing::warn!(
+                    %error,
+                    "what a key holds after a deletion could not be read; a version that is current again there is not listed"
+                );
+                return Ok(KeyNow::Unknown);
+            }
+        };
+        if image.object.size == Some(0) && image.object.key.ends_with('/') {
+            return Ok(KeyNow::Unknown);
+        }
+        if image.object.asks_for_stat() {
+            image.lane = Lane::Stat;
+        }
+        // It is current as of this deletion, or later: what is later says so itself.
+        image.object.sequencer.clone_from(&deleted.sequencer);
+        let span = span(&image.object, received, trace);
+        span.record("lane", image.lane.as_str());
+        Ok(KeyNow::Holds((image, span)))
     }
 
     /// The lane of an object. An error means: ask again later.
@@ -178,9 +239,27 @@ fn span(object: &ObjectVersion, attempt: u32, trace: Option<TraceContext>) -> Sp
     span
 }
 
+/// What a key holds after a deletion.
+enum KeyNow {
+    Holds((NewImage, Span)),
+    /// Nothing, or a delete marker.
+    Empty,
+    Unknown,
+}
+
+impl KeyNow {
+    fn image(self) -> Option<(NewImage, Span)> {
+        match self {
+            Self::Holds(image) => Some(image),
+            Self::Empty | Self::Unknown => None,
+        }
+    }
+}
+
 /// An item with everything known that admission needs.
 enum ResolvedItem {
     Created(NewImage, Span),
-    Removed(ObjectVersion),
+    /// What is gone, and what is current instead.
+    Removed(Option<ObjectVersion>, Option<(NewImage, Span)>),
     Refused(Quarantined),
 }

@@ -9,6 +9,9 @@ pub enum Item {
     Created(ObjectVersion),
     /// An object was deleted: that version, or every version when neither `version` nor `etag` is set.
     Removed(ObjectVersion),
+    /// The unversioned past of a versioned key was deleted. Nothing says which upload that was: what the
+    /// key holds now tells what is left.
+    NullRemoved(ObjectVersion),
     /// Nothing to do.
     Ignored(Ignored),
     /// Not understood or not ours: to be kept for an operator.
@@ -26,8 +29,6 @@ pub enum Ignored {
     Folder,
     /// An event that is neither a creation nor a deletion.
     OtherEvent,
-    /// The unversioned past of a versioned key was deleted; nothing says which upload that was.
-    NullVersion,
 }
 
 impl Ignored {
@@ -38,7 +39,6 @@ impl Ignored {
             Ignored::NoRecords => "no_records",
             Ignored::Folder => "folder",
             Ignored::OtherEvent => "other_event",
-            Ignored::NullVersion => "null_version",
         }
     }
 }

@@ -161,7 +161,7 @@ fn item(
         // The version and the tag named are the marker's own.
         EventKind::Hidden => Item::Removed(ObjectVersion { version: None, etag: None, ..object }),
         EventKind::Deleted if unversioned && object.etag.is_none() => {
-            Item::Ignored(Ignored::NullVersion)
+            Item::NullRemoved(ObjectVersion { version: None, ..object })
         }
         EventKind::Deleted => Item::Removed(object),
     })

@@ -126,6 +126,7 @@ fn kinds(items: &[Item]) -> Vec<&'static str> {
     let kind = |item: &Item| match item {
         Item::Created(_) => "created",
         Item::Removed(_) => "removed",
+        Item::NullRemoved(_) => "null_version",
         Item::Ignored(why) => why.as_str(),
         Item::Refused(why, _) => why.as_str(),
     };
@@ -303,7 +304,8 @@ fn each_kind_of_deletion_says_what_is_gone() {
     assert_eq!(version.version, created(AWS).version, "a delete with a version means that one");
     assert_eq!((&marker.version, &marker.etag), (&None, &None), "a marker hides the whole key");
     assert_eq!((&plain.version, &plain.etag), (&None, &None), "without versions there is only one");
-    assert_eq!(*null, Item::Ignored(Ignored::NullVersion));
+    let Item::NullRemoved(null) = null else { panic!("{null:?}") };
+    assert_eq!((&null.version, &null.etag), (&None, &None), "nothing says which upload that was");
 }
 
 #[test]
@@ -429,7 +431,8 @@ fn no_mutation_of_a_message_panics_or_goes_unaccounted() {
             assert_eq!(items.len(), records);
         }
         for item in &items {
-            if let Item::Created(object) | Item::Removed(object) = item {
+            if let Item::Created(object) | Item::Removed(object) | Item::NullRemoved(object) = item
+            {
                 assert!(["xrays", "plain"].contains(&object.bucket.as_str()));
                 assert!((1..=1024).contains(&object.key.len()));
             }

@@ -66,7 +66,12 @@ async fn bucket(settings: &Settings) -> Vec<Diagnostic> {
         let found = "the embedded S3 endpoint, which runs with `lobar up` or the role s3";
         return vec![Diagnostic::good("bucket", found)];
     }
-    roles::bucket(settings, None).await.examine().await
+    match roles::bucket(settings, None).await {
+        Ok(bucket) => bucket.examine().await,
+        Err(failure) => {
+            vec![Diagnostic::fault("bucket", failure.to_string(), "Mend or remove that file.")]
+        }
+    }
 }
 
 /// The network must load and prove itself, as at the start of a worker.

@@ -16,7 +16,7 @@ use crate::settings::Settings;
 /// Labels and images as the settings name them.
 pub async fn source(settings: &Settings, opener: &Opener) -> Result<Source, Failure> {
     let verdicts = opener.database("store", &settings.store).await.map_err(failed)?;
-    let objects = roles::objects(settings, settings.embedded_s3()).await;
+    let objects = roles::objects(settings, settings.embedded_s3()).await?;
     Ok(Source { verdicts, objects })
 }
 

@@ -2,8 +2,9 @@
 
 use lobar_console::outln;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use crate::service::s3_key_file;
 use crate::settings::{Roles, Settings};
 
 /// The addresses, as they became known.
@@ -11,21 +12,27 @@ pub struct StartupMessage {
     pub page: Option<SocketAddr>,
     pub s3: Option<SocketAddr>,
     bucket: String,
-    access_key: String,
+    keys: Keys,
     data: PathBuf,
+}
+
+/// What clients of the embedded S3 endpoint sign with.
+enum Keys {
+    /// The settings' own pair, by its access key.
+    Given(String),
+    /// The one in this file.
+    File(PathBuf),
 }
 
 impl StartupMessage {
     /// Nothing runs yet.
     pub fn new(settings: &Settings) -> Self {
+        let given = settings.s3_credentials.as_ref().map(|pair| pair.access_key.clone());
         Self {
             page: None,
             s3: None,
             bucket: settings.bucket.to_string(),
-            access_key: settings
-                .s3_credentials
-                .as_ref()
-                .map_or("lobar".into(), |k| k.access_key.clone()),
+            keys: given.map_or_else(|| Keys::File(s3_key_file::path(settings)), Keys::Given),
             data: settings.data.to_path_buf(),
         }
     }
@@ -34,12 +41,37 @@ impl StartupMessage {
     pub fn announce(&self, roles: &Roles) {
         outln!("Lobar {} runs: {roles}.", env!("CARGO_PKG_VERSION"));
         outln!("  data  {}", self.data.display());
-        if let Some(s3) = self.s3 {
-            outln!("  S3    http://{s3}  (bucket {}, access key {})", self.bucket, self.access_key);
+        match (self.s3, &self.keys) {
+            (Some(s3), Keys::Given(access_key)) => {
+                outln!("  S3    http://{s3}  (bucket {}, access key {access_key})", self.bucket);
+            }
+            (Some(s3), Keys::File(path)) => {
+                outln!("  S3    http://{s3}  (bucket {})", self.bucket);
+                outln!("        export AWS_SHARED_CREDENTIALS_FILE={}", for_a_shell(path));
+            }
+            (None, _) => {}
         }
         if let Some(page) = self.page {
             outln!("  page  http://{page}");
         }
         outln!("Decision support for research. A clinician must view every image.");
+    }
+}
+
+/// A path as a shell reads it back.
+fn for_a_shell(path: &Path) -> String {
+    let path = path.display().to_string();
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:@%,".contains(c);
+    if path.chars().all(plain) { path } else { format!("'{}'", path.replace('\'', r"'\''")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_written_so_that_a_shell_reads_it_back() {
+        assert_eq!(for_a_shell(Path::new("/var/lib/lobar/s3")), "/var/lib/lobar/s3");
+        assert_eq!(for_a_shell(Path::new("/my data/it's")), r"'/my data/it'\''s'");
     }
 }

@@ -36,7 +36,7 @@ pub async fn bring_from(
     };
     let settings = settings()?;
     // Not the embedded endpoint unless it is named: a training machine is seldom the one that serves.
-    let options = roles::s3_options(&settings, &bucket.bucket, None);
+    let options = roles::s3_options(&settings, &bucket.bucket, None)?;
     let source = InS3(S3Folder::connect(options, &bucket.prefix).await);
     let endpoint = settings.s3_endpoint.as_ref().map(EndpointUrl::as_str);
     Ok(LocalData::copy(&bucket, &source, endpoint, cache).await?)

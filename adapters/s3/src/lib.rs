@@ -8,6 +8,7 @@ mod examine;
 mod listing;
 mod weights;
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -20,7 +21,7 @@ use aws_sdk_s3::primitives::ByteStream;
 use bytes::{Bytes, BytesMut};
 use lobar_aws::{Access, Credentials};
 use lobar_core::failure::PortError;
-use lobar_core::image::Lane;
+use lobar_core::image::{Lane, NewImage};
 use lobar_core::object::ObjectVersion;
 use lobar_core::object_store::{FetchError, ObjectStore, Upload};
 use lobar_core::quiet;
@@ -176,9 +177,26 @@ impl ObjectStore for S3ObjectStore {
             .with_subscriber(self.log.clone())
             .await
             .map_err(|error| S3Error::of(&error).into_fetch("s3: head", pinned.is_some()))?;
-        let (name, value) = PRIORITY;
-        let asked = head.metadata().and_then(|metadata| metadata.get(name));
-        Ok(if asked.is_some_and(|asked| asked == value) { Lane::Stat } else { Lane::Routine })
+        Ok(asked_lane(head.metadata()))
+    }
+
+    async fn current(&self, object: &ObjectVersion) -> Result<Option<NewImage>, FetchError> {
+        let head = self.client.head_object().bucket(&object.bucket).key(&object.key).send();
+        let head = match head.with_subscriber(self.log.clone()).await {
+            Ok(head) => head,
+            Err(error) => match S3Error::of(&error).into_fetch("s3: head", false) {
+                FetchError::Missing | FetchError::Gone => return Ok(None),
+                error => return Err(error),
+            },
+        };
+        let current = ObjectVersion {
+            version: named(head.version_id()),
+            etag: head.e_tag().map(bare),
+            sequencer: None,
+            size: head.content_length().and_then(|length| u64::try_from(length).ok()),
+            ..object.clone()
+        };
+        Ok(Some(NewImage { object: current, lane: asked_lane(head.metadata()) }))
     }
 
     async fn put(&self, upload: Upload) -> Result<ObjectVersion, PortError> {
@@ -193,13 +211,11 @@ impl ObjectStore for S3ObjectStore {
             .with_subscriber(self.log.clone())
             .await
             .map_err(|error| S3Error::of(&error).into_port("s3: put"))?;
-        let etag = done.e_tag().map(|etag| etag.trim_matches('"').to_owned());
         Ok(ObjectVersion {
             bucket: self.bucket.clone(),
             key: upload.key,
-            // Buckets whose versioning is suspended say `null`, and leave it out of their events.
-            version: done.version_id().filter(|id| *id != "null").map(str::to_owned),
-            etag,
+            version: named(done.version_id()),
+            etag: done.e_tag().map(bare),
             sequencer: None,
             size: Some(size),
         })
@@ -251,7 +267,24 @@ async fn client(options: &S3Options) -> (Client, Dispatch) {
 }
 
 fn quoted(etag: &str) -> String {
-    format!("\"{}\"", etag.trim_matches('"'))
+    format!("\"{}\"", bare(etag))
+}
+
+fn bare(etag: &str) -> String {
+    etag.trim_matches('"').to_owned()
+}
+
+/// The version that an answer names. Buckets whose versioning is suspended say `null`, and leave it out of
+/// their events.
+fn named(version: Option<&str>) -> Option<String> {
+    version.filter(|id| *id != "null").map(str::to_owned)
+}
+
+/// The lane that an object's metadata asks for.
+fn asked_lane(metadata: Option<&HashMap<String, String>>) -> Lane {
+    let (name, value) = PRIORITY;
+    let asked = metadata.and_then(|metadata| metadata.get(name));
+    if asked.is_some_and(|asked| asked == value) { Lane::Stat } else { Lane::Routine }
 }
 
 /// A prefix as all keys of that folder begin: empty, or with one `/` at its end.

@@ -13,6 +13,7 @@ use tokio::sync::{Notify, oneshot};
 use uuid::Uuid;
 
 use super::Catalog;
+use super::transaction::Transaction;
 use crate::bodies::Bodies;
 use crate::fault::EndpointFault;
 
@@ -21,7 +22,7 @@ const SHARING: usize = 64;
 
 /// A change under way.
 pub(super) struct WriteTx {
-    transaction: sqlx::Transaction<'static, sqlx::Sqlite>,
+    transaction: Transaction,
     pub(super) now: Stamp,
     /// The bucket whose changes are announced.
     pub(super) watched: String,
@@ -42,15 +43,75 @@ impl WriteTx {
 }
 
 /// Tells whoever waits for a change, once its transaction has ended; with the error if that failed.
-type Reply = Box<dyn FnOnce(Option<EndpointFault>) + Send>;
-/// Does the change; says whether to keep it.
-type Work = Box<dyn for<'c> FnOnce(&'c mut WriteTx) -> BoxFuture<'c, (bool, Reply)> + Send>;
+type Reply = Box<dyn FnOnce(Option<Arc<sqlx::Error>>) + Send>;
+
+/// What is to become of a change that was done.
+enum Verdict {
+    Keep,
+    Undo,
+    /// It failed in the database, which may have rolled back more than the change.
+    Failed(Arc<sqlx::Error>),
+}
+
+/// What somebody asked to be done, and waits for.
+trait Change: Send {
+    /// Does it.
+    fn run(self: Box<Self>, tx: &mut WriteTx) -> BoxFuture<'_, (Verdict, Reply)>;
+
+    /// Leaves it undone, for its transaction cannot be.
+    fn leave(self: Box<Self>) -> Reply;
+}
+
+struct Asked<T, F> {
+    work: F,
+    answer: oneshot::Sender<Result<T, EndpointFault>>,
+}
+
+impl<T, F> Change for Asked<T, F>
+where
+    T: Send + 'static,
+    F: for<'c> FnOnce(&'c mut WriteTx) -> BoxFuture<'c, Result<T, EndpointFault>> + Send + 'static,
+{
+    fn run(self: Box<Self>, tx: &mut WriteTx) -> BoxFuture<'_, (Verdict, Reply)> {
+        let Self { work, answer } = *self;
+        let done = work(tx);
+        Box::pin(async move {
+            let outcome = done.await;
+            let verdict = match &outcome {
+                Ok(_) => Verdict::Keep,
+                Err(EndpointFault::Database(error)) => Verdict::Failed(error.clone()),
+                Err(_) => Verdict::Undo,
+            };
+            let reply: Reply = Box::new(move |failed| {
+                let told = match (outcome, failed) {
+                    // What failed by itself says so itself. All else, refusals too, rests on a state that
+                    // never came to be when the transaction failed.
+                    (Err(EndpointFault::Database(error)), _) | (_, Some(error)) => {
+                        Err(EndpointFault::Database(error))
+                    }
+                    (outcome, None) => outcome,
+                };
+                // Nobody listens when the client has gone away; the change stands.
+                let _ = answer.send(told);
+            });
+            (verdict, reply)
+        })
+    }
+
+    fn leave(self: Box<Self>) -> Reply {
+        let answer = self.answer;
+        Box::new(move |failed| {
+            let fault = failed.map_or(EndpointFault::Ended, EndpointFault::Database);
+            let _ = answer.send(Err(fault));
+        })
+    }
+}
 
 /// A change in line.
 struct PendingWrite {
     /// Bodies that it is to make visible.
     fresh: Vec<Uuid>,
-    work: Work,
+    change: Box<dyn Change>,
 }
 
 /// The changes in line, and what it takes to write them.
@@ -76,19 +137,8 @@ impl Catalog {
             + 'static,
     {
         let (answer, answered) = oneshot::channel();
-        let work: Work = Box::new(move |change| {
-            let done = work(change);
-            Box::pin(async move {
-                let outcome = done.await;
-                let keep = outcome.is_ok();
-                let reply: Reply = Box::new(move |failed| {
-                    // Nobody listens when the client has gone away; the change stands.
-                    let _ = answer.send(failed.map_or(outcome, Err));
-                });
-                (keep, reply)
-            })
-        });
-        self.line.waiting().push_back(PendingWrite { fresh, work });
+        let change = Box::new(Asked { work, answer });
+        self.line.waiting().push_back(PendingWrite { fresh, change });
         let line = self.line.clone();
         self.tasks.spawn(async move { line.write_waiting().await });
         answered.await.unwrap_or(Err(EndpointFault::Ended))
@@ -124,8 +174,10 @@ impl WriteQueue {
             return;
         }
         let mut fresh: Vec<Vec<Uuid>> = taken.iter().map(|w| w.fresh.clone()).collect();
+        let mut taken = taken.into_iter();
         let mut replies = Vec::with_capacity(taken.len());
-        let outcome = self.transact(taken, &mut replies).await;
+        let outcome = self.transact(&mut taken, &mut replies).await;
+        replies.extend(taken.map(|left| (false, left.change.leave())));
         drop(turn);
 
         let (unused, failed) = match outcome {
@@ -135,7 +187,7 @@ impl WriteQueue {
                 unused.extend(dropped.flat_map(|(bodies, _)| bodies.drain(..)));
                 (unused, None)
             }
-            Err(error) => (fresh.into_iter().flatten().collect(), Some(Arc::new(error))),
+            Err(error) => (fresh.into_iter().flatten().collect(), Some(error)),
         };
         if !unused.is_empty()
             && let Err(error) = discard(&self.writer, &self.bodies, unused).await
@@ -143,37 +195,42 @@ impl WriteQueue {
             tracing::warn!(%error, "embedded S3: unused files not deleted; the next start deletes them");
         }
         for (_, reply) in replies {
-            reply(failed.clone().map(EndpointFault::Commit));
+            reply(failed.clone());
         }
     }
 
-    /// Returns the bodies that were released. Changes whose reply is missing afterwards were not
-    /// tried; their askers learn of it by the closed channel.
+    /// Returns the bodies that were released. What is left of `taken` afterwards was not tried.
     async fn transact(
         &self,
-        taken: Vec<PendingWrite>,
+        taken: &mut std::vec::IntoIter<PendingWrite>,
         replies: &mut Vec<(bool, Reply)>,
-    ) -> Result<Vec<Uuid>, sqlx::Error> {
-        let transaction = self.writer.begin_with("begin immediate").await?;
+    ) -> Result<Vec<Uuid>, Arc<sqlx::Error>> {
+        let transaction = Transaction::write(&self.writer).await?;
         let (now, watched) = (self.clock.now(), self.watched.clone());
-        let mut change = WriteTx { transaction, now, watched, released: Vec::new(), tell: false };
-        for PendingWrite { work, .. } in taken {
-            let before = (change.released.len(), change.tell);
-            change.say("savepoint one").await?;
-            let (keep, reply) = work(&mut change).await;
-            replies.push((keep, reply));
-            if !keep {
-                change.say("rollback to one").await?;
-                change.released.truncate(before.0);
-                change.tell = before.1;
+        let mut tx = WriteTx { transaction, now, watched, released: Vec::new(), tell: false };
+        while taken.len() > 0 {
+            tx.say("savepoint one").await?;
+            let Some(PendingWrite { change, .. }) = taken.next() else { break };
+            let before = (tx.released.len(), tx.tell);
+            let (verdict, reply) = change.run(&mut tx).await;
+            replies.push((matches!(verdict, Verdict::Keep), reply));
+            if !matches!(verdict, Verdict::Keep) {
+                let undone = tx.say("rollback to one").await;
+                match (undone, verdict) {
+                    // The savepoint went with the whole transaction: why, the change knows.
+                    (Err(_), Verdict::Failed(why)) => return Err(why),
+                    (undone, _) => undone?,
+                }
+                tx.released.truncate(before.0);
+                tx.tell = before.1;
             }
-            change.say("release one").await?;
+            tx.say("release one").await?;
         }
-        change.transaction.commit().await?;
-        if change.tell {
+        tx.transaction.commit().await?;
+        if tx.tell {
             self.announced.notify_one();
         }
-        Ok(change.released)
+        Ok(tx.released)
     }
 }
 

@@ -6,8 +6,11 @@
 
 mod buckets;
 mod commit;
+#[cfg(test)]
+mod full;
 mod outbox;
 mod pages;
+mod transaction;
 mod uploads;
 mod versions;
 
@@ -74,7 +77,7 @@ impl Catalog {
             .connect_with(options.clone())
             .await?;
         let migrations = sqlx::migrate!("../migrations/objects");
-        migrations.run(&writer).await.map_err(|error| EndpointFault::Database(error.into()))?;
+        migrations.run(&writer).await.map_err(sqlx::Error::from)?;
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS)
             .test_before_acquire(false)

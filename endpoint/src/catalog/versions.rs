@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use super::buckets::{Versioning, versioning};
 use super::outbox::Subject;
+use super::transaction::Transaction;
 use super::{Catalog, WriteTx};
 use crate::attributes::Attributes;
 use crate::conditions::Conditions;
@@ -203,14 +204,27 @@ impl Catalog {
         version: Option<&str>,
     ) -> Result<(Versioning, Option<(Stored, Vec<Segment>)>), EndpointFault> {
         // One transaction, so that version and files are of one moment.
-        let mut sql = self.readers.begin().await?;
-        let kept = versioning(&mut sql, bucket).await?;
-        let Some(stored) = find(&mut sql, bucket, key, version).await? else {
-            return Ok((kept, None));
-        };
-        let segments = segments(&mut sql, stored.seq).await?;
-        Ok((kept, Some((stored, segments))))
+        let mut transaction = Transaction::read(&self.readers).await?;
+        let found = look_up(&mut transaction, bucket, key, version).await;
+        if matches!(found, Ok(_) | Err(EndpointFault::Refused(_))) {
+            transaction.commit().await?;
+        }
+        found
     }
+}
+
+async fn look_up(
+    sql: &mut SqliteConnection,
+    bucket: &str,
+    key: &str,
+    version: Option<&str>,
+) -> Result<(Versioning, Option<(Stored, Vec<Segment>)>), EndpointFault> {
+    let kept = versioning(sql, bucket).await?;
+    let Some(stored) = find(sql, bucket, key, version).await? else {
+        return Ok((kept, None));
+    };
+    let segments = segments(sql, stored.seq).await?;
+    Ok((kept, Some((stored, segments))))
 }
 
 async fn find(

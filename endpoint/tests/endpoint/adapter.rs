@@ -8,7 +8,7 @@ use lobar_core::image::Lane;
 use lobar_core::object::ObjectVersion;
 use lobar_core::object_store::{FetchError, ObjectStore, Upload};
 
-use crate::fixture::{http, key_pair, noise, start};
+use crate::fixture::{aws, http, key_pair, noise, start};
 
 const LIMIT: u64 = 1 << 20;
 
@@ -39,6 +39,28 @@ async fn exactly_the_notified_version_is_fetched() {
     assert!(matches!(objects.lane(&absent).await, Err(FetchError::Gone)));
     let missing = ObjectVersion { key: "missing".to_owned(), ..by_etag(&new) };
     assert!(matches!(objects.fetch(&missing, LIMIT).await, Err(FetchError::Missing)));
+    endpoint.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_key_holds_now_is_told_whichever_version_is_named() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let endpoint = start(folder.path()).await;
+    let objects = endpoint.objects().await;
+    let key = "incoming/north/a b+é%.jpg";
+    let old = objects.put(upload(key, "old", Lane::Stat)).await.expect("stored");
+    let new = objects.put(upload(key, "newer", Lane::Routine)).await.expect("stored");
+    let current = async || objects.current(&old).await.expect("asked");
+    let now = current().await.expect("there");
+    assert_eq!((now.object, now.lane), (new.clone(), Lane::Routine));
+
+    let delete = ["s3api", "delete-object", "--bucket", "xrays", "--key", key];
+    let version = new.version.as_deref().expect("a version");
+    aws(&endpoint.url(), &[&delete[..], &["--version-id", version]].concat()).await;
+    let now = current().await.expect("there");
+    assert_eq!((now.object, now.lane), (old.clone(), Lane::Stat));
+    aws(&endpoint.url(), &delete).await;
+    assert_eq!(current().await, None);
     endpoint.stop().await;
 }
 

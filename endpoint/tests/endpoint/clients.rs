@@ -34,7 +34,9 @@ async fn the_aws_cli_stores_lists_fetches_and_removes() {
         assert!(fs::read(back.join(name)).expect("a file") == noise(size, seed), "{name}");
     }
 
-    aws(&url, &["s3", "cp", "s3://xrays/incoming/north/large.bin", "s3://xrays/copy.bin"]).await;
+    // More than 8 MB is copied in parts, and its tags are asked for.
+    aws(&url, &["s3", "cp", "s3://xrays/incoming/north/large.bin", "s3://xrays/copied.bin"]).await;
+    aws(&url, &["s3", "mv", "s3://xrays/copied.bin", "s3://xrays/copy.bin"]).await;
     let signed = aws(&url, &["s3", "presign", "s3://xrays/copy.bin"]).await;
     let got = http().get(signed.trim()).send().await.expect("an answer");
     assert_eq!(got.status(), 200);
@@ -44,9 +46,9 @@ async fn the_aws_cli_stores_lists_fetches_and_removes() {
     let listing = aws(&url, &["s3api", "list-objects-v2", "--bucket", "xrays"]).await;
     assert!(!listing.contains("Contents"), "{listing}");
     let versions = aws(&url, &["s3api", "list-object-versions", "--bucket", "xrays"]).await;
-    assert_eq!(versions.matches("\"IsLatest\": true").count(), 5, "{versions}");
+    assert_eq!(versions.matches("\"IsLatest\": true").count(), 6, "{versions}");
 
-    let tags = ["s3api", "get-object-tagging", "--bucket", "xrays", "--key", "copy.bin"];
+    let tags = ["s3api", "get-bucket-tagging", "--bucket", "xrays"];
     let refused = try_aws(&url, &tags).await;
     assert!(String::from_utf8_lossy(&refused.stderr).contains("NotImplemented"));
     endpoint.stop().await;
@@ -57,5 +59,24 @@ async fn boto3_finds_the_behaviour_of_s3() {
     let folder = tempfile::tempdir().expect("a folder");
     let endpoint = start(folder.path()).await;
     python(&endpoint.url(), "s3_boto3.py").await;
+    endpoint.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn objects_are_described_as_those_of_a_private_bucket() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let endpoint = start(folder.path()).await;
+    python(&endpoint.url(), "s3_described.py").await;
+    endpoint.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_chunked_body_is_taken_whole_or_not_at_all() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let endpoint = start(folder.path()).await;
+    python(&endpoint.url(), "s3_chunked.py").await;
+    let listing = aws(&endpoint.url(), &["s3", "ls", "s3://xrays/"]).await;
+    let stored: Vec<_> = listing.lines().filter_map(|line| line.split(' ').next_back()).collect();
+    assert_eq!(stored, ["plain", "right", "signed"]);
     endpoint.stop().await;
 }

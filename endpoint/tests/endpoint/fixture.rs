@@ -43,7 +43,8 @@ pub(crate) async fn start_with(
     let queues = Arc::new(queues.expect("the queue opens"));
     let uploads: Arc<dyn Queue> = Arc::new(SqliteQueue::new(queues.clone(), "uploads"));
     let any = "127.0.0.1:0".parse().expect("an address");
-    let mut options = EndpointOptions::new(folder.join("s3"), any, uploads.clone());
+    let mut options =
+        EndpointOptions::new(folder.join("s3"), any, server_key_pair(), uploads.clone());
     change(&mut options);
     let endpoint = Endpoint::open(options).await.expect("the endpoint opens");
     let address = endpoint.local_addr();
@@ -111,13 +112,20 @@ impl Running {
     }
 }
 
-/// The key pair of an endpoint that was given no other.
+/// The key pair of every endpoint here.
+pub(crate) const KEY_PAIR: (&str, &str) = ("trial", "trialtrial");
+
+/// The key pair as our adapters take it.
 pub(crate) fn key_pair() -> Credentials {
-    let pair = lobar_endpoint::Credentials::default();
-    Credentials::new(pair.access_key, pair.secret_key)
+    Credentials::new(KEY_PAIR.0, KEY_PAIR.1)
 }
 
-/// A foreign client that talks to the endpoint with the default credentials and no other settings.
+/// The key pair as the endpoint takes it.
+pub(crate) fn server_key_pair() -> lobar_endpoint::Credentials {
+    lobar_endpoint::Credentials::new(KEY_PAIR.0, KEY_PAIR.1)
+}
+
+/// A foreign client that talks to the endpoint with its key pair and no other settings.
 fn client(program: PathBuf, url: &str) -> Command {
     let mut command = Command::new(program);
     for (name, _) in std::env::vars_os() {
@@ -126,8 +134,8 @@ fn client(program: PathBuf, url: &str) -> Command {
         }
     }
     command
-        .env("AWS_ACCESS_KEY_ID", "lobar")
-        .env("AWS_SECRET_ACCESS_KEY", "lobarlobar")
+        .env("AWS_ACCESS_KEY_ID", KEY_PAIR.0)
+        .env("AWS_SECRET_ACCESS_KEY", KEY_PAIR.1)
         .env("AWS_DEFAULT_REGION", "us-east-1")
         .env("AWS_ENDPOINT_URL", url)
         .env("AWS_CONFIG_FILE", "/dev/null")

@@ -1,4 +1,4 @@
-//! Browsers, and clients that misbehave.
+//! A browser's preflight, and clients that misbehave.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use lobar_core::object_store::{ObjectStore as _, Upload};
 use lobar_endpoint::{Endpoint, EndpointError, EndpointOptions};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use crate::fixture::{PAGE, http, start, start_with};
+use crate::fixture::{PAGE, http, server_key_pair, start, start_with};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_preflight_is_answered_for_our_page_only() {
@@ -133,7 +133,8 @@ async fn a_data_folder_in_use_is_refused_by_name() {
     let folder = tempfile::tempdir().expect("a folder");
     let endpoint = start(folder.path()).await;
     let any = "127.0.0.1:0".parse().expect("an address");
-    let options = EndpointOptions::new(folder.path().join("s3"), any, endpoint.uploads.clone());
+    let (data, pair) = (folder.path().join("s3"), server_key_pair());
+    let options = EndpointOptions::new(data, any, pair, endpoint.uploads.clone());
     let refused = Endpoint::open(options).await.err().expect("in use");
     assert!(matches!(refused, EndpointError::InUse(_)), "{refused}");
     endpoint.stop().await;

@@ -10,7 +10,7 @@ use lobar_core::engine::{
 };
 use lobar_core::failure::PortError;
 use lobar_core::finding::ModelRef;
-use lobar_core::image::Lane;
+use lobar_core::image::{Lane, NewImage};
 use lobar_core::object::ObjectVersion;
 use lobar_core::object_store::{FetchError, ObjectStore, Upload};
 
@@ -43,6 +43,10 @@ impl ObjectStore for OnePicture {
 
     async fn lane(&self, _: &ObjectVersion) -> Result<Lane, FetchError> {
         Ok(Lane::Routine)
+    }
+
+    async fn current(&self, _: &ObjectVersion) -> Result<Option<NewImage>, FetchError> {
+        Ok(None)
     }
 
     async fn put(&self, _: Upload) -> Result<ObjectVersion, PortError> {

@@ -45,7 +45,7 @@ pub async fn run(args: cli::Pipeline) -> Result<(), Failure> {
     let mut running = Running::default();
     let mut ready = StartupMessage::new(&settings);
     let address = s3::start(&settings, &parts, &mut running, &mut ready).await?;
-    let objects = roles::objects(&settings, Some(address)).await;
+    let objects = roles::objects(&settings, Some(address)).await?;
     for n in 0..images {
         let body = Bytes::from(pictures[n % pictures.len()].clone());
         let key = format!("incoming/bench/{n}");

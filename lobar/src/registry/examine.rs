@@ -62,6 +62,11 @@ pub async fn examine(opener: &Opener, settings: &Settings) -> Diagnostic {
             format!("{version}: {}", chain(&error)),
             "Let these credentials read and write what LOBAR_MODELS names.",
         ),
+        Unreadable::Locked(why) => Diagnostic::fault(
+            WHAT,
+            format!("{version}: {why}"),
+            "Start `lobar up` on this data folder, or give the AWS_* variables that it was started with.",
+        ),
         Unreadable::Here(error) => Diagnostic::fault(
             WHAT,
             error.to_string(),

@@ -35,7 +35,7 @@ pub async fn register(
         return Err(taken(version, &other.model.sha256));
     }
     // Stored first: what is registered can be fetched.
-    let files = roles::weights(settings, settings.embedded_s3()).await;
+    let files = roles::weights(settings, settings.embedded_s3()).await?;
     files.put(key, file).await.map_err(|error| {
         let to_do = match (settings.embedded_s3(), error.is_transient()) {
             (Some(address), true) => format!(

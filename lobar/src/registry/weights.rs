@@ -18,6 +18,9 @@ pub enum Unreadable {
     /// Others than were registered.
     #[error("they are not those registered")]
     Other,
+    /// There are no credentials for where they are.
+    #[error("{0}")]
+    Locked(String),
     /// This machine has no place for them.
     #[error(transparent)]
     Here(std::io::Error),
@@ -26,6 +29,7 @@ pub enum Unreadable {
 /// Writes a model's weights to `path` and compares them with what was registered.
 pub async fn fetch(settings: &Settings, model: &NewModel, path: &Path) -> Result<(), Unreadable> {
     let files = roles::weights(settings, settings.embedded_s3()).await;
+    let files = files.map_err(|failure| Unreadable::Locked(failure.to_string()))?;
     files.fetch(&model.key, path, model.bytes).await.map_err(Unreadable::Fetch)?;
     let path = path.to_owned();
     let digest = tokio::task::spawn_blocking(move || digest(&path)).await;

@@ -14,6 +14,8 @@ mod ports;
 pub mod roles;
 mod running;
 pub mod s3;
+#[cfg_attr(not(feature = "endpoint"), allow(dead_code, reason = "only an endpoint makes one"))]
+pub mod s3_key_file;
 pub mod validate;
 #[cfg(feature = "torch")]
 pub mod worker;

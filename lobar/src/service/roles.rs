@@ -13,7 +13,7 @@ use lobar_s3::{S3ObjectStore, S3Options, S3Weights};
 
 use super::ports::Ports;
 use super::running::Running;
-use super::s3;
+use super::{s3, s3_key_file};
 use crate::failure::{Failure, chain};
 use crate::settings::{Role, Roles, Settings};
 use crate::{build_info, startup_message};
@@ -40,7 +40,7 @@ pub async fn start(
         true => Some(s3::start(settings, parts, running, &mut ready).await?),
         false => None,
     };
-    let objects = objects(settings, s3).await;
+    let objects = objects(settings, s3).await?;
     if roles.has(Role::Ingest) {
         ingest(settings, parts, objects.clone(), running)?;
     }
@@ -63,33 +63,50 @@ pub fn credentials(settings: &Settings) -> Option<Credentials> {
 }
 
 /// The object store: the embedded one, or the one that the settings name.
-pub async fn objects(settings: &Settings, embedded: Option<SocketAddr>) -> Arc<dyn ObjectStore> {
-    Arc::new(bucket(settings, embedded).await)
+pub async fn objects(
+    settings: &Settings,
+    embedded: Option<SocketAddr>,
+) -> Result<Arc<dyn ObjectStore>, Failure> {
+    Ok(Arc::new(bucket(settings, embedded).await?))
 }
 
 /// The same as what it is: for those who examine it.
-pub async fn bucket(settings: &Settings, embedded: Option<SocketAddr>) -> S3ObjectStore {
-    S3ObjectStore::connect(s3_options(settings, settings.bucket.as_str(), embedded)).await
+pub async fn bucket(
+    settings: &Settings,
+    embedded: Option<SocketAddr>,
+) -> Result<S3ObjectStore, Failure> {
+    let options = s3_options(settings, settings.bucket.as_str(), embedded)?;
+    Ok(S3ObjectStore::connect(options).await)
 }
 
 /// Where models' weights lie: beside the uploads, in a bucket of their own.
-pub async fn weights(settings: &Settings, embedded: Option<SocketAddr>) -> Arc<dyn WeightFiles> {
+pub async fn weights(
+    settings: &Settings,
+    embedded: Option<SocketAddr>,
+) -> Result<Arc<dyn WeightFiles>, Failure> {
     let place = &settings.models;
-    let options = s3_options(settings, place.bucket.as_str(), embedded);
-    Arc::new(S3Weights::connect(options, &place.prefix).await)
+    let options = s3_options(settings, place.bucket.as_str(), embedded)?;
+    Ok(Arc::new(S3Weights::connect(options, &place.prefix).await))
 }
 
 /// How a bucket is reached.
-pub fn s3_options(settings: &Settings, bucket: &str, embedded: Option<SocketAddr>) -> S3Options {
+///
+/// # Errors
+/// When the key pair of the embedded endpoint cannot be read.
+pub fn s3_options(
+    settings: &Settings,
+    bucket: &str,
+    embedded: Option<SocketAddr>,
+) -> Result<S3Options, Failure> {
     let mut options = S3Options::new(bucket);
     options.region = Some(settings.s3_region.clone());
     options.credentials = credentials(settings);
     options.endpoint = settings.s3_endpoint.as_ref().map(|it| it.as_str().to_owned());
     if let Some(address) = embedded {
         options.endpoint = Some(format!("http://{address}"));
-        options.credentials = Some(s3::key_pair(settings));
+        options.credentials = Some(s3_key_file::known(settings)?);
     }
-    options
+    Ok(options)
 }
 
 /// Notification to durable job.

@@ -2,20 +2,11 @@
 
 use std::net::SocketAddr;
 
-use lobar_aws::Credentials;
-
 use super::ports::Ports;
-use super::roles;
 use super::running::Running;
 use crate::failure::Failure;
 use crate::settings::Settings;
 use crate::startup_message;
-
-/// The key pair of the embedded server. The one that is publicly known, where the settings name none:
-/// the server then listens on this machine only.
-pub fn key_pair(settings: &Settings) -> Credentials {
-    roles::credentials(settings).unwrap_or_else(|| Credentials::new("lobar", "lobarlobar"))
-}
 
 /// Starts the server; answers where it listens.
 #[cfg(feature = "endpoint")]
@@ -27,6 +18,7 @@ pub async fn start(
 ) -> Result<SocketAddr, Failure> {
     use lobar_endpoint::{Credentials, Endpoint, EndpointOptions};
 
+    use super::s3_key_file;
     use crate::failure::chain;
 
     let origins = [
@@ -34,13 +26,15 @@ pub async fn start(
         format!("http://localhost:{}", settings.listen.port()),
     ];
     let data = settings.data.join("objects");
-    let mut options = EndpointOptions::new(data, settings.s3_listen, parts.uploads()?);
+    let pair = s3_key_file::own(settings)?;
+    let pair = Credentials::new(pair.access_key, pair.secret_key);
+    let mut options = EndpointOptions::new(data, settings.s3_listen, pair, parts.uploads()?);
     options.bucket = settings.bucket.to_string();
     options.models = settings.models.bucket.to_string();
-    let pair = key_pair(settings);
-    options.credentials = Credentials { access_key: pair.access_key, secret_key: pair.secret_key };
     options.region = settings.s3_region.clone();
     options.allowed_origins = origins.into();
+    options.hosts = settings.hosts.iter().map(ToString::to_string).collect();
+    options.forms = settings.s3_forms.is_on();
     options.clock = parts.clock.clone();
     let endpoint = Endpoint::open(options).await.map_err(|e| Failure::failed(chain(&e)))?;
     let address = endpoint.local_addr();

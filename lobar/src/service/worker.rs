@@ -28,7 +28,7 @@ pub async fn start(
     s3: Option<SocketAddr>,
     running: &mut Running,
 ) -> Result<(), Failure> {
-    let engines = Arc::new(TorchEngines::new(settings, roles::weights(settings, s3).await)?);
+    let engines = Arc::new(TorchEngines::new(settings, roles::weights(settings, s3).await?)?);
     let engine = match settings.model {
         Some(_) => EngineSource::Pinned(pinned(settings).await?),
         None => {

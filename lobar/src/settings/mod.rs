@@ -6,7 +6,7 @@
 //!
 //! - `given`: every setting, as it may be given; here a new one is added.
 //! - `source`: how one is read, and how a wrong one is refused. `file`, `environment`: where they stand.
-//! - `bounded`, `collector`, `names`, `logging`, `models`, `roles`: their types.
+//! - `bounded`, `collector`, `names`, `logging`, `models`, `roles`, `switch`: their types.
 //! - `settle`: which value holds, and the defaults. `relations`: what several of them say together.
 //! - `shown`: how they are printed: without secrets, and so that they read again.
 
@@ -24,6 +24,7 @@ mod relations;
 mod roles;
 mod settle;
 mod source;
+mod switch;
 #[cfg(test)]
 mod tests;
 
@@ -44,6 +45,7 @@ pub use partial::PartialSettings;
 pub use roles::{Role, Roles};
 #[cfg(feature = "torch")]
 pub use source::read;
+pub use switch::Switch;
 
 use crate::failure::Failure;
 use lobar_opener::url::{QueueUrl, SignalUrl, StoreUrl};
@@ -57,8 +59,10 @@ pub struct Settings {
     pub hosts: Vec<HostName>,
     pub metrics_listen: Option<SocketAddr>,
     pub s3_listen: SocketAddr,
+    /// Whether browsers may upload to the embedded S3 endpoint by a form.
+    pub s3_forms: Switch,
     pub s3_endpoint: Option<EndpointUrl>,
-    /// `None`: the published defaults for the embedded endpoint, the usual AWS chain elsewhere.
+    /// `None`: the data folder's own pair for the embedded endpoint, the usual AWS chain elsewhere.
     pub s3_credentials: Option<KeyPair>,
     pub s3_region: String,
     pub bucket: BucketName,

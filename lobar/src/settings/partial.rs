@@ -12,6 +12,7 @@ use super::logging::{LogFilter, LogFormat};
 use super::models::ModelsPlace;
 use super::names::{BucketName, EndpointUrl, HostName, LocalPath};
 use super::source::read;
+use super::switch::Switch;
 use lobar_opener::url::{QueueUrl, SignalUrl, StoreUrl};
 
 /// Settings that may be missing. Flags and the environment fill one, the settings file another, both by the
@@ -24,7 +25,8 @@ pub struct PartialSettings {
     /// Address of the page and the API.
     #[arg(long, env = "LOBAR_LISTEN", value_name = "ADDR", value_parser = read::<SocketAddr>())]
     pub listen: Option<SocketAddr>,
-    /// Host names by which browsers reach the page, beside localhost and addresses; with commas.
+    /// Host names by which the page and the embedded S3 endpoint are reached, beside localhost and addresses; with
+    /// commas.
     #[arg(long, env = "LOBAR_HOSTS", value_name = "NAME,…", value_delimiter = ',', value_parser = read::<HostName>())]
     pub hosts: Option<Vec<HostName>>,
     /// Address of `/metrics`, `/livez` and `/readyz` alone; for nodes without the api role.
@@ -33,6 +35,9 @@ pub struct PartialSettings {
     /// Address of the embedded S3 endpoint.
     #[arg(long, env = "LOBAR_S3_LISTEN", value_name = "ADDR", value_parser = read::<SocketAddr>())]
     pub s3_listen: Option<SocketAddr>,
+    /// Whether browsers may upload to the embedded S3 endpoint by a form with a signed policy: `off`, `on`.
+    #[arg(long, env = "LOBAR_S3_FORMS", value_name = "SWITCH", value_parser = read::<Switch>())]
+    pub s3_forms: Option<Switch>,
     /// Address of an S3 endpoint elsewhere, instead of the embedded one.
     #[arg(long, env = "LOBAR_S3_ENDPOINT", value_name = "URL", value_parser = read::<EndpointUrl>())]
     pub s3_endpoint: Option<EndpointUrl>,
@@ -112,6 +117,7 @@ impl PartialSettings {
             hosts: self.hosts.or(other.hosts),
             metrics_listen: self.metrics_listen.or(other.metrics_listen),
             s3_listen: self.s3_listen.or(other.s3_listen),
+            s3_forms: self.s3_forms.or(other.s3_forms),
             s3_endpoint: self.s3_endpoint.or(other.s3_endpoint),
             bucket: self.bucket.or(other.bucket),
             store: self.store.or(other.store),

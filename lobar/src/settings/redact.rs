@@ -16,6 +16,7 @@ pub fn toml(settings: &Settings) -> String {
     lines.line("hosts", &Value::Array(hosts));
     lines.maybe("metrics_listen", settings.metrics_listen);
     lines.text("s3_listen", settings.s3_listen);
+    lines.text("s3_forms", settings.s3_forms);
     lines.maybe("s3_endpoint", settings.s3_endpoint.as_ref());
     lines.text("bucket", &settings.bucket);
     lines.text("store", &settings.store);

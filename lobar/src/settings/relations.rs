@@ -25,13 +25,6 @@ pub fn check(settings: &Settings) -> Result<(), Failure> {
             settings.jobs
         )));
     }
-    if settings.s3_credentials.is_none() && !settings.s3_listen.ip().is_loopback() {
-        return Err(Failure::usage(format!(
-            "s3_listen is {}, which other machines can reach, but the S3 credentials are the published \
-             defaults; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
-            settings.s3_listen
-        )));
-    }
     if !settings.listen.ip().is_loopback() {
         return Err(Failure::usage(format!(
             "listen is {}, which other machines can reach, but nobody has to sign in yet; listen on \

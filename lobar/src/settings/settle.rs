@@ -22,6 +22,7 @@ pub fn settle(
         hosts: given.hosts.unwrap_or_default(),
         metrics_listen: given.metrics_listen,
         s3_listen: given.s3_listen.unwrap_or(local(9000)),
+        s3_forms: given.s3_forms.unwrap_or_default(),
         s3_endpoint: given.s3_endpoint,
         s3_credentials: credentials::key_pair(&given.s3, env)?,
         s3_region: credentials::region(&given.s3, env),

@@ -18,9 +18,9 @@ const START: Duration = Duration::from_secs(60);
 /// The region of everything.
 pub const REGION: &str = "us-east-1";
 /// The key pair that requests are signed with: any will do.
-pub const ACCESS_KEY: &str = "lobar";
+pub const ACCESS_KEY: &str = "trial";
 /// The private half of [`ACCESS_KEY`].
-pub const SECRET_KEY: &str = "lobarlobar";
+pub const SECRET_KEY: &str = "trialtrial";
 
 /// A running emulator.
 pub struct MiniStack {

@@ -6,6 +6,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
+use lobar_aws::Credentials;
+
 /// How long a start may take: loading and proving the network on a busy machine.
 const START: Duration = Duration::from_secs(120);
 
@@ -36,6 +38,8 @@ pub struct Lobar {
     pub page: String,
     /// The S3 endpoint's address.
     pub s3: String,
+    /// The file of the S3 endpoint's key pair, as AWS's clients read it.
+    pub credentials: PathBuf,
 }
 
 impl Lobar {
@@ -70,8 +74,10 @@ impl Lobar {
             .env("LOBAR_LOG", "info")
             // Drawn pictures are unlike X-rays, and shall be answered.
             .env("LOBAR_UNLIKE", "warn")
-            .env("AWS_ACCESS_KEY_ID", "lobar")
-            .env("AWS_SECRET_ACCESS_KEY", "lobarlobar")
+            // The key pair is the data folder's own, also for another process that works on it.
+            .env_remove("AWS_ACCESS_KEY_ID")
+            .env_remove("AWS_SECRET_ACCESS_KEY")
+            .env("AWS_SHARED_CREDENTIALS_FILE", credentials(data))
             .envs(environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -85,7 +91,8 @@ impl Lobar {
                 let _ = lines.send(line);
             }
         });
-        let mut lobar = Self { child, page: String::new(), s3: String::new() };
+        let credentials = credentials(data);
+        let mut lobar = Self { child, page: String::new(), s3: String::new(), credentials };
         loop {
             let line = told.recv_timeout(START).unwrap_or_else(|_| {
                 let text = std::fs::read_to_string(data.with_extension("log")).unwrap_or_default();
@@ -100,6 +107,16 @@ impl Lobar {
                 _ => {}
             }
         }
+    }
+
+    /// The S3 endpoint's key pair.
+    pub fn key_pair(&self) -> Credentials {
+        let text = std::fs::read_to_string(&self.credentials).expect("the start made it");
+        let value = |name: &str| {
+            let line = text.lines().find(|line| line.starts_with(name)).expect("both halves");
+            line.split_once('=').expect("name = value").1.trim().to_owned()
+        };
+        Credentials::new(value("aws_access_key_id"), value("aws_secret_access_key"))
     }
 
     /// SIGKILL: no goodbye.
@@ -125,6 +142,10 @@ impl Lobar {
     pub fn is_alive(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))
     }
+}
+
+fn credentials(data: &Path) -> PathBuf {
+    data.join("s3-credentials")
 }
 
 impl Drop for Lobar {

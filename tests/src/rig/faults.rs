@@ -435,6 +435,14 @@ impl ObjectStore for FaultyObjects {
         }
         self.line.around(self.inner.lane(object)).await
     }
+    async fn current(&self, object: &ObjectVersion) -> Result<Option<NewImage>, FetchError> {
+        self.switch.pass()?;
+        self.answering.wait().await;
+        if let Some(kind) = self.inject("objects.current", Some(object)) {
+            return Err(kind.error().into());
+        }
+        self.line.around(self.inner.current(object)).await
+    }
     async fn put(&self, upload: Upload) -> Result<ObjectVersion, PortError> {
         self.switch.pass()?;
         self.line.around(self.inner.put(upload)).await

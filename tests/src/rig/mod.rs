@@ -29,7 +29,7 @@ use lobar_opener::Opener;
 use lobar_s3::S3ObjectStore;
 use tokio_util::sync::CancellationToken;
 
-use crate::aws::s3_options;
+use crate::aws::{s3_options, server_key_pair};
 
 pub use engine::{Answers, ScriptedEngine, Steps, score};
 pub use faults::{FaultyObjects, FaultyQueue, FaultySignal, FaultyStore, Switch};
@@ -59,6 +59,8 @@ pub struct Rig {
     pub jobs: Lanes<Arc<FaultyQueue>>,
     /// The bucket, as roles see it.
     pub objects: Arc<FaultyObjects>,
+    /// Where its endpoint is: `http://127.0.0.1:PORT`.
+    pub s3: String,
     /// Where a role that uses these parts is killed.
     pub line: Arc<Line>,
     /// What each call on these ports is answered with.
@@ -98,7 +100,8 @@ impl Rig {
         let jobs = Lanes { stat: queue("jobs-stat").await, routine: queue("jobs-routine").await };
         let listen = "127.0.0.1:0".parse().expect("an address");
         let events: Arc<dyn Queue> = uploads.clone();
-        let options = EndpointOptions::new(folder.path().join("s3"), listen, events);
+        let options =
+            EndpointOptions::new(folder.path().join("s3"), listen, server_key_pair(), events);
         let endpoint = Endpoint::open(options).await.expect("opens");
         let address = endpoint.local_addr();
         let stop = CancellationToken::new();
@@ -120,6 +123,7 @@ impl Rig {
             faulty_signal: Arc::new(FaultySignal::new(signal.clone(), injector.clone())),
             injector,
             signal,
+            s3: format!("http://{address}"),
             stop,
             folder,
         }

@@ -24,7 +24,7 @@ use lobar_ingest::{Ingest, IngestMetrics, IngestPorts, IngestSettings};
 use lobar_opener::Opener;
 use lobar_opener::url::{QueueUrl, SignalUrl, SqliteFile, StoreUrl};
 use lobar_s3::S3ObjectStore;
-use lobar_tests::aws::s3_options;
+use lobar_tests::aws::{s3_options, server_key_pair};
 use serde_json::Value;
 use sqlx::{AssertSqlSafe, Connection as _, SqliteConnection};
 use tempfile::TempDir;
@@ -91,7 +91,8 @@ impl Fixture {
         let beside = beside.parse().expect("a signal's URL");
         let presence = opener.presence("signal", &beside).expect("opens");
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
-        let options = EndpointOptions::new(folder.path().join("objects"), any, uploads.clone());
+        let data = folder.path().join("objects");
+        let options = EndpointOptions::new(data, any, server_key_pair(), uploads.clone());
         let endpoint = Endpoint::open(options).await.expect("an S3 endpoint");
         let options = s3_options("xrays", format!("http://{}", endpoint.local_addr()));
         let objects: Arc<dyn ObjectStore> = Arc::new(S3ObjectStore::connect(options).await);

@@ -75,6 +75,7 @@ const CALLS: [&str; 34] = [
     "jobs-routine.depth",
     "objects.fetch",
     "objects.lane",
+    "objects.current",
     "objects.put",
     "objects.presign_put",
     "objects.check",
@@ -119,8 +120,10 @@ async fn upload(rig: &Rig) -> Uploads {
     let deleted = serde_json::json!({ "Records": [{
         "eventVersion": "2.1",
         "eventSource": "aws:s3",
-        "eventName": "ObjectRemoved:DeleteMarkerCreated",
-        "s3": { "bucket": { "name": removed.bucket }, "object": { "key": removed.key } },
+        "eventName": "ObjectRemoved:Delete",
+        "s3": { "bucket": { "name": removed.bucket }, "object": {
+            "key": removed.key, "versionId": removed.version, "sequencer": "0",
+        } },
     }] });
     let messages = vec![Outgoing::now(deleted.to_string()), Outgoing::now("not a notification")];
     assert!(rig.uploads.inner.send(messages).await.iter().all(Result::is_ok));

@@ -5,4 +5,5 @@ mod crashes;
 mod errors;
 mod ingest;
 mod rejections;
+mod restored;
 mod worker;

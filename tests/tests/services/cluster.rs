@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use lobar_core::object_store::ObjectStore;
 use lobar_s3::S3ObjectStore;
 use lobar_testkit::services::free_port;
-use lobar_testkit::services::ministack::{self, MiniStack, REGION};
+use lobar_testkit::services::ministack::{self, ACCESS_KEY, MiniStack, REGION, SECRET_KEY};
 use lobar_testkit::services::postgres::{self, Database};
 use lobar_testkit::services::rabbitmq::RabbitMq;
 use lobar_testkit::services::redis::RedisServer;
@@ -68,6 +68,8 @@ impl Cluster {
             setting("LOBAR_S3_ENDPOINT", s3.url()),
             setting("AWS_ENDPOINT_URL_SQS", s3.url()),
             setting("AWS_REGION", REGION.into()),
+            setting("AWS_ACCESS_KEY_ID", ACCESS_KEY.into()),
+            setting("AWS_SECRET_ACCESS_KEY", SECRET_KEY.into()),
             setting("LOBAR_BUCKET", bucket),
             setting("LOBAR_MODELS", format!("s3://{}", s3.quiet_bucket().await)),
         ];

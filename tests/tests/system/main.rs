@@ -30,15 +30,17 @@ fn lobar_upload(page: &str, folder: &Path, state: &Path) -> Command {
     command
 }
 
-fn aws_upload(s3: &str, folder: &Path) -> Child {
+/// Uploads a folder as any client does that was told of the key pair.
+fn aws_upload(lobar: &Lobar, folder: &Path) -> Child {
     let aws = workspace().join(".venv/bin/aws");
     assert!(aws.exists(), "{} is missing: run `make test`, which installs it", aws.display());
     Command::new(aws)
-        .args(["--endpoint-url", s3, "s3", "cp", "--recursive", "--only-show-errors"])
+        .args(["--endpoint-url", &lobar.s3, "s3", "cp", "--recursive", "--only-show-errors"])
         .arg(folder)
         .arg("s3://xrays/incoming/south/")
-        .env("AWS_ACCESS_KEY_ID", "lobar")
-        .env("AWS_SECRET_ACCESS_KEY", "lobarlobar")
+        .env_remove("AWS_ACCESS_KEY_ID")
+        .env_remove("AWS_SECRET_ACCESS_KEY")
+        .env("AWS_SHARED_CREDENTIALS_FILE", &lobar.credentials)
         .env("AWS_DEFAULT_REGION", "us-east-1")
         .env("AWS_EC2_METADATA_DISABLED", "true")
         .stdin(Stdio::null())
@@ -68,7 +70,7 @@ async fn uploads_by_the_aws_cli_survive_a_kill_in_the_middle_and_are_shown_once(
     originals(&files, IMAGES);
 
     let lobar = Lobar::up(&data);
-    assert!(aws_upload(&lobar.s3, &files).wait().expect("it ends").success());
+    assert!(aws_upload(&lobar, &files).wait().expect("it ends").success());
     // Every upload is acknowledged; most are not analysed yet.
     lobar.kill();
 
@@ -184,7 +186,7 @@ async fn what_is_uploaded_twice_or_broken_is_accounted_for_and_nothing_broken_lo
     let lobar = Lobar::up(&data);
     let client = Client::new(&lobar.page);
     for _ in 0..2 {
-        assert!(aws_upload(&lobar.s3, &files).wait().expect("it ends").success());
+        assert!(aws_upload(&lobar, &files).wait().expect("it ends").success());
     }
     let images = client.settled(2 * (IMAGES + broken.len())).await;
     assert_eq!(states(&images, "ready"), IMAGES);
@@ -206,7 +208,7 @@ async fn predict_and_the_pipeline_give_the_same_probability_whatever_the_batch()
     originals(&files, 12);
     let lobar = Lobar::up(&data);
     let client = Client::new(&lobar.page);
-    assert!(aws_upload(&lobar.s3, &files).wait().expect("it ends").success());
+    assert!(aws_upload(&lobar, &files).wait().expect("it ends").success());
     let mut served = probabilities(&client.settled(12).await);
 
     let paths: Vec<_> = std::fs::read_dir(&files).expect("readable").collect();
@@ -241,7 +243,7 @@ async fn a_stop_under_load_is_clean_and_loses_nothing() {
     let (files, data) = (dir.path().join("files"), dir.path().join("data"));
     originals(&files, IMAGES);
     let lobar = Lobar::up(&data);
-    assert!(aws_upload(&lobar.s3, &files).wait().expect("it ends").success());
+    assert!(aws_upload(&lobar, &files).wait().expect("it ends").success());
     assert_eq!(lobar.stop(), 0);
     let lobar = Lobar::up(&data);
     let client = Client::new(&lobar.page);
@@ -261,7 +263,7 @@ async fn a_node_without_libtorch_admits_and_serves_what_a_worker_elsewhere_asses
     let split = ["run", "--signal", "poll:", "--roles"];
     let node = Lobar::start(&node_executable(), &[&split[..], &["s3,ingest,api"]].concat(), &data);
     let client = Client::new(&node.page);
-    assert!(aws_upload(&node.s3, &files).wait().expect("it ends").success());
+    assert!(aws_upload(&node, &files).wait().expect("it ends").success());
     let work = ["worker", "--s3-endpoint", &node.s3];
     let worker = Lobar::start(&executable(), &[&split[..], &work].concat(), &data);
     let images = client.settled(4).await;

@@ -10,7 +10,7 @@ use lobar_core::time::SystemClock;
 use lobar_core::weights::WeightFiles;
 use lobar_opener::Opener;
 use lobar_opener::url::{SqliteFile, StoreUrl};
-use lobar_s3::S3Weights;
+use lobar_s3::{S3Options, S3Weights};
 use lobar_tests::aws::s3_options;
 use lobar_tests::kit::{Client, Lobar, executable, originals, workspace};
 use serde_json::{Value, json};
@@ -47,7 +47,8 @@ async fn register(registry: &dyn ModelRegistry, lobar: &Lobar, folder: &Path) ->
     let (path, card) = second_model(folder);
     let digest = std::process::Command::new("sha256sum").arg(&path).output().expect("sha256sum");
     let sha256 = String::from_utf8_lossy(&digest.stdout)[..64].to_owned();
-    let options = s3_options("lobar-models", lobar.s3.clone());
+    let credentials = Some(lobar.key_pair());
+    let options = S3Options { credentials, ..s3_options("lobar-models", lobar.s3.clone()) };
     let model = NewModel {
         version: SECOND.to_owned(),
         key: format!("{SECOND}/{sha256}.safetensors"),
@@ -84,7 +85,7 @@ async fn a_model_activated_while_uploads_run_takes_over_without_a_failed_request
     let first = registry.assignment().await.expect("answers").active.expect("the shipped model");
     let second = register(registry.as_ref(), &lobar, dir.path()).await;
 
-    let mut upload = aws_upload(&lobar.s3, &waves[0]);
+    let mut upload = aws_upload(&lobar, &waves[0]);
     let began = Instant::now();
     while states(&client.images().await, "ready") == 0 {
         assert!(began.elapsed() < Duration::from_secs(240), "nothing was assessed");
@@ -99,7 +100,7 @@ async fn a_model_activated_while_uploads_run_takes_over_without_a_failed_request
         client.images().await;
     }
     let before: HashSet<String> = ids(&client.images().await);
-    let mut again = aws_upload_as(&lobar.s3, &waves[1], "later");
+    let mut again = aws_upload_as(&lobar, &waves[1], "later");
     assert!(again.wait().expect("it ends").success());
     let mut images = client.settled(2 * WAVE).await;
     assert_eq!(states(&images, "ready"), 2 * WAVE);
@@ -147,7 +148,7 @@ async fn the_pause_of_a_swap_beside_the_time_of_a_batch() {
     let url = StoreUrl::Sqlite(SqliteFile::at(data.join("lobar.db")));
     let registry = opener.database("store", &url).await.expect("opens");
     register(registry.as_ref(), &lobar, dir.path()).await;
-    let mut upload = aws_upload(&lobar.s3, &folder);
+    let mut upload = aws_upload(&lobar, &folder);
     while states(&client.images().await, "ready") == 0 {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
@@ -192,9 +193,9 @@ fn ids(images: &[Value]) -> HashSet<String> {
 }
 
 /// Uploads as another site, so that the same names are other images.
-fn aws_upload_as(s3: &str, folder: &Path, site: &str) -> std::process::Child {
+fn aws_upload_as(lobar: &Lobar, folder: &Path, site: &str) -> std::process::Child {
     let elsewhere = folder.with_file_name(format!("at-{site}"));
     std::fs::create_dir(&elsewhere).expect("made");
     std::fs::rename(folder, elsewhere.join(site)).expect("moved");
-    aws_upload(s3, &elsewhere)
+    aws_upload(lobar, &elsewhere)
 }

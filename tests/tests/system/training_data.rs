@@ -7,12 +7,13 @@ use std::process::{Command, Output};
 use std::time::SystemTime;
 
 use aws_sdk_s3::Client;
-use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
 use lobar_core::time::SystemClock;
 use lobar_endpoint::{Endpoint, EndpointOptions};
 use lobar_opener::Opener;
 use lobar_opener::url::{QueueUrl, SqliteFile};
 use lobar_testkit::services::free_port;
+use lobar_testkit::services::ministack::{ACCESS_KEY, SECRET_KEY};
+use lobar_tests::aws::{s3_client, server_key_pair};
 use lobar_tests::kit::{executable, labelled_pictures, radiograph_jpeg};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -34,19 +35,13 @@ impl Hospital {
         let url = QueueUrl::Sqlite(SqliteFile::at(folder.path().join("queue.db")));
         let uploads = opener.queue("uploads", &url, "uploads").await.expect("opens");
         let any = "127.0.0.1:0".parse().expect("an address");
-        let options = EndpointOptions::new(folder.path().join("s3"), any, uploads);
+        let options =
+            EndpointOptions::new(folder.path().join("s3"), any, server_key_pair(), uploads);
         let running = Endpoint::open(options).await.expect("opens");
         let endpoint = format!("http://{}", running.local_addr());
         let stop = CancellationToken::new();
         tokio::spawn(running.run(stop.clone()));
-        let config = aws_sdk_s3::Config::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .http_client(aws_smithy_http_client::Builder::new().build_http())
-            .region(Region::new("us-east-1"))
-            .credentials_provider(Credentials::new("lobar", "lobarlobar", None, None, "test"))
-            .force_path_style(true)
-            .endpoint_url(&endpoint);
-        let client = Client::from_conf(config.build());
+        let client = s3_client(&endpoint);
         let hospital = Self { folder, endpoint, client, _stop: stop.drop_guard() };
         let data = hospital.folder.path().join("original");
         labelled_pictures(&data);
@@ -84,7 +79,7 @@ impl Hospital {
         let mut command = Command::new(executable());
         command.args(arguments).arg("--data-cache").arg(self.cache());
         command.env("LOBAR_S3_ENDPOINT", endpoint).env("AWS_REGION", "us-east-1");
-        command.env("AWS_ACCESS_KEY_ID", "lobar").env("AWS_SECRET_ACCESS_KEY", "lobarlobar");
+        command.env("AWS_ACCESS_KEY_ID", ACCESS_KEY).env("AWS_SECRET_ACCESS_KEY", SECRET_KEY);
         // The endpoint runs on this runtime: its threads must not wait for the command.
         block_in_place(|| command.current_dir(self.folder.path()).output()).expect("runs")
     }

@@ -50,6 +50,7 @@ pub(super) async fn admit<D: Driver>(
         let (mut plan, mut stored) = remember(&mut tx, batch).await?;
         answers.extend(plan.admit(batch));
         supersede(&mut tx, &plan, &mut stored, now, &mut changes).await?;
+        confirm(&mut tx, &plan).await?;
         renew(&mut tx, &plan, &stored, now, &mut changes).await?;
         insert(&mut tx, &plan.fresh, now).await?;
         for fresh in &plan.fresh {
@@ -96,6 +97,7 @@ async fn remember<'a, D: Driver>(
         let kind = Kind::new(row.site, row.lane);
         stored.insert(id, Stored { state, flag: row.flag, kind });
         if let Some(sequence) = row.sequence {
+            plan.own.insert(id, sequence.clone());
             let newest = plan.newest.entry(ImageId(row.key_id)).or_default();
             if sequence > *newest {
                 *newest = sequence;
@@ -143,7 +145,20 @@ fn is_current(state: State) -> bool {
     !matches!(state, State::Superseded | State::Removed)
 }
 
-/// Queues images that were put again, as if new.
+/// Keeps as of when current images are known to be so.
+async fn confirm<D: Driver>(tx: &mut Tx<D>, plan: &Plan<'_>) -> Result<(), DbError> {
+    for (id, confirmed) in &plan.confirmed {
+        Sql::<D>::new("update image set sequencer = $1, sequence = $2 where id = $3")
+            .bind(confirmed.sequencer.clone())
+            .bind(Some(confirmed.sequence.clone()))
+            .bind(id.0)
+            .run(tx)
+            .await?;
+    }
+    Ok(())
+}
+
+/// Queues images that are current again, as if new.
 async fn renew<D: Driver>(
     tx: &mut Tx<D>,
     plan: &Plan<'_>,

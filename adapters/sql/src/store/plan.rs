@@ -2,9 +2,11 @@
 //!
 //! Versions of one key have an order only where both bring a sequencer; else the order is that of
 //! arrival. A version that is older than the newest one ever recorded is superseded from the start.
-//! Buckets without versioning name an object by its content alone, so that the same file put again
-//! after another one has the identity of the first: with a sequencer newer than all others, that image
-//! is the current one again.
+//!
+//! An image that is no longer current may become so again, with a sequencer newer than all others: buckets
+//! without versioning name an object by its content alone, so that the same file put again after another one
+//! has the identity of the first; and in buckets with versioning an older version is current again when the
+//! delete marker or the newer version above it is gone. A version that was itself deleted never comes back.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -28,6 +30,8 @@ pub(super) fn sequence(object: &ObjectVersion) -> Option<String> {
 pub(super) struct Plan<'a> {
     /// Images that are stored already.
     pub(super) known: HashMap<ImageId, State>,
+    /// The sequence of each of them, where it has one.
+    pub(super) own: HashMap<ImageId, String>,
     /// The highest sequence recorded for each key.
     pub(super) newest: HashMap<ImageId, String>,
     /// Deletions, by image or by key, with their sequence.
@@ -37,8 +41,10 @@ pub(super) struct Plan<'a> {
     pub(super) fresh: Vec<Fresh<'a>>,
     /// Keys whose stored images are superseded.
     pub(super) retired_keys: BTreeSet<ImageId>,
-    /// Stored images that were put again.
+    /// Stored images that are current again.
     pub(super) renewed: BTreeMap<ImageId, Renewed>,
+    /// Stored images that are current, and were named by a later event than before.
+    pub(super) confirmed: BTreeMap<ImageId, Confirmed>,
     places: HashMap<ImageId, usize>,
 }
 
@@ -51,7 +57,13 @@ pub(super) struct Fresh<'a> {
     pub(super) state: State,
 }
 
-/// A stored image that was put again.
+/// A stored image that is current still.
+pub(super) struct Confirmed {
+    pub(super) sequencer: Option<String>,
+    pub(super) sequence: String,
+}
+
+/// A stored image that is current again.
 pub(super) struct Renewed {
     key_id: ImageId,
     pub(super) sequencer: Option<String>,
@@ -81,11 +93,13 @@ impl<'a> Plan<'a> {
         let object = &image.object;
         let (id, key_id, sequence) = (object.id(), key_id(object), sequence(object));
         if let Some(state) = self.state(id, key_id) {
-            if let Some(sequence) = sequence
-                && matches!(state, State::Superseded | State::Removed)
-                && self.is_put_again(object, key_id, &sequence)
-            {
-                self.put_again(image, key_id, sequence);
+            let gone = matches!(state, State::Superseded | State::Removed);
+            match sequence {
+                Some(sequence) if !gone => self.confirm(image, key_id, sequence),
+                Some(sequence) if self.is_current_again(object, key_id, &sequence) => {
+                    self.renew(image, key_id, sequence);
+                }
+                _ => {}
             }
             return false;
         }
@@ -101,6 +115,9 @@ impl<'a> Plan<'a> {
         };
         if let (false, Some(sequence)) = (late, &sequence) {
             self.newest.insert(key_id, sequence.clone());
+        }
+        if let Some(sequence) = &sequence {
+            self.own.insert(id, sequence.clone());
         }
         self.places.insert(id, self.fresh.len());
         self.fresh.push(Fresh { id, key_id, image, sequence, state });
@@ -121,16 +138,40 @@ impl<'a> Plan<'a> {
     }
 
     /// An image that is no longer current is the current one again.
-    fn put_again(&mut self, image: &'a NewImage, key_id: ImageId, sequence: String) {
+    fn renew(&mut self, image: &'a NewImage, key_id: ImageId, sequence: String) {
+        let (id, state) = (image.object.id(), State::Queued);
         self.retire(key_id);
         self.newest.insert(key_id, sequence.clone());
-        let (id, state) = (image.object.id(), State::Queued);
+        self.own.insert(id, sequence.clone());
         let (sequencer, sequence) = (image.object.sequencer.clone(), Some(sequence));
         match self.places.get(&id) {
             Some(place) => self.fresh[*place] = Fresh { id, key_id, image, sequence, state },
             None => {
                 self.renewed.insert(id, Renewed { key_id, sequencer, sequence, state });
             }
+        }
+    }
+
+    /// The current image was current still at a later time than was known: a deletion of its key that came
+    /// between, and is notified later, leaves it alone.
+    fn confirm(&mut self, image: &'a NewImage, key_id: ImageId, sequence: String) {
+        let id = image.object.id();
+        if self.own.get(&id).is_some_and(|own| *own >= sequence) {
+            return;
+        }
+        self.own.insert(id, sequence.clone());
+        let newest = self.newest.entry(key_id).or_default();
+        if sequence > *newest {
+            newest.clone_from(&sequence);
+        }
+        let sequencer = image.object.sequencer.clone();
+        if let Some(place) = self.places.get(&id) {
+            let fresh = &mut self.fresh[*place];
+            (fresh.image, fresh.sequence) = (image, Some(sequence));
+        } else if let Some(renewed) = self.renewed.get_mut(&id) {
+            (renewed.sequencer, renewed.sequence) = (sequencer, Some(sequence));
+        } else {
+            self.confirmed.insert(id, Confirmed { sequencer, sequence });
         }
     }
 
@@ -152,16 +193,17 @@ impl<'a> Plan<'a> {
         itself || whole_key.unwrap_or(false)
     }
 
-    /// Whether a stored image that is no longer current was put again, later than all else.
-    fn is_put_again(&self, object: &ObjectVersion, key_id: ImageId, sequence: &str) -> bool {
+    /// Whether a stored image that was no longer current is so again, later than all else.
+    fn is_current_again(&self, object: &ObjectVersion, key_id: ImageId, sequence: &str) -> bool {
         let after = |other: Option<&Option<String>>| match other {
             Some(Some(other)) => sequence > other.as_str(),
             Some(None) => false,
             None => true,
         };
-        object.version.is_none()
+        let own = self.removals.get(&object.id());
+        (object.version.is_none() || own.is_none())
             && self.newest.get(&key_id).is_some_and(|newest| sequence > newest.as_str())
-            && after(self.removals.get(&object.id()))
+            && after(own)
             && after(self.removals.get(&key_id))
     }
 

@@ -268,3 +268,67 @@ pub async fn an_upload_after_a_removal_without_order_is_a_new_one<H: StoreHarnes
     assert_eq!(answers, [Admission::New(stat.object.id())]);
     assert_eq!(image(&*store, stat.object.id()).await.lane, Lane::Stat);
 }
+
+pub async fn a_version_that_is_current_again_after_a_deletion_is_queued_as_if_new<
+    H: StoreHarness,
+>() {
+    let harness = H::start().await;
+    let store = harness.open().await;
+    let key = "incoming/north/a.jpg";
+    let seen = |version: &str, order| object(key, version, Some(order));
+    let first = seen("v1", 1);
+    admit(&*store, &first).await;
+    let claimed = granted(&*store, first.id()).await;
+    assert!(complete(&*store, &claimed, ready(0.9)).await);
+
+    // A delete marker is put on the key, and taken off.
+    let marker = ObjectVersion { version: None, etag: None, ..seen("", 2) };
+    assert_eq!(store.remove(&marker).await.expect("removed"), [first.id()]);
+    let back = [Admission::Pending(first.id()), Admission::Settled(first.id())];
+    assert_eq!(admit(&*store, &seen("v1", 3)).await, back[0]);
+    let image = image(&*store, first.id()).await;
+    assert_eq!((image.state, image.attempts, image.finding), (State::Queued, 0, None));
+    assert_eq!(told(&*store, first.id()).await.last(), Some(&State::Queued));
+    // What led there, notified again, changes nothing.
+    assert_eq!(admit(&*store, &first).await, back[0]);
+    assert_eq!(store.remove(&marker).await.expect("removed"), []);
+
+    // A newer version is put on it, and deleted.
+    let second = seen("v2", 4);
+    admit(&*store, &second).await;
+    assert_eq!(state(&*store, &first).await, State::Superseded);
+    assert_eq!(admit(&*store, &seen("v1", 3)).await, back[1]);
+    assert_eq!(store.remove(&seen("v2", 5)).await.expect("removed"), [second.id()]);
+    assert_eq!(admit(&*store, &seen("v1", 5)).await, back[0]);
+    assert_eq!(state(&*store, &first).await, State::Queued);
+    assert_eq!(state(&*store, &second).await, State::Removed);
+}
+
+pub async fn a_version_that_was_itself_deleted_never_comes_back<H: StoreHarness>() {
+    let harness = H::start().await;
+    let store = harness.open().await;
+    let key = "incoming/north/a.jpg";
+    let first = object(key, "v1", Some(1));
+    admit(&*store, &first).await;
+    assert_eq!(store.remove(&object(key, "v1", Some(2))).await.expect("removed"), [first.id()]);
+    // Somebody saw it just before.
+    let late = object(key, "v1", Some(3));
+    assert_eq!(admit(&*store, &late).await, Admission::Settled(first.id()));
+    assert_eq!(state(&*store, &first).await, State::Removed);
+}
+
+pub async fn a_deletion_from_before_an_image_was_seen_current_leaves_it_alone<H: StoreHarness>() {
+    let harness = H::start().await;
+    let store = harness.open().await;
+    let marker = |key| ObjectVersion { version: None, etag: None, ..object(key, "", Some(2)) };
+    // The end of a delete marker is told of before its beginning.
+    let key = "incoming/north/a.jpg";
+    admit(&*store, &object(key, "v1", Some(1))).await;
+    admit(&*store, &object(key, "v1", Some(3))).await;
+    assert_eq!(store.remove(&marker(key)).await.expect("removed"), []);
+    // In one batch, too.
+    let key = "incoming/north/b.jpg";
+    let both = [1, 3].map(|order| new(&object(key, "v1", Some(order))));
+    store.admit(&both).await.expect("admitted");
+    assert_eq!(store.remove(&marker(key)).await.expect("removed"), []);
+}

@@ -55,10 +55,16 @@ impl Model {
             let latest = newest.is_some()
                 && order > newest
                 && self.deletions_of(object).all(|d| d.order.is_some() && order > d.order);
-            if object.version.is_none() && gone && latest {
+            let mut own = self.deletions_of(object).filter(|d| d.object.version.is_some());
+            let comes_back = object.version.is_none() || own.next().is_none();
+            drop(own);
+            if gone && latest && comes_back {
                 self.supersede(object);
                 let entry = &mut self.images[place];
                 (entry.state, entry.order) = (State::Queued, order);
+            } else if !gone {
+                let entry = &mut self.images[place];
+                entry.order = entry.order.max(order);
             }
             return;
         }
@@ -148,9 +154,10 @@ fn any_object(random: &mut StdRng) -> ObjectVersion {
     if key.contains('0') {
         unversioned(&key, &format!("e{name}"), order)
     } else {
-        // A version has one sequencer for good, or none.
-        let order = (name % 3 != 0).then_some(u64::from(name as u32 * 7 % 40 + 1));
-        object(&key, &format!("v{name}"), order)
+        // A version is put once, with a sequencer or without; it may be current again later.
+        let put = (name % 3 != 0).then_some(u64::from(name as u32 * 7 % 40 + 1));
+        let again = random.random_bool(0.3);
+        object(&key, &format!("v{name}"), if again { order } else { put })
     }
 }
 
