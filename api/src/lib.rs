@@ -19,6 +19,7 @@ pub mod models;
 mod page_token;
 mod pending_uploads;
 mod problem;
+pub mod quarantine;
 mod readiness;
 mod request;
 mod request_metrics;
@@ -34,7 +35,7 @@ mod verdict;
 
 pub use health::HealthServer;
 pub use item::result_json;
-pub use readiness::{Check, Readiness};
+pub use readiness::{Check, Readiness, ReadyGauge};
 pub use server::{Api, ApiPorts, BuildError};
 pub use settings::ApiSettings;
 pub use statement::STATEMENT_OF_USE;

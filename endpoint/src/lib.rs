@@ -28,6 +28,7 @@ mod event;
 mod fault;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
+mod health;
 mod listing;
 mod lists;
 mod multipart;
@@ -58,6 +59,7 @@ pub use auth::Credentials;
 use bodies::Bodies;
 use catalog::{Catalog, Versioning};
 use cors::Cors;
+pub use health::EndpointHealth;
 use outbox_relay::OutboxRelay;
 use receive::Limits;
 use server::Server;
@@ -174,6 +176,7 @@ pub struct Endpoint {
     server: Server,
     drain: OutboxRelay,
     catalog: Arc<Catalog>,
+    health: EndpointHealth,
     tasks: TaskTracker,
     patience: Duration,
     /// Held as long as the endpoint lives; the system lets go of it when the process dies.
@@ -211,6 +214,7 @@ impl Endpoint {
             tracing::info!(removed, "embedded S3: files of unfinished uploads deleted");
         }
 
+        let health = EndpointHealth { catalog: catalog.clone(), bodies: bodies.clone() };
         let service = Service {
             catalog: catalog.clone(),
             bodies,
@@ -238,12 +242,17 @@ impl Endpoint {
         let listener = TcpListener::bind(options.listen).await.map_err(unusable)?;
         let address = listener.local_addr().map_err(unusable)?;
         let patience = options.drain;
-        Ok(Self { listener, address, server, drain, catalog, tasks, patience, lock })
+        Ok(Self { listener, address, server, drain, catalog, health, tasks, patience, lock })
     }
 
     /// Where it listens.
     pub fn local_addr(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Asks it whether it can do its work.
+    pub fn health(&self) -> EndpointHealth {
+        self.health.clone()
     }
 
     /// Serves until `stop`. Then nothing new is accepted, requests under way end within the drain

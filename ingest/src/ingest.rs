@@ -10,15 +10,17 @@ use futures::future::join_all;
 use lobar_consumer::{self as consumer, Keeper, Stop};
 use lobar_core::failure::PortError;
 use lobar_core::object_store::ObjectStore;
-use lobar_core::queue::{Delivery, JobQueues, LeaseError, Queue, Settlement};
+use lobar_core::queue::{Delivery, JobQueues, LeaseError, Queue};
 use lobar_core::signal::Signal;
 use lobar_core::store::Store;
 use lobar_core::time::Clock;
 use tokio_util::sync::CancellationToken;
 
+use crate::fate::Ending;
 use crate::health::IngestHealth;
 use crate::intake::Intake;
 use crate::metrics::IngestMetrics;
+use crate::notice::Notices;
 use crate::outage::{Outage, Service, Services};
 use crate::rejection::AllRejections;
 use crate::settings::IngestSettings;
@@ -56,7 +58,19 @@ impl Ingest {
         let health = Arc::new(IngestHealth::default());
         let services = Services::new(settings.backoff);
         let rejections = AllRejections::default();
-        let intake = Intake { jobs, store, objects, signal, settings, metrics, health, rejections };
+        let notices = Notices::default();
+        let intake = Intake {
+            jobs,
+            store,
+            objects,
+            signal,
+            clock: clock.clone(),
+            settings,
+            metrics,
+            health,
+            rejections,
+            notices,
+        };
         Self { uploads, clock, intake, services }
     }
 
@@ -97,7 +111,7 @@ impl Ingest {
                     continue;
                 }
                 Some(Ok(batch)) if stopping.is_cancelled() => {
-                    self.settle(&batch, vec![Settlement::Release; batch.len()]).await;
+                    self.settle(&batch, released(&batch)).await;
                     break;
                 }
                 Some(Ok(batch)) => self.work(&batch).await.err(),
@@ -127,18 +141,19 @@ impl Ingest {
             () = keeping => return Ok(()),
         };
         drop(leases);
-        let (settlements, outage) = match worked {
-            Ok(settlements) => (settlements, Ok(())),
-            Err(outage) => (vec![Settlement::Release; batch.len()], Err(outage)),
+        let (endings, outage) = match worked {
+            Ok(endings) => (endings, Ok(())),
+            Err(outage) => (released(batch), Err(outage)),
         };
-        self.settle(batch, settlements).await;
+        self.settle(batch, endings).await;
         self.intake.metrics.batch_seconds.observe(started.elapsed().as_secs_f64());
         outage
     }
 
-    async fn settle(&self, batch: &[Delivery], settlements: Vec<Settlement>) {
+    async fn settle(&self, batch: &[Delivery], endings: Vec<Ending>) {
         let now = self.clock.now();
-        let outcomes: Vec<&str> = settlements.iter().map(word).collect();
+        let (settlements, outcomes): (Vec<_>, Vec<_>) =
+            endings.into_iter().map(|ending| (ending.settlement, ending.outcome)).unzip();
         let receipts = batch.iter().map(|one| one.receipt.clone());
         let settled = self.uploads.settle(receipts.zip(settlements).collect()).await;
         for ((result, outcome), delivery) in settled.into_iter().zip(outcomes).zip(batch) {
@@ -179,11 +194,7 @@ impl Ingest {
     }
 }
 
-fn word(settlement: &Settlement) -> &'static str {
-    match settlement {
-        Settlement::Done => "done",
-        Settlement::Retry { .. } => "retried",
-        Settlement::Release => "released",
-        Settlement::Dead { .. } => "dead",
-    }
+/// The whole batch comes again.
+fn released(batch: &[Delivery]) -> Vec<Ending> {
+    batch.iter().map(|_| Ending::released()).collect()
 }

@@ -1,6 +1,7 @@
 //! What one record of a notification asks for.
 
 use lobar_core::object::ObjectVersion;
+use uuid::Uuid;
 
 /// One thing that a message says.
 #[derive(Clone, Debug, PartialEq)]
@@ -9,6 +10,8 @@ pub enum Item {
     Created(ObjectVersion),
     /// An object was deleted: that version, or every version when neither `version` nor `etag` is set.
     Removed(ObjectVersion),
+    /// An object that is no upload was stored, to see whether it is told of.
+    Probe(Uuid),
     /// Nothing to do.
     Ignored(Ignored),
     /// Not understood or not ours: to be kept for an operator.
@@ -26,6 +29,8 @@ pub enum Ignored {
     Folder,
     /// An event that is neither a creation nor a deletion.
     OtherEvent,
+    /// A probe was removed.
+    Probe,
     /// The unversioned past of a versioned key was deleted; nothing says which upload that was.
     NullVersion,
 }
@@ -38,12 +43,13 @@ impl Ignored {
             Ignored::NoRecords => "no_records",
             Ignored::Folder => "folder",
             Ignored::OtherEvent => "other_event",
+            Ignored::Probe => "probe_removed",
             Ignored::NullVersion => "null_version",
         }
     }
 }
 
-/// Why an item goes to quarantine.
+/// Why an item goes to quarantine. Each code is one of [`REASONS`](lobar_core::quarantine::REASONS).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum QuarantineReason {
     /// Not a notification, or one without what every notification has.
@@ -57,6 +63,10 @@ pub enum QuarantineReason {
 }
 
 impl QuarantineReason {
+    /// Every reason.
+    pub const ALL: [Self; 4] =
+        [Self::Malformed, Self::BadKey, Self::UnsupportedVersion, Self::WrongSource];
+
     /// The stable code used in quarantine and metrics.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -64,6 +74,21 @@ impl QuarantineReason {
             QuarantineReason::BadKey => "bad_key",
             QuarantineReason::UnsupportedVersion => "unsupported_version",
             QuarantineReason::WrongSource => "wrong_source",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lobar_core::quarantine::REASONS;
+
+    use super::*;
+
+    #[test]
+    fn every_reason_is_one_that_operators_are_told_of() {
+        for (place, reason) in QuarantineReason::ALL.into_iter().enumerate() {
+            assert_eq!(reason as usize, place);
+            assert!(REASONS.contains(&reason.as_str()), "{reason:?}");
         }
     }
 }

@@ -21,6 +21,7 @@ mod intake;
 mod item;
 mod key;
 mod metrics;
+mod notice;
 pub mod notification;
 mod outage;
 mod record;

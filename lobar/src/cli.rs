@@ -5,6 +5,7 @@ mod learning;
 #[cfg(feature = "torch")]
 mod making;
 mod model;
+mod quarantine;
 #[cfg(feature = "torch")]
 mod training_data;
 
@@ -17,6 +18,7 @@ pub use learning::{DataExport, Retrain};
 #[cfg(feature = "torch")]
 pub use making::{DataReport, DataWhat, Evaluate, Export, Mlflow, Novelty, Quantize, Train};
 pub use model::Model;
+pub use quarantine::{Quarantine, Which};
 #[cfg(feature = "torch")]
 pub use training_data::TrainingData;
 
@@ -76,6 +78,9 @@ pub enum Command {
     /// Evaluate a model on labelled images.
     #[cfg(feature = "torch")]
     Evaluate(Evaluate),
+    /// Messages that ingest put aside: list, show, replay, discard.
+    #[command(subcommand)]
+    Quarantine(Box<Quarantine>),
     /// Registered models: list, register, activate, roll back, compare.
     #[command(subcommand)]
     Model(Box<Model>),
@@ -107,6 +112,13 @@ pub enum Command {
         /// Print one JSON object a line.
         #[arg(long)]
         json: bool,
+        /// Also put an object into the uploads bucket, see its notification arrive at the ingest that runs, and
+        /// remove it. No image comes of it.
+        #[arg(long)]
+        probe: bool,
+        /// How long the notification may take, in seconds.
+        #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=3600))]
+        probe_patience: u64,
         #[command(flatten)]
         service: Service,
     },

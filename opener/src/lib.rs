@@ -15,6 +15,7 @@ use lobar_core::cache::Cache;
 use lobar_core::failure::PortError;
 use lobar_core::model_registry::ModelRegistry;
 use lobar_core::presence::Presence;
+use lobar_core::quarantine::Quarantine;
 use lobar_core::queue::Queue;
 use lobar_core::signal::Signal;
 use lobar_core::store::Store;

@@ -6,6 +6,7 @@
 
 mod buckets;
 mod commit;
+mod health;
 mod outbox;
 mod pages;
 mod uploads;

@@ -11,6 +11,7 @@ use lobar_core::weights::WeightFiles;
 use lobar_ingest::{Ingest, IngestMetrics, IngestPorts, IngestSettings};
 use lobar_s3::{S3ObjectStore, S3Options, S3Weights};
 
+use super::dependencies::Dependencies;
 use super::ports::Ports;
 use super::running::Running;
 use super::s3;
@@ -36,11 +37,16 @@ pub async fn start(
         );
     }
     let mut ready = startup_message::StartupMessage::new(settings);
-    let s3 = match roles.has(Role::S3) {
-        true => Some(s3::start(settings, parts, running, &mut ready).await?),
-        false => None,
+    let (s3, s3_health) = match roles.has(Role::S3) {
+        true => Some(s3::start(settings, parts, running, &mut ready).await?).unzip(),
+        false => (None, None),
     };
     let objects = objects(settings, s3).await;
+    let mut dependencies = Dependencies::of(settings, roles, parts, objects.clone())?;
+    if let Some(ask) = s3_health {
+        dependencies.add_s3(ask);
+    }
+    dependencies.watch(running);
     if roles.has(Role::Ingest) {
         ingest(settings, parts, objects.clone(), running)?;
     }
@@ -136,6 +142,7 @@ async fn api(
             store: parts.store.clone(),
             models: parts.models.clone(),
             verdicts: parts.verdicts.clone(),
+            quarantine: parts.quarantine.clone(),
             objects,
             signal: parts.signal.clone(),
             jobs: parts.jobs.clone(),

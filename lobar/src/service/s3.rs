@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use lobar_aws::Credentials;
 
+use super::dependencies::Ask;
 use super::ports::Ports;
 use super::roles;
 use super::running::Running;
@@ -17,14 +18,17 @@ pub fn key_pair(settings: &Settings) -> Credentials {
     roles::credentials(settings).unwrap_or_else(|| Credentials::new("lobar", "lobarlobar"))
 }
 
-/// Starts the server; answers where it listens.
+/// Where the server listens, and how it is asked whether it can do its work.
+type Started = (SocketAddr, Ask);
+
+/// Starts the server.
 #[cfg(feature = "endpoint")]
 pub async fn start(
     settings: &Settings,
     parts: &Ports,
     running: &mut Running,
     ready: &mut startup_message::StartupMessage,
-) -> Result<SocketAddr, Failure> {
+) -> Result<Started, Failure> {
     use lobar_endpoint::{Credentials, Endpoint, EndpointOptions};
 
     use crate::failure::chain;
@@ -43,14 +47,18 @@ pub async fn start(
     options.allowed_origins = origins.into();
     options.clock = parts.clock.clone();
     let endpoint = Endpoint::open(options).await.map_err(|e| Failure::failed(chain(&e)))?;
-    let address = endpoint.local_addr();
+    let (address, health) = (endpoint.local_addr(), endpoint.health());
     ready.s3 = Some(address);
     let closing = running.closing.clone();
     running.start_last("s3", async move {
         endpoint.run(closing).await;
         Ok(())
     });
-    Ok(address)
+    let ask: Ask = Box::new(move || {
+        let health = health.clone();
+        Box::pin(async move { health.check().await })
+    });
+    Ok((address, ask))
 }
 
 /// This build has no server to start.
@@ -60,6 +68,6 @@ pub async fn start(
     _: &Ports,
     _: &mut Running,
     _: &mut startup_message::StartupMessage,
-) -> Result<SocketAddr, Failure> {
+) -> Result<Started, Failure> {
     Err(Failure::usage("this build has no S3 server; build it with --features endpoint"))
 }

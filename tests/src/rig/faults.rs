@@ -21,6 +21,8 @@ use lobar_core::store::{
     Admission, Claim, Completion, Fence, Filter, Overview, Page, PageKey, Quarantined, Store,
 };
 
+use uuid::Uuid;
+
 use super::inject::{Fault, Injector, Kind};
 use super::line::Line;
 
@@ -203,6 +205,18 @@ impl Store for FaultyStore {
         self.line.around(self.inner.quarantine(message)).await?;
         self.quarantined.lock().expect("nobody panicked").push(message.clone());
         Ok(())
+    }
+    async fn check(&self) -> Result<(), PortError> {
+        self.switch.pass()?;
+        self.line.around(self.inner.check()).await
+    }
+    async fn note_probe(&self, probe: Uuid) -> Result<(), PortError> {
+        self.switch.pass()?;
+        self.line.around(self.inner.note_probe(probe)).await
+    }
+    async fn take_probe(&self, probe: Uuid) -> Result<bool, PortError> {
+        self.switch.pass()?;
+        self.line.around(self.inner.take_probe(probe)).await
     }
 }
 

@@ -20,6 +20,7 @@ use lobar_core::job::Job;
 use lobar_core::model_registry::ModelRegistry;
 use lobar_core::object::{ImageId, ObjectVersion};
 use lobar_core::object_store::Upload;
+use lobar_core::quarantine::Quarantine;
 use lobar_core::queue::{Depth, JobQueues, Outgoing, Queue};
 use lobar_core::time::{Clock, ManualClock, SystemClock};
 use lobar_core::verdict::Verdicts;
@@ -53,6 +54,8 @@ pub struct Rig {
     pub registry: Arc<dyn ModelRegistry>,
     /// What readers said of images, in the same database.
     pub verdicts: Arc<dyn Verdicts>,
+    /// What ingest put aside, in the same database.
+    pub quarantine: Arc<dyn Quarantine>,
     /// The uploads queue.
     pub uploads: Arc<FaultyQueue>,
     /// The job queues.
@@ -87,6 +90,7 @@ impl Rig {
         let url = store.unwrap_or(&file).parse().expect("a store's URL");
         let store = opener.database("store", &url).await.expect("opens");
         let (registry, verdicts) = (store.clone(), store.clone());
+        let quarantine = store.clone();
         let url = queues.unwrap_or(&file).parse().expect("a queue's URL");
         let line = Arc::new(Line::default());
         let injector = Arc::new(Injector::default());
@@ -113,6 +117,7 @@ impl Rig {
             store: Arc::new(store),
             registry,
             verdicts,
+            quarantine,
             uploads,
             jobs,
             objects: Arc::new(objects),

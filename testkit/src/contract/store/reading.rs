@@ -10,6 +10,8 @@ use lobar_core::image::{Image, Lane, NewImage, Reason, State};
 use lobar_core::object::{ImageId, ObjectVersion};
 use lobar_core::store::{Claim, Completion, Filter, Outcome, Quarantined, Store};
 
+use uuid::Uuid;
+
 use super::{StoreHarness, admit, complete, finding, granted, image, new, object, ready, state};
 
 /// Every page of a list.
@@ -284,4 +286,31 @@ pub async fn a_batch_of_nothing_is_answered_with_nothing<H: StoreHarness>() {
     assert!(store.complete(&[]).await.expect("completed").is_empty());
     store.release(&[]).await.expect("released");
     store.retry(&[]).await.expect("given back");
+}
+
+pub async fn a_store_that_takes_changes_says_so_and_one_whose_tables_cannot_be_written_does_not<
+    H: StoreHarness,
+>() {
+    let harness = H::start().await;
+    let store = harness.open().await;
+    for _ in 0..2 {
+        store.check().await.expect("it takes changes");
+    }
+    assert_eq!(store.events(Seq(0), 10).await.expect("events"), [], "and none that means anything");
+    harness.damage("drop table probe").await;
+    store.check().await.expect_err("it can be read, and not written");
+}
+
+pub async fn a_probe_that_arrived_is_told_of_once<H: StoreHarness>() {
+    let harness = H::start().await;
+    let (ingest, doctor) = (harness.open().await, harness.open().await);
+    let [arrived, other] = [Uuid::from_u128(1), Uuid::from_u128(2)];
+    assert!(!doctor.take_probe(arrived).await.expect("asked"));
+    for _ in 0..2 {
+        ingest.note_probe(arrived).await.expect("noted");
+    }
+    assert!(!doctor.take_probe(other).await.expect("asked"));
+    assert!(doctor.take_probe(arrived).await.expect("asked"));
+    assert!(!doctor.take_probe(arrived).await.expect("asked"), "once");
+    assert_eq!(doctor.events(Seq(0), 10).await.expect("events"), [], "it is no image");
 }

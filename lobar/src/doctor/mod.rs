@@ -1,12 +1,15 @@
 //! `lobar doctor`: looks at everything that the settings name, and says what to do about it.
 
+mod probe;
+
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use lobar_core::diagnostic::{Diagnostic, Severity};
 use lobar_core::image::Lane;
 use lobar_core::time::SystemClock;
-use lobar_opener::examine;
+use lobar_opener::{Opener, examine};
 use serde_json::json;
 
 use crate::failure::Failure;
@@ -18,7 +21,13 @@ use crate::settings::{Roles, Settings};
 
 /// Examines all of it, prints what was found, and fails if anything is at fault.
 /// Without `roles` it takes no combination for impossible.
-pub async fn run(settings: Settings, roles: Option<Roles>, as_json: bool) -> Result<(), Failure> {
+/// With `probe` it also sends an object the way of an upload, which may take so long to arrive.
+pub async fn run(
+    settings: Settings,
+    roles: Option<Roles>,
+    as_json: bool,
+    probe: Option<Duration>,
+) -> Result<(), Failure> {
     if let Some(roles) = &roles {
         validate::validate(&settings, roles)?;
     }
@@ -31,7 +40,11 @@ pub async fn run(settings: Settings, roles: Option<Roles>, as_json: bool) -> Res
         checks.extend(examine::queue(&opener, "jobs", &settings.jobs, &name).await);
     }
     checks.extend(examine::signal(&opener, &settings.signal).await);
-    checks.extend(bucket(&settings).await);
+    checks.extend(bucket(&settings, &opener).await);
+    checks.extend(examine::quarantine(&opener, &settings.store).await);
+    if let Some(patience) = probe {
+        checks.extend(probed(&settings, &opener, patience).await);
+    }
     checks.push(registry::examine(&opener, &settings).await);
     #[cfg(feature = "torch")]
     if roles.is_none_or(|roles| roles.has(Role::Worker)) {
@@ -60,12 +73,25 @@ fn folder(data: &Path) -> Diagnostic {
     }
 }
 
-async fn bucket(settings: &Settings) -> Vec<Diagnostic> {
+/// Needs a running ingest.
+async fn probed(settings: &Settings, opener: &Opener, patience: Duration) -> Vec<Diagnostic> {
+    match opener.store("store", &settings.store.reveal()).await {
+        Ok(store) => {
+            let bucket = roles::bucket(settings, settings.embedded_s3()).await;
+            probe::run(&*store, &bucket, patience).await
+        }
+        // That is told of already.
+        Err(_) => Vec::new(),
+    }
+}
+
+async fn bucket(settings: &Settings, opener: &Opener) -> Vec<Diagnostic> {
     if settings.embedded_s3().is_some() {
         let found = "the embedded S3 endpoint, which runs with `lobar up` or the role s3";
         return vec![Diagnostic::good("bucket", found)];
     }
-    roles::bucket(settings, None).await.examine().await
+    let queue = examine::uploads_arn(opener, &settings.uploads.reveal()).await;
+    roles::bucket(settings, None).await.examine(queue.as_deref()).await
 }
 
 /// The network must load and prove itself, as at the start of a worker.
