@@ -36,6 +36,7 @@
 //! - An event whose state cannot be read tells of its image and hides no other.
 //! - The sweeper finds what stayed unfinished too long, once a period.
 //! - A store that takes changes says so, and one whose tables cannot be written does not.
+//! - States of many images are answered in the order of the question.
 //! - A probe that arrived is told of once.
 //! - Everything survives closing and opening the store.
 
@@ -222,6 +223,9 @@ pub trait Store: Send + Sync {
 
     /// One image.
     async fn image(&self, id: ImageId) -> Result<Option<Image>, PortError>;
+
+    /// The states of images, as stored; one answer an id, in order, `None` for one that is not known.
+    async fn states(&self, ids: &[ImageId]) -> Result<Vec<Option<State>>, PortError>;
 
     /// A page of images after `after`, newest first.
     async fn list(

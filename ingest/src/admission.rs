@@ -136,7 +136,7 @@ impl Intake {
     }
 
     /// Says that something changed.
-    async fn publish_change(&self) {
+    pub(crate) async fn publish_change(&self) {
         if let Err(error) = self.signal.publish().await {
             tracing::debug!(%error, "signal not published; pages follow by polling");
         }

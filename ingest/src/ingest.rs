@@ -9,7 +9,7 @@ use std::time::Instant;
 use futures::future::join_all;
 use lobar_consumer::{self as consumer, Keeper, Stop};
 use lobar_core::failure::PortError;
-use lobar_core::object_store::ObjectStore;
+use lobar_core::object_store::{ObjectListing, ObjectStore};
 use lobar_core::queue::{Delivery, JobQueues, LeaseError, Queue};
 use lobar_core::signal::Signal;
 use lobar_core::store::Store;
@@ -35,6 +35,8 @@ pub struct IngestPorts {
     pub store: Arc<dyn Store>,
     /// Asked for each object's lane.
     pub objects: Arc<dyn ObjectStore>,
+    /// What lies in the bucket, to be compared with the store now and then; `None` for never.
+    pub listing: Option<Arc<dyn ObjectListing>>,
     /// Told of every change.
     pub signal: Arc<dyn Signal>,
     /// The time by which the queues stamp their messages.
@@ -47,6 +49,7 @@ pub struct IngestPorts {
 pub struct Ingest {
     pub(crate) uploads: Arc<dyn Queue>,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) listing: Option<Arc<dyn ObjectListing>>,
     pub(crate) intake: Intake,
     services: Services,
 }
@@ -54,7 +57,7 @@ pub struct Ingest {
 impl Ingest {
     /// A role that does nothing yet.
     pub fn new(parts: IngestPorts, settings: IngestSettings) -> Self {
-        let IngestPorts { uploads, jobs, store, objects, signal, clock, metrics } = parts;
+        let IngestPorts { uploads, jobs, store, objects, listing, signal, clock, metrics } = parts;
         let health = Arc::new(IngestHealth::default());
         let services = Services::new(settings.backoff);
         let rejections = AllRejections::default();
@@ -71,7 +74,7 @@ impl Ingest {
             rejections,
             notices,
         };
-        Self { uploads, clock, intake, services }
+        Self { uploads, clock, listing, intake, services }
     }
 
     /// Whether it can do its work.
@@ -85,7 +88,13 @@ impl Ingest {
         self.intake.health.set_running(true);
         let receivers =
             join_all((0..self.intake.settings.receivers.max(1)).map(|_| self.receive(&stop)));
-        let all = async { tokio::join!(receivers, self.sweep_loop(&stop.receiving)) };
+        let all = async {
+            tokio::join!(
+                receivers,
+                self.sweep_loop(&stop.receiving),
+                self.reconcile_loop(&stop.receiving),
+            )
+        };
         let readiness = async {
             stop.receiving.cancelled().await;
             self.intake.health.set_running(false);

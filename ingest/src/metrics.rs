@@ -14,6 +14,7 @@ pub struct IngestMetrics {
     pub(crate) rejections: IntCounterVec,
     pub(crate) outages: IntCounterVec,
     pub(crate) quarantined: IntCounterVec,
+    pub(crate) reconciled: IntCounterVec,
     pub(crate) leases_lost: IntCounter,
     pub(crate) newer_minor: IntCounter,
     pub(crate) batch_seconds: Histogram,
@@ -50,8 +51,18 @@ impl IngestMetrics {
         for reason in REASONS {
             quarantined.with_label_values(&[reason]).inc_by(0);
         }
+        let reconciled = counter(
+            "lobar_ingest_reconciled_total",
+            "What differed when the bucket was compared with the store: objects admitted, objects whose image says \
+             removed or superseded, images marked as removed, images spared because most have no object",
+            "outcome",
+        )?;
+        for outcome in ["admitted", "hidden", "removed", "spared"] {
+            reconciled.with_label_values(&[outcome]).inc_by(0);
+        }
         Ok(Self {
             quarantined,
+            reconciled,
             messages: counter(
                 "lobar_ingest_messages_total",
                 "Messages of the uploads queue, by how they were settled",

@@ -81,6 +81,9 @@ pub enum Command {
     /// Messages that ingest put aside: list, show, replay, discard.
     #[command(subcommand)]
     Quarantine(Box<Quarantine>),
+    /// Compare the bucket with the store: admit objects that have no image, and mark images whose object is gone. The
+    /// answer to a lost database and to lost notifications; an ingest that runs does it once a day.
+    Reconcile(Box<Reconcile>),
     /// Registered models: list, register, activate, roll back, compare.
     #[command(subcommand)]
     Model(Box<Model>),
@@ -140,6 +143,27 @@ pub struct Service {
     pub config: Option<PathBuf>,
     #[command(flatten)]
     pub given: PartialSettings,
+}
+
+#[derive(Args)]
+pub struct Reconcile {
+    /// Only count what differs.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Mark images also where most of them have no object: the bucket is taken for another one otherwise.
+    #[arg(long)]
+    pub force: bool,
+    /// Compare only keys that begin so.
+    #[arg(long, value_name = "PREFIX", default_value = "incoming/")]
+    pub prefix: String,
+    /// Leave alone what is younger than so many seconds: its notification may be on its way.
+    #[arg(long, value_name = "SECONDS", default_value_t = 900)]
+    pub grace: u64,
+    /// Print one JSON object.
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub service: Service,
 }
 
 #[derive(Args)]

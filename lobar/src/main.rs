@@ -26,6 +26,7 @@ mod predict;
 #[cfg(feature = "torch")]
 mod quantize;
 mod quarantine;
+mod reconcile;
 mod registry;
 #[cfg(feature = "torch")]
 mod retrain;
@@ -77,6 +78,7 @@ fn run(command: Command) -> Result<(), Failure> {
         #[cfg(feature = "torch")]
         Command::Evaluate(args) => evaluate::run(&args),
         Command::Quarantine(command) => block_on(quarantine::run(*command)),
+        Command::Reconcile(command) => block_on(reconcile::run(*command)),
         Command::Model(command) => block_on(registry::run(*command)),
         #[cfg(feature = "torch")]
         Command::Novelty(args) => novelty::run(&args),

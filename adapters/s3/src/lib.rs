@@ -7,6 +7,7 @@ mod download;
 mod error;
 mod examine;
 mod listing;
+mod versions;
 mod weights;
 
 use std::time::Duration;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use lobar_api::{Api, ApiPorts, ApiSettings, HealthServer};
 use lobar_aws::Credentials;
-use lobar_core::object_store::ObjectStore;
+use lobar_core::object_store::{ObjectListing, ObjectStore};
 use lobar_core::weights::WeightFiles;
 use lobar_ingest::{Ingest, IngestMetrics, IngestPorts, IngestSettings};
 use lobar_s3::{S3ObjectStore, S3Options, S3Weights};
@@ -48,7 +48,7 @@ pub async fn start(
     }
     dependencies.watch(running);
     if roles.has(Role::Ingest) {
-        ingest(settings, parts, objects.clone(), running)?;
+        ingest(settings, parts, objects.clone(), Some(objects.clone()), running)?;
     }
     #[cfg(feature = "torch")]
     if roles.has(Role::Worker) {
@@ -69,7 +69,7 @@ pub fn credentials(settings: &Settings) -> Option<Credentials> {
 }
 
 /// The object store: the embedded one, or the one that the settings name.
-pub async fn objects(settings: &Settings, embedded: Option<SocketAddr>) -> Arc<dyn ObjectStore> {
+pub async fn objects(settings: &Settings, embedded: Option<SocketAddr>) -> Arc<S3ObjectStore> {
     Arc::new(bucket(settings, embedded).await)
 }
 
@@ -98,11 +98,12 @@ pub fn s3_options(settings: &Settings, bucket: &str, embedded: Option<SocketAddr
     options
 }
 
-/// Notification to durable job.
+/// Notification to durable job. With a `listing` it compares the bucket with the store now and then.
 pub fn ingest(
     settings: &Settings,
     parts: &Ports,
     objects: Arc<dyn ObjectStore>,
+    listing: Option<Arc<dyn ObjectListing>>,
     running: &mut Running,
 ) -> Result<(), Failure> {
     let ingest = Ingest::new(
@@ -111,6 +112,7 @@ pub fn ingest(
             jobs: parts.jobs.clone(),
             store: parts.store.clone(),
             objects,
+            listing,
             signal: parts.signal.clone(),
             clock: parts.clock.clone(),
             metrics: IngestMetrics::register(&parts.registry).map_err(Failure::failed)?,

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use futures::stream::BoxStream;
 use lobar_core::event::{Event, Seq};
 use lobar_core::failure::PortError;
-use lobar_core::image::{Image, Lane, NewImage};
+use lobar_core::image::{Image, Lane, NewImage, State};
 use lobar_core::job::Job;
 use lobar_core::object::{ImageId, ObjectVersion};
 use lobar_core::object_store::{FetchError, ObjectStore, Upload};
@@ -172,6 +172,10 @@ impl Store for FaultyStore {
     async fn image(&self, id: ImageId) -> Result<Option<Image>, PortError> {
         self.switch.pass()?;
         self.line.around(self.inner.image(id)).await
+    }
+    async fn states(&self, ids: &[ImageId]) -> Result<Vec<Option<State>>, PortError> {
+        self.switch.pass()?;
+        self.line.around(self.inner.states(ids)).await
     }
     async fn list(
         &self,

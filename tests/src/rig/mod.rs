@@ -60,6 +60,8 @@ pub struct Rig {
     pub uploads: Arc<FaultyQueue>,
     /// The job queues.
     pub jobs: Lanes<Arc<FaultyQueue>>,
+    /// The bucket itself.
+    pub bucket: Arc<S3ObjectStore>,
     /// The bucket, as roles see it.
     pub objects: Arc<FaultyObjects>,
     /// Where a role that uses these parts is killed.
@@ -110,7 +112,8 @@ impl Rig {
         let objects = S3ObjectStore::connect(s3_options(BUCKET, format!("http://{address}")));
         let rival = jobs.routine.inner.clone();
         let store = FaultyStore::new(store, line.clone(), injector.clone(), rival);
-        let objects = FaultyObjects::new(Arc::new(objects.await), line.clone(), injector.clone());
+        let bucket = Arc::new(objects.await);
+        let objects = FaultyObjects::new(bucket.clone(), line.clone(), injector.clone());
         let signal = Arc::new(MemorySignal::new());
         Self {
             clock,
@@ -120,6 +123,7 @@ impl Rig {
             quarantine,
             uploads,
             jobs,
+            bucket,
             objects: Arc::new(objects),
             line,
             faulty_signal: Arc::new(FaultySignal::new(signal.clone(), injector.clone())),

@@ -112,6 +112,7 @@ impl Rig {
             jobs: self.ports(),
             store: self.store.clone(),
             objects: self.objects.clone(),
+            listing: None,
             signal: self.faulty_signal.clone(),
             clock: Arc::new(self.clock.clone()),
             metrics: IngestMetrics::register(&registry).expect("an empty registry"),

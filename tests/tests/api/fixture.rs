@@ -107,6 +107,7 @@ impl Fixture {
                 jobs: jobs.clone(),
                 store: store.clone(),
                 objects: objects.clone(),
+                listing: None,
                 signal: signal.clone(),
                 clock: clock.clone(),
                 metrics: IngestMetrics::register(&prometheus::Registry::new()).expect("metrics"),

@@ -4,5 +4,6 @@
 mod crashes;
 mod errors;
 mod ingest;
+mod reconcile;
 mod rejections;
 mod worker;

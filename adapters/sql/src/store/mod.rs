@@ -18,7 +18,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use lobar_core::event::{Event, Seq};
 use lobar_core::failure::PortError;
-use lobar_core::image::{Image, Lane, NewImage};
+use lobar_core::image::{Image, Lane, NewImage, State};
 use lobar_core::object::{ImageId, ObjectVersion};
 use lobar_core::store::{
     Admission, Claim, Completion, Fence, Filter, Overview, Page, PageKey, Quarantined, Store,
@@ -75,6 +75,10 @@ impl<D: Driver> Store for Db<D> {
 
     async fn image(&self, id: ImageId) -> Result<Option<Image>, PortError> {
         page::image(self, id).await.map_err(|fault| fault.during("store: image"))
+    }
+
+    async fn states(&self, ids: &[ImageId]) -> Result<Vec<Option<State>>, PortError> {
+        page::states(self, ids).await.map_err(|fault| fault.during("store: states"))
     }
 
     async fn list(

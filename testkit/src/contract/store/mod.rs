@@ -82,6 +82,7 @@ macro_rules! store_contract {
             an_image_that_cannot_be_read_is_superseded_and_removed_like_any_other,
             an_event_whose_state_cannot_be_read_tells_of_its_image_and_hides_no_other,
             a_store_that_takes_changes_says_so_and_one_whose_tables_cannot_be_written_does_not,
+            states_of_many_images_are_answered_in_the_order_of_the_question,
             a_probe_that_arrived_is_told_of_once,
             everything_survives_closing_and_opening_the_store,
             events_are_numbered_in_the_order_of_commit_without_gaps_for_a_reader_that_resumes,

@@ -314,3 +314,29 @@ pub async fn a_probe_that_arrived_is_told_of_once<H: StoreHarness>() {
     assert!(!doctor.take_probe(arrived).await.expect("asked"), "once");
     assert_eq!(doctor.events(Seq(0), 10).await.expect("events"), [], "it is no image");
 }
+
+pub async fn states_of_many_images_are_answered_in_the_order_of_the_question<H: StoreHarness>() {
+    let harness = H::start().await;
+    let store = harness.open().await;
+    assert_eq!(store.states(&[]).await.expect("asked"), []);
+    let [queued, done, removed, unknown] =
+        ["a", "b", "c", "d"].map(|key| object(&format!("incoming/north/{key}"), "v1", None));
+    for each in [&queued, &done, &removed] {
+        admit(&*store, each).await;
+    }
+    let claimed = granted(&*store, done.id()).await;
+    assert!(complete(&*store, &claimed, ready(0.5)).await);
+    store.remove(&removed).await.expect("removed");
+    // More than one statement takes, and one id twice.
+    let strangers = (0..1_200).map(|n| ImageId(Uuid::from_u128(n)));
+    let asked: Vec<ImageId> = [unknown.id(), done.id(), queued.id()]
+        .into_iter()
+        .chain(strangers)
+        .chain([removed.id(), done.id()])
+        .collect();
+    let states = store.states(&asked).await.expect("asked");
+    assert_eq!(states.len(), asked.len());
+    assert_eq!(states[..3], [None, Some(State::Ready), Some(State::Queued)]);
+    assert!(states[3..1_203].iter().all(Option::is_none));
+    assert_eq!(states[1_203..], [Some(State::Removed), Some(State::Ready)]);
+}
