@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use lobar_core::engine::Engine as _;
 use lobar_core::image::{Lane, State};
-use lobar_core::object_store::Upload;
+use lobar_core::object_store::{ObjectStore as _, Upload};
 use lobar_imaging::{Limits, prepare};
 use serde_json::json;
 

@@ -9,7 +9,7 @@ use lobar_testkit::services::free_port;
 use lobar_testkit::services::postgres;
 use lobar_testkit::services::prometheus::Prometheus;
 use lobar_testkit::services::proxy::{Proxy, Weather};
-use lobar_tests::kit::Lobar;
+use lobar_tests::kit::{Lobar, answer};
 
 use super::cluster::{Cluster, Jobs};
 
@@ -109,7 +109,7 @@ impl Service {
             until(&url, &red, |status, text| status == 503 && text.contains(&red)).await;
             let gauge = format!("lobar_ready{{check=\"{check}\"}} 0");
             until(&site.url(role, "/metrics"), &gauge, |_, text| text.contains(&gauge)).await;
-            let (live, _) = get(&site.url(role, "/livez")).await.expect("it answers");
+            let (live, _) = answer(&site.url(role, "/livez")).await.expect("it answers");
             assert_eq!(live, 200, "{role}: a restart brings no service back");
         }
         let gauge = format!("lobar_dependency_up{{dependency=\"{}\"}} 0", self.dependency);
@@ -117,20 +117,15 @@ impl Service {
     }
 }
 
-async fn get(url: &str) -> Option<(u16, String)> {
-    let answer = reqwest::get(url).await.ok()?;
-    Some((answer.status().as_u16(), answer.text().await.ok()?))
-}
-
 /// Asks again until the answer is this.
 async fn until(url: &str, what: &str, reached: impl Fn(u16, &str) -> bool) {
     let began = Instant::now();
     loop {
-        let answer = get(url).await;
-        if answer.as_ref().is_some_and(|(status, text)| reached(*status, text)) {
+        let answered = answer(url).await;
+        if answered.as_ref().is_some_and(|(status, text)| reached(*status, text)) {
             return;
         }
-        assert!(began.elapsed() < PATIENCE, "in vain: {what}; {url} says {answer:?}");
+        assert!(began.elapsed() < PATIENCE, "in vain: {what}; {url} says {answered:?}");
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
 }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use lobar_core::queue::Outgoing;
 use lobar_core::time::SystemClock;
 use lobar_opener::Opener;
-use lobar_tests::kit::{Client, Lobar, executable};
+use lobar_tests::kit::{Client, Lobar, answer, executable};
 use nix::sys::ptrace;
 use nix::sys::wait::{WaitPidFlag, waitpid};
 use nix::unistd::Pid;
@@ -79,8 +79,7 @@ fn said(output: &Output) -> String {
 
 /// Status and body of a GET.
 async fn get(url: &str) -> (u16, String) {
-    let answer = reqwest::get(url).await.expect("an answer");
-    (answer.status().as_u16(), answer.text().await.expect("text"))
+    answer(url).await.expect("an answer")
 }
 
 /// Asks again until the answer is this, and gives it.
