@@ -45,7 +45,8 @@ async fn carry_out(
     opener: &Opener,
     settings: &Settings,
 ) -> Result<Answer, Failure> {
-    let quarantine = opener.quarantine("store", &settings.store.reveal()).await.map_err(failed)?;
+    let quarantine: Arc<dyn Port> =
+        opener.database("store", &settings.store).await.map_err(failed)?;
     let quarantine = &*quarantine;
     let by = command.args().by.as_str();
     match command {
@@ -63,7 +64,7 @@ async fn carry_out(
             Ok(Answer { json: json!(QuarantineMessage::from(kept)), text })
         }
         Quarantine::Replay { which, .. } => {
-            let uploads = opener.queue("uploads", &settings.uploads.reveal(), "uploads").await;
+            let uploads = opener.queue("uploads", &settings.uploads, "uploads").await;
             let uploads: Arc<dyn Queue> = uploads.map_err(failed)?;
             let done = each(quarantine, which, |id| replay(quarantine, &*uploads, id, by)).await?;
             let text = format!(

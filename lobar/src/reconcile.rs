@@ -41,11 +41,8 @@ async fn compare(
 ) -> Result<Reconciled, Failure> {
     let objects = roles::objects(settings, settings.embedded_s3()).await;
     let ports = ReconcilePorts {
-        uploads: opener
-            .queue("uploads", &settings.uploads.reveal(), "uploads")
-            .await
-            .map_err(failed)?,
-        store: opener.store("store", &settings.store.reveal()).await.map_err(failed)?,
+        uploads: opener.queue("uploads", &settings.uploads, "uploads").await.map_err(failed)?,
+        store: opener.database("store", &settings.store).await.map_err(failed)?,
         objects: objects.clone(),
         listing: objects,
         clock: Arc::new(SystemClock),

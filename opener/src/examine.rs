@@ -61,10 +61,10 @@ pub async fn queue(
 
 /// The ARN of the uploads queue that `url` names, which buckets announce to by; `None` where it has none, or cannot be
 /// asked.
-pub async fn uploads_arn(opener: &Opener, url: &str) -> Option<String> {
-    match Scheme::split(url) {
+pub async fn uploads_arn(opener: &Opener, url: &QueueUrl) -> Option<String> {
+    match url {
         #[cfg(feature = "sqs")]
-        Some((Scheme::Sqs, rest)) => lobar_sqs::arn(rest, "uploads", opener.access()).await,
+        QueueUrl::Sqs(queue) => lobar_sqs::arn(queue.rest(), "uploads", opener.access()).await,
         _ => {
             let _ = opener;
             None
@@ -73,9 +73,9 @@ pub async fn uploads_arn(opener: &Opener, url: &str) -> Option<String> {
 }
 
 /// Looks at the quarantine of the store.
-pub async fn quarantine(opener: &Opener, url: &str) -> Option<Diagnostic> {
+pub async fn quarantine(opener: &Opener, url: &StoreUrl) -> Option<Diagnostic> {
     // A store that does not answer is told of by itself.
-    let quarantine = opener.quarantine("store", url).await.ok()?;
+    let quarantine = opener.database("store", url).await.ok()?;
     let waiting = quarantine.waiting().await.ok()?;
     let what = "quarantine";
     if waiting.is_empty() {

@@ -68,9 +68,9 @@ pub struct Migrated {
 }
 
 /// What a database holds beside queues. An `Arc` of it becomes one of any of its supertraits.
-pub trait Database: Store + ModelRegistry + Verdicts {}
+pub trait Database: Store + ModelRegistry + Verdicts + Quarantine {}
 
-impl<T: Store + ModelRegistry + Verdicts> Database for T {}
+impl<T: Store + ModelRegistry + Verdicts + Quarantine> Database for T {}
 
 /// Why a port could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -124,8 +124,8 @@ impl Opener {
         &self.aws
     }
 
-    /// The database that `url` names, of which each is opened once: the store, the model registry and the
-    /// verdicts, each a supertrait of [`Database`].
+    /// The database that `url` names, of which each is opened once: the store, the model registry, the
+    /// verdicts and the quarantine, each a supertrait of [`Database`].
     pub async fn database(
         &self,
         setting: &'static str,

@@ -75,7 +75,7 @@ fn folder(data: &Path) -> Diagnostic {
 
 /// Needs a running ingest.
 async fn probed(settings: &Settings, opener: &Opener, patience: Duration) -> Vec<Diagnostic> {
-    match opener.store("store", &settings.store.reveal()).await {
+    match opener.database("store", &settings.store).await {
         Ok(store) => {
             let bucket = roles::bucket(settings, settings.embedded_s3()).await;
             probe::run(&*store, &bucket, patience).await
@@ -90,7 +90,7 @@ async fn bucket(settings: &Settings, opener: &Opener) -> Vec<Diagnostic> {
         let found = "the embedded S3 endpoint, which runs with `lobar up` or the role s3";
         return vec![Diagnostic::good("bucket", found)];
     }
-    let queue = examine::uploads_arn(opener, &settings.uploads.reveal()).await;
+    let queue = examine::uploads_arn(opener, &settings.uploads).await;
     roles::bucket(settings, None).await.examine(queue.as_deref()).await
 }
 

@@ -11,13 +11,13 @@ use lobar_api::{Check, ReadyGauge};
 use lobar_core::failure::{PortError, chain};
 use lobar_core::image::Lane;
 use lobar_core::object_store::ObjectStore;
+use lobar_opener::url::{QueueUrl, StoreUrl};
 use prometheus::{IntGauge, IntGaugeVec, Opts};
 
 use super::disk::DiskGauge;
 use super::ports::Ports;
 use super::running::Running;
 use crate::failure::Failure;
-use crate::settings::port_url::{QueueUrl, StoreUrl};
 use crate::settings::{Role, Roles, Settings};
 
 /// How often a dependency is asked.

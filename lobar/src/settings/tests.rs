@@ -125,7 +125,9 @@ fn passwords_are_not_printed_and_what_is_printed_reads_again() {
     );
     let again = settled(PartialSettings::default(), &printed).expect("valid");
     assert_eq!(again.to_toml(), printed);
-    assert!(matches!(&settings.store, StoreUrl::Postgres(it) if it.reveal() == "postgres://me:hidden@db/x"));
+    assert!(
+        matches!(&settings.store, StoreUrl::Postgres(it) if it.reveal() == "postgres://me:hidden@db/x")
+    );
 }
 
 #[test]

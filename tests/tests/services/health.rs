@@ -42,7 +42,7 @@ impl Site {
         let database = Proxy::open(local(postgres::Cluster::shared().await.port())).await;
         let rabbitmq = Proxy::open(cluster.rabbitmq.address()).await;
         let amazon = Proxy::open(local(cluster.s3.port)).await;
-        let redis = Proxy::open(cluster.redis.address()).await;
+        let redis = Proxy::open(cluster.redis.address).await;
         let jobs = cluster.setting("LOBAR_JOBS");
         let prefix = jobs.split_once('?').expect("a prefix").1.to_owned();
         let aws = format!("http://{}", amazon.address);
@@ -65,7 +65,7 @@ impl Site {
         let services = vec![
             service(
                 "PostgreSQL",
-                postgres,
+                database,
                 "store",
                 &[("api", "store"), ("ingest", "store"), ("worker", "store")],
             ),

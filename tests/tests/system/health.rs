@@ -104,6 +104,7 @@ async fn uploads_of_another_bucket_are_told_of_and_the_command_line_lists_shows_
     let message = json!({ "Records": [record] }).to_string();
     let opener = Opener::new(Arc::new(SystemClock));
     let url = format!("sqlite:{}", site.data().join("queues.db").display());
+    let url = url.parse().expect("a queue's URL");
     let queue = opener.queue("uploads", &url, "uploads").await.expect("the queue");
     assert!(queue.send(vec![Outgoing::now(message)]).await[0].is_ok());
 
