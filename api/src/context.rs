@@ -12,6 +12,8 @@ use std::time::Duration;
 use lobar_core::failure::PortError;
 use lobar_core::model_registry::ModelRegistry;
 use lobar_core::object_store::ObjectStore;
+use lobar_core::quarantine::Quarantine;
+use lobar_core::queue::Queue;
 use lobar_core::signal::Signal;
 use lobar_core::store::Store;
 use lobar_core::time::Clock;
@@ -34,14 +36,16 @@ use crate::stream::Hub;
 /// Pictures that are drawn at once.
 const DRAWN_AT_ONCE: usize = 4;
 
-/// How long a scraper waits for fresh figures; it gets the last ones then.
-const FIGURES_LIMIT: Duration = Duration::from_secs(5);
+/// How long a scraper waits for fresh figures; it gets those of a moment ago then. Shorter than a scraper's own patience.
+const FIGURES_LIMIT: Duration = Duration::from_secs(3);
 
 /// Shared by all HTTP threads.
 pub(crate) struct Context {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) models: Arc<dyn ModelRegistry>,
     pub(crate) verdicts: Arc<dyn Verdicts>,
+    pub(crate) quarantine: Arc<dyn Quarantine>,
+    pub(crate) uploads: Option<Arc<dyn Queue>>,
     pub(crate) objects: Arc<dyn ObjectStore>,
     pub(crate) signal: Arc<dyn Signal>,
     pub(crate) clock: Arc<dyn Clock>,
@@ -66,6 +70,8 @@ pub(crate) struct Shared {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) models: Arc<dyn ModelRegistry>,
     pub(crate) verdicts: Arc<dyn Verdicts>,
+    pub(crate) quarantine: Arc<dyn Quarantine>,
+    pub(crate) uploads: Option<Arc<dyn Queue>>,
     pub(crate) objects: Arc<dyn ObjectStore>,
     pub(crate) signal: Arc<dyn Signal>,
     pub(crate) clock: Arc<dyn Clock>,
@@ -83,6 +89,8 @@ impl Context {
             store: shared.store,
             models: shared.models,
             verdicts: shared.verdicts,
+            quarantine: shared.quarantine,
+            uploads: shared.uploads,
             objects: shared.objects,
             signal: shared.signal,
             clock: shared.clock,

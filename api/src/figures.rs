@@ -8,6 +8,7 @@ use futures::future::{OptionFuture, join4};
 use lobar_core::failure::PortError;
 use lobar_core::image::{Lane, Lanes, State};
 use lobar_core::presence::{Presence, PresentWorker};
+use lobar_core::quarantine::Quarantine;
 use lobar_core::queue::{Depth, JobQueues, Queue};
 use lobar_core::scaling::{Decision, Load, Policy, decide};
 use lobar_core::store::{Overview, Store};
@@ -25,6 +26,8 @@ use crate::throughput::Throughput;
 const FRESH: Duration = Duration::from_secs(1);
 /// How long a queue may take to say how many messages it has.
 const DEPTH_LIMIT: Duration = Duration::from_secs(2);
+/// How long the store may take to say what it holds; after that it counts as away.
+const STORE_LIMIT: Duration = Duration::from_secs(4);
 
 /// Messages of one queue; null when it does not answer.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, ToSchema)]
@@ -79,21 +82,35 @@ pub(crate) struct QueueFigures {
     arrivals_per_second: f64,
 }
 
+/// What the queues and the presence service answered.
+#[derive(Default)]
+pub(crate) struct QueueReading {
+    pub(crate) jobs: Lanes<Option<Depth>>,
+    /// The outer one is missing where the queue is not reached from here at all.
+    pub(crate) uploads: Option<Option<Depth>>,
+    pub(crate) members: Option<Vec<PresentWorker>>,
+}
+
 /// What is measured about a moment, and how it becomes figures.
 struct Moment {
     overview: Overview,
-    jobs: Lanes<Option<Depth>>,
-    /// The outer one is missing where the queue is not reached from here at all.
-    uploads: Option<Option<Depth>>,
-    members: Option<Vec<PresentWorker>>,
+    queues: QueueReading,
     /// Best images a second of late.
     rate: Option<f64>,
     arrivals: f64,
     now: Stamp,
 }
 
+impl QueueReading {
+    /// Workers at work; `None` when it is not known.
+    pub(crate) fn workers(&self) -> Option<u32> {
+        let members = self.members.as_ref()?;
+        Some(u32::try_from(members.len()).unwrap_or(u32::MAX))
+    }
+}
+
 impl Waiting {
-    fn of(depth: Option<Depth>) -> Self {
+    pub(crate) fn of(depth: Option<Depth>) -> Self {
         Self {
             ready: depth.map(|depth| depth.ready),
             in_flight: depth.map(|depth| depth.in_flight),
@@ -118,23 +135,18 @@ fn capacity(members: &[PresentWorker]) -> Option<f64> {
 }
 
 impl Moment {
-    fn workers(&self) -> Option<u32> {
-        let members = self.members.as_ref()?;
-        Some(u32::try_from(members.len()).unwrap_or(u32::MAX))
-    }
-
     /// What the fleet can do: as its workers measure themselves, or else as seen from outside.
     fn capacity(&self) -> Option<f64> {
-        self.members.as_deref().and_then(capacity).or(self.rate)
+        self.queues.members.as_deref().and_then(capacity).or(self.rate)
     }
 
     fn load(&self) -> Load {
         Load {
             unfinished: self.overview.unfinished,
-            uploads: Waiting::of(self.uploads.flatten()).all().unwrap_or(0),
+            uploads: Waiting::of(self.queues.uploads.flatten()).all().unwrap_or(0),
             arrivals: self.arrivals,
             capacity: self.capacity(),
-            workers: self.workers(),
+            workers: self.queues.workers(),
         }
     }
 
@@ -148,7 +160,7 @@ impl Moment {
             let own = *load.unfinished.of(lane);
             let waits = own > 0 || lane == Lane::Routine && load.uploads > 0;
             LaneFigures {
-                jobs: Waiting::of(*self.jobs.of(lane)),
+                jobs: Waiting::of(*self.queues.jobs.of(lane)),
                 unfinished: own,
                 oldest_age_seconds: oldest.map(|at| self.now.since(at).as_secs_f64()),
                 backlog_seconds: match load.capacity {
@@ -163,7 +175,7 @@ impl Moment {
         };
         QueueFigures {
             lanes: Lanes { stat: lane(Lane::Stat), routine: lane(Lane::Routine) },
-            uploads: self.uploads.map(Waiting::of),
+            uploads: self.queues.uploads.map(Waiting::of),
             images: State::ALL.map(|state| (state.as_str(), counted(state))).into(),
             workers: load.workers,
             workers_wanted: decision.map(|decision| decision.wanted),
@@ -178,6 +190,7 @@ impl Moment {
 /// The ports that figures are read from.
 pub(crate) struct FigurePorts {
     pub(crate) store: Arc<dyn Store>,
+    pub(crate) quarantine: Arc<dyn Quarantine>,
     pub(crate) jobs: JobQueues,
     pub(crate) uploads: Option<Arc<dyn Queue>>,
     pub(crate) presence: Option<Arc<dyn Presence>>,
@@ -190,6 +203,8 @@ pub(crate) struct FigurePorts {
 #[derive(Default)]
 struct Last {
     figures: Option<(Instant, QueueFigures)>,
+    /// When the store did not answer.
+    failed: Option<Instant>,
     decision: Option<Decision>,
 }
 
@@ -219,27 +234,52 @@ impl Figures {
         {
             return Ok(figures.clone());
         }
-        let moment = self.sources.read().await?;
+        // Those who waited for an answer in vain do not each ask anew.
+        if last.failed.is_some_and(|at| at.elapsed() < FRESH) {
+            return Err(PortError::transient("queue figures", "the store did not answer just now"));
+        }
+        let (queues, stored) = self.sources.read().await;
+        self.gauges.show_queues(&queues);
+        let (overview, waiting) = match stored {
+            Ok(stored) => stored,
+            Err(error) => {
+                self.gauges.store_failed();
+                last.failed = Some(Instant::now());
+                return Err(error);
+            }
+        };
+        let now = self.sources.clock.now();
+        let moment = Moment {
+            overview,
+            queues,
+            rate: self.sources.throughput.best(now),
+            arrivals: self.sources.arrivals.lately(now),
+            now,
+        };
         // A first decision without knowing who is there would send away whoever is.
-        let blind = self.sources.presence.is_some() && moment.members.is_none();
+        let blind = self.sources.presence.is_some() && moment.queues.members.is_none();
         if last.decision.is_some() || !blind {
             let before = last.decision.as_ref();
             last.decision = Some(decide(&self.policy, before, &moment.load(), moment.now));
         }
         let figures = moment.figures(last.decision.as_ref());
-        self.gauges.show(&figures, last.decision.as_ref());
+        self.gauges.show_store(&figures, &waiting, last.decision.as_ref());
+        last.failed = None;
         last.figures = Some((Instant::now(), figures.clone()));
         Ok(figures)
     }
 }
 
+/// What the store holds, and what waits in its quarantine by reason.
+type Stored = (Overview, Vec<(String, u64)>);
+
 impl FigurePorts {
-    /// Without the store there are no figures; what else does not answer is left unknown.
-    async fn read(&self) -> Result<Moment, PortError> {
+    /// What each part answers; what does not answer in time is left unknown.
+    async fn read(&self) -> (QueueReading, Result<Stored, PortError>) {
         let uploads =
             OptionFuture::from(self.uploads.as_deref().map(|queue| depth(queue, "uploads")));
         let members = async {
-            let members = self.presence.as_ref()?.workers().await;
+            let members = timeout(DEPTH_LIMIT, self.presence.as_ref()?.workers()).await.ok()?;
             members
                 .inspect_err(|error| tracing::debug!(%error, "workers unknown: presence not read"))
                 .ok()
@@ -251,17 +291,16 @@ impl FigurePorts {
             members,
         )
         .await;
-        let overview = self.store.overview().await?;
-        let now = self.clock.now();
-        Ok(Moment {
-            overview,
-            jobs: Lanes { stat, routine },
-            uploads,
-            members,
-            rate: self.throughput.best(now),
-            arrivals: self.arrivals.lately(now),
-            now,
-        })
+        // After the queues: what moves on from one to the other meanwhile is counted twice rather than not at all.
+        let stored = timeout(STORE_LIMIT, self.stored()).await.unwrap_or_else(|_| {
+            let why = format!("no answer within {} s", STORE_LIMIT.as_secs());
+            Err(PortError::transient("store: overview", why))
+        });
+        (QueueReading { jobs: Lanes { stat, routine }, uploads, members }, stored)
+    }
+
+    async fn stored(&self) -> Result<Stored, PortError> {
+        Ok((self.store.overview().await?, self.quarantine.waiting().await?))
     }
 }
 
@@ -293,9 +332,7 @@ mod tests {
         };
         Moment {
             overview,
-            jobs: Lanes::default(),
-            uploads: None,
-            members: None,
+            queues: QueueReading::default(),
             rate,
             arrivals: 0.0,
             now: Stamp(4_000_000),
@@ -322,7 +359,8 @@ mod tests {
     #[test]
     fn uploads_that_nobody_has_read_yet_count_as_routine() {
         let depth = Depth { ready: 200, in_flight: 90, delayed: 10, dead: 7, oldest: None };
-        let mut moment = Moment { uploads: Some(Some(depth)), ..moment(Some(5.0)) };
+        let queues = QueueReading { uploads: Some(Some(depth)), ..QueueReading::default() };
+        let mut moment = Moment { queues, ..moment(Some(5.0)) };
         assert_eq!(figures(&moment).lanes.routine.backlog_seconds, Some(180.0));
         assert_eq!(figures(&moment).lanes.stat.backlog_seconds, Some(2.0));
         moment.overview.unfinished = Lanes::default();
@@ -332,8 +370,9 @@ mod tests {
 
     #[test]
     fn what_workers_measure_of_themselves_goes_before_what_is_seen_from_outside() {
-        let members = vec![worker(Some(0.1)), worker(Some(0.05)), worker(None)];
-        let moment = Moment { members: Some(members), ..moment(Some(1.0)) };
+        let members = Some(vec![worker(Some(0.1)), worker(Some(0.05)), worker(None)]);
+        let queues = QueueReading { members, ..QueueReading::default() };
+        let moment = Moment { queues, ..moment(Some(1.0)) };
         let figures = figures(&moment);
         assert_eq!(figures.capacity_images_per_second, Some(45.0), "the new one as the others");
         assert_eq!(figures.workers, Some(3));

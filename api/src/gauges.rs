@@ -1,6 +1,8 @@
-//! The same as Prometheus gauges.
+//! The same as Prometheus gauges. What could not be read is absent, or NaN where other figures of its family were read:
+//! never the last value.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use lobar_core::image::Lane;
 use lobar_core::scaling::{Decision, ScalingReason};
@@ -8,89 +10,207 @@ use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
 use prometheus::{Gauge, GaugeVec, IntGaugeVec, Opts, Registry};
 
-use crate::figures::{QueueFigures, Waiting};
+use crate::figures::{QueueFigures, QueueReading, Waiting};
+use crate::quarantine::by_reason;
+
+/// How long a figure is shown after it was read: three times the pause between two readings.
+const STALE: Duration = Duration::from_secs(15);
 
 const WANTED: &str = "lobar_workers_wanted";
 const WANTED_HELP: &str = "Workers there should be for the load, and why.";
 
-/// Everything that [`QueueFigures`] shows. Before the first reading there are no series.
+/// When a source of figures was read last.
+#[derive(Clone, Default)]
+struct LastRead(Arc<Mutex<Option<Instant>>>);
+
+impl LastRead {
+    fn set(&self, at: Option<Instant>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = at;
+    }
+
+    /// It was read just now.
+    fn read(&self) {
+        self.set(Some(Instant::now()));
+    }
+
+    /// It could not be read.
+    fn failed(&self) {
+        self.set(None);
+    }
+
+    fn is_younger_than(&self, age: Duration) -> bool {
+        let last = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        last.is_some_and(|at| at.elapsed() < age)
+    }
+}
+
+/// A metric that is absent unless its source was read of late.
+struct WhileFresh<C> {
+    metric: C,
+    source: LastRead,
+    stale: Duration,
+}
+
+impl<C: Collector> Collector for WhileFresh<C> {
+    fn desc(&self) -> Vec<&Desc> {
+        self.metric.desc()
+    }
+
+    fn collect(&self) -> Vec<MetricFamily> {
+        match self.source.is_younger_than(self.stale) {
+            true => self.metric.collect(),
+            false => Vec::new(),
+        }
+    }
+}
+
+/// Everything that [`QueueFigures`] shows, and the quarantine. Before the first reading there are no series.
 pub(crate) struct Gauges {
     depth: GaugeVec,
     dead: GaugeVec,
     backlog: GaugeVec,
     oldest: GaugeVec,
     images: IntGaugeVec,
+    quarantined: IntGaugeVec,
     workers: Gauge,
     wanted: WantedGauge,
+    /// The queues and the presence service, each of which may be unknown within a reading.
+    queues: LastRead,
+    /// The store, without which there is nothing of it.
+    store: LastRead,
 }
 
 impl Gauges {
     pub(crate) fn register(registry: &Registry) -> prometheus::Result<Self> {
-        let gauge = |name: &str, help: &str, labels: &[&str]| {
+        Self::register_for(registry, STALE)
+    }
+
+    /// The same, with another age at which figures are absent.
+    fn register_for(registry: &Registry, stale: Duration) -> prometheus::Result<Self> {
+        let (queues, store) = (LastRead::default(), LastRead::default());
+        let register = |metric: Box<dyn Collector>, source: &LastRead| {
+            let source = source.clone();
+            registry.register(Box::new(WhileFresh { metric: Boxed(metric), source, stale }))
+        };
+        let gauge = |name: &str, help: &str, labels: &[&str], source: &LastRead| {
             let gauge = GaugeVec::new(Opts::new(name, help), labels)?;
-            registry.register(Box::new(gauge.clone()))?;
+            register(Box::new(gauge.clone()), source)?;
             Ok::<_, prometheus::Error>(gauge)
         };
-        let images = "Images in each state, as the store counts them.";
+        let counts = |name: &str, help: &str, label: &str| {
+            let gauge = IntGaugeVec::new(Opts::new(name, help), &[label])?;
+            register(Box::new(gauge.clone()), &store)?;
+            Ok::<_, prometheus::Error>(gauge)
+        };
         let gauges = Self {
             depth: gauge(
                 "lobar_queue_depth",
                 "Messages that are ready, in flight or delayed; NaN when the queue does not answer. \
                  Uploads have no lane yet.",
                 &["queue", "lane"],
+                &queues,
             )?,
             dead: gauge(
                 "lobar_queue_dead",
                 "Messages that were put aside; NaN when the queue does not answer.",
                 &["queue", "lane"],
+                &queues,
             )?,
             backlog: gauge(
                 "lobar_backlog_seconds",
-                "Time that what waits will take at the measured rate; NaN when no rate is known.",
+                "Time that what waits will take at the measured rate; NaN when no rate is known, absent \
+                 when the store does not answer.",
                 &["lane"],
+                &store,
             )?,
             oldest: gauge(
                 "lobar_oldest_unfinished_seconds",
-                "Age of the oldest unfinished image; 0 when there is none.",
+                "Age of the oldest unfinished image; 0 when there is none, absent when the store does not \
+                 answer.",
                 &["lane"],
+                &store,
             )?,
-            images: IntGaugeVec::new(Opts::new("lobar_images", images), &["state"])?,
+            images: counts(
+                "lobar_images",
+                "Images in each state, as the store counts them; absent when it does not answer.",
+                "state",
+            )?,
+            quarantined: counts(
+                "lobar_quarantined",
+                "Messages in quarantine that wait for an operator; absent when the store does not answer.",
+                "reason",
+            )?,
             workers: Gauge::new("lobar_workers", "Workers at work; NaN when not known.")?,
             wanted: WantedGauge::new()?,
+            queues: queues.clone(),
+            store: store.clone(),
         };
-        registry.register(Box::new(gauges.images.clone()))?;
-        registry.register(Box::new(gauges.workers.clone()))?;
-        registry.register(Box::new(gauges.wanted.clone()))?;
-        gauges.workers.set(f64::NAN);
+        register(Box::new(gauges.workers.clone()), &queues)?;
+        register(Box::new(gauges.wanted.clone()), &store)?;
         Ok(gauges)
     }
 
-    pub(crate) fn show(&self, figures: &QueueFigures, decision: Option<&Decision>) {
+    /// What the queues and the presence service answered, NaN where one did not.
+    pub(crate) fn show_queues(&self, reading: &QueueReading) {
+        for lane in Lane::ALL {
+            self.waiting("jobs", lane.as_str(), &Waiting::of(*reading.jobs.of(lane)));
+        }
+        if let Some(uploads) = reading.uploads {
+            self.waiting("uploads", "any", &Waiting::of(uploads));
+        }
+        self.workers.set(reading.workers().map_or(f64::NAN, f64::from));
+        self.queues.read();
+    }
+
+    /// What the store answered.
+    pub(crate) fn show_store(
+        &self,
+        figures: &QueueFigures,
+        waiting: &[(String, u64)],
+        decision: Option<&Decision>,
+    ) {
         for lane in Lane::ALL {
             let (of, name) = (figures.lanes.of(lane), lane.as_str());
-            self.waiting("jobs", name, &of.jobs);
             let backlog = of.backlog_seconds.unwrap_or(f64::NAN);
             self.backlog.with_label_values(&[name]).set(backlog);
             let oldest = of.oldest_age_seconds.unwrap_or(0.0);
             self.oldest.with_label_values(&[name]).set(oldest);
         }
-        if let Some(uploads) = &figures.uploads {
-            self.waiting("uploads", "any", uploads);
+        let count = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+        for (state, images) in &figures.images {
+            self.images.with_label_values(&[state]).set(count(*images));
         }
-        for (state, count) in &figures.images {
-            let count = i64::try_from(*count).unwrap_or(i64::MAX);
-            self.images.with_label_values(&[state]).set(count);
+        for (reason, messages) in by_reason(waiting) {
+            self.quarantined.with_label_values(&[reason]).set(count(messages));
         }
-        self.workers.set(figures.workers.map_or(f64::NAN, f64::from));
         if let Some(decision) = decision {
             self.wanted.set(decision.wanted, decision.reason);
         }
+        self.store.read();
+    }
+
+    /// The store did not answer: nothing of it is known.
+    pub(crate) fn store_failed(&self) {
+        self.store.failed();
     }
 
     fn waiting(&self, queue: &str, lane: &str, waiting: &Waiting) {
         let number = |count: Option<u64>| count.map_or(f64::NAN, |count| count as f64);
         self.depth.with_label_values(&[queue, lane]).set(number(waiting.all()));
         self.dead.with_label_values(&[queue, lane]).set(number(waiting.dead));
+    }
+}
+
+/// A collector behind a pointer, which is none itself.
+struct Boxed(Box<dyn Collector>);
+
+impl Collector for Boxed {
+    fn desc(&self) -> Vec<&Desc> {
+        self.0.desc()
+    }
+
+    fn collect(&self) -> Vec<MetricFamily> {
+        self.0.collect()
     }
 }
 
@@ -130,7 +250,81 @@ impl Collector for WantedGauge {
 
 #[cfg(test)]
 mod tests {
+    use lobar_core::image::Lanes;
+    use lobar_core::queue::Depth;
+    use lobar_core::scaling::{Load, Policy, decide};
+    use lobar_core::time::Stamp;
+
     use super::*;
+
+    fn names(registry: &Registry) -> Vec<String> {
+        registry.gather().iter().map(|family| family.name().to_owned()).collect()
+    }
+
+    fn shown(gauges: &Gauges) {
+        let mut figures = QueueFigures::default();
+        figures.images.insert("queued", 5);
+        let load = Load {
+            unfinished: Lanes::default(),
+            uploads: 0,
+            arrivals: 0.0,
+            capacity: None,
+            workers: Some(1),
+        };
+        let decision = decide(&Policy::default(), None, &load, Stamp(0));
+        gauges.show_queues(&QueueReading::default());
+        gauges.show_store(&figures, &[("wrong_source".into(), 12)], Some(&decision));
+    }
+
+    #[test]
+    fn what_the_store_does_not_tell_any_more_is_absent_and_the_queues_stay() {
+        let registry = Registry::new();
+        let gauges = Gauges::register(&registry).expect("registered");
+        assert!(names(&registry).is_empty(), "nothing was read yet");
+        shown(&gauges);
+        let of_store = [
+            "lobar_backlog_seconds",
+            "lobar_images",
+            "lobar_oldest_unfinished_seconds",
+            "lobar_quarantined",
+            "lobar_workers_wanted",
+        ];
+        let of_queues = ["lobar_queue_dead", "lobar_queue_depth", "lobar_workers"];
+        let all = names(&registry);
+        assert!(of_store.iter().chain(&of_queues).all(|name| all.iter().any(|one| one == name)));
+        gauges.store_failed();
+        assert_eq!(names(&registry), of_queues);
+        shown(&gauges);
+        assert_eq!(names(&registry), all, "and back");
+    }
+
+    #[test]
+    fn figures_that_nobody_renews_are_absent_after_a_while() {
+        let registry = Registry::new();
+        let gauges = Gauges::register_for(&registry, Duration::ZERO).expect("registered");
+        shown(&gauges);
+        assert!(names(&registry).is_empty(), "{:?}", names(&registry));
+    }
+
+    #[test]
+    fn a_queue_and_a_presence_service_that_do_not_answer_are_no_number() {
+        let registry = Registry::new();
+        let gauges = Gauges::register(&registry).expect("registered");
+        let depth = Depth { ready: 5, ..Default::default() };
+        let answered = QueueReading {
+            jobs: Lanes { stat: Some(depth), routine: Some(depth) },
+            members: Some(Vec::new()),
+            ..QueueReading::default()
+        };
+        gauges.show_queues(&answered);
+        gauges.show_queues(&QueueReading::default());
+        for family in registry.gather() {
+            for series in family.get_metric() {
+                let value = series.get_gauge().get_value();
+                assert!(value.is_nan(), "{} {value}", family.name());
+            }
+        }
+    }
 
     #[test]
     fn the_workers_wanted_are_one_series_whose_reason_changes() {

@@ -1,4 +1,7 @@
 //! `/livez`, `/readyz`, `/metrics`: on every process, with or without the API.
+//!
+//! They are answered by threads of their own, apart from the runtime on which roles work, from pulses and checks that
+//! the roles write: a runtime that stands still is told of, instead of leaving the probe without an answer.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -72,13 +75,24 @@ pub(crate) fn routes(config: &mut web::ServiceConfig) {
         .route("/metrics", web::get().to(metrics));
 }
 
-/// The process runs.
-#[utoipa::path(get, path = "/livez", tag = "operations", responses((status = 200, description = "It runs.")))]
-pub(crate) async fn live() -> HttpResponse {
-    HttpResponse::Ok().json(json!({ "live": true }))
+/// Every loop of the process goes round, and the network answers. Says nothing of services that are away: a restart
+/// brings none of them back.
+#[utoipa::path(get, path = "/livez", tag = "operations", responses(
+    (status = 200, description = "It is alive."),
+    (status = 503, description = "A loop stands still: restart the process."),
+))]
+pub(crate) async fn live(readiness: web::Data<Readiness>) -> HttpResponse {
+    let stopped = readiness.liveness().stopped();
+    let live = stopped.is_empty();
+    let stopped: Map<_, _> = stopped
+        .into_iter()
+        .map(|(name, silent)| (name.to_owned(), silent.as_secs_f64().into()))
+        .collect();
+    let mut response = if live { HttpResponse::Ok() } else { HttpResponse::ServiceUnavailable() };
+    response.json(json!({ "live": live, "stopped_seconds": stopped }))
 }
 
-/// Every part can do its work.
+/// Every part can do its work: what the process needs answers and takes changes.
 #[utoipa::path(get, path = "/readyz", tag = "operations", responses(
     (status = 200, description = "Every check passes."),
     (status = 503, description = "One or more checks fail; each says why."),

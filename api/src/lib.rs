@@ -22,6 +22,7 @@ mod page_token;
 mod pending_uploads;
 mod picture;
 mod problem;
+pub mod quarantine;
 mod readiness;
 mod request;
 mod request_metrics;
@@ -37,7 +38,7 @@ mod verdict;
 
 pub use health::HealthServer;
 pub use item::result_json;
-pub use readiness::{Check, Readiness};
+pub use readiness::{Check, Readiness, ReadyGauge};
 pub use server::{Api, ApiPorts, BuildError};
 pub use settings::ApiSettings;
 pub use statement::STATEMENT_OF_USE;

@@ -44,9 +44,11 @@ problems! {
     NoPicture = 404, "no-picture", "There is no picture of this image";
     NoHeatmap = 404, "no-heatmap", "There is no heatmap of this image";
     UnknownModel = 404, "unknown-model", "No model of this version is registered";
+    UnknownEntry = 404, "unknown-quarantine-entry", "The quarantine has no entry of this id";
     WrongMethod = 405, "wrong-method", "This address does not take this method";
     TooSlowUpload = 408, "upload-timeout", "The upload took too long";
     ModelConflict = 409, "model-conflict", "The model stands where this change cannot be made";
+    EntryDiscarded = 409, "quarantine-entry-discarded", "The quarantine's entry was discarded";
     StaleVerdict = 409, "stale-verdict", "The result has changed since it was shown";
     TooLarge = 413, "too-large", "The body is larger than accepted";
     WrongMediaType = 415, "wrong-media-type", "The body has a media type that is not accepted";

@@ -11,6 +11,7 @@ use lobar_core::cache::Cache;
 use lobar_core::failure::PortError;
 use lobar_core::object_store::ObjectStore;
 use lobar_core::presence::Presence;
+use lobar_core::quarantine::Quarantine;
 use lobar_core::queue::{JobQueues, Queue};
 use lobar_core::signal::Signal;
 use lobar_core::store::Store;
@@ -50,6 +51,8 @@ pub struct ApiPorts {
     pub models: Arc<dyn lobar_core::model_registry::ModelRegistry>,
     /// What readers said of images.
     pub verdicts: Arc<dyn Verdicts>,
+    /// What ingest put aside.
+    pub quarantine: Arc<dyn Quarantine>,
     /// The uploads bucket.
     pub objects: Arc<dyn ObjectStore>,
     /// Hints that events were written.
@@ -62,7 +65,7 @@ pub struct ApiPorts {
     pub registry: Registry,
     /// Shown under `/readyz`; the API adds its own checks.
     pub readiness: Readiness,
-    /// The uploads queue, to measure; `None` where this process does not reach it.
+    /// The uploads queue, to measure, and to put messages back; `None` where this process does not reach it.
     pub uploads: Option<Arc<dyn Queue>>,
     /// Where rendered answers are kept; `None` for nowhere.
     pub cache: Option<Arc<dyn Cache>>,
@@ -106,6 +109,7 @@ impl Api {
             store,
             models,
             verdicts,
+            quarantine,
             objects,
             signal,
             jobs,
@@ -129,7 +133,8 @@ impl Api {
             clock: Arc::clone(&clock),
             arrivals: Arc::clone(&arrivals),
             throughput: Arc::clone(&throughput),
-            uploads,
+            uploads: uploads.clone(),
+            quarantine: Arc::clone(&quarantine),
             presence,
         };
         let follower = Follower {
@@ -150,6 +155,7 @@ impl Api {
             store,
             models,
             verdicts,
+            quarantine,
             objects,
             signal,
             clock,
@@ -158,6 +164,7 @@ impl Api {
             figures,
             readiness,
             registry,
+            uploads,
         };
         let (listen, threads, drain) = (settings.listen, settings.threads.max(1), settings.drain);
         let context = web::Data::new(Context::new(shared, settings, runtime));

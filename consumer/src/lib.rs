@@ -8,6 +8,7 @@
 //! - [`Rejections`]: tells an item that is rejected from a service that rejects everything.
 
 mod circuit_breaker;
+mod heartbeat;
 mod isolate;
 mod lease;
 mod receive;
@@ -15,6 +16,7 @@ mod rejections;
 mod stop;
 
 pub use circuit_breaker::{CircuitBreaker, longest_pause};
+pub use heartbeat::beating;
 pub use isolate::isolate;
 pub use lease::{Keeper, Lease, OnLost};
 pub use receive::receive;

@@ -5,10 +5,10 @@
 //! network saw), [`job`] (the message between ingest and worker), [`event`] (what a page follows),
 //! [`reading`] (what is stored and cannot be read), [`failure`] (what must happen after an error),
 //! [`compute`] (where the network is to compute), [`browser`] (which requests a page elsewhere may have sent),
-//! [`retry`], [`scaling`], [`statement`] (what results are for), [`time`], [`trace`] (what a message or an event
-//! continues).
+//! [`retry`], [`scaling`], [`statement`] (what results are for), [`time`], [`liveness`] (which loops go round),
+//! [`probe`] (objects that are no uploads), [`trace`] (what a message or an event continues).
 //!
-//! The ports: [`queue`], [`store`], [`model_registry`], [`verdict`], [`signal`], [`cache`], [`presence`], [`object_store`],
+//! The ports: [`queue`], [`store`], [`model_registry`], [`verdict`], [`quarantine`], [`signal`], [`cache`], [`presence`], [`object_store`],
 //! [`weights`], [`engine`]. Each
 //! sentence of a port's documentation is the name of a test in the contract suite that every adapter
 //! passes.
@@ -23,10 +23,13 @@ pub mod failure;
 pub mod finding;
 pub mod image;
 pub mod job;
+pub mod liveness;
 pub mod model_registry;
 pub mod object;
 pub mod object_store;
 pub mod presence;
+pub mod probe;
+pub mod quarantine;
 pub mod queue;
 pub mod quiet;
 pub mod reading;

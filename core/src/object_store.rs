@@ -9,6 +9,7 @@ use bytes::Bytes;
 use crate::failure::PortError;
 use crate::image::{Lane, NewImage};
 use crate::object::ObjectVersion;
+use crate::time::Stamp;
 
 /// Why the notified bytes could not be had.
 #[derive(Debug, thiserror::Error)]
@@ -72,4 +73,46 @@ pub trait ObjectStore: Send + Sync {
 
     /// Whether the uploads bucket can be reached.
     async fn check(&self) -> Result<(), PortError>;
+}
+
+/// One version of an object as its bucket lists it. Delete markers are not listed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListedVersion {
+    /// Which.
+    pub object: ObjectVersion,
+    /// Whether it is what a reader of its key gets.
+    pub latest: bool,
+    /// When it was stored.
+    pub modified_at: Stamp,
+}
+
+/// Where a page of versions ends. Holds a key: no `Debug`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct VersionMarker {
+    /// The last key of the page.
+    pub key: String,
+    /// The last version of that key, where the bucket says so.
+    pub version: Option<String>,
+}
+
+/// One page of versions.
+pub struct VersionPage {
+    /// In the order of keys, at most a thousand.
+    pub versions: Vec<ListedVersion>,
+    /// Where the next page begins; `None` on the last.
+    pub next: Option<VersionMarker>,
+}
+
+/// All that lies in the uploads bucket: for those who compare it with the store.
+#[async_trait]
+pub trait ObjectListing: Send + Sync {
+    /// The bucket's name.
+    fn bucket(&self) -> &str;
+
+    /// Versions of keys that begin with `prefix`, a page at a time.
+    async fn versions(
+        &self,
+        prefix: &str,
+        after: Option<VersionMarker>,
+    ) -> Result<VersionPage, PortError>;
 }

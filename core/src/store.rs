@@ -40,11 +40,15 @@
 //! - An image that cannot be read is superseded and removed like any other.
 //! - An event whose state cannot be read tells of its image and hides no other.
 //! - The sweeper finds what stayed unfinished too long, once a period.
+//! - A store that takes changes says so, and one whose tables cannot be written does not.
+//! - States of many images are answered in the order of the question.
+//! - A probe that arrived is told of once.
 //! - Everything survives closing and opening the store.
 
 use std::time::Duration;
 
 use async_trait::async_trait;
+use uuid::Uuid;
 
 use crate::event::{Event, Seq};
 use crate::failure::PortError;
@@ -182,7 +186,7 @@ pub struct Overview {
     pub last_event: Seq,
 }
 
-/// A message nobody could read, kept for an operator.
+/// A message nobody could read, or that is not ours, kept for an operator.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Quarantined {
     /// Where it came from: `uploads`, `jobs`.
@@ -235,6 +239,9 @@ pub trait Store: Send + Sync {
     /// One image.
     async fn image(&self, id: ImageId) -> Result<Option<Image>, PortError>;
 
+    /// The states of images, as stored; one answer an id, in order, `None` for one that is not known.
+    async fn states(&self, ids: &[ImageId]) -> Result<Vec<Option<State>>, PortError>;
+
     /// A page of images after `after`, newest first.
     async fn list(
         &self,
@@ -252,6 +259,18 @@ pub trait Store: Send + Sync {
     /// Figures over everything.
     async fn overview(&self) -> Result<Overview, PortError>;
 
-    /// Keeps a message that nobody could read.
+    /// Keeps a message that nobody could read, or that is not ours: see [`quarantine`](crate::quarantine).
     async fn quarantine(&self, message: &Quarantined) -> Result<(), PortError>;
+
+    /// Whether changes are taken now: makes one that means nothing.
+    ///
+    /// # Errors
+    /// When the store cannot be reached, is read-only, is damaged, or its disk is full.
+    async fn check(&self) -> Result<(), PortError>;
+
+    /// The notification of a probe arrived: an object that is no upload, put into the bucket to see whether it is told of.
+    async fn note_probe(&self, probe: Uuid) -> Result<(), PortError>;
+
+    /// Whether a probe's notification has arrived. It is forgotten by that.
+    async fn take_probe(&self, probe: Uuid) -> Result<bool, PortError>;
 }

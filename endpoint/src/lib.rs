@@ -33,6 +33,7 @@ mod form;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 mod guard;
+mod health;
 mod listing;
 mod lists;
 mod multipart;
@@ -65,6 +66,7 @@ use bodies::Bodies;
 use catalog::{Catalog, Versioning};
 use cors::Cors;
 use guard::Guard;
+pub use health::EndpointHealth;
 use outbox_relay::OutboxRelay;
 use ranges::SignedOnly;
 use receive::Limits;
@@ -193,6 +195,7 @@ pub struct Endpoint {
     server: Server,
     drain: OutboxRelay,
     catalog: Arc<Catalog>,
+    health: EndpointHealth,
     tasks: TaskTracker,
     patience: Duration,
     /// Held as long as the endpoint lives; the system lets go of it when the process dies.
@@ -231,6 +234,7 @@ impl Endpoint {
             tracing::info!(removed, "embedded S3: files of unfinished uploads deleted");
         }
 
+        let health = EndpointHealth { catalog: catalog.clone(), bodies: bodies.clone() };
         let service = Service {
             catalog: catalog.clone(),
             bodies,
@@ -270,12 +274,17 @@ impl Endpoint {
         let listener = TcpListener::bind(options.listen).await.map_err(unusable)?;
         let address = listener.local_addr().map_err(unusable)?;
         let patience = options.drain;
-        Ok(Self { listener, address, server, drain, catalog, tasks, patience, lock })
+        Ok(Self { listener, address, server, drain, catalog, health, tasks, patience, lock })
     }
 
     /// Where it listens.
     pub fn local_addr(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Asks it whether it can do its work.
+    pub fn health(&self) -> EndpointHealth {
+        self.health.clone()
     }
 
     /// Serves until `stop`. Then nothing new is accepted, requests under way end within the drain

@@ -8,12 +8,14 @@ use lobar_core::image::{Lane, Lanes, NewImage};
 use lobar_core::job::Job;
 use lobar_core::object::{ImageId, ObjectVersion};
 use lobar_core::queue::Outgoing;
-use lobar_core::store::{Admission, Quarantined};
+use lobar_core::store::Admission;
 use lobar_core::trace::TraceContext;
+use uuid::Uuid;
 
 use crate::fate::Fates;
-use crate::intake::{Indexed, Intake};
-use crate::outage::Outage;
+use crate::intake::{Indexed, Intake, quarantined};
+use crate::item::QuarantineReason;
+use crate::outage::{Outage, Service};
 use crate::rejection::Operation;
 
 /// An image that needs a job, and what the work on it continues.
@@ -90,15 +92,33 @@ impl Intake {
         self.rejected(Operation::Remove, rejected.is_empty(), rejected, fates).await
     }
 
+    /// Notes that a probe arrived. One that the store rejects is given up: whoever put it there will ask again.
+    pub(crate) async fn note_probe(&self, probe: Uuid) -> Result<(), Outage> {
+        match self.store.note_probe(probe).await {
+            Err(error) if error.is_transient() => Err(Outage::of(Service::Store)(error)),
+            Err(error) => {
+                tracing::error!(%error, "the arrival of a probe was rejected; `lobar doctor --probe` will not see it");
+                Ok(())
+            }
+            Ok(()) => Ok(()),
+        }
+    }
+
     /// Keeps what cannot be read or must not be obeyed where an operator finds it.
     pub(crate) async fn quarantine(
         &self,
         place: usize,
-        message: &Quarantined,
+        why: QuarantineReason,
+        body: Vec<u8>,
         fates: &mut Fates<'_>,
     ) -> Result<(), Outage> {
-        let rejected = match self.store.quarantine(message).await {
-            Ok(()) => Vec::new(),
+        let rejected = match self.store.quarantine(&quarantined(why.as_str(), body)).await {
+            Ok(()) => {
+                self.metrics.quarantined.with_label_values(&[why.as_str()]).inc();
+                self.notices.put_aside(why, &self.settings.buckets, self.clock.now());
+                fates.quarantined(place);
+                Vec::new()
+            }
             Err(error) => vec![(place, Arc::new(error))],
         };
         self.rejected(Operation::Quarantine, rejected.is_empty(), rejected, fates).await

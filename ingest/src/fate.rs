@@ -14,10 +14,26 @@ use tracing::Span;
 enum Fate {
     /// Everything that it says is durable.
     Done,
+    /// The same, but something of it went to quarantine and is not analysed.
+    Quarantined,
     /// Something of it failed for now.
     Retry,
     /// Something of it is rejected for good, and could not be kept in the store's quarantine.
     Dead(&'static str),
+}
+
+/// How a message is to be settled.
+pub(crate) struct Ending {
+    pub(crate) settlement: Settlement,
+    /// The word used in metrics.
+    pub(crate) outcome: &'static str,
+}
+
+impl Ending {
+    /// It comes again at once, uncounted.
+    pub(crate) fn released() -> Self {
+        Self { settlement: Settlement::Release, outcome: "released" }
+    }
 }
 
 /// One fate a message, in order.
@@ -65,6 +81,11 @@ impl<'a> Fates<'a> {
         self.worsen(place, Fate::Retry);
     }
 
+    /// Something of it is in quarantine.
+    pub(crate) fn quarantined(&mut self, place: usize) {
+        self.worsen(place, Fate::Quarantined);
+    }
+
     /// It is to be put aside on the dead-letter queue.
     pub(crate) fn dead(&mut self, place: usize, reason: &'static str) {
         self.worsen(place, Fate::Dead(reason));
@@ -77,15 +98,20 @@ impl<'a> Fates<'a> {
     }
 
     /// How each message is to be settled.
-    pub(crate) fn settlements(&self, backoff: Backoff) -> Vec<Settlement> {
-        let settlement = |(fate, message): (&Fate, &Delivery)| match fate {
-            Fate::Done => Settlement::Done,
-            Fate::Retry => {
-                let tries = message.receive_count.saturating_sub(1);
-                Settlement::Retry { after: backoff.delay(tries, rand::random()) }
-            }
-            Fate::Dead(reason) => Settlement::Dead { reason: (*reason).into() },
+    pub(crate) fn endings(&self, backoff: Backoff) -> Vec<Ending> {
+        let ending = |(fate, message): (&Fate, &Delivery)| {
+            let (settlement, outcome) = match fate {
+                Fate::Done => (Settlement::Done, "done"),
+                Fate::Quarantined => (Settlement::Done, "quarantined"),
+                Fate::Retry => {
+                    let tries = message.receive_count.saturating_sub(1);
+                    let after = backoff.delay(tries, rand::random());
+                    (Settlement::Retry { after }, "retried")
+                }
+                Fate::Dead(reason) => (Settlement::Dead { reason: (*reason).into() }, "dead"),
+            };
+            Ending { settlement, outcome }
         };
-        self.fates.iter().zip(self.batch).map(settlement).collect()
+        self.fates.iter().zip(self.batch).map(ending).collect()
     }
 }

@@ -22,7 +22,7 @@ pub fn notification(bytes: &[u8]) {
                 let again = parse(body, &buckets).items;
                 assert!(matches!(&again[..], [Item::Refused(same, _)] if same == refusal));
             }
-            Item::Ignored(_) => {}
+            Item::Probe(_) | Item::Ignored(_) => {}
         }
     }
     // The same bytes as a key: encoded as S3 encodes, it is read back.

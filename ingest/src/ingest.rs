@@ -9,16 +9,18 @@ use std::time::Instant;
 use futures::future::join_all;
 use lobar_consumer::{self as consumer, Keeper, Stop};
 use lobar_core::failure::PortError;
-use lobar_core::object_store::ObjectStore;
-use lobar_core::queue::{Delivery, JobQueues, LeaseError, Queue, Settlement};
+use lobar_core::object_store::{ObjectListing, ObjectStore};
+use lobar_core::queue::{Delivery, JobQueues, LeaseError, Queue};
 use lobar_core::signal::Signal;
 use lobar_core::store::Store;
 use lobar_core::time::Clock;
 use tokio_util::sync::CancellationToken;
 
+use crate::fate::Ending;
 use crate::health::IngestHealth;
 use crate::intake::Intake;
 use crate::metrics::IngestMetrics;
+use crate::notice::Notices;
 use crate::outage::{Outage, Service, Services};
 use crate::rejection::AllRejections;
 use crate::settings::IngestSettings;
@@ -33,6 +35,8 @@ pub struct IngestPorts {
     pub store: Arc<dyn Store>,
     /// Asked for each object's lane.
     pub objects: Arc<dyn ObjectStore>,
+    /// What lies in the bucket, to be compared with the store now and then; `None` for never.
+    pub listing: Option<Arc<dyn ObjectListing>>,
     /// Told of every change.
     pub signal: Arc<dyn Signal>,
     /// The time by which the queues stamp their messages.
@@ -45,6 +49,7 @@ pub struct IngestPorts {
 pub struct Ingest {
     pub(crate) uploads: Arc<dyn Queue>,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) listing: Option<Arc<dyn ObjectListing>>,
     pub(crate) intake: Intake,
     services: Services,
 }
@@ -52,12 +57,24 @@ pub struct Ingest {
 impl Ingest {
     /// A role that does nothing yet.
     pub fn new(parts: IngestPorts, settings: IngestSettings) -> Self {
-        let IngestPorts { uploads, jobs, store, objects, signal, clock, metrics } = parts;
+        let IngestPorts { uploads, jobs, store, objects, listing, signal, clock, metrics } = parts;
         let health = Arc::new(IngestHealth::default());
         let services = Services::new(settings.backoff);
         let rejections = AllRejections::default();
-        let intake = Intake { jobs, store, objects, signal, settings, metrics, health, rejections };
-        Self { uploads, clock, intake, services }
+        let notices = Notices::default();
+        let intake = Intake {
+            jobs,
+            store,
+            objects,
+            signal,
+            clock: clock.clone(),
+            settings,
+            metrics,
+            health,
+            rejections,
+            notices,
+        };
+        Self { uploads, clock, listing, intake, services }
     }
 
     /// Whether it can do its work.
@@ -71,7 +88,13 @@ impl Ingest {
         self.intake.health.set_running(true);
         let receivers =
             join_all((0..self.intake.settings.receivers.max(1)).map(|_| self.receive(&stop)));
-        let all = async { tokio::join!(receivers, self.sweep_loop(&stop.receiving)) };
+        let all = async {
+            tokio::join!(
+                receivers,
+                self.sweep_loop(&stop.receiving),
+                self.reconcile_loop(&stop.receiving),
+            )
+        };
         let readiness = async {
             stop.receiving.cancelled().await;
             self.intake.health.set_running(false);
@@ -97,7 +120,7 @@ impl Ingest {
                     continue;
                 }
                 Some(Ok(batch)) if stopping.is_cancelled() => {
-                    self.settle(&batch, vec![Settlement::Release; batch.len()]).await;
+                    self.settle(&batch, released(&batch)).await;
                     break;
                 }
                 Some(Ok(batch)) => self.work(&batch).await.err(),
@@ -127,18 +150,19 @@ impl Ingest {
             () = keeping => return Ok(()),
         };
         drop(leases);
-        let (settlements, outage) = match worked {
-            Ok(settlements) => (settlements, Ok(())),
-            Err(outage) => (vec![Settlement::Release; batch.len()], Err(outage)),
+        let (endings, outage) = match worked {
+            Ok(endings) => (endings, Ok(())),
+            Err(outage) => (released(batch), Err(outage)),
         };
-        self.settle(batch, settlements).await;
+        self.settle(batch, endings).await;
         self.intake.metrics.batch_seconds.observe(started.elapsed().as_secs_f64());
         outage
     }
 
-    async fn settle(&self, batch: &[Delivery], settlements: Vec<Settlement>) {
+    async fn settle(&self, batch: &[Delivery], endings: Vec<Ending>) {
         let now = self.clock.now();
-        let outcomes: Vec<&str> = settlements.iter().map(word).collect();
+        let (settlements, outcomes): (Vec<_>, Vec<_>) =
+            endings.into_iter().map(|ending| (ending.settlement, ending.outcome)).unzip();
         let receipts = batch.iter().map(|one| one.receipt.clone());
         let settled = self.uploads.settle(receipts.zip(settlements).collect()).await;
         for ((result, outcome), delivery) in settled.into_iter().zip(outcomes).zip(batch) {
@@ -179,11 +203,7 @@ impl Ingest {
     }
 }
 
-fn word(settlement: &Settlement) -> &'static str {
-    match settlement {
-        Settlement::Done => "done",
-        Settlement::Retry { .. } => "retried",
-        Settlement::Release => "released",
-        Settlement::Dead { .. } => "dead",
-    }
+/// The whole batch comes again.
+fn released(batch: &[Delivery]) -> Vec<Ending> {
+    batch.iter().map(|_| Ending::released()).collect()
 }

@@ -7,17 +7,20 @@ use lobar_core::failure::PortError;
 use lobar_core::image::{Lane, NewImage};
 use lobar_core::object::ObjectVersion;
 use lobar_core::object_store::{FetchError, ObjectStore};
-use lobar_core::queue::{Delivery, JobQueues, Settlement};
+use lobar_core::queue::{Delivery, JobQueues};
 use lobar_core::signal::Signal;
 use lobar_core::store::{Quarantined, Store};
+use lobar_core::time::Clock;
 use lobar_core::trace::TraceContext;
 use tracing::field::{Empty, display};
 use tracing::{Instrument as _, Span};
+use uuid::Uuid;
 
-use crate::fate::Fates;
+use crate::fate::{Ending, Fates};
 use crate::health::IngestHealth;
-use crate::item::{Ignored, Item};
+use crate::item::{Ignored, Item, QuarantineReason};
 use crate::metrics::IngestMetrics;
+use crate::notice::Notices;
 use crate::notification;
 use crate::outage::Outage;
 use crate::rejection::AllRejections;
@@ -29,19 +32,21 @@ pub(crate) struct Intake {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) objects: Arc<dyn ObjectStore>,
     pub(crate) signal: Arc<dyn Signal>,
+    pub(crate) clock: Arc<dyn Clock>,
     pub(crate) settings: IngestSettings,
     pub(crate) metrics: IngestMetrics,
     pub(crate) health: Arc<IngestHealth>,
     pub(crate) rejections: AllRejections,
+    pub(crate) notices: Notices,
 }
 
 /// One item, and the place of its message in the batch.
 pub(crate) type Indexed<T> = (usize, T);
 
 impl Intake {
-    /// Works through a batch; one settlement a message, in order. Each step is idempotent, so that
+    /// Works through a batch; one ending a message, in order. Each step is idempotent, so that
     /// after an outage the whole batch may simply come again.
-    pub(crate) async fn process(&self, batch: &[Delivery]) -> Result<Vec<Settlement>, Outage> {
+    pub(crate) async fn process(&self, batch: &[Delivery]) -> Result<Vec<Ending>, Outage> {
         let mut fates = Fates::new(batch);
         let items = self.resolved(self.read(batch), &mut fates).await;
         let (mut run, mut restored) = (Vec::new(), false);
@@ -63,8 +68,9 @@ impl Intake {
                         restored = true;
                     }
                 }
-                ResolvedItem::Refused(message) => {
-                    self.quarantine(place, &message, &mut fates).await?
+                ResolvedItem::Probe(probe) => self.note_probe(probe).await?,
+                ResolvedItem::Refused(why, body) => {
+                    self.quarantine(place, why, body, &mut fates).await?
                 }
             }
         }
@@ -73,7 +79,7 @@ impl Intake {
             // The store does not tell an image that came back from one that waits as it did.
             self.publish_change().await;
         }
-        Ok(fates.settlements(self.settings.backoff))
+        Ok(fates.endings(self.settings.backoff))
     }
 
     fn read(&self, batch: &[Delivery]) -> Vec<Indexed<Item>> {
@@ -99,6 +105,7 @@ impl Intake {
             Item::Created(_) => "created",
             Item::Removed(_) => "removed",
             Item::NullRemoved(_) => "null_version",
+            Item::Probe(_) => "probe",
             Item::Ignored(why) => why.as_str(),
             Item::Refused(why, _) => why.as_str(),
         };
@@ -149,11 +156,8 @@ impl Intake {
                         KeyNow::Unknown => None,
                     })
                 }
-                Item::Refused(why, body) => Ok(Some(ResolvedItem::Refused(Quarantined {
-                    source: "uploads".into(),
-                    reason: why.as_str().into(),
-                    body,
-                }))),
+                Item::Probe(probe) => Ok(Some(ResolvedItem::Probe(probe))),
+                Item::Refused(why, body) => Ok(Some(ResolvedItem::Refused(why, body))),
                 Item::Ignored(_) => Ok(None),
             };
             (place, resolved)
@@ -261,5 +265,11 @@ enum ResolvedItem {
     Created(NewImage, Span),
     /// What is gone, and what is current instead.
     Removed(Option<ObjectVersion>, Option<(NewImage, Span)>),
-    Refused(Quarantined),
+    Probe(Uuid),
+    Refused(QuarantineReason, Vec<u8>),
+}
+
+/// What is kept of a message.
+pub(crate) fn quarantined(reason: &str, body: Vec<u8>) -> Quarantined {
+    Quarantined { source: "uploads".into(), reason: reason.into(), body }
 }

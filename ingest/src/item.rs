@@ -1,6 +1,7 @@
 //! What one record of a notification asks for.
 
 use lobar_core::object::ObjectVersion;
+use uuid::Uuid;
 
 /// One thing that a message says.
 #[derive(Clone, Debug, PartialEq)]
@@ -12,6 +13,8 @@ pub enum Item {
     /// The unversioned past of a versioned key was deleted. Nothing says which upload that was: what the
     /// key holds now tells what is left.
     NullRemoved(ObjectVersion),
+    /// An object that is no upload was stored, to see whether it is told of.
+    Probe(Uuid),
     /// Nothing to do.
     Ignored(Ignored),
     /// Not understood or not ours: to be kept for an operator.
@@ -29,6 +32,8 @@ pub enum Ignored {
     Folder,
     /// An event that is neither a creation nor a deletion.
     OtherEvent,
+    /// A probe was removed.
+    Probe,
 }
 
 impl Ignored {
@@ -39,11 +44,12 @@ impl Ignored {
             Ignored::NoRecords => "no_records",
             Ignored::Folder => "folder",
             Ignored::OtherEvent => "other_event",
+            Ignored::Probe => "probe_removed",
         }
     }
 }
 
-/// Why an item goes to quarantine.
+/// Why an item goes to quarantine. Each code is one of [`REASONS`](lobar_core::quarantine::REASONS).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum QuarantineReason {
     /// Not a notification, or one without what every notification has.
@@ -57,6 +63,10 @@ pub enum QuarantineReason {
 }
 
 impl QuarantineReason {
+    /// Every reason.
+    pub const ALL: [Self; 4] =
+        [Self::Malformed, Self::BadKey, Self::UnsupportedVersion, Self::WrongSource];
+
     /// The stable code used in quarantine and metrics.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -64,6 +74,21 @@ impl QuarantineReason {
             QuarantineReason::BadKey => "bad_key",
             QuarantineReason::UnsupportedVersion => "unsupported_version",
             QuarantineReason::WrongSource => "wrong_source",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lobar_core::quarantine::REASONS;
+
+    use super::*;
+
+    #[test]
+    fn every_reason_is_one_that_operators_are_told_of() {
+        for (place, reason) in QuarantineReason::ALL.into_iter().enumerate() {
+            assert_eq!(reason as usize, place);
+            assert!(REASONS.contains(&reason.as_str()), "{reason:?}");
         }
     }
 }

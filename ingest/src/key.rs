@@ -26,6 +26,21 @@ pub(crate) fn decode(encoded: &str) -> Option<String> {
     String::from_utf8(decoded).ok()
 }
 
+/// A key as S3 writes it into an event: letters, digits and what is safe stay, a space is `+`, everything else is `%XX`.
+pub(crate) fn encode(key: &str) -> String {
+    let mut encoded = String::with_capacity(key.len());
+    for byte in key.bytes() {
+        match byte {
+            b' ' => encoded.push('+'),
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'.' | b'-' | b'_' => {
+                encoded.push(char::from(byte));
+            }
+            other => encoded.push_str(&format!("%{other:02X}")),
+        }
+    }
+    encoded
+}
+
 /// The byte that the two digits after the `%` at `at` stand for.
 fn escape(bytes: &[u8], at: usize) -> Option<u8> {
     let digit = |offset: usize| char::from(*bytes.get(at + offset)?).to_digit(16);
@@ -48,6 +63,14 @@ mod tests {
         assert_eq!(key.as_deref(), Some("in/a b+c é/x&y%.dcm"));
         assert_eq!(decode("in%2Fa%20b.png").as_deref(), Some("in/a b.png"));
         assert_eq!(decode("%c3%A9").as_deref(), Some("é"));
+    }
+
+    #[test]
+    fn a_key_that_was_encoded_is_read_back() {
+        for key in ["in/a b+c é/x&y%.dcm", "100%", "%41", "a//b", "日本"] {
+            assert_eq!(decode(&encode(key)).as_deref(), Some(key));
+        }
+        assert_eq!(encode("in/a b+c"), "in/a+b%2Bc");
     }
 
     #[test]

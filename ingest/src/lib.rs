@@ -9,7 +9,7 @@
 //!
 //! [`notification`] reads other people's bytes and is pure; `intake` carries out one batch of messages, by
 //! `admission` into the store and onto the job queues; `rejection` decides on what they reject for good;
-//! [`ingest`] receives, keeps the leases and waits out outages.
+//! `reconcile` compares the bucket with the store, and [`ingest`] receives, keeps the leases and waits out outages.
 
 mod admission;
 mod fate;
@@ -21,8 +21,11 @@ mod intake;
 mod item;
 mod key;
 mod metrics;
+mod notice;
 pub mod notification;
 mod outage;
+mod reconcile;
+mod reconcile_loop;
 mod record;
 mod rejection;
 mod settings;
@@ -32,4 +35,5 @@ pub use health::IngestHealth;
 pub use ingest::{Ingest, IngestPorts};
 pub use lobar_consumer::Stop;
 pub use metrics::IngestMetrics;
+pub use reconcile::{ReconcileOptions, ReconcilePorts, Reconciled, reconcile};
 pub use settings::IngestSettings;

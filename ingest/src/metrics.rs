@@ -1,5 +1,6 @@
 //! What ingest counts. Labels come from closed sets; nothing personal.
 
+use lobar_core::quarantine::REASONS;
 use prometheus::{Error, Histogram, HistogramOpts, IntCounter, IntCounterVec, Opts, Registry};
 
 /// Ingest's metrics. Cloning shares them.
@@ -12,6 +13,8 @@ pub struct IngestMetrics {
     pub(crate) swept: IntCounterVec,
     pub(crate) rejections: IntCounterVec,
     pub(crate) outages: IntCounterVec,
+    pub(crate) quarantined: IntCounterVec,
+    pub(crate) reconciled: IntCounterVec,
     pub(crate) leases_lost: IntCounter,
     pub(crate) newer_minor: IntCounter,
     pub(crate) batch_seconds: Histogram,
@@ -40,7 +43,26 @@ impl IngestMetrics {
             registry.register(Box::new(histogram.clone()))?;
             Ok::<_, Error>(histogram)
         };
+        let quarantined = counter(
+            "lobar_ingest_quarantined_total",
+            "Messages and records put in quarantine, which are not analysed until somebody replays them",
+            "reason",
+        )?;
+        for reason in REASONS {
+            quarantined.with_label_values(&[reason]).inc_by(0);
+        }
+        let reconciled = counter(
+            "lobar_ingest_reconciled_total",
+            "What differed when the bucket was compared with the store: objects admitted, objects whose image says \
+             removed or superseded, images marked as removed, images spared because most have no object",
+            "outcome",
+        )?;
+        for outcome in ["admitted", "hidden", "removed", "spared"] {
+            reconciled.with_label_values(&[outcome]).inc_by(0);
+        }
         Ok(Self {
+            quarantined,
+            reconciled,
             messages: counter(
                 "lobar_ingest_messages_total",
                 "Messages of the uploads queue, by how they were settled",

@@ -1,6 +1,7 @@
 //! One record of a notification, in S3's form and in EventBridge's.
 
 use lobar_core::object::ObjectVersion;
+use lobar_core::probe;
 use serde_json::Value;
 
 use crate::item::{Ignored, Item, QuarantineReason};
@@ -143,6 +144,12 @@ fn item(
         let value = object.get(name).and_then(Value::as_str)?.trim_matches('"');
         (!value.is_empty()).then(|| value.to_owned())
     };
+    if let Some(probe) = probe::of(&key) {
+        return Ok(match change {
+            EventKind::Created => Item::Probe(probe),
+            EventKind::Hidden | EventKind::Deleted => Item::Ignored(Ignored::Probe),
+        });
+    }
     let version = named(names.version);
     let unversioned = version.as_deref().is_some_and(|one| names.unversioned.contains(&one));
     let object = ObjectVersion {

@@ -7,11 +7,13 @@ use lobar_consumer::{Cause, Rejections};
 use lobar_core::failure::PortError;
 use lobar_core::image::{Lane, Lanes};
 use lobar_core::queue::Delivery;
-use lobar_core::store::Quarantined;
 
 use crate::fate::Fates;
-use crate::intake::{Indexed, Intake};
+use crate::intake::{Indexed, Intake, quarantined};
 use crate::outage::{Outage, Service};
+
+/// Why a message is in quarantine that could be read, and whose change the store refuses for good.
+pub(crate) const REFUSED: &str = "refused";
 
 /// An operation that may be rejected for good.
 #[derive(Clone, Copy, Debug)]
@@ -115,19 +117,20 @@ impl Intake {
             // It is this that was rejected.
             "quarantine" => Err("the store rejects it, and its place in the quarantine too"),
             _ => {
-                let message = Quarantined {
-                    source: "uploads".into(),
-                    reason: "refused".into(),
-                    body: message.body.to_vec(),
-                };
+                let message = quarantined(REFUSED, message.body.to_vec());
                 match self.store.quarantine(&message).await {
                     Err(error) if error.is_transient() => {
                         return Err(Outage { service: Service::Store, error: Arc::new(error) });
                     }
-                    kept => kept.map_err(|error| {
+                    Ok(()) => {
+                        self.metrics.quarantined.with_label_values(&[REFUSED]).inc();
+                        fates.quarantined(place);
+                        Ok(())
+                    }
+                    Err(error) => {
                         tracing::error!(%error, "the store rejected a notification for its quarantine; it is moved to the dead-letter queue");
-                        "rejected, and the quarantine rejects it too"
-                    }),
+                        Err("rejected, and the quarantine rejects it too")
+                    }
                 }
             }
         };

@@ -32,6 +32,8 @@ pub struct IngestSettings {
     pub sweep_after: Duration,
     /// Most images given another job at once.
     pub sweep_limit: usize,
+    /// How often the bucket is compared with the store; zero never.
+    pub reconcile_every: Duration,
 }
 
 impl IngestSettings {
@@ -50,6 +52,7 @@ impl IngestSettings {
             sweep_every: Duration::from_secs(30),
             sweep_after: Duration::from_secs(120),
             sweep_limit: 500,
+            reconcile_every: Duration::from_secs(24 * 3600),
         }
     }
 }

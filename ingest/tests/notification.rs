@@ -127,6 +127,7 @@ fn kinds(items: &[Item]) -> Vec<&'static str> {
         Item::Created(_) => "created",
         Item::Removed(_) => "removed",
         Item::NullRemoved(_) => "null_version",
+        Item::Probe(_) => "probe",
         Item::Ignored(why) => why.as_str(),
         Item::Refused(why, _) => why.as_str(),
     };
@@ -473,4 +474,23 @@ fn mutate(value: &mut serde_json::Value, random: &mut StdRng) {
             *other = values[random.random_range(0..values.len())].clone();
         }
     }
+}
+
+#[test]
+fn a_probe_is_no_upload_and_neither_is_its_removal() {
+    let probe = uuid::Uuid::from_u128(7);
+    let said = |event: &str, key: &str| {
+        let record = serde_json::json!({ "eventVersion": "2.1", "eventSource": "aws:s3",
+            "eventName": event, "s3": { "bucket": { "name": "xrays" },
+            "object": { "key": key, "versionId": "1" } } });
+        parse(serde_json::json!({ "Records": [record] }).to_string().as_bytes(), &["xrays".into()])
+            .items
+    };
+    let key = lobar_core::probe::key(probe);
+    assert_eq!(said("ObjectCreated:Put", &key), [Item::Probe(probe)]);
+    for removal in ["ObjectRemoved:Delete", "ObjectRemoved:DeleteMarkerCreated"] {
+        assert_eq!(said(removal, &key), [Item::Ignored(Ignored::Probe)]);
+    }
+    let alike = "incoming/lobar-doctor/probe/1.jpg";
+    assert!(matches!(said("ObjectCreated:Put", alike)[..], [Item::Created(_)]));
 }

@@ -5,6 +5,7 @@ mod learning;
 #[cfg(feature = "torch")]
 mod making;
 mod model;
+mod quarantine;
 #[cfg(feature = "torch")]
 mod training_data;
 
@@ -17,6 +18,7 @@ pub use learning::{DataExport, Retrain};
 #[cfg(feature = "torch")]
 pub use making::{DataReport, DataWhat, Evaluate, Export, Mlflow, Novelty, Quantize, Train};
 pub use model::Model;
+pub use quarantine::{Quarantine, Which};
 #[cfg(feature = "torch")]
 pub use training_data::TrainingData;
 
@@ -76,6 +78,12 @@ pub enum Command {
     /// Evaluate a model on labelled images.
     #[cfg(feature = "torch")]
     Evaluate(Evaluate),
+    /// Messages that ingest put aside: list, show, replay, discard.
+    #[command(subcommand)]
+    Quarantine(Box<Quarantine>),
+    /// Compare the bucket with the store: admit objects that have no image, and mark images whose object is gone. The
+    /// answer to a lost database and to lost notifications; an ingest that runs does it once a day.
+    Reconcile(Box<Reconcile>),
     /// Registered models: list, register, activate, roll back, compare.
     #[command(subcommand)]
     Model(Box<Model>),
@@ -107,6 +115,13 @@ pub enum Command {
         /// Print one JSON object a line.
         #[arg(long)]
         json: bool,
+        /// Also put an object into the uploads bucket, see its notification arrive at the ingest that runs, and
+        /// remove it. No image comes of it.
+        #[arg(long)]
+        probe: bool,
+        /// How long the notification may take, in seconds.
+        #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=3600))]
+        probe_patience: u64,
         #[command(flatten)]
         service: Service,
     },
@@ -128,6 +143,27 @@ pub struct Service {
     pub config: Option<PathBuf>,
     #[command(flatten)]
     pub given: PartialSettings,
+}
+
+#[derive(Args)]
+pub struct Reconcile {
+    /// Only count what differs.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Mark images also where most of them have no object: the bucket is taken for another one otherwise.
+    #[arg(long)]
+    pub force: bool,
+    /// Compare only keys that begin so.
+    #[arg(long, value_name = "PREFIX", default_value = "incoming/")]
+    pub prefix: String,
+    /// Leave alone what is younger than so many seconds: its notification may be on its way.
+    #[arg(long, value_name = "SECONDS", default_value_t = 900)]
+    pub grace: u64,
+    /// Print one JSON object.
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub service: Service,
 }
 
 #[derive(Args)]

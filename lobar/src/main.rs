@@ -25,6 +25,8 @@ mod novelty;
 mod predict;
 #[cfg(feature = "torch")]
 mod quantize;
+mod quarantine;
+mod reconcile;
 mod registry;
 #[cfg(feature = "torch")]
 mod retrain;
@@ -83,6 +85,8 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Runs { folder, json } => runs::run(&folder, json),
         #[cfg(feature = "torch")]
         Command::Evaluate(args) => evaluate::run(&args),
+        Command::Quarantine(command) => block_on(quarantine::run(*command)),
+        Command::Reconcile(command) => block_on(reconcile::run(*command)),
         Command::Model(command) => block_on(registry::run(*command)),
         #[cfg(feature = "torch")]
         Command::Novelty(args) => novelty::run(&args),
@@ -99,8 +103,9 @@ fn run(command: Command) -> Result<(), Failure> {
             print_config(&load(args)?);
             Ok(())
         }
-        Command::Doctor { roles, json, service: args } => {
-            block_on(doctor::run(load(args)?, roles, json))
+        Command::Doctor { roles, json, probe, probe_patience, service: args } => {
+            let patience = probe.then(|| std::time::Duration::from_secs(probe_patience));
+            block_on(doctor::run(load(args)?, roles, json, patience))
         }
         Command::Migrate { defer, service: args } => block_on(service::migrate(load(args)?, defer)),
     }

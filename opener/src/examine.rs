@@ -59,6 +59,35 @@ pub async fn queue(
     }
 }
 
+/// The ARN of the uploads queue that `url` names, which buckets announce to by; `None` where it has none, or cannot be
+/// asked.
+pub async fn uploads_arn(opener: &Opener, url: &QueueUrl) -> Option<String> {
+    match url {
+        #[cfg(feature = "sqs")]
+        QueueUrl::Sqs(queue) => lobar_sqs::arn(queue.rest(), "uploads", opener.access()).await,
+        _ => {
+            let _ = opener;
+            None
+        }
+    }
+}
+
+/// Looks at the quarantine of the store.
+pub async fn quarantine(opener: &Opener, url: &StoreUrl) -> Option<Diagnostic> {
+    // A store that does not answer is told of by itself.
+    let quarantine = opener.database("store", url).await.ok()?;
+    let waiting = quarantine.waiting().await.ok()?;
+    let what = "quarantine";
+    if waiting.is_empty() {
+        return Some(Diagnostic::good(what, "empty"));
+    }
+    let by_reason: Vec<String> =
+        waiting.iter().map(|(reason, count)| format!("{count} {reason}")).collect();
+    let found = format!("messages that are not analysed: {}", by_reason.join(", "));
+    let fix = "`lobar quarantine list` shows them; mend what is at fault, then `lobar quarantine replay`.";
+    Some(Diagnostic::advice(what, found, fix))
+}
+
 /// Looks at the signal.
 pub async fn signal(opener: &Opener, url: &SignalUrl) -> Vec<Diagnostic> {
     let what = "signal";

@@ -15,6 +15,7 @@ use lobar_core::cache::Cache;
 use lobar_core::failure::PortError;
 use lobar_core::model_registry::ModelRegistry;
 use lobar_core::presence::Presence;
+use lobar_core::quarantine::Quarantine;
 use lobar_core::queue::Queue;
 use lobar_core::signal::Signal;
 use lobar_core::store::Store;
@@ -67,9 +68,9 @@ pub struct Migrated {
 }
 
 /// What a database holds beside queues. An `Arc` of it becomes one of any of its supertraits.
-pub trait Database: Store + ModelRegistry + Verdicts {}
+pub trait Database: Store + ModelRegistry + Verdicts + Quarantine {}
 
-impl<T: Store + ModelRegistry + Verdicts> Database for T {}
+impl<T: Store + ModelRegistry + Verdicts + Quarantine> Database for T {}
 
 /// Why a port could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -123,8 +124,8 @@ impl Opener {
         &self.aws
     }
 
-    /// The database that `url` names, of which each is opened once: the store, the model registry and the
-    /// verdicts, each a supertrait of [`Database`].
+    /// The database that `url` names, of which each is opened once: the store, the model registry, the
+    /// verdicts and the quarantine, each a supertrait of [`Database`].
     pub async fn database(
         &self,
         setting: &'static str,

@@ -50,10 +50,10 @@ locals {
   }
 
   bucket_actions = {
-    ingest = ["s3:ListBucket"]
+    ingest = ["s3:ListBucket", "s3:ListBucketVersions"] # the second compares the bucket with the store
     worker = ["s3:ListBucket"]
     api    = ["s3:ListBucket"]
-    doctor = ["s3:ListBucket", "s3:GetBucketVersioning", "s3:GetBucketNotification"]
+    doctor = ["s3:ListBucket", "s3:ListBucketVersions", "s3:GetBucketVersioning", "s3:GetBucketNotification"]
   }
 }
 
@@ -73,6 +73,17 @@ data "aws_iam_policy_document" "role" {
       sid       = "Objects"
       actions   = statement.value
       resources = ["${aws_s3_bucket.uploads.arn}/*"]
+    }
+  }
+
+  # What `lobar doctor --probe` put there, and nothing else.
+  dynamic "statement" {
+    for_each = each.key == "doctor" ? [["s3:DeleteObject", "s3:DeleteObjectVersion"]] : []
+
+    content {
+      sid       = "Probe"
+      actions   = statement.value
+      resources = ["${aws_s3_bucket.uploads.arn}/incoming/lobar-doctor/probe/*"]
     }
   }
 

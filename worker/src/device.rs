@@ -10,16 +10,19 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::time::{Duration, Instant};
 
 use lobar_core::engine::{Engine, EngineError, EngineInfo, NetworkInput, Prediction};
+use lobar_core::liveness::Pulse;
 use lobar_core::trace::TraceContext;
 use tokio::sync::oneshot;
 use tracing::Span;
 
 /// Batches that may be at the device at once: one being computed, one waiting.
 pub(crate) const DEPTH: usize = 2;
+/// How long a watched engine is left without work before it is asked whether it still answers.
+const IDLE: Duration = Duration::from_secs(20);
 /// Another engine that may wait with them.
 const CHANGES: usize = 1;
 
@@ -89,11 +92,35 @@ impl Device {
     /// # Errors
     /// When the system starts no thread.
     pub(crate) fn start(name: &str, engine: Box<dyn Engine + Send>) -> std::io::Result<Self> {
+        Self::run(name, engine, None)
+    }
+
+    /// The same; each answer beats `pulse`. While no batch comes the engine is asked every [`IDLE`] on a known good
+    /// input.
+    ///
+    /// # Errors
+    /// When the system starts no thread.
+    pub(crate) fn watched(
+        name: &str,
+        engine: Box<dyn Engine + Send>,
+        pulse: Pulse,
+    ) -> std::io::Result<Self> {
+        Self::run(name, engine, Some((pulse, IDLE)))
+    }
+
+    fn run(
+        name: &str,
+        engine: Box<dyn Engine + Send>,
+        watch: Option<(Pulse, Duration)>,
+    ) -> std::io::Result<Self> {
         let info = engine.info().clone();
         let (orders, received) = sync_channel(DEPTH + CHANGES);
         let (alive, ended) = oneshot::channel();
         std::thread::Builder::new().name(name.into()).spawn(move || {
-            serve(engine, &received);
+            serve(engine, &received, watch.as_ref());
+            if let Some((pulse, _)) = watch {
+                pulse.rest();
+            }
             drop(alive);
         })?;
         Ok(Self { orders, ended, info })
@@ -145,9 +172,13 @@ impl Device {
     }
 }
 
-fn serve(mut engine: Box<dyn Engine + Send>, orders: &Receiver<Order>) {
+fn serve(
+    mut engine: Box<dyn Engine + Send>,
+    orders: &Receiver<Order>,
+    watch: Option<&(Pulse, Duration)>,
+) {
     let mut info = Arc::new(engine.info().clone());
-    while let Ok(order) = orders.recv() {
+    while let Some(order) = next(engine.as_mut(), orders, watch) {
         let (inputs, images, reply) = match order {
             Order::Batch { inputs, images, reply } => (inputs, images, reply),
             Order::Change { engine: next, before } => {
@@ -176,7 +207,37 @@ fn serve(mut engine: Box<dyn Engine + Send>, orders: &Receiver<Order>) {
         if broken {
             return;
         }
+        if let Some((pulse, _)) = watch {
+            pulse.beat();
+        }
     }
+}
+
+/// The next order; `None` when none will come any more. Meanwhile the engine shows that it still answers.
+fn next(
+    engine: &mut dyn Engine,
+    orders: &Receiver<Order>,
+    watch: Option<&(Pulse, Duration)>,
+) -> Option<Order> {
+    let Some((pulse, idle)) = watch else { return orders.recv().ok() };
+    loop {
+        match orders.recv_timeout(*idle) {
+            Ok(order) => return Some(order),
+            Err(RecvTimeoutError::Disconnected) => return None,
+            // One that does not answer stays silent: its next batch, or whoever watches the pulse, ends it.
+            Err(RecvTimeoutError::Timeout) if still_answers(engine) => pulse.beat(),
+            Err(RecvTimeoutError::Timeout) => {
+                tracing::error!(
+                    "the engine does not answer on a known good input while it has nothing to do"
+                );
+            }
+        }
+    }
+}
+
+fn still_answers(engine: &mut dyn Engine) -> bool {
+    let asked = catch_unwind(AssertUnwindSafe(|| once(engine, &[probe()])));
+    matches!(asked, Ok(Ok(Ok(answers))) if matches!(answers.first(), Some(Answer::Prediction(_))))
 }
 
 /// A batch belongs to the traces of all its images, so it has one of its own and is linked with theirs.
@@ -388,5 +449,32 @@ mod tests {
         let reply = reply(&device, 1).await;
         assert!(matches!(&reply.answers, Err(DeviceFault::Panicked(why)) if why == "as told"));
         device.close(Duration::from_secs(60)).await;
+    }
+
+    #[test]
+    fn an_engine_without_work_shows_that_it_answers_and_one_that_does_not_falls_silent() {
+        let until = |what: &str, reached: &dyn Fn() -> bool| {
+            let began = Instant::now();
+            while !reached() {
+                assert!(began.elapsed() < Duration::from_secs(60), "in vain: {what}");
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        };
+        let calls = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+        let counted = calls.clone();
+        // It answers three times, and then no more.
+        let script = move |n| match counted.fetch_add(1, std::sync::atomic::Ordering::SeqCst) {
+            0..3 => good(n),
+            3 => panic!("by the test"),
+            _ => Err(EngineError::DeviceLost("gone".into())),
+        };
+        let pulse = Pulse::new(Duration::ZERO);
+        let watch = Some((pulse.clone(), Duration::from_millis(1)));
+        let device = Device::run("engine", engine("test", script), watch).expect("a thread");
+        let asked = || calls.load(std::sync::atomic::Ordering::SeqCst);
+        until("it was asked, and is asked again", &|| asked() > 5);
+        until("its silence is told of", &|| pulse.stopped_for().is_some());
+        drop(device);
+        until("it rests once it is out of use", &|| pulse.stopped_for().is_none());
     }
 }

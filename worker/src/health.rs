@@ -5,12 +5,38 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use lobar_core::finding::ModelRef;
+use lobar_core::image::Lanes;
+use lobar_core::liveness::{LOOP_SILENCE, Pulse};
 use lobar_core::presence::WorkerLoad;
 use lobar_core::time::Stamp;
 
+/// Beyond the time that a batch may take: how long the engine may be silent.
+const ENGINE_MARGIN: Duration = Duration::from_secs(60);
+
+/// The loops of a worker that must go round.
+#[derive(Clone, Debug)]
+pub struct WorkerPulses {
+    /// The engine answered: on a batch, or, while none comes, on a known good input.
+    pub engine: Pulse,
+    /// Jobs of each lane are being received.
+    pub intake: Lanes<Pulse>,
+}
+
+impl WorkerPulses {
+    /// `batch`: how long a batch may take before the engine counts as hung.
+    fn new(batch: Duration) -> Self {
+        let intake = || Pulse::new(LOOP_SILENCE);
+        Self {
+            engine: Pulse::new(batch + ENGINE_MARGIN),
+            intake: Lanes { stat: intake(), routine: intake() },
+        }
+    }
+}
+
 /// Written by the running worker, read by whoever answers for it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct WorkerHealth {
+    pulses: WorkerPulses,
     ready: AtomicBool,
     last_batch: AtomicU64,
     busy_micros: AtomicU64,
@@ -22,6 +48,26 @@ pub struct WorkerHealth {
 }
 
 impl WorkerHealth {
+    /// Of a worker whose batches may take this long.
+    pub(crate) fn new(batch: Duration) -> Self {
+        Self {
+            pulses: WorkerPulses::new(batch),
+            ready: AtomicBool::default(),
+            last_batch: AtomicU64::default(),
+            busy_micros: AtomicU64::default(),
+            images: AtomicU64::default(),
+            in_flight: AtomicUsize::default(),
+            load: Mutex::default(),
+            model: Mutex::default(),
+            model_error: Mutex::default(),
+        }
+    }
+
+    /// What beats while it is alive.
+    pub fn pulses(&self) -> &WorkerPulses {
+        &self.pulses
+    }
+
     /// Whether the engine answered on the golden image and jobs are being received.
     pub fn is_ready(&self) -> bool {
         self.ready.load(Ordering::Relaxed)
@@ -101,7 +147,7 @@ mod tests {
 
     #[test]
     fn the_figures_are_those_of_the_last_period() {
-        let health = WorkerHealth::default();
+        let health = WorkerHealth::new(Duration::from_secs(1));
         assert_eq!(health.last_batch(), None);
         health.batch_done(20, Duration::from_secs(1), Stamp(5));
         let load = health.close_period(Duration::from_secs(2));

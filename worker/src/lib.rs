@@ -44,7 +44,7 @@ mod worker;
 
 pub use capacity::{Capacity, CapacityError};
 pub use device::DeviceFault;
-pub use health::WorkerHealth;
+pub use health::{WorkerHealth, WorkerPulses};
 pub use lobar_consumer::Stop;
 pub use metrics::WorkerMetrics;
 pub use settings::WorkerSettings;

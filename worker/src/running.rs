@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
-use lobar_consumer::{Rejections, Stop};
+use lobar_consumer::{Rejections, Stop, beating};
 use lobar_core::engine::Engine;
 use lobar_core::image::Lane;
 use tokio::sync::{Semaphore, mpsc, watch};
@@ -71,7 +71,8 @@ impl Running {
         let Some((engine, followed)) = stop.receiving.run_until_cancelled(first).await else {
             return Ok(None);
         };
-        let device = Device::start("engine", engine)?;
+        let device =
+            Device::watched("engine", engine, model_context.health.pulses().engine.clone())?;
         check(&device, model_context.settings.watchdog).await?;
         model_context.health.set_model(device.info.model.clone());
         model_context.health.set_model_error(None);
@@ -127,7 +128,8 @@ impl Running {
         let dispatcher = Stage::start(&context, |no_more| dispatcher.run(inlets.decoded, no_more));
         let shadow = followed.map(|followed| follow(&context, model_context, followed, swaps));
         for lane in Lane::ALL {
-            context.spawn(intake::receive(context.clone(), lane));
+            let pulse = context.health.pulses().intake.of(lane).clone();
+            context.spawn(beating(pulse, intake::receive(context.clone(), lane)));
         }
         context.health.set_ready(true);
         Self { context, dispatcher, finisher, shadow }

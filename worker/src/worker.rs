@@ -58,7 +58,8 @@ pub struct Worker {
 impl Worker {
     /// A role that does nothing yet.
     pub fn new(ports: WorkerPorts, settings: WorkerSettings) -> Self {
-        Self { ports, settings, health: Arc::default() }
+        let health = Arc::new(WorkerHealth::new(settings.watchdog));
+        Self { ports, settings, health }
     }
 
     /// Readiness and figures, to be read while it runs.

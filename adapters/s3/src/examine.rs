@@ -8,18 +8,17 @@ use lobar_core::diagnostic::Diagnostic;
 use tracing::instrument::WithSubscriber as _;
 
 use super::S3ObjectStore;
+use super::announcements;
 use super::error::S3Error;
 
 /// A key that nobody has: its name is the question, and the answer is not there.
-const PROBE: &str = "lobar-doctor/no-such-object";
-/// The events that make an object, without the sign for all of them.
-const CREATED: [&str; 4] = ["Put", "Post", "Copy", "CompleteMultipartUpload"];
-const REMOVED: [&str; 2] = ["Delete", "DeleteMarkerCreated"];
+pub(crate) const PROBE: &str = "lobar-doctor/no-such-object";
 
 impl S3ObjectStore {
     /// Examines the uploads bucket: whether it can be reached, read and written to, whether it says
-    /// what is stored in it, and whether it keeps versions.
-    pub async fn examine(&self) -> Vec<Diagnostic> {
+    /// what is stored in it to the queue whose ARN is `uploads` (any, where that is not known), and whether it keeps
+    /// versions.
+    pub async fn examine(&self, uploads: Option<&str>) -> Vec<Diagnostic> {
         let head = self.client.head_bucket().bucket(&self.bucket).send();
         if let Err(refusal) = self.ask(head).await {
             return vec![self.unreachable(&refusal)];
@@ -28,7 +27,7 @@ impl S3ObjectStore {
         let mut checks = vec![reachable];
         checks.push(Box::pin(self.reading()).await);
         checks.push(Box::pin(self.storing()).await);
-        checks.extend(Box::pin(self.notifications()).await);
+        checks.extend(Box::pin(self.notifications(uploads)).await);
         checks.push(Box::pin(self.versions()).await);
         checks
     }
@@ -108,7 +107,7 @@ impl S3ObjectStore {
         }
     }
 
-    async fn notifications(&self) -> Vec<Diagnostic> {
+    async fn notifications(&self, uploads: Option<&str>) -> Vec<Diagnostic> {
         const WHAT: &str = "bucket: notifications";
         let ask = self.client.get_bucket_notification_configuration().bucket(&self.bucket).send();
         let found = match self.ask(ask).await {
@@ -118,45 +117,7 @@ impl S3ObjectStore {
                 return vec![Diagnostic::advice(WHAT, refusal.to_string(), fix)];
             }
         };
-        if found.event_bridge_configuration().is_some() {
-            return vec![Diagnostic::good(WHAT, "all events go to EventBridge")];
-        }
-        let queues = found.queue_configurations().iter();
-        let topics = found.topic_configurations().iter();
-        let events: Vec<&str> = queues
-            .flat_map(|one| one.events())
-            .chain(topics.flat_map(|one| one.events()))
-            .map(|event| event.as_str())
-            .collect();
-        let fix = |family: &str| {
-            format!(
-                "notify the uploads queue of s3:{family}:* (aws s3api \
-                 put-bucket-notification-configuration --bucket {}), and let the queue's policy \
-                 allow sqs:SendMessage to s3.amazonaws.com",
-                self.bucket
-            )
-        };
-        let mut checks = Vec::new();
-        let what = "bucket: notifications of new objects";
-        checks.push(match missing(&events, "ObjectCreated", &CREATED) {
-            missing if missing.is_empty() => Diagnostic::good(what, "all"),
-            missing if missing.len() == CREATED.len() => {
-                Diagnostic::fault(what, "none", fix("ObjectCreated"))
-            }
-            missing => {
-                let found = format!("not of {}", missing.join(", "));
-                Diagnostic::fault(what, found, fix("ObjectCreated"))
-            }
-        });
-        let what = "bucket: notifications of deleted objects";
-        checks.push(match missing(&events, "ObjectRemoved", &REMOVED) {
-            missing if missing.is_empty() => Diagnostic::good(what, "all"),
-            missing => {
-                let found = format!("not of {}", missing.join(", "));
-                Diagnostic::advice(what, found, fix("ObjectRemoved"))
-            }
-        });
-        checks
+        announcements::examine(&found, uploads, &self.bucket)
     }
 
     async fn versions(&self) -> Diagnostic {
@@ -180,28 +141,5 @@ impl S3ObjectStore {
                 "allow s3:GetBucketVersioning, so that this can be checked",
             ),
         }
-    }
-}
-
-/// The events of a family that nobody is notified of.
-fn missing<'a>(events: &[&str], family: &str, names: &[&'a str]) -> Vec<&'a str> {
-    let notified = |name: &str| {
-        let event = |last: &str| format!("s3:{family}:{last}");
-        events.contains(&event("*").as_str()) || events.contains(&event(name).as_str())
-    };
-    names.iter().copied().filter(|name| !notified(name)).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_family_is_covered_by_its_star_or_by_each_of_its_events() {
-        assert!(missing(&["s3:ObjectRemoved:*"], "ObjectRemoved", &REMOVED).is_empty());
-        let each = ["s3:ObjectRemoved:Delete", "s3:ObjectRemoved:DeleteMarkerCreated"];
-        assert!(missing(&each, "ObjectRemoved", &REMOVED).is_empty());
-        let left = missing(&["s3:ObjectCreated:Put"], "ObjectCreated", &CREATED);
-        assert_eq!(left, ["Post", "Copy", "CompleteMultipartUpload"]);
     }
 }

@@ -2,10 +2,12 @@
 //!
 //! Errors and log lines of the SDK name URLs, and URLs hold object keys: neither leaves this module.
 
+mod announcements;
 mod download;
 mod error;
 mod examine;
 mod listing;
+mod versions;
 mod weights;
 
 use std::collections::HashMap;
@@ -146,6 +148,19 @@ impl S3ObjectStore {
     }
 }
 
+impl S3ObjectStore {
+    /// Removes a version of an object for good; without a version id, whatever is stored under its key.
+    ///
+    /// # Errors
+    /// The store cannot be asked, or refuses.
+    pub async fn remove(&self, object: &ObjectVersion) -> Result<(), PortError> {
+        let delete = self.client.delete_object().bucket(&object.bucket).key(&object.key);
+        let delete = delete.set_version_id(object.version.clone()).send();
+        let done = delete.with_subscriber(self.log.clone()).await;
+        done.map(drop).map_err(|error| S3Error::of(&error).into_port("s3: delete"))
+    }
+}
+
 #[async_trait]
 impl ObjectStore for S3ObjectStore {
     async fn fetch(&self, object: &ObjectVersion, limit: u64) -> Result<Bytes, FetchError> {
@@ -243,7 +258,13 @@ impl ObjectStore for S3ObjectStore {
         let head = self.client.head_bucket().bucket(&self.bucket).send();
         let head = head.with_subscriber(self.log.clone()).await;
         head.map_err(|error| S3Error::of(&error).into_port("s3: check"))?;
-        Ok(())
+        // A bucket may answer while its objects do not. Where listing is not allowed, S3 says `denied` of an object that
+        // is not there.
+        let head = self.client.head_object().bucket(&self.bucket).key(examine::PROBE).send();
+        match head.with_subscriber(self.log.clone()).await.map_err(|error| S3Error::of(&error)) {
+            Ok(_) | Err(S3Error::Answered { status: 403 | 404, .. }) => Ok(()),
+            Err(error) => Err(error.into_port("s3: check")),
+        }
     }
 }
 

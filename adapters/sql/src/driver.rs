@@ -11,6 +11,7 @@ use sqlx::types::Json;
 use sqlx::{Database, IntoArguments};
 use uuid::Uuid;
 
+use super::quarantine::{EntryRow, KeptRow};
 use super::queue::MessageRow;
 use super::registry::{AssignmentRow, ChangeRow, ComparisonRow, ModelRow};
 use super::statement::{Binds, Reads};
@@ -53,9 +54,11 @@ pub trait Driver:
     + Reads<ChangeRow>
     + Reads<ClaimRow>
     + Reads<ComparisonRow>
+    + Reads<EntryRow>
     + Reads<EventRow>
     + Reads<FindingRow>
     + Reads<ImageRow>
+    + Reads<KeptRow>
     + Reads<LabelledRow>
     + Reads<MessageRow>
     + Reads<ModelRow>

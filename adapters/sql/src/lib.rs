@@ -1,4 +1,4 @@
-//! The store, the queues, the model registry and the verdicts in SQL, written once for every database.
+//! The store, the queues, the model registry, the verdicts and the quarantine in SQL, written once for every database.
 //!
 //! [`driver::Driver`] holds all that differs between databases: a handful of constants, how an error
 //! is classed, and the types that may cross. [`statement::Sql`] builds a statement with `$n` arguments
@@ -15,6 +15,7 @@ mod error;
 mod notifier;
 #[cfg(feature = "postgres")]
 pub mod postgres;
+mod quarantine;
 mod queue;
 mod registry;
 #[cfg(feature = "sqlite")]

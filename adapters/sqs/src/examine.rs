@@ -51,6 +51,14 @@ pub async fn examine(url: &str, name: &str, access: &Access) -> Vec<Diagnostic> 
     checks
 }
 
+/// The ARN of the queue that the port `name` has in the setting `url`; `None` where it cannot be asked.
+pub async fn arn(url: &str, name: &str, access: &Access) -> Option<String> {
+    let options = SqsOptions::parse(url, name, access).ok()?;
+    let clients = Clients::connect(&options).await;
+    let url = clients.url(&options.queue, None).await.ok()?;
+    clients.attributes(&url).await.ok()?.remove(&Name::QueueArn)
+}
+
 fn unreachable(what: String, queue: &str, refusal: &SqsError) -> Diagnostic {
     let found = refusal.to_string();
     if refusal.is_missing_queue() {

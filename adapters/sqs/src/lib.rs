@@ -41,7 +41,7 @@ use lobar_core::time::Clock;
 use tokio::sync::oneshot;
 use tokio_util::task::TaskTracker;
 
-pub use examine::examine;
+pub use examine::{arn, examine};
 pub use options::SqsOptions;
 
 use connection::Connection;

@@ -8,6 +8,7 @@ mod page;
 mod picture;
 mod predict;
 mod problems;
+mod quarantine;
 mod queues;
 mod receive;
 mod uploads;
@@ -73,6 +74,16 @@ pub(crate) fn configure(config: &mut web::ServiceConfig) {
         )
         .service(
             resource("/v1/models/{version}/comparison", "GET").route(get().to(models::comparison)),
+        )
+        .service(resource("/v1/quarantine", "GET").route(get().to(quarantine::list)))
+        .service(resource("/v1/quarantine/{id}", "GET").route(get().to(quarantine::one)))
+        .service(
+            resource("/v1/quarantine/{id}/replay", "POST")
+                .route(web::post().to(quarantine::replay)),
+        )
+        .service(
+            resource("/v1/quarantine/{id}/discard", "POST")
+                .route(web::post().to(quarantine::discard)),
         )
         .service(resource("/v1/queues", "GET").route(get().to(queues::queues)))
         .service(resource("/problems/{slug}", "GET").route(get().to(problems::describe)))

@@ -6,7 +6,8 @@ use utoipa::OpenApi;
 use utoipa_swagger_ui::SwaggerUi;
 
 use super::{
-    events, images, models, picture, predict, problems, queues, receive, uploads, verdicts,
+    events, images, models, picture, predict, problems, quarantine, queues, receive, uploads,
+    verdicts,
 };
 use crate::health;
 
@@ -19,6 +20,7 @@ use crate::health;
         uploads::presign, uploads::identify, events::events, predict::predict, queues::queues,
         models::list, models::one, models::activate, models::roll_back, models::retire, models::shadow,
         models::unshadow, models::comparison, models::history,
+        quarantine::list, quarantine::one, quarantine::replay, quarantine::discard,
         problems::describe, health::live, health::ready, health::metrics,
     ),
     servers((url = "/")),
@@ -44,7 +46,7 @@ mod tests {
     async fn every_documented_operation_is_routed_and_the_count_is_that_of_the_routes() {
         let document = serde_json::to_value(Document::openapi()).expect("JSON");
         let paths = document["paths"].as_object().expect("an object");
-        assert_eq!(paths.len(), 22);
+        assert_eq!(paths.len(), 26);
         let app = test::init_service(App::new().configure(super::super::configure)).await;
         for (path, operations) in paths {
             let address = path
@@ -71,6 +73,7 @@ mod tests {
             ("GET", "/v1/image", 404),
             ("GET", "/v1/models/rollback", 405),
             ("GET", "/v1/models/7/activate", 405),
+            ("GET", "/v1/quarantine/7/replay", 405),
         ] {
             let method = method.parse().expect("a method");
             let request = test::TestRequest::with_uri(uri).method(method).to_request();

@@ -8,6 +8,7 @@ mod buckets;
 mod commit;
 #[cfg(test)]
 mod full;
+mod health;
 mod outbox;
 mod pages;
 mod transaction;
@@ -44,6 +45,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub(super) struct Catalog {
     writer: SqlitePool,
     readers: SqlitePool,
+    /// How a reader connects.
+    reading: SqliteConnectOptions,
     bodies: Arc<Bodies>,
     tasks: TaskTracker,
     /// Told after each commit that put something into the outbox.
@@ -77,17 +80,18 @@ impl Catalog {
             .connect_with(options.clone())
             .await?;
         let migrations = sqlx::migrate!("../migrations/objects");
-        migrations.run(&writer).await.map_err(sqlx::Error::from)?;
+        migrations.run(&writer).await.map_err(|error| EndpointFault::Database(error.into()))?;
+        let reading = options.read_only(true);
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS)
             .test_before_acquire(false)
             .acquire_timeout(PATIENCE)
-            .connect_with(options.read_only(true))
+            .connect_with(reading.clone())
             .await?;
         let announced = Arc::new(Notify::new());
         let line =
             WriteQueue::new(writer.clone(), bodies.clone(), clock, watched, announced.clone());
-        Ok(Self { writer, readers, bodies, tasks, announced, line: Arc::new(line) })
+        Ok(Self { writer, readers, reading, bodies, tasks, announced, line: Arc::new(line) })
     }
 
     /// Closes the database: readers first, so that the last one out checkpoints.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use lobar_core::engine::Engine as _;
 use lobar_core::image::{Lane, State};
-use lobar_core::object_store::Upload;
+use lobar_core::object_store::{ObjectStore as _, Upload};
 use lobar_imaging::{Limits, prepare};
 use serde_json::json;
 
@@ -44,7 +44,7 @@ pub async fn run(args: cli::Pipeline) -> Result<(), Failure> {
     let parts = Ports::open(&settings, &Roles::all()).await?;
     let mut running = Running::default();
     let mut ready = StartupMessage::new(&settings);
-    let address = s3::start(&settings, &parts, &mut running, &mut ready).await?;
+    let (address, _) = s3::start(&settings, &parts, &mut running, &mut ready).await?;
     let objects = roles::objects(&settings, Some(address)).await?;
     for n in 0..images {
         let body = Bytes::from(pictures[n % pictures.len()].clone());
@@ -55,7 +55,7 @@ pub async fn run(args: cli::Pipeline) -> Result<(), Failure> {
     worker::start(&settings, &parts, objects.clone(), Some(address), &mut running).await?;
 
     let began = Instant::now();
-    roles::ingest(&settings, &parts, objects, &mut running)?;
+    roles::ingest(&settings, &parts, objects, None, &mut running)?;
     while finished(&parts).await? < images as u64 {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }

@@ -4,8 +4,10 @@
 //! readiness goes red, receiving stops, streams close, what is in flight completes, the rest is
 //! given back, and the embedded S3 endpoint, which the others read from, goes last.
 
+mod dependencies;
 #[cfg(feature = "torch")]
 mod descriptors;
+mod disk;
 mod heartbeat;
 mod memory;
 #[cfg(feature = "torch")]
@@ -53,7 +55,7 @@ async fn serve(settings: Settings, roles: Roles, telemetry: &Telemetry) -> Resul
     let stop = stop::on_signal(&tasks)?;
     let parts = Ports::open(&settings, &roles).await?;
     telemetry.register(&parts.registry)?;
-    let mut running = Running::default();
+    let mut running = Running::new(parts.readiness.liveness().clone());
 
     let started = tokio::select! {
         started = roles::start(&settings, &roles, &parts, &mut running) => started,

@@ -7,6 +7,7 @@ use lobar_aws::Access;
 use lobar_core::cache::Cache;
 use lobar_core::image::{Lane, Lanes};
 use lobar_core::presence::Presence;
+use lobar_core::quarantine::Quarantine;
 use lobar_core::queue::{JobQueues, Queue};
 use lobar_core::signal::Signal;
 use lobar_core::store::Store;
@@ -30,6 +31,8 @@ pub struct Ports {
     pub models: Arc<dyn lobar_core::model_registry::ModelRegistry>,
     /// What readers said of images.
     pub verdicts: Arc<dyn Verdicts>,
+    /// What ingest put aside.
+    pub quarantine: Arc<dyn Quarantine>,
     /// Rendered answers; `None` where the signal has no service behind it.
     pub cache: Option<Arc<dyn Cache>>,
     /// Who is at work; as the cache.
@@ -63,7 +66,8 @@ impl Ports {
                 routine: job(Lane::Routine).await.map_err(failed)?,
             },
             models: database.clone(),
-            verdicts: database,
+            verdicts: database.clone(),
+            quarantine: database,
             signal: opener.signal("signal", &settings.signal).map_err(failed)?,
             cache: opener.cache("signal", &settings.signal).map_err(failed)?,
             presence: opener.presence("signal", &settings.signal).map_err(failed)?,

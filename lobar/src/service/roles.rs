@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use lobar_api::{Api, ApiPorts, ApiSettings, HealthServer};
 use lobar_aws::Credentials;
-use lobar_core::object_store::ObjectStore;
+use lobar_core::object_store::{ObjectListing, ObjectStore};
 use lobar_core::weights::WeightFiles;
 use lobar_ingest::{Ingest, IngestMetrics, IngestPorts, IngestSettings};
 use lobar_s3::{S3ObjectStore, S3Options, S3Weights};
 
+use super::dependencies::Dependencies;
 use super::ports::Ports;
 use super::running::Running;
 use super::{s3, s3_key_file};
@@ -36,13 +37,18 @@ pub async fn start(
         );
     }
     let mut ready = startup_message::StartupMessage::new(settings);
-    let s3 = match roles.has(Role::S3) {
-        true => Some(s3::start(settings, parts, running, &mut ready).await?),
-        false => None,
+    let (s3, s3_health) = match roles.has(Role::S3) {
+        true => Some(s3::start(settings, parts, running, &mut ready).await?).unzip(),
+        false => (None, None),
     };
     let objects = objects(settings, s3).await?;
+    let mut dependencies = Dependencies::of(settings, roles, parts, objects.clone())?;
+    if let Some(ask) = s3_health {
+        dependencies.add_s3(ask);
+    }
+    dependencies.watch(running);
     if roles.has(Role::Ingest) {
-        ingest(settings, parts, objects.clone(), running)?;
+        ingest(settings, parts, objects.clone(), Some(objects.clone()), running)?;
     }
     #[cfg(feature = "torch")]
     if roles.has(Role::Worker) {
@@ -66,7 +72,7 @@ pub fn credentials(settings: &Settings) -> Option<Credentials> {
 pub async fn objects(
     settings: &Settings,
     embedded: Option<SocketAddr>,
-) -> Result<Arc<dyn ObjectStore>, Failure> {
+) -> Result<Arc<S3ObjectStore>, Failure> {
     Ok(Arc::new(bucket(settings, embedded).await?))
 }
 
@@ -109,11 +115,12 @@ pub fn s3_options(
     Ok(options)
 }
 
-/// Notification to durable job.
+/// Notification to durable job. With a `listing` it compares the bucket with the store now and then.
 pub fn ingest(
     settings: &Settings,
     parts: &Ports,
     objects: Arc<dyn ObjectStore>,
+    listing: Option<Arc<dyn ObjectListing>>,
     running: &mut Running,
 ) -> Result<(), Failure> {
     let ingest = Ingest::new(
@@ -122,6 +129,7 @@ pub fn ingest(
             jobs: parts.jobs.clone(),
             store: parts.store.clone(),
             objects,
+            listing,
             signal: parts.signal.clone(),
             clock: parts.clock.clone(),
             metrics: IngestMetrics::register(&parts.registry).map_err(Failure::failed)?,
@@ -153,6 +161,7 @@ async fn api(
             store: parts.store.clone(),
             models: parts.models.clone(),
             verdicts: parts.verdicts.clone(),
+            quarantine: parts.quarantine.clone(),
             objects,
             signal: parts.signal.clone(),
             jobs: parts.jobs.clone(),

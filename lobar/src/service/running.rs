@@ -3,6 +3,8 @@
 use std::future::Future;
 use std::time::Duration;
 
+use lobar_consumer::beating;
+use lobar_core::liveness::{LOOP_SILENCE, Liveness, Pulse};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -14,6 +16,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// Running roles and what stops them.
 #[derive(Default)]
 pub struct Running {
+    /// Who is told that the roles go round.
+    liveness: Liveness,
     roles: JoinSet<(&'static str, Result<(), Failure>)>,
     last: JoinSet<(&'static str, Result<(), Failure>)>,
     /// No new work; streams close.
@@ -25,12 +29,24 @@ pub struct Running {
 }
 
 impl Running {
+    /// None yet. Each will have a pulse in `liveness`.
+    pub fn new(liveness: Liveness) -> Self {
+        Self { liveness, ..Self::default() }
+    }
+
+    fn pulse(&self, name: &'static str) -> Pulse {
+        let pulse = Pulse::new(LOOP_SILENCE);
+        self.liveness.watch(name, pulse.clone());
+        pulse
+    }
+
     /// Runs a role.
     pub fn start(
         &mut self,
         name: &'static str,
         role: impl Future<Output = Result<(), Failure>> + Send + 'static,
     ) {
+        let role = beating(self.pulse(name), role);
         self.roles.spawn(async move { (name, role.await) });
     }
 
@@ -40,6 +56,7 @@ impl Running {
         name: &'static str,
         role: impl Future<Output = Result<(), Failure>> + Send + 'static,
     ) {
+        let role = beating(self.pulse(name), role);
         self.last.spawn(async move { (name, role.await) });
     }
 

@@ -2,20 +2,24 @@
 
 use std::net::SocketAddr;
 
+use super::dependencies::Ask;
 use super::ports::Ports;
 use super::running::Running;
 use crate::failure::Failure;
 use crate::settings::Settings;
 use crate::startup_message;
 
-/// Starts the server; answers where it listens.
+/// Where the server listens, and how it is asked whether it can do its work.
+type Started = (SocketAddr, Ask);
+
+/// Starts the server.
 #[cfg(feature = "endpoint")]
 pub async fn start(
     settings: &Settings,
     parts: &Ports,
     running: &mut Running,
     ready: &mut startup_message::StartupMessage,
-) -> Result<SocketAddr, Failure> {
+) -> Result<Started, Failure> {
     use lobar_endpoint::{Credentials, Endpoint, EndpointOptions};
 
     use super::s3_key_file;
@@ -37,14 +41,18 @@ pub async fn start(
     options.forms = settings.s3_forms.is_on();
     options.clock = parts.clock.clone();
     let endpoint = Endpoint::open(options).await.map_err(|e| Failure::failed(chain(&e)))?;
-    let address = endpoint.local_addr();
+    let (address, health) = (endpoint.local_addr(), endpoint.health());
     ready.s3 = Some(address);
     let closing = running.closing.clone();
     running.start_last("s3", async move {
         endpoint.run(closing).await;
         Ok(())
     });
-    Ok(address)
+    let ask: Ask = Box::new(move || {
+        let health = health.clone();
+        Box::pin(async move { health.check().await })
+    });
+    Ok((address, ask))
 }
 
 /// This build has no server to start.
@@ -54,6 +62,6 @@ pub async fn start(
     _: &Ports,
     _: &mut Running,
     _: &mut startup_message::StartupMessage,
-) -> Result<SocketAddr, Failure> {
+) -> Result<Started, Failure> {
     Err(Failure::usage("this build has no S3 server; build it with --features endpoint"))
 }

@@ -49,6 +49,10 @@ pub async fn start(
         WorkerSettings { drain: settings.drain.seconds(), ..WorkerSettings::new(capacity) },
     );
     let health = worker.health();
+    let (liveness, pulses) = (parts.readiness.liveness(), health.pulses());
+    liveness.watch("engine", pulses.engine.clone());
+    liveness.watch("jobs-stat", pulses.intake.stat.clone());
+    liveness.watch("jobs-routine", pulses.intake.routine.clone());
     let watched = health.clone();
     running.watch(parts.readiness.check("engine"), move || match watched.is_ready() {
         true => Ok(()),

@@ -15,6 +15,7 @@
 
 pub mod cache;
 pub mod presence;
+pub mod quarantine;
 pub mod queue;
 pub mod registry;
 pub mod signal;

@@ -13,6 +13,14 @@ const PATIENCE: Duration = Duration::from_secs(240);
 /// How long a stream that replays stored events may pause before it counts as read to its end.
 const SILENCE: Duration = Duration::from_secs(3);
 
+/// GET: the status and the text of whatever is answered; `None` while nobody answers.
+pub async fn answer(url: &str) -> Option<(u16, String)> {
+    // Another test of this process may have chosen it already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let answer = reqwest::get(url).await.ok()?;
+    Some((answer.status().as_u16(), answer.text().await.ok()?))
+}
+
 /// A client of one server.
 pub struct Client {
     http: reqwest::Client,

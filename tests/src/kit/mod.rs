@@ -6,7 +6,7 @@ mod pictures;
 mod process;
 mod uploads;
 
-pub use client::Client;
+pub use client::{Client, answer};
 pub use follower::{Follower, Seen};
 pub use lobar_testkit::workspace;
 pub use pictures::{broken_files, labelled_pictures, originals, radiograph_jpeg};

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use futures::stream::BoxStream;
 use lobar_core::event::{Event, Seq};
 use lobar_core::failure::PortError;
-use lobar_core::image::{Image, Lane, NewImage};
+use lobar_core::image::{Image, Lane, NewImage, State};
 use lobar_core::job::Job;
 use lobar_core::object::{ImageId, ObjectVersion};
 use lobar_core::object_store::{FetchError, ObjectStore, Upload};
@@ -21,6 +21,8 @@ use lobar_core::store::{
     Admission, Claim, Claimed, Completion, Fence, Filter, Overview, Page, PageKey, Quarantined,
     Store,
 };
+
+use uuid::Uuid;
 
 use super::inject::{Fault, Injector, Kind};
 use super::line::Line;
@@ -187,6 +189,10 @@ impl Store for FaultyStore {
         self.switch.pass()?;
         self.line.around(self.inner.image(id)).await
     }
+    async fn states(&self, ids: &[ImageId]) -> Result<Vec<Option<State>>, PortError> {
+        self.switch.pass()?;
+        self.line.around(self.inner.states(ids)).await
+    }
     async fn list(
         &self,
         filter: &Filter,
@@ -219,6 +225,18 @@ impl Store for FaultyStore {
         self.line.around(self.inner.quarantine(message)).await?;
         self.quarantined.lock().expect("nobody panicked").push(message.clone());
         Ok(())
+    }
+    async fn check(&self) -> Result<(), PortError> {
+        self.switch.pass()?;
+        self.line.around(self.inner.check()).await
+    }
+    async fn note_probe(&self, probe: Uuid) -> Result<(), PortError> {
+        self.switch.pass()?;
+        self.line.around(self.inner.note_probe(probe)).await
+    }
+    async fn take_probe(&self, probe: Uuid) -> Result<bool, PortError> {
+        self.switch.pass()?;
+        self.line.around(self.inner.take_probe(probe)).await
     }
 }
 

@@ -20,6 +20,7 @@ use lobar_core::job::Job;
 use lobar_core::model_registry::ModelRegistry;
 use lobar_core::object::{ImageId, ObjectVersion};
 use lobar_core::object_store::Upload;
+use lobar_core::quarantine::Quarantine;
 use lobar_core::queue::{Depth, JobQueues, Outgoing, Queue};
 use lobar_core::time::{Clock, ManualClock, SystemClock};
 use lobar_core::verdict::Verdicts;
@@ -53,10 +54,14 @@ pub struct Rig {
     pub registry: Arc<dyn ModelRegistry>,
     /// What readers said of images, in the same database.
     pub verdicts: Arc<dyn Verdicts>,
+    /// What ingest put aside, in the same database.
+    pub quarantine: Arc<dyn Quarantine>,
     /// The uploads queue.
     pub uploads: Arc<FaultyQueue>,
     /// The job queues.
     pub jobs: Lanes<Arc<FaultyQueue>>,
+    /// The bucket itself.
+    pub bucket: Arc<S3ObjectStore>,
     /// The bucket, as roles see it.
     pub objects: Arc<FaultyObjects>,
     /// Where its endpoint is: `http://127.0.0.1:PORT`.
@@ -89,6 +94,7 @@ impl Rig {
         let url = store.unwrap_or(&file).parse().expect("a store's URL");
         let store = opener.database("store", &url).await.expect("opens");
         let (registry, verdicts) = (store.clone(), store.clone());
+        let quarantine = store.clone();
         let url = queues.unwrap_or(&file).parse().expect("a queue's URL");
         let line = Arc::new(Line::default());
         let injector = Arc::new(Injector::default());
@@ -109,15 +115,18 @@ impl Rig {
         let objects = S3ObjectStore::connect(s3_options(BUCKET, format!("http://{address}")));
         let rival = jobs.routine.inner.clone();
         let store = FaultyStore::new(store, line.clone(), injector.clone(), rival);
-        let objects = FaultyObjects::new(Arc::new(objects.await), line.clone(), injector.clone());
+        let bucket = Arc::new(objects.await);
+        let objects = FaultyObjects::new(bucket.clone(), line.clone(), injector.clone());
         let signal = Arc::new(MemorySignal::new());
         Self {
             clock,
             store: Arc::new(store),
             registry,
             verdicts,
+            quarantine,
             uploads,
             jobs,
+            bucket,
             objects: Arc::new(objects),
             line,
             faulty_signal: Arc::new(FaultySignal::new(signal.clone(), injector.clone())),

@@ -112,6 +112,7 @@ impl Rig {
             jobs: self.ports(),
             store: self.store.clone(),
             objects: self.objects.clone(),
+            listing: None,
             signal: self.faulty_signal.clone(),
             clock: Arc::new(self.clock.clone()),
             metrics: IngestMetrics::register(&registry).expect("an empty registry"),
@@ -166,9 +167,7 @@ impl Working {
     }
 
     fn labelled(&self, name: &str, label: &str) -> Vec<Metric> {
-        let families = self.registry.gather().into_iter().filter(|family| family.name() == name);
-        let metrics = families.flat_map(|family| family.get_metric().to_vec());
-        metrics.filter(|one| one.get_label().iter().any(|it| it.value() == label)).collect()
+        labelled(&self.registry, name, label)
     }
 }
 
@@ -187,10 +186,22 @@ impl Ingesting {
         rig.until_let_go().await;
     }
 
+    /// A counter's value for one value of its label.
+    pub fn metric_of(&self, name: &str, label: &str) -> f64 {
+        let found = labelled(&self.registry, name, label);
+        found.iter().map(|one| one.get_counter().get_value()).sum()
+    }
+
     /// The sum of a metric over its labels.
     pub fn metric(&self, name: &str) -> f64 {
         sum(&self.registry, name)
     }
+}
+
+fn labelled(registry: &Registry, name: &str, label: &str) -> Vec<Metric> {
+    let families = registry.gather().into_iter().filter(|family| family.name() == name);
+    let metrics = families.flat_map(|family| family.get_metric().to_vec());
+    metrics.filter(|one| one.get_label().iter().any(|it| it.value() == label)).collect()
 }
 
 fn sum(registry: &Registry, name: &str) -> f64 {

@@ -15,6 +15,8 @@ use lobar_core::model_registry::ModelRegistry;
 use lobar_core::object::{ImageId, ObjectVersion};
 use lobar_core::object_store::ObjectStore;
 use lobar_core::presence::Presence;
+use lobar_core::quarantine::Quarantine;
+use lobar_core::queue::Queue;
 use lobar_core::signal::Signal;
 use lobar_core::store::{Claim, Completion, Outcome, Store};
 use lobar_core::time::{Clock, SystemClock};
@@ -41,6 +43,8 @@ pub struct Fixture {
     pub store: Arc<dyn Store>,
     pub models: Arc<dyn ModelRegistry>,
     pub verdicts: Arc<dyn Verdicts>,
+    pub quarantine: Arc<dyn Quarantine>,
+    pub uploads: Arc<dyn Queue>,
     pub objects: Arc<dyn ObjectStore>,
     pub signal: Arc<dyn Signal>,
     pub presence: Option<Arc<dyn Presence>>,
@@ -80,7 +84,7 @@ impl Fixture {
         let file = SqliteFile::at(folder.path().join("lobar.db"));
         let url = StoreUrl::Sqlite(file.clone());
         let store = opener.database("store", &url).await.expect("a database");
-        let (models, verdicts) = (store.clone(), store.clone());
+        let (models, verdicts, quarantine) = (store.clone(), store.clone(), store.clone());
         let url = QueueUrl::Sqlite(file);
         let uploads = opener.queue("uploads", &url, "uploads").await.expect("a queue");
         let jobs = Lanes {
@@ -104,6 +108,7 @@ impl Fixture {
                 jobs: jobs.clone(),
                 store: store.clone(),
                 objects: objects.clone(),
+                listing: None,
                 signal: signal.clone(),
                 clock: clock.clone(),
                 metrics: IngestMetrics::register(&prometheus::Registry::new()).expect("metrics"),
@@ -120,6 +125,7 @@ impl Fixture {
             store: store.clone(),
             models: models.clone(),
             verdicts: verdicts.clone(),
+            quarantine: quarantine.clone(),
             objects: objects.clone(),
             signal: signal.clone(),
             jobs,
@@ -140,6 +146,8 @@ impl Fixture {
             store,
             models,
             verdicts,
+            quarantine,
+            uploads,
             objects,
             signal,
             presence,

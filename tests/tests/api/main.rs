@@ -17,6 +17,7 @@ mod models;
 mod operations;
 mod predict;
 mod problems;
+mod quarantine;
 mod sse;
 mod unreadable;
 mod verdicts;

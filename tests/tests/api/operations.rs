@@ -143,3 +143,35 @@ async fn the_documentation_is_complete_on_its_own() {
     let (status, problem) = fixture.get("/problems/too-large").await;
     assert_eq!((status, &problem["status"]), (200, &json!(413)));
 }
+
+#[tokio::test]
+async fn while_the_store_is_away_no_figure_of_it_is_shown_and_the_queues_are_no_number() {
+    let fixture = Fixture::open().await;
+    fixture.admit((0..5).map(|n| format!("incoming/north/{n}.jpg"))).await;
+    let of_store = [
+        "lobar_oldest_unfinished_seconds",
+        "lobar_images{",
+        "lobar_quarantined",
+        "lobar_backlog_seconds",
+        "lobar_workers_wanted",
+    ];
+    let shown = |metrics: &str, name: &str| metrics.lines().any(|line| line.starts_with(name));
+    eventually("the images are counted", async || {
+        let metrics = fixture.metrics().await;
+        let counted = metrics.contains("lobar_images{state=\"queued\"} 5");
+        (counted && of_store.iter().all(|name| shown(&metrics, name))).then_some(())
+    })
+    .await;
+    fixture.close_store().await;
+    let metrics = eventually("nothing is shown of the store", async || {
+        let metrics = fixture.metrics().await;
+        (!of_store.iter().any(|name| shown(&metrics, name))).then_some(metrics)
+    })
+    .await;
+    for lane in ["stat", "routine"] {
+        let line = format!("lobar_queue_depth{{lane=\"{lane}\",queue=\"jobs\"}} NaN\n");
+        assert!(metrics.contains(&line), "{metrics}");
+    }
+    let (status, _) = fixture.get("/v1/queues").await;
+    assert!(status >= 500, "{status}");
+}

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use lobar_core::image::{Lane, Reason, State};
 use lobar_core::object::ObjectVersion;
-use lobar_core::queue::{Outgoing, Settlement};
+use lobar_core::quarantine::{QuarantineError, replay};
+use lobar_core::queue::{Outgoing, Queue, Settlement};
 use lobar_core::store::{Claim, Store};
 use lobar_ingest::IngestSettings;
 use lobar_tests::kit;
@@ -134,6 +135,68 @@ async fn what_cannot_be_read_is_put_aside_and_its_neighbours_are_admitted() {
     assert!(aside.iter().any(|one| one.body == b"garbage"));
     assert_eq!(ingesting.health.test_events(), 1);
     ingesting.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn uploads_under_a_wrong_bucket_setting_wait_in_quarantine_and_all_come_back() {
+    const UPLOADS: usize = 12;
+    let rig = Rig::open().await;
+    let mut objects = Vec::new();
+    for n in 0..UPLOADS {
+        let key = format!("incoming/north/{n}.jpg");
+        objects.push(rig.put(&key, Lane::Routine, picture(1)).await);
+    }
+    let wrong = IngestSettings { buckets: vec!["xray".into()], ..Rig::ingest_settings() };
+    let ingesting = rig.ingest(wrong);
+    until_admitted(&rig, 0).await;
+    let messages = "lobar_ingest_messages_total";
+    rig.until("all are settled", async || ingesting.metric(messages) >= UPLOADS as f64).await;
+    let settled = [messages, messages, "lobar_ingest_quarantined_total"];
+    let counted: Vec<f64> = settled
+        .iter()
+        .zip(["quarantined", "done", "wrong_source"])
+        .map(|(name, label)| ingesting.metric_of(name, label))
+        .collect();
+    assert_eq!(counted, [UPLOADS as f64, 0.0, UPLOADS as f64], "they are not told of as done");
+    ingesting.stop().await;
+
+    let waiting = rig.quarantine.list(false, None, 100).await.expect("listed");
+    assert_eq!(waiting.len(), UPLOADS);
+    // Killed before the entry is marked, it still waits: replayed again, it is sent twice.
+    let kept = rig.quarantine.entry(waiting[0].id).await.expect("asked").expect("known");
+    notify(&rig, kept.body).await;
+    for entry in &waiting {
+        let uploads: &dyn Queue = &*rig.uploads.inner;
+        replay(&*rig.quarantine, uploads, entry.id, "test").await.expect("replayed");
+    }
+    assert_eq!(rig.quarantine.waiting().await.expect("counted"), []);
+    let ingesting = rig.ingest(Rig::ingest_settings());
+    until_admitted(&rig, UPLOADS as u64).await;
+    for object in &objects {
+        assert_eq!(rig.image(object.id()).await.state, State::Queued);
+    }
+    assert_eq!(rig.quarantine.waiting().await.expect("counted"), []);
+    ingesting.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_the_queue_does_not_take_stays_in_quarantine() {
+    let rig = Rig::open().await;
+    notify(&rig, "garbage").await;
+    let ingesting = rig.ingest(Rig::ingest_settings());
+    rig.until("it is put aside", async || {
+        rig.quarantine.list(false, None, 1).await.expect("listed").len() == 1
+    })
+    .await;
+    ingesting.stop().await;
+    let id = rig.quarantine.list(false, None, 1).await.expect("listed")[0].id;
+    rig.uploads.switch.off();
+    let refused = replay(&*rig.quarantine, &*rig.uploads, id, "test").await;
+    assert!(matches!(refused, Err(QuarantineError::Port(_))), "{refused:?}");
+    assert_eq!(rig.quarantine.list(false, None, 1).await.expect("listed")[0].id, id);
+    rig.uploads.switch.on();
+    replay(&*rig.quarantine, &*rig.uploads, id, "test").await.expect("replayed");
+    assert_eq!(notifications(&rig).await, 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,6 +4,7 @@
 mod crashes;
 mod errors;
 mod ingest;
+mod reconcile;
 mod rejections;
 mod restored;
 mod worker;

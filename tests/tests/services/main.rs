@@ -6,6 +6,7 @@
 mod accounts;
 mod cluster;
 mod collector;
+mod health;
 mod journey;
 mod kills;
 mod latency;

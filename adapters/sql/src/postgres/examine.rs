@@ -141,6 +141,7 @@ async fn writable(conn: &mut PgConnection, what: String) -> Answer {
         "event",
         "tally",
         "quarantine",
+        "probe",
         "message",
         "model",
         "model_change",

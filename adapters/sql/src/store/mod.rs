@@ -7,6 +7,7 @@ mod events;
 mod overview;
 mod page;
 mod plan;
+mod probe;
 mod remove;
 mod row;
 mod sweep;
@@ -17,11 +18,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use lobar_core::event::{Event, Seq};
 use lobar_core::failure::PortError;
-use lobar_core::image::{Image, Lane, NewImage};
+use lobar_core::image::{Image, Lane, NewImage, State};
 use lobar_core::object::{ImageId, ObjectVersion};
 use lobar_core::store::{
     Admission, Claim, Completion, Fence, Filter, Overview, Page, PageKey, Quarantined, Store,
 };
+use uuid::Uuid;
 
 pub(super) use admit::StoredRow;
 pub(super) use events::EventRow;
@@ -80,6 +82,10 @@ impl<D: Driver> Store for Db<D> {
         page::image(self, id).await.map_err(|fault| fault.during("store: image"))
     }
 
+    async fn states(&self, ids: &[ImageId]) -> Result<Vec<Option<State>>, PortError> {
+        page::states(self, ids).await.map_err(|fault| fault.during("store: states"))
+    }
+
     async fn list(
         &self,
         filter: &Filter,
@@ -103,6 +109,18 @@ impl<D: Driver> Store for Db<D> {
 
     async fn quarantine(&self, message: &Quarantined) -> Result<(), PortError> {
         overview::quarantine(self, message).await.map_err(|fault| fault.during("store: quarantine"))
+    }
+
+    async fn check(&self) -> Result<(), PortError> {
+        probe::check(self).await.map_err(|fault| fault.during("store: check"))
+    }
+
+    async fn note_probe(&self, probe: Uuid) -> Result<(), PortError> {
+        probe::note(self, probe).await.map_err(|fault| fault.during("store: note probe"))
+    }
+
+    async fn take_probe(&self, probe: Uuid) -> Result<bool, PortError> {
+        probe::take(self, probe).await.map_err(|fault| fault.during("store: take probe"))
     }
 }
 

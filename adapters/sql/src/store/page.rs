@@ -7,14 +7,17 @@
 //! Filters and totals go by what is stored. An image whose finding cannot be read is listed where the finding put
 //! it, and tells there that it needs a human.
 
+use std::collections::HashMap;
+
 use lobar_core::image::{Image, State};
 use lobar_core::object::ImageId;
 use lobar_core::store::{Filter, Page, PageKey};
 use lobar_core::time::Stamp;
+use uuid::Uuid;
 
-use super::super::{Db, DbError, Driver, Sql};
+use super::super::{BATCH, Db, DbError, Driver, Sql};
 use super::count::total;
-use super::row::ImageRow;
+use super::row::{ImageRow, state};
 use super::rows;
 
 /// The columns of [`ImageRow`].
@@ -30,6 +33,20 @@ pub(super) async fn image<D: Driver>(db: &Db<D>, id: ImageId) -> Result<Option<I
         .arg(id.0);
     let row: Option<ImageRow> = db.fetch_all(sql).await?.into_iter().next();
     Ok(row.map(|row| row.image(db.unreadable())))
+}
+
+pub(super) async fn states<D: Driver>(
+    db: &Db<D>,
+    ids: &[ImageId],
+) -> Result<Vec<Option<State>>, DbError> {
+    let mut known = HashMap::new();
+    for batch in ids.chunks(BATCH) {
+        let mut sql = Sql::<D>::new("select id, state from image where id in (");
+        sql.list(batch.iter().map(|id| id.0)).push(")");
+        known.extend(db.fetch_all::<(Uuid, String)>(sql).await?);
+    }
+    let known = |id: &ImageId| known.get(&id.0).map(|word| state(word));
+    Ok(ids.iter().map(known).collect())
 }
 
 pub(super) async fn list<D: Driver>(

@@ -1,7 +1,10 @@
 //! What `lobar doctor` says about a database.
 
+use std::sync::Arc;
+
 use lobar_core::diagnostic::{Diagnostic, Severity};
-use lobar_sql::postgres;
+use lobar_core::time::SystemClock;
+use lobar_sql::postgres::{self, Deferred};
 use lobar_testkit::services::postgres::Cluster;
 
 fn verdict(checks: &[Diagnostic], what: &str) -> Severity {
@@ -13,6 +16,9 @@ fn verdict(checks: &[Diagnostic], what: &str) -> Severity {
 async fn a_database_that_is_ready_is_found_good_and_what_is_not_is_named() {
     let cluster = Cluster::shared().await;
     let database = cluster.database();
+    let store = postgres::open(&database.url(), Arc::new(SystemClock)).await.expect("opens");
+    Deferred::of_this_release().run(&store).await.expect("ran");
+    store.close().await;
     let checks = postgres::examine("store", &database.url()).await;
     let odd = checks.iter().filter(|check| check.verdict != Severity::Good);
     let odd: Vec<_> = odd.map(|check| check.what.as_str()).collect();

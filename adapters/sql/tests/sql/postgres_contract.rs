@@ -1,15 +1,17 @@
-//! The contracts of the store, of the queue, of the model registry and of verdicts, on PostgreSQL.
+//! The contracts of the store, of the queue, of the model registry, of verdicts and of the quarantine, on PostgreSQL.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use lobar_core::model_registry::ModelRegistry;
+use lobar_core::quarantine::Quarantine;
 use lobar_core::queue::{Outgoing, Queue};
 use lobar_core::store::Store;
 use lobar_core::time::{ManualClock, Stamp};
 use lobar_core::verdict::Verdicts;
 use lobar_sql::postgres::{self, PgStore};
+use lobar_testkit::contract::quarantine::QuarantineHarness;
 use lobar_testkit::contract::queue::QueueHarness;
 use lobar_testkit::contract::registry::ModelRegistryHarness;
 use lobar_testkit::contract::store::StoreHarness;
@@ -144,6 +146,32 @@ impl VerdictHarness for OwnVerdicts {
     }
 }
 
+struct OwnQuarantine(Opened);
+
+#[async_trait]
+impl QuarantineHarness for OwnQuarantine {
+    async fn start() -> Self {
+        Self(Opened::new().await)
+    }
+
+    async fn open(&self) -> (Arc<dyn Store>, Arc<dyn Quarantine>) {
+        (self.0.database().await, self.0.database().await)
+    }
+
+    async fn reopen(&self) -> (Arc<dyn Store>, Arc<dyn Quarantine>) {
+        self.0.close().await;
+        self.open().await
+    }
+
+    async fn advance(&self, by: Duration) {
+        self.0.clock.advance(by);
+    }
+
+    async fn damage(&self, statement: &str) {
+        self.0.damage(statement);
+    }
+}
+
 /// A queue beside another queue with messages.
 struct SharedQueue(Opened);
 
@@ -190,6 +218,10 @@ mod registry {
 
 mod verdicts {
     lobar_testkit::verdict_contract!(super::OwnVerdicts);
+}
+
+mod quarantine {
+    lobar_testkit::quarantine_contract!(super::OwnQuarantine);
 }
 
 mod queue {

@@ -1,4 +1,4 @@
-//! The contracts of the store, of the queue, of the model registry and of verdicts, on SQLite.
+//! The contracts of the store, of the queue, of the model registry, of verdicts and of the quarantine, on SQLite.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -6,11 +6,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use lobar_core::model_registry::ModelRegistry;
+use lobar_core::quarantine::Quarantine;
 use lobar_core::queue::Queue;
 use lobar_core::store::Store;
 use lobar_core::time::{ManualClock, Stamp};
 use lobar_core::verdict::Verdicts;
 use lobar_sql::sqlite::{self, SqliteQueue, SqliteStore};
+use lobar_testkit::contract::quarantine::QuarantineHarness;
 use lobar_testkit::contract::queue::QueueHarness;
 use lobar_testkit::contract::registry::ModelRegistryHarness;
 use lobar_testkit::contract::store::StoreHarness;
@@ -156,6 +158,32 @@ impl VerdictHarness for VerdictFile {
     }
 }
 
+struct QuarantineFile(Files);
+
+#[async_trait]
+impl QuarantineHarness for QuarantineFile {
+    async fn start() -> Self {
+        Self(Files::new())
+    }
+
+    async fn open(&self) -> (Arc<dyn Store>, Arc<dyn Quarantine>) {
+        (self.0.database("lobar.db").await, self.0.database("lobar.db").await)
+    }
+
+    async fn reopen(&self) -> (Arc<dyn Store>, Arc<dyn Quarantine>) {
+        self.0.close().await;
+        self.open().await
+    }
+
+    async fn advance(&self, by: Duration) {
+        self.0.clock.advance(by);
+    }
+
+    async fn damage(&self, statement: &str) {
+        self.0.damage("lobar.db", statement).await;
+    }
+}
+
 /// A queue in a file of its own.
 struct OwnFile(Files);
 
@@ -217,6 +245,10 @@ mod registry {
 
 mod verdicts {
     lobar_testkit::verdict_contract!(super::VerdictFile);
+}
+
+mod quarantine {
+    lobar_testkit::quarantine_contract!(super::QuarantineFile);
 }
 
 mod queue_in_its_own_file {

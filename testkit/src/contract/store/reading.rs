@@ -10,6 +10,8 @@ use lobar_core::image::{Image, Lane, NewImage, Reason, State};
 use lobar_core::object::{ImageId, ObjectVersion};
 use lobar_core::store::{Claim, Completion, Filter, Outcome, Quarantined, Store};
 
+use uuid::Uuid;
+
 use super::{StoreHarness, admit, complete, finding, granted, image, new, object, ready, state};
 
 /// Every page of a list.
@@ -284,4 +286,57 @@ pub async fn a_batch_of_nothing_is_answered_with_nothing<H: StoreHarness>() {
     assert!(store.complete(&[]).await.expect("completed").is_empty());
     store.release(&[]).await.expect("released");
     store.retry(&[]).await.expect("given back");
+}
+
+pub async fn a_store_that_takes_changes_says_so_and_one_whose_tables_cannot_be_written_does_not<
+    H: StoreHarness,
+>() {
+    let harness = H::start().await;
+    let store = harness.open().await;
+    for _ in 0..2 {
+        store.check().await.expect("it takes changes");
+    }
+    assert_eq!(store.events(Seq(0), 10).await.expect("events"), [], "and none that means anything");
+    harness.damage("drop table probe").await;
+    store.check().await.expect_err("it can be read, and not written");
+}
+
+pub async fn a_probe_that_arrived_is_told_of_once<H: StoreHarness>() {
+    let harness = H::start().await;
+    let (ingest, doctor) = (harness.open().await, harness.open().await);
+    let [arrived, other] = [Uuid::from_u128(1), Uuid::from_u128(2)];
+    assert!(!doctor.take_probe(arrived).await.expect("asked"));
+    for _ in 0..2 {
+        ingest.note_probe(arrived).await.expect("noted");
+    }
+    assert!(!doctor.take_probe(other).await.expect("asked"));
+    assert!(doctor.take_probe(arrived).await.expect("asked"));
+    assert!(!doctor.take_probe(arrived).await.expect("asked"), "once");
+    assert_eq!(doctor.events(Seq(0), 10).await.expect("events"), [], "it is no image");
+}
+
+pub async fn states_of_many_images_are_answered_in_the_order_of_the_question<H: StoreHarness>() {
+    let harness = H::start().await;
+    let store = harness.open().await;
+    assert_eq!(store.states(&[]).await.expect("asked"), []);
+    let [queued, done, removed, unknown] =
+        ["a", "b", "c", "d"].map(|key| object(&format!("incoming/north/{key}"), "v1", None));
+    for each in [&queued, &done, &removed] {
+        admit(&*store, each).await;
+    }
+    let claimed = granted(&*store, done.id()).await;
+    assert!(complete(&*store, &claimed, ready(0.5)).await);
+    store.remove(&removed).await.expect("removed");
+    // More than one statement takes, and one id twice.
+    let strangers = (0..1_200).map(|n| ImageId(Uuid::from_u128(n)));
+    let asked: Vec<ImageId> = [unknown.id(), done.id(), queued.id()]
+        .into_iter()
+        .chain(strangers)
+        .chain([removed.id(), done.id()])
+        .collect();
+    let states = store.states(&asked).await.expect("asked");
+    assert_eq!(states.len(), asked.len());
+    assert_eq!(states[..3], [None, Some(State::Ready), Some(State::Queued)]);
+    assert!(states[3..1_203].iter().all(Option::is_none));
+    assert_eq!(states[1_203..], [Some(State::Removed), Some(State::Ready)]);
 }

@@ -117,6 +117,7 @@ impl Cloud {
             jobs: self.ports(),
             store: self.store.clone(),
             objects: self.objects.clone(),
+            listing: None,
             signal: Arc::new(MemorySignal::new()),
             clock: Arc::new(SystemClock),
             metrics: IngestMetrics::register(&registry).expect("an empty registry"),

@@ -40,6 +40,7 @@ impl Page {
             store: rig.store.clone(),
             models: rig.registry.clone(),
             verdicts: rig.verdicts.clone(),
+            quarantine: rig.quarantine.clone(),
             objects: rig.objects.clone(),
             signal: opener.signal("signal", &url).expect("a signal"),
             jobs: rig.ports(),

@@ -1,13 +1,16 @@
 //! `lobar doctor`: looks at everything that the settings name, and says what to do about it.
 
+mod probe;
+
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use lobar_console::outln;
 use lobar_core::diagnostic::{Diagnostic, Severity};
 use lobar_core::image::Lane;
 use lobar_core::time::SystemClock;
-use lobar_opener::examine;
+use lobar_opener::{Opener, examine};
 use serde_json::json;
 
 use crate::failure::Failure;
@@ -19,7 +22,13 @@ use crate::settings::{Roles, Settings};
 
 /// Examines all of it, prints what was found, and fails if anything is at fault.
 /// Without `roles` it takes no combination for impossible.
-pub async fn run(settings: Settings, roles: Option<Roles>, as_json: bool) -> Result<(), Failure> {
+/// With `probe` it also sends an object the way of an upload, which may take so long to arrive.
+pub async fn run(
+    settings: Settings,
+    roles: Option<Roles>,
+    as_json: bool,
+    probe: Option<Duration>,
+) -> Result<(), Failure> {
     if let Some(roles) = &roles {
         validate::validate(&settings, roles)?;
     }
@@ -32,7 +41,11 @@ pub async fn run(settings: Settings, roles: Option<Roles>, as_json: bool) -> Res
         checks.extend(examine::queue(&opener, "jobs", &settings.jobs, &name).await);
     }
     checks.extend(examine::signal(&opener, &settings.signal).await);
-    checks.extend(bucket(&settings).await);
+    checks.extend(bucket(&settings, &opener).await);
+    checks.extend(examine::quarantine(&opener, &settings.store).await);
+    if let Some(patience) = probe {
+        checks.extend(probed(&settings, &opener, patience).await);
+    }
     checks.push(registry::examine(&opener, &settings).await);
     #[cfg(feature = "torch")]
     if roles.is_none_or(|roles| roles.has(Role::Worker)) {
@@ -61,13 +74,26 @@ fn folder(data: &Path) -> Diagnostic {
     }
 }
 
-async fn bucket(settings: &Settings) -> Vec<Diagnostic> {
+/// Needs a running ingest.
+async fn probed(settings: &Settings, opener: &Opener, patience: Duration) -> Vec<Diagnostic> {
+    match opener.database("store", &settings.store).await {
+        Ok(store) => {
+            let bucket = roles::bucket(settings, settings.embedded_s3()).await;
+            probe::run(&*store, &bucket, patience).await
+        }
+        // That is told of already.
+        Err(_) => Vec::new(),
+    }
+}
+
+async fn bucket(settings: &Settings, opener: &Opener) -> Vec<Diagnostic> {
     if settings.embedded_s3().is_some() {
         let found = "the embedded S3 endpoint, which runs with `lobar up` or the role s3";
         return vec![Diagnostic::good("bucket", found)];
     }
+    let queue = examine::uploads_arn(opener, &settings.uploads).await;
     match roles::bucket(settings, None).await {
-        Ok(bucket) => bucket.examine().await,
+        Ok(bucket) => bucket.examine(queue.as_deref()).await,
         Err(failure) => {
             vec![Diagnostic::fault("bucket", failure.to_string(), "Mend or remove that file.")]
         }

@@ -1,0 +1,71 @@
+//! `lobar reconcile`: compares the bucket with the store and mends what differs, on the configured services, whether or
+//! not anything runs. What is admitted goes through the ingest that runs, or will.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use lobar_core::time::SystemClock;
+use lobar_ingest::{ReconcileOptions, ReconcilePorts, Reconciled, reconcile};
+use lobar_opener::Opener;
+use serde_json::json;
+
+use crate::cli::Reconcile;
+use crate::failure::{Failure, chain};
+use crate::service::{failed, opener, roles};
+use crate::settings::Settings;
+
+/// Runs the command.
+pub async fn run(command: Reconcile) -> Result<(), Failure> {
+    let Reconcile { dry_run, force, prefix, grace, json: as_json, service } = command;
+    let settings = Settings::load(service.given, service.config)?;
+    let opener = opener(&settings, Arc::new(SystemClock));
+    let options = ReconcileOptions { prefix, grace: Duration::from_secs(grace), dry_run, force };
+    let done = compare(&settings, &opener, &options).await;
+    opener.close().await;
+    let done = done?;
+    print(&done, dry_run, as_json);
+    match done.spared {
+        0 => Ok(()),
+        images => Err(Failure::failed(format!(
+            "{images} of {} images have no object in the bucket, and none was marked: see that LOBAR_BUCKET and \
+             LOBAR_S3_ENDPOINT name the right one; --force marks them",
+            done.images
+        ))),
+    }
+}
+
+async fn compare(
+    settings: &Settings,
+    opener: &Opener,
+    options: &ReconcileOptions,
+) -> Result<Reconciled, Failure> {
+    let objects = roles::objects(settings, settings.embedded_s3()).await;
+    let ports = ReconcilePorts {
+        uploads: opener.queue("uploads", &settings.uploads, "uploads").await.map_err(failed)?,
+        store: opener.database("store", &settings.store).await.map_err(failed)?,
+        objects: objects.clone(),
+        listing: objects,
+        clock: Arc::new(SystemClock),
+    };
+    reconcile(&ports, options).await.map_err(|error| Failure::failed(chain(&error)))
+}
+
+#[allow(clippy::print_stdout)] // what it found is this command's output
+fn print(done: &Reconciled, dry_run: bool, as_json: bool) {
+    let Reconciled { objects, admitted, hidden, images, removed, spared } = *done;
+    if as_json {
+        let all = json!({ "dry_run": dry_run, "objects": objects, "admitted": admitted, "hidden": hidden,
+            "images": images, "removed": removed, "spared": spared });
+        println!("{all}");
+        return;
+    }
+    let (notified, marked) = match dry_run {
+        true => ("would be notified of", "would be marked as removed"),
+        false => ("notified of: ingest admits them", "marked as removed"),
+    };
+    println!("{objects} objects, {admitted} without an image {notified}");
+    if hidden > 0 {
+        println!("{hidden} objects whose image says that they were removed or replaced");
+    }
+    println!("{images} images, {removed} without their object {marked}");
+}
