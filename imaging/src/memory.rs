@@ -92,7 +92,7 @@ impl Drop for Reserved {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::mpsc::channel;
+    use std::sync::mpsc::sync_channel;
     use std::thread;
 
     use super::*;
@@ -111,8 +111,8 @@ mod tests {
     fn who_waits_is_served_in_turn_and_never_beyond_the_limit() {
         static MEMORY: Memory = Memory::new(100);
         let first = MEMORY.reserve(60).unwrap();
-        let (served, order) = channel();
-        let waiting: Vec<_> = [(0, 90), (1, 10)]
+        let (served, order) = sync_channel(2);
+        let waiting: Vec<_> = [(0, 90), (1, 20)]
             .map(|(number, bytes)| {
                 let served = served.clone();
                 let thread = thread::spawn(move || {
@@ -127,7 +127,7 @@ mod tests {
                 thread
             })
             .into();
-        assert!(order.try_recv().is_err(), "10 would fit, but came behind 90");
+        assert!(order.try_recv().is_err(), "20 would fit, but came behind 90");
         drop(first);
         assert_eq!(order.recv().unwrap(), 0);
         assert_eq!(order.recv().unwrap(), 1);

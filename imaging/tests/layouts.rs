@@ -67,8 +67,7 @@ impl Seen {
     }
 
     fn none_is_wrong(&self) {
-        let (read, refused) = (self.read, self.refused);
-        println!("{read} read, {refused} refused");
+        eprintln!("{} read, {} refused", self.read, self.refused);
         assert!(self.wrong.is_empty(), "{} files:\n{}", self.wrong.len(), self.wrong.join("\n"));
     }
 }

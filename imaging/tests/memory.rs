@@ -36,7 +36,7 @@ fn decoded_alone() {
     let before = status("VmRSS");
     limit_decoding_memory(u64::MAX);
     decode(&file, &Limits::default()).unwrap();
-    println!("grown by {} bytes", status("VmHWM").saturating_sub(before));
+    eprintln!("grown by {} bytes", status("VmHWM").saturating_sub(before));
 }
 
 /// By how much a process grows at most while it decodes, in bytes.
@@ -50,7 +50,7 @@ fn growth(file: &[u8]) -> u64 {
         .output()
         .unwrap();
     std::fs::remove_file(&path).unwrap();
-    let text = String::from_utf8_lossy(&done.stdout);
+    let text = String::from_utf8_lossy(&done.stderr);
     let grown = text.split_once("grown by ").and_then(|(_, rest)| rest.split_once(' '));
     grown.unwrap_or_else(|| panic!("{text}")).0.parse().unwrap()
 }
@@ -80,7 +80,7 @@ fn what_would_take_more_memory_than_there_is_is_refused_by_name() {
     ];
     for (name, file) in &files {
         let grown = growth(file);
-        println!("{name}: {:.1} bytes a pixel", grown as f64 / f64::from(width * height));
+        eprintln!("{name}: {:.1} bytes a pixel", grown as f64 / f64::from(width * height));
         limit_decoding_memory(grown.saturating_sub(BESIDE));
         let refused = decode(file, &Limits::default()).expect_err(name);
         assert_eq!(refused.reason, Reason::TooManyPixels, "{name}: {refused}");

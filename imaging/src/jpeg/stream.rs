@@ -44,12 +44,15 @@ fn write(
     adobe: Option<u8>,
 ) -> Vec<u8> {
     let wanted = |scan: &Scan| scan.components.iter().all(|(index, _)| components.contains(index));
+    // Nothing stands between the last scan and the seal, so that what reads on meets the seal.
+    let last = structure.parts.iter().rposition(|part| matches!(part, Part::Scan(s) if wanted(s)));
+    let parts = &structure.parts[..last.map_or(0, |last| last + 1)];
     let bytes = |part: &Part| match part {
         Part::Tables { body, .. } => body.len() + 4,
         Part::Scan(scan) if wanted(scan) => scan.data.len() + 16,
         Part::Scan(_) => 0,
     };
-    let size: usize = structure.parts.iter().map(bytes).sum();
+    let size: usize = parts.iter().map(bytes).sum();
     let mut out = Vec::with_capacity(size + SEAL.len() + 512);
     out.extend([0xff, 0xd8]);
     if let Some(transform) = adobe {
@@ -60,7 +63,7 @@ fn write(
         segment(&mut out, 0xc4, &huffman::standard());
     }
     segment(&mut out, structure.process, &frame(structure, components, width, height));
-    for part in &structure.parts {
+    for part in parts {
         match part {
             Part::Tables { marker, body } => segment(&mut out, *marker, body),
             Part::Scan(scan) if wanted(scan) => {
