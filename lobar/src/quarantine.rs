@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use lobar_api::quarantine::{QuarantineItem, QuarantineList, QuarantineMessage};
+use lobar_console::outln;
 use lobar_core::quarantine::{
     Entry, EntryId, EntryState, Quarantine as Port, QuarantineError, replay,
 };
@@ -193,7 +194,6 @@ fn port(error: lobar_core::failure::PortError) -> Failure {
     Failure::failed(chain(&error))
 }
 
-#[allow(clippy::print_stdout)] // the answer is this command's output
 fn print(text: &str) {
-    println!("{}", text.trim_end());
+    outln!("{}", text.trim_end());
 }

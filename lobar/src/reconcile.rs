@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use lobar_console::outln;
 use lobar_core::time::SystemClock;
 use lobar_ingest::{ReconcileOptions, ReconcilePorts, Reconciled, reconcile};
 use lobar_opener::Opener;
@@ -39,7 +40,7 @@ async fn compare(
     opener: &Opener,
     options: &ReconcileOptions,
 ) -> Result<Reconciled, Failure> {
-    let objects = roles::objects(settings, settings.embedded_s3()).await;
+    let objects = roles::objects(settings, settings.embedded_s3()).await?;
     let ports = ReconcilePorts {
         uploads: opener.queue("uploads", &settings.uploads, "uploads").await.map_err(failed)?,
         store: opener.database("store", &settings.store).await.map_err(failed)?,
@@ -50,22 +51,21 @@ async fn compare(
     reconcile(&ports, options).await.map_err(|error| Failure::failed(chain(&error)))
 }
 
-#[allow(clippy::print_stdout)] // what it found is this command's output
 fn print(done: &Reconciled, dry_run: bool, as_json: bool) {
     let Reconciled { objects, admitted, hidden, images, removed, spared } = *done;
     if as_json {
         let all = json!({ "dry_run": dry_run, "objects": objects, "admitted": admitted, "hidden": hidden,
             "images": images, "removed": removed, "spared": spared });
-        println!("{all}");
+        outln!("{all}");
         return;
     }
     let (notified, marked) = match dry_run {
         true => ("would be notified of", "would be marked as removed"),
         false => ("notified of: ingest admits them", "marked as removed"),
     };
-    println!("{objects} objects, {admitted} without an image {notified}");
+    outln!("{objects} objects, {admitted} without an image {notified}");
     if hidden > 0 {
-        println!("{hidden} objects whose image says that they were removed or replaced");
+        outln!("{hidden} objects whose image says that they were removed or replaced");
     }
-    println!("{images} images, {removed} without their object {marked}");
+    outln!("{images} images, {removed} without their object {marked}");
 }

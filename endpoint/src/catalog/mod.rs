@@ -80,7 +80,7 @@ impl Catalog {
             .connect_with(options.clone())
             .await?;
         let migrations = sqlx::migrate!("../migrations/objects");
-        migrations.run(&writer).await.map_err(|error| EndpointFault::Database(error.into()))?;
+        migrations.run(&writer).await.map_err(sqlx::Error::from)?;
         let reading = options.read_only(true);
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS)

@@ -76,13 +76,15 @@ fn folder(data: &Path) -> Diagnostic {
 
 /// Needs a running ingest.
 async fn probed(settings: &Settings, opener: &Opener, patience: Duration) -> Vec<Diagnostic> {
-    match opener.database("store", &settings.store).await {
-        Ok(store) => {
-            let bucket = roles::bucket(settings, settings.embedded_s3()).await;
-            probe::run(&*store, &bucket, patience).await
+    let store = opener.database("store", &settings.store).await;
+    let bucket = roles::bucket(settings, settings.embedded_s3()).await;
+    match (store, bucket) {
+        (Ok(store), Ok(bucket)) => probe::run(&*store, &bucket, patience).await,
+        (Ok(_), Err(failure)) => {
+            vec![Diagnostic::fault("probe", failure.to_string(), "Mend or remove that file.")]
         }
         // That is told of already.
-        Err(_) => Vec::new(),
+        (Err(_), _) => Vec::new(),
     }
 }
 

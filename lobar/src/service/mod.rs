@@ -19,6 +19,7 @@ pub mod s3;
 #[cfg_attr(not(feature = "endpoint"), allow(dead_code, reason = "only an endpoint makes one"))]
 pub mod s3_key_file;
 pub mod validate;
+mod waiting_start;
 #[cfg(feature = "torch")]
 pub mod worker;
 
@@ -53,9 +54,19 @@ async fn serve(settings: Settings, roles: Roles, telemetry: &Telemetry) -> Resul
     lobar_imaging::limit_decoding_memory(memory::for_decoding());
     let tasks = tokio_util::task::TaskTracker::new();
     let stop = stop::on_signal(&tasks)?;
-    let parts = Ports::open(&settings, &roles).await?;
-    telemetry.register(&parts.registry)?;
-    let mut running = Running::new(parts.readiness.liveness().clone());
+    let (registry, readiness) = (prometheus::Registry::new(), lobar_api::Readiness::default());
+    telemetry.register(&registry)?;
+    let mut running = Running::new(readiness.liveness().clone());
+    roles::tell_of_health(&settings, &registry, &readiness, &mut running)?;
+    let opening = Ports::open_with(&settings, &roles, registry, readiness.clone());
+    let parts = match stop.run_until_cancelled(Box::pin(opening)).await {
+        Some(Ok(parts)) => parts,
+        unopened => {
+            readiness.stopping();
+            running.stop(Duration::ZERO, GRACE).await?;
+            return unopened.map_or(Ok(()), |failed| failed.map(drop));
+        }
+    };
 
     let started = tokio::select! {
         started = roles::start(&settings, &roles, &parts, &mut running) => started,

@@ -17,6 +17,7 @@ use lobar_opener::{OpenError, Opener};
 use prometheus::Registry;
 
 use super::roles;
+use super::waiting_start::WaitingStart;
 use crate::failure::{Failure, chain};
 use crate::settings::{Role, Roles, Settings};
 
@@ -44,35 +45,51 @@ pub struct Ports {
 }
 
 impl Ports {
-    /// Opens what `roles` need, and brings databases to this release's schema.
+    /// Opens what `roles` need, and brings databases to this release's schema. What is away is waited for,
+    /// however long.
     pub async fn open(settings: &Settings, roles: &Roles) -> Result<Self, Failure> {
+        Self::open_with(settings, roles, Registry::new(), Readiness::default()).await
+    }
+
+    /// The same for a process that already tells of itself.
+    pub async fn open_with(
+        settings: &Settings,
+        roles: &Roles,
+        registry: Registry,
+        readiness: Readiness,
+    ) -> Result<Self, Failure> {
         make_folder(settings)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let opener = opener(settings, clock.clone());
+        let waiting = WaitingStart::new(&readiness);
         let job = async |lane: Lane| {
-            opener.queue("jobs", &settings.jobs, &format!("jobs-{}", lane.as_str())).await
+            let name = format!("jobs-{}", lane.as_str());
+            waiting.out(async || opener.queue("jobs", &settings.jobs, &name).await).await
         };
         let needs_uploads = [Role::S3, Role::Ingest, Role::Api].iter().any(|role| roles.has(*role));
         let uploads = match needs_uploads {
-            true => Some(opener.queue("uploads", &settings.uploads, "uploads").await),
+            true => {
+                let open = async || opener.queue("uploads", &settings.uploads, "uploads").await;
+                Some(waiting.out(open).await?)
+            }
             false => None,
         };
-        let database = opener.database("store", &settings.store).await.map_err(failed)?;
+        let open = async || opener.database("store", &settings.store).await;
+        let database = waiting.out(open).await?;
+        let jobs = Lanes { stat: job(Lane::Stat).await?, routine: job(Lane::Routine).await? };
+        waiting.over();
         Ok(Self {
             store: database.clone(),
-            uploads: uploads.transpose().map_err(failed)?,
-            jobs: Lanes {
-                stat: job(Lane::Stat).await.map_err(failed)?,
-                routine: job(Lane::Routine).await.map_err(failed)?,
-            },
+            uploads,
+            jobs,
             models: database.clone(),
             verdicts: database.clone(),
             quarantine: database,
             signal: opener.signal("signal", &settings.signal).map_err(failed)?,
             cache: opener.cache("signal", &settings.signal).map_err(failed)?,
             presence: opener.presence("signal", &settings.signal).map_err(failed)?,
-            registry: Registry::new(),
-            readiness: Readiness::default(),
+            registry,
+            readiness,
             clock,
             opener,
         })

@@ -4,12 +4,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lobar_api::{Api, ApiPorts, ApiSettings, HealthServer};
+use lobar_api::{Api, ApiPorts, ApiSettings, HealthServer, Readiness};
 use lobar_aws::Credentials;
 use lobar_core::object_store::{ObjectListing, ObjectStore};
 use lobar_core::weights::WeightFiles;
 use lobar_ingest::{Ingest, IngestMetrics, IngestPorts, IngestSettings};
 use lobar_s3::{S3ObjectStore, S3Options, S3Weights};
+use prometheus::Registry;
 
 use super::dependencies::Dependencies;
 use super::ports::Ports;
@@ -19,6 +20,21 @@ use crate::failure::{Failure, chain};
 use crate::settings::{Role, Roles, Settings};
 use crate::{build_info, startup_message};
 
+/// Serves `/metrics`, `/livez` and `/readyz` from the start on, where the settings ask for it.
+pub fn tell_of_health(
+    settings: &Settings,
+    registry: &Registry,
+    readiness: &Readiness,
+    running: &mut Running,
+) -> Result<(), Failure> {
+    let Some(listen) = settings.metrics_listen else { return Ok(()) };
+    let health = HealthServer::build(listen, registry.clone(), readiness.clone())
+        .map_err(|e| Failure::failed(format!("metrics_listen {listen}: {e}")))?;
+    let closing = running.closing.clone();
+    running.start_last("health", async move { health.run(closing).await.map_err(Failure::failed) });
+    Ok(())
+}
+
 /// Starts the roles in the order in which they need one another.
 pub async fn start(
     settings: &Settings,
@@ -27,15 +43,6 @@ pub async fn start(
     running: &mut Running,
 ) -> Result<(), Failure> {
     build_info::register_build(&parts.registry)?;
-    if let Some(listen) = settings.metrics_listen {
-        let health = HealthServer::build(listen, parts.registry.clone(), parts.readiness.clone())
-            .map_err(|e| Failure::failed(format!("metrics_listen {listen}: {e}")))?;
-        let closing = running.closing.clone();
-        running.start_last(
-            "health",
-            async move { health.run(closing).await.map_err(Failure::failed) },
-        );
-    }
     let mut ready = startup_message::StartupMessage::new(settings);
     let (s3, s3_health) = match roles.has(Role::S3) {
         true => Some(s3::start(settings, parts, running, &mut ready).await?).unzip(),

@@ -10,5 +10,6 @@ mod health;
 mod journey;
 mod kills;
 mod latency;
+mod start;
 mod stops;
 mod traces;
