@@ -1,5 +1,6 @@
 //! Bodies that are slow, many, large, compressed, or of an older time.
 
+use std::sync::Mutex;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -138,9 +139,10 @@ async fn bodies_that_stand_still_give_way_when_others_need_the_room() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_finds_no_room_is_told_when_to_come_back_and_the_room_comes_back() {
     let fixture = Fixture::open_with(|settings| settings.body_bytes = 250_000).await;
-    let mut busy = Vec::new();
+    let busy = Mutex::new(Vec::new());
     let refused = eventually("the room is taken", async || {
-        busy.extend([fixture.alive().await, fixture.alive().await]);
+        let both = [fixture.alive().await, fixture.alive().await];
+        busy.lock().expect("whole").extend(both);
         let answer = fixture.upload(150_000).await;
         (answer.status() == 503).then_some(answer)
     })
@@ -148,7 +150,7 @@ async fn what_finds_no_room_is_told_when_to_come_back_and_the_room_comes_back() 
     assert_eq!(refused.headers()["retry-after"], "2");
     let problem: Value = refused.json().await.expect("JSON");
     assert_eq!(problem["type"], "/problems/busy");
-    busy.iter().for_each(|task| task.abort());
+    busy.into_inner().expect("whole").iter().for_each(JoinHandle::abort);
     eventually("there is room again", async || {
         (fixture.upload(150_000).await.status() == 202).then_some(())
     })
