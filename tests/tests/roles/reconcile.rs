@@ -5,7 +5,6 @@ use std::time::Duration;
 use lobar_core::image::{Lane, State};
 use lobar_core::object::ObjectVersion;
 use lobar_core::queue::Settlement;
-use lobar_core::store::Store;
 use lobar_ingest::{ReconcileOptions, ReconcilePorts, Reconciled, reconcile};
 use lobar_tests::kit;
 use lobar_tests::rig::Rig;
