@@ -44,7 +44,7 @@ const OF_OTHERS: [&str; 8] = [
 ];
 
 /// Every call on the ports that the roles have.
-const CALLS: [&str; 34] = [
+const CALLS: [&str; 35] = [
     "store.admit",
     "store.remove",
     "store.claim",

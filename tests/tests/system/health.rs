@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::sync::Arc;
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
 use lobar_core::queue::Outgoing;
@@ -214,9 +214,9 @@ async fn an_object_store_that_cannot_write_or_read_turns_readiness_red_and_its_g
 }
 
 /// Stops every thread of the runtime on which roles work, until the answer is dropped or told to.
-fn freeze_runtime(process: u32) -> Sender<()> {
-    let (thaw, thawed) = channel::<()>();
-    let (frozen, is_frozen) = channel();
+fn freeze_runtime(process: u32) -> SyncSender<()> {
+    let (thaw, thawed) = sync_channel::<()>(1);
+    let (frozen, is_frozen) = sync_channel(1);
     // Whoever stops a thread must be the one that lets it go on.
     std::thread::spawn(move || {
         let mut stopped = Vec::new();
