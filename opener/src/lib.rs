@@ -7,7 +7,7 @@ pub mod url;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 use std::collections::HashMap;
 #[cfg(feature = "sqlite")]
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use lobar_aws::Access;
@@ -313,7 +313,8 @@ impl Opener {
         if let Some(open) = files.get(&path) {
             return Ok(open.clone());
         }
-        let file = Arc::new(sqlite::open(&path, self.clock.clone()).await.map_err(failed)?);
+        let opened = sqlite::open(&path, self.clock.clone()).await;
+        let file = Arc::new(opened.map_err(|error| failed(unopened(&path, error)))?);
         files.insert(path, file.clone());
         Ok(file)
     }
@@ -328,6 +329,17 @@ impl Opener {
         let database = opened.map_err(|source| OpenError::Port { setting, source })?;
         Ok(databases.entry(url.to_owned()).or_insert(Arc::new(database)).clone())
     }
+}
+
+/// Names the file, and what to do.
+#[cfg(feature = "sqlite")]
+fn unopened(path: &Path, PortError { what, disposition, source }: PortError) -> PortError {
+    let source = format!(
+        "{}: {source}; see that this user may write to it and to its folder, that it is a database of this or an \
+         earlier release, and that the disk has room",
+        path.display()
+    );
+    PortError { what, disposition, source: source.into() }
 }
 
 /// An adapter that this build is without, named by a default setting: [`url`] refuses what was set.

@@ -2,8 +2,12 @@
 
 use std::sync::Arc;
 
+#[cfg(feature = "sqlite")]
+use lobar_core::failure::chain;
 use lobar_core::time::SystemClock;
 use lobar_opener::Opener;
+#[cfg(feature = "sqlite")]
+use lobar_opener::url::SqliteFile;
 use lobar_opener::url::{QueueUrl, SignalUrl, StoreUrl, UrlError};
 
 #[test]
@@ -62,4 +66,19 @@ fn a_url_whose_adapter_was_not_built_in_is_refused_with_the_feature_to_build_wit
         assert!(text.contains(word), "{word} is missing: {text}");
     }
     assert!(!text.contains("secret"), "{text}");
+}
+
+#[cfg(feature = "sqlite")]
+#[tokio::test]
+async fn a_file_that_cannot_be_opened_is_named_with_what_to_do() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("lobar.db");
+    std::fs::write(&file, "no database, but longer than the header of one is. ".repeat(40))
+        .expect("written");
+    let url = StoreUrl::Sqlite(SqliteFile::at(file.clone()));
+    let refused = Opener::new(Arc::new(SystemClock)).database("store", &url).await;
+    let text = chain(&refused.err().expect("refused"));
+    for word in ["setting store", &file.display().to_string(), "may write"] {
+        assert!(text.contains(word), "{word} is missing: {text}");
+    }
 }

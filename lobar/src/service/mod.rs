@@ -5,9 +5,9 @@
 //! given back, and the embedded S3 endpoint, which the others read from, goes last.
 
 mod dependencies;
-#[cfg(feature = "torch")]
 mod descriptors;
 mod disk;
+#[cfg(feature = "torch")]
 mod heartbeat;
 mod memory;
 #[cfg(feature = "torch")]
@@ -56,9 +56,10 @@ async fn serve(settings: Settings, roles: Roles, telemetry: &Telemetry) -> Resul
     let stop = stop::on_signal(&tasks)?;
     let (registry, readiness) = (prometheus::Registry::new(), lobar_api::Readiness::default());
     telemetry.register(&registry)?;
+    let start = readiness.check("start");
     let mut running = Running::new(readiness.liveness().clone());
     roles::tell_of_health(&settings, &registry, &readiness, &mut running)?;
-    let opening = Ports::open_with(&settings, &roles, registry, readiness.clone());
+    let opening = Ports::open_with(&settings, &roles, registry, readiness.clone(), &start);
     let parts = match stop.run_until_cancelled(Box::pin(opening)).await {
         Some(Ok(parts)) => parts,
         unopened => {
@@ -69,7 +70,7 @@ async fn serve(settings: Settings, roles: Roles, telemetry: &Telemetry) -> Resul
     };
 
     let started = tokio::select! {
-        started = roles::start(&settings, &roles, &parts, &mut running) => started,
+        started = roles::start(&settings, &roles, &parts, &start, &mut running) => started,
         () = stop.cancelled() => Ok(()),
     };
     // A start that failed half-way is stopped like any other: the network's thread must be gone

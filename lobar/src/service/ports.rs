@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use lobar_api::Readiness;
+use lobar_api::{Check, Readiness};
 use lobar_aws::Access;
 use lobar_core::cache::Cache;
 use lobar_core::image::{Lane, Lanes};
@@ -48,20 +48,23 @@ impl Ports {
     /// Opens what `roles` need, and brings databases to this release's schema. What is away is waited for,
     /// however long.
     pub async fn open(settings: &Settings, roles: &Roles) -> Result<Self, Failure> {
-        Self::open_with(settings, roles, Registry::new(), Readiness::default()).await
+        let readiness = Readiness::default();
+        let start = readiness.check("start");
+        Self::open_with(settings, roles, Registry::new(), readiness, &start).await
     }
 
-    /// The same for a process that already tells of itself.
+    /// The same for a process that already tells of itself; `start` says what is waited for.
     pub async fn open_with(
         settings: &Settings,
         roles: &Roles,
         registry: Registry,
         readiness: Readiness,
+        start: &Check,
     ) -> Result<Self, Failure> {
         make_folder(settings)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let opener = opener(settings, clock.clone());
-        let waiting = WaitingStart::new(&readiness);
+        let waiting = WaitingStart(start);
         let job = async |lane: Lane| {
             let name = format!("jobs-{}", lane.as_str());
             waiting.out(async || opener.queue("jobs", &settings.jobs, &name).await).await
@@ -77,7 +80,6 @@ impl Ports {
         let open = async || opener.database("store", &settings.store).await;
         let database = waiting.out(open).await?;
         let jobs = Lanes { stat: job(Lane::Stat).await?, routine: job(Lane::Routine).await? };
-        waiting.over();
         Ok(Self {
             store: database.clone(),
             uploads,

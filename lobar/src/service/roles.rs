@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lobar_api::{Api, ApiPorts, ApiSettings, HealthServer, Readiness};
+use lobar_api::{Api, ApiPorts, ApiSettings, Check, HealthServer, Readiness};
 use lobar_aws::Credentials;
 use lobar_core::object_store::{ObjectListing, ObjectStore};
 use lobar_core::weights::WeightFiles;
@@ -35,11 +35,12 @@ pub fn tell_of_health(
     Ok(())
 }
 
-/// Starts the roles in the order in which they need one another.
+/// Starts the roles in the order in which they need one another; the check `started` passes once all run.
 pub async fn start(
     settings: &Settings,
     roles: &Roles,
     parts: &Ports,
+    started: &Check,
     running: &mut Running,
 ) -> Result<(), Failure> {
     build_info::register_build(&parts.registry)?;
@@ -57,13 +58,15 @@ pub async fn start(
     if roles.has(Role::Ingest) {
         ingest(settings, parts, objects.clone(), Some(objects.clone()), running)?;
     }
+    // Before the worker, which takes seconds to load its network: an address that is taken is told at once.
+    if roles.has(Role::Api) {
+        ready.page = Some(api(settings, parts, objects.clone(), running).await?);
+    }
     #[cfg(feature = "torch")]
     if roles.has(Role::Worker) {
-        super::worker::start(settings, parts, objects.clone(), s3, running).await?;
+        super::worker::start(settings, parts, objects, s3, running).await?;
     }
-    if roles.has(Role::Api) {
-        ready.page = Some(api(settings, parts, objects, running).await?);
-    }
+    started.pass();
     ready.announce(roles);
     Ok(())
 }

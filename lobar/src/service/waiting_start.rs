@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use lobar_api::{Check, Readiness};
+use lobar_api::Check;
 use lobar_core::failure::chain;
 use lobar_core::retry::Backoff;
 use lobar_opener::OpenError;
@@ -14,15 +14,10 @@ use crate::failure::Failure;
 /// Pauses between tries.
 const BACKOFF: Backoff = Backoff { first: Duration::from_secs(1), max: Duration::from_secs(15) };
 
-/// The readiness check of a start.
-pub struct WaitingStart(Check);
+/// Waits, and says so with the readiness check of the start.
+pub struct WaitingStart<'a>(pub &'a Check);
 
-impl WaitingStart {
-    /// Red until it is [`over`](Self::over).
-    pub fn new(readiness: &Readiness) -> Self {
-        Self(readiness.check("start"))
-    }
-
+impl WaitingStart<'_> {
     /// Tries until it opens.
     ///
     /// # Errors
@@ -45,11 +40,6 @@ impl WaitingStart {
             self.0.fail("waits for a service that does not answer; the log says which");
             tokio::time::sleep(pause).await;
         }
-    }
-
-    /// Everything is open.
-    pub fn over(&self) {
-        self.0.pass();
     }
 }
 
