@@ -80,7 +80,14 @@ fn unknown(scheme: &str, known: &'static str) -> UrlError {
     UrlError::UnknownScheme { scheme: scheme.to_owned(), known }
 }
 
-#[cfg(test)]
+#[cfg(all(
+    test,
+    feature = "postgres",
+    feature = "rabbitmq",
+    feature = "redis",
+    feature = "sqlite",
+    feature = "sqs"
+))]
 mod tests {
     use super::*;
 

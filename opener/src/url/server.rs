@@ -116,7 +116,14 @@ fn shown(text: &str, mut url: Url) -> String {
     url.into()
 }
 
-#[cfg(test)]
+#[cfg(all(
+    test,
+    feature = "postgres",
+    feature = "rabbitmq",
+    feature = "redis",
+    feature = "sqlite",
+    feature = "sqs"
+))]
 mod tests {
     use super::*;
 
