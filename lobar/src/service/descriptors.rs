@@ -15,7 +15,7 @@ pub fn raise() -> usize {
     let limit = match setrlimit(Resource::Nofile, wanted) {
         Ok(()) => before.maximum,
         Err(error) => {
-            tracing::warn!(%error, limit = before.current, "the limit of open files could not be raised; fewer pages can watch");
+            tracing::warn!(%error, "the limit of open files could not be raised; fewer pages can watch");
             before.current
         }
     };

@@ -43,8 +43,6 @@ impl Site {
             .args(arguments)
             .args(["--s3-listen", s3, "--data"])
             .arg(self.data())
-            .env("AWS_ACCESS_KEY_ID", "lobar")
-            .env("AWS_SECRET_ACCESS_KEY", "lobarlobar")
             .env("USER", "ada")
             .output()
             .expect("it runs")
