@@ -1,23 +1,26 @@
 //! SQLite: store and queues of one machine.
 //!
 //! Write-ahead log, so that readers never wait; `synchronous = full`, since an answer given must
-//! survive a power cut (queues relax it where nothing is lost). One connection writes, as SQLite has one writer at a time: who waits then
-//! stands in the pool's fair queue, while SQLite's own waiting is a polling one.
+//! survive a power cut (queues relax it where nothing is lost). One connection writes, as SQLite has
+//! one writer at a time: who waits then stands in the pool's fair queue, while SQLite's own waiting is
+//! a polling one.
 
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::future::{FutureExt, TryFutureExt};
 use lobar_core::failure::{Disposition, PortError};
+use lobar_core::retry::Backoff;
 use lobar_core::time::Clock;
 use sqlx::AssertSqlSafe;
 use sqlx::migrate::Migrator;
 use sqlx::sqlite::{
-    Sqlite, SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions,
-    SqliteRow, SqliteSynchronous,
+    Sqlite, SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool,
+    SqlitePoolOptions, SqliteRow, SqliteSynchronous,
 };
+use tokio::time::sleep;
 
 use crate::{Db, DbError, Driver, DriverFuture, Pools, Query, Relaxed, Script, SqlQueue};
 
@@ -28,8 +31,11 @@ pub type SqliteQueue = SqlQueue<Sqlite>;
 
 /// Connections that only read.
 const READERS: u32 = 4;
-/// How long a writer waits for another process's transaction.
+/// How long to wait for another process's transaction.
 const BUSY: Duration = Duration::from_secs(10);
+/// Between two tries to open a file that another process is creating.
+const RETRY: Backoff =
+    Backoff { first: Duration::from_millis(20), max: Duration::from_millis(500) };
 
 impl Driver for Sqlite {
     const MIGRATIONS: Migrator = sqlx::migrate!("../../migrations/sqlite");
@@ -61,17 +67,10 @@ impl Driver for Sqlite {
     }
 
     fn disposition(error: &sqlx::Error) -> Disposition {
-        // The low byte of a result code is the primary one, <https://sqlite.org/rescode.html>:
-        // busy, locked, out of memory, I/O error, disk full.
-        let passing = match error {
-            sqlx::Error::PoolTimedOut | sqlx::Error::WorkerCrashed => true,
-            sqlx::Error::Database(error) => {
-                let code = error.code().and_then(|code| code.parse::<i32>().ok());
-                matches!(code.map(|code| code & 0xff), Some(5 | 6 | 7 | 10 | 13))
-            }
-            _ => false,
-        };
-        if passing { Disposition::Transient } else { Disposition::Permanent }
+        // Out of memory, I/O error, disk full.
+        let passing = matches!(error, sqlx::Error::PoolTimedOut | sqlx::Error::WorkerCrashed)
+            || matches!(primary_code(error), Some(7 | 10 | 13));
+        if passing || is_busy(error) { Disposition::Transient } else { Disposition::Permanent }
     }
 
     fn is_conflict(_: &sqlx::Error) -> bool {
@@ -96,18 +95,37 @@ async fn connect(path: &Path, clock: Arc<dyn Clock>) -> Result<SqliteStore, DbEr
         .busy_timeout(BUSY)
         .pragma("cache_size", "-32768") // KiB
         .statement_cache_capacity(512);
-    let pool = || {
-        let pool = SqlitePoolOptions::new().idle_timeout(None).max_lifetime(None);
-        pool.test_before_acquire(false)
-    };
-    let create = options.clone().create_if_missing(true);
-    let write =
-        pool().max_connections(1).connect_with(create).await.map_err(DbError::of::<Sqlite>)?;
+    let write = pool(1, options.clone().create_if_missing(true)).await?;
     let migrated = Db::migrate(&write).await?;
-    let read = pool()
-        .max_connections(READERS)
-        .connect_with(options.read_only(true))
-        .await
-        .map_err(DbError::of::<Sqlite>)?;
+    let read = pool(READERS, options.read_only(true)).await?;
     Ok(Db::new(Pools { write, read }, clock, migrated))
+}
+
+/// A pool whose connections stay open. While another process creates the file, SQLite answers the switch to
+/// a write-ahead log with `SQLITE_BUSY` at once, whatever the busy timeout: waiting would be a
+/// deadlock (<https://sqlite.org/c3ref/busy_handler.html>). So the waiting is done here.
+async fn pool(max_connections: u32, options: SqliteConnectOptions) -> Result<SqlitePool, DbError> {
+    let started = Instant::now();
+    for attempt in 0.. {
+        let pool = SqlitePoolOptions::new().max_connections(max_connections);
+        let pool = pool.idle_timeout(None).max_lifetime(None).test_before_acquire(false);
+        match pool.connect_with(options.clone()).await {
+            Err(error) if is_busy(&error) && started.elapsed() < BUSY => {
+                sleep(RETRY.delay(attempt, rand::random())).await;
+            }
+            ended => return ended.map_err(DbError::of::<Sqlite>),
+        }
+    }
+    unreachable!("attempts have no end")
+}
+
+/// Whether another connection's lock was in the way.
+fn is_busy(error: &sqlx::Error) -> bool {
+    matches!(primary_code(error), Some(5 | 6))
+}
+
+/// The low byte of a result code, <https://sqlite.org/rescode.html>.
+fn primary_code(error: &sqlx::Error) -> Option<i32> {
+    let code = error.as_database_error()?.code()?;
+    Some(code.parse::<i32>().ok()? & 0xff)
 }

@@ -275,6 +275,23 @@ async fn processes_that_create_the_same_file_at_once_all_succeed() {
 }
 
 #[tokio::test]
+async fn a_file_that_another_process_is_creating_is_waited_for() {
+    let files = Arc::new(Files::new());
+    let url = format!("sqlite:{}?mode=rwc", files.folder.path().join("lobar.db").display());
+    let mut creating = SqliteConnection::connect(&url).await.expect("opens");
+    let begin = sqlx::raw_sql("begin immediate; create table other (id integer)");
+    begin.execute(&mut creating).await.expect("begins");
+    let opening = tokio::spawn({
+        let files = files.clone();
+        async move { files.database("lobar.db").await.overview().await.is_ok() }
+    });
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert!(!opening.is_finished(), "opened, or gave up");
+    sqlx::raw_sql("commit").execute(&mut creating).await.expect("commits");
+    assert!(opening.await.expect("opened"));
+}
+
+#[tokio::test]
 async fn a_file_that_is_no_database_is_refused_and_left_alone() {
     let files = Files::new();
     let path = files.folder.path().join("notes.db");
