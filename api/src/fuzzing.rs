@@ -2,10 +2,9 @@
 //! hold (`docs/fuzzing.md`). Built for tests and for fuzzing only.
 
 use lobar_core::event::Seq;
-use lobar_core::object::ImageId;
+use lobar_core::object::{ImageId, is_site_name};
 use uuid::Uuid;
 
-use crate::key::is_site;
 use crate::page_token;
 use crate::routes::{IdentifyBody, PredictBody, PresignBody};
 use crate::stream::{asked, place};
@@ -72,7 +71,7 @@ pub fn api_bodies(bytes: &[u8]) {
         }
         b't' => {
             let Ok(token) = std::str::from_utf8(body) else { return };
-            let _ = is_site(token);
+            let _ = is_site_name(token);
             if let Some(place) = page_token::decode(token) {
                 assert_eq!(page_token::decode(&page_token::encode(place)), Some(place));
             }

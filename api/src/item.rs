@@ -41,7 +41,7 @@ pub(crate) struct ImageItem {
     received_at: String,
     /// RFC 3339, UTC; null until the end is reached.
     finished_at: Option<String>,
-    /// What the network saw; null when it did not assess the image (yet).
+    /// What the network saw; null when it did not assess the image (yet), or when the image was removed.
     result: Option<ResultBody>,
     /// The newest verdict, null when there is none. Not in lists.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -115,7 +115,8 @@ impl From<Image> for ImageItem {
             priority: image.lane.as_str(),
             received_at: rfc3339(image.received_at),
             finished_at: image.finished_at.map(rfc3339),
-            result: image.finding.map(ResultBody::from),
+            // Who deletes an X-ray wants nothing of it shown any more.
+            result: image.finding.filter(|_| image.state != State::Removed).map(ResultBody::from),
             verdict: None,
         }
     }

@@ -3,17 +3,8 @@
 use lobar_core::image::Lane;
 use uuid::Uuid;
 
-/// Longest site name, in bytes.
-const SITE_MAX: usize = 63;
 /// Longest part of a file name that is kept, in bytes.
 const NAME_MAX: usize = 80;
-
-/// Whether a text can name a site: letters, digits, `.`, `_`, `-`, not beginning with a mark.
-pub(crate) fn is_site(text: &str) -> bool {
-    text.len() <= SITE_MAX
-        && text.bytes().next().is_some_and(|first| first.is_ascii_alphanumeric())
-        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
-}
 
 /// Whether a text can name the folder of an upload: letters, digits and `-`, at most 64.
 pub(crate) fn is_folder(text: &str) -> bool {
@@ -57,14 +48,5 @@ mod tests {
         assert_eq!(key, "incoming/north/0a1b/1.jpg");
         assert!(is_folder("0a-1B") && !is_folder("") && !is_folder("a/b") && !is_folder(".."));
         assert!(!is_folder(&"a".repeat(65)));
-    }
-
-    #[test]
-    fn a_site_is_a_plain_word() {
-        assert!(is_site("north-2") && is_site("a"));
-        for bad in ["", "-a", "a/b", "a b", ".", "\u{e9}"] {
-            assert!(!is_site(bad), "{bad}");
-        }
-        assert!(!is_site(&"a".repeat(64)));
     }
 }

@@ -70,10 +70,11 @@ impl ObjectVersion {
         ImageId(Uuid::new_v5(&IMAGES, name.as_bytes()))
     }
 
-    /// The site in `incoming/{site}/…`; `None` when the key has another form.
+    /// The site in `incoming/{site}/…`; `None`, an unknown site, when the key has another form or names what
+    /// cannot be a site: it may be a patient's name.
     pub fn site(&self) -> Option<&str> {
         let (site, _) = self.key.strip_prefix("incoming/")?.split_once('/')?;
-        (!site.is_empty()).then_some(site)
+        is_site_name(site).then_some(site)
     }
 
     /// Whether the key asks for the fast lane: `incoming/{site}/stat/…`.
@@ -81,6 +82,16 @@ impl ObjectVersion {
         let rest = self.key.strip_prefix("incoming/").and_then(|rest| rest.split_once('/'));
         rest.is_some_and(|(_, name)| name.starts_with("stat/"))
     }
+}
+
+/// Longest name of a site, in bytes.
+const SITE_NAME_MAX: usize = 63;
+
+/// Whether a text can name a site: letters, digits, `.`, `_`, `-`, beginning with a letter or digit, at most 63.
+pub fn is_site_name(text: &str) -> bool {
+    text.len() <= SITE_NAME_MAX
+        && text.bytes().next().is_some_and(|first| first.is_ascii_alphanumeric())
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
 }
 
 impl fmt::Debug for ObjectVersion {
@@ -158,6 +169,10 @@ mod tests {
         assert!(!object("incoming/stat/1.jpg").asks_for_stat());
         assert_eq!(object("1.jpg").site(), None);
         assert_eq!(object("incoming//1.jpg").site(), None);
+        for no_site in ["Doe, Jane", "J\u{fc}rgen", ".", "-a", &"a".repeat(64)] {
+            assert_eq!(object(&format!("incoming/{no_site}/1.jpg")).site(), None, "{no_site}");
+        }
+        assert_eq!(object("incoming/north-2.b_c/1.jpg").site(), Some("north-2.b_c"));
     }
 
     #[test]

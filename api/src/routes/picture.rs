@@ -5,7 +5,7 @@ use std::sync::Arc;
 use actix_web::HttpResponse;
 use actix_web::http::header::{ETag, EntityTag};
 use actix_web::web::{Bytes, Data, Path};
-use lobar_core::image::Image;
+use lobar_core::image::{Image, State};
 use lobar_core::object::ImageId;
 use lobar_core::object_store::FetchError;
 use lobar_imaging::{DrawError, draw, heatmap_png};
@@ -25,7 +25,7 @@ const HEATMAP_SIDE: u32 = 448;
     params(("id" = Uuid, Path, description = "The image's id.")),
     responses(
         (status = 200, description = "The picture. Its `ETag` names the rendering, for a verdict given on it.", content_type = "image/png"),
-        (status = 404, description = "Not known, gone, or not an image.", content_type = "application/problem+json"),
+        (status = 404, description = "Not known, removed, gone, or not an image.", content_type = "application/problem+json"),
     ),
 )]
 pub(crate) async fn picture(
@@ -33,7 +33,7 @@ pub(crate) async fn picture(
     id: Path<Uuid>,
 ) -> Result<HttpResponse, Problem> {
     let id = ImageId(id.into_inner());
-    let image = known(&context, id).await?;
+    let image = known(&context, id, Kind::NoPicture).await?;
     // Given up when the client hangs up; once there is room, the work ends by itself and holds it.
     let context = context.into_inner();
     let slot = context.drawing.clone().acquire_owned().await;
@@ -77,14 +77,14 @@ fn not_drawn(error: DrawError) -> Problem {
     params(("id" = Uuid, Path, description = "The image's id.")),
     responses(
         (status = 200, description = "A square layer with transparency, to be stretched over the picture.", content_type = "image/png"),
-        (status = 404, description = "Not known, or without a heatmap.", content_type = "application/problem+json"),
+        (status = 404, description = "Not known, removed, or without a heatmap.", content_type = "application/problem+json"),
     ),
 )]
 pub(crate) async fn heatmap(
     context: Data<Context>,
     id: Path<Uuid>,
 ) -> Result<HttpResponse, Problem> {
-    let image = known(&context, ImageId(id.into_inner())).await?;
+    let image = known(&context, ImageId(id.into_inner()), Kind::NoHeatmap).await?;
     let grid = image.finding.and_then(|finding| finding.heatmap).ok_or_else(|| {
         Problem::new(Kind::NoHeatmap, "It was not assessed, or explanations were off.")
     })?;
@@ -94,9 +94,14 @@ pub(crate) async fn heatmap(
     Ok(HttpResponse::Ok().content_type("image/png").body(png))
 }
 
-async fn known(context: &Context, id: ImageId) -> Result<Image, Problem> {
+/// The image, unless it was removed: of such a one, there is nothing (`none`) to see.
+async fn known(context: &Context, id: ImageId, none: Kind) -> Result<Image, Problem> {
     let image = context.ask(move |store| async move { store.image(id).await }).await?;
-    image.ok_or_else(super::images::unknown)
+    let image = image.ok_or_else(super::images::unknown)?;
+    if image.state == State::Removed {
+        return Err(Problem::new(none, "It was removed."));
+    }
+    Ok(image)
 }
 
 fn not_fetched(error: FetchError) -> Problem {

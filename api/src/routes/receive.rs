@@ -9,7 +9,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use bytes::{Bytes, BytesMut};
 use futures::{Stream, StreamExt as _, TryStreamExt as _};
 use lobar_core::image::{Lane, State};
-use lobar_core::object::{ImageId, ObjectVersion};
+use lobar_core::object::{ImageId, ObjectVersion, is_site_name};
 use lobar_core::object_store;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -135,7 +135,7 @@ pub(super) async fn store(
 pub(super) fn site_or_default(context: &Context, named: Option<String>) -> Result<String, Problem> {
     match named.filter(|site| !site.is_empty()) {
         None => Ok(context.settings.default_site.clone()),
-        Some(site) if key::is_site(&site) => Ok(site),
+        Some(site) if is_site_name(&site) => Ok(site),
         Some(_) => {
             let detail = "`site` is 1 to 63 letters, digits, `.`, `_` or `-`.";
             Err(Problem::new(Kind::BadParameter, detail))

@@ -184,6 +184,24 @@ async fn the_picture_and_the_heatmap_are_png() {
 }
 
 #[tokio::test]
+async fn of_a_removed_image_nothing_is_served_although_the_bucket_may_keep_it() {
+    let fixture = Arc::new(Fixture::open().await);
+    fixture.play_worker(ready(0.9));
+    let id = upload(&fixture, "/v1/images", radiograph_jpeg(320, 240, 4)).await;
+    item(&fixture, &id, "ready").await;
+    let stored = fixture.store.image(id.parse().expect("an id")).await.expect("asked");
+    fixture.store.remove(&stored.expect("known").object).await.expect("removed");
+    fixture.signal.publish().await.expect("published");
+    assert_eq!(item(&fixture, &id, "removed").await["result"], Value::Null);
+    let (_, list) = fixture.get("/v1/images?status=removed").await;
+    assert_eq!((&list["total"], &list["items"][0]["result"]), (&json!(1), &Value::Null));
+    for (what, problem) in [("picture", "no-picture"), ("heatmap", "no-heatmap")] {
+        let (status, body) = fixture.get(&format!("/v1/images/{id}/{what}")).await;
+        assert_eq!((status, &body["type"]), (404, &json!(format!("/problems/{problem}"))));
+    }
+}
+
+#[tokio::test]
 async fn what_is_no_image_has_no_picture_and_neither_has_what_is_gone() {
     let fixture = Fixture::open().await;
     let id = upload(&fixture, "/v1/images", b"Dear colleague".to_vec()).await;
