@@ -18,6 +18,19 @@ struct Told {
     since: u64,
 }
 
+impl Told {
+    /// Whether it is time for a line. A clock that was stepped back must not silence it.
+    fn is_due(&self, now: Stamp) -> bool {
+        self.at.is_none_or(|at| at > now || now.since(at) >= QUIET)
+    }
+
+    /// How many there are since the last line.
+    fn tell(&mut self, now: Stamp) -> u64 {
+        self.at = Some(now);
+        std::mem::take(&mut self.since)
+    }
+}
+
 /// What was said of each reason.
 #[derive(Debug, Default)]
 pub(crate) struct Notices(Mutex<[Told; QuarantineReason::ALL.len()]>);
@@ -28,29 +41,43 @@ impl Notices {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let told = all.get_mut(why as usize)?;
         told.since += 1;
-        // A clock that was stepped back must not silence it.
-        let quiet = told.at.is_some_and(|at| at <= now && now.since(at) < QUIET);
-        if quiet {
-            return None;
-        }
-        told.at = Some(now);
-        Some(std::mem::take(&mut told.since))
+        told.is_due(now).then(|| told.tell(now))
     }
 
     /// One more message is in quarantine.
     pub(crate) fn put_aside(&self, why: QuarantineReason, buckets: &[String], now: Stamp) {
-        let Some(messages) = self.due(why, now) else { return };
-        let reason = why.as_str();
-        let (found, remedy) = words(why);
-        let buckets = buckets.join(", ");
-        tracing::error!(
-            reason,
-            messages,
-            buckets,
-            "notifications are put in quarantine instead of being analysed: {found}; {remedy}. `lobar quarantine list` \
-             shows them, and `lobar quarantine replay` brings them back"
-        );
+        if let Some(messages) = self.due(why, now) {
+            tell(why, messages, buckets);
+        }
     }
+
+    /// Tells of those that came within a minute of a line, and were the last.
+    pub(crate) fn tell_rest(&self, buckets: &[String], now: Stamp) {
+        for why in QuarantineReason::ALL {
+            if let Some(messages) = self.rest(why, now) {
+                tell(why, messages, buckets);
+            }
+        }
+    }
+
+    fn rest(&self, why: QuarantineReason, now: Stamp) -> Option<u64> {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let told = all.get_mut(why as usize).filter(|told| told.since > 0)?;
+        told.is_due(now).then(|| told.tell(now))
+    }
+}
+
+fn tell(why: QuarantineReason, messages: u64, buckets: &[String]) {
+    let reason = why.as_str();
+    let (found, remedy) = words(why);
+    let buckets = buckets.join(", ");
+    tracing::error!(
+        reason,
+        messages,
+        buckets,
+        "notifications are put in quarantine instead of being analysed: {found}; {remedy}. `lobar quarantine list` \
+             shows them, and `lobar quarantine replay` brings them back"
+    );
 }
 
 /// What was found, and what to do.
@@ -87,6 +114,14 @@ mod tests {
         }
         assert_eq!(notices.due(QuarantineReason::BadKey, at(130)), Some(1), "another reason");
         assert_eq!(notices.due(why, at(160)), Some(60));
+        assert_eq!(notices.due(why, at(161)), None);
+        assert_eq!(notices.rest(why, at(219)), None, "not yet a minute");
+        assert_eq!(
+            notices.rest(why, at(220)),
+            Some(1),
+            "the last of a flood, which nothing follows"
+        );
+        assert_eq!(notices.rest(why, at(300)), None);
         assert_eq!(notices.due(why, at(10)), Some(1), "a clock stepped back silences nothing");
     }
 }

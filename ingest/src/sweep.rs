@@ -30,6 +30,7 @@ impl Ingest {
                 _ = ticks.tick() => {}
                 () = stop.cancelled() => return,
             }
+            self.intake.notices.tell_rest(&self.intake.settings.buckets, self.clock.now());
             if let Err(outage) = self.sweep().await {
                 let (service, error) = (outage.service.as_str(), outage.error);
                 let seconds = every.as_secs();

@@ -20,7 +20,8 @@ pub async fn run(command: Reconcile) -> Result<(), Failure> {
     let Reconcile { dry_run, force, prefix, grace, json: as_json, service } = command;
     let settings = Settings::load(service.given, service.config)?;
     let opener = opener(&settings, Arc::new(SystemClock));
-    let options = ReconcileOptions { prefix, grace: Duration::from_secs(grace), dry_run, force };
+    let options =
+        ReconcileOptions { prefix, grace: Duration::from_secs(grace), dry_run, mark: true, force };
     let done = compare(&settings, &opener, &options).await;
     opener.close().await;
     let done = done?;
@@ -52,20 +53,18 @@ async fn compare(
 }
 
 fn print(done: &Reconciled, dry_run: bool, as_json: bool) {
-    let Reconciled { objects, admitted, hidden, images, removed, spared } = *done;
+    let Reconciled { objects, admitted, restored, images, removed, spared, .. } = *done;
     if as_json {
-        let all = json!({ "dry_run": dry_run, "objects": objects, "admitted": admitted, "hidden": hidden,
+        let all = json!({ "dry_run": dry_run, "objects": objects, "admitted": admitted, "restored": restored,
             "images": images, "removed": removed, "spared": spared });
         outln!("{all}");
         return;
     }
-    let (notified, marked) = match dry_run {
-        true => ("would be notified of", "would be marked as removed"),
-        false => ("notified of: ingest admits them", "marked as removed"),
+    let (notified, queued, marked) = match dry_run {
+        true => ("would be notified of", "would be queued again", "would be marked as removed"),
+        false => ("notified of: ingest admits them", "queued again", "marked as removed"),
     };
     outln!("{objects} objects, {admitted} without an image {notified}");
-    if hidden > 0 {
-        outln!("{hidden} objects whose image says that they were removed or replaced");
-    }
+    outln!("{restored} objects whose image said that it was removed or replaced {queued}");
     outln!("{images} images, {removed} without their object {marked}");
 }

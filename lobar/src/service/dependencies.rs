@@ -7,12 +7,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use lobar_api::{Check, ReadyGauge};
+use lobar_api::Check;
 use lobar_core::failure::{PortError, chain};
 use lobar_core::image::Lane;
 use lobar_core::object_store::ObjectStore;
 use lobar_opener::url::{QueueUrl, StoreUrl};
 use prometheus::{IntGauge, IntGaugeVec, Opts};
+use tokio::sync::Mutex;
 
 use super::disk::DiskGauge;
 use super::ports::Ports;
@@ -61,19 +62,17 @@ impl<'a> Dependencies<'a> {
         let up = IntGaugeVec::new(Opts::new("lobar_dependency_up", help), &["dependency"]);
         let up = up.map_err(Failure::failed)?;
         parts.registry.register(Box::new(up.clone())).map_err(Failure::failed)?;
-        let ready = ReadyGauge::new(parts.readiness.clone()).map_err(Failure::failed)?;
-        parts.registry.register(Box::new(ready)).map_err(Failure::failed)?;
         let mut all = Self { parts, up, all: Vec::new() };
         if [Role::Ingest, Role::Worker, Role::Api].iter().any(|role| roles.has(*role)) {
             all.of_roles(roles, objects);
         }
         if is_local(settings, roles) {
-            let disk = DiskGauge::new(settings.data.to_path_buf()).map_err(Failure::failed)?;
+            let folders = local_folders(settings);
+            let disk = DiskGauge::new(folders.clone()).map_err(Failure::failed)?;
             parts.registry.register(Box::new(disk)).map_err(Failure::failed)?;
-            let folder = settings.data.to_path_buf();
-            all.add("disk", "the data folder takes no files", true, move || {
-                let folder = folder.clone();
-                Box::pin(takes_files(folder))
+            let writing = Arc::new(Mutex::new(()));
+            all.add("disk", "a data folder takes no files", true, move || {
+                Box::pin(takes_files(folders.clone(), writing.clone()))
             });
         }
         Ok(all)
@@ -202,9 +201,34 @@ fn is_local(settings: &Settings, roles: &Roles) -> bool {
         || queues.iter().any(|url| matches!(url, QueueUrl::Sqlite(_)))
 }
 
-/// Writes a file of a page and removes it.
-async fn takes_files(folder: PathBuf) -> Result<(), PortError> {
-    let write = move || write_and_remove(&folder);
+/// Where this process keeps something: the data folder, and the folders of database files elsewhere.
+fn local_folders(settings: &Settings) -> Vec<PathBuf> {
+    let mut folders = vec![settings.data.to_path_buf()];
+    let store = QueueUrl::from(settings.store.clone());
+    for url in [&store, &settings.uploads, &settings.jobs] {
+        let QueueUrl::Sqlite(file) = url else { continue };
+        let folder = match file.path().parent() {
+            Some(folder) if folder != Path::new("") => folder.to_path_buf(),
+            _ => ".".into(),
+        };
+        if !folders.contains(&folder) {
+            folders.push(folder);
+        }
+    }
+    folders
+}
+
+/// Writes a file of a page into each folder and removes it. A write that does not come back, as on a frozen volume,
+/// keeps its thread: until then none is begun.
+async fn takes_files(folders: Vec<PathBuf>, writing: Arc<Mutex<()>>) -> Result<(), PortError> {
+    let Ok(turn) = writing.try_lock_owned() else {
+        let error = std::io::Error::other("the last write has not come back");
+        return Err(PortError::transient("data folder", error));
+    };
+    let write = move || {
+        let _turn = turn;
+        folders.iter().try_for_each(|folder| write_and_remove(folder))
+    };
     let written = tokio::task::spawn_blocking(write).await;
     let written = written.map_err(|error| PortError::permanent("data folder", error))?;
     written.map_err(|error| PortError::transient("data folder", error))

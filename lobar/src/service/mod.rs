@@ -26,6 +26,7 @@ pub mod worker;
 use std::sync::Arc;
 use std::time::Duration;
 
+use lobar_api::ReadyGauge;
 use lobar_console::outln;
 use lobar_core::time::SystemClock;
 use lobar_opener::Opener;
@@ -56,6 +57,9 @@ async fn serve(settings: Settings, roles: Roles, telemetry: &Telemetry) -> Resul
     let stop = stop::on_signal(&tasks)?;
     let (registry, readiness) = (prometheus::Registry::new(), lobar_api::Readiness::default());
     telemetry.register(&registry)?;
+    // From the start on: a process that waits for a service shall raise the alert of one that is not ready.
+    let ready = ReadyGauge::new(readiness.clone()).map_err(Failure::failed)?;
+    registry.register(Box::new(ready)).map_err(Failure::failed)?;
     let start = readiness.check("start");
     let mut running = Running::new(readiness.liveness().clone());
     roles::tell_of_health(&settings, &registry, &readiness, &mut running)?;

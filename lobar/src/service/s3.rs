@@ -25,10 +25,6 @@ pub async fn start(
     use super::s3_key_file;
     use crate::failure::chain;
 
-    let origins = [
-        format!("http://{}", settings.listen),
-        format!("http://localhost:{}", settings.listen.port()),
-    ];
     let data = settings.data.join("objects");
     let pair = s3_key_file::own(settings)?;
     let pair = Credentials::new(pair.access_key, pair.secret_key);
@@ -36,7 +32,7 @@ pub async fn start(
     options.bucket = settings.bucket.to_string();
     options.models = settings.models.bucket.to_string();
     options.region = settings.s3_region.clone();
-    options.allowed_origins = origins.into();
+    options.allowed_origins = page_origins(settings);
     options.hosts = settings.hosts.iter().map(ToString::to_string).collect();
     options.forms = settings.s3_forms.is_on();
     options.clock = parts.clock.clone();
@@ -55,6 +51,24 @@ pub async fn start(
     Ok((address, ask))
 }
 
+/// Origins of the page, which sends uploads straight to the endpoint: the address that it listens on, and each
+/// further host name, with its port or behind a proxy.
+#[cfg(feature = "endpoint")]
+fn page_origins(settings: &Settings) -> Vec<String> {
+    let port = settings.listen.port();
+    let mut origins =
+        vec![format!("http://{}", settings.listen), format!("http://localhost:{port}")];
+    for host in &settings.hosts {
+        let host = host.as_str();
+        origins.extend([
+            format!("http://{host}:{port}"),
+            format!("http://{host}"),
+            format!("https://{host}"),
+        ]);
+    }
+    origins
+}
+
 /// This build has no server to start.
 #[cfg(not(feature = "endpoint"))]
 pub async fn start(
@@ -64,4 +78,28 @@ pub async fn start(
     _: &mut startup_message::StartupMessage,
 ) -> Result<Started, Failure> {
     Err(Failure::usage("this build has no S3 server; build it with --features endpoint"))
+}
+
+#[cfg(all(test, feature = "endpoint"))]
+mod tests {
+    use super::*;
+    use crate::settings::PartialSettings;
+
+    #[test]
+    fn the_page_may_upload_under_each_name_that_it_is_reached_by() {
+        let given = PartialSettings {
+            listen: Some("127.0.0.1:8090".parse().expect("an address")),
+            hosts: Some(vec!["xrays.example".parse().expect("a name")]),
+            ..PartialSettings::default()
+        };
+        let origins = page_origins(&Settings::load(given, None).expect("valid"));
+        for origin in [
+            "http://127.0.0.1:8090",
+            "http://localhost:8090",
+            "http://xrays.example:8090",
+            "https://xrays.example",
+        ] {
+            assert!(origins.iter().any(|one| one == origin), "{origin} not in {origins:?}");
+        }
+    }
 }

@@ -52,10 +52,14 @@ impl LogWriter {
 
     /// Waits until what was logged so far is written, for a second at most.
     pub fn flush(&self) {
+        self.flush_within(FLUSH);
+    }
+
+    fn flush_within(&self, time: Duration) {
         let (written, done) = sync_channel(1);
         // A full queue means that nobody writes: there is nothing to wait for.
         if self.messages.try_send(Message::Flush(written)).is_ok() {
-            let _ = done.recv_timeout(FLUSH);
+            let _ = done.recv_timeout(time);
         }
     }
 }
@@ -115,6 +119,9 @@ mod tests {
 
     use super::*;
 
+    /// As long as a busy machine may take.
+    const PATIENCE: Duration = Duration::from_secs(60);
+
     /// An output whose disk can be full, and whose reader can be frozen.
     #[derive(Clone, Default)]
     struct Disk(Arc<Mutex<Content>>);
@@ -155,15 +162,15 @@ mod tests {
         let disk = Disk::default();
         let mut log = LogWriter::start(disk.clone()).expect("a thread");
         log.write_all(b"first\n").expect("never fails");
-        LogWriter::flush(&log);
+        log.flush_within(PATIENCE);
         disk.set_full(true);
         log.write_all(b"second\n").expect("never fails");
         log.write_all(b"third\n").expect("never fails");
-        LogWriter::flush(&log);
+        log.flush_within(PATIENCE);
         assert_eq!(log.dropped.get(), 2);
         disk.set_full(false);
         log.write_all(b"fourth\n").expect("never fails");
-        LogWriter::flush(&log);
+        log.flush_within(PATIENCE);
         let told = "lobar: 2 log lines were dropped: they could not be written\n";
         assert_eq!(disk.text(), format!("first\n{told}fourth\n"));
     }

@@ -10,6 +10,9 @@ use serde_json::Value;
 /// How long anything may take on a busy machine before a test gives up.
 const PATIENCE: Duration = Duration::from_secs(240);
 
+/// How long one answer may take: who asks again and again must not hang on one that never comes.
+const ANSWER: Duration = Duration::from_secs(30);
+
 /// How long a stream that replays stored events may pause before it counts as read to its end.
 const SILENCE: Duration = Duration::from_secs(3);
 
@@ -17,7 +20,8 @@ const SILENCE: Duration = Duration::from_secs(3);
 pub async fn answer(url: &str) -> Option<(u16, String)> {
     // Another test of this process may have chosen it already.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let answer = reqwest::get(url).await.ok()?;
+    let client = reqwest::Client::builder().timeout(ANSWER).build().ok()?;
+    let answer = client.get(url).send().await.ok()?;
     Some((answer.status().as_u16(), answer.text().await.ok()?))
 }
 

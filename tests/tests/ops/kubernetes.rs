@@ -92,6 +92,18 @@ fn what_is_scaled_leaves_its_number_to_the_scaler_and_outlives_its_drain() {
 }
 
 #[test]
+fn a_pod_that_waits_for_a_service_is_not_started_anew() {
+    for deployment in documents("Deployment") {
+        for container in containers(at(&deployment, "/spec/template/spec")) {
+            for probe in ["startupProbe", "livenessProbe"] {
+                let path = container[probe].pointer("/httpGet/path").and_then(Value::as_str);
+                assert_ne!(path, Some("/readyz"), "{probe} of {}", container["name"]);
+            }
+        }
+    }
+}
+
+#[test]
 fn the_api_outlives_the_proxy_that_leads_to_it() {
     let deployments = documents("Deployment");
     let pod = at(named(&deployments, "lobar-api"), "/spec/template/spec");

@@ -57,8 +57,17 @@ async fn a_start_waits_for_a_database_that_is_away_live_and_not_ready_and_says_s
     let [live, ready] = ["livez", "readyz"].map(|path| format!("http://{health}/{path}"));
     until(&ready, |status, text| status == 503 && text.contains("waits for a service")).await;
     assert_eq!(answer(&live).await.expect("it answers").0, 200);
-    let told = std::fs::read_to_string(&log).expect("readable");
-    assert!(told.contains("start: a service does not answer"), "{told}");
+    let metrics = format!("http://{health}/metrics");
+    until(&metrics, |_, text| text.contains("lobar_ready{check=\"start\"} 0")).await;
+    let began = Instant::now();
+    loop {
+        let told = std::fs::read_to_string(&log).expect("readable");
+        if told.contains("start: a service does not answer") {
+            break;
+        }
+        assert!(began.elapsed() < PATIENCE, "{told}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
     proxy.set(Weather::Fair);
     until(&ready, |status, _| status == 200).await;
 

@@ -84,7 +84,7 @@ async fn get(url: &str) -> (u16, String) {
 async fn until(url: &str, what: &str, reached: impl Fn(u16, &str) -> bool) -> String {
     let began = Instant::now();
     loop {
-        let (status, body) = get(url).await;
+        let (status, body) = answer(url).await.unwrap_or((0, "no answer".to_owned()));
         if reached(status, &body) {
             return body;
         }
@@ -109,8 +109,15 @@ async fn uploads_of_another_bucket_are_told_of_and_the_command_line_lists_shows_
     let metrics = format!("{}/metrics", site.lobar.page);
     let waiting = "lobar_quarantined{reason=\"wrong_source\"} 1\n";
     until(&metrics, "it is counted", |_, text| text.contains(waiting)).await;
-    let log = site.log();
-    assert!(log.contains("LOBAR_BUCKET") && log.contains("lobar quarantine"), "{log}");
+    let began = Instant::now();
+    loop {
+        let log = site.log();
+        if log.contains("LOBAR_BUCKET") && log.contains("lobar quarantine") {
+            break;
+        }
+        assert!(began.elapsed() < PATIENCE, "{log}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
 
     let list = site.quarantine(&["list"]);
     let item = &list["items"][0];
