@@ -73,9 +73,13 @@ export class Viewer {
       const image = await api.image(id, this.abort.signal);
       if (id !== this.id) return;
       if (image) this.image = image;
-      if (image?.result) this.card = await api.card(image.result.model.version);
-      if (id !== this.id) return;
       this.draw(image ? null : "No image of this id is known.");
+      // It only adds to what is shown: a card that does not come must not keep the result from its reader.
+      if (!image?.result) return;
+      const card = await api.card(image.result.model.version);
+      if (id !== this.id || card === this.card) return;
+      this.card = card;
+      this.draw(null);
     } catch (error) {
       if (!api.isAbort(error) && id === this.id) this.draw(api.wordsOf(error));
     }

@@ -70,7 +70,8 @@ export class Worklist {
     return this.inOrder(async () => {
       const page = await api.list(filter(), null, PAGE);
       if (!this.isOccupied()) return this.replace(page);
-      this.changed = true;
+      const shown = this.order();
+      this.changed = page.total !== this.total || page.items.some((image, place) => image.id !== shown[place]);
       for (const id of this.rows.keys()) this.touched.add(id);
       this.draw();
       this.schedule(GATHER);

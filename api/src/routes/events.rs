@@ -10,7 +10,7 @@ use utoipa::IntoParams;
 
 use crate::context::Context;
 use crate::problem::{Kind, Problem};
-use crate::stream::{Client, asked, start};
+use crate::stream::{Client, OpenStream, asked, start};
 
 /// Where to begin.
 #[derive(Debug, Default, Deserialize, IntoParams)]
@@ -46,9 +46,9 @@ pub(crate) async fn events(
     if context.hub.stop.is_cancelled() {
         return Err(Problem::new(Kind::Stopping, "Come back in a moment."));
     }
-    if context.hub.open_streams() >= context.settings.streams {
-        return Err(Problem::new(Kind::TooManyStreams, "Ask another process, or close a page."));
-    }
+    let open = OpenStream::open(&context.hub, context.settings.streams).ok_or_else(|| {
+        Problem::new(Kind::TooManyStreams, "Ask another process, or close a page.")
+    })?;
     // Subscribed first, so that nothing falls between the position and the live batches.
     let batches = context.hub.subscribe();
     let now = context.hub.position();
@@ -59,6 +59,7 @@ pub(crate) async fn events(
         batches,
         start,
         context.settings.heartbeat,
+        open,
     );
     Ok(HttpResponse::Ok()
         .content_type("text/event-stream")

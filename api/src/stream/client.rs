@@ -28,13 +28,23 @@ pub(crate) struct Client {
     over: bool,
     heartbeat: Duration,
     last_sent: Instant,
-    _counted: Counted,
+    _open: OpenStream,
 }
 
 /// Counts a client as long as it lives.
-struct Counted(IntGauge);
+pub(crate) struct OpenStream(IntGauge);
 
-impl Drop for Counted {
+impl OpenStream {
+    /// Counts one more; `None` when that is more than `max`.
+    pub(crate) fn open(hub: &Hub, max: usize) -> Option<Self> {
+        // Counted before it is compared: of many that come at once, no more than `max` pass.
+        hub.clients.inc();
+        let opened = Self(hub.clients.clone());
+        (hub.open_streams() <= max).then_some(opened)
+    }
+}
+
+impl Drop for OpenStream {
     fn drop(&mut self) {
         self.0.dec();
     }
@@ -49,6 +59,7 @@ impl Client {
         batches: Receiver<Arc<Batch>>,
         start: Start,
         heartbeat: Duration,
+        open: OpenStream,
     ) -> Self {
         let mut opening = frame::OPENING.to_owned();
         if start.reset {
@@ -57,8 +68,6 @@ impl Client {
         if let Some(since) = hub.stale_since() {
             opening.push_str(&frame::stale(since));
         }
-        hub.clients.inc();
-        let counted = Counted(hub.clients.clone());
         Self {
             behind: start.after != hub.position(),
             hub,
@@ -69,7 +78,7 @@ impl Client {
             over: false,
             heartbeat,
             last_sent: Instant::now(),
-            _counted: counted,
+            _open: open,
         }
     }
 

@@ -16,7 +16,7 @@ mod frame;
 mod hub;
 mod position;
 
-pub(crate) use client::Client;
+pub(crate) use client::{Client, OpenStream};
 pub(crate) use follower::{Follower, follow};
 pub(crate) use hub::Hub;
 #[cfg(any(test, fuzzing))]

@@ -55,6 +55,9 @@ async fn all(mut connection: TcpStream) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
+/// So that nothing but what is tested ends a body.
+const NEVER: Duration = Duration::from_secs(3600);
+
 const RAW: &str = "application/octet-stream";
 const FORM: &str = "multipart/form-data; boundary=b";
 const JSON: &str = "application/json";
@@ -74,7 +77,7 @@ fn routes() -> [(String, &'static str); 6] {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn uploads_that_never_go_on_delay_no_other_one() {
-    let fixture = Fixture::open().await;
+    let fixture = Fixture::open_with(|settings| settings.body_grace = NEVER).await;
     let mut open = Vec::new();
     for _ in 0..20 {
         for (path, kind) in routes() {
@@ -125,7 +128,11 @@ async fn a_body_that_comes_too_slowly_is_given_up_though_it_never_stands_still()
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn bodies_that_stand_still_give_way_when_others_need_the_room() {
-    let fixture = Fixture::open_with(|settings| settings.body_bytes = 250_000).await;
+    let fixture = Fixture::open_with(|settings| {
+        settings.body_bytes = 250_000;
+        settings.body_grace = NEVER;
+    })
+    .await;
     let mut open = Vec::new();
     for (path, kind) in routes().into_iter().filter(|(_, kind)| *kind != FORM) {
         open.push(fixture.unfinished(&path, kind, 100_000, 99_000).await);

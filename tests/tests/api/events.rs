@@ -234,11 +234,20 @@ async fn streams_beyond_what_there_is_room_for_are_refused_and_everything_else_i
     assert_eq!(api.get("/v1/images").await.0, 200);
     // A page that closes makes room for another.
     open.pop();
-    loop {
+    eventually("there is room for another", async || {
         let again = api.http.get(api.url("/v1/events")).send().await.expect("an answer");
-        if again.status() == 200 {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+        (again.status() == 200).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_streams_that_come_at_once_no_more_are_opened_than_there_is_room_for() {
+    let api = Fixture::open_with(|settings| settings.streams = 3).await;
+    let asking = (0..40).map(|_| api.http.get(api.url("/v1/events")).send());
+    let answers = futures::future::join_all(asking).await;
+    let status = |answer: &reqwest::Response| answer.status().as_u16();
+    let open = answers.iter().flatten().filter(|answer| status(answer) == 200).count();
+    assert!((1..=3).contains(&open), "{open}");
+    assert!(answers.iter().flatten().all(|answer| [200, 503].contains(&status(answer))));
 }
