@@ -23,8 +23,9 @@
 //! - A completion with an old fence is refused and changes nothing.
 //! - The event of a completion carries its trace context.
 //! - One stale completion in a batch does not spoil the others.
-//! - A released image is queued again and its counted attempt is taken back.
-//! - A retried image is queued again and its attempts stay as they were counted.
+//! - A released image is queued again and its attempt does not count.
+//! - A retried image is queued again and its attempt counts.
+//! - Counting and giving back again what was counted or given back changes nothing.
 //! - Removing an object cancels its pending work and marks the image.
 //! - Removing an object before it was admitted marks it when it is.
 //! - Removing a key removes all versions that are older.
@@ -110,6 +111,25 @@ pub struct Claimed {
     pub object: ObjectVersion,
     /// Its lane.
     pub lane: Lane,
+}
+
+/// A claim as it is counted or given back. The attempt's number makes that idempotent: who does not know whether
+/// it was done does it again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Held {
+    /// Which image.
+    pub id: ImageId,
+    /// By which claim.
+    pub fence: Fence,
+    /// Which attempt the claim is for.
+    pub attempt: u32,
+}
+
+impl Claimed {
+    /// What it is counted or given back by.
+    pub fn held(&self) -> Held {
+        Held { id: self.id, fence: self.fence, attempt: self.attempt }
+    }
 }
 
 /// How work on an image ended.
@@ -207,6 +227,15 @@ pub trait Store: Send + Sync {
     /// is not known to be newer than the deletion, by their sequencers. Answers what it changed.
     async fn remove(&self, object: &ObjectVersion) -> Result<Vec<ImageId>, PortError>;
 
+    /// An object was seen to be what a reader of its key gets, though its image says that it was superseded or removed:
+    /// the image is queued again, as if new, and the others of its key are superseded. Answers whether it was; not if
+    /// any image of the key changed after `unchanged_since`, since what was seen may be older than that.
+    async fn restore(
+        &self,
+        object: &ObjectVersion,
+        unchanged_since: Stamp,
+    ) -> Result<bool, PortError>;
+
     /// Takes images for work; one answer an item, in order. An id that is named twice is claimed
     /// once, and both answers are the same. An image of which `max_attempts` are counted becomes `failed` ([`Reason::RepeatedFailure`]) instead.
     async fn claim(&self, ids: &[ImageId], max_attempts: u32) -> Result<Vec<Claim>, PortError>;
@@ -216,17 +245,15 @@ pub trait Store: Send + Sync {
     async fn complete(&self, completions: &[Completion]) -> Result<Vec<bool>, PortError>;
 
     /// Counts the attempt of claims that counted none, right before what could end the process; one answer an
-    /// item, in order: whether it was counted. Not counted means that another claim came between, or that
+    /// item, in order: whether it is counted. Not counted means that another claim came between, or that
     /// the image is finished already.
-    async fn count_attempts(&self, work: &[(ImageId, Fence)]) -> Result<Vec<bool>, PortError>;
+    async fn count_attempts(&self, held: &[Held]) -> Result<Vec<bool>, PortError>;
 
-    /// Gives images back untried whose attempt is counted: queued again, the attempt taken back. Old fences
-    /// are ignored.
-    async fn release(&self, work: &[(ImageId, Fence)]) -> Result<(), PortError>;
+    /// Gives images back untried: queued again, the attempt not counted. Old fences are ignored.
+    async fn release(&self, held: &[Held]) -> Result<(), PortError>;
 
-    /// Gives images back, their attempts as they were counted: after a failed try, or before one that was not
-    /// counted. Old fences are ignored.
-    async fn retry(&self, work: &[(ImageId, Fence)]) -> Result<(), PortError>;
+    /// Gives images back after a failed try: queued again, the attempt counted. Old fences are ignored.
+    async fn retry(&self, held: &[Held]) -> Result<(), PortError>;
 
     /// Up to `limit` images that have been queued or analysing without any change for
     /// `older_than`, and marks them as looked at, so that the next sweep waits as long again.

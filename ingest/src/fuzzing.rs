@@ -11,7 +11,10 @@ pub fn notification(bytes: &[u8]) {
     assert!(!notification.items.is_empty(), "a message that says nothing would be lost");
     for item in &notification.items {
         match item {
-            Item::Created(object) | Item::Removed(object) | Item::NullRemoved(object) => {
+            Item::Created(object)
+            | Item::Seen(object)
+            | Item::Removed(object)
+            | Item::NullRemoved(object) => {
                 assert!(key::is_valid(&object.key), "a key that no object can have");
                 assert!(buckets.contains(&object.bucket), "an object of another bucket");
                 assert_eq!(object.id(), object.clone().id());

@@ -103,6 +103,7 @@ impl Intake {
     fn count(&self, item: &Item) {
         let kind = match item {
             Item::Created(_) => "created",
+            Item::Seen(_) => "seen",
             Item::Removed(_) => "removed",
             Item::NullRemoved(_) => "null_version",
             Item::Probe(_) => "probe",
@@ -140,6 +141,7 @@ impl Intake {
                         Some(ResolvedItem::Created(NewImage { object, lane }, span))
                     })
                 }
+                Item::Seen(object) => self.seen(&object, received, trace).await,
                 Item::Removed(object) if object.version.is_none() && object.etag.is_none() => {
                     Ok(Some(ResolvedItem::Removed(Some(object), None)))
                 }
@@ -176,6 +178,35 @@ impl Intake {
         kept
     }
 
+    /// An object that a comparison of bucket and store saw, if it still is what a reader of its key gets. An error
+    /// means: ask again later.
+    async fn seen(
+        &self,
+        object: &ObjectVersion,
+        received: u32,
+        trace: Option<TraceContext>,
+    ) -> Result<Option<ResolvedItem>, PortError> {
+        match self.objects.current(object).await {
+            Ok(Some(mut image)) if image.object.id() == object.id() => {
+                if object.asks_for_stat() {
+                    image.lane = Lane::Stat;
+                }
+                let span = span(object, received, trace);
+                span.record("lane", image.lane.as_str());
+                Ok(Some(ResolvedItem::Created(image, span)))
+            }
+            Ok(_) => Ok(None), // what came after it says so itself
+            Err(error) => {
+                let error = self.about_this_object(error).await?;
+                tracing::warn!(
+                    %error,
+                    "an object without an image could not be read; the next comparison of bucket and store tries again"
+                );
+                Ok(None)
+            }
+        }
+    }
+
     /// What the key of a version that was deleted holds now: the version or the delete marker that is gone may
     /// have hidden another version, which is the current one again. An error means: ask again later.
     async fn current(
@@ -188,8 +219,8 @@ impl Intake {
             Ok(Some(image)) => image,
             Ok(None) => return Ok(KeyNow::Empty),
             // However often: an object that is current would be on no list.
-            Err(FetchError::Port(error)) if error.is_transient() => return Err(error),
             Err(error) => {
+                let error = self.about_this_object(error).await?;
                 tracing::warn!(
                     %error,
                     "what a key holds after a deletion could not be read; a version that is current again there is not listed"
@@ -208,6 +239,15 @@ impl Intake {
         let span = span(&image.object, received, trace);
         span.record("lane", image.lane.as_str());
         Ok(KeyNow::Holds((image, span)))
+    }
+
+    /// An error that says something of one object, since the bucket answers otherwise. Answers to HEAD requests have no
+    /// body: that of expired credentials looks like that of a refused object.
+    async fn about_this_object(&self, error: FetchError) -> Result<FetchError, PortError> {
+        match error {
+            FetchError::Port(error) if error.is_transient() => Err(error),
+            error => self.objects.check().await.map(|()| error),
+        }
     }
 
     /// The lane of an object. An error means: ask again later.

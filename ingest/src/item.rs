@@ -8,6 +8,9 @@ use uuid::Uuid;
 pub enum Item {
     /// An object version was stored.
     Created(ObjectVersion),
+    /// An object was seen in the bucket, some time ago. It is a new image only if it still is what a reader of its key gets:
+    /// the order of such a look and of the key's events is not known.
+    Seen(ObjectVersion),
     /// An object was deleted: that version, or every version when neither `version` nor `etag` is set.
     Removed(ObjectVersion),
     /// The unversioned past of a versioned key was deleted. Nothing says which upload that was: what the

@@ -53,11 +53,11 @@ impl IngestMetrics {
         }
         let reconciled = counter(
             "lobar_ingest_reconciled_total",
-            "What differed when the bucket was compared with the store: objects admitted, objects whose image says \
-             removed or superseded, images marked as removed, images spared because most have no object",
+            "What differed when the bucket was compared with the store: objects admitted, images queued again whose \
+             object is current again, images without their object; and comparisons that failed",
             "outcome",
         )?;
-        for outcome in ["admitted", "hidden", "removed", "spared"] {
+        for outcome in ["admitted", "restored", "missing", "failed"] {
             reconciled.with_label_values(&[outcome]).inc_by(0);
         }
         Ok(Self {

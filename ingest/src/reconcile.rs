@@ -1,11 +1,11 @@
-//! Compares the bucket with the store: what lies in the bucket and is no image is notified of anew, and images whose
-//! object is gone are marked as removed. The answer to a lost database and to lost notifications.
+//! Compares the bucket with the store: what lies in the bucket and is no image is notified of anew, images whose object is
+//! current again are queued again, and images whose object is gone are marked as removed. The answer to a lost database
+//! and to lost notifications.
 //!
 //! An object without an image gets a notification on the uploads queue, so that it takes the way of every upload. An image
 //! without its object is asked for once more by itself before it is marked. Where most images are without their object,
 //! the bucket is taken for another one, and none is marked.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,6 +20,7 @@ use lobar_core::time::{Clock, Stamp};
 use serde_json::json;
 
 use crate::key;
+use crate::record::RECONCILER;
 
 /// Images read at once.
 const PAGE: usize = 500;
@@ -53,6 +54,9 @@ pub struct ReconcileOptions {
     pub grace: Duration,
     /// Only counts.
     pub dry_run: bool,
+    /// Marks images without their object as removed, and forgets their verdicts. Otherwise they are counted as they
+    /// were listed: a bucket may let X-rays expire whose results are kept.
+    pub mark: bool,
     /// Marks images also where most are without their object.
     pub force: bool,
 }
@@ -63,6 +67,7 @@ impl Default for ReconcileOptions {
             prefix: "incoming/".into(),
             grace: Duration::from_secs(15 * 60),
             dry_run: false,
+            mark: true,
             force: false,
         }
     }
@@ -75,14 +80,16 @@ pub struct Reconciled {
     pub objects: u64,
     /// Those that had no image and were notified of.
     pub admitted: u64,
-    /// Those whose image says that they were removed or replaced.
-    pub hidden: u64,
+    /// Those whose image said that they were removed or replaced, and which were queued again.
+    pub restored: u64,
     /// Images that should have an object.
     pub images: u64,
     /// Those without one, which were marked as removed.
     pub removed: u64,
     /// Those without one, which were not marked, since most images are.
     pub spared: u64,
+    /// Those that were not listed, where none was to be marked.
+    pub missing: u64,
 }
 
 /// Compares once.
@@ -93,7 +100,7 @@ pub async fn reconcile(
     ports: &ReconcilePorts,
     options: &ReconcileOptions,
 ) -> Result<Reconciled, PortError> {
-    let before = ports.clock.now().minus(options.grace);
+    let before = told_until(ports).await?.minus(options.grace);
     let mut done = Reconciled::default();
     let listed = objects(ports, options, before, &mut done).await?;
     let gone = images(ports, options, before, &listed, &mut done).await?;
@@ -111,14 +118,20 @@ pub async fn reconcile(
     Ok(done)
 }
 
-/// Notifies of objects without an image; answers the ids of everything that lies there.
+/// Of what happened before this, no notification waits on the uploads queue, as far as it knows.
+async fn told_until(ports: &ReconcilePorts) -> Result<Stamp, PortError> {
+    let (now, oldest) = (ports.clock.now(), ports.uploads.depth().await?.oldest);
+    Ok(oldest.map_or(now, |oldest| oldest.min(now)))
+}
+
+/// Notifies of objects without an image; answers the ids of everything that lies there, sorted.
 async fn objects(
     ports: &ReconcilePorts,
     options: &ReconcileOptions,
     before: Stamp,
     done: &mut Reconciled,
-) -> Result<HashSet<ImageId>, PortError> {
-    let (mut listed, mut after) = (HashSet::new(), None);
+) -> Result<Vec<ImageId>, PortError> {
+    let (mut listed, mut after) = (Vec::new(), None);
     loop {
         let page = ports.listing.versions(&options.prefix, after).await?;
         listed.extend(page.versions.iter().map(|one| one.object.id()));
@@ -126,17 +139,23 @@ async fn objects(
             page.versions.iter().filter(|one| one.latest && is_upload(&one.object)).collect();
         let ids: Vec<ImageId> = current.iter().map(|one| one.object.id()).collect();
         let states = ports.store.states(&ids).await?;
-        let mut missing = Vec::new();
+        let (mut missing, mut restored) = (Vec::new(), 0);
         for (one, state) in current.into_iter().zip(states) {
             done.objects += 1;
             match state {
                 _ if one.modified_at > before => {}
                 None => missing.push(Outgoing::now(notification(&one.object))),
-                Some(State::Removed | State::Superseded) => done.hidden += 1,
+                Some(State::Removed | State::Superseded) => {
+                    if is_restored(ports, options, &one.object, before).await? {
+                        missing.push(Outgoing::now(notification(&one.object)));
+                        restored += 1;
+                    }
+                }
                 Some(_) => {}
             }
         }
-        done.admitted += missing.len() as u64;
+        done.admitted += missing.len() as u64 - restored;
+        done.restored += restored;
         if !options.dry_run {
             for sent in ports.uploads.send(missing).await {
                 sent?;
@@ -144,6 +163,7 @@ async fn objects(
         }
         after = page.next;
         if after.is_none() {
+            listed.sort_unstable();
             return Ok(listed);
         }
     }
@@ -154,7 +174,7 @@ async fn images(
     ports: &ReconcilePorts,
     options: &ReconcileOptions,
     before: Stamp,
-    listed: &HashSet<ImageId>,
+    listed: &[ImageId],
     done: &mut Reconciled,
 ) -> Result<Vec<ObjectVersion>, PortError> {
     let filter = Filter { states: HAVE_AN_OBJECT.into(), ..Filter::default() };
@@ -168,14 +188,41 @@ async fn images(
         };
         for image in page.items.iter().filter(compared) {
             done.images += 1;
-            if !listed.contains(&image.object.id()) && is_gone(ports, &image.object).await? {
-                gone.push(image.object.clone());
+            let is_listed = listed.binary_search(&image.object.id()).is_ok();
+            match options.mark {
+                _ if is_listed => {}
+                false => done.missing += 1,
+                true if is_gone(ports, &image.object).await? => gone.push(image.object.clone()),
+                true => {}
             }
         }
         after = page.next;
         if after.is_none() {
             return Ok(gone);
         }
+    }
+}
+
+/// Whether an object whose image says otherwise is what a reader of its key gets, and its image was queued again
+/// (in a dry run: would be). Its notification then brings the job.
+async fn is_restored(
+    ports: &ReconcilePorts,
+    options: &ReconcileOptions,
+    object: &ObjectVersion,
+    before: Stamp,
+) -> Result<bool, PortError> {
+    // The page may be minutes old.
+    let current = match ports.objects.current(object).await {
+        Ok(current) => current,
+        Err(FetchError::Port(error)) => return Err(error),
+        Err(_) => None,
+    };
+    if current.is_none_or(|image| image.object.id() != object.id()) {
+        return Ok(false);
+    }
+    match options.dry_run {
+        true => Ok(true),
+        false => ports.store.restore(object, before).await,
     }
 }
 
@@ -198,7 +245,7 @@ fn is_upload(object: &ObjectVersion) -> bool {
 fn notification(object: &ObjectVersion) -> Vec<u8> {
     let record = json!({
         "eventVersion": "2.1",
-        "eventSource": "lobar:s3",
+        "eventSource": RECONCILER,
         "eventName": "ObjectCreated:Put",
         "s3": { "bucket": { "name": object.bucket }, "object": {
             "key": key::encode(&object.key),
@@ -227,7 +274,7 @@ mod tests {
                 size: Some(7),
             };
             let items = parse(&notification(&object), &["xrays".into()]).items;
-            assert_eq!(items, [Item::Created(object)]);
+            assert_eq!(items, [Item::Seen(object)]);
         }
     }
 }

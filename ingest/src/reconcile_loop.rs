@@ -22,7 +22,7 @@ impl Ingest {
             listing,
             clock: self.clock.clone(),
         };
-        let options = ReconcileOptions::default();
+        let options = ReconcileOptions { mark: false, ..ReconcileOptions::default() };
         let mut pause = SOON;
         loop {
             let pausing = tokio::time::sleep(pause.mul_f64(1.0 + rand::random::<f64>()));
@@ -38,8 +38,15 @@ impl Ingest {
                     every
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "bucket and store were not compared; trying again in a few minutes");
-                    SOON
+                    let pause = if error.is_transient() { SOON } else { every };
+                    let seconds = pause.as_secs();
+                    self.intake.metrics.reconciled.with_label_values(&["failed"]).inc();
+                    tracing::warn!(
+                        %error,
+                        seconds,
+                        "bucket and store were not compared, so that lost notifications are not found; trying again"
+                    );
+                    pause
                 }
             };
         }
@@ -47,31 +54,30 @@ impl Ingest {
 
     /// Counts what was found, and says so where it was anything.
     async fn tell(&self, done: &Reconciled) {
-        let Reconciled { objects, admitted, hidden, images, removed, spared } = *done;
+        let Reconciled { objects, admitted, restored, images, missing, .. } = *done;
         for (outcome, count) in
-            [("admitted", admitted), ("hidden", hidden), ("removed", removed), ("spared", spared)]
+            [("admitted", admitted), ("restored", restored), ("missing", missing)]
         {
             self.intake.metrics.reconciled.with_label_values(&[outcome]).inc_by(count);
         }
-        if removed > 0 {
+        if restored > 0 {
             self.intake.publish_change().await;
         }
-        if spared > 0 {
-            tracing::error!(
-                images,
-                spared,
-                "most images have no object in the bucket: none is marked, since LOBAR_BUCKET or LOBAR_S3_ENDPOINT may \
-                 name another bucket; `lobar reconcile --force` marks them"
-            );
-        } else if admitted + hidden + removed > 0 {
+        if admitted + restored > 0 {
             tracing::warn!(
                 objects,
                 admitted,
-                hidden,
+                restored,
                 images,
-                removed,
-                "bucket and store differed: objects without an image are admitted, images without their object are \
-                 marked as removed"
+                missing,
+                "notifications were lost: objects without an image are admitted, images whose object is current again are \
+                 queued"
+            );
+        } else if missing > 0 {
+            tracing::info!(
+                images,
+                missing,
+                "images without their object in the bucket are kept; `lobar reconcile` marks them as removed"
             );
         } else {
             tracing::debug!(objects, images, "bucket and store were compared, and agree");

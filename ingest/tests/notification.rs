@@ -125,6 +125,7 @@ fn another_stores_dialect_is_understood() {
 fn kinds(items: &[Item]) -> Vec<&'static str> {
     let kind = |item: &Item| match item {
         Item::Created(_) => "created",
+        Item::Seen(_) => "seen",
         Item::Removed(_) => "removed",
         Item::NullRemoved(_) => "null_version",
         Item::Probe(_) => "probe",

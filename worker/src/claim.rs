@@ -51,6 +51,8 @@ pub(crate) async fn claim(
                 if suspicious { &mut suspects } else { &mut start }.push(item);
                 continue;
             }
+            // Somebody gave it back while it was claimed: its job is still needed.
+            Ok(Claim::Settled(state)) if !state.is_terminal() => Settlement::Release,
             Ok(Claim::Settled(state)) => {
                 if state == State::Failed {
                     tracing::warn!(image = %in_flight_guard.id, "an image is in quarantine after its last attempt");

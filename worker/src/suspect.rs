@@ -61,8 +61,8 @@ pub(crate) async fn start_or_defer(
     if waiting.is_empty() {
         return (started, waiting);
     }
-    let work: Vec<_> = waiting.iter().map(|(item, _)| item.work()).collect();
-    let Err(error) = context.store.retry(&work).await else { return (started, waiting) };
+    let held: Vec<_> = waiting.iter().map(|(item, _)| item.held()).collect();
+    let Err(error) = context.store.release(&held).await else { return (started, waiting) };
     if error.is_transient() {
         context.services.store.failed(&error);
     }
@@ -81,7 +81,7 @@ pub(crate) async fn count_attempt(context: &Context, item: &mut WorkItem) -> Res
     }
     let image = item.claimed.id;
     let later = || Settlement::Retry { after: context.later(item.message.receive_count) };
-    let settlement = match context.store.count_attempts(&[item.work()]).await {
+    let settlement = match context.store.count_attempts(&[item.held()]).await {
         Ok(counted) if counted == [true] => {
             item.claimed.counted = true;
             context.rejected_claims.note(true, []);
@@ -103,7 +103,7 @@ pub(crate) async fn count_attempt(context: &Context, item: &mut WorkItem) -> Res
     Err(End::Release(settlement))
 }
 
-/// One waiting suspect, counted.
+/// One suspect that waits; there are so many of them at most.
 pub(crate) struct DeferredSuspect {
     context: Arc<Context>,
     before: usize,

@@ -65,8 +65,9 @@ async fn prepare(context: &Context, item: &mut WorkItem) -> Result<Ready, End> {
     let fetched = started.elapsed();
     context.metrics.stage("fetch", fetched.as_secs_f64());
 
-    suspect::count_attempt(context, item).await?;
     let decoder = context.decoders.clone().acquire_owned().await;
+    // Not while it waits: what ends the process meanwhile is another image.
+    suspect::count_attempt(context, item).await?;
     let limits = context.settings.limits;
     let started = Instant::now();
     let span = tracing::info_span!("decode");

@@ -9,7 +9,7 @@ use lobar_core::engine::NetworkInput;
 use lobar_core::image::Lane;
 use lobar_core::object::ImageId;
 use lobar_core::queue::Settlement;
-use lobar_core::store::{Claimed, Fence, Outcome};
+use lobar_core::store::{Claimed, Held, Outcome};
 use lobar_trace::Ongoing;
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -36,8 +36,8 @@ pub(crate) struct WorkItem {
 }
 
 impl WorkItem {
-    pub(crate) fn work(&self) -> (ImageId, Fence) {
-        (self.claimed.id, self.claimed.fence)
+    pub(crate) fn held(&self) -> Held {
+        self.claimed.held()
     }
 
     /// Whether it may share no batch.

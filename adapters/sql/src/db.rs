@@ -4,8 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use lobar_core::object::ImageId;
-use lobar_core::store::Fence;
+use lobar_core::store::Held;
 use lobar_core::time::{Clock, Stamp};
 use sqlx::Pool;
 use sqlx::migrate::Migrate;
@@ -41,16 +40,8 @@ pub struct Db<D: Driver> {
     tasks: TaskTracker,
     closing: CancellationToken,
     /// Claims whose commit was not answered: nobody knows whether they are held.
-    in_doubt: Mutex<Vec<Doubt>>,
+    in_doubt: Mutex<Vec<Held>>,
     unreadable: Unreadable,
-}
-
-/// A claim whose commit was not answered.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) struct Doubt {
-    pub(super) work: (ImageId, Fence),
-    /// Whether the claim counted an attempt.
-    pub(super) counted: bool,
 }
 
 impl<D: Driver> Db<D> {
@@ -221,17 +212,17 @@ impl<D: Driver> Db<D> {
     }
 
     /// The claims that are in doubt.
-    pub(super) fn doubts(&self) -> Vec<Doubt> {
+    pub(super) fn doubts(&self) -> Vec<Held> {
         self.in_doubt.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Adds claims that are in doubt.
-    pub(super) fn doubt(&self, claims: impl IntoIterator<Item = Doubt>) {
+    pub(super) fn doubt(&self, claims: impl IntoIterator<Item = Held>) {
         self.in_doubt.lock().unwrap_or_else(PoisonError::into_inner).extend(claims);
     }
 
     /// Claims that were taken back, or never came about.
-    pub(super) fn no_longer_doubt(&self, claims: &[Doubt]) {
+    pub(super) fn no_longer_doubt(&self, claims: &[Held]) {
         let mut in_doubt = self.in_doubt.lock().unwrap_or_else(PoisonError::into_inner);
         in_doubt.retain(|claim| !claims.contains(claim));
     }

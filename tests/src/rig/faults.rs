@@ -2,7 +2,7 @@
 //! with an error of another kind; see [`inject`](super::inject).
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -18,10 +18,9 @@ use lobar_core::object_store::{FetchError, ObjectStore, Upload};
 use lobar_core::queue::{Delivery, Depth, LeaseError, Outgoing, Queue, Receipt, Settlement};
 use lobar_core::signal::Signal;
 use lobar_core::store::{
-    Admission, Claim, Claimed, Completion, Fence, Filter, Overview, Page, PageKey, Quarantined,
-    Store,
+    Admission, Claim, Completion, Filter, Held, Overview, Page, PageKey, Quarantined, Store,
 };
-
+use lobar_core::time::Stamp;
 use uuid::Uuid;
 
 use super::inject::{Fault, Injector, Kind};
@@ -29,22 +28,30 @@ use super::line::Line;
 
 /// On at first.
 #[derive(Debug, Default)]
-pub struct Switch(AtomicBool);
+pub struct Switch {
+    off: AtomicBool,
+    refused: AtomicU64,
+}
 
 impl Switch {
     /// From now on calls fail.
     pub fn off(&self) {
-        self.0.store(true, Ordering::SeqCst);
+        self.off.store(true, Ordering::SeqCst);
     }
 
     /// From now on calls go through.
     pub fn on(&self) {
-        self.0.store(false, Ordering::SeqCst);
+        self.off.store(false, Ordering::SeqCst);
     }
 
     /// Whether calls fail.
     pub fn is_off(&self) -> bool {
-        self.0.load(Ordering::SeqCst)
+        self.off.load(Ordering::SeqCst)
+    }
+
+    /// How many calls failed so far.
+    pub fn refused(&self) -> u64 {
+        self.refused.load(Ordering::SeqCst)
     }
 
     async fn wait(&self) {
@@ -54,7 +61,11 @@ impl Switch {
     }
 
     fn pass(&self) -> Result<(), PortError> {
-        if self.is_off() { Err(PortError::transient("test", "switched off")) } else { Ok(()) }
+        if !self.is_off() {
+            return Ok(());
+        }
+        self.refused.fetch_add(1, Ordering::SeqCst);
+        Err(PortError::transient("test", "switched off"))
     }
 }
 
@@ -99,15 +110,9 @@ impl FaultyStore {
             Claim::Granted(claimed) => Some(claimed),
             Claim::Settled(_) | Claim::Unknown => None,
         });
-        let (counted, uncounted): (Vec<_>, Vec<_>) = held.partition(|claimed| claimed.counted);
-        let work = |claims: Vec<Claimed>| -> Vec<_> {
-            claims.iter().map(|claimed| (claimed.id, claimed.fence)).collect()
-        };
-        let (counted, uncounted) = (work(counted), work(uncounted));
-        self.inner.release(&counted).await?;
-        self.inner.retry(&uncounted).await?;
-        let held = [counted, uncounted].concat();
-        let jobs = held.iter().map(|(image, _)| Outgoing::now(Job { image: *image }.encode()));
+        let held: Vec<Held> = held.map(|claimed| claimed.held()).collect();
+        self.inner.release(&held).await?;
+        let jobs = held.iter().map(|one| Outgoing::now(Job { image: one.id }.encode()));
         for sent in self.rival.send(jobs.collect()).await {
             sent?;
         }
@@ -153,30 +158,30 @@ impl Store for FaultyStore {
         }
         self.line.around(self.inner.complete(completions)).await
     }
-    async fn count_attempts(&self, work: &[(ImageId, Fence)]) -> Result<Vec<bool>, PortError> {
+    async fn count_attempts(&self, held: &[Held]) -> Result<Vec<bool>, PortError> {
         self.switch.pass()?;
-        let about = self.names_victim(work.iter().map(|(image, _)| *image));
+        let about = self.names_victim(held.iter().map(|one| one.id));
         if self.inject("store.count_attempts", about)? {
-            let images: Vec<_> = work.iter().map(|(image, _)| *image).collect();
+            let images: Vec<_> = held.iter().map(|one| one.id).collect();
             self.take_and_give_back(&images).await?;
         }
-        self.line.around(self.inner.count_attempts(work)).await
+        self.line.around(self.inner.count_attempts(held)).await
     }
-    async fn release(&self, work: &[(ImageId, Fence)]) -> Result<(), PortError> {
+    async fn release(&self, held: &[Held]) -> Result<(), PortError> {
         self.switch.pass()?;
-        if self.inject("store.release", self.names_victim(work.iter().map(|(image, _)| *image)))? {
-            let images: Vec<_> = work.iter().map(|(image, _)| *image).collect();
+        if self.inject("store.release", self.names_victim(held.iter().map(|one| one.id)))? {
+            let images: Vec<_> = held.iter().map(|one| one.id).collect();
             self.take_and_give_back(&images).await?;
         }
-        self.line.around(self.inner.release(work)).await
+        self.line.around(self.inner.release(held)).await
     }
-    async fn retry(&self, work: &[(ImageId, Fence)]) -> Result<(), PortError> {
+    async fn retry(&self, held: &[Held]) -> Result<(), PortError> {
         self.switch.pass()?;
-        if self.inject("store.retry", self.names_victim(work.iter().map(|(image, _)| *image)))? {
-            let images: Vec<_> = work.iter().map(|(image, _)| *image).collect();
+        if self.inject("store.retry", self.names_victim(held.iter().map(|one| one.id)))? {
+            let images: Vec<_> = held.iter().map(|one| one.id).collect();
             self.take_and_give_back(&images).await?;
         }
-        self.line.around(self.inner.retry(work)).await
+        self.line.around(self.inner.retry(held)).await
     }
     async fn sweep(&self, age: Duration, limit: usize) -> Result<Vec<(ImageId, Lane)>, PortError> {
         self.switch.pass()?;
@@ -229,6 +234,10 @@ impl Store for FaultyStore {
     async fn check(&self) -> Result<(), PortError> {
         self.switch.pass()?;
         self.line.around(self.inner.check()).await
+    }
+    async fn restore(&self, object: &ObjectVersion, since: Stamp) -> Result<bool, PortError> {
+        self.switch.pass()?;
+        self.line.around(self.inner.restore(object, since)).await
     }
     async fn note_probe(&self, probe: Uuid) -> Result<(), PortError> {
         self.switch.pass()?;
@@ -454,6 +463,9 @@ impl ObjectStore for FaultyObjects {
         self.line.around(self.inner.lane(object)).await
     }
     async fn current(&self, object: &ObjectVersion) -> Result<Option<NewImage>, FetchError> {
+        if self.allowing.is_off() {
+            return Err(FetchError::Denied);
+        }
         self.switch.pass()?;
         self.answering.wait().await;
         if let Some(kind) = self.inject("objects.current", Some(object)) {

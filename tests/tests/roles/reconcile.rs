@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use lobar_core::image::{Lane, State};
+use lobar_core::image::{Lane, NewImage, State};
 use lobar_core::object::ObjectVersion;
 use lobar_core::queue::Settlement;
 use lobar_ingest::{ReconcileOptions, ReconcilePorts, Reconciled, reconcile};
@@ -108,6 +108,79 @@ async fn an_image_whose_object_is_gone_is_marked_and_its_neighbours_stay() {
     }
     assert_eq!(states, [State::Queued, State::Removed, State::Queued]);
     assert_eq!(compared(&rig, &options).await.removed, 0, "once");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_object_that_is_current_again_without_a_notification_is_assessed_anew() {
+    let rig = Rig::open().await;
+    let objects = put_unheard(&rig, 2).await;
+    rig.clock.advance(OLD_ENOUGH);
+    let options = ReconcileOptions::default();
+    compared(&rig, &options).await;
+    ingest(&rig, 2).await;
+    // The image says removed, as after a delete marker; that the marker was taken off again, nobody told.
+    rig.store.inner.remove(&objects[0]).await.expect("removed");
+    assert_eq!(compared(&rig, &options).await.restored, 0, "its notification may be on the way");
+    rig.clock.advance(OLD_ENOUGH);
+    let dry = ReconcileOptions { dry_run: true, ..options.clone() };
+    assert_eq!(compared(&rig, &dry).await.restored, 1);
+    assert_eq!(rig.image(objects[0].id()).await.state, State::Removed, "only counted");
+    let done = compared(&rig, &options).await;
+    assert_eq!((done.restored, done.admitted, done.removed), (1, 0, 0));
+    assert_eq!(rig.image(objects[0].id()).await.state, State::Queued);
+    rig.until("ingest was told", async || {
+        rig.uploads.inner.depth().await.expect("answers").ready == 1
+    })
+    .await;
+    ingest(&rig, 2).await;
+    assert_eq!(rig.image(objects[0].id()).await.state, State::Queued);
+    rig.clock.advance(OLD_ENOUGH);
+    assert_eq!(compared(&rig, &options).await.restored, 0, "once");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_object_that_was_replaced_after_it_was_seen_does_not_supersede_what_replaced_it() {
+    let rig = Rig::open().await;
+    let old = put_unheard(&rig, 1).await.remove(0);
+    rig.clock.advance(OLD_ENOUGH);
+    assert_eq!(compared(&rig, &ReconcileOptions::default()).await.admitted, 1);
+    // The newer version is notified, read and admitted before what the comparison sent.
+    let new = rig.put(&old.key, Lane::Routine, kit::radiograph_jpeg(32, 30, 2)).await;
+    let image = NewImage { object: new.clone(), lane: Lane::Routine };
+    rig.store.inner.admit(&[image]).await.expect("admitted");
+    ingest(&rig, 1).await;
+    assert_eq!(rig.image(new.id()).await.state, State::Queued);
+    assert_eq!(rig.store.inner.states(&[old.id()]).await.expect("asked"), [None]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_background_comparison_keeps_images_whose_objects_expired() {
+    let rig = Rig::open().await;
+    let objects = put_unheard(&rig, 2).await;
+    rig.clock.advance(OLD_ENOUGH);
+    let options = ReconcileOptions { mark: false, ..ReconcileOptions::default() };
+    compared(&rig, &options).await;
+    ingest(&rig, 2).await;
+    rig.bucket.remove(&objects[0]).await.expect("removed");
+    lose(&rig, 1).await;
+    rig.clock.advance(OLD_ENOUGH);
+    let done = compared(&rig, &options).await;
+    assert_eq!((done.images, done.missing, done.removed), (2, 1, 0));
+    assert_eq!(rig.image(objects[0].id()).await.state, State::Queued);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_waiting_notification_may_tell_of_is_left_to_it() {
+    let rig = Rig::open().await;
+    rig.put("incoming/north/a.jpg", Lane::Routine, kit::radiograph_jpeg(32, 30, 1)).await;
+    rig.until("the bucket told of it", async || {
+        rig.uploads.inner.depth().await.expect("answers").ready == 1
+    })
+    .await;
+    rig.clock.advance(OLD_ENOUGH);
+    assert_eq!(compared(&rig, &ReconcileOptions::default()).await.admitted, 0);
+    lose(&rig, 1).await;
+    assert_eq!(compared(&rig, &ReconcileOptions::default()).await.admitted, 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -111,13 +111,27 @@ async fn a_key_that_is_asked_for_in_vain_is_asked_for_again() {
     until(&rig, older.id(), State::Superseded).await;
     rig.objects.switch.off();
     delete(&client, newer.version.as_deref()).await;
-    rig.until("it was tried", async || {
-        let depth = rig.uploads.inner.depth().await.expect("answers");
-        depth.delayed > 0
-    })
-    .await;
+    rig.until("it was tried", async || rig.objects.switch.refused() > 0).await;
     assert_eq!(rig.image(older.id()).await.state, State::Superseded);
     rig.objects.switch.on();
+    until(&rig, older.id(), State::Queued).await;
+    ingesting.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bucket_that_refuses_everything_says_nothing_of_a_key() {
+    let rig = Rig::open().await;
+    let ingesting = rig.ingest(Rig::ingest_settings());
+    let client = s3_client(&rig.s3);
+    let (older, newer) = (put(&rig, 1).await, put(&rig, 2).await);
+    until(&rig, older.id(), State::Superseded).await;
+    // As with credentials that expired: an answer to HEAD has no room for the reason.
+    rig.objects.allowing.off();
+    rig.objects.switch.off();
+    delete(&client, newer.version.as_deref()).await;
+    rig.until("it was tried", async || rig.objects.switch.refused() > 0).await;
+    rig.objects.switch.on();
+    rig.objects.allowing.on();
     until(&rig, older.id(), State::Queued).await;
     ingesting.stop().await;
 }

@@ -11,9 +11,8 @@ use std::sync::Arc;
 use lobar_consumer::{Cause, isolate};
 use lobar_core::failure::PortError;
 use lobar_core::image::State;
-use lobar_core::object::ImageId;
 use lobar_core::queue::Settlement;
-use lobar_core::store::{Completion, Fence, Outcome};
+use lobar_core::store::{Completion, Held, Outcome};
 
 use tracing::Span;
 
@@ -42,7 +41,7 @@ impl Finisher {
         let (items, completions): (Vec<(WorkItem, Span)>, Vec<Completion>) = work
             .into_iter()
             .map(|(item, outcome)| {
-                let (id, fence) = item.work();
+                let Held { id, fence, .. } = item.held();
                 let state = ending(&outcome).as_str();
                 let span = tracing::info_span!(parent: &*item.message.span, "commit", state);
                 // What tells of the event continues from here.
@@ -129,21 +128,12 @@ impl Finisher {
 
     /// Gives images back, their attempt counted.
     pub(super) async fn retry(&self, items: Vec<WorkItem>, pending: &mut Vec<PendingSettlement>) {
-        let uncounted = items.iter().filter(|item| !item.claimed.counted);
-        let uncounted: Vec<(ImageId, Fence)> = uncounted.map(WorkItem::work).collect();
-        let counted = isolate(uncounted.len(), |range| {
-            let some = uncounted.get(range.clone()).unwrap_or_default();
-            self.each(range, move || async move {
-                self.context.store.count_attempts(some).await.map(drop)
-            })
-        });
-        self.report("counted", &uncounted, counted.await);
-        let work: Vec<(ImageId, Fence)> = items.iter().map(WorkItem::work).collect();
-        let returned = isolate(work.len(), |range| {
-            let some = work.get(range.clone()).unwrap_or_default();
+        let held: Vec<Held> = items.iter().map(WorkItem::held).collect();
+        let returned = isolate(held.len(), |range| {
+            let some = held.get(range.clone()).unwrap_or_default();
             self.each(range, move || self.context.store.retry(some))
         });
-        self.report("retried", &work, returned.await);
+        self.report("retried", &held, returned.await);
         for item in items {
             let tries = item.claimed.attempt.saturating_sub(1);
             let after = self.context.settings.backoff.delay(tries, rand::random());
@@ -153,39 +143,25 @@ impl Finisher {
 
     /// Gives images back, their attempt uncounted.
     pub(super) async fn release(&self, items: Vec<Release>, pending: &mut Vec<PendingSettlement>) {
-        let (counted, uncounted): (Vec<&Release>, Vec<&Release>) =
-            items.iter().partition(|(item, _)| item.claimed.counted);
-        let work = |items: Vec<&Release>| -> Vec<(ImageId, Fence)> {
-            items.into_iter().map(|(item, _)| item.work()).collect()
-        };
-        let (counted, uncounted) = (work(counted), work(uncounted));
-        let returned = isolate(counted.len(), |range| {
-            let some = counted.get(range.clone()).unwrap_or_default();
+        let held: Vec<Held> = items.iter().map(|(item, _)| item.held()).collect();
+        let returned = isolate(held.len(), |range| {
+            let some = held.get(range.clone()).unwrap_or_default();
             self.each(range, move || self.context.store.release(some))
         });
-        self.report("released", &counted, returned.await);
-        let returned = isolate(uncounted.len(), |range| {
-            let some = uncounted.get(range.clone()).unwrap_or_default();
-            self.each(range, move || self.context.store.retry(some))
-        });
-        self.report("released", &uncounted, returned.await);
+        self.report("released", &held, returned.await);
         for (item, settlement) in items {
             pending.extend(settlement.map(|settlement| settled(item, settlement)));
         }
     }
 
     /// An image that could not be given back is not stuck: its message comes again, and whoever claims
-    /// it takes it over, which counts an attempt.
-    fn report(
-        &self,
-        how: &'static str,
-        work: &[(ImageId, Fence)],
-        results: Vec<Result<(), Arc<PortError>>>,
-    ) {
+    /// it takes it over.
+    fn report(&self, how: &'static str, held: &[Held], results: Vec<Result<(), Arc<PortError>>>) {
         let counter = self.context.metrics.returned.with_label_values(&[how]);
-        counter.inc_by(work.len().try_into().unwrap_or(u64::MAX));
-        for ((image, _), result) in work.iter().zip(results) {
+        counter.inc_by(held.len().try_into().unwrap_or(u64::MAX));
+        for (one, result) in held.iter().zip(results) {
             let Err(error) = result else { continue };
+            let image = one.id;
             if !error.is_transient() {
                 self.context.metrics.rejected(how, 1);
             }

@@ -141,7 +141,7 @@ async fn supersede<D: Driver>(
     Ok(())
 }
 
-fn is_current(state: State) -> bool {
+pub(super) fn is_current(state: State) -> bool {
     !matches!(state, State::Superseded | State::Removed)
 }
 
@@ -176,19 +176,29 @@ async fn renew<D: Driver>(
         let Some(image) = stored.get(id).filter(|_| renewed.state == State::Queued) else {
             continue;
         };
-        Sql::<D>::new("delete from finding where image = $1").bind(id.0).run(tx).await?;
-        Sql::<D>::new(
-            "update image set state = 'queued', flag = 'none', reason = null, detail = null,
-               attempts = 0, fence = fence + 1, finished_at = null, touched_at = $1
-             where id = $2",
-        )
-        .bind(now.0)
-        .bind(id.0)
-        .run(tx)
-        .await?;
+        queue_again(tx, *id, now).await?;
         let (from, to) = ((image.state, &*image.flag), (State::Queued, "none"));
         changes.moved(*id, image.kind.clone(), from, to);
     }
+    Ok(())
+}
+
+/// Makes a stored image what a new one is.
+pub(super) async fn queue_again<D: Driver>(
+    tx: &mut Tx<D>,
+    id: ImageId,
+    now: Stamp,
+) -> Result<(), DbError> {
+    Sql::<D>::new("delete from finding where image = $1").bind(id.0).run(tx).await?;
+    Sql::<D>::new(
+        "update image set state = 'queued', flag = 'none', reason = null, detail = null,
+           attempts = 0, fence = fence + 1, finished_at = null, touched_at = $1
+         where id = $2",
+    )
+    .bind(now.0)
+    .bind(id.0)
+    .run(tx)
+    .await?;
     Ok(())
 }
 

@@ -9,6 +9,7 @@ mod page;
 mod plan;
 mod probe;
 mod remove;
+mod restore;
 mod row;
 mod sweep;
 mod work;
@@ -21,13 +22,15 @@ use lobar_core::failure::PortError;
 use lobar_core::image::{Image, Lane, NewImage, State};
 use lobar_core::object::{ImageId, ObjectVersion};
 use lobar_core::store::{
-    Admission, Claim, Completion, Fence, Filter, Overview, Page, PageKey, Quarantined, Store,
+    Admission, Claim, Completion, Filter, Held, Overview, Page, PageKey, Quarantined, Store,
 };
+use lobar_core::time::Stamp;
 use uuid::Uuid;
 
 pub(super) use admit::StoredRow;
 pub(super) use events::EventRow;
 pub(super) use row::{ImageRow, flagged};
+use work::Attempt;
 pub(super) use work::ClaimRow;
 
 use super::{Db, Driver};
@@ -44,6 +47,15 @@ impl<D: Driver> Store for Db<D> {
         done.map_err(|fault| fault.during("store: remove"))
     }
 
+    async fn restore(
+        &self,
+        object: &ObjectVersion,
+        unchanged_since: Stamp,
+    ) -> Result<bool, PortError> {
+        let done = self.retry_on_conflict(|| restore::restore(self, object, unchanged_since)).await;
+        done.map_err(|fault| fault.during("store: restore"))
+    }
+
     async fn claim(&self, ids: &[ImageId], max_attempts: u32) -> Result<Vec<Claim>, PortError> {
         let done = self.retry_on_conflict(|| work::claim(self, ids, max_attempts)).await;
         done.map_err(|fault| fault.during("store: claim"))
@@ -54,19 +66,18 @@ impl<D: Driver> Store for Db<D> {
         done.map_err(|fault| fault.during("store: complete"))
     }
 
-    async fn count_attempts(&self, work: &[(ImageId, Fence)]) -> Result<Vec<bool>, PortError> {
-        let counted = self.retry_on_conflict(|| work::count_attempts(self, work)).await;
+    async fn count_attempts(&self, held: &[Held]) -> Result<Vec<bool>, PortError> {
+        let counted = self.retry_on_conflict(|| work::count_attempts(self, held)).await;
         counted.map_err(|fault| fault.during("store: count attempts"))
     }
 
-    async fn release(&self, work: &[(ImageId, Fence)]) -> Result<(), PortError> {
-        let uncounted = 1;
-        let done = self.retry_on_conflict(|| work::give_back(self, work, uncounted)).await;
+    async fn release(&self, held: &[Held]) -> Result<(), PortError> {
+        let done = self.retry_on_conflict(|| work::give_back(self, held, Attempt::Uncounted)).await;
         done.map_err(|fault| fault.during("store: release"))
     }
 
-    async fn retry(&self, work: &[(ImageId, Fence)]) -> Result<(), PortError> {
-        let done = self.retry_on_conflict(|| work::give_back(self, work, 0)).await;
+    async fn retry(&self, held: &[Held]) -> Result<(), PortError> {
+        let done = self.retry_on_conflict(|| work::give_back(self, held, Attempt::Counted)).await;
         done.map_err(|fault| fault.during("store: retry"))
     }
 

@@ -201,10 +201,16 @@ impl<'a> Plan<'a> {
             None => true,
         };
         let own = self.removals.get(&object.id());
+        let whole_key = self.removals.get(&key_id);
+        let after_images = match self.newest.get(&key_id) {
+            Some(newest) => sequence > newest.as_str(),
+            // No image of the key was ever given an order: only a deletion that has one tells old from new.
+            None => matches!(whole_key, Some(Some(_))),
+        };
         (object.version.is_none() || own.is_none())
-            && self.newest.get(&key_id).is_some_and(|newest| sequence > newest.as_str())
+            && after_images
             && after(own)
-            && after(self.removals.get(&key_id))
+            && after(whole_key)
     }
 
     /// A newer version of this key has come.

@@ -8,12 +8,11 @@ use std::collections::{BTreeSet, HashMap};
 use lobar_core::finding::Finding;
 use lobar_core::image::{Reason, State};
 use lobar_core::object::{ImageId, ObjectVersion};
-use lobar_core::store::{Claim, Claimed, Completion, Fence, Outcome};
+use lobar_core::store::{Claim, Claimed, Completion, Fence, Held, Outcome};
 use lobar_core::time::Stamp;
 use sqlx::types::Json;
 use uuid::Uuid;
 
-use super::super::db::Doubt;
 use super::super::tx::Tx;
 use super::super::{BATCH, Db, DbError, Driver, Sql};
 use super::changes::{Changes, Kind, Standing};
@@ -51,15 +50,18 @@ pub(super) async fn claim<D: Driver>(
     let mut doubtful = Vec::new();
     for batch in wanted.chunks(BATCH) {
         let mut rest = batch.to_vec();
-        for counted in [true, false] {
+        // Those never tried, then those that were; then again the first, as which a worker may just have given one
+        // back.
+        for counted in [true, false, true] {
             if rest.is_empty() {
                 break;
             }
             for row in grant(&mut tx, &rest, max_attempts, counted, now).await? {
                 let id = ImageId(row.id);
                 changes.told(id, State::Analysing);
-                doubtful.push(Doubt { work: (id, Fence(row.fence)), counted });
-                claims.insert(id, Claim::Granted(row.claimed(counted)));
+                let claimed = row.claimed(counted);
+                doubtful.push(claimed.held());
+                claims.insert(id, Claim::Granted(claimed));
             }
             rest.retain(|id| !claims.contains_key(&ImageId(*id)));
         }
@@ -100,14 +102,10 @@ async fn end_doubts<D: Driver>(db: &Db<D>) -> Result<(), DbError> {
     let doubtful = db.doubts();
     for batch in doubtful.chunks(BATCH) {
         let mut held = Sql::<D>::new("select id from image where id in (");
-        held.list(batch.iter().map(|doubt| doubt.work.0.0)).push(")").push(D::LOCK_ROWS);
+        held.list(batch.iter().map(|claim| claim.id.0)).push(")").push(D::LOCK_ROWS);
         db.fetch_all::<(Uuid,)>(held).await?;
     }
-    for (counted, uncounted) in [(true, 1), (false, 0)] {
-        let some = doubtful.iter().filter(|doubt| doubt.counted == counted);
-        let work: Vec<_> = some.map(|doubt| doubt.work).collect();
-        give_back(db, &work, uncounted).await?;
-    }
+    give_back(db, &doubtful, Attempt::Uncounted).await?;
     db.no_longer_doubt(&doubtful);
     Ok(())
 }
@@ -288,15 +286,15 @@ async fn keep_findings<D: Driver>(
 
 pub(super) async fn count_attempts<D: Driver>(
     db: &Db<D>,
-    work: &[(ImageId, Fence)],
+    held: &[Held],
 ) -> Result<Vec<bool>, DbError> {
     let mut counted = BTreeSet::new();
     let now = db.now();
     let mut tx = db.begin().await?;
-    for batch in work.chunks(BATCH) {
-        let mut sql = Sql::<D>::new("with begun (target, held) as (values ");
-        sql.rows(batch.iter().map(|(id, fence)| (id.0, fence.0)));
-        sql.push(") update image set attempts = attempts + 1, touched_at = ").arg(now.0).push(
+    for batch in held.chunks(BATCH) {
+        let mut sql = Sql::<D>::new("with begun (target, held, attempt) as (values ");
+        sql.rows(batch.iter().map(|one| (one.id.0, one.fence.0, i64::from(one.attempt))));
+        sql.push(") update image set attempts = begun.attempt, touched_at = ").arg(now.0).push(
             " from begun
               where image.id = begun.target and image.fence = begun.held
                 and image.state || '' = 'analysing'
@@ -306,34 +304,46 @@ pub(super) async fn count_attempts<D: Driver>(
         counted.extend(some.into_iter().map(|(id,)| id));
     }
     tx.commit().await?;
-    Ok(work.iter().map(|(id, _)| counted.contains(&id.0)).collect())
+    Ok(held.iter().map(|one| counted.contains(&one.id.0)).collect())
 }
 
-/// Queues images again; `uncounted` attempts are taken back. Old fences are passed over.
+/// Whether the attempt of what is given back counts.
+#[derive(Clone, Copy)]
+pub(super) enum Attempt {
+    Counted,
+    Uncounted,
+}
+
+/// Queues images again. Old fences are passed over.
 pub(super) async fn give_back<D: Driver>(
     db: &Db<D>,
-    work: &[(ImageId, Fence)],
-    uncounted: i64,
+    held: &[Held],
+    attempt: Attempt,
 ) -> Result<(), DbError> {
-    if work.is_empty() {
+    if held.is_empty() {
         return Ok(());
     }
     let mut tx = db.begin().await?;
     let now = db.now();
     let mut changes = Changes::default();
-    for batch in work.chunks(BATCH) {
-        let mut sql = Sql::<D>::new("with back (target, held) as (values ");
-        sql.rows(batch.iter().map(|(id, fence)| (id.0, fence.0)));
-        sql.push(") update image set state = 'queued', fence = fence + 1, attempts = attempts - ")
-            .arg(uncounted)
-            .push(", touched_at = ")
-            .arg(now.0)
-            .push(
-                " from back
-                  where image.id = back.target and image.fence = back.held
-                    and image.state || '' = 'analysing'
-                  returning id",
-            );
+    for batch in held.chunks(BATCH) {
+        let attempts = |one: &Held| match attempt {
+            Attempt::Counted => i64::from(one.attempt),
+            Attempt::Uncounted => i64::from(one.attempt) - 1,
+        };
+        let mut sql = Sql::<D>::new("with back (target, held, attempts) as (values ");
+        sql.rows(batch.iter().map(|one| (one.id.0, one.fence.0, attempts(one))));
+        sql.push(
+            ") update image set state = 'queued', fence = fence + 1, attempts = back.attempts,
+               touched_at = ",
+        )
+        .arg(now.0)
+        .push(
+            " from back
+              where image.id = back.target and image.fence = back.held
+                and image.state || '' = 'analysing'
+              returning id",
+        );
         let given: Vec<(Uuid,)> = sql.all(&mut tx).await?;
         given.into_iter().for_each(|(id,)| changes.told(ImageId(id), State::Queued));
     }

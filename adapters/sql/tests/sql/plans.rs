@@ -93,8 +93,8 @@ async fn everything(store: &dyn Store, queue: &dyn Queue) {
         for claim in claims.drain(1..) {
             let Claim::Granted(claimed) = claim else { panic!("granted") };
             let outcome = Outcome::NeedsHuman { reason: Reason::Blank, detail: String::new() };
+            back.push(claimed.held());
             done.push(Completion { id: claimed.id, fence: claimed.fence, outcome, trace: None });
-            back.push((claimed.id, claimed.fence));
         }
         let back = vec![back.pop().expect("three")];
         store.release(&back).await.expect("given back");

@@ -113,9 +113,9 @@ fn md5(text: &str) -> [u8; 16] {
     std::array::from_fn(byte)
 }
 
-fn granted(claims: &[Claim]) -> Vec<(ImageId, lobar_core::store::Fence)> {
+fn granted(claims: &[Claim]) -> Vec<lobar_core::store::Held> {
     let of = |claim: &Claim| match claim {
-        Claim::Granted(claimed) => Some((claimed.id, claimed.fence)),
+        Claim::Granted(claimed) => Some(claimed.held()),
         _ => None,
     };
     claims.iter().filter_map(of).collect()

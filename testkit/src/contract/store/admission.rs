@@ -3,9 +3,13 @@
 #![allow(missing_docs)] // the names say it
 #![allow(clippy::disallowed_methods)] // the tasks that a test spawns end before it does
 
+use std::time::Duration;
+
 use lobar_core::image::{Lane, NewImage, State};
 use lobar_core::object::ObjectVersion;
-use lobar_core::store::{Admission, Claim};
+use lobar_core::store::{Admission, Claim, Store};
+use lobar_core::time::Stamp;
+use uuid::Uuid;
 
 use super::{
     StoreHarness, admit, claim, complete, granted, image, new, object, ready, state, told,
@@ -121,7 +125,7 @@ pub async fn a_superseded_image_in_a_worker_s_hands_loses_its_fence<H: StoreHarn
     let claimed = granted(&*store, older.id()).await;
     admit(&*store, &newer).await;
     assert!(!complete(&*store, &claimed, ready(0.9)).await);
-    store.release(&[(claimed.id, claimed.fence)]).await.expect("passed over");
+    store.release(&[claimed.held()]).await.expect("passed over");
     assert_eq!(state(&*store, &older).await, State::Superseded);
     assert!(image(&*store, older.id()).await.finding.is_none());
 }
@@ -304,6 +308,23 @@ pub async fn a_version_that_is_current_again_after_a_deletion_is_queued_as_if_ne
     assert_eq!(state(&*store, &second).await, State::Removed);
 }
 
+pub async fn a_version_that_was_admitted_without_an_order_is_current_again_after_a_deletion<
+    H: StoreHarness,
+>() {
+    let harness = H::start().await;
+    let store = harness.open().await;
+    let key = "incoming/north/a.jpg";
+    let (unordered, seen) = (object(key, "v1", None), |order| object(key, "v1", Some(order)));
+    admit(&*store, &unordered).await;
+    let marker = ObjectVersion { version: None, etag: None, ..seen(2) };
+    assert_eq!(store.remove(&marker).await.expect("removed"), [unordered.id()]);
+    let settled = Admission::Settled(unordered.id());
+    assert_eq!(admit(&*store, &seen(1)).await, settled, "its own notification, late");
+    assert_eq!(admit(&*store, &unordered).await, settled);
+    assert_eq!(admit(&*store, &seen(3)).await, Admission::Pending(unordered.id()));
+    assert_eq!(state(&*store, &unordered).await, State::Queued);
+}
+
 pub async fn a_version_that_was_itself_deleted_never_comes_back<H: StoreHarness>() {
     let harness = H::start().await;
     let store = harness.open().await;
@@ -331,4 +352,70 @@ pub async fn a_deletion_from_before_an_image_was_seen_current_leaves_it_alone<H:
     let both = [1, 3].map(|order| new(&object(key, "v1", Some(order))));
     store.admit(&both).await.expect("admitted");
     assert_eq!(store.remove(&marker(key)).await.expect("removed"), []);
+}
+
+/// Where time stands for the store: no image has changed after it.
+async fn now(store: &dyn Store, harness: &impl StoreHarness) -> Stamp {
+    harness.advance(Duration::from_secs(60)).await;
+    let probe = object("incoming/north/clock.jpg", &Uuid::now_v7().to_string(), None);
+    admit(store, &probe).await;
+    image(store, probe.id()).await.received_at
+}
+
+pub async fn an_image_that_the_bucket_shows_again_is_queued_as_if_new<H: StoreHarness>() {
+    let harness = H::start().await;
+    let store = harness.open().await;
+    let key = "incoming/north/a.jpg";
+    let [first, second] = [1, 2].map(|n| object(key, &format!("v{n}"), Some(n)));
+    admit(&*store, &first).await;
+    let claimed = granted(&*store, first.id()).await;
+    assert!(complete(&*store, &claimed, ready(0.9)).await);
+    admit(&*store, &second).await;
+    let held = granted(&*store, second.id()).await;
+
+    // The newer version is gone, and nothing told of it.
+    let seen = now(&*store, &harness).await;
+    assert!(store.restore(&first, seen).await.expect("restored"));
+    let back = image(&*store, first.id()).await;
+    assert_eq!((back.state, back.attempts, back.finding), (State::Queued, 0, None));
+    assert_eq!(state(&*store, &second).await, State::Superseded);
+    assert!(!complete(&*store, &held, ready(0.1)).await, "its work is void");
+    assert_eq!(admit(&*store, &first).await, Admission::Pending(first.id()), "it gets a job");
+    let claimed = granted(&*store, first.id()).await;
+    assert!(complete(&*store, &claimed, ready(0.2)).await);
+
+    // So is a version of which a deletion was told.
+    let seen = now(&*store, &harness).await;
+    harness.advance(Duration::from_secs(60)).await;
+    store.remove(&object(key, "v1", Some(3))).await.expect("removed");
+    let later = now(&*store, &harness).await;
+    assert!(!store.restore(&first, seen).await.expect("asked"), "it changed since");
+    assert!(store.restore(&first, later).await.expect("restored"));
+    assert_eq!(state(&*store, &first).await, State::Queued);
+    assert_eq!(told(&*store, first.id()).await.last(), Some(&State::Queued));
+    let overview = store.overview().await.expect("answers");
+    let queued = overview.by_state.iter().find(|(state, _)| *state == State::Queued);
+    assert_eq!(queued.map(|(_, images)| *images), Some(2), "with the one that tells the time");
+}
+
+pub async fn nothing_is_restored_that_is_unknown_current_or_changed_since_it_was_seen<
+    H: StoreHarness,
+>() {
+    let harness = H::start().await;
+    let store = harness.open().await;
+    let key = "incoming/north/a.jpg";
+    let [first, second] = [1, 2].map(|n| object(key, &format!("v{n}"), Some(n)));
+    let seen = now(&*store, &harness).await;
+    assert!(!store.restore(&first, seen).await.expect("asked"), "unknown");
+    harness.advance(Duration::from_secs(60)).await;
+    admit(&*store, &first).await;
+    let later = now(&*store, &harness).await;
+    assert!(!store.restore(&first, later).await.expect("asked"), "current");
+    harness.advance(Duration::from_secs(60)).await;
+    admit(&*store, &second).await;
+    // The bucket was looked at before the newer version came.
+    assert!(!store.restore(&first, later).await.expect("asked"), "changed since");
+    assert_eq!(state(&*store, &first).await, State::Superseded);
+    assert_eq!(state(&*store, &second).await, State::Queued);
+    assert_eq!(told(&*store, first.id()).await, [State::Queued, State::Superseded]);
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use lobar_core::event::Seq;
 use lobar_core::image::{NewImage, State};
 use lobar_core::object::{ImageId, ObjectVersion};
-use lobar_core::store::{Claim, Completion, Fence, Store};
+use lobar_core::store::{Claim, Completion, Fence, Held, Store};
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
@@ -33,8 +33,8 @@ struct Deletion {
 struct Model {
     images: Vec<Entry>,
     deletions: Vec<Deletion>,
-    /// Every fence ever given out.
-    fences: Vec<(ImageId, Fence)>,
+    /// Every claim ever granted.
+    claims: Vec<Held>,
 }
 
 fn order(object: &ObjectVersion) -> Option<u64> {
@@ -52,8 +52,13 @@ impl Model {
             .max();
         if let Some(place) = self.images.iter().position(|entry| entry.object.id() == object.id()) {
             let gone = matches!(self.images[place].state, State::Superseded | State::Removed);
-            let latest = newest.is_some()
-                && order > newest
+            let mut of_key = self.deletions_of(object).filter(|d| d.object.version.is_none());
+            let after_images = match newest {
+                Some(_) => order > newest,
+                None => order.is_some() && of_key.any(|d| d.object.etag.is_none()),
+            };
+            drop(of_key);
+            let latest = after_images
                 && self.deletions_of(object).all(|d| d.order.is_some() && order > d.order);
             let mut own = self.deletions_of(object).filter(|d| d.object.version.is_some());
             let comes_back = object.version.is_none() || own.next().is_none();
@@ -213,20 +218,21 @@ async fn one_step(store: Arc<dyn Store>, model: &mut Model, random: &mut StdRng)
                 (Some(entry), Claim::Granted(claimed)) => {
                     assert!(!entry.state.is_terminal());
                     (entry.state, entry.fence) = (State::Analysing, Some(claimed.fence));
-                    model.fences.push((id, claimed.fence));
+                    model.claims.push(claimed.held());
                 }
                 (Some(entry), claim) => assert_eq!(claim, Claim::Settled(entry.state)),
             }
         }
         other => {
-            let Some((id, fence)) = model.fences.choose(random).copied() else { return };
+            let Some(held) = model.claims.choose(random).copied() else { return };
+            let Held { id, fence, .. } = held;
             let entry = model.entry(id).expect("it was claimed");
             let current = entry.fence == Some(fence);
             if other == 8 {
                 let done = Completion { id, fence, outcome: ready(0.1), trace: None };
                 assert_eq!(store.complete(&[done]).await.expect("completed"), [current]);
             } else {
-                store.release(&[(id, fence)]).await.expect("released");
+                store.release(&[held]).await.expect("released");
             }
             if current {
                 entry.state = if other == 8 { State::Ready } else { State::Queued };

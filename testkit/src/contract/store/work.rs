@@ -43,7 +43,7 @@ pub async fn a_claim_takes_a_queued_image_and_counts_its_first_attempt<H: StoreH
 /// Counts the attempt of a claim, if the claim did not.
 async fn count(store: &dyn Store, claimed: &Claimed) {
     if !claimed.counted {
-        let counted = store.count_attempts(&[(claimed.id, claimed.fence)]).await;
+        let counted = store.count_attempts(&[claimed.held()]).await;
         assert_eq!(counted.expect("counted"), [true]);
     }
 }
@@ -78,11 +78,11 @@ pub async fn an_attempt_is_not_counted_for_an_old_fence<H: StoreHarness>() {
     }
     let [old, held] = [granted(&*store, one().id()).await, granted(&*store, other.id()).await];
     let new = granted(&*store, one().id()).await;
-    let work = [&old, &held].map(|claimed| (claimed.id, claimed.fence));
-    assert_eq!(store.count_attempts(&work).await.expect("answered"), [false, true]);
+    let both = [&old, &held].map(Claimed::held);
+    assert_eq!(store.count_attempts(&both).await.expect("answered"), [false, true]);
     assert_eq!(image(&*store, one().id()).await.attempts, 1);
     assert!(complete(&*store, &new, ready(0.5)).await);
-    let ended = store.count_attempts(&[(new.id, new.fence)]).await.expect("answered");
+    let ended = store.count_attempts(&[new.held()]).await.expect("answered");
     assert_eq!((ended, store.count_attempts(&[]).await.expect("answered")), (vec![false], vec![]));
 }
 
@@ -256,18 +256,16 @@ pub async fn one_stale_completion_in_a_batch_does_not_spoil_the_others<H: StoreH
     assert_eq!(image(&*store, ids[1]).await.state, State::Analysing);
 }
 
-pub async fn a_released_image_is_queued_again_and_its_counted_attempt_is_taken_back<
-    H: StoreHarness,
->() {
+pub async fn a_released_image_is_queued_again_and_its_attempt_does_not_count<H: StoreHarness>() {
     let harness = H::start().await;
     let store = harness.open().await;
     admit(&*store, &one()).await;
     for _ in 0..5 {
         let claimed = granted(&*store, one().id()).await;
         assert_eq!(claimed.attempt, 1);
-        let work = [(claimed.id, claimed.fence)];
-        store.release(&work).await.expect("released");
-        store.release(&work).await.expect("an old fence is passed over");
+        let held = [claimed.held()];
+        store.release(&held).await.expect("released");
+        store.release(&held).await.expect("an old fence is passed over");
         let released = image(&*store, one().id()).await;
         assert_eq!((released.state, released.attempts), (State::Queued, 0));
         assert!(!complete(&*store, &claimed, ready(0.5)).await, "its fence is void");
@@ -275,21 +273,50 @@ pub async fn a_released_image_is_queued_again_and_its_counted_attempt_is_taken_b
     assert_eq!(told(&*store, one().id()).await.len(), 1 + 5 * 2);
 }
 
-pub async fn a_retried_image_is_queued_again_and_its_attempts_stay_as_they_were_counted<
-    H: StoreHarness,
->() {
+pub async fn a_retried_image_is_queued_again_and_its_attempt_counts<H: StoreHarness>() {
     let harness = H::start().await;
     let store = harness.open().await;
     admit(&*store, &one()).await;
     for attempt in 1..=5 {
         let claimed = granted(&*store, one().id()).await;
         assert_eq!((claimed.attempt, claimed.counted), (attempt, attempt == 1));
-        count(&*store, &claimed).await;
-        store.retry(&[(claimed.id, claimed.fence)]).await.expect("given back");
+        if attempt % 2 == 0 {
+            count(&*store, &claimed).await;
+        }
+        store.retry(&[claimed.held()]).await.expect("given back");
         let retried = image(&*store, one().id()).await;
         assert_eq!((retried.state, retried.attempts), (State::Queued, attempt));
         assert!(!complete(&*store, &claimed, ready(0.5)).await, "its fence is void");
     }
+}
+
+pub async fn counting_and_giving_back_again_what_was_counted_or_given_back_changes_nothing<
+    H: StoreHarness,
+>() {
+    let harness = H::start().await;
+    let store = harness.open().await;
+    admit(&*store, &one()).await;
+    granted(&*store, one().id()).await;
+    let claimed = granted(&*store, one().id()).await;
+    // Whoever heard no answer asks again.
+    for _ in 0..3 {
+        count(&*store, &claimed).await;
+    }
+    assert_eq!(image(&*store, one().id()).await.attempts, 2);
+    // Whoever does not know whether it was counted gives it back uncounted all the same.
+    for _ in 0..3 {
+        store.release(&[claimed.held()]).await.expect("given back");
+    }
+    assert_eq!(image(&*store, one().id()).await.attempts, 1);
+    let claimed = granted(&*store, one().id()).await;
+    assert_eq!((claimed.attempt, claimed.counted), (2, false));
+    store.release(&[claimed.held()]).await.expect("given back");
+    assert_eq!(image(&*store, one().id()).await.attempts, 1, "it was not counted");
+    let claimed = granted(&*store, one().id()).await;
+    for _ in 0..3 {
+        store.retry(&[claimed.held()]).await.expect("given back");
+    }
+    assert_eq!(image(&*store, one().id()).await.attempts, 2);
 }
 
 pub async fn two_workers_never_finish_the_same_image_both<H: StoreHarness>() {

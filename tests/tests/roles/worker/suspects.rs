@@ -13,7 +13,7 @@ use super::{admit, attempts, input, picture};
 async fn die_decoding(rig: &Rig, images: &[ImageId]) {
     let claims = rig.store.claim(images, 5).await.expect("answers");
     let uncounted = claims.into_iter().filter_map(|claim| match claim {
-        Claim::Granted(claimed) if !claimed.counted => Some((claimed.id, claimed.fence)),
+        Claim::Granted(claimed) if !claimed.counted => Some(claimed.held()),
         _ => None,
     });
     let uncounted: Vec<_> = uncounted.collect();
