@@ -78,7 +78,7 @@ pub enum State {
     Ready,
     /// It could not be assessed, for a [`Reason`]; a person must look at it.
     NeedsHuman,
-    /// In quarantine after repeated failure; a person must look at it.
+    /// Given up after repeated failure, for a [`Reason`]; a person must look at it.
     Failed,
     /// A newer upload of the same key took its place. A finding made before is kept.
     Superseded,
@@ -178,6 +178,8 @@ reasons! {
     ObjectMissing = "object_missing", "The file is no longer in the bucket.";
     /// The bucket refuses to give it.
     AccessDenied = "access_denied", "The file may not be read from the bucket.";
+    /// The bucket failed to give it, again and again, while it gave others.
+    FetchFailed = "fetch_failed", "The file could not be read from the bucket.";
     /// The network's features of it lie outside those of the images that it was trained on.
     UnlikeTraining = "unlike_training_data", "The image is unlike those that the network was trained on.";
     /// The network gave no usable number for this image.

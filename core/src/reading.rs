@@ -6,6 +6,13 @@
 use crate::finding::Finding;
 use crate::image::{Reason, State};
 
+/// How much of what a store keeps was read in vain.
+pub trait UnreadableCounts: Send + Sync {
+    /// How often a value that cannot be read was met since this process started, by the table that it stands in. Every
+    /// table whose values are looked at is there, with 0 where none was met.
+    fn unreadable(&self) -> Vec<(&'static str, u64)>;
+}
+
 /// One stored value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reading<T> {

@@ -11,6 +11,7 @@
 //! - The same content put again after another is current again.
 //! - A version that is current again after a deletion is queued as if new.
 //! - A version that was itself deleted never comes back.
+//! - An image whose object could not be read is queued as if new when the object is put again.
 //! - A deletion from before an image was seen current leaves it alone.
 //! - A claim takes a queued image and counts its first attempt.
 //! - Claims after the first count no attempt, until it is counted where the work begins.
@@ -139,6 +140,13 @@ pub enum Outcome {
     Ready(Box<Finding>),
     /// Not assessed; a person must look.
     NeedsHuman {
+        /// Why.
+        reason: Reason,
+        /// A sentence more, without personal data.
+        detail: String,
+    },
+    /// Given up after many tries; a person must look.
+    Failed {
         /// Why.
         reason: Reason,
         /// A sentence more, without personal data.

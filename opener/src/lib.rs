@@ -29,6 +29,7 @@ use lobar_core::model_registry::ModelRegistry;
 use lobar_core::presence::Presence;
 use lobar_core::quarantine::Quarantine;
 use lobar_core::queue::Queue;
+use lobar_core::reading::UnreadableCounts;
 use lobar_core::signal::Signal;
 use lobar_core::store::Store;
 use lobar_core::time::Clock;
@@ -80,9 +81,9 @@ pub struct Migrated {
 }
 
 /// What a database holds beside queues. An `Arc` of it becomes one of any of its supertraits.
-pub trait Database: Store + ModelRegistry + Verdicts + Quarantine {}
+pub trait Database: Store + ModelRegistry + Verdicts + Quarantine + UnreadableCounts {}
 
-impl<T: Store + ModelRegistry + Verdicts + Quarantine> Database for T {}
+impl<T: Store + ModelRegistry + Verdicts + Quarantine + UnreadableCounts> Database for T {}
 
 /// Why a port could not be opened.
 #[derive(Debug, thiserror::Error)]

@@ -15,6 +15,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::failing_fetches::FailingFetches;
 use crate::health::WorkerHealth;
 use crate::metrics::WorkerMetrics;
 use crate::model::ShadowQueue;
@@ -53,6 +54,8 @@ pub(crate) struct Context {
     pub(crate) rejected_claims: Rejections<ImageId>,
     pub(crate) rejected_results: Rejections<ImageId>,
     pub(crate) rejected_fetches: Rejections<ImageId>,
+    /// Images whose object the bucket fails to deliver for now.
+    pub(crate) failing_fetches: FailingFetches,
     /// Where answered images go to be looked at by a model that is not shown.
     pub(crate) shadow: ShadowQueue,
 

@@ -12,6 +12,7 @@
 //! - `claim`: claims images in the store, and hands each to a task of its own.
 //! - `suspect`: images whose earlier attempt ended without a report take their turn, a few at a time or alone.
 //! - `work`: fetches and decodes one image.
+//! - `failing_fetches`: tells an object that cannot be read from a bucket that is away.
 //! - [`batcher`]: which images go together; pure.
 //! - `device`: the thread that owns the engine.
 //! - [`model`]: which model that is: another may take its place between two batches, or look on unseen.
@@ -26,6 +27,7 @@ mod claim;
 mod context;
 mod device;
 mod dispatch;
+mod failing_fetches;
 pub mod finding;
 mod finish;
 mod health;
@@ -47,5 +49,5 @@ pub use device::DeviceFault;
 pub use health::{WorkerHealth, WorkerPulses};
 pub use lobar_consumer::Stop;
 pub use metrics::WorkerMetrics;
-pub use settings::WorkerSettings;
+pub use settings::{UnreadableObject, WorkerSettings};
 pub use worker::{Worker, WorkerError, WorkerPorts};

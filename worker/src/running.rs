@@ -21,6 +21,7 @@ use tokio_util::task::TaskTracker;
 use crate::context::{Context, ModelContext};
 use crate::device::{Answer, Device, DeviceFault, probe};
 use crate::dispatch::Dispatcher;
+use crate::failing_fetches::FailingFetches;
 use crate::finish::Finisher;
 use crate::health::WorkerHealth;
 use crate::intake;
@@ -100,6 +101,7 @@ impl Running {
             rejected_claims: Rejections::default(),
             rejected_results: Rejections::default(),
             rejected_fetches: Rejections::default(),
+            failing_fetches: FailingFetches::default(),
             decoded,
             finished,
             work: TaskTracker::new(),

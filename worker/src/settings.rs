@@ -7,6 +7,23 @@ use lobar_imaging::Limits;
 
 use crate::capacity::Capacity;
 
+/// When an object whose fetch fails for now, again and again, counts as one that cannot be read: when both bounds
+/// are reached. They are wide, so that a bucket that is throttled or half away for hours costs no image.
+#[derive(Clone, Copy, Debug)]
+pub struct UnreadableObject {
+    /// Failures in a row, of those before which another object was delivered. While nothing is delivered, none
+    /// counts: then it is the bucket that is away.
+    pub failures: u32,
+    /// Time since the image was received.
+    pub age: Duration,
+}
+
+impl Default for UnreadableObject {
+    fn default() -> Self {
+        Self { failures: 100, age: Duration::from_secs(24 * 3600) }
+    }
+}
+
 /// Settings of one worker role.
 #[derive(Clone, Debug)]
 pub struct WorkerSettings {
@@ -18,6 +35,8 @@ pub struct WorkerSettings {
     pub lease: Duration,
     /// Attempts after which an image goes to quarantine.
     pub max_attempts: u32,
+    /// When an object counts as one that cannot be read.
+    pub unreadable: UnreadableObject,
     /// What a file may be at most.
     pub limits: Limits,
     /// How many batches in a row may pass over waiting `routine` images.
@@ -46,6 +65,7 @@ impl WorkerSettings {
             wait: Duration::from_secs(5),
             lease: Duration::from_secs(30),
             max_attempts: 5,
+            unreadable: UnreadableObject::default(),
             limits: Limits::default(),
             routine_patience: 3,
             watchdog: Duration::from_secs(120),

@@ -11,6 +11,7 @@ use lobar_core::image::Reason;
 use lobar_core::object_store::FetchError;
 use lobar_core::queue::Settlement;
 use lobar_core::store::{Claimed, Outcome};
+use lobar_core::time::{Clock, SystemClock};
 use lobar_imaging::{Prepared, Rejection};
 use tracing::Instrument as _;
 
@@ -93,15 +94,15 @@ async fn prepare(context: &Context, item: &mut WorkItem) -> Result<Ready, End> {
 
 async fn fetch(context: &Context, claimed: &Claimed, receives: u32) -> Result<Bytes, End> {
     let limit = u64::try_from(context.settings.limits.max_bytes).unwrap_or(u64::MAX);
-    let later = || End::Release(Settlement::Retry { after: context.later(receives) });
     let fetching = context.objects.fetch(&claimed.object, limit);
     let Ok(fetched) = tokio::time::timeout(FETCH_LIMIT, fetching).await else {
-        context.services.objects.failed(&PortError::transient("object store: fetch", SlowFetch));
-        return Err(later());
+        let error = PortError::transient("object store: fetch", SlowFetch);
+        return Err(failed_for_now(context, claimed, receives, &error).await);
     };
     if !matches!(fetched, Err(FetchError::Port(_) | FetchError::Denied)) {
         context.services.objects.succeeded();
         context.rejected_fetches.note(true, []);
+        context.failing_fetches.answered(claimed.id, fetched.is_ok());
     }
     match fetched {
         Ok(bytes) => Ok(bytes),
@@ -115,14 +116,10 @@ async fn fetch(context: &Context, claimed: &Claimed, receives: u32) -> Result<By
         // Denied for this object, or for everything? Only the first says something of the image.
         Err(FetchError::Denied) => match context.objects.check().await {
             Ok(()) => Err(needs_human(Reason::AccessDenied, "The bucket refuses this object.")),
-            Err(error) => {
-                context.services.objects.failed(&error);
-                Err(later())
-            }
+            Err(error) => Err(failed_for_now(context, claimed, receives, &error).await),
         },
         Err(FetchError::Port(error)) if error.is_transient() => {
-            context.services.objects.failed(&error);
-            Err(later())
+            Err(failed_for_now(context, claimed, receives, &error).await)
         }
         Err(FetchError::Port(error)) => {
             let image = claimed.id;
@@ -133,11 +130,38 @@ async fn fetch(context: &Context, claimed: &Claimed, receives: u32) -> Result<By
                 tracing::error!(%image, attempt, of, %error, "the object store rejected a fetch; the image is tried again, and goes to quarantine after its last attempt");
                 Err(End::Retry)
             } else {
-                context.services.objects.failed(&error);
-                Err(later())
+                Err(failed_for_now(context, claimed, receives, &error).await)
             }
         }
     }
+}
+
+/// What becomes of an image whose object could not be had this time: it is tried again, uncounted, unless the
+/// bucket has delivered others for long and never this one (see [`failing_fetches`](crate::failing_fetches)).
+async fn failed_for_now(
+    context: &Context,
+    claimed: &Claimed,
+    receives: u32,
+    error: &PortError,
+) -> End {
+    context.services.objects.failed(error);
+    let (image, bound) = (claimed.id, context.settings.unreadable);
+    let failures = context.failing_fetches.failed(image);
+    let later = End::Release(Settlement::Retry { after: context.later(receives) });
+    if failures < bound.failures {
+        return later;
+    }
+    // Asked only now: the claim does not tell when the image was received.
+    let Ok(Some(received)) = context.store.image(image).await.map(|known| Some(known?.received_at))
+    else {
+        return later;
+    };
+    if SystemClock.now().since(received) < bound.age {
+        return later;
+    }
+    tracing::error!(%image, failures, %error, "an object could not be read while others were; its image is given up until the object is put again");
+    let detail = "The bucket delivers other files, but not this one.".into();
+    End::Complete(Outcome::Failed { reason: Reason::FetchFailed, detail })
 }
 
 #[derive(Debug, thiserror::Error)]

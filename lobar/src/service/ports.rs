@@ -17,6 +17,7 @@ use lobar_opener::{OpenError, Opener};
 use prometheus::Registry;
 
 use super::roles;
+use super::unreadable::UnreadableCounter;
 use super::waiting_start::WaitingStart;
 use crate::failure::{Failure, chain};
 use crate::settings::{Role, Roles, Settings};
@@ -79,6 +80,8 @@ impl Ports {
         };
         let open = async || opener.database("store", &settings.store).await;
         let database = waiting.out(open).await?;
+        let unreadable = UnreadableCounter::new(database.clone()).map_err(Failure::failed)?;
+        registry.register(Box::new(unreadable)).map_err(Failure::failed)?;
         let jobs = Lanes { stat: job(Lane::Stat).await?, routine: job(Lane::Routine).await? };
         Ok(Self {
             store: database.clone(),

@@ -27,6 +27,7 @@ fn ending(outcome: &Outcome) -> State {
     match outcome {
         Outcome::Ready(_) => State::Ready,
         Outcome::NeedsHuman { .. } => State::NeedsHuman,
+        Outcome::Failed { .. } => State::Failed,
         Outcome::Superseded => State::Superseded,
     }
 }

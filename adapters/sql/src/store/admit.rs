@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use lobar_core::image::{NewImage, State};
+use lobar_core::image::{NewImage, Reason, State};
 use lobar_core::object::{ImageId, ObjectVersion};
 use lobar_core::store::Admission;
 use lobar_core::time::Stamp;
@@ -24,6 +24,7 @@ pub struct StoredRow {
     key_id: Uuid,
     state: String,
     flag: String,
+    reason: Option<String>,
     lane: String,
     site: Option<String>,
     sequence: Option<String>,
@@ -87,13 +88,16 @@ async fn remember<'a, D: Driver>(
     let (mut plan, mut stored) = (Plan::default(), HashMap::new());
 
     let mut sql = Sql::<D>::new(
-        "select id, key_id, state, flag, lane, site, sequence from image where key_id in (",
+        "select id, key_id, state, flag, reason, lane, site, sequence from image where key_id in (",
     );
     sql.list(keys.iter().copied()).push(")").push(D::LOCK_ROWS);
     for row in sql.all::<StoredRow>(tx).await? {
         let id = ImageId(row.id);
         let state = state(&row.state);
         plan.known.insert(id, state);
+        if state == State::Failed && row.reason.as_deref() == Some(Reason::FetchFailed.code()) {
+            plan.unread.insert(id);
+        }
         let kind = Kind::new(row.site, row.lane);
         stored.insert(id, Stored { state, flag: row.flag, kind });
         if let Some(sequence) = row.sequence {

@@ -7,6 +7,9 @@
 //! without versioning name an object by its content alone, so that the same file put again after another one
 //! has the identity of the first; and in buckets with versioning an older version is current again when the
 //! delete marker or the newer version above it is gone. A version that was itself deleted never comes back.
+//!
+//! An image that failed because its object could not be read is tried again when the object is put again: that
+//! is how an operator asks for it where the bucket has no versions.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -30,6 +33,8 @@ pub(super) fn sequence(object: &ObjectVersion) -> Option<String> {
 pub(super) struct Plan<'a> {
     /// Images that are stored already.
     pub(super) known: HashMap<ImageId, State>,
+    /// Those of them that failed because their object could not be read.
+    pub(super) unread: BTreeSet<ImageId>,
     /// The sequence of each of them, where it has one.
     pub(super) own: HashMap<ImageId, String>,
     /// The highest sequence recorded for each key.
@@ -94,7 +99,11 @@ impl<'a> Plan<'a> {
         let (id, key_id, sequence) = (object.id(), key_id(object), sequence(object));
         if let Some(state) = self.state(id, key_id) {
             let gone = matches!(state, State::Superseded | State::Removed);
+            let unread = state == State::Failed && self.unread.contains(&id);
             match sequence {
+                Some(sequence) if unread && self.is_put_again(object, key_id, &sequence) => {
+                    self.renew(image, key_id, sequence);
+                }
                 Some(sequence) if !gone => self.confirm(image, key_id, sequence),
                 Some(sequence) if self.is_current_again(object, key_id, &sequence) => {
                     self.renew(image, key_id, sequence);
@@ -195,22 +204,24 @@ impl<'a> Plan<'a> {
 
     /// Whether a stored image that was no longer current is so again, later than all else.
     fn is_current_again(&self, object: &ObjectVersion, key_id: ImageId, sequence: &str) -> bool {
+        // Where no image of the key was ever given an order, only a deletion that has one tells old from new.
+        let deleted = matches!(self.removals.get(&key_id), Some(Some(_)));
+        (self.newest.contains_key(&key_id) || deleted)
+            && self.is_put_again(object, key_id, sequence)
+    }
+
+    /// Whether the object was stored later than all else that is known of its key.
+    fn is_put_again(&self, object: &ObjectVersion, key_id: ImageId, sequence: &str) -> bool {
         let after = |other: Option<&Option<String>>| match other {
             Some(Some(other)) => sequence > other.as_str(),
             Some(None) => false,
             None => true,
         };
         let own = self.removals.get(&object.id());
-        let whole_key = self.removals.get(&key_id);
-        let after_images = match self.newest.get(&key_id) {
-            Some(newest) => sequence > newest.as_str(),
-            // No image of the key was ever given an order: only a deletion that has one tells old from new.
-            None => matches!(whole_key, Some(Some(_))),
-        };
         (object.version.is_none() || own.is_none())
-            && after_images
+            && self.newest.get(&key_id).is_none_or(|newest| sequence > newest.as_str())
             && after(own)
-            && after(whole_key)
+            && after(self.removals.get(&key_id))
     }
 
     /// A newer version of this key has come.

@@ -222,6 +222,7 @@ fn ending(outcome: &Outcome) -> Standing<'static> {
         Outcome::Ready(finding) if finding.flagged => (State::Ready, "yes"),
         Outcome::Ready(_) => (State::Ready, "no"),
         Outcome::NeedsHuman { .. } => (State::NeedsHuman, "none"),
+        Outcome::Failed { .. } => (State::Failed, "none"),
         Outcome::Superseded => (State::Superseded, "none"),
     }
 }
@@ -236,7 +237,7 @@ async fn finish<D: Driver>(
     sql.rows(batch.iter().map(|done| {
         let (state, flag) = ending(&done.outcome);
         let (reason, detail) = match &done.outcome {
-            Outcome::NeedsHuman { reason, detail } => {
+            Outcome::NeedsHuman { reason, detail } | Outcome::Failed { reason, detail } => {
                 (Some(reason.code().to_owned()), Some(detail.clone()))
             }
             Outcome::Ready(_) | Outcome::Superseded => (None, None),

@@ -5,9 +5,9 @@
 
 use std::time::Duration;
 
-use lobar_core::image::{Lane, NewImage, State};
+use lobar_core::image::{Lane, NewImage, Reason, State};
 use lobar_core::object::ObjectVersion;
-use lobar_core::store::{Admission, Claim, Store};
+use lobar_core::store::{Admission, Claim, Outcome, Store};
 use lobar_core::time::Stamp;
 use uuid::Uuid;
 
@@ -323,6 +323,34 @@ pub async fn a_version_that_was_admitted_without_an_order_is_current_again_after
     assert_eq!(admit(&*store, &unordered).await, settled);
     assert_eq!(admit(&*store, &seen(3)).await, Admission::Pending(unordered.id()));
     assert_eq!(state(&*store, &unordered).await, State::Queued);
+}
+
+pub async fn an_image_whose_object_could_not_be_read_is_queued_as_if_new_when_the_object_is_put_again<
+    H: StoreHarness,
+>() {
+    let harness = H::start().await;
+    let store = harness.open().await;
+    let put = |sequencer| unversioned("incoming/north/a.jpg", "aa", sequencer);
+    let failed = |reason| Outcome::Failed { reason, detail: "as told".into() };
+    let id = put(Some(2)).id();
+    admit(&*store, &put(Some(2))).await;
+    let claimed = granted(&*store, id).await;
+    assert!(complete(&*store, &claimed, failed(Reason::FetchFailed)).await);
+    let given_up = image(&*store, id).await;
+    assert_eq!((given_up.state, given_up.reason), (State::Failed, Some(Reason::FetchFailed)));
+    assert!(given_up.finding.is_none() && given_up.finished_at.is_some());
+    for heard_before in [Some(2), Some(1), None] {
+        assert_eq!(admit(&*store, &put(heard_before)).await, Admission::Settled(id));
+    }
+    assert_eq!(admit(&*store, &put(Some(3))).await, Admission::Pending(id));
+    let again = image(&*store, id).await;
+    assert_eq!((again.state, again.reason, again.attempts), (State::Queued, None, 0));
+    assert_eq!((again.detail, again.finished_at), (None, None));
+
+    // What failed for another reason may take the process down: it is not tried again.
+    let claimed = granted(&*store, id).await;
+    assert!(complete(&*store, &claimed, failed(Reason::RepeatedFailure)).await);
+    assert_eq!(admit(&*store, &put(Some(4))).await, Admission::Settled(id));
 }
 
 pub async fn a_version_that_was_itself_deleted_never_comes_back<H: StoreHarness>() {

@@ -56,6 +56,7 @@ macro_rules! store_contract {
             a_version_that_is_current_again_after_a_deletion_is_queued_as_if_new,
             a_version_that_was_admitted_without_an_order_is_current_again_after_a_deletion,
             a_version_that_was_itself_deleted_never_comes_back,
+            an_image_whose_object_could_not_be_read_is_queued_as_if_new_when_the_object_is_put_again,
             a_deletion_from_before_an_image_was_seen_current_leaves_it_alone,
             an_old_notification_does_not_bring_a_superseded_image_back,
             an_image_that_the_bucket_shows_again_is_queued_as_if_new,

@@ -5,10 +5,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use lobar_core::image::{Lane, Reason, State};
+use lobar_core::object::ImageId;
 use lobar_core::queue::Queue;
 use lobar_core::store::{Claim, Completion, Outcome, Store};
-use lobar_tests::rig::{Rig, ScriptedEngine};
-use lobar_worker::WorkerSettings;
+use lobar_tests::rig::{Kind, Plan, Rig, Scope, ScriptedEngine};
+use lobar_worker::{UnreadableObject, WorkerSettings};
 
 use super::{admit, attempts, picture};
 
@@ -104,6 +105,78 @@ async fn a_bucket_that_is_away_costs_no_attempt() {
     rig.until_quiet().await;
     assert_eq!(rig.count(State::Ready).await, 4);
     assert_eq!(attempts(&rig, &images).await, [1; 4]);
+    working.stop().await.expect("a graceful stop");
+}
+
+/// Bounds that a test reaches.
+fn soon_unreadable() -> WorkerSettings {
+    let unreadable = UnreadableObject { failures: 3, age: Duration::ZERO };
+    WorkerSettings { unreadable, ..Rig::worker_settings() }
+}
+
+/// The object of an image fails for now, for ever.
+async fn fail_for_ever(rig: &Rig, image: ImageId) {
+    let scope = Scope::Victim(u32::MAX);
+    let plan = Plan { call: "objects.fetch".into(), kind: Kind::Transient, scope };
+    rig.injector.plan(&rig.image(image).await.object, vec![plan]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_object_that_fails_for_ever_while_others_are_delivered_ends_with_a_reason() {
+    let rig = Rig::open().await;
+    let images = admit(&rig, Lane::Routine, 0..1).await;
+    fail_for_ever(&rig, images[0]).await;
+    let working = rig.work(ScriptedEngine::truthful(), soon_unreadable());
+    let mut others = 0;
+    while rig.image(images[0]).await.state != State::Failed {
+        let before = rig.injector.injected();
+        rig.until("it is tried again", async || {
+            rig.injector.injected() > before || rig.open_images().await == 0
+        })
+        .await;
+        assert!(others < 20, "others are delivered, and it is tried for ever");
+        let other = admit(&rig, Lane::Stat, 100 + others..101 + others).await[0];
+        rig.until("another is ready", async || rig.image(other).await.state == State::Ready).await;
+        others += 1;
+    }
+    rig.until_quiet().await;
+    let image = rig.image(images[0]).await;
+    assert_eq!((image.reason, image.finding), (Some(Reason::FetchFailed), None));
+    assert!(others >= 3, "{others} others were delivered");
+    rig.assert_each_ended_once(&images).await;
+    working.stop().await.expect("a graceful stop");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bucket_that_delivers_nothing_costs_no_image_however_long_it_is_away() {
+    let rig = Rig::open().await;
+    admit(&rig, Lane::Routine, 0..4).await;
+    rig.objects.switch.off();
+    let working = rig.work(ScriptedEngine::truthful(), soon_unreadable());
+    let returned = "lobar_worker_returned_total";
+    rig.until("it was tried often", async || working.metric(returned) >= 40.0).await;
+    assert_eq!(rig.open_images().await, 4);
+    rig.objects.switch.on();
+    rig.until_quiet().await;
+    assert_eq!(rig.count(State::Ready).await, 4);
+    working.stop().await.expect("a graceful stop");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_image_of_today_is_waited_for_although_only_its_object_fails() {
+    let rig = Rig::open().await;
+    let images = admit(&rig, Lane::Routine, 0..1).await;
+    fail_for_ever(&rig, images[0]).await;
+    let unreadable = UnreadableObject { failures: 1, ..UnreadableObject::default() };
+    let settings = WorkerSettings { unreadable, ..Rig::worker_settings() };
+    let working = rig.work(ScriptedEngine::truthful(), settings);
+    for other in 0..5 {
+        let before = rig.injector.injected();
+        rig.until("it is tried again", async || rig.injector.injected() > before).await;
+        let other = admit(&rig, Lane::Stat, 100 + other..101 + other).await[0];
+        rig.until("another is ready", async || rig.image(other).await.state == State::Ready).await;
+    }
+    assert_eq!(rig.open_images().await, 1);
     working.stop().await.expect("a graceful stop");
 }
 
