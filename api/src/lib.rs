@@ -7,6 +7,7 @@
 //! ([`problem`]).
 
 mod context;
+mod figure_reader;
 mod figures;
 mod file_room;
 #[cfg(any(test, fuzzing))]

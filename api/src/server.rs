@@ -23,7 +23,7 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::context::{Context, Shared};
-use crate::figures::{FigurePorts, Figures};
+use crate::figure_reader::{FigurePorts, FigureReader};
 use crate::guard::guard;
 use crate::health::run_until;
 use crate::intake::measure;
@@ -149,7 +149,7 @@ impl Api {
             poll: settings.poll,
         };
         let requests = RequestMetrics::register(&registry)?;
-        let figures = Arc::new(Figures::register(sources, settings.scaling, &registry)?);
+        let figures = Arc::new(FigureReader::register(sources, settings.scaling, &registry)?);
         let bucket = readiness.check("bucket");
         let shared = Shared {
             store,

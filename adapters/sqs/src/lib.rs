@@ -27,6 +27,7 @@ mod leases;
 mod message;
 mod options;
 mod receive;
+mod seconds;
 mod send;
 mod settle;
 

@@ -18,6 +18,7 @@ use super::connection::LONGEST_POLL;
 use super::error::SqsError;
 use super::leases::Lease;
 use super::message::{self, MessageAttributes};
+use super::seconds::lease_seconds;
 use super::send::Copy;
 
 const RECEIVE: &str = "sqs queue: receive";
@@ -25,19 +26,6 @@ const RECEIVE: &str = "sqs queue: receive";
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
 /// Calls at once after the first has shown that there is more.
 const MORE: usize = 8;
-/// SQS's bounds on a lease, in seconds.
-const LEASE: (u64, u64) = (1, 12 * 3600);
-
-/// SQS counts time in whole seconds: never less than was asked for.
-pub(super) fn seconds(time: Duration, (least, most): (u64, u64)) -> i32 {
-    let whole = time.as_secs().saturating_add(u64::from(time.subsec_nanos() > 0));
-    i32::try_from(whole.clamp(least, most)).unwrap_or(i32::MAX)
-}
-
-/// A lease in SQS's seconds.
-pub(super) fn lease_seconds(lease: Duration) -> i32 {
-    seconds(lease, LEASE)
-}
 
 /// What one call brought.
 struct PollResult {
@@ -242,18 +230,5 @@ impl QueueInner {
             }
         };
         Ok(Depth { ready, in_flight, delayed, dead, oldest: None })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn time_is_rounded_up_to_whole_seconds_within_bounds() {
-        assert_eq!(lease_seconds(Duration::from_millis(2_001)), 3);
-        assert_eq!(lease_seconds(Duration::from_secs(3)), 3);
-        assert_eq!(lease_seconds(Duration::ZERO), 1);
-        assert_eq!(lease_seconds(Duration::MAX), 43_200);
     }
 }

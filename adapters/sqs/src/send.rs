@@ -14,7 +14,7 @@ use super::batch::{self, BatchEntry, BatchResponse, RELAXED_RETRY};
 use super::error::SqsError;
 use super::leases::Lease;
 use super::message::{self, EncodedMessage, MessageAttributes};
-use super::receive::seconds;
+use super::seconds::seconds;
 
 const SEND: &str = "sqs queue: send";
 /// The longest that SQS delays a message. A longer delay is told in an attribute, and a receive sends

@@ -12,7 +12,7 @@ use super::QueueInner;
 use super::batch::{self, BatchEntry, BatchResponse, FAST_RETRY, RELAXED_RETRY, RetryPolicy};
 use super::error::SqsError;
 use super::leases::Lease;
-use super::receive::{lease_seconds, seconds};
+use super::seconds::{lease_seconds, seconds};
 use super::send::Copy;
 
 const EXTEND: &str = "sqs queue: extend";
