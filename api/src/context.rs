@@ -23,7 +23,7 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tracing::Instrument as _;
 
-use crate::figures::Figures;
+use crate::figure_reader::FigureReader;
 use crate::file_room::FileRoom;
 use crate::intake::Intake;
 use crate::pending_uploads::PendingUploads;
@@ -51,7 +51,7 @@ pub(crate) struct Context {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) hub: Arc<Hub>,
     pub(crate) answers: Arc<ResponseCache>,
-    pub(crate) figures: Arc<Figures>,
+    pub(crate) figures: Arc<FigureReader>,
     pub(crate) readiness: Readiness,
     pub(crate) registry: prometheus::Registry,
     pub(crate) accepted: PendingUploads,
@@ -77,7 +77,7 @@ pub(crate) struct Shared {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) hub: Arc<Hub>,
     pub(crate) answers: Arc<ResponseCache>,
-    pub(crate) figures: Arc<Figures>,
+    pub(crate) figures: Arc<FigureReader>,
     pub(crate) readiness: Readiness,
     pub(crate) registry: prometheus::Registry,
 }
@@ -126,7 +126,22 @@ impl Context {
         T: Send + 'static,
         F: Future<Output = Result<T, PortError>> + Send + 'static,
     {
-        Ok(self.run(question(Arc::clone(&self.store))).await??)
+        self.ask_port(&self.store, question).await
+    }
+
+    /// Asks another port.
+    pub(crate) async fn ask_port<P, T, E, F>(
+        &self,
+        port: &Arc<P>,
+        question: impl FnOnce(Arc<P>) -> F,
+    ) -> Result<T, Problem>
+    where
+        P: ?Sized,
+        T: Send + 'static,
+        E: Into<Problem> + Send + 'static,
+        F: Future<Output = Result<T, E>> + Send + 'static,
+    {
+        self.run(question(Arc::clone(port))).await?.map_err(Into::into)
     }
 
     /// Brings the gauges of queues and workers up to date for a scraper, unless that takes too long.

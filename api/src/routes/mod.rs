@@ -5,6 +5,7 @@ mod images;
 mod models;
 mod openapi;
 mod page;
+mod parameters;
 mod picture;
 mod predict;
 mod problems;

@@ -11,13 +11,11 @@ use lobar_core::model_registry::{ModelRegistry, RegisteredModel, RegistryError};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
+use super::parameters::{BY, read_limit};
 use crate::context::Context;
 use crate::models::{Assigned, Comparisons, History, ModelItem, ModelList};
 use crate::problem::{Kind, Problem};
 
-/// Who made a change over HTTP. There are no accounts yet, and a header that anybody can write names
-/// nobody.
-const BY: &str = "api";
 const DEFAULT_LIMIT: usize = 50;
 const MAX_LIMIT: usize = 500;
 
@@ -34,10 +32,10 @@ pub(crate) struct HistoryQuery {
 /// All models with their cards, and which one answers.
 #[utoipa::path(get, path = "/v1/models", tag = "models", responses((status = 200, body = ModelList)))]
 pub(crate) async fn list(context: Data<Context>) -> Result<Json<ModelList>, Problem> {
-    let read = ask(&context, |models| async move {
+    let read = context.ask_port(&context.models, |models| async move {
         // In this order: whoever knows the revision of this answer misses no change by it.
         let last = models.history(1).await?.into_iter().next();
-        Ok((models.models().await?, last))
+        Ok::<_, RegistryError>((models.models().await?, last))
     });
     let (models, last) = read.await?;
     Ok(Json(ModelList::new(models, last, context.settings.pinned)))
@@ -153,8 +151,9 @@ pub(crate) async fn comparison(
 ) -> Result<Json<Comparisons>, Problem> {
     let version = known(&context, version.into_inner()).await?.model.version;
     let shadow = version.clone();
-    let compared =
-        ask(&context, |models| async move { Ok(models.compare(&shadow).await?) }).await?;
+    let compared = context
+        .ask_port(&context.models, |models| async move { models.compare(&shadow).await })
+        .await?;
     Ok(Json(Comparisons::new(version, compared)))
 }
 
@@ -167,34 +166,18 @@ pub(crate) async fn history(
     context: Data<Context>,
     query: Query<HistoryQuery>,
 ) -> Result<Json<History>, Problem> {
-    let limit = match query.limit.as_deref() {
-        None => DEFAULT_LIMIT,
-        Some(text) => {
-            let limit = text.parse().ok().filter(|limit| (1..=MAX_LIMIT).contains(limit));
-            let detail = format!("`limit` is a number from 1 to {MAX_LIMIT}.");
-            limit.ok_or_else(|| Problem::new(Kind::BadParameter, detail))?
-        }
-    };
-    let changes = ask(&context, |models| async move { Ok(models.history(limit).await?) }).await?;
+    let limit = read_limit(query.limit.as_deref(), DEFAULT_LIMIT, MAX_LIMIT)?;
+    let changes = context
+        .ask_port(&context.models, |models| async move { models.history(limit).await })
+        .await?;
     Ok(Json(History::new(changes)))
 }
 
 async fn known(context: &Context, version: String) -> Result<RegisteredModel, Problem> {
-    let ask = ask(context, |models| async move {
+    let ask = context.ask_port(&context.models, |models| async move {
         models.model(&version).await?.ok_or(RegistryError::Unknown(version))
     });
     ask.await
-}
-
-async fn ask<T, F>(
-    context: &Context,
-    question: impl FnOnce(Arc<dyn ModelRegistry>) -> F,
-) -> Result<T, Problem>
-where
-    T: Send + 'static,
-    F: Future<Output = Result<T, RegistryError>> + Send + 'static,
-{
-    Ok(context.run(question(Arc::clone(&context.models))).await??)
 }
 
 /// Asks for a change, and says that something changed. The change holds also when nobody hears of it.
@@ -207,14 +190,14 @@ where
     F: Future<Output = Result<T, RegistryError>> + Send + 'static,
 {
     let signal = Arc::clone(&context.signal);
-    ask(context, |models| {
+    context.ask_port(&context.models, |models| {
         let change = change(models);
         async move {
             let done = change.await?;
             if let Err(error) = signal.publish().await {
                 tracing::debug!(%error, "signal not published; workers find the model by polling");
             }
-            Ok(done)
+            Ok::<_, RegistryError>(done)
         }
     })
     .await

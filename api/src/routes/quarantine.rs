@@ -3,22 +3,18 @@
 //! A list tells nothing of the messages, whose object keys are personal data; the entry itself does. Neither may be
 //! kept by a cache.
 
-use std::future::Future;
-use std::sync::Arc;
-
 use actix_web::HttpResponse;
 use actix_web::http::header::{CACHE_CONTROL, HeaderValue};
 use actix_web::web::{Data, Path, Query};
-use lobar_core::quarantine::{Entry, EntryId, Quarantine, QuarantineError, replay as replay_entry};
+use lobar_core::quarantine::{Entry, EntryId, QuarantineError, replay as replay_entry};
 use serde::{Deserialize, Serialize};
 use utoipa::IntoParams;
 
+use super::parameters::{BY, read_limit};
 use crate::context::Context;
 use crate::problem::{Kind, Problem};
 use crate::quarantine::{QuarantineItem, QuarantineList, QuarantineMessage};
 
-/// Who made a change over HTTP: there are no accounts yet.
-const BY: &str = "api";
 const DEFAULT_LIMIT: usize = 100;
 const MAX_LIMIT: usize = 500;
 
@@ -56,11 +52,12 @@ pub(crate) async fn list(
     };
     let before = before.map(|text| text.parse().map(EntryId)).transpose();
     let before = before.map_err(|_| wrong("`before` is the `next` of a page."))?;
-    let limit = limit.map_or(Some(DEFAULT_LIMIT), |text| text.parse().ok());
-    let limit = limit.filter(|limit| (1..=MAX_LIMIT).contains(limit));
-    let limit = limit.ok_or_else(|| wrong("`limit` is a number from 1 to 500."))?;
-    let read = ask(&context, move |quarantine| async move {
-        Ok((quarantine.list(all, before, limit).await?, quarantine.waiting().await?))
+    let limit = read_limit(limit.as_deref(), DEFAULT_LIMIT, MAX_LIMIT)?;
+    let read = context.ask_port(&context.quarantine, move |quarantine| async move {
+        Ok::<_, QuarantineError>((
+            quarantine.list(all, before, limit).await?,
+            quarantine.waiting().await?,
+        ))
     });
     let (entries, waiting) = read.await?;
     Ok(private(&QuarantineList::new(entries, waiting, limit)))
@@ -76,7 +73,7 @@ pub(crate) async fn list(
 )]
 pub(crate) async fn one(context: Data<Context>, id: Path<String>) -> Result<HttpResponse, Problem> {
     let id = read(&id)?;
-    let read = ask(&context, move |quarantine| async move {
+    let read = context.ask_port(&context.quarantine, move |quarantine| async move {
         quarantine.entry(id).await?.ok_or(QuarantineError::Unknown(id))
     });
     Ok(private(&QuarantineMessage::from(read.await?)))
@@ -99,7 +96,7 @@ pub(crate) async fn replay(
     let uploads = context.uploads.clone().ok_or_else(|| {
         Problem::new(Kind::Unavailable, "This process does not reach the uploads queue.")
     })?;
-    let replayed = ask(&context, move |quarantine| async move {
+    let replayed = context.ask_port(&context.quarantine, move |quarantine| async move {
         replay_entry(&*quarantine, &*uploads, id, BY).await
     });
     Ok(item(replayed.await?))
@@ -119,8 +116,9 @@ pub(crate) async fn discard(
     id: Path<String>,
 ) -> Result<HttpResponse, Problem> {
     let id = read(&id)?;
-    let discarded =
-        ask(&context, move |quarantine| async move { quarantine.discard(id, BY).await });
+    let discarded = context.ask_port(&context.quarantine, move |quarantine| async move {
+        quarantine.discard(id, BY).await
+    });
     Ok(item(discarded.await?))
 }
 
@@ -136,17 +134,6 @@ fn item(entry: Entry) -> HttpResponse {
 fn private(body: &impl Serialize) -> HttpResponse {
     let never = (CACHE_CONTROL, HeaderValue::from_static("no-store"));
     HttpResponse::Ok().insert_header(never).json(body)
-}
-
-async fn ask<T, F>(
-    context: &Context,
-    question: impl FnOnce(Arc<dyn Quarantine>) -> F,
-) -> Result<T, Problem>
-where
-    T: Send + 'static,
-    F: Future<Output = Result<T, QuarantineError>> + Send + 'static,
-{
-    Ok(context.run(question(Arc::clone(&context.quarantine))).await??)
 }
 
 impl From<QuarantineError> for Problem {
