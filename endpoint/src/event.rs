@@ -2,6 +2,7 @@
 //! <https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html>
 
 use lobar_core::time::Stamp;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 use s3s::dto::TimestampFormat;
 use serde_json::{Value, json};
 
@@ -102,20 +103,19 @@ impl Event {
     }
 }
 
+/// What S3 leaves as it is.
+const PLAIN: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'*').remove(b'/');
+
 /// Percent-encoding as S3 uses it: the slash is kept, the space is `space` (`+` in events) unless
 /// that is a space itself, which gives `%20`.
 pub(super) fn url_encoded(bytes: &[u8], space: u8) -> String {
-    let mut text = String::with_capacity(bytes.len());
-    for &byte in bytes {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'*' | b'/' => {
-                text.push(char::from(byte));
-            }
-            b' ' if space != b' ' => text.push(char::from(space)),
-            _ => text.push_str(&format!("%{byte:02X}")),
-        }
+    let encoded = percent_encode(bytes, PLAIN).to_string();
+    match space {
+        b' ' => encoded,
+        // A percent sign is encoded itself, so that this can only have been a space.
+        space => encoded.replace("%20", char::from(space).encode_utf8(&mut [0; 4])),
     }
-    text
 }
 
 #[cfg(test)]

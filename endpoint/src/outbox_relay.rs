@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lobar_core::queue::{Outgoing, Queue};
+use lobar_core::retry::Backoff;
 use tokio_util::sync::CancellationToken;
 
 use super::catalog::Catalog;
@@ -12,8 +13,8 @@ use super::fault::EndpointFault;
 
 /// How many events are sent at a time.
 const BATCH: u32 = 100;
-/// The first and the longest pause after a failure.
-const PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+/// Pauses after failures.
+const PAUSES: Backoff = Backoff { first: Duration::from_millis(100), max: Duration::from_secs(5) };
 
 /// See the module's documentation.
 pub(super) struct OutboxRelay {
@@ -33,12 +34,12 @@ enum RelayRound {
 impl OutboxRelay {
     /// Sends what is there and what comes, until told to stop; then what is there once more.
     pub(super) async fn run(&self, stop: CancellationToken) {
-        let mut pause = PAUSE.0;
+        let mut failures = 0;
         while !stop.is_cancelled() {
             match self.round().await {
-                Ok(RelayRound::More) => pause = PAUSE.0,
+                Ok(RelayRound::More) => failures = 0,
                 Ok(RelayRound::Nothing) => {
-                    pause = PAUSE.0;
+                    failures = 0;
                     tokio::select! {
                         () = self.catalog.announced.notified() => {}
                         () = stop.cancelled() => {}
@@ -49,11 +50,11 @@ impl OutboxRelay {
                         messages = events,
                         "embedded S3: the uploads queue refused notifications; sending them again"
                     );
-                    pause = rest(pause, &stop).await;
+                    rest(&mut failures, &stop).await;
                 }
                 Err(error) => {
                     tracing::warn!(%error, "embedded S3: notifications not sent; sending them again");
-                    pause = rest(pause, &stop).await;
+                    rest(&mut failures, &stop).await;
                 }
             }
         }
@@ -80,10 +81,10 @@ impl OutboxRelay {
     }
 }
 
-async fn rest(pause: Duration, stop: &CancellationToken) -> Duration {
+async fn rest(failures: &mut u32, stop: &CancellationToken) {
     tokio::select! {
-        () = tokio::time::sleep(pause) => {}
+        () = tokio::time::sleep(PAUSES.delay(*failures, rand::random())) => {}
         () = stop.cancelled() => {}
     }
-    (pause * 2).min(PAUSE.1)
+    *failures = failures.saturating_add(1);
 }

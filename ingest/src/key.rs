@@ -1,5 +1,9 @@
 //! The key of an object as S3 writes it into an event: form-encoded UTF-8.
 
+use std::borrow::Cow;
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+
 /// S3's own limit on a key, in bytes of UTF-8.
 pub(crate) const LONGEST: usize = 1024;
 
@@ -11,40 +15,17 @@ pub(crate) fn decode(encoded: &str) -> Option<String> {
     if encoded.chars().any(|c| c == ' ' || !c.is_ascii()) {
         return Some(encoded.to_owned());
     }
-    let bytes = encoded.as_bytes();
-    let mut decoded = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while let Some(&byte) = bytes.get(at) {
-        let escaped = (byte == b'%').then(|| escape(bytes, at)).flatten();
-        at += if escaped.is_some() { 3 } else { 1 };
-        decoded.push(match (escaped, byte) {
-            (Some(escaped), _) => escaped,
-            (None, b'+') => b' ',
-            (None, plain) => plain,
-        });
-    }
-    String::from_utf8(decoded).ok()
+    let spaced = encoded.replace('+', " ");
+    percent_decode_str(&spaced).decode_utf8().ok().map(Cow::into_owned)
 }
+
+/// What S3 leaves as it is in a key; a space becomes a `+` afterwards.
+const PLAIN: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'/').remove(b'.').remove(b'-').remove(b'_').remove(b' ');
 
 /// A key as S3 writes it into an event: letters, digits and what is safe stay, a space is `+`, everything else is `%XX`.
 pub(crate) fn encode(key: &str) -> String {
-    let mut encoded = String::with_capacity(key.len());
-    for byte in key.bytes() {
-        match byte {
-            b' ' => encoded.push('+'),
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'.' | b'-' | b'_' => {
-                encoded.push(char::from(byte));
-            }
-            other => encoded.push_str(&format!("%{other:02X}")),
-        }
-    }
-    encoded
-}
-
-/// The byte that the two digits after the `%` at `at` stand for.
-fn escape(bytes: &[u8], at: usize) -> Option<u8> {
-    let digit = |offset: usize| char::from(*bytes.get(at + offset)?).to_digit(16);
-    u8::try_from(digit(1)? * 16 + digit(2)?).ok()
+    utf8_percent_encode(key, PLAIN).to_string().replace(' ', "+")
 }
 
 /// Whether a decoded key can be the name of an object. A zero byte cannot: S3's own answers are XML,

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use lobar_core::failure::PortError;
+use lobar_core::retry::Backoff;
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Client, ErrorKind, RedisError, RedisResult, ServerErrorKind};
 use tokio::sync::Notify;
@@ -17,10 +18,8 @@ use tokio::time::{Instant, timeout};
 const CONNECT: Duration = Duration::from_secs(2);
 /// How long callers wait at least for an attempt to connect, counted from its start.
 const PATIENCE: Duration = Duration::from_millis(100);
-/// How long a link rests after its first failure; twice as long after each further one.
-const FIRST_REST: Duration = Duration::from_millis(100);
-/// The longest rest.
-const LONGEST_REST: Duration = Duration::from_secs(1);
+/// How long a link rests after failures.
+const RESTS: Backoff = Backoff { first: Duration::from_millis(100), max: Duration::from_secs(1) };
 
 /// See the module's documentation.
 pub(super) struct SharedConnection {
@@ -172,8 +171,8 @@ impl SharedConnection {
 
 impl State {
     fn failed(&mut self) {
-        let rest = FIRST_REST.saturating_mul(1 << self.failures.min(10)).min(LONGEST_REST);
-        self.rest = Some(Instant::now() + rest);
+        // Many processes lose it at once and should not all come back at once.
+        self.rest = Some(Instant::now() + RESTS.delay(self.failures, rand::random()));
         self.failures = self.failures.saturating_add(1);
     }
 }
@@ -236,7 +235,7 @@ mod tests {
             state.failed();
             rests.push(state.rest.expect("rests") - now);
         }
-        assert!(rests[1] > rests[0] && rests[39] >= LONGEST_REST);
-        assert!(rests[39] < LONGEST_REST + Duration::from_secs(1));
+        assert!(rests[2] > rests[0] && rests[39] >= RESTS.max / 2);
+        assert!(rests[39] < RESTS.max + Duration::from_secs(1));
     }
 }

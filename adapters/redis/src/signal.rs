@@ -11,6 +11,7 @@ use async_trait::async_trait;
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use lobar_core::failure::PortError;
+use lobar_core::retry::Backoff;
 use lobar_core::signal::LOOK_EVERY;
 use lobar_core::signal::Signal;
 use redis::aio::{MultiplexedConnection, PubSubSink, PubSubStream};
@@ -26,8 +27,8 @@ const PUBLISH: Duration = Duration::from_millis(100);
 const CONNECT: Duration = Duration::from_secs(2);
 /// How often a silent subscription is asked whether it lives, and how long it may take to say so.
 const HEARTBEAT: Duration = Duration::from_secs(1);
-/// The longest pause between two attempts to connect.
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// Pauses between attempts to connect.
+const PAUSES: Backoff = Backoff { first: Duration::from_millis(100), max: Duration::from_secs(1) };
 
 /// Publishes and subscribes on one channel, named after the database, since channels know none.
 pub struct RedisSignal {
@@ -99,10 +100,9 @@ async fn supervise(client: Client, channel: String, told: watch::Sender<()>) {
                 }
             }
         }
-        failures = failures.saturating_add(1);
-        let pause = Duration::from_millis(50 << failures.min(10)).min(LONGEST_PAUSE);
         // Many processes lose it at once and should not all come back at once.
-        let pause = pause.mul_f64(0.5 + 0.5 * rand::random::<f64>());
+        let pause = PAUSES.delay(failures, rand::random());
+        failures = failures.saturating_add(1);
         if looking_meanwhile(sleep(pause), &told).await.is_none() {
             return;
         }

@@ -13,7 +13,7 @@ use tracing::Dispatch;
 use tracing::instrument::WithSubscriber as _;
 
 use super::error::{BodyError, S3Error};
-use super::{BODY_ATTEMPTS, BODY_PAUSE, quoted};
+use super::{BODY_ATTEMPTS, BODY_PAUSES, quoted};
 
 /// See the module's documentation.
 pub(super) struct Download<'a> {
@@ -36,7 +36,6 @@ impl Download<'_> {
     pub(super) async fn to(&self, path: &Path, limit: u64) -> Result<(), FetchError> {
         let unwritable = |error: io::Error| PortError::permanent(self.what, error);
         let folder = path.parent().unwrap_or(Path::new(".")).to_owned();
-        let mut pause = BODY_PAUSE;
         for attempt in 1.. {
             // Beside its place, and removed unless it gets there, however this ends.
             let folder = folder.clone();
@@ -60,8 +59,7 @@ impl Download<'_> {
                 Err(FetchError::Port(error))
                     if attempt < BODY_ATTEMPTS && BodyError::off(&error) =>
                 {
-                    tokio::time::sleep(pause).await;
-                    pause *= 2;
+                    tokio::time::sleep(BODY_PAUSES.delay(attempt - 1, rand::random())).await;
                 }
                 Err(error) => return Err(error),
             }

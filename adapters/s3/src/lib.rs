@@ -24,9 +24,10 @@ use bytes::{Bytes, BytesMut};
 use lobar_aws::{Access, Credentials};
 use lobar_core::failure::PortError;
 use lobar_core::image::{Lane, NewImage};
+use lobar_core::log_filter;
 use lobar_core::object::ObjectVersion;
 use lobar_core::object_store::{FetchError, ObjectStore, Upload};
-use lobar_core::quiet;
+use lobar_core::retry::Backoff;
 use tracing::Dispatch;
 use tracing::instrument::WithSubscriber as _;
 
@@ -36,9 +37,10 @@ pub use weights::S3Weights;
 
 /// The metadata name and value that ask for the fast lane.
 const PRIORITY: (&str, &str) = ("priority", "stat");
-/// How often a body that breaks off is asked for again, and the first pause before.
+/// How often a body that breaks off is asked for, and the pauses between.
 const BODY_ATTEMPTS: u32 = 3;
-const BODY_PAUSE: Duration = Duration::from_millis(100);
+const BODY_PAUSES: Backoff =
+    Backoff { first: Duration::from_millis(100), max: Duration::from_secs(1) };
 /// The most that is set aside for a body before its bytes are there.
 const RESERVE: u64 = 16 << 20;
 
@@ -164,13 +166,11 @@ impl S3ObjectStore {
 #[async_trait]
 impl ObjectStore for S3ObjectStore {
     async fn fetch(&self, object: &ObjectVersion, limit: u64) -> Result<Bytes, FetchError> {
-        let mut pause = BODY_PAUSE;
-        for _ in 1..BODY_ATTEMPTS {
+        for attempt in 1..BODY_ATTEMPTS {
             match self.read(object, limit).await {
                 // The SDK has tried again already unless the answer had begun.
                 Err(FetchError::Port(error)) if BodyError::off(&error) => {
-                    tokio::time::sleep(pause).await;
-                    pause *= 2;
+                    tokio::time::sleep(BODY_PAUSES.delay(attempt - 1, rand::random())).await;
                 }
                 outcome => return outcome,
             }
@@ -270,7 +270,7 @@ impl ObjectStore for S3ObjectStore {
 
 /// A client for these options, and where its log lines go.
 async fn client(options: &S3Options) -> (Client, Dispatch) {
-    let log = quiet::ours_only();
+    let log = log_filter::ours_only();
     let timeouts = lobar_aws::timeouts(options.connect_timeout, options.attempt_timeout);
     let retry = RetryConfig::standard().with_max_attempts(options.attempts);
     let access =
