@@ -2,6 +2,7 @@
 //! proxy, and what `lobar doctor` finds. Time is real.
 #![allow(clippy::disallowed_methods)] // the tasks that a test spawns end before it does
 
+mod bad_days;
 mod contract;
 mod examine;
 mod queue;

@@ -1,7 +1,9 @@
 //! The queue's contract.
 
+mod leases;
+mod messages;
 pub mod model;
-mod sentences;
+mod settlements;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +11,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use lobar_core::queue::{Delivery, Depth, Outgoing, Queue, Receipt, Settlement};
 
-pub use sentences::*;
+pub use leases::*;
+pub use messages::*;
+pub use settlements::*;
 
 /// The port's documentation.
 pub const DOCUMENTATION: &str = include_str!("../../../../core/src/queue.rs");
