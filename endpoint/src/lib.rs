@@ -34,8 +34,8 @@ mod form;
 pub mod fuzzing;
 mod guard;
 mod health;
+mod list_operations;
 mod listing;
-mod lists;
 mod multipart;
 mod outbox_relay;
 mod ranges;
@@ -52,8 +52,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use lobar_core::log_filter;
 use lobar_core::queue::Queue;
-use lobar_core::quiet;
 use lobar_core::time::{Clock, SystemClock};
 use s3s::config::{S3Config, StaticConfigProvider};
 use s3s::service::S3ServiceBuilder;
@@ -262,7 +262,7 @@ impl Endpoint {
             }),
             clock,
             largest_form,
-            log: quiet::ours_only(),
+            log: log_filter::ours_only(),
         };
         let drain = OutboxRelay {
             catalog: catalog.clone(),

@@ -1,5 +1,5 @@
 //! The operations that the endpoint offers. Each is one line here and lies with its kind:
-//! [`super::writes`], [`super::reads`], [`super::described`], [`super::multipart`], [`super::lists`]. All others are
+//! [`super::writes`], [`super::reads`], [`super::described`], [`super::multipart`], [`super::list_operations`]. All others are
 //! answered NotImplemented by `s3s`.
 
 use std::sync::Arc;

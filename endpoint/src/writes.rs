@@ -6,7 +6,7 @@ use s3s::dto::*;
 use s3s::{S3Error, S3ErrorCode, S3Request, TrailingHeaders};
 
 use super::attributes::{attributes_of, show_sum, stated_sum};
-use super::catalog::{Content, New, Source};
+use super::catalog::{Content, CopyRequest, New};
 use super::chunked::{NO_TRAILER, TRAILER};
 use super::conditions::{Conditions, etag, timestamp};
 use super::deliver::Segment;
@@ -344,7 +344,7 @@ fn content(received: Received) -> (Content, i64) {
 pub(super) fn source(
     headers: &hyper::HeaderMap,
     named: &CopySource,
-) -> Result<Source, EndpointFault> {
+) -> Result<CopyRequest, EndpointFault> {
     let spaced = headers.get("x-amz-copy-source").and_then(|value| value.to_str().ok());
     let spaced = spaced.filter(|text| text.contains('+')).map(|text| text.replace('+', "%20"));
     let spaced = spaced.and_then(|text| CopySource::parse(&text).ok());
@@ -352,7 +352,7 @@ pub(super) fn source(
         let why = "Only objects of this endpoint can be copied.";
         return Err(S3Error::with_message(S3ErrorCode::NotImplemented, why).into());
     };
-    Ok(Source {
+    Ok(CopyRequest {
         bucket: bucket.to_string(),
         key: key.to_string(),
         version: version_id.as_ref().map(ToString::to_string),

@@ -5,18 +5,18 @@ use std::path::Path;
 use lobar_console::noteln;
 use lobar_model::card::Metrics;
 
-use crate::training::{RECORD, Record};
+use crate::training::{RECORD, RunRecord};
 
 /// The runs below a folder with their names, in the order in which they began. What cannot be read is
 /// named on standard error and left out.
 #[must_use]
-pub fn find(folder: &Path) -> Vec<(String, Record)> {
+pub fn find(folder: &Path) -> Vec<(String, RunRecord)> {
     let mut runs = Vec::new();
     for entry in walkdir::WalkDir::new(folder).sort_by_file_name().into_iter().flatten() {
         let Some(of) = entry.path().parent().filter(|_| entry.file_name() == RECORD) else {
             continue;
         };
-        match Record::read(of) {
+        match RunRecord::read(of) {
             Ok(record) => {
                 let name = of.strip_prefix(folder).unwrap_or(of).display().to_string();
                 runs.push((if name.is_empty() { ".".to_owned() } else { name }, record));
@@ -35,7 +35,7 @@ const HEADS: [&str; 13] = [
 
 /// One row a run. Figures are those of the best epoch and, once finished, of the test split.
 #[must_use]
-pub fn table(runs: &[(String, Record)]) -> String {
+pub fn table(runs: &[(String, RunRecord)]) -> String {
     let mut rows: Vec<Vec<String>> = vec![HEADS.map(str::to_owned).to_vec()];
     rows.extend(runs.iter().map(|(name, record)| row(name, record)));
     let widths: Vec<usize> = (0..HEADS.len())
@@ -50,7 +50,7 @@ pub fn table(runs: &[(String, Record)]) -> String {
     text
 }
 
-fn row(name: &str, record: &Record) -> Vec<String> {
+fn row(name: &str, record: &RunRecord) -> Vec<String> {
     let figure = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.4}"));
     let test = record.result.as_ref().and_then(|result| result.on_test.as_ref());
     let of_test = |pick: fn(&Metrics) -> f64| figure(test.map(pick));
@@ -78,7 +78,7 @@ fn row(name: &str, record: &Record) -> Vec<String> {
 }
 
 /// As they are written on the command line: `128:12,224:5`.
-fn stages(record: &Record) -> String {
+fn stages(record: &RunRecord) -> String {
     let stages = record.settings.get("stages").and_then(|stages| stages.as_array());
     let numbers = ["side", "epochs", "last_layers"];
     let stage = |stage: &serde_json::Value| {

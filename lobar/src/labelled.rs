@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use lobar_console::outln;
 use lobar_core::time::SystemClock;
-use lobar_lab::labelled::{Folder, Source, export};
+use lobar_lab::labelled::{Folder, LabelPorts, export};
 use lobar_opener::Opener;
 
 use crate::cli;
@@ -14,10 +14,10 @@ use crate::service::{failed, opener, roles};
 use crate::settings::Settings;
 
 /// Labels and images as the settings name them.
-pub async fn source(settings: &Settings, opener: &Opener) -> Result<Source, Failure> {
+pub async fn source(settings: &Settings, opener: &Opener) -> Result<LabelPorts, Failure> {
     let verdicts = opener.database("store", &settings.store).await.map_err(failed)?;
     let objects = roles::objects(settings, settings.embedded_s3()).await?;
-    Ok(Source { verdicts, objects })
+    Ok(LabelPorts { verdicts, objects })
 }
 
 /// Brings a folder to what doctors' labels say now.

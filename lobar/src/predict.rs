@@ -72,7 +72,9 @@ fn row(file: &Path, outcome: Outcome) -> Value {
         Outcome::Ready(finding) => json!({
             "file": file.to_string_lossy(), "status": "ready", "reason": null, "result": result_json(*finding),
         }),
-        Outcome::NeedsHuman { reason, detail } | Outcome::Failed { reason, detail } => Refused::of(reason, detail).row(file),
+        Outcome::NeedsHuman { reason, detail } | Outcome::Failed { reason, detail } => {
+            Refused::of(reason, detail).row(file)
+        }
         Outcome::Superseded => Refused::of(Reason::ObjectMissing, String::new()).row(file),
     }
 }

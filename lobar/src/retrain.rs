@@ -8,7 +8,7 @@ use lobar_console::outln;
 use lobar_core::model_registry::ModelRegistry;
 use lobar_core::time::SystemClock;
 use lobar_lab::LabError;
-use lobar_lab::retrain::{Models, Place, RetrainOptions, check_base, retrain};
+use lobar_lab::retrain::{Models, RetrainFolder, RetrainOptions, check_base, retrain};
 use lobar_model::engine::resolve_device;
 use lobar_opener::Opener;
 
@@ -27,7 +27,7 @@ pub async fn run(args: cli::Retrain) -> Result<(), Failure> {
     let cache = args.data_cache.clone();
     let base = bring_from(&args.base, cache, || Ok(settings.clone())).await?.folder;
     check_base(&base)?;
-    let place = Place::open(&args.out)?;
+    let place = RetrainFolder::open(&args.out)?;
     let opener = opener(&settings, Arc::new(SystemClock));
     let done = with_ports(&args, &base, &settings, &opener, &place).await;
     opener.close().await;
@@ -39,7 +39,7 @@ async fn with_ports(
     base: &Path,
     settings: &Settings,
     opener: &Opener,
-    place: &Place,
+    place: &RetrainFolder,
 ) -> Result<(), Failure> {
     let registry = opener.database("store", &settings.store).await.map_err(failed)?;
     let source = labelled::source(settings, opener).await?;

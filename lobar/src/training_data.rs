@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use lobar_core::failure::PortError;
 use lobar_core::object_store::FetchError;
 use lobar_lab::dataset::{Partition, Split};
-use lobar_lab::training_data::{ImageSource, Listed, LocalData, Place};
+use lobar_lab::training_data::{DataLocation, ImageSource, Listed, LocalData};
 use lobar_s3::S3Folder;
 
 use crate::failure::Failure;
@@ -30,9 +30,9 @@ pub async fn bring_from(
     cache: Option<PathBuf>,
     settings: impl FnOnce() -> Result<Settings, Failure>,
 ) -> Result<LocalData, Failure> {
-    let bucket = match Place::of(data)? {
-        Place::Folder(folder) => return Ok(LocalData::folder(folder)),
-        Place::Bucket(bucket) => bucket,
+    let bucket = match DataLocation::of(data)? {
+        DataLocation::Folder(folder) => return Ok(LocalData::folder(folder)),
+        DataLocation::Bucket(bucket) => bucket,
     };
     let settings = settings()?;
     // Not the embedded endpoint unless it is named: a training machine is seldom the one that serves.

@@ -114,7 +114,7 @@ mod tests {
             lost,
             gained: 0,
             largest_difference: 0.01,
-            unlike: None,
+            novel: None,
             images_per_second: 100.0,
         };
         Precisions {

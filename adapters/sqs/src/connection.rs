@@ -7,7 +7,7 @@ use aws_config::retry::RetryConfig;
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::QueueAttributeName;
 use lobar_core::failure::PortError;
-use lobar_core::quiet;
+use lobar_core::log_filter;
 use tracing::Dispatch;
 use tracing::instrument::WithSubscriber as _;
 
@@ -54,7 +54,7 @@ pub(super) struct Connection {
 
 impl Clients {
     pub(super) async fn connect(options: &SqsOptions) -> Self {
-        let log = quiet::ours_only();
+        let log = log_filter::ours_only();
         let mut access = options.access.clone();
         if options.endpoint.is_some() {
             access.region.get_or_insert_with(|| ANY_REGION.to_owned());

@@ -5,14 +5,15 @@
 //! a transaction ([`commit`]), and so the disk's time for it.
 
 mod buckets;
-mod commit;
 #[cfg(test)]
-mod full;
+mod full_disk;
+mod group_commit;
 mod health;
 mod outbox;
 mod pages;
 mod transaction;
 mod uploads;
+mod version_writes;
 mod versions;
 
 use std::path::Path;
@@ -30,10 +31,10 @@ use super::bodies::Bodies;
 use super::fault::EndpointFault;
 
 pub(super) use buckets::Versioning;
-use commit::{WriteQueue, WriteTx, discard};
+use group_commit::{WriteQueue, WriteTx, discard};
 pub(super) use pages::Listed;
 pub(super) use uploads::{NewPart, Upload};
-pub(super) use versions::{Content, New, Source, Stored};
+pub(super) use versions::{Content, CopyRequest, New, Stored};
 
 /// How many connections read at once.
 const READERS: u32 = 4;

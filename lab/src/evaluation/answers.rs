@@ -25,7 +25,7 @@ pub struct Predictions {
     /// What spoke for pneumonia, where the engine explains itself.
     pub heatmap: Vec<Option<Heatmap>>,
     /// Whether the picture is unlike those that the model was trained on, where the engine checks it.
-    pub unlike: Vec<Option<bool>>,
+    pub novel: Vec<Option<bool>>,
 }
 
 /// The pictures whose cause is labelled, one entry a picture.
@@ -61,7 +61,7 @@ pub fn ask(engine: &mut dyn Engine, samples: &[Sample]) -> Result<Predictions, E
             answers.patient.push(sample.patient.clone());
             answers.original_size.push(sample.original_size);
             answers.sharpness.push(sharpness(&sample.pixels, NetworkInput::SIDE));
-            answers.unlike.push(answer.novelty.map(|_| answer.is_novel()));
+            answers.novel.push(answer.novelty.map(|_| answer.is_novel()));
             answers.heatmap.push(answer.heatmap);
         }
     }

@@ -150,7 +150,7 @@ mod tests {
             original_size: vec![None; 6],
             sharpness: vec![3.0, 2.0, 1.0, 9.0, 8.0, 2.5],
             heatmap: vec![None; 6],
-            unlike: vec![None; 6],
+            novel: vec![None; 6],
         }
     }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use rayon::prelude::*;
 use serde::Serialize;
 
-use super::Record;
+use super::PictureRecord;
 use crate::dataset::{Class, Split};
 
 /// Bits of 256 in which the hashes of near duplicates may differ. Saving a chest X-ray again as a JPEG
@@ -32,7 +32,7 @@ pub struct Group {
 }
 
 /// Groups of equal files.
-pub(super) fn exact(records: &[Record]) -> Vec<Group> {
+pub(super) fn exact(records: &[PictureRecord]) -> Vec<Group> {
     let mut by_digest: BTreeMap<[u8; 32], Vec<usize>> = BTreeMap::new();
     for (at, record) in records.iter().enumerate() {
         by_digest.entry(record.sha256).or_default().push(at);
@@ -43,7 +43,7 @@ pub(super) fn exact(records: &[Record]) -> Vec<Group> {
 }
 
 /// Groups of pictures that are nearly equal and not all the same file. Compares every pair of hashes.
-pub(super) fn near(records: &[Record]) -> Vec<Group> {
+pub(super) fn near(records: &[PictureRecord]) -> Vec<Group> {
     let pairs: Vec<(usize, usize)> = (0..records.len())
         .into_par_iter()
         .flat_map_iter(|one| {
@@ -79,7 +79,7 @@ fn distance(one: &[u64; 4], other: &[u64; 4]) -> u32 {
     one.iter().zip(other).map(|(one, other)| (one ^ other).count_ones()).sum()
 }
 
-fn group(records: &[Record], places: &[usize]) -> Group {
+fn group(records: &[PictureRecord], places: &[usize]) -> Group {
     let members = || places.iter().map(|&at| &records[at]);
     let mut splits: Vec<Split> = members().map(|it| it.split).collect();
     let mut classes: Vec<Class> = members().map(|it| it.class).collect();
@@ -103,8 +103,12 @@ fn group(records: &[Record], places: &[usize]) -> Group {
 pub(super) mod tests {
     use super::*;
 
-    pub(in crate::exploration) fn record(number: usize, class: Class, split: Split) -> Record {
-        Record {
+    pub(in crate::exploration) fn record(
+        number: usize,
+        class: Class,
+        split: Split,
+    ) -> PictureRecord {
+        PictureRecord {
             number,
             name: format!("{number}.png"),
             split,
@@ -126,8 +130,8 @@ pub(super) mod tests {
         }
     }
 
-    fn records() -> Vec<Record> {
-        let mut records: Vec<Record> =
+    fn records() -> Vec<PictureRecord> {
+        let mut records: Vec<PictureRecord> =
             (1..=6).map(|number| record(number, Class::Normal, Split::Train)).collect();
         // 2 and 4 are one file; 5 is 2 with a few bits changed, 6 is 5 with a few more.
         records[3].sha256 = records[1].sha256;

@@ -5,12 +5,12 @@
 
 mod duplicates;
 mod numbers;
-mod record;
+mod picture_record;
 mod samples;
 mod survey;
 mod warnings;
 
 pub use duplicates::{Group, NEAR_BITS};
 pub use numbers::{ClassSpread, SingleNumber, Spread};
-pub use record::{Record, UnreadableFile};
+pub use picture_record::{PictureRecord, UnreadableFile};
 pub use survey::{PatientsShared, SplitCounts, Survey, survey};

@@ -2,11 +2,11 @@
 
 use serde::Serialize;
 
-use super::Record;
+use super::PictureRecord;
 use crate::dataset::{Class, Split};
 use crate::evaluation::roc_auc;
 
-type Measure = fn(&Record) -> Option<f64>;
+type Measure = fn(&PictureRecord) -> Option<f64>;
 
 /// What is measured, in the words of the page.
 const MEASURES: [(&str, Measure); 6] = [
@@ -72,12 +72,12 @@ impl Spread {
 }
 
 /// All of them.
-pub(super) fn numbers(records: &[Record]) -> Vec<SingleNumber> {
+pub(super) fn numbers(records: &[PictureRecord]) -> Vec<SingleNumber> {
     MEASURES.iter().map(|(name, measure)| number(name, *measure, records)).collect()
 }
 
-fn number(name: &'static str, measure: Measure, records: &[Record]) -> SingleNumber {
-    let known: Vec<(&Record, f64)> =
+fn number(name: &'static str, measure: Measure, records: &[PictureRecord]) -> SingleNumber {
+    let known: Vec<(&PictureRecord, f64)> =
         records.iter().filter_map(|it| Some((it, measure(it)?))).collect();
     let shift = |class: Class| {
         let of_class = known.iter().filter(|(it, _)| it.class == class && it.split != Split::Val);
@@ -115,7 +115,7 @@ mod tests {
 
     #[test]
     fn a_number_that_separates_classes_or_splits_is_seen_either_way_round() {
-        let mut records: Vec<Record> = (0..8)
+        let mut records: Vec<PictureRecord> = (0..8)
             .map(|at| {
                 let split = if at < 6 { Split::Train } else { Split::Test };
                 record(at, Class::ALL[at % 2], split)

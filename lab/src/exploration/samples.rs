@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::Record;
+use super::PictureRecord;
 use crate::dataset::{Class, Split, decoded};
 
 /// Pictures shown of each class.
@@ -23,10 +23,10 @@ pub(crate) struct Shown {
 
 /// The same of the same folder, and spread over it: those with the lowest digests, of the training
 /// folder where it has the class.
-pub(super) fn samples(files: &[(Split, Class, PathBuf)], records: &[Record]) -> Vec<Shown> {
+pub(super) fn samples(files: &[(Split, Class, PathBuf)], records: &[PictureRecord]) -> Vec<Shown> {
     let mut shown = Vec::new();
     for class in Class::ALL {
-        let mut of: Vec<&Record> = records.iter().filter(|it| it.class == class).collect();
+        let mut of: Vec<&PictureRecord> = records.iter().filter(|it| it.class == class).collect();
         of.sort_by_key(|it| (it.split, it.sha256));
         for record in of.into_iter().take(EACH) {
             let bytes =

@@ -6,9 +6,9 @@ use std::path::Path;
 use rayon::prelude::*;
 use serde::Serialize;
 
-use super::record::LEVEL_BINS;
+use super::picture_record::LEVEL_BINS;
 use super::samples::{Shown, samples};
-use super::{Group, Record, SingleNumber, UnreadableFile, duplicates, numbers, warnings};
+use super::{Group, PictureRecord, SingleNumber, UnreadableFile, duplicates, numbers, warnings};
 use crate::dataset::{Class, DatasetError, Etiology, Split, files, manifest_of};
 
 /// What lies in a folder.
@@ -38,7 +38,7 @@ pub struct Survey {
     pub levels: Vec<Levels>,
     /// Every picture.
     #[serde(skip)]
-    pub records: Vec<Record>,
+    pub records: Vec<PictureRecord>,
     /// Some to look at.
     #[serde(skip)]
     pub(crate) samples: Vec<Shown>,
@@ -97,10 +97,10 @@ pub struct Levels {
 pub fn survey(folder: &Path, names: bool) -> Result<Survey, DatasetError> {
     let manifest = manifest_of(folder)?;
     let files = files(folder, &Split::ALL)?;
-    let read: Vec<Result<Record, UnreadableFile>> = files
+    let read: Vec<Result<PictureRecord, UnreadableFile>> = files
         .par_iter()
         .enumerate()
-        .map(|(at, file)| Record::read(at + 1, file, &manifest))
+        .map(|(at, file)| PictureRecord::read(at + 1, file, &manifest))
         .collect();
     let (mut records, mut unreadable) = (Vec::with_capacity(read.len()), Vec::new());
     for one in read {
@@ -123,7 +123,7 @@ pub fn survey(folder: &Path, names: bool) -> Result<Survey, DatasetError> {
 }
 
 /// What the readable pictures tell.
-fn of(records: Vec<Record>) -> Survey {
+fn of(records: Vec<PictureRecord>) -> Survey {
     let mut refused_by_serving = BTreeMap::new();
     for reason in records.iter().filter_map(|it| it.gate) {
         *refused_by_serving.entry(reason).or_default() += 1;
@@ -145,9 +145,10 @@ fn of(records: Vec<Record>) -> Survey {
     }
 }
 
-fn counts(split: Split, records: &[Record]) -> Option<SplitCounts> {
-    let of: Vec<&Record> = records.iter().filter(|it| it.split == split).collect();
-    let count = |wanted: &dyn Fn(&Record) -> bool| of.iter().filter(|it| wanted(it)).count() as u64;
+fn counts(split: Split, records: &[PictureRecord]) -> Option<SplitCounts> {
+    let of: Vec<&PictureRecord> = records.iter().filter(|it| it.split == split).collect();
+    let count =
+        |wanted: &dyn Fn(&PictureRecord) -> bool| of.iter().filter(|it| wanted(it)).count() as u64;
     let mut patients: BTreeMap<&str, u64> = BTreeMap::new();
     for patient in of.iter().filter_map(|it| it.patient.as_deref()) {
         *patients.entry(patient).or_default() += 1;
@@ -164,7 +165,7 @@ fn counts(split: Split, records: &[Record]) -> Option<SplitCounts> {
     })
 }
 
-fn shared(records: &[Record]) -> Vec<PatientsShared> {
+fn shared(records: &[PictureRecord]) -> Vec<PatientsShared> {
     let patients = |split: Split| -> BTreeSet<&str> {
         let of = records.iter().filter(|it| it.split == split);
         of.filter_map(|it| it.patient.as_deref()).collect()
@@ -176,7 +177,7 @@ fn shared(records: &[Record]) -> Vec<PatientsShared> {
         let (one, other) = (patients(first), patients(second));
         let both: BTreeSet<&&str> = one.intersection(&other).collect();
         if !both.is_empty() {
-            let is_shared = |it: &&Record| {
+            let is_shared = |it: &&PictureRecord| {
                 it.split == second && it.patient.as_deref().is_some_and(|it| both.contains(&it))
             };
             found.push(PatientsShared {
@@ -190,11 +191,11 @@ fn shared(records: &[Record]) -> Vec<PatientsShared> {
     found
 }
 
-fn levels(records: &[Record]) -> Vec<Levels> {
+fn levels(records: &[PictureRecord]) -> Vec<Levels> {
     let mut all = Vec::new();
     for split in Split::ALL {
         for class in Class::ALL {
-            let of: Vec<&Record> =
+            let of: Vec<&PictureRecord> =
                 records.iter().filter(|it| it.split == split && it.class == class).collect();
             if of.is_empty() {
                 continue;

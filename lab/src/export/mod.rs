@@ -131,7 +131,7 @@ impl ExportError {
 }
 
 /// The model that is exported.
-struct Source {
+struct SourceModel {
     weights: Weights,
     /// Silent on the check on novelty, which ONNX and TorchScript leave behind.
     card: Card,
@@ -143,7 +143,7 @@ struct Source {
     head: Head,
 }
 
-impl Source {
+impl SourceModel {
     fn open(path: &Path) -> Result<Self, ExportError> {
         let weights = Weights::open(path)?;
         let (card, approved) = weights.approve()?;
@@ -176,7 +176,7 @@ pub fn export(model: &Path, out: &Path, options: &ExportOptions) -> Result<Expor
     if options.half && options.format != Format::Safetensors {
         return Err(ExportError::Half);
     }
-    let source = Source::open(model)?;
+    let source = SourceModel::open(model)?;
     let partial = Partial::beside(out);
     match options.format {
         Format::Onnx => onnx::write(&source, &partial.0)?,
@@ -196,7 +196,7 @@ pub fn export(model: &Path, out: &Path, options: &ExportOptions) -> Result<Expor
     Ok(Exported { version: source.card.version, bytes, difference, tolerance })
 }
 
-fn write_weights(source: &Source, path: &Path, half: bool) -> Result<(), ExportError> {
+fn write_weights(source: &SourceModel, path: &Path, half: bool) -> Result<(), ExportError> {
     let vs = nn::VarStore::new(Device::Cpu);
     let _network = Network::with_layout(&vs.root(), source.approved.layout);
     source.weights.fill(&vs)?;
@@ -210,7 +210,7 @@ fn write_weights(source: &Source, path: &Path, half: bool) -> Result<(), ExportE
 }
 
 /// How far the answers of the file at `path` are from the plain network's, alone and in a batch.
-fn check(source: &Source, format: Format, path: &Path) -> Result<f64, ExportError> {
+fn check(source: &SourceModel, format: Format, path: &Path) -> Result<f64, ExportError> {
     let Approved { temperature, layout, .. } = source.approved;
     let plain = proof::plain_answers(&source.weights, layout, temperature)?;
     let expected = Outputs::from_answers(&plain, temperature);

@@ -212,7 +212,7 @@ fn a_model_that_may_not_be_served_is_not_exported() {
 fn an_export_that_answers_otherwise_leaves_what_was_there() {
     let folder = Folder::new("unequal");
     std::fs::write(folder.file("m.onnx"), "before").unwrap();
-    let mut source = Source::open(&folder.file("model.safetensors")).unwrap();
+    let mut source = SourceModel::open(&folder.file("model.safetensors")).unwrap();
     let _ = source.head.outputs.bias.fill_(3.0);
     let partial = Partial::beside(&folder.file("m.onnx"));
     onnx::write(&source, &partial.0).unwrap();

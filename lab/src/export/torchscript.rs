@@ -11,10 +11,10 @@ use lobar_model::preprocessing::{MEAN, STD};
 use lobar_model::script;
 use tch::{Kind, Tensor};
 
-use super::{ExportError, Source};
+use super::{ExportError, SourceModel};
 
 /// Writes the model to `path`.
-pub(super) fn write(source: &Source, path: &Path) -> Result<(), ExportError> {
+pub(super) fn write(source: &SourceModel, path: &Path) -> Result<(), ExportError> {
     let mut module = Module::default();
     module.features(&source.trunk);
     module.classify(&source.head);

@@ -11,7 +11,7 @@ use lobar_core::object::{ImageId, ObjectVersion};
 use lobar_core::verdict::{LabelKey, Verdicts};
 
 use super::picture::{Decoded, NoPicture, decoded};
-use super::{Folder, Picture, Source};
+use super::{Folder, LabelPorts, Picture};
 use crate::dataset::Class;
 use crate::error::LabError;
 
@@ -42,7 +42,7 @@ pub struct Exported {
 }
 
 /// An image with its newest label.
-struct Wanted {
+struct LabelledImage {
     class: Class,
     /// Its place in the order of labels: later ones are newer.
     order: usize,
@@ -54,7 +54,7 @@ struct Wanted {
 ///
 /// # Errors
 /// When the labels cannot be asked for, or the folder cannot be written.
-pub async fn export(source: &Source, folder: &mut Folder) -> Result<Exported, LabError> {
+pub async fn export(source: &LabelPorts, folder: &mut Folder) -> Result<Exported, LabError> {
     let wanted = labels(&*source.verdicts).await?;
     let unseen = source.verdicts.unseen().await;
     let unseen = unseen.map_err(|error| LabError::failed(chain(&error)))?;
@@ -84,7 +84,7 @@ pub async fn export(source: &Source, folder: &mut Folder) -> Result<Exported, La
 }
 
 /// Every labelled image.
-async fn labels(verdicts: &dyn Verdicts) -> Result<BTreeMap<ImageId, Wanted>, LabError> {
+async fn labels(verdicts: &dyn Verdicts) -> Result<BTreeMap<ImageId, LabelledImage>, LabError> {
     let (mut wanted, mut after, mut order) = (BTreeMap::new(), None, 0);
     loop {
         let page = verdicts.labelled(after, PAGE).await;
@@ -97,19 +97,19 @@ async fn labels(verdicts: &dyn Verdicts) -> Result<BTreeMap<ImageId, Wanted>, La
                 Label::Pneumonia => Class::Pneumonia,
             };
             order += 1;
-            wanted.insert(one.image, Wanted { class, order, object: one.object });
+            wanted.insert(one.image, LabelledImage { class, order, object: one.object });
         }
     }
 }
 
 /// Fetches what the folder does not have.
 async fn fetch(
-    source: &Source,
+    source: &LabelPorts,
     folder: &mut Folder,
-    wanted: &BTreeMap<ImageId, Wanted>,
+    wanted: &BTreeMap<ImageId, LabelledImage>,
     exported: &mut Exported,
 ) -> Result<(), LabError> {
-    let missing: Vec<(ImageId, &Wanted)> = wanted
+    let missing: Vec<(ImageId, &LabelledImage)> = wanted
         .iter()
         .filter(|(id, _)| !folder.pictures.contains_key(*id))
         .map(|(id, wanted)| (*id, wanted))
@@ -136,10 +136,10 @@ async fn fetch(
 }
 
 /// The label of every picture: its own, or that of a newer one with the same bytes.
-fn agreed(folder: &Folder, wanted: &BTreeMap<ImageId, Wanted>) -> BTreeMap<ImageId, Class> {
+fn agreed(folder: &Folder, wanted: &BTreeMap<ImageId, LabelledImage>) -> BTreeMap<ImageId, Class> {
     let mut newest: BTreeMap<&str, (usize, Class)> = BTreeMap::new();
     for (id, picture) in &folder.pictures {
-        let Some(Wanted { class, order, .. }) = wanted.get(id) else { continue };
+        let Some(LabelledImage { class, order, .. }) = wanted.get(id) else { continue };
         let of_content = newest.entry(&picture.content).or_insert((*order, *class));
         if *order > of_content.0 {
             *of_content = (*order, *class);
@@ -220,7 +220,7 @@ mod tests {
         ] {
             let picture = Picture { class, content: content.to_owned(), size: (1, 1) };
             folder.add(id(n), picture, b"").expect("added");
-            wanted.insert(id(n), Wanted { class, order, object: object.clone() });
+            wanted.insert(id(n), LabelledImage { class, order, object: object.clone() });
         }
         let classes = agreed(&folder, &wanted);
         let expected = [Class::Normal, Class::Normal, Class::Pneumonia];

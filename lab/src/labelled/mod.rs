@@ -18,7 +18,7 @@ pub use folder::{Folder, Picture};
 pub(crate) use folder::{replace, unwritable};
 
 /// Where labels and images come from.
-pub struct Source {
+pub struct LabelPorts {
     /// The labels.
     pub verdicts: Arc<dyn Verdicts>,
     /// The images.

@@ -13,7 +13,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
 use crate::error::LabError;
-use crate::training::{Epoch, Record};
+use crate::training::{Epoch, RunRecord};
 use server::{Metric, Server};
 
 /// Epochs that may wait for the server.
@@ -104,7 +104,7 @@ impl Pending<'_> {
                 run.trim().to_owned()
             }
             Err(_) => {
-                let record = Record::read(self.folder).map_err(|error| error.to_string())?;
+                let record = RunRecord::read(self.folder).map_err(|error| error.to_string())?;
                 let name = self.folder.file_name().unwrap_or_default().to_string_lossy();
                 let run = self.server.begin(self.experiment, &name, &record).await?;
                 std::fs::write(&kept, &run).map_err(|error| error.to_string())?;
@@ -125,7 +125,7 @@ impl Pending<'_> {
     async fn finish(&mut self) -> Result<(), String> {
         self.send().await?;
         let run = self.run().await?;
-        let record = Record::read(self.folder).map_err(|error| error.to_string())?;
+        let record = RunRecord::read(self.folder).map_err(|error| error.to_string())?;
         self.server.finish(&run, self.folder, &record).await
     }
 }

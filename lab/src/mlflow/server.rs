@@ -11,7 +11,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::error::LabError;
-use crate::training::Record;
+use crate::training::RunRecord;
 
 /// Files of a run's folder that are kept as its artifacts, where they are there.
 const ARTIFACTS: [&str; 4] = ["run.json", "evaluation.json", "model-card.md", "report.html"];
@@ -68,7 +68,7 @@ impl Server {
         &self,
         experiment: &str,
         name: &str,
-        record: &Record,
+        record: &RunRecord,
     ) -> Result<String, String> {
         let tag = |key: &str, value: &str| json!({ "key": key, "value": value });
         let mut tags = vec![
@@ -121,7 +121,7 @@ impl Server {
         &self,
         run: &str,
         folder: &Path,
-        record: &Record,
+        record: &RunRecord,
     ) -> Result<(), String> {
         let status = if let Some(result) = &record.result {
             let step = record.epochs.len() as i64;

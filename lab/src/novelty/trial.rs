@@ -26,7 +26,8 @@ pub struct Row {
     /// Refused by the gate's rules, before the network.
     pub refused: usize,
     /// Let through by the rules, unlike the training data by the check.
-    pub unlike: usize,
+    #[serde(rename = "unlike")]
+    pub novel: usize,
     /// Let through by both, at or above the threshold.
     pub flagged: usize,
     /// Let through by both, below the threshold.
@@ -103,7 +104,7 @@ fn row(
     for answer in engine.infer(&pictures)? {
         let answer = answer.map_err(|why| EngineError::Batch { size: pictures.len(), why })?;
         if answer.is_novel() {
-            row.unlike += 1;
+            row.novel += 1;
         } else if answer.probability >= engine.info().threshold {
             row.flagged += 1;
         } else {
@@ -123,11 +124,11 @@ impl fmt::Display for Trial {
         )?;
         writeln!(f, "|---|---|---|---|---|---|")?;
         for row in &self.rows {
-            let Row { pictures, images, refused, unlike, flagged, not_flagged } = row;
-            let share = 100.0 * *unlike as f64 / (*images - *refused).max(1) as f64;
+            let Row { pictures, images, refused, novel, flagged, not_flagged } = row;
+            let share = 100.0 * *novel as f64 / (*images - *refused).max(1) as f64;
             writeln!(
                 f,
-                "| {pictures} | {images} | {refused} | {unlike} ({share:.1} %) | {flagged} | {not_flagged} |"
+                "| {pictures} | {images} | {refused} | {novel} ({share:.1} %) | {flagged} | {not_flagged} |"
             )?;
         }
         Ok(())

@@ -143,8 +143,8 @@ fn compare(
     let count = |of: &dyn Fn(bool, bool) -> bool| {
         pairs().filter(|&(&e, &a)| of(e >= threshold, a >= threshold)).count() as u64
     };
-    let unlike: Option<Vec<bool>> = answers.unlike.iter().copied().collect();
-    let unlike = unlike.map(|unlike| unlike.into_iter().filter(|&unlike| unlike).count() as u64);
+    let novel: Option<Vec<bool>> = answers.novel.iter().copied().collect();
+    let novel = novel.map(|novel| novel.into_iter().filter(|&novel| novel).count() as u64);
     Ok(PrecisionFigures {
         precision,
         auc: rank(answers)?,
@@ -153,7 +153,7 @@ fn compare(
         lost: count(&|before, flagged| before && !flagged),
         gained: count(&|before, flagged| !before && flagged),
         largest_difference: pairs().map(|(e, a)| (e - a).abs()).fold(0.0, f64::max),
-        unlike,
+        novel,
         images_per_second,
     })
 }

@@ -7,7 +7,7 @@ use super::page::{figure as captioned, page, section, table};
 use super::plot::{Axes, Drawing, Hue, plot};
 use super::{ReportError, picture};
 use crate::dataset::{Class, Split};
-use crate::exploration::{Group, NEAR_BITS, Record, SingleNumber, Survey};
+use crate::exploration::{Group, NEAR_BITS, PictureRecord, SingleNumber, Survey};
 
 /// Groups of duplicates and unreadable files that are listed.
 const MOST_LISTED: usize = 40;
@@ -127,8 +127,8 @@ fn sizes(it: &Survey) -> Result<Markup, ReportError> {
             p { "Of no image: all files have the network's size already, and no manifest tells what they were." }
         });
     }
-    let height = |it: &Record| it.original_size.map(|(_, height)| f64::from(height));
-    let aspect = |it: &Record| {
+    let height = |it: &PictureRecord| it.original_size.map(|(_, height)| f64::from(height));
+    let aspect = |it: &PictureRecord| {
         it.original_size.map(|(width, height)| f64::from(width) / f64::from(height.max(1)))
     };
     Ok(html! {
@@ -176,7 +176,7 @@ fn by_class(
     it: &Survey,
     title: &str,
     x: &str,
-    measure: impl Fn(&Record) -> Option<f64>,
+    measure: impl Fn(&PictureRecord) -> Option<f64>,
 ) -> Result<Markup, ReportError> {
     let values: Vec<(Class, f64)> =
         it.records.iter().filter_map(|it| Some((it.class, measure(it)?))).collect();

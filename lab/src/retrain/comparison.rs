@@ -10,7 +10,7 @@ use lobar_model::weights::Weights;
 
 use super::RetrainOptions;
 use super::course::{card_to_begin_with, split_seed};
-use super::place::Run;
+use super::folder::Run;
 use crate::dataset::{Sample, Split, partition, read};
 use crate::error::LabError;
 use crate::evaluation::{ask, evaluate};

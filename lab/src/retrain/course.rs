@@ -9,10 +9,10 @@ use lobar_model::network::Layout;
 use lobar_model::weights::Weights;
 
 use super::RetrainOptions;
-use super::place::Run;
+use super::folder::Run;
 use crate::dataset::{Class, Split};
 use crate::error::LabError;
-use crate::training::{Record, ResolutionStage, TrainOptions, train as run_to_its_end};
+use crate::training::{ResolutionStage, RunRecord, TrainOptions, train as run_to_its_end};
 
 /// What is said of the population once doctors' labels are among the training images.
 const AND_LABELLED_HERE: &str = "And images of this installation, as its doctors labelled them.";
@@ -35,7 +35,7 @@ pub fn check_base(base: &Path) -> Result<(), LabError> {
 
 /// Trains until the plan is done, or goes on; where the model is.
 pub(crate) fn train(args: &RetrainOptions, run: &Run) -> Result<PathBuf, LabError> {
-    let finished = Record::read(&run.training()).is_ok_and(|record| record.result.is_some());
+    let finished = RunRecord::read(&run.training()).is_ok_and(|record| record.result.is_some());
     if finished {
         return Ok(run.training().join("model.safetensors"));
     }

@@ -11,7 +11,7 @@
 
 mod comparison;
 mod course;
-mod place;
+mod folder;
 
 use std::path::{Path, PathBuf};
 
@@ -21,12 +21,12 @@ use lobar_model::engine::EngineOptions;
 use tch::Device;
 
 use crate::error::LabError;
-use crate::labelled::{Folder, Source, export};
+use crate::labelled::{Folder, LabelPorts, export};
 use crate::training::ResolutionStage;
 
 pub use course::check_base;
-pub use place::Place;
-use place::{Labels, Run, RunInputs};
+pub use folder::RetrainFolder;
+use folder::{Labels, Run, RunInputs};
 
 /// What to learn, and how.
 #[derive(Clone, Debug)]
@@ -83,9 +83,9 @@ pub trait Models: Sync {
 /// goes on where this one was.
 pub async fn retrain(
     options: &RetrainOptions,
-    source: &Source,
+    source: &LabelPorts,
     models: &dyn Models,
-    place: &Place,
+    place: &RetrainFolder,
     tell: &dyn Fn(&str),
 ) -> Result<(), LabError> {
     let run = match place.run()? {
@@ -117,9 +117,9 @@ pub async fn retrain(
 /// Begins a run; `None` while there is too little to learn.
 async fn begin(
     options: &RetrainOptions,
-    source: &Source,
+    source: &LabelPorts,
     models: &dyn Models,
-    place: &Place,
+    place: &RetrainFolder,
     tell: &dyn Fn(&str),
 ) -> Result<Option<Run>, LabError> {
     let mut folder = Folder::open(&place.labelled())?;

@@ -25,7 +25,7 @@ pub(crate) struct Batch {
 
 /// The training pictures at one resolution.
 #[derive(Debug)]
-pub(crate) struct Source<'a> {
+pub(crate) struct DataLoader<'a> {
     pub(crate) samples: &'a [Sample],
     pub(crate) pictures: Vec<Vec<u8>>,
     pub(crate) side: usize,
@@ -34,7 +34,7 @@ pub(crate) struct Source<'a> {
     pub(crate) augmentation: &'a Augmentation,
 }
 
-impl Source<'_> {
+impl DataLoader<'_> {
     /// Steps in an epoch. The last pictures that do not fill a batch wait for another epoch's order.
     pub(crate) fn steps(samples: usize, batch: usize) -> usize {
         samples / batch
@@ -125,7 +125,7 @@ mod tests {
             pixels: Vec::new(),
         };
         let samples: Vec<Sample> = (0..23).map(sample).collect();
-        let source = Source {
+        let source = DataLoader {
             samples: &samples,
             pictures: (0..23).map(|number| vec![number; 32 * 32]).collect(),
             side: 32,
@@ -140,7 +140,7 @@ mod tests {
             })
         };
         let alone = batches(1, 0);
-        assert_eq!(alone.len(), Source::steps(23, 2));
+        assert_eq!(alone.len(), DataLoader::steps(23, 2));
         assert_eq!(alone, batches(3, 0));
         assert_eq!(alone[4..], batches(3, 4));
     }

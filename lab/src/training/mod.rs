@@ -18,18 +18,18 @@ mod loader;
 mod optimiser;
 mod options;
 mod plan;
-mod record;
 mod report;
 mod run;
+mod run_record;
 mod schedule;
 
 use std::path::PathBuf;
 
 pub use frozen::HEAD;
 pub use options::TrainOptions;
-pub use record::{FILE as RECORD, Record, RunOutcome};
 pub use report::{Epoch, TrainReport};
 pub use run::train;
+pub use run_record::{FILE as RECORD, RunOutcome, RunRecord};
 pub use schedule::{Decay, PLATEAU, ResolutionStage};
 
 /// Why a run cannot start or go on.

@@ -7,10 +7,10 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tch::{Kind, Tensor};
 
 use super::learner::Learner;
-use super::loader::Source;
+use super::loader::DataLoader;
 use super::plan::{Plan, State};
-use super::schedule::{Place, Schedule};
-use super::{Epoch, Record, TrainError, TrainOptions, TrainReport, checkpoint, conclude};
+use super::schedule::{Position, Schedule};
+use super::{Epoch, RunRecord, TrainError, TrainOptions, TrainReport, checkpoint, conclude};
 use crate::dataset::{self, Joined, Partition, Split};
 use crate::evaluation;
 
@@ -75,7 +75,7 @@ struct Run<'a> {
     schedule: Schedule,
     learner: Learner<'a>,
     state: State,
-    record: Record,
+    record: RunRecord,
 }
 
 impl<'a> Run<'a> {
@@ -84,7 +84,7 @@ impl<'a> Run<'a> {
         data: &'a Partition,
         joined: &Joined,
     ) -> Result<Self, TrainError> {
-        let steps_per_epoch = Source::steps(data.train.len(), options.batch);
+        let steps_per_epoch = DataLoader::steps(data.train.len(), options.batch);
         if steps_per_epoch == 0 || data.validation.is_empty() {
             let (train, validation) = (data.train.len(), data.validation.len());
             return Err(TrainError::Options(format!(
@@ -94,7 +94,8 @@ impl<'a> Run<'a> {
         }
         let digest = dataset::digest(data.train.iter().chain(&data.validation));
         let state = State::new(Plan::new(options, digest, joined));
-        let record = Record::begin(options, &state.plan, data.train.len(), data.validation.len())?;
+        let record =
+            RunRecord::begin(options, &state.plan, data.train.len(), data.validation.len())?;
         Ok(Self {
             options,
             data,
@@ -139,7 +140,7 @@ impl<'a> Run<'a> {
         tracing::info!(step = state.step, "going on with the run that was found");
         self.state = state;
         // The record tells of the run as it began, but never of more than the checkpoint knows.
-        if let Ok(record) = Record::read(&self.options.out) {
+        if let Ok(record) = RunRecord::read(&self.options.out) {
             self.record = record;
         }
         self.record.epochs.clone_from(&self.state.epochs);
@@ -163,7 +164,7 @@ impl<'a> Run<'a> {
         let pictures = |samples: &[dataset::Sample]| {
             dataset::pictures(samples, side).map_err(TrainError::Options)
         };
-        let source = Source {
+        let source = DataLoader {
             samples: &data.train,
             pictures: pictures(&data.train)?,
             side,
@@ -219,7 +220,7 @@ impl<'a> Run<'a> {
 
     fn finish_epoch(
         &mut self,
-        place: Place,
+        place: Position,
         side: usize,
         started: Instant,
         validation: &[Vec<u8>],

@@ -105,7 +105,7 @@ pub(crate) struct Schedule {
 
 /// A step's place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Place {
+pub(crate) struct Position {
     pub(crate) stage: usize,
     /// Counted over the whole run.
     pub(crate) epoch: usize,
@@ -128,10 +128,10 @@ impl Schedule {
     }
 
     /// `None` when the run is over.
-    pub(crate) fn place(&self, step: usize) -> Option<Place> {
+    pub(crate) fn place(&self, step: usize) -> Option<Position> {
         let epoch = step / self.steps_per_epoch;
         let stage = (0..self.stages.len()).find(|&stage| step < self.stage_start(stage + 1))?;
-        Some(Place { stage, epoch, batch: step % self.steps_per_epoch })
+        Some(Position { stage, epoch, batch: step % self.steps_per_epoch })
     }
 
     /// Linear warm-up, then the decay. `best` tells of each finished epoch whether it was the best of its
@@ -165,9 +165,9 @@ mod tests {
     #[test]
     fn every_step_has_its_stage_epoch_and_batch() {
         let schedule = schedule();
-        assert_eq!(schedule.place(0), Some(Place { stage: 0, epoch: 0, batch: 0 }));
-        assert_eq!(schedule.place(29), Some(Place { stage: 0, epoch: 2, batch: 9 }));
-        assert_eq!(schedule.place(30), Some(Place { stage: 1, epoch: 3, batch: 0 }));
+        assert_eq!(schedule.place(0), Some(Position { stage: 0, epoch: 0, batch: 0 }));
+        assert_eq!(schedule.place(29), Some(Position { stage: 0, epoch: 2, batch: 9 }));
+        assert_eq!(schedule.place(30), Some(Position { stage: 1, epoch: 3, batch: 0 }));
         assert_eq!(schedule.place(40), None);
         assert_eq!(schedule.stage_start(1), 30);
     }

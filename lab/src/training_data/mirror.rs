@@ -17,7 +17,7 @@ use lobar_core::object_store::FetchError;
 
 use super::index::Index;
 use super::layout;
-use super::place::Bucket;
+use super::location::Bucket;
 use super::{ImageSource, Listed};
 use crate::error::LabError;
 

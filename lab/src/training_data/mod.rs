@@ -8,8 +8,8 @@
 
 mod index;
 mod layout;
+mod location;
 mod mirror;
-mod place;
 
 use std::path::{Path, PathBuf};
 
@@ -20,7 +20,7 @@ use lobar_core::object_store::FetchError;
 use crate::dataset::{Partition, Split, partition, read};
 use crate::error::LabError;
 
-pub use place::{Bucket, Place};
+pub use location::{Bucket, DataLocation};
 
 /// Labelled images on this machine.
 #[derive(Clone, Debug)]

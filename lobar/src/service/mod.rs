@@ -18,8 +18,8 @@ mod running;
 pub mod s3;
 #[cfg_attr(not(feature = "endpoint"), allow(dead_code, reason = "only an endpoint makes one"))]
 pub mod s3_key_file;
-pub mod validate;
 mod unreadable;
+pub mod validate;
 mod waiting_start;
 #[cfg(feature = "torch")]
 pub mod worker;

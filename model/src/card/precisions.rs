@@ -39,8 +39,8 @@ pub struct PrecisionFigures {
     /// Largest difference of a probability.
     pub largest_difference: f64,
     /// Images that the check on novelty finds unlike the training images; none without the check.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub unlike: Option<u64>,
+    #[serde(rename = "unlike", default, skip_serializing_if = "Option::is_none")]
+    pub novel: Option<u64>,
     /// From pictures to answers with heatmaps, on the machine that measured.
     pub images_per_second: f64,
 }

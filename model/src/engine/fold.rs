@@ -29,7 +29,7 @@ const HIDDEN: [i64; 3] = [128, 256, 128];
 /// # Errors
 /// When a tensor is missing or has another shape.
 pub fn fold(weights: &Weights, layout: Layout) -> Result<(Trunk, Head), WeightsError> {
-    let source = Source(weights);
+    let source = Unfolded(weights);
     Ok((source.trunk(layout)?, source.head(layout)?))
 }
 
@@ -39,9 +39,9 @@ struct Norm {
     shift: Tensor,
 }
 
-struct Source<'a>(&'a Weights);
+struct Unfolded<'a>(&'a Weights);
 
-impl Source<'_> {
+impl Unfolded<'_> {
     fn trunk(&self, layout: Layout) -> Result<Trunk, WeightsError> {
         let stem = self.convolution("conv1", "bn1", [layout.width, 3, 7], 2)?;
         let mut blocks = Vec::new();

@@ -14,7 +14,7 @@ use lobar_model::card::CARD_KEY;
 use lobar_model::engine::outputs::Outputs;
 use tch::Tensor;
 
-use super::{ExportError, Source};
+use super::{ExportError, SourceModel};
 use proto::{Graph, Model};
 
 /// The version of ONNX's operators.
@@ -23,7 +23,7 @@ const OPERATOR_SET: i64 = 17;
 const IR_VERSION: i64 = 8;
 
 /// Writes the model to `path`.
-pub(super) fn write(source: &Source, path: &Path) -> Result<(), ExportError> {
+pub(super) fn write(source: &SourceModel, path: &Path) -> Result<(), ExportError> {
     let (trunk, head) = (&source.trunk, &source.head);
     let graph = graph::graph(trunk, head, source.approved.temperature).map_err(source.torch())?;
     let metadata = source.card.to_metadata().map_err(source.card_error())?;

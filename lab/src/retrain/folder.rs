@@ -34,7 +34,7 @@ pub(crate) struct RunInputs {
 }
 
 /// See the module's documentation.
-pub struct Place {
+pub struct RetrainFolder {
     path: PathBuf,
     /// Locked until it is dropped, or the process ends in any way.
     _lock: File,
@@ -45,7 +45,7 @@ pub(crate) struct Run {
     path: PathBuf,
 }
 
-impl Place {
+impl RetrainFolder {
     /// Opens the folder, which is made if it is not there, for one command at a time.
     pub fn open(path: &Path) -> Result<Self, LabError> {
         std::fs::create_dir_all(path).map_err(unwritable(path))?;
@@ -174,20 +174,20 @@ mod tests {
     #[test]
     fn one_command_at_a_time_works_in_a_folder() {
         let dir = tempfile::tempdir().expect("a folder");
-        let first = Place::open(dir.path()).expect("opens");
-        let second = Place::open(dir.path()).err().expect("refused");
+        let first = RetrainFolder::open(dir.path()).expect("opens");
+        let second = RetrainFolder::open(dir.path()).err().expect("refused");
         assert!(
             matches!(second, LabError::Failed(_)) && second.to_string().contains("another"),
             "{second}"
         );
         drop(first);
-        assert!(Place::open(dir.path()).is_ok());
+        assert!(RetrainFolder::open(dir.path()).is_ok());
     }
 
     #[test]
     fn a_run_is_there_whole_or_not_at_all() {
         let dir = tempfile::tempdir().expect("a folder");
-        let place = Place::open(dir.path()).expect("opens");
+        let place = RetrainFolder::open(dir.path()).expect("opens");
         assert!(place.run().expect("asked").is_none());
         // Killed while it was prepared.
         let draft = place.draft().expect("made");

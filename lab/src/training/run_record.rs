@@ -14,7 +14,7 @@ pub const FILE: &str = "run.json";
 
 /// What is kept of a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Record {
+pub struct RunRecord {
     /// Version of this program.
     pub program: String,
     /// Revision of the sources, as git names it, where the run was started in a checkout.
@@ -52,7 +52,7 @@ pub struct RunOutcome {
     pub on_test: Option<Metrics>,
 }
 
-impl Record {
+impl RunRecord {
     /// The record of a run that begins.
     pub(super) fn begin(
         options: &TrainOptions,

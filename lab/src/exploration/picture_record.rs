@@ -15,7 +15,7 @@ const HASH_SIDE: usize = 16;
 
 /// What is known of one picture.
 #[derive(Clone, Debug)]
-pub struct Record {
+pub struct PictureRecord {
     /// Its place among all files, sorted by split, class and name; from 1.
     pub number: usize,
     /// File name.
@@ -64,7 +64,7 @@ pub struct UnreadableFile {
     pub why: String,
 }
 
-impl Record {
+impl PictureRecord {
     /// Reads and measures one file.
     pub(super) fn read(
         number: usize,

@@ -9,7 +9,7 @@ use crate::error::LabError;
 
 /// Where labelled images are.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum DataLocation {
     /// On this machine.
     Folder(PathBuf),
     /// In an object store.
@@ -25,7 +25,7 @@ pub struct Bucket {
     pub prefix: String,
 }
 
-impl Place {
+impl DataLocation {
     /// Reads the argument. A folder need not exist.
     pub fn of(data: &Path) -> Result<Self, LabError> {
         let Some((scheme, rest)) = data.to_str().and_then(|text| text.split_once("://")) else {
@@ -70,9 +70,9 @@ mod tests {
     use super::*;
 
     fn bucket(text: &str) -> Bucket {
-        match Place::of(Path::new(text)).expect("read") {
-            Place::Bucket(bucket) => bucket,
-            Place::Folder(folder) => panic!("{text} was taken for the folder {folder:?}"),
+        match DataLocation::of(Path::new(text)).expect("read") {
+            DataLocation::Bucket(bucket) => bucket,
+            DataLocation::Folder(folder) => panic!("{text} was taken for the folder {folder:?}"),
         }
     }
 
@@ -92,13 +92,13 @@ mod tests {
     #[test]
     fn anything_else_is_a_folder_unless_it_looks_like_a_url() {
         for text in ["cxr", "./cxr", "/data/s3", "s3:cxr", "s3"] {
-            let place = Place::of(Path::new(text)).expect("read");
-            assert_eq!(place, Place::Folder(text.into()));
+            let place = DataLocation::of(Path::new(text)).expect("read");
+            assert_eq!(place, DataLocation::Folder(text.into()));
         }
         for text in
             ["s3://", "s3:///cxr", "s3://..", "s3://../etc", "s3://a b", "http://x/y", "S3://x"]
         {
-            let refused = Place::of(Path::new(text)).expect_err(text);
+            let refused = DataLocation::of(Path::new(text)).expect_err(text);
             assert!(
                 matches!(refused, LabError::Usage(_)) && refused.to_string().contains("--data"),
                 "{refused}"
