@@ -51,25 +51,39 @@ impl EndpointFault {
     }
 
     /// Whether the disk, a quota or a file size limit is exhausted.
-    fn is_full(&self) -> bool {
-        use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
-        // The low byte of a result code is the primary one: <https://sqlite.org/rescode.html>.
-        const SQLITE_FULL: i32 = 13;
-        let database = match self {
-            Self::Bodies(error) => {
-                return matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge);
-            }
-            Self::Database(error) => &**error,
-            _ => return false,
-        };
-        match database {
-            sqlx::Error::Database(error) => {
-                let code = error.code().and_then(|code| code.parse::<i32>().ok());
-                code.is_some_and(|code| code & 0xff == SQLITE_FULL)
-            }
-            sqlx::Error::Io(error) => error.kind() == StorageFull,
+    pub(super) fn is_full(&self) -> bool {
+        match self {
+            Self::Bodies(error) => is_full(error),
+            Self::Database(error) => is_database_full(error),
             _ => false,
         }
+    }
+}
+
+/// Whether the disk, a quota or a file size limit is exhausted.
+pub(super) fn is_full(error: &io::Error) -> bool {
+    use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+    matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge)
+}
+
+fn is_database_full(error: &sqlx::Error) -> bool {
+    // The low byte of a result code is the primary one: <https://sqlite.org/rescode.html>.
+    const SQLITE_FULL: i32 = 13;
+    // The index of the write-ahead log could not grow: there is no room for it either.
+    const SQLITE_IOERR_SHMSIZE: i32 = 4874;
+    match error {
+        sqlx::Error::Database(error) => {
+            let code = error.code().and_then(|code| code.parse::<i32>().ok());
+            code.is_some_and(|code| code & 0xff == SQLITE_FULL || code == SQLITE_IOERR_SHMSIZE)
+        }
+        sqlx::Error::Io(error) => is_full(error),
+        // Of a migration.
+        sqlx::Error::Migrate(error) => match &**error {
+            sqlx::migrate::MigrateError::Execute(error)
+            | sqlx::migrate::MigrateError::ExecuteMigration(error, _) => is_database_full(error),
+            _ => false,
+        },
+        _ => false,
     }
 }
 

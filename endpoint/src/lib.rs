@@ -48,7 +48,7 @@ mod writes;
 use std::fs::File;
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -65,6 +65,7 @@ pub use auth::Credentials;
 use bodies::Bodies;
 use catalog::{Catalog, Versioning};
 use cors::Cors;
+use fault::EndpointFault;
 use guard::Guard;
 pub use health::EndpointHealth;
 use outbox_relay::OutboxRelay;
@@ -81,6 +82,7 @@ const LARGEST_FORM: u64 = 64 << 20;
 const ABANDONED: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// What an endpoint needs to know.
+#[derive(Clone)]
 pub struct EndpointOptions {
     /// The folder of its data; made when missing. One process at a time.
     pub data_dir: PathBuf,
@@ -178,13 +180,30 @@ pub enum EndpointError {
     #[error("embedded S3: the bucket {0:?} cannot be for uploads and for models at once")]
     OneBucket(String),
     /// The database could not be opened, or what it says could not be carried out.
-    #[error("embedded S3: cannot open the object store: {0}")]
-    Store(#[source] Box<dyn std::error::Error + Send + Sync>),
+    #[error("embedded S3: cannot open the object store in {folder}: {source}")]
+    Store {
+        /// The folder as configured.
+        folder: PathBuf,
+        /// Why not.
+        source: Box<dyn std::error::Error + Send + Sync>,
+        /// Whether it is that the disk has no room.
+        is_full: bool,
+    },
 }
 
-impl From<fault::EndpointFault> for EndpointError {
-    fn from(fault: fault::EndpointFault) -> Self {
-        Self::Store(Box::new(fault))
+impl EndpointError {
+    fn store(folder: &Path, fault: EndpointFault) -> Self {
+        let is_full = fault.is_full();
+        Self::Store { folder: folder.to_owned(), source: Box::new(fault), is_full }
+    }
+
+    /// Whether it is that the disk has no room, so that it would open once there is some.
+    pub fn is_full(&self) -> bool {
+        match self {
+            Self::Folder { source, .. } => fault::is_full(source),
+            Self::Store { is_full, .. } => *is_full,
+            _ => false,
+        }
     }
 }
 
@@ -223,13 +242,14 @@ impl Endpoint {
         let (clock, home) = (options.clock, options.bucket);
         let now = clock.now();
         let database = folder.join("objects.db");
+        let failed = |fault| EndpointError::store(&folder, fault);
         let catalog =
-            Catalog::open(&database, bodies.clone(), clock.clone(), tasks.clone(), home.clone())
-                .await?;
-        let catalog = Arc::new(catalog);
-        catalog.create_bucket(home.clone(), Versioning::Enabled).await?;
-        catalog.create_bucket(options.models.clone(), Versioning::Off).await?;
-        let removed = catalog.sweep(now.minus(ABANDONED)).await?;
+            Catalog::open(&database, bodies.clone(), clock.clone(), tasks.clone(), home.clone());
+        let catalog = Arc::new(catalog.await.map_err(failed)?);
+        catalog.create_bucket(home.clone(), Versioning::Enabled).await.map_err(failed)?;
+        let models = options.models.clone();
+        catalog.create_bucket(models, Versioning::Off).await.map_err(failed)?;
+        let removed = catalog.sweep(now.minus(ABANDONED)).await.map_err(failed)?;
         if removed > 0 {
             tracing::info!(removed, "embedded S3: files of unfinished uploads deleted");
         }

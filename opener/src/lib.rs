@@ -348,8 +348,8 @@ impl Opener {
 #[cfg(feature = "sqlite")]
 fn unopened(path: &Path, PortError { what, disposition, source }: PortError) -> PortError {
     let source = format!(
-        "{}: {source}; see that this user may write to it and to its folder, that it is a database of this or an \
-         earlier release, and that the disk has room",
+        "{}: {source}; see that the disk has room, that this user may write to it and to its folder, and that it is \
+         a database of this or an earlier release",
         path.display()
     );
     PortError { what, disposition, source: source.into() }

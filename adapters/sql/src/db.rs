@@ -207,7 +207,8 @@ impl<D: Driver> Db<D> {
         Sql::<D>::new(relaxed.begin).run(&mut lax.conn).await?;
         let rows = statement(self.now()).all(&mut lax.conn).await;
         Sql::<D>::new(relaxed.end).run(&mut lax.conn).await?;
-        lax.restored = true;
+        // One whose statement broke off is closed, as everywhere ([`StatementConnection`]).
+        lax.restored = rows.as_ref().err().is_none_or(|fault: &DbError| !fault.is_transient());
         rows
     }
 

@@ -44,7 +44,8 @@ pub async fn run(args: cli::Pipeline) -> Result<(), Failure> {
     let parts = Ports::open(&settings, &Roles::all()).await?;
     let mut running = Running::default();
     let mut ready = StartupMessage::new(&settings);
-    let (address, _) = s3::start(&settings, &parts, &mut running, &mut ready).await?;
+    let start = parts.readiness.check("start");
+    let (address, _) = s3::start(&settings, &parts, &start, &mut running, &mut ready).await?;
     let objects = roles::objects(&settings, Some(address)).await?;
     for n in 0..images {
         let body = Bytes::from(pictures[n % pictures.len()].clone());

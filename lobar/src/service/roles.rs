@@ -46,7 +46,7 @@ pub async fn start(
     build_info::register_build(&parts.registry)?;
     let mut ready = startup_message::StartupMessage::new(settings);
     let (s3, s3_health) = match roles.has(Role::S3) {
-        true => Some(s3::start(settings, parts, running, &mut ready).await?).unzip(),
+        true => Some(s3::start(settings, parts, started, running, &mut ready).await?).unzip(),
         false => (None, None),
     };
     let objects = objects(settings, s3).await?;

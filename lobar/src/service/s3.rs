@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 
+use lobar_api::Check;
+
 use super::dependencies::Ask;
 use super::ports::Ports;
 use super::running::Running;
@@ -17,15 +19,22 @@ type Started = (SocketAddr, Ask);
 pub async fn start(
     settings: &Settings,
     parts: &Ports,
+    start: &Check,
     running: &mut Running,
     ready: &mut startup_message::StartupMessage,
 ) -> Result<Started, Failure> {
-    use lobar_endpoint::{Credentials, Endpoint, EndpointOptions};
+    use std::io;
+
+    use lobar_endpoint::{Credentials, Endpoint, EndpointError, EndpointOptions};
 
     use super::s3_key_file;
+    use super::waiting_start::WaitingStart;
     use crate::failure::chain;
 
     let data = settings.data.join("objects");
+    let waiting = WaitingStart(start);
+    let full = |error: &io::Error| error.kind() == io::ErrorKind::StorageFull;
+    let _ = waiting.until(async || s3_key_file::make_missing(settings), full).await;
     let pair = s3_key_file::own(settings)?;
     let pair = Credentials::new(pair.access_key, pair.secret_key);
     let mut options = EndpointOptions::new(data, settings.s3_listen, pair, parts.uploads()?);
@@ -36,7 +45,9 @@ pub async fn start(
     options.hosts = settings.hosts.iter().map(ToString::to_string).collect();
     options.forms = settings.s3_forms.is_on();
     options.clock = parts.clock.clone();
-    let endpoint = Endpoint::open(options).await.map_err(|e| Failure::failed(chain(&e)))?;
+    let open = async || Endpoint::open(options.clone()).await;
+    let endpoint = Box::pin(waiting.until(open, EndpointError::is_full)).await;
+    let endpoint = endpoint.map_err(|e| Failure::failed(chain(&e)))?;
     let (address, health) = (endpoint.local_addr(), endpoint.health());
     ready.s3 = Some(address);
     let closing = running.closing.clone();
@@ -74,6 +85,7 @@ fn page_origins(settings: &Settings) -> Vec<String> {
 pub async fn start(
     _: &Settings,
     _: &Ports,
+    _: &Check,
     _: &mut Running,
     _: &mut startup_message::StartupMessage,
 ) -> Result<Started, Failure> {

@@ -38,9 +38,7 @@ pub fn own(settings: &Settings) -> Result<Credentials, Failure> {
         return Ok(pair);
     }
     let path = path(settings);
-    if !path.exists() {
-        make(&path).map_err(|error| wrong(&path, &format!("it cannot be made: {error}")))?;
-    }
+    make_missing(settings).map_err(|error| wrong(&path, &format!("it cannot be made: {error}")))?;
     let pair = read(&path)?;
     let open = path.metadata().is_ok_and(|it| it.permissions().mode() & 0o077 != 0);
     if open {
@@ -50,6 +48,15 @@ pub fn own(settings: &Settings) -> Result<Credentials, Failure> {
         );
     }
     Ok(pair)
+}
+
+/// Makes the file where it is needed and missing.
+///
+/// # Errors
+/// When it cannot be written; nothing is left of it then.
+pub fn make_missing(settings: &Settings) -> io::Result<()> {
+    let path = path(settings);
+    if roles::credentials(settings).is_some() || path.exists() { Ok(()) } else { make(&path) }
 }
 
 /// The key pair that the endpoint of this data folder asks for, for those who ask it.

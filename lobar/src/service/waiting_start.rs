@@ -1,6 +1,7 @@
-//! A start that finds a service away: it waits, live and not ready, and says so. A process that ended instead
-//! would be started again every second until its service manager gives up.
+//! A start that finds a service away, or the disk full: it waits, live and not ready, and says so. A process that ended
+//! instead would be started again every second until its service manager gives up.
 
+use std::error::Error;
 use std::time::Duration;
 
 use lobar_api::Check;
@@ -23,21 +24,34 @@ impl WaitingStart<'_> {
     /// # Errors
     /// What trying again would not mend.
     pub async fn out<T>(&self, open: impl AsyncFn() -> Result<T, OpenError>) -> Result<T, Failure> {
+        // Boxed, or the type of what waits for it gets too deep for the compiler.
+        Box::pin(self.until(open, is_away)).await.map_err(failed)
+    }
+
+    /// Does `open` again, in growing pauses, while it fails with what `passes` by itself or by an operator's doing.
+    ///
+    /// # Errors
+    /// The first failure of another kind.
+    pub async fn until<T, E: Error>(
+        &self,
+        open: impl AsyncFn() -> Result<T, E>,
+        passes: impl Fn(&E) -> bool,
+    ) -> Result<T, E> {
         let mut tries = 0;
         loop {
             let error = match open().await {
-                Ok(opened) => return Ok(opened),
-                Err(error) if is_away(&error) => error,
-                Err(error) => return Err(failed(error)),
+                Err(error) if passes(&error) => error,
+                ended => return ended,
             };
             let pause = BACKOFF.delay(tries, rand::random());
             tries += 1;
             let (error, seconds) = (chain(&error), pause.as_secs_f64());
             tracing::warn!(
                 error,
-                "start: a service does not answer; nothing is received or served until it does; retrying in {seconds:.1} s"
+                "start: a service does not answer or the disk is full; nothing is received or served until that is \
+                 mended; retrying in {seconds:.1} s"
             );
-            self.0.fail("waits for a service that does not answer; the log says which");
+            self.0.fail("waits for a service that does not answer, or for room on the disk; the log says which");
             tokio::time::sleep(pause).await;
         }
     }

@@ -4,6 +4,7 @@ mod client;
 mod follower;
 mod pictures;
 mod process;
+mod process_figures;
 mod uploads;
 
 pub use client::{Client, answer};
@@ -11,4 +12,5 @@ pub use follower::{Follower, Seen};
 pub use lobar_testkit::workspace;
 pub use pictures::{broken_files, labelled_pictures, originals, radiograph_jpeg};
 pub use process::{Lobar, executable, node_executable};
+pub use process_figures::ProcessFigures;
 pub use uploads::{BulkUpload, Uploaded};

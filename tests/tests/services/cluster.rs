@@ -1,5 +1,6 @@
 //! Private services, and roles as processes on them.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -39,11 +40,19 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// Services with nothing in them.
+    /// Services with nothing in them, and a database of this release's schema.
     pub async fn open(jobs: Jobs) -> Self {
+        Self::open_on(postgres::Cluster::shared().await.database(), jobs).await
+    }
+
+    /// Services with nothing in them, and a database without a schema.
+    pub async fn open_empty(jobs: Jobs) -> Self {
+        Self::open_on(postgres::Cluster::shared().await.empty_database(), jobs).await
+    }
+
+    async fn open_on(database: Database, jobs: Jobs) -> Self {
         let (s3, rabbitmq) = (ministack::shared().await, RabbitMq::shared().await);
-        let (redis, database) =
-            (RedisServer::start().await, postgres::Cluster::shared().await.database());
+        let redis = RedisServer::start().await;
         let uploads = s3.queues(1_000).await;
         let bucket = s3.bucket(&uploads, true).await;
         let jobs = match jobs {
@@ -94,6 +103,13 @@ impl Cluster {
 
     /// The same with other settings.
     pub fn run_with(&self, roles: &str, settings: &[(&str, String)]) -> Lobar {
+        // Nodes that run no network are built without libtorch.
+        let executable = if roles.contains("worker") { executable() } else { node_executable() };
+        self.run_as(&executable, roles, settings)
+    }
+
+    /// The same by another executable.
+    pub fn run_as(&self, executable: &Path, roles: &str, settings: &[(&str, String)]) -> Lobar {
         let number = self.started.fetch_add(1, Ordering::Relaxed);
         let data = self.folder.path().join(format!("{roles}-{number}"));
         let mut environment = self.environment.clone();
@@ -101,13 +117,11 @@ impl Cluster {
             environment.retain(|(known, _)| known != name);
             environment.push(((*name).to_owned(), value.clone()));
         }
-        // Nodes that run no network are built without libtorch.
-        let executable = if roles.contains("worker") { executable() } else { node_executable() };
         let mut arguments = vec!["run", "--roles", roles];
         if roles.contains("api") {
             arguments.extend(["--listen", &self.listen]);
         }
-        Lobar::start_with(&executable, &arguments, &data, &environment)
+        Lobar::start_with(executable, &arguments, &data, &environment)
     }
 
     /// What each process has logged.

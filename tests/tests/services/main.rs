@@ -13,3 +13,4 @@ mod latency;
 mod start;
 mod stops;
 mod traces;
+mod upgrade;

@@ -1,6 +1,7 @@
 //! The executable as its user runs it: uploads by any S3 client and by itself, SIGKILL in the
 //! middle, restarts, broken files. Real X-rays where they are at hand, drawn ones elsewhere.
 
+mod full;
 mod health;
 mod kills;
 mod learning;
@@ -9,6 +10,8 @@ mod models;
 mod outputs;
 mod runs;
 mod settings;
+mod soak;
+mod streams;
 mod training_data;
 
 use std::collections::HashSet;

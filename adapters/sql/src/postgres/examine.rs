@@ -7,7 +7,7 @@ use lobar_core::time::{Clock, SystemClock};
 use sqlx::postgres::{PgConnectOptions, PgConnection, Postgres};
 use sqlx::{ConnectOptions, Connection};
 
-use super::{Deferred, pool};
+use super::{Deferred, pool, pooler};
 use crate::Driver;
 
 /// How long it may take to connect.
@@ -43,6 +43,12 @@ pub async fn examine(part: &str, url: &str) -> Vec<Diagnostic> {
     let mut checks =
         vec![Diagnostic::good(reach, format!("{}:{}", options.get_host(), options.get_port()))];
     let name = |what: &str| format!("{part}: {what}");
+    if let Ok(true) = pooler::shares_servers(&options).await {
+        let fix = "Name the server itself in the setting, or set `pool_mode = session` for this database.";
+        checks.push(Diagnostic::fault(name("a pooler in between"), pooler::REFUSED, fix));
+        let _ = conn.close().await; // prepared statements may fail on it
+        return checks;
+    }
     let answers = [
         version(&mut conn, name("server version")).await,
         schema(&mut conn, name("schema")).await,

@@ -14,6 +14,7 @@ mod errors;
 mod examine;
 mod notify;
 mod pool;
+mod pooler;
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -25,7 +26,7 @@ use lobar_core::failure::{Disposition, PortError};
 use lobar_core::time::Clock;
 use sqlx::AssertSqlSafe;
 use sqlx::migrate::Migrator;
-use sqlx::postgres::{PgConnection, PgRow, Postgres};
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgRow, Postgres};
 
 use crate::{Db, DbError, Driver, DriverFuture, Query, Relaxed, Script, SqlQueue};
 
@@ -38,6 +39,8 @@ pub type PgStore = Db<Postgres>;
 /// One queue in a database.
 pub type PgQueue = SqlQueue<Postgres>;
 
+/// What opening one is called in errors.
+const OPEN: &str = "open database";
 /// Longer than the server lets a statement run, so that the server's own word comes first.
 const ANSWER: Duration = Duration::from_secs(35);
 
@@ -116,11 +119,12 @@ fn answered<'a, T: 'a>(
 /// # Errors
 /// When it cannot be reached, or is no database of ours. The text holds neither URL nor password.
 pub async fn open(url: &str, clock: Arc<dyn Clock>) -> Result<PgStore, PortError> {
-    connect(url, clock).await.map_err(|fault| fault.during("open database"))
+    let options = pool::options(url).map_err(|fault| fault.during(OPEN))?;
+    pooler::refuse(&options).await?;
+    connect(options, clock).await.map_err(|fault| fault.during(OPEN))
 }
 
-async fn connect(url: &str, clock: Arc<dyn Clock>) -> Result<PgStore, DbError> {
-    let options = pool::options(url)?;
+async fn connect(options: PgConnectOptions, clock: Arc<dyn Clock>) -> Result<PgStore, DbError> {
     let pools = pool::pools(&options);
     let migrated = match Db::migrate(&pools.write).await {
         Ok(migrated) => migrated,

@@ -6,11 +6,13 @@
 
 mod claims;
 mod examine;
+mod full;
 mod in_doubt;
 mod load;
 mod migrations;
 mod order;
 mod plans;
+mod pooler;
 mod postgres_contract;
 mod scale;
 mod sqlite_contract;
