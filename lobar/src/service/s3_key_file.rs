@@ -38,7 +38,7 @@ pub fn own(settings: &Settings) -> Result<Credentials, Failure> {
         return Ok(pair);
     }
     let path = path(settings);
-    make_missing(settings).map_err(|error| wrong(&path, &format!("it cannot be made: {error}")))?;
+    make_missing(settings).map_err(|error| Failure::failed(error.to_string()))?;
     let pair = read(&path)?;
     let open = path.metadata().is_ok_and(|it| it.permissions().mode() & 0o077 != 0);
     if open {
@@ -53,10 +53,16 @@ pub fn own(settings: &Settings) -> Result<Credentials, Failure> {
 /// Makes the file where it is needed and missing.
 ///
 /// # Errors
-/// When it cannot be written; nothing is left of it then.
+/// When it cannot be written, by its name and of the same kind; nothing is left of it then.
 pub fn make_missing(settings: &Settings) -> io::Result<()> {
     let path = path(settings);
-    if roles::credentials(settings).is_some() || path.exists() { Ok(()) } else { make(&path) }
+    if roles::credentials(settings).is_some() || path.exists() {
+        return Ok(());
+    }
+    make(&path).map_err(|error| {
+        let text = format!("S3 credentials {}: it cannot be made: {error}", path.display());
+        io::Error::new(error.kind(), text)
+    })
 }
 
 /// The key pair that the endpoint of this data folder asks for, for those who ask it.
