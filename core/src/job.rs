@@ -59,6 +59,19 @@ mod tests {
         assert_eq!(Job::decode(newer.as_bytes()).expect("readable"), job);
     }
 
+    /// Bytes that lie in queues: as releases up to 0.1.0 wrote them.
+    #[test]
+    fn the_messages_of_every_earlier_release_are_read() {
+        let corpus = [r#"{"image":"6ba7b810-9dad-51d1-80b4-00c04fd430c8","v":1}"#];
+        for message in corpus {
+            let job = Job::decode(message.as_bytes()).expect("readable");
+            assert_eq!(job.image.to_string(), "6ba7b810-9dad-51d1-80b4-00c04fd430c8");
+        }
+        // What this release writes is the last of them: with another shape, add it here and keep the others.
+        let job = Job::decode(corpus[0].as_bytes()).expect("readable");
+        assert_eq!(job.encode(), corpus[0].as_bytes());
+    }
+
     #[test]
     fn a_message_of_a_newer_schema_or_garbage_is_refused() {
         let newer = format!(r#"{{"v":2,"image":"{}"}}"#, uuid::Uuid::nil());

@@ -40,7 +40,7 @@ pub async fn register(
         let to_do = match (settings.embedded_s3(), error.is_transient()) {
             (Some(address), true) => format!(
                 "; the S3 endpoint of `lobar up` is expected at {address}: start it, or name its address \
-                 with --s3-listen"
+                 with --s3-listen; if it answered, its log says more"
             ),
             _ => "; see LOBAR_MODELS, LOBAR_S3_ENDPOINT and the AWS_* variables".to_owned(),
         };

@@ -13,6 +13,7 @@ mod settings;
 mod soak;
 mod streams;
 mod training_data;
+mod upgrade;
 
 use std::collections::HashSet;
 use std::path::Path;

@@ -35,6 +35,11 @@ pub(super) async fn refuse(options: &PgConnectOptions) -> Result<(), PortError> 
 /// holds the server of the first. Of poolers, PgBouncer takes the server that was given back last.
 pub(super) async fn shares_servers(options: &PgConnectOptions) -> Result<bool, sqlx::Error> {
     let (mut one, mut other) = try_join(options.connect(), options.connect()).await?;
+    // Of no meaning, but a setting of the session: Amazon's RDS Proxy keeps to one server from then on, as it does for
+    // every connection of ours.
+    for conn in [&mut one, &mut other] {
+        sqlx::raw_sql("set lobar.asks = 'who answers'").execute(conn).await?;
+    }
     let first = server(&mut one).await?;
     // Simple statements: a pooler may not know prepared ones.
     match sqlx::raw_sql("begin").execute(&mut other).await {
