@@ -37,15 +37,13 @@ impl Trend {
         Self { first: median(first.to_vec()), second: median(second.to_vec()), rise }
     }
 
-    /// Whether neither the second half lies above the first, nor it rises, by more than `allowed` of the first.
-    pub(super) fn does_not_rise(&self, allowed: f64) -> bool {
-        let most = self.first * allowed;
+    /// Whether neither the second half lies above the first, nor it rises, by more than `most`.
+    pub(super) fn does_not_rise(&self, most: f64) -> bool {
         self.second - self.first <= most && self.rise <= most
     }
 
-    /// Whether neither the second half lies below the first, nor it falls, by more than `allowed` of the first.
-    pub(super) fn does_not_fall(&self, allowed: f64) -> bool {
-        let most = self.first * allowed;
+    /// Whether neither the second half lies below the first, nor it falls, by more than `most`.
+    pub(super) fn does_not_fall(&self, most: f64) -> bool {
         self.first - self.second <= most && -self.rise <= most
     }
 }
@@ -61,20 +59,20 @@ fn samples(rise: f64) -> Vec<f64> {
 #[test]
 fn noise_and_spikes_are_no_trend() {
     let trend = Trend::of(&samples(0.0));
-    assert!(trend.does_not_rise(0.05) && trend.does_not_fall(0.05), "{trend:?}");
+    assert!(trend.does_not_rise(25.0) && trend.does_not_fall(25.0), "{trend:?}");
 }
 
 #[test]
 fn what_leaks_all_the_time_is_told_of() {
     let trend = Trend::of(&samples(100.0));
-    assert!(!trend.does_not_rise(0.05), "{trend:?}");
-    assert!(trend.does_not_fall(0.05), "{trend:?}");
+    assert!(!trend.does_not_rise(25.0), "{trend:?}");
+    assert!(trend.does_not_fall(25.0), "{trend:?}");
 }
 
 #[test]
 fn what_gets_slower_is_told_of() {
     let trend = Trend::of(&samples(-100.0));
-    assert!(!trend.does_not_fall(0.05), "{trend:?}");
+    assert!(!trend.does_not_fall(25.0), "{trend:?}");
 }
 
 #[test]
@@ -84,5 +82,5 @@ fn a_leak_that_begins_in_the_second_half_is_told_of() {
         *value += (n - 120) as f64 / 2.0;
     }
     let trend = Trend::of(&values);
-    assert!(!trend.does_not_rise(0.05), "{trend:?}");
+    assert!(!trend.does_not_rise(25.0), "{trend:?}");
 }
