@@ -1,38 +1,30 @@
 //! What the fuzz targets `sse_position` and `api_bodies` run, and what every one of their seeds must
 //! hold (`docs/fuzzing.md`). Built for tests and for fuzzing only.
 
-use lobar_core::event::Seq;
 use lobar_core::object::{ImageId, is_site_name};
+use lobar_core::position::Position;
 use uuid::Uuid;
 
 use crate::page_token;
 use crate::routes::{IdentifyBody, PredictBody, PresignBody};
-use crate::stream::{asked, place};
+use crate::stream::asked;
 use crate::verdict::VerdictBody;
 
-/// Reads `bytes` as five lines: `Last-Event-ID`, `after`, and the numbers of the newest event, of the
-/// first that is kept behind the position, and of the first that is kept. Panics when a stream that
-/// begins there would leave something out unsaid.
+/// Reads `bytes` as two lines: `Last-Event-ID` and `after`. Panics when the position that they say does not read back
+/// as itself.
 pub fn sse_position(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     let mut lines = text.split('\n').map(|line| (!line.is_empty()).then_some(line));
     let mut line = || lines.next().flatten();
     let (last, after) = (line(), line());
-    let mut number = || line()?.parse().ok().filter(|&number: &i64| number >= 1).map(Seq);
-    let (now, next, first) = (number().unwrap_or_default(), number(), number());
     let Ok(Some(asked)) = asked(last, after) else { return };
-    assert!(asked >= Seq(0), "{asked:?}");
-    // A store says no nonsense: events behind the position are kept events.
-    if next.is_some_and(|next| next <= asked || first.is_none_or(|first| next < first)) {
-        return;
-    }
-    let start = place(asked, now, next, first);
-    if start.reset {
-        let all_that_is_kept = first.is_some_and(|first| start.after.0 == first.0 - 1);
-        assert!(start.after == now || all_that_is_kept, "{start:?}");
-    } else {
-        assert_eq!(start.after, asked);
-        assert!(first.is_none_or(|first| first.0 - asked.0 <= 1), "a gap before {first:?}");
+    assert!(asked.seq().0 >= 0 && asked.number() >= asked.seq().0, "{asked:?}");
+    assert_eq!(Position::from_number(asked.number()), asked);
+    // The bare number of an event is read as the position of it.
+    let bare = Position::unchecked(asked.seq());
+    assert!(bare <= asked && bare.seq() == asked.seq(), "{asked:?}");
+    if asked.number() > 0 {
+        assert_eq!(Position::parse(&asked.to_string()), Some(asked));
     }
 }
 

@@ -1,8 +1,9 @@
 //! Response cache: rendered responses of finished images, in front of the store.
 //!
-//! The cache alone is not trusted: this process remembers recent changes from its own follower and
-//! uses an entry only if it reflects them all. So no response is older than the follower's
-//! position, whatever the cache lost or missed.
+//! The cache alone is not trusted: this process remembers recent events from its own follower, and uses an entry
+//! only if its writer had come to one of them and knew every change of the image since. So no response is older than
+//! the follower's position, whatever the cache lost or missed, and none tells of a time that a restore of the store has
+//! undone.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,9 +11,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use lobar_core::cache::{Cache, Entry};
-use lobar_core::event::{Event, Seq};
+use lobar_core::event::Event;
 use lobar_core::image::{Image, Reason, State};
 use lobar_core::object::ImageId;
+use lobar_core::position::Position;
 use prometheus::{IntCounterVec, Opts, Registry};
 use uuid::Uuid;
 
@@ -22,8 +24,8 @@ use crate::item::ImageItem;
 const KEPT: Duration = Duration::from_secs(10 * 60);
 /// How long after a change slower readers are kept from putting what they read before it.
 const FORGOTTEN: Duration = Duration::from_secs(3 * 60);
-/// Changes that a process remembers: some megabytes.
-const REMEMBERED: usize = 50_000;
+/// Events that a process remembers: some megabytes.
+const REMEMBERED: usize = 150_000;
 /// Names bodies: a UUID of version 5 has 122 bits of SHA-1.
 const BODIES: Uuid = Uuid::from_u128(0x6d1f_86a4_4b0e_4d2a_9c57_0e2f_7c6a_9b13);
 
@@ -35,19 +37,19 @@ pub(crate) struct CachedResponse {
     pub(crate) body: Bytes,
 }
 
-/// The changes of the last minutes.
+/// The events of the last minutes.
 #[derive(Debug, Default)]
-struct RecentChanges {
-    /// What came after this is remembered.
-    since: Seq,
-    last: HashMap<ImageId, Seq>,
-    order: VecDeque<(Seq, ImageId)>,
+struct RecentEvents {
+    /// In order, each with the image whose answers it outdates.
+    order: VecDeque<(Position, Option<ImageId>)>,
+    /// What outdated the answers about an image last.
+    last: HashMap<ImageId, Position>,
 }
 
 /// See the module's documentation.
 pub(crate) struct ResponseCache {
     cache: Option<Arc<dyn Cache>>,
-    changes: Mutex<RecentChanges>,
+    events: Mutex<RecentEvents>,
     lookups: IntCounterVec,
 }
 
@@ -62,10 +64,9 @@ impl CachedResponse {
 }
 
 impl ResponseCache {
-    /// Remembers from `position` on, which is where the follower begins.
+    /// Remembers from now on, which is before the follower begins.
     pub(crate) fn register(
         cache: Option<Arc<dyn Cache>>,
-        position: Seq,
         registry: &Registry,
     ) -> prometheus::Result<Self> {
         let help = "Answers about one image that were looked for in the cache, by what came of it.";
@@ -75,15 +76,14 @@ impl ResponseCache {
             lookups.with_label_values(&[outcome]).inc_by(0);
         }
         registry.register(Box::new(lookups.clone()))?;
-        let changes = Mutex::new(RecentChanges { since: position, ..RecentChanges::default() });
-        Ok(Self { cache, changes, lookups })
+        Ok(Self { cache, events: Mutex::default(), lookups })
     }
 
     /// The kept answer, when it is as new as the follower at `position`.
-    pub(crate) async fn kept(&self, image: ImageId, position: Seq) -> Option<CachedResponse> {
+    pub(crate) async fn kept(&self, image: ImageId, position: Position) -> Option<CachedResponse> {
         let cache = self.cache.as_ref()?;
         let (outcome, answer) = match cache.get(image).await {
-            Ok(Some(entry)) if self.is_current(image, entry.seq, position) => {
+            Ok(Some(entry)) if self.is_current(image, entry.position, position) => {
                 ("hit", Some(CachedResponse { tag: entry.tag, body: entry.body }))
             }
             Ok(_) => ("miss", None),
@@ -97,13 +97,13 @@ impl ResponseCache {
     }
 
     /// Keeps what was read from the store after the follower had come to `position`.
-    pub(crate) async fn keep(&self, image: &Image, position: Seq, answer: &CachedResponse) {
+    pub(crate) async fn keep(&self, image: &Image, position: Position, answer: &CachedResponse) {
         // Another process may be of a release that can read what this one cannot.
         let readable = !image.reason.is_some_and(Reason::is_unreadable);
         let kept = readable && is_kept(image.state);
         let Some(cache) = self.cache.as_ref().filter(|_| kept) else { return };
         let CachedResponse { tag, body } = answer.clone();
-        let entry = Entry { seq: position, tag, body };
+        let entry = Entry { position, tag, body };
         if let Err(error) = cache.put(image.id, &entry, KEPT).await {
             tracing::debug!(%error, "cache not written; the next request asks the store");
         }
@@ -114,17 +114,22 @@ impl ResponseCache {
         if self.cache.is_none() {
             return;
         }
-        let mut changes = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
-        for event in events.iter().filter(|event| outdates(event)) {
-            changes.note(event.image, event.seq);
+        let mut recent = self.events.lock().unwrap_or_else(PoisonError::into_inner);
+        for event in events {
+            recent.note(event.position(), outdates(event).then_some(event.image));
         }
+    }
+
+    /// What was followed is not what the store holds now: no entry from before is used again.
+    pub(crate) fn begin_anew(&self) {
+        *self.events.lock().unwrap_or_else(PoisonError::into_inner) = RecentEvents::default();
     }
 
     /// Takes outdated answers out of the cache, for all processes. Nothing depends on it here.
     pub(crate) async fn forget(&self, events: &[Event]) {
         let Some(cache) = &self.cache else { return };
         let changed = events.iter().filter(|event| outdates(event));
-        let changed: Vec<_> = changed.map(|event| (event.image, event.seq)).collect();
+        let changed: Vec<_> = changed.map(|event| (event.image, event.position())).collect();
         if !changed.is_empty()
             && let Err(error) = cache.forget(&changed, FORGOTTEN).await
         {
@@ -132,27 +137,30 @@ impl ResponseCache {
         }
     }
 
-    fn is_current(&self, image: ImageId, written: Seq, position: Seq) -> bool {
-        let changes = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
-        changes.are_known_to(image, written, position)
+    fn is_current(&self, image: ImageId, written: Position, position: Position) -> bool {
+        let recent = self.events.lock().unwrap_or_else(PoisonError::into_inner);
+        recent.are_known_to(image, written, position)
     }
 }
 
-impl RecentChanges {
-    /// Whether whoever wrote about `image` at `written` knew all that changed up to `position`.
-    fn are_known_to(&self, image: ImageId, written: Seq, position: Seq) -> bool {
-        (self.since..=position).contains(&written)
+impl RecentEvents {
+    /// Whether whoever wrote about `image` at `written` had come to an event that this process knows, and knew all
+    /// that changed up to `position`. An event of a time that a restore has undone is known to nobody who came after.
+    fn are_known_to(&self, image: ImageId, written: Position, position: Position) -> bool {
+        written <= position
+            && self.order.binary_search_by_key(&written, |(event, _)| *event).is_ok()
             && self.last.get(&image).is_none_or(|changed| *changed <= written)
     }
 
-    fn note(&mut self, image: ImageId, seq: Seq) {
-        self.last.insert(image, seq);
-        self.order.push_back((seq, image));
+    fn note(&mut self, position: Position, outdated: Option<ImageId>) {
+        if let Some(image) = outdated {
+            self.last.insert(image, position);
+        }
+        self.order.push_back((position, outdated));
         while self.order.len() > REMEMBERED {
-            let Some((oldest, image)) = self.order.pop_front() else { return };
-            self.since = self.since.max(oldest);
+            let Some((oldest, outdated)) = self.order.pop_front() else { return };
             // Only if it did not change again.
-            if self.last.get(&image) == Some(&oldest) {
+            if let Some(image) = outdated.filter(|image| self.last.get(image) == Some(&oldest)) {
                 self.last.remove(&image);
             }
         }
@@ -172,6 +180,7 @@ fn outdates(event: &Event) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use lobar_core::event::Seq;
     use lobar_core::time::Stamp;
 
     use super::*;
@@ -180,43 +189,46 @@ mod tests {
         ImageId(Uuid::from_u128(n as u128))
     }
 
+    fn event(state: State, verdict: bool) -> Event {
+        Event { seq: Seq(1), image: id(1), state, at: Stamp(0), verdict, trace: None }
+    }
+
+    fn at(seq: i64) -> Position {
+        Position::of(&Event { seq: Seq(seq), ..event(State::Ready, false) })
+    }
+
     #[test]
     fn an_entry_counts_only_if_this_process_can_tell_that_nothing_changed_since() {
-        let mut changes = RecentChanges { since: Seq(100), ..RecentChanges::default() };
-        let current = |changes: &RecentChanges, image, written| {
-            changes.are_known_to(id(image), Seq(written), Seq(110))
+        let mut recent = RecentEvents::default();
+        (100..=110).for_each(|seq| recent.note(at(seq), None));
+        let current = |recent: &RecentEvents, image, written| {
+            recent.are_known_to(id(image), written, at(108))
         };
-        assert!(current(&changes, 1, 105));
-        assert!(!current(&changes, 1, 99), "written before this process began to remember");
-        assert!(!current(&changes, 1, 111), "written by a reader ahead of this process");
-        changes.note(id(1), Seq(105));
-        assert!(!current(&changes, 1, 104));
-        assert!(current(&changes, 1, 105) && current(&changes, 2, 104));
+        assert!(current(&recent, 1, at(105)));
+        assert!(!current(&recent, 1, at(99)), "written before this process began to remember");
+        assert!(!current(&recent, 1, at(109)), "written by a reader ahead of this process");
+        let undone = Event { seq: Seq(105), at: Stamp(7), ..event(State::Ready, false) };
+        assert!(!current(&recent, 1, undone.position()), "written in a time that was undone");
+        recent.last.insert(id(1), at(105));
+        assert!(!current(&recent, 1, at(104)));
+        assert!(current(&recent, 1, at(105)) && current(&recent, 2, at(104)));
     }
 
     #[test]
     fn what_is_not_remembered_any_more_makes_older_entries_worthless() {
-        let mut changes = RecentChanges::default();
+        let mut recent = RecentEvents::default();
         for n in 1..=REMEMBERED + 10 {
-            changes.note(id(n), Seq(n as i64));
+            recent.note(at(n as i64), Some(id(n)));
         }
-        let position = Seq(i64::MAX);
-        assert!(!changes.are_known_to(id(0), Seq(9), position));
-        assert!(changes.are_known_to(id(0), Seq(10), position));
-        assert_eq!(changes.last.len(), REMEMBERED);
+        let position = at(i64::from(u32::MAX));
+        assert!(!recent.are_known_to(id(0), at(10), position));
+        assert!(recent.are_known_to(id(0), at(11), position));
+        assert_eq!(recent.last.len(), REMEMBERED);
     }
 
     #[test]
     fn every_way_out_of_a_kept_state_begins_with_a_state_that_outdates() {
         // From a finished state an image goes to these only; work begins with `queued`.
-        let event = |state, verdict| Event {
-            seq: Seq(1),
-            image: id(1),
-            state,
-            at: Stamp(0),
-            verdict,
-            trace: None,
-        };
         for next in [State::Queued, State::Superseded, State::Removed] {
             assert!(outdates(&event(next, false)) && !is_kept(next));
         }

@@ -123,9 +123,9 @@ impl Api {
         let runtime = Handle::current();
         let clients = IntGauge::new("lobar_sse_clients", "Connected clients of the event stream.")?;
         registry.register(Box::new(clients.clone()))?;
-        let last = store.overview().await?.last_event;
+        let last = store.newest_position().await?;
         let hub = Arc::new(Hub::new(last, settings.lag, runtime.clone(), clients));
-        let answers = Arc::new(ResponseCache::register(cache, last, &registry)?);
+        let answers = Arc::new(ResponseCache::register(cache, &registry)?);
         let (arrivals, throughput) = (Arc::<Throughput>::default(), Arc::<Throughput>::default());
         let sources = FigurePorts {
             store: Arc::clone(&store),

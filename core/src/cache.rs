@@ -1,12 +1,12 @@
 //! Port of the response cache: rendered responses about images, kept for minutes. Never the source
 //! of truth: what it lost or refuses to store is read from the store again.
 //!
-//! An entry carries the sequence number of the last event that its writer had read before it read
-//! the store, so it reflects every change up to that number. The follower invalidates a changed
-//! image with the event's sequence number; a slow writer cannot put back what it read before the
+//! An entry carries the position after the last event that its writer had read before it read
+//! the store, so it reflects every change up to that position. The follower invalidates a changed
+//! image with the event's position; a slow writer cannot put back what it read before the
 //! change. Contract:
 //!
-//! - What is put is got with its number and its tag by everyone.
+//! - What is put is got with its position and its tag by everyone.
 //! - What was never put is not got.
 //! - A newer put replaces an older one.
 //! - An older put does not replace a newer one.
@@ -25,15 +25,15 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use crate::event::Seq;
 use crate::failure::PortError;
 use crate::object::ImageId;
+use crate::position::Position;
 
 /// A rendered answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
-    /// Every change up to this event is in it.
-    pub seq: Seq,
+    /// Every change up to here is in it.
+    pub position: Position,
     /// What tells this body from every other: the ETag without its quotes.
     pub tag: String,
     /// The body.
@@ -48,9 +48,13 @@ pub trait Cache: Send + Sync {
     async fn get(&self, image: ImageId) -> Result<Option<Entry>, PortError>;
 
     /// Keeps an entry for `keep`. Answers whether it was accepted: refused means that a change was
-    /// forgotten, or an entry put, that is newer than `entry.seq`.
+    /// forgotten, or an entry put, that is newer than `entry.position`.
     async fn put(&self, image: ImageId, entry: &Entry, keep: Duration) -> Result<bool, PortError>;
 
     /// Drops the entries that do not know these changes, and refuses such puts for `keep`.
-    async fn forget(&self, changes: &[(ImageId, Seq)], keep: Duration) -> Result<(), PortError>;
+    async fn forget(
+        &self,
+        changes: &[(ImageId, Position)],
+        keep: Duration,
+    ) -> Result<(), PortError>;
 }

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::image::State;
 use crate::object::ImageId;
+use crate::position::Position;
 use crate::time::Stamp;
 use crate::trace::TraceContext;
 
@@ -30,4 +31,11 @@ pub struct Event {
     pub at: Stamp,
     /// What telling of it continues; only of completions that were traced. Never sent to clients.
     pub trace: Option<TraceContext>,
+}
+
+impl Event {
+    /// The position after it.
+    pub fn position(&self) -> Position {
+        Position::of(self)
+    }
 }

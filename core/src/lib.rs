@@ -3,6 +3,7 @@
 //!
 //! The domain: [`object`] (what was uploaded), [`image`] (what becomes of it), [`finding`] (what the
 //! network saw), [`job`] (the message between ingest and worker), [`event`] (what a page follows),
+//! [`position`] (where it is in them),
 //! [`reading`] (what is stored and cannot be read), [`failure`] (what must happen after an error),
 //! [`compute`] (where the network is to compute), [`browser`] (which requests a page elsewhere may have sent),
 //! [`retry`], [`scaling`], [`statement`] (what results are for), [`time`], [`liveness`] (which loops go round),
@@ -28,6 +29,7 @@ pub mod log_filter;
 pub mod model_registry;
 pub mod object;
 pub mod object_store;
+pub mod position;
 pub mod presence;
 pub mod probe;
 pub mod quarantine;

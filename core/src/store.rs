@@ -35,12 +35,20 @@
 //! - Filters narrow a list and its total.
 //! - Events are numbered in the order of commit, without gaps for a reader that resumes.
 //! - Concurrent writers never let a reader miss an event.
+//! - A reader resumes at every position that it was given, and from the start.
+//! - A position of events that a restore has lost is not resumed at, even where their numbers are given again.
+//! - A reader whose next events were pruned is told so, and resumes with what is kept.
+//! - Readers that resume while events are pruned miss nothing that is not said.
 //! - A finding of every earlier release is read.
 //! - An image whose finding cannot be read needs a human and hides no other.
 //! - An image whose state or reason cannot be read needs a human and hides no other.
 //! - An image that cannot be read is finished and is not claimed again.
 //! - An image that cannot be read is superseded and removed like any other.
 //! - An event whose state cannot be read tells of its image and hides no other.
+//! - Events are pruned from the oldest on, and the newest stays.
+//! - What waits in quarantine is never pruned.
+//! - An image whose result is pruned is removed, with its verdicts, and says why.
+//! - What is younger or unfinished is not pruned.
 //! - The sweeper finds what stayed unfinished too long, once a period.
 //! - A store that takes changes says so, and one whose tables cannot be written does not.
 //! - States of many images are answered in the order of the question.
@@ -57,6 +65,7 @@ use crate::failure::PortError;
 use crate::finding::Finding;
 use crate::image::{Image, Lane, Lanes, NewImage, Reason, State};
 use crate::object::{ImageId, ObjectVersion};
+use crate::position::Position;
 use crate::time::Stamp;
 use crate::trace::TraceContext;
 
@@ -201,6 +210,48 @@ pub struct Page {
     pub total: u64,
 }
 
+/// What is kept for a time only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Retained {
+    /// Events, by when they were written. The newest stays.
+    Events,
+    /// Messages in quarantine that were replayed or discarded, by when they were. What waits stays.
+    Quarantine,
+    /// Results of images, by when the images were received: the finding or the reason, and the verdicts.
+    Results,
+}
+
+impl Retained {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Events, Self::Quarantine, Self::Results];
+
+    /// The word used in storage and metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Events => "events",
+            Self::Quarantine => "quarantine",
+            Self::Results => "results",
+        }
+    }
+}
+
+/// What comes after a position.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Resumed {
+    /// Nothing lies between the position and these.
+    Joined(Vec<Event>),
+    /// Events after the position are gone: they were [pruned](Store::prune).
+    Pruned {
+        /// What is kept comes after this.
+        after: Position,
+    },
+    /// The log has no such event. The store was restored to a state from before it, or the position was never given.
+    Unknown {
+        /// The position after the newest event that there is.
+        newest: Position,
+    },
+}
+
 /// Figures over everything, for metrics and health.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Overview {
@@ -210,8 +261,6 @@ pub struct Overview {
     pub oldest_unfinished: Lanes<Option<Stamp>>,
     /// Unfinished images of each lane.
     pub unfinished: Lanes<u64>,
-    /// The newest event's number; 0 when there is none.
-    pub last_event: Seq,
 }
 
 /// A message nobody could read, or that is not ours, kept for an operator.
@@ -285,14 +334,30 @@ pub trait Store: Send + Sync {
         limit: usize,
     ) -> Result<Page, PortError>;
 
-    /// Up to `limit` events numbered above `after`, in order.
+    /// Up to `limit` events numbered above `after`, in order, whatever `after` is: see [`Store::resume`].
     async fn events(&self, after: Seq, limit: usize) -> Result<Vec<Event>, PortError>;
 
-    /// The number of the oldest event that is kept; `None` when there are none.
-    async fn first_event(&self) -> Result<Option<Seq>, PortError>;
+    /// Up to `limit` events after a position, or why they do not join it. Events that it answers were all kept at one
+    /// moment: nothing is pruned from between them.
+    async fn resume(&self, position: Position, limit: usize) -> Result<Resumed, PortError>;
+
+    /// The position after the newest event.
+    async fn newest_position(&self) -> Result<Position, PortError>;
 
     /// Figures over everything.
     async fn overview(&self) -> Result<Overview, PortError>;
+
+    /// Deletes up to `limit` of what is older than `older_than`, the oldest events first; answers how many. Fewer than
+    /// `limit` means that no more are that old, or that another process prunes the same at this moment.
+    ///
+    /// An image whose result is deleted stays, as [`State::Removed`] and with a detail that says why: an event tells of
+    /// it. Unfinished images are left alone.
+    async fn prune(
+        &self,
+        what: Retained,
+        older_than: Duration,
+        limit: usize,
+    ) -> Result<usize, PortError>;
 
     /// Keeps a message that nobody could read, or that is not ours: see [`quarantine`](crate::quarantine).
     async fn quarantine(&self, message: &Quarantined) -> Result<(), PortError>;

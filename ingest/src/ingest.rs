@@ -197,7 +197,7 @@ impl Ingest {
         match service {
             // Receiving is its own probe: it takes nothing while the queue is away.
             Service::Uploads => Ok(()),
-            Service::Store => self.intake.store.first_event().await.map(drop),
+            Service::Store => self.intake.store.newest_position().await.map(drop),
             Service::Jobs(lane) => self.intake.jobs.of(lane).depth().await.map(drop),
         }
     }

@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use bytes::Bytes;
 use lobar_core::cache::{Cache, Entry};
-use lobar_core::event::Seq;
 use lobar_core::failure::PortError;
 use lobar_core::object::ImageId;
+use lobar_core::position::Position;
 
 /// Images that are remembered at most; an answer has about 2 kB.
 const CAPACITY: usize = 10_000;
@@ -18,7 +18,7 @@ const CAPACITY: usize = 10_000;
 #[derive(Debug)]
 struct Known {
     /// Nothing that is older may be put.
-    seq: Seq,
+    position: Position,
     /// The tag and the body; `None` when it was forgotten.
     answer: Option<(String, Bytes)>,
     until: Instant,
@@ -66,26 +66,30 @@ impl Cache for MemoryCache {
         let known = kept.known(image);
         Ok(known.and_then(|known| {
             let (tag, body) = known.answer.clone()?;
-            Some(Entry { seq: known.seq, tag, body })
+            Some(Entry { position: known.position, tag, body })
         }))
     }
 
     async fn put(&self, image: ImageId, entry: &Entry, keep: Duration) -> Result<bool, PortError> {
         let mut kept = self.lock();
-        if kept.known(image).is_some_and(|known| known.seq > entry.seq) {
+        if kept.known(image).is_some_and(|known| known.position > entry.position) {
             return Ok(false);
         }
         let answer = Some((entry.tag.clone(), entry.body.clone()));
-        kept.keep(image, Known { seq: entry.seq, answer, until: Instant::now() + keep });
+        kept.keep(image, Known { position: entry.position, answer, until: Instant::now() + keep });
         Ok(true)
     }
 
-    async fn forget(&self, changes: &[(ImageId, Seq)], keep: Duration) -> Result<(), PortError> {
+    async fn forget(
+        &self,
+        changes: &[(ImageId, Position)],
+        keep: Duration,
+    ) -> Result<(), PortError> {
         let mut kept = self.lock();
-        for (image, seq) in changes {
-            if kept.known(*image).is_none_or(|known| known.seq < *seq) {
+        for (image, position) in changes {
+            if kept.known(*image).is_none_or(|known| known.position < *position) {
                 let until = Instant::now() + keep;
-                kept.keep(*image, Known { seq: *seq, answer: None, until });
+                kept.keep(*image, Known { position: *position, answer: None, until });
             }
         }
         Ok(())
@@ -100,7 +104,11 @@ mod tests {
     async fn the_oldest_make_room() {
         let cache = MemoryCache::default();
         let id = |n: usize| ImageId(uuid::Uuid::from_u128(n as u128));
-        let entry = Entry { seq: Seq(1), tag: "t".into(), body: Bytes::from_static(b"b") };
+        let entry = Entry {
+            position: Position::from_number(1),
+            tag: "t".into(),
+            body: Bytes::from_static(b"b"),
+        };
         for n in 0..=CAPACITY {
             assert!(cache.put(id(n), &entry, Duration::from_secs(60)).await.expect("put"));
         }

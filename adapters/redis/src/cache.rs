@@ -1,4 +1,4 @@
-//! The cache: a hash an image, with the number, the tag and the body; without the last two it is a
+//! The cache: a hash an image, with the position, the tag and the body; without the last two it is a
 //! mark that the image changed. Scripts make each comparison and what follows it one step.
 
 use std::sync::{Arc, LazyLock};
@@ -7,9 +7,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use lobar_core::cache::{Cache, Entry};
-use lobar_core::event::Seq;
 use lobar_core::failure::PortError;
 use lobar_core::object::ImageId;
+use lobar_core::position::Position;
 use redis::Script;
 use redis::aio::MultiplexedConnection;
 
@@ -59,9 +59,9 @@ impl RedisCache {
     }
 }
 
-/// The number is that of the entry's form: another form gets another.
+/// The digit is that of the entry's form: another form gets another.
 fn key(image: ImageId) -> String {
-    format!("lobar:answer:1:{image}")
+    format!("lobar:answer:2:{image}")
 }
 
 fn millis(keep: Duration) -> u64 {
@@ -79,7 +79,9 @@ impl Cache for RedisCache {
             get.query_async::<Fields>(&mut connection).await
         };
         Ok(match self.0.ask("redis cache: get", get).await? {
-            (Some(seq), Some(tag), Some(body)) => Some(Entry { seq: Seq(seq), tag, body }),
+            (Some(seq), Some(tag), Some(body)) => {
+                Some(Entry { position: Position::from_number(seq), tag, body })
+            }
             _ => None,
         })
     }
@@ -87,18 +89,22 @@ impl Cache for RedisCache {
     async fn put(&self, image: ImageId, entry: &Entry, keep: Duration) -> Result<bool, PortError> {
         let put = |mut connection: MultiplexedConnection| async move {
             let mut put = PUT.key(key(image));
-            put.arg(entry.seq.0).arg(&entry.tag).arg(&entry.body[..]).arg(millis(keep));
+            put.arg(entry.position.number()).arg(&entry.tag).arg(&entry.body[..]).arg(millis(keep));
             put.invoke_async(&mut connection).await
         };
         self.0.ask("redis cache: put", put).await
     }
 
-    async fn forget(&self, changes: &[(ImageId, Seq)], keep: Duration) -> Result<(), PortError> {
+    async fn forget(
+        &self,
+        changes: &[(ImageId, Position)],
+        keep: Duration,
+    ) -> Result<(), PortError> {
         for some in changes.chunks(AT_ONCE) {
             let forget = |mut connection: MultiplexedConnection| async move {
                 let mut forget = FORGET.arg(millis(keep));
-                for (image, seq) in some {
-                    forget.key(key(*image)).arg(seq.0);
+                for (image, position) in some {
+                    forget.key(key(*image)).arg(position.number());
                 }
                 forget.invoke_async::<()>(&mut connection).await
             };

@@ -16,7 +16,7 @@ use crate::stream::{Client, OpenStream, asked, start};
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct EventsQuery {
-    /// Everything after this number; 0 is the beginning. Without it, and without `Last-Event-ID`:
+    /// Everything after the event of this `id`; 0 is the beginning. Without it, and without `Last-Event-ID`:
     /// from now on.
     #[param(value_type = Option<u64>)]
     after: Option<String>,
@@ -24,15 +24,17 @@ pub(crate) struct EventsQuery {
 
 /// The live events as server-sent events.
 ///
-/// `event: image` with `{"id","status"}`, its `id:` the event's number. `event: reset` when the
-/// position asked for is older than what is kept or newer than what there is: load lists anew.
+/// `event: image` with `{"id","status"}`; its `id:` is a whole number that grows with each event: the event's number
+/// and five check digits of the event. `event: reset` when what comes does not join what the client knows: events
+/// after its position are not kept any more, or its position is of events that a restore of the store has lost. Load lists
+/// anew then.
 /// `event: stale` while the store cannot be read. `event: goodbye` when the server stops. A comment
 /// at least every 15 s.
 #[utoipa::path(get, path = "/v1/events", tag = "events",
-    params(EventsQuery, ("Last-Event-ID" = Option<u64>, Header, description = "Goes before `after`.")),
+    params(EventsQuery, ("Last-Event-ID" = Option<u64>, Header, description = "The `id` of the last event that was seen; goes before `after`.")),
     responses(
         (status = 200, description = "The stream.", content_type = "text/event-stream"),
-        (status = 400, description = "Not an event number.", content_type = "application/problem+json"),
+        (status = 400, description = "Not the `id` of an event.", content_type = "application/problem+json"),
         (status = 503, description = "As many streams are open as there is room for.", content_type = "application/problem+json"),
     ),
 )]

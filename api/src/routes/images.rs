@@ -50,7 +50,7 @@ pub(crate) struct ImagePage {
     next: Option<String>,
     /// How many images the filter matches in all.
     total: u64,
-    /// Every change that this page may lack has an event after this number: follow
+    /// Every change that this page may lack has an event after this position: follow
     /// `/v1/events?after=` it, and nothing is missed.
     last_event: i64,
     /// What results are for.
@@ -76,7 +76,7 @@ pub(crate) async fn list(
     let (after, limit) =
         (after.transpose()?, read_limit(query.limit.as_deref(), DEFAULT_LIMIT, MAX_LIMIT)?);
     // Before the page is read, so that no change falls between the two.
-    let last_event = context.hub.position().0;
+    let last_event = context.hub.position().number();
     let page =
         context.ask(move |store| async move { store.list(&filter, after, limit).await }).await?;
     Ok(Json(ImagePage {

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::{Stream, stream};
-use lobar_core::event::Seq;
-use lobar_core::store::Store;
+use lobar_core::position::Position;
+use lobar_core::store::{Resumed, Store};
 use prometheus::IntGauge;
 use tokio::sync::broadcast::{Receiver, error::RecvError};
 use tokio::time::{Instant, sleep, sleep_until};
@@ -21,7 +21,7 @@ pub(crate) struct Client {
     store: Arc<dyn Store>,
     batches: Receiver<Arc<Batch>>,
     /// Everything up to here was sent.
-    position: Seq,
+    position: Position,
     /// Something between the position and the live batches is missing: read the store.
     behind: bool,
     opening: Option<Bytes>,
@@ -130,8 +130,13 @@ impl Client {
     /// behind and must read the store first.
     fn live(&mut self, batch: Result<Arc<Batch>, RecvError>) -> Option<Bytes> {
         match batch {
-            Ok(batch) if batch.last() <= self.position => None,
-            Ok(batch) if batch.follows <= self.position => {
+            Ok(batch) if batch.resets => {
+                self.behind = false;
+                self.position = batch.last();
+                Some(batch.all())
+            }
+            Ok(batch) if batch.last().seq() <= self.position.seq() => None,
+            Ok(batch) if batch.follows.seq() <= self.position.seq() => {
                 let bytes = batch.after(self.position);
                 self.position = batch.last();
                 Some(bytes)
@@ -147,12 +152,17 @@ impl Client {
     /// The next page from the store; `None` when there was nothing more.
     async fn stored(&mut self) -> Option<Bytes> {
         match self.hub.read(&self.store, self.position).await {
-            Ok(events) => {
+            Ok(Resumed::Joined(events)) => {
                 // A page that is not full ended after everything that was there; what came later
                 // is in the batches, to which the client was subscribed before.
                 self.behind = events.len() == PAGE;
-                self.position = events.last()?.seq;
+                self.position = events.last()?.position();
                 Some(frame::images(&events))
+            }
+            // The store was restored, or events were pruned, while this client was behind.
+            Ok(Resumed::Unknown { newest: after } | Resumed::Pruned { after }) => {
+                self.position = after;
+                Some(frame::reset(after).into())
             }
             Err(_) => {
                 sleep(self.heartbeat.min(Duration::from_secs(1))).await;

@@ -7,8 +7,9 @@ use futures::StreamExt as _;
 use futures::stream::{self, BoxStream};
 use lobar_core::event::Event;
 use lobar_core::image::State;
+use lobar_core::position::Position;
 use lobar_core::signal::Signal;
-use lobar_core::store::Store;
+use lobar_core::store::{Resumed, Store};
 use lobar_core::time::Clock;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
@@ -104,19 +105,35 @@ impl Follower {
         }
     }
 
+    /// What was followed is not what the store holds now: nothing that clients and caches know can be relied on.
+    fn begin_anew(&self, after: Position) {
+        tracing::warn!(
+            "the store's events do not join those that were followed: it was restored to an earlier state, or events \
+             were pruned before they were read; every client is told to load its lists anew"
+        );
+        self.answers.begin_anew();
+        self.hub.hand_out(Batch::reset(after));
+    }
+
     /// Everything new, page by page.
     async fn read(&self) {
         loop {
             let follows = self.hub.position();
-            let read = self.store.events(follows, PAGE).await;
+            let read = self.store.resume(follows, PAGE).await;
             let was_stale = self.hub.stale_since().is_some();
             self.hub.note_read(read.is_ok(), self.clock.now());
             match read {
-                Ok(events) => {
+                Ok(resumed) => {
                     self.check.pass();
                     if was_stale {
                         tracing::info!("event stream resumed: the store answers");
                     }
+                    let events = match resumed {
+                        Resumed::Joined(events) => events,
+                        Resumed::Unknown { newest: after } | Resumed::Pruned { after } => {
+                            return self.begin_anew(after);
+                        }
+                    };
                     self.count(&events);
                     if !events.is_empty() {
                         self.answers.note(&events);

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use lobar_core::event::{Event, Seq};
 use lobar_core::failure::PortError;
-use lobar_core::store::Store;
+use lobar_core::position::Position;
+use lobar_core::store::{Resumed, Store};
 use lobar_core::time::Stamp;
 use prometheus::IntGauge;
 use tokio::runtime::Handle;
@@ -36,10 +36,10 @@ pub(crate) struct Hub {
 
 impl Hub {
     /// A hub whose follower has read up to `position`. Clients may lag `lag` batches.
-    pub(crate) fn new(position: Seq, lag: usize, runtime: Handle, clients: IntGauge) -> Self {
+    pub(crate) fn new(position: Position, lag: usize, runtime: Handle, clients: IntGauge) -> Self {
         Self {
             sender: broadcast::Sender::new(lag.max(1)),
-            position: AtomicI64::new(position.0),
+            position: AtomicI64::new(position.number()),
             stale_since: AtomicI64::new(0),
             readers: Semaphore::new(READERS),
             runtime,
@@ -59,15 +59,15 @@ impl Hub {
         usize::try_from(self.clients.get()).unwrap_or(0)
     }
 
-    /// The newest event that was handed out.
-    pub(crate) fn position(&self) -> Seq {
-        Seq(self.position.load(Ordering::SeqCst))
+    /// After the newest event that was handed out.
+    pub(crate) fn position(&self) -> Position {
+        Position::from_number(self.position.load(Ordering::SeqCst))
     }
 
-    /// Hands out new events. The position moves first, so that nobody who subscribes in between
+    /// Hands out new events, or the word to begin anew. The position moves first, so that nobody who subscribes in between
     /// takes an older position without hearing of the batch.
     pub(super) fn hand_out(&self, batch: Batch) {
-        self.position.store(batch.last().0, Ordering::SeqCst);
+        self.position.store(batch.last().number(), Ordering::SeqCst);
         // Nobody listening is no error.
         let _ = self.sender.send(Arc::new(batch));
     }
@@ -90,11 +90,11 @@ impl Hub {
     pub(super) async fn read(
         &self,
         store: &Arc<dyn Store>,
-        position: Seq,
-    ) -> Result<Vec<Event>, PortError> {
+        position: Position,
+    ) -> Result<Resumed, PortError> {
         let _permit = self.readers.acquire().await;
         let store = Arc::clone(store);
-        let read = self.runtime.spawn(async move { store.events(position, PAGE).await });
+        let read = self.runtime.spawn(async move { store.resume(position, PAGE).await });
         read.await.unwrap_or_else(|e| Err(PortError::permanent("event stream: read", e)))
     }
 }

@@ -9,6 +9,10 @@
 //! A batch says after which position it follows, so a client can tell whether something is missing
 //! between its own position and the batch. If so, or if it lagged, it reads the store until it has
 //! caught up: no gap, no reordering, no duplicate, and bounded memory however slow it reads.
+//!
+//! Positions name their events ([`lobar_core::position`]). Where the store does not have the event of a position any
+//! more, since it was restored or events were pruned, a `reset` is said: by the follower to everyone, or by a client that
+//! reads the store itself.
 
 mod client;
 mod follower;
@@ -19,6 +23,4 @@ mod position;
 pub(crate) use client::{Client, OpenStream};
 pub(crate) use follower::{Follower, follow};
 pub(crate) use hub::Hub;
-#[cfg(any(test, fuzzing))]
-pub(crate) use position::place;
 pub(crate) use position::{Start, asked, start};

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use lobar_core::cache::{Cache, Entry};
-use lobar_core::event::Seq;
 use lobar_core::object::ImageId;
+use lobar_core::position::Position;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use uuid::Uuid;
@@ -28,7 +28,7 @@ pub trait CacheHarness: Sized + Send + Sync {
 macro_rules! cache_contract {
     ($harness:ty) => {
         $crate::each_sentence! { $harness, $crate::contract::cache, suite::DOCUMENTATION, [
-            what_is_put_is_got_with_its_number_and_its_tag_by_everyone,
+            what_is_put_is_got_with_its_position_and_its_tag_by_everyone,
             what_was_never_put_is_not_got,
             a_newer_put_replaces_an_older_one,
             an_older_put_does_not_replace_a_newer_one,
@@ -58,7 +58,7 @@ fn id(n: usize) -> ImageId {
 fn entry(seq: i64) -> Entry {
     let mut body = format!("{{\"at\":{seq}}}\r\n").into_bytes();
     body.extend([0, 255, 13, 10]);
-    Entry { seq: Seq(seq), tag: format!("tag-{seq}"), body: body.into() }
+    Entry { position: Position::from_number(seq), tag: format!("tag-{seq}"), body: body.into() }
 }
 
 async fn put(cache: &dyn Cache, image: ImageId, seq: i64) -> bool {
@@ -66,7 +66,7 @@ async fn put(cache: &dyn Cache, image: ImageId, seq: i64) -> bool {
 }
 
 async fn forget(cache: &dyn Cache, image: ImageId, seq: i64) {
-    cache.forget(&[(image, Seq(seq))], LONG).await.expect("answers");
+    cache.forget(&[(image, Position::from_number(seq))], LONG).await.expect("answers");
 }
 
 async fn got(cache: &dyn Cache, image: ImageId) -> Option<Entry> {
@@ -74,7 +74,7 @@ async fn got(cache: &dyn Cache, image: ImageId) -> Option<Entry> {
 }
 
 #[allow(missing_docs)]
-pub async fn what_is_put_is_got_with_its_number_and_its_tag_by_everyone<H: CacheHarness>() {
+pub async fn what_is_put_is_got_with_its_position_and_its_tag_by_everyone<H: CacheHarness>() {
     let harness = H::start().await;
     let (one, other) = (harness.open().await, harness.open().await);
     assert!(put(&*one, id(0), 7).await);
@@ -161,7 +161,7 @@ pub async fn each_of_many_images_is_forgotten_up_to_its_own_change<H: CacheHarne
     for n in 0..IMAGES {
         assert!(put(&*cache, id(n), 500).await);
     }
-    let changes: Vec<_> = (0..IMAGES).map(|n| (id(n), Seq(n as i64))).collect();
+    let changes: Vec<_> = (0..IMAGES).map(|n| (id(n), Position::from_number(n as i64))).collect();
     cache.forget(&changes, LONG).await.expect("answers");
     for n in 0..IMAGES {
         assert_eq!(got(&*cache, id(n)).await.is_some(), n <= 500, "{n}");
@@ -177,7 +177,10 @@ pub async fn forgetting_an_older_change_afterwards_takes_nothing_back<H: CacheHa
     forget(&*cache, id(0), 8).await;
     assert!(!put(&*cache, id(0), 19).await);
     // One image twice in one call.
-    cache.forget(&[(id(1), Seq(20)), (id(1), Seq(8))], LONG).await.expect("answers");
+    cache
+        .forget(&[(id(1), Position::from_number(20)), (id(1), Position::from_number(8))], LONG)
+        .await
+        .expect("answers");
     assert!(!put(&*cache, id(1), 19).await);
 }
 
@@ -195,7 +198,7 @@ pub async fn entries_expire_by_themselves<H: CacheHarness>() {
 pub async fn what_was_forgotten_may_be_put_again_after_a_while<H: CacheHarness>() {
     let harness = H::start().await;
     let cache = harness.open().await;
-    cache.forget(&[(id(0), Seq(8))], SHORT).await.expect("answers");
+    cache.forget(&[(id(0), Position::from_number(8))], SHORT).await.expect("answers");
     gone(async || put(&*cache, id(0), 7).await).await;
 }
 

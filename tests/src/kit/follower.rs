@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use eventsource_stream::Eventsource;
 use futures::StreamExt;
+use lobar_core::position::Position;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
@@ -90,9 +91,10 @@ async fn follow(url: String, seen: Arc<Mutex<Vec<Seen>>>) {
                     assert_ne!(event.event, "reset", "history is not gone");
                     continue;
                 }
-                let seq: i64 = event.id.parse().expect("a number");
-                assert!(seq > last, "event {seq} came after {last}");
-                last = seq;
+                let position: i64 = event.id.parse().expect("a number");
+                assert!(position > last, "event {position} came after {last}");
+                last = position;
+                let seq = Position::from_number(position).seq().0;
                 let data: Value = serde_json::from_str(&event.data).expect("JSON");
                 let word = |name: &str| data[name].as_str().expect("a word").to_owned();
                 let (image, status) = (word("id"), word("status"));

@@ -15,10 +15,12 @@ use lobar_core::image::{Image, Lane, NewImage, State};
 use lobar_core::job::Job;
 use lobar_core::object::{ImageId, ObjectVersion};
 use lobar_core::object_store::{FetchError, ObjectStore, Upload};
+use lobar_core::position::Position;
 use lobar_core::queue::{Delivery, Depth, LeaseError, Outgoing, Queue, Receipt, Settlement};
 use lobar_core::signal::Signal;
 use lobar_core::store::{
-    Admission, Claim, Completion, Filter, Held, Overview, Page, PageKey, Quarantined, Store,
+    Admission, Claim, Completion, Filter, Held, Overview, Page, PageKey, Quarantined, Resumed,
+    Retained, Store,
 };
 use lobar_core::time::Stamp;
 use uuid::Uuid;
@@ -211,16 +213,32 @@ impl Store for FaultyStore {
         self.switch.pass()?;
         self.line.around(self.inner.events(after, limit)).await
     }
-    async fn first_event(&self) -> Result<Option<Seq>, PortError> {
+    async fn resume(&self, position: Position, limit: usize) -> Result<Resumed, PortError> {
         self.switch.pass()?;
-        if self.inject("store.first_event", None)? {
+        self.line.around(self.inner.resume(position, limit)).await
+    }
+    async fn newest_position(&self) -> Result<Position, PortError> {
+        self.switch.pass()?;
+        if self.inject("store.newest_position", None)? {
             return Err(Kind::Conflict.error());
         }
-        self.line.around(self.inner.first_event()).await
+        self.line.around(self.inner.newest_position()).await
     }
     async fn overview(&self) -> Result<Overview, PortError> {
         self.switch.pass()?;
         self.line.around(self.inner.overview()).await
+    }
+    async fn prune(
+        &self,
+        what: Retained,
+        older_than: Duration,
+        limit: usize,
+    ) -> Result<usize, PortError> {
+        self.switch.pass()?;
+        if self.inject("store.prune", None)? {
+            return Err(Kind::Conflict.error());
+        }
+        self.line.around(self.inner.prune(what, older_than, limit)).await
     }
     async fn quarantine(&self, message: &Quarantined) -> Result<(), PortError> {
         self.switch.pass()?;

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use lobar_core::position::Position;
 use tokio::time::{Instant, timeout};
 
 use crate::fixture::PATIENCE;
@@ -18,6 +19,9 @@ pub struct Block {
 /// An event that an image changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ImageEvent {
+    /// Its `id`, where a stream resumes.
+    pub position: i64,
+    /// The number of the event.
     pub seq: i64,
     pub id: String,
     pub status: String,
@@ -80,8 +84,10 @@ impl Stream {
         let data: serde_json::Value = serde_json::from_str(&block.data).expect("JSON");
         let members = data.as_object().expect("an object");
         assert_eq!(members.len(), 2, "id and status only: {data}");
+        let position = block.id.expect("a number");
         ImageEvent {
-            seq: block.id.expect("a number"),
+            position,
+            seq: Position::from_number(position).seq().0,
             id: data["id"].as_str().expect("an id").to_owned(),
             status: data["status"].as_str().expect("a word").to_owned(),
         }

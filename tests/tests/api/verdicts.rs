@@ -41,7 +41,7 @@ async fn a_verdict_is_kept_listed_told_and_shown_with_its_image() {
     })
     .await;
 
-    let last = fixture.stored_events().await.last().expect("events").seq.0;
+    let last = fixture.stored_events().await.last().expect("events").position().number();
     eventually("the server has followed", async || {
         (fixture.get("/v1/images").await.1["last_event"] == last).then_some(())
     })

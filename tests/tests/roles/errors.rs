@@ -56,7 +56,7 @@ const CALLS: [&str; 35] = [
     "store.image",
     "store.list",
     "store.events",
-    "store.first_event",
+    "store.newest_position",
     "store.overview",
     "store.quarantine",
     "uploads.send",

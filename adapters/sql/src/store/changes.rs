@@ -51,6 +51,12 @@ impl Changes {
         self.count(kind, to, 1);
     }
 
+    /// An image is counted elsewhere, and its state is as before.
+    pub(super) fn recounted(&mut self, kind: Kind, from: Standing<'_>, to: Standing<'_>) {
+        self.count(kind.clone(), from, -1);
+        self.count(kind, to, 1);
+    }
+
     /// What the event that was told of last continues.
     pub(super) fn traced(&mut self, trace: Option<TraceContext>) {
         if let Some((_, _, continues)) = self.events.last_mut() {

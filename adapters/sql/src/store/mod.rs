@@ -8,6 +8,7 @@ mod overview;
 mod page;
 mod plan;
 mod probe;
+mod prune;
 mod remove;
 mod restore;
 mod row;
@@ -21,8 +22,10 @@ use lobar_core::event::{Event, Seq};
 use lobar_core::failure::PortError;
 use lobar_core::image::{Image, Lane, NewImage, State};
 use lobar_core::object::{ImageId, ObjectVersion};
+use lobar_core::position::Position;
 use lobar_core::store::{
-    Admission, Claim, Completion, Filter, Held, Overview, Page, PageKey, Quarantined, Store,
+    Admission, Claim, Completion, Filter, Held, Overview, Page, PageKey, Quarantined, Resumed,
+    Retained, Store,
 };
 use lobar_core::time::Stamp;
 use uuid::Uuid;
@@ -110,12 +113,26 @@ impl<D: Driver> Store for Db<D> {
         events::after(self, after, limit).await.map_err(|fault| fault.during("store: events"))
     }
 
-    async fn first_event(&self) -> Result<Option<Seq>, PortError> {
-        events::first(self).await.map_err(|fault| fault.during("store: first event"))
+    async fn resume(&self, position: Position, limit: usize) -> Result<Resumed, PortError> {
+        events::resume(self, position, limit).await.map_err(|fault| fault.during("store: resume"))
+    }
+
+    async fn newest_position(&self) -> Result<Position, PortError> {
+        events::newest(self).await.map_err(|fault| fault.during("store: newest position"))
     }
 
     async fn overview(&self) -> Result<Overview, PortError> {
         overview::overview(self).await.map_err(|fault| fault.during("store: overview"))
+    }
+
+    async fn prune(
+        &self,
+        what: Retained,
+        older_than: Duration,
+        limit: usize,
+    ) -> Result<usize, PortError> {
+        let done = self.retry_on_conflict(|| prune::prune(self, what, older_than, limit)).await;
+        done.map_err(|fault| fault.during("store: prune"))
     }
 
     async fn quarantine(&self, message: &Quarantined) -> Result<(), PortError> {

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use lobar_core::event::Seq;
 use lobar_core::image::{Lane, State};
 use lobar_core::store::{Overview, Quarantined};
 use lobar_core::time::Stamp;
@@ -41,13 +40,11 @@ pub(super) async fn overview<D: Driver>(db: &Db<D>) -> Result<Overview, DbError>
 
     let ends = Sql::<D>::new(
         "select (select min(received_at) from image where finished_at is null and lane = 'stat'),
-           (select min(received_at) from image where finished_at is null and lane = 'routine'),
-           (select coalesce(max(seq), 0) from event)",
+           (select min(received_at) from image where finished_at is null and lane = 'routine')",
     );
-    let (stat, routine, seq): (Option<i64>, Option<i64>, i64) = db.fetch_one(ends).await?;
+    let (stat, routine): (Option<i64>, Option<i64>) = db.fetch_one(ends).await?;
     *overview.oldest_unfinished.of_mut(Lane::Stat) = stat.map(Stamp);
     *overview.oldest_unfinished.of_mut(Lane::Routine) = routine.map(Stamp);
-    overview.last_event = Seq(seq);
     Ok(overview)
 }
 

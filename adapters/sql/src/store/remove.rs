@@ -65,7 +65,10 @@ async fn mark<D: Driver>(tx: &mut Tx<D>, removed: &[ImageId], now: Stamp) -> Res
 }
 
 /// What readers said of an image goes with it: their names and words may be personal.
-async fn forget_verdicts<D: Driver>(tx: &mut Tx<D>, removed: &[ImageId]) -> Result<(), DbError> {
+pub(super) async fn forget_verdicts<D: Driver>(
+    tx: &mut Tx<D>,
+    removed: &[ImageId],
+) -> Result<(), DbError> {
     for batch in removed.chunks(BATCH) {
         let mut sql = Sql::<D>::new("delete from verdict where image in (");
         sql.list(batch.iter().map(|id| id.0)).push(")");

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use lobar_core::event::Seq;
 use lobar_core::model_registry::ModelRegistry;
 use lobar_core::quarantine::Quarantine;
 use lobar_core::queue::{Outgoing, Queue};
@@ -87,6 +88,14 @@ impl StoreHarness for OwnStore {
 
     async fn damage(&self, statement: &str) {
         self.0.damage(statement);
+    }
+
+    async fn lose_events(&self, after: Seq) {
+        let lost = format!(
+            "delete from event where seq > {0}; select setval('event_seq_seq', {0})",
+            after.0
+        );
+        self.0.database.sql(&lost);
     }
 }
 

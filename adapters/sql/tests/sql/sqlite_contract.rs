@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use lobar_core::event::Seq;
 use lobar_core::model_registry::ModelRegistry;
 use lobar_core::quarantine::Quarantine;
 use lobar_core::queue::Queue;
@@ -99,6 +100,14 @@ impl StoreHarness for StoreFile {
 
     async fn damage(&self, statement: &str) {
         self.0.damage("lobar.db", statement).await;
+    }
+
+    async fn lose_events(&self, after: Seq) {
+        let lost = format!(
+            "delete from event where seq > {0}; update sqlite_sequence set seq = {0} where name = 'event'",
+            after.0
+        );
+        self.0.damage("lobar.db", &lost).await;
     }
 }
 

@@ -3,6 +3,8 @@
 mod admission;
 mod events;
 pub mod model;
+mod positions;
+mod pruning;
 mod reading;
 mod unreadable;
 mod work;
@@ -19,6 +21,8 @@ use lobar_core::store::{Admission, Claim, Claimed, Completion, Outcome, Store};
 
 pub use admission::*;
 pub use events::*;
+pub use positions::*;
+pub use pruning::*;
 pub use reading::*;
 pub use unreadable::*;
 pub use work::*;
@@ -40,6 +44,8 @@ pub trait StoreHarness: Sized + Send + Sync {
     /// Runs a statement of SQL on what is kept, with the adapter's checks put aside: as an accident would, or a newer
     /// release that keeps other values.
     async fn damage(&self, statement: &str);
+    /// Loses the events after one, as a restore from a backup does: their numbers are given again.
+    async fn lose_events(&self, after: Seq);
 }
 
 /// Runs the store's contract on a harness.
@@ -97,6 +103,14 @@ macro_rules! store_contract {
             everything_survives_closing_and_opening_the_store,
             events_are_numbered_in_the_order_of_commit_without_gaps_for_a_reader_that_resumes,
             concurrent_writers_never_let_a_reader_miss_an_event,
+            a_reader_resumes_at_every_position_that_it_was_given_and_from_the_start,
+            a_position_of_events_that_a_restore_has_lost_is_not_resumed_at_even_where_their_numbers_are_given_again,
+            a_reader_whose_next_events_were_pruned_is_told_so_and_resumes_with_what_is_kept,
+            events_are_pruned_from_the_oldest_on_and_the_newest_stays,
+            readers_that_resume_while_events_are_pruned_miss_nothing_that_is_not_said,
+            what_waits_in_quarantine_is_never_pruned,
+            an_image_whose_result_is_pruned_is_removed_with_its_verdicts_and_says_why,
+            what_is_younger_or_unfinished_is_not_pruned,
             a_message_put_aside_is_no_error,
             batches_of_thousands_are_taken,
             a_batch_of_nothing_is_answered_with_nothing,

@@ -263,7 +263,7 @@ async fn an_answer_that_was_kept_while_one_page_was_cut_off_is_not_believed_by_i
         let client = redis::Client::open(format!("redis://{}/0", redis.address)).expect("a client");
         let mut connection = client.get_multiplexed_async_connection().await.expect("connects");
         let mut get = redis::cmd("HGET");
-        get.arg(format!("lobar:answer:1:{id}")).arg("body");
+        get.arg(format!("lobar:answer:2:{id}")).arg("body");
         get.query_async(&mut connection).await.expect("answers")
     };
     assert!(still.is_some_and(|body| body.contains("ready")), "the old answer is still in Redis");
