@@ -15,11 +15,12 @@ const LONGEST_WAIT = 10_000;
  * @property {(state: "live" | "reconnecting" | "stale", since?: Date) => void} state of the connection, and the time of the last news
  */
 
-/** Follows `/v1/events` after event number `after`, for ever. */
+/** Follows `/v1/events` after the event whose `id` is `after`, for ever. */
 export class EventStream {
-  /** @param {number} after @param {Listener} on */
+  /** @param {number | string} after @param {Listener} on */
   constructor(after, on) {
-    this.last = after;
+    // As it came: nothing is computed with it.
+    this.last = String(after);
     this.on = on;
     this.wait = FIRST_WAIT;
     this.closed = false;
@@ -55,7 +56,7 @@ export class EventStream {
     this.abort = new AbortController();
     this.life();
     const response = await fetch(`/v1/events?after=${this.last}`, {
-      headers: { Accept: "text/event-stream", "Last-Event-ID": String(this.last) },
+      headers: { Accept: "text/event-stream", "Last-Event-ID": this.last },
       cache: "no-store",
       signal: this.abort.signal,
     });
@@ -84,12 +85,12 @@ export class EventStream {
     if (field.event === "stale") return this.say("stale", new Date(JSON.parse(field.data ?? "{}").since));
     this.say("live");
     if (field.event === "reset") {
-      this.last = Number(field.id);
+      this.last = field.id ?? this.last;
       this.on.reset();
     } else if (field.event === "image") {
-      // The number moves only after the event was taken.
+      // The position moves only after the event was taken.
       this.on.image(JSON.parse(field.data ?? ""));
-      this.last = Number(field.id);
+      this.last = field.id ?? this.last;
     }
   }
 

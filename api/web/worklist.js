@@ -57,7 +57,7 @@ export class Worklist {
     return this.rows.size > 0 && (pointer.isIn(this.table) || this.table.contains(document.activeElement));
   }
 
-  /** Loads the list anew, as its user asked; resolves to the number after which events may be missing from it. */
+  /** Loads the list anew, as its user asked; resolves to the position after which events may be missing from it. */
   load() {
     return this.inOrder(async () => this.replace(await api.list(filter(), null, PAGE)));
   }

@@ -18,6 +18,7 @@ mod operations;
 mod predict;
 mod problems;
 mod quarantine;
+mod restored;
 mod sse;
 mod unreadable;
 mod verdicts;

@@ -145,6 +145,13 @@ pub async fn removing_an_image_removes_what_was_said_of_it<H: VerdictHarness>() 
     assert_eq!(labelled.iter().map(|one| one.image).collect::<Vec<_>>(), [stays]);
     let refusal = refused(&*verdicts, &new(gone, Some(VERSION), Opinion::Agree)).await;
     assert!(matches!(refusal, VerdictError::Unknown), "{refusal}");
+
+    // So does an image whose result is no longer kept.
+    harness.advance(std::time::Duration::from_secs(7_200)).await;
+    let hour = std::time::Duration::from_secs(3_600);
+    store.prune(lobar_core::store::Retained::Results, hour, 10).await.expect("pruned");
+    assert_eq!(of(&*verdicts, stays).await, []);
+    assert_eq!(verdicts.labelled(None, 10).await.expect("asked"), []);
 }
 
 pub async fn concurrent_verdicts_on_one_image_are_all_kept_in_one_order<H: VerdictHarness>() {
