@@ -93,6 +93,7 @@ impl Ingest {
                 receivers,
                 self.sweep_loop(&stop.receiving),
                 self.reconcile_loop(&stop.receiving),
+                self.prune_loop(&stop.receiving),
             )
         };
         let readiness = async {

@@ -9,7 +9,7 @@
 //!
 //! [`notification`] reads other people's bytes and is pure; `intake` carries out one batch of messages, by
 //! `admission` into the store and onto the job queues; `rejection` decides on what they reject for good;
-//! `reconcile` compares the bucket with the store, and [`ingest`] receives, keeps the leases and waits out outages.
+//! `reconcile` compares the bucket with the store; `retention` deletes what is old; and [`ingest`] receives, keeps the leases and waits out outages.
 
 mod admission;
 mod fate;
@@ -28,6 +28,7 @@ mod reconcile;
 mod reconcile_loop;
 mod record;
 mod rejection;
+mod retention;
 mod settings;
 mod sweep;
 
@@ -36,4 +37,5 @@ pub use ingest::{Ingest, IngestPorts};
 pub use lobar_consumer::Stop;
 pub use metrics::IngestMetrics;
 pub use reconcile::{ReconcileOptions, ReconcilePorts, Reconciled, reconcile};
+pub use retention::Retention;
 pub use settings::IngestSettings;

@@ -1,6 +1,7 @@
 //! What ingest counts. Labels come from closed sets; nothing personal.
 
 use lobar_core::quarantine::REASONS;
+use lobar_core::store::Retained;
 use prometheus::{Error, Histogram, HistogramOpts, IntCounter, IntCounterVec, Opts, Registry};
 
 /// Ingest's metrics. Cloning shares them.
@@ -15,6 +16,7 @@ pub struct IngestMetrics {
     pub(crate) outages: IntCounterVec,
     pub(crate) quarantined: IntCounterVec,
     pub(crate) reconciled: IntCounterVec,
+    pub(crate) pruned: IntCounterVec,
     pub(crate) leases_lost: IntCounter,
     pub(crate) newer_minor: IntCounter,
     pub(crate) batch_seconds: Histogram,
@@ -60,9 +62,19 @@ impl IngestMetrics {
         for outcome in ["admitted", "restored", "missing", "failed"] {
             reconciled.with_label_values(&[outcome]).inc_by(0);
         }
+        let pruned = counter(
+            "lobar_ingest_pruned_total",
+            "What this process deleted since the time for which it is kept was over: events, decided messages of the \
+             quarantine, results of images",
+            "kind",
+        )?;
+        for kind in Retained::ALL {
+            pruned.with_label_values(&[kind.as_str()]).inc_by(0);
+        }
         Ok(Self {
             quarantined,
             reconciled,
+            pruned,
             messages: counter(
                 "lobar_ingest_messages_total",
                 "Messages of the uploads queue, by how they were settled",

@@ -59,6 +59,8 @@ pub struct ReconcileOptions {
     pub mark: bool,
     /// Marks images also where most are without their object.
     pub force: bool,
+    /// How long results are kept: the images of older objects say that they were removed, and rightly.
+    pub results_kept: Option<Duration>,
 }
 
 impl Default for ReconcileOptions {
@@ -69,6 +71,7 @@ impl Default for ReconcileOptions {
             dry_run: false,
             mark: true,
             force: false,
+            results_kept: None,
         }
     }
 }
@@ -132,6 +135,8 @@ async fn objects(
     done: &mut Reconciled,
 ) -> Result<Vec<ImageId>, PortError> {
     let (mut listed, mut after) = (Vec::new(), None);
+    let kept = options.results_kept.map(|kept| kept.saturating_sub(options.grace));
+    let oldest = kept.map(|kept| ports.clock.now().minus(kept));
     loop {
         let page = ports.listing.versions(&options.prefix, after).await?;
         listed.extend(page.versions.iter().map(|one| one.object.id()));
@@ -145,6 +150,7 @@ async fn objects(
             match state {
                 _ if one.modified_at > before => {}
                 None => missing.push(Outgoing::now(notification(&one.object))),
+                Some(State::Removed) if oldest.is_some_and(|oldest| one.modified_at < oldest) => {}
                 Some(State::Removed | State::Superseded) => {
                     if is_restored(ports, options, &one.object, before).await? {
                         missing.push(Outgoing::now(notification(&one.object)));

@@ -22,7 +22,8 @@ impl Ingest {
             listing,
             clock: self.clock.clone(),
         };
-        let options = ReconcileOptions { mark: false, ..ReconcileOptions::default() };
+        let results_kept = self.intake.settings.retention.results;
+        let options = ReconcileOptions { mark: false, results_kept, ..ReconcileOptions::default() };
         let mut pause = SOON;
         loop {
             let pausing = tokio::time::sleep(pause.mul_f64(1.0 + rand::random::<f64>()));

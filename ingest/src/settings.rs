@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use lobar_core::retry::Backoff;
 
+use crate::retention::Retention;
+
 /// Settings of one ingest role.
 #[derive(Clone, Debug)]
 pub struct IngestSettings {
@@ -34,6 +36,12 @@ pub struct IngestSettings {
     pub sweep_limit: usize,
     /// How often the bucket is compared with the store; zero never.
     pub reconcile_every: Duration,
+    /// How long things are kept; for ever unless said otherwise.
+    pub retention: Retention,
+    /// How often what is older is deleted; zero never.
+    pub prune_every: Duration,
+    /// Most rows deleted in one transaction.
+    pub prune_batch: usize,
 }
 
 impl IngestSettings {
@@ -53,6 +61,9 @@ impl IngestSettings {
             sweep_after: Duration::from_secs(120),
             sweep_limit: 500,
             reconcile_every: Duration::from_secs(24 * 3600),
+            retention: Retention::default(),
+            prune_every: Duration::from_secs(3600),
+            prune_batch: 1_000,
         }
     }
 }

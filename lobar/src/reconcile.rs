@@ -20,8 +20,9 @@ pub async fn run(command: Reconcile) -> Result<(), Failure> {
     let Reconcile { dry_run, force, prefix, grace, json: as_json, service } = command;
     let settings = Settings::load(service.given, service.config)?;
     let opener = opener(&settings, Arc::new(SystemClock));
-    let options =
-        ReconcileOptions { prefix, grace: Duration::from_secs(grace), dry_run, mark: true, force };
+    let results_kept = settings.results_retention.time();
+    let grace = Duration::from_secs(grace);
+    let options = ReconcileOptions { prefix, grace, dry_run, mark: true, force, results_kept };
     let done = compare(&settings, &opener, &options).await;
     opener.close().await;
     let done = done?;

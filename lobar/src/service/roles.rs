@@ -8,7 +8,7 @@ use lobar_api::{Api, ApiPorts, ApiSettings, Check, HealthServer, Readiness};
 use lobar_aws::Credentials;
 use lobar_core::object_store::{ObjectListing, ObjectStore};
 use lobar_core::weights::WeightFiles;
-use lobar_ingest::{Ingest, IngestMetrics, IngestPorts, IngestSettings};
+use lobar_ingest::{Ingest, IngestMetrics, IngestPorts, IngestSettings, Retention};
 use lobar_s3::{S3ObjectStore, S3Options, S3Weights};
 use prometheus::Registry;
 
@@ -144,7 +144,10 @@ pub fn ingest(
             clock: parts.clock.clone(),
             metrics: IngestMetrics::register(&parts.registry).map_err(Failure::failed)?,
         },
-        IngestSettings::new(settings.bucket.as_str()),
+        IngestSettings {
+            retention: retention(settings),
+            ..IngestSettings::new(settings.bucket.as_str())
+        },
     );
     let health = ingest.health();
     running.watch(parts.readiness.check("ingest"), move || match health.is_ready() {
@@ -158,6 +161,15 @@ pub fn ingest(
         Ok(())
     });
     Ok(())
+}
+
+/// How long things are kept.
+fn retention(settings: &Settings) -> Retention {
+    Retention {
+        events: settings.events_retention.time(),
+        quarantine: settings.quarantine_retention.time(),
+        results: settings.results_retention.time(),
+    }
 }
 
 async fn api(

@@ -6,7 +6,7 @@
 //!
 //! - `given`: every setting, as it may be given; here a new one is added.
 //! - `source`: how one is read, and how a wrong one is refused. `file`, `environment`: where they stand.
-//! - `bounded`, `collector`, `names`, `logging`, `models`, `roles`, `switch`: their types.
+//! - `bounded`, `collector`, `names`, `logging`, `models`, `retention`, `roles`, `switch`: their types.
 //! - `settle`: which value holds, and the defaults. `relations`: what several of them say together.
 //! - `shown`: how they are printed: without secrets, and so that they read again.
 
@@ -21,6 +21,7 @@ mod names;
 mod partial;
 mod redact;
 mod relations;
+mod retention;
 mod roles;
 mod settle;
 mod source;
@@ -42,6 +43,7 @@ pub use logging::{LogFilter, LogFormat};
 pub use models::ModelsPlace;
 pub use names::{BucketName, EndpointUrl, HostName, LocalPath};
 pub use partial::PartialSettings;
+pub use retention::RetentionPeriod;
 pub use roles::{Role, Roles};
 #[cfg(feature = "torch")]
 pub use source::read;
@@ -82,6 +84,10 @@ pub struct Settings {
     pub scale_target: SomeSeconds,
     pub scale_floor: Workers,
     pub scale_ceiling: Workers,
+    pub events_retention: RetentionPeriod,
+    /// Of what waits nothing is deleted.
+    pub quarantine_retention: RetentionPeriod,
+    pub results_retention: RetentionPeriod,
     pub log: LogFilter,
     pub log_format: LogFormat,
     pub otlp: Option<Collector>,

@@ -11,6 +11,7 @@ use super::collector::Collector;
 use super::logging::{LogFilter, LogFormat};
 use super::models::ModelsPlace;
 use super::names::{BucketName, EndpointUrl, HostName, LocalPath};
+use super::retention::RetentionPeriod;
 use super::source::read;
 use super::switch::Switch;
 use lobar_opener::url::{QueueUrl, SignalUrl, StoreUrl};
@@ -94,6 +95,16 @@ pub struct PartialSettings {
     /// Most workers wanted, whatever the load.
     #[arg(long, env = "LOBAR_SCALE_CEILING", value_name = "N", value_parser = read::<Workers>())]
     pub scale_ceiling: Option<Workers>,
+    /// How long events are kept, for pages that come back: days (`30d`), hours (`12h`), `forever`.
+    #[arg(long, env = "LOBAR_EVENTS_RETENTION", value_name = "TIME", value_parser = read::<RetentionPeriod>())]
+    pub events_retention: Option<RetentionPeriod>,
+    /// How long messages in quarantine are kept after they were replayed or discarded; what waits stays.
+    #[arg(long, env = "LOBAR_QUARANTINE_RETENTION", value_name = "TIME", value_parser = read::<RetentionPeriod>())]
+    pub quarantine_retention: Option<RetentionPeriod>,
+    /// How long results are kept, with heat maps and verdicts, from when their images were received; then these images
+    /// are removed from the list.
+    #[arg(long, env = "LOBAR_RESULTS_RETENTION", value_name = "TIME", value_parser = read::<RetentionPeriod>())]
+    pub results_retention: Option<RetentionPeriod>,
     /// What to log: a level, or a filter such as `info,lobar_worker=debug`.
     #[arg(long, env = "LOBAR_LOG", value_name = "FILTER", value_parser = read::<LogFilter>())]
     pub log: Option<LogFilter>,
@@ -135,6 +146,9 @@ impl PartialSettings {
             scale_target: self.scale_target.or(other.scale_target),
             scale_floor: self.scale_floor.or(other.scale_floor),
             scale_ceiling: self.scale_ceiling.or(other.scale_ceiling),
+            events_retention: self.events_retention.or(other.events_retention),
+            quarantine_retention: self.quarantine_retention.or(other.quarantine_retention),
+            results_retention: self.results_retention.or(other.results_retention),
             log: self.log.or(other.log),
             log_format: self.log_format.or(other.log_format),
             otlp: self.otlp.or(other.otlp),

@@ -36,6 +36,9 @@ pub fn toml(settings: &Settings) -> String {
     lines.number("scale_target", settings.scale_target);
     lines.number("scale_floor", settings.scale_floor);
     lines.number("scale_ceiling", settings.scale_ceiling);
+    lines.text("events_retention", settings.events_retention);
+    lines.text("quarantine_retention", settings.quarantine_retention);
+    lines.text("results_retention", settings.results_retention);
     lines.text("log", &settings.log);
     lines.text("log_format", settings.log_format);
     lines.maybe("otlp", settings.otlp.as_ref());

@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 
 use super::bounded::{BatchSize, Seconds, SomeSeconds, Workers};
-use super::{LocalPath, PartialSettings, Settings, credentials, relations};
+use super::{LocalPath, PartialSettings, RetentionPeriod, Settings, credentials, relations};
 use crate::failure::Failure;
 use lobar_opener::url::{QueueUrl, SignalUrl, SqliteFile, StoreUrl};
 
@@ -42,6 +42,9 @@ pub fn settle(
         scale_target: given.scale_target.unwrap_or(SomeSeconds::of::<60>()),
         scale_floor: given.scale_floor.unwrap_or(Workers::of::<1>()),
         scale_ceiling: given.scale_ceiling.unwrap_or(Workers::of::<10>()),
+        events_retention: given.events_retention.unwrap_or(RetentionPeriod::days::<30>()),
+        quarantine_retention: given.quarantine_retention.unwrap_or(RetentionPeriod::days::<90>()),
+        results_retention: given.results_retention.unwrap_or(RetentionPeriod::FOREVER),
         log: given.log.unwrap_or_default(),
         log_format: given.log_format.unwrap_or_default(),
         otlp: given.otlp,

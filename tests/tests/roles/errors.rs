@@ -15,7 +15,7 @@ use lobar_core::engine::EngineError;
 use lobar_core::image::{Lane, NewImage, State};
 use lobar_core::object::{ImageId, ObjectVersion};
 use lobar_core::queue::Outgoing;
-use lobar_ingest::IngestSettings;
+use lobar_ingest::{IngestSettings, Retention};
 use lobar_tests::kit;
 use lobar_tests::rig::{Count, Kind, Plan, Rig, Scope, ScriptedEngine};
 use lobar_worker::WorkerSettings;
@@ -44,7 +44,7 @@ const OF_OTHERS: [&str; 8] = [
 ];
 
 /// Every call on the ports that the roles have.
-const CALLS: [&str; 35] = [
+const CALLS: [&str; 36] = [
     "store.admit",
     "store.remove",
     "store.claim",
@@ -59,6 +59,7 @@ const CALLS: [&str; 35] = [
     "store.newest_position",
     "store.overview",
     "store.quarantine",
+    "store.prune",
     "uploads.send",
     "uploads.receive",
     "uploads.extend",
@@ -171,6 +172,8 @@ async fn run(plan: Option<Plan>) -> BTreeMap<String, Count> {
         receivers: 1,
         sweep_every: Duration::from_millis(100),
         sweep_after: Duration::from_secs(1),
+        retention: Retention { events: Some(Duration::from_secs(86_400)), ..Retention::default() },
+        prune_every: Duration::from_millis(200),
         ..Rig::ingest_settings()
     });
     let worker = rig.work(engine(), WorkerSettings { lease: LEASE, ..Rig::worker_settings() });

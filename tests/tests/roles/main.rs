@@ -7,4 +7,5 @@ mod ingest;
 mod reconcile;
 mod rejections;
 mod restored;
+mod retention;
 mod worker;

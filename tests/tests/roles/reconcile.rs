@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use lobar_core::image::{Lane, NewImage, State};
+use lobar_core::image::{Lane, NewImage, Reason, State};
 use lobar_core::object::ObjectVersion;
 use lobar_core::queue::Settlement;
+use lobar_core::store::{Claim, Completion, Outcome, Retained};
 use lobar_ingest::{ReconcileOptions, ReconcilePorts, Reconciled, reconcile};
 use lobar_tests::kit;
 use lobar_tests::rig::Rig;
@@ -203,6 +204,34 @@ async fn a_bucket_that_looks_like_another_one_costs_no_image_unless_it_is_forced
     let forced = compared(&rig, &ReconcileOptions { force: true, ..options }).await;
     assert_eq!((forced.removed, forced.spared), (IMAGES as u64, 0));
     assert_eq!(rig.count(State::Removed).await, IMAGES as u64);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_object_whose_result_is_no_longer_kept_is_not_analysed_anew() {
+    let rig = Rig::open().await;
+    let id = put_unheard(&rig, 1).await[0].id();
+    rig.clock.advance(OLD_ENOUGH);
+    let options = ReconcileOptions::default();
+    compared(&rig, &options).await;
+    ingest(&rig, 1).await;
+    let store = &rig.store.inner;
+    let Claim::Granted(claimed) = store.claim(&[id], 3).await.expect("claimed").remove(0) else {
+        panic!("granted")
+    };
+    let outcome = Outcome::NeedsHuman { reason: Reason::Blank, detail: String::new() };
+    let done = Completion { id, fence: claimed.fence, outcome, trace: None };
+    assert_eq!(store.complete(&[done]).await.expect("completed"), [true]);
+    rig.clock.advance(OLD_ENOUGH);
+    assert_eq!(store.prune(Retained::Results, OLD_ENOUGH / 2, 9).await.expect("pruned"), 1);
+    rig.clock.advance(OLD_ENOUGH);
+    let kept = ReconcileOptions { results_kept: Some(OLD_ENOUGH / 2), ..options.clone() };
+    let told = compared(&rig, &kept).await;
+    assert_eq!((told.objects, told.restored, told.admitted), (1, 0, 0));
+    assert_eq!(
+        compared(&rig, &options).await.restored,
+        1,
+        "it is, where results are kept for ever"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
