@@ -21,10 +21,17 @@ use super::rows;
 /// What an image says whose result was deleted.
 const DETAIL: &str = "Its result was deleted when the time for which results are kept was over.";
 
-/// Ended images with a result, and removed ones that still have one: ranges of the index `image_by_state`.
-const WITH_RESULT: [&str; 2] = [
-    "state in ('ready', 'needs_human', 'failed', 'superseded') and flag in ('none', 'no', 'yes')",
-    "state = 'removed' and flag in ('no', 'yes')",
+/// Ended images with a result, and removed ones that still have one: as ranges of the index `image_by_state`, and the
+/// same in words that no index has, for rows that were found by their ids.
+const WITH_RESULT: [(&str, &str); 2] = [
+    (
+        "state in ('ready', 'needs_human', 'failed', 'superseded') and flag in ('none', 'no', 'yes')",
+        "state || '' in ('ready', 'needs_human', 'failed', 'superseded')",
+    ),
+    (
+        "state = 'removed' and flag in ('no', 'yes')",
+        "state || '' = 'removed' and flag || '' in ('no', 'yes')",
+    ),
 ];
 
 pub(super) async fn prune<D: Driver>(
@@ -81,6 +88,21 @@ async fn quarantine<D: Driver>(
     Ok(usize::try_from(deleted).unwrap_or(limit))
 }
 
+fn old_results<D: Driver>(
+    (range, still): (&'static str, &'static str),
+    before: Stamp,
+    limit: usize,
+) -> Sql<D> {
+    let mut sql = Sql::<D>::new(
+        "select id, state, flag, lane, site from image where id in (select id from image where ",
+    );
+    sql.push(range).push(" and received_at < ").arg(before.0);
+    sql.push(" limit ").arg(rows(limit));
+    // Again, of the rows as they are once they are locked.
+    sql.push(") and ").push(still).push(D::LOCK_ROWS);
+    sql
+}
+
 async fn results<D: Driver>(
     tx: &mut Tx<D>,
     before: Stamp,
@@ -89,13 +111,7 @@ async fn results<D: Driver>(
 ) -> Result<usize, DbError> {
     let (mut pruned, mut changes) = (Vec::new(), Changes::default());
     for with_result in WITH_RESULT {
-        let mut sql = Sql::<D>::new(
-            "select id, state, flag, lane, site from image where id in (select id from image where ",
-        );
-        sql.push(with_result).push(" and received_at < ").arg(before.0);
-        sql.push(" limit ").arg(rows(limit - pruned.len()));
-        // Again, of the rows as they are once they are locked.
-        sql.push(") and ").push(with_result).push(D::LOCK_ROWS);
+        let sql = old_results::<D>(with_result, before, limit - pruned.len());
         for (id, was, flag, lane, site) in
             sql.all::<(Uuid, String, String, String, Option<String>)>(tx).await?
         {
@@ -124,4 +140,33 @@ async fn results<D: Driver>(
     forget_verdicts(tx, &pruned).await?;
     changes.record(tx, now).await?;
     Ok(pruned.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use lobar_core::time::SystemClock;
+    use sqlx::Sqlite;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn old_results_are_found_by_index_ranges_only() {
+        let folder = tempfile::TempDir::new().expect("a folder");
+        let file = folder.path().join("lobar.db");
+        let db = crate::sqlite::open(&file, Arc::new(SystemClock)).await.expect("a database");
+        for with_result in WITH_RESULT {
+            let sql = old_results::<Sqlite>(with_result, Stamp(7), 10).explained();
+            let lines: Vec<(i64, i64, i64, String)> = db.fetch_all(sql).await.expect("a plan");
+            let lines: Vec<_> = lines.into_iter().map(|(.., line)| line).collect();
+            let of_image = lines.iter().filter(|line| line.contains(" image"));
+            let (locked, found): (Vec<_>, Vec<_>) =
+                of_image.partition(|line| line.ends_with("(id=?)"));
+            let range = |line: &&String| line.ends_with("(state=? AND flag=? AND received_at<?)");
+            assert!(locked.len() == 1 && found.len() == 1, "{lines:?}");
+            assert!(found.iter().all(range), "{lines:?}");
+        }
+        db.close().await;
+    }
 }

@@ -7,8 +7,8 @@ use lobar_core::image::{Lane, NewImage, Reason, State};
 use lobar_core::object::{ImageId, ObjectVersion};
 use lobar_core::position::Position;
 use lobar_core::queue::{Outgoing, Queue, Settlement};
-use lobar_core::store::{Claim, Completion, Filter, Outcome, Store};
-use lobar_core::time::{Clock, SystemClock};
+use lobar_core::store::{Claim, Completion, Filter, Outcome, Retained, Store};
+use lobar_core::time::{Clock, Stamp, SystemClock};
 use lobar_sql::postgres::PgQueue;
 use lobar_testkit::services::postgres::{Cluster, Database};
 use std::time::Duration;
@@ -74,6 +74,11 @@ fn object(n: usize) -> ObjectVersion {
     }
 }
 
+/// Older are some 1,200 of the images that are there, which are three seconds apart.
+fn pruned_after() -> Duration {
+    SystemClock.now().since(Stamp(1_700_000_000_000_000)) - Duration::from_secs(3_600)
+}
+
 async fn everything(store: &dyn Store, queue: &dyn Queue) {
     for (_, filter) in filters() {
         let mut after = None;
@@ -107,6 +112,9 @@ async fn everything(store: &dyn Store, queue: &dyn Queue) {
         store.resume(Position::unchecked(Seq(7)), 10).await.expect("read");
         store.newest_position().await.expect("read");
         store.overview().await.expect("read");
+        for what in Retained::ALL {
+            store.prune(what, pruned_after(), 2).await.expect("pruned");
+        }
 
         queue.send(vec![Outgoing::now("a"), Outgoing::now("b")]).await.remove(0).expect("sent");
         let lease = Duration::from_secs(60);
