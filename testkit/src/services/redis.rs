@@ -59,6 +59,18 @@ impl RedisServer {
         format!("redis://{}/{database}", self.address)
     }
 
+    /// Makes it forget everything.
+    ///
+    /// # Panics
+    /// When it does not answer.
+    pub async fn flush(&self) {
+        let mut stream = TcpStream::connect(self.address).await.expect("connected");
+        stream.write_all(b"FLUSHALL\r\n").await.expect("written");
+        let mut answer = [0; 3];
+        stream.read_exact(&mut answer).await.expect("read");
+        assert_eq!(&answer, b"+OK");
+    }
+
     /// Asks it to end; it forgets everything.
     pub fn stop(&self) {
         self.server.stop();
