@@ -116,7 +116,7 @@ impl RabbitMq {
 
     /// Raises the disk alarm, or takes it back: publishers are blocked as by a full disk, consumers are not.
     pub async fn fill_disk(&self, full: bool) {
-        self.ctl(&["set_disk_free_limit", if full { "1000TB" } else { "50MB" }]).await;
+        self.ctl(&["set_disk_free_limit", if full { "900000GB" } else { "50MB" }]).await;
     }
 
     /// A handshake that a broker which is only just starting breaks off may never come to an end.

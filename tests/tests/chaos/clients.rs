@@ -36,14 +36,14 @@ pub(crate) fn image_id(bucket: &str, key: &str, version: &str) -> String {
     object.id().to_string()
 }
 
-/// Does what a site's plan says, in order, and keeps what was acknowledged. Answers how many PUTs there were.
+/// Does what a site's plan says, in order, and keeps what was acknowledged.
 pub(crate) async fn upload(
     system: Arc<System>,
     plan: Plan,
     files: Arc<Vec<File>>,
     kept: Arc<Mutex<Bucket>>,
-) -> usize {
-    let (s3, mut attempted) = (s3_client(&system.uploads_url()), 0);
+) {
+    let s3 = s3_client(&system.uploads_url());
     let bucket = system.bucket.as_str();
     let mut markers: Vec<Option<String>> = vec![None; plan.keys.len()];
     for step in plan.steps {
@@ -51,7 +51,7 @@ pub(crate) async fn upload(
         match step.act {
             Act::Put { key, file } => {
                 let (key, file) = (&plan.keys[key], &files[file]);
-                let version = put(&s3, bucket, key, &file.bytes, &mut attempted).await;
+                let version = put(&s3, bucket, key, &file.bytes).await;
                 let image = image_id(bucket, key, &version);
                 lock(&kept).put(key, image, file.reason);
             }
@@ -69,13 +69,11 @@ pub(crate) async fn upload(
             }
         }
     }
-    attempted
 }
 
 /// PUTs until it is acknowledged.
-async fn put(s3: &S3, bucket: &str, key: &str, bytes: &[u8], attempted: &mut usize) -> String {
+async fn put(s3: &S3, bucket: &str, key: &str, bytes: &[u8]) -> String {
     loop {
-        *attempted += 1;
         let body = ByteStream::from(bytes.to_vec());
         match s3.put_object().bucket(bucket).key(key).body(body).send().await {
             Ok(done) => return done.version_id().expect("a bucket with versions").to_owned(),

@@ -1,9 +1,11 @@
 //! A schedule carried out on the system: each fault begins at its time and ends after its own.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use lobar_testkit::services::proxy::{Proxy, Weather};
+use tokio::sync::Mutex;
 use tokio::task::{JoinSet, block_in_place};
 use tokio::time::{Instant, sleep, sleep_until};
 
@@ -23,10 +25,14 @@ const AGAIN: usize = 8;
 pub(crate) async fn carry_out(system: &Arc<System>, schedule: &Schedule) {
     let began = Instant::now();
     let mut faults = JoinSet::new();
+    let mut turns: HashMap<Target, Arc<Mutex<()>>> = HashMap::new();
     for step in schedule.steps.clone() {
         let system = system.clone();
+        let turn = turns.entry(step.fault.target).or_default().clone();
         faults.spawn(async move {
             sleep_until(began + step.at).await;
+            // On a busy machine a service may take longer to come back than was planned.
+            let _turn = turn.lock().await;
             strike(&system, &step).await;
         });
     }

@@ -46,6 +46,8 @@ impl Process {
             .args(["run", "--roles", role, "--listen", listen, "--s3-listen", "127.0.0.1:0"])
             .arg("--data")
             .arg(data)
+            // The tests' own, and no setting.
+            .env_remove("LOBAR_SEED")
             .env("LOBAR_LOG", "info")
             // Drawn pictures are unlike X-rays, and shall be answered.
             .env("LOBAR_UNLIKE", "warn")

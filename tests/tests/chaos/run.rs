@@ -60,7 +60,7 @@ pub(crate) async fn run(seed: u64) -> (Account, Vec<Violation>) {
 
     carry_out(&system, &schedule).await;
     let ended = Instant::now();
-    let attempted: usize = uploads.join_all().await.into_iter().sum();
+    uploads.join_all().await;
     let last = until_quiet(&system, &bucket, &subscribers).await;
     let quiet_after = ended.elapsed();
     // A client that panicked has seen what is no event stream and no list.
@@ -78,7 +78,7 @@ pub(crate) async fn run(seed: u64) -> (Account, Vec<Violation>) {
         tell_of(&history, &violations);
     }
     let account = Account::of(&history, &violations);
-    let faults = schedule.steps.len();
+    let (faults, attempted) = (schedule.steps.len(), system.attempted());
     (Account { seed, faults, attempted, quiet_after, ..account }, violations)
 }
 
@@ -91,9 +91,10 @@ async fn until_ready(system: &System) {
         if queues.as_ref().and_then(workers) == Some(2) {
             return;
         }
-        if began.elapsed() > START {
+        system.look_after();
+        if began.elapsed() > START || !system.told().is_empty() {
             system.keep_logs(0);
-            panic!("the system is not ready: {queues:?}");
+            panic!("the system does not become ready: {queues:?}");
         }
         sleep(Duration::from_millis(200)).await;
     }

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use lobar_testkit::services::free_port;
 use lobar_testkit::services::http_proxy::{Fault, HttpProxy};
@@ -36,6 +37,8 @@ pub(crate) struct System {
     pub(crate) s3: MiniStack,
     pub(crate) queue: Queues,
     pub(crate) bucket: String,
+    /// PUTs on their way to the bucket so far.
+    puts: Arc<AtomicUsize>,
     violations: Mutex<Vec<Violation>>,
     folder: tempfile::TempDir,
 }
@@ -95,7 +98,7 @@ impl System {
             }))
         };
         let processes = PROCESSES.iter().enumerate().map(start).collect();
-        Self {
+        let system = Self {
             processes,
             links,
             page,
@@ -108,9 +111,12 @@ impl System {
             s3,
             queue,
             bucket,
+            puts: Arc::default(),
             violations: Mutex::default(),
             folder,
-        }
+        };
+        system.lose_answers_to_uploads(false);
+        system
     }
 
     /// One of [`PROCESSES`].
@@ -130,11 +136,17 @@ impl System {
 
     /// From now on the answers to some PUTs are lost, or none.
     pub(crate) fn lose_answers_to_uploads(&self, lost: bool) {
-        let mut puts = 0_u32;
+        let puts = self.puts.clone();
         self.uploads.rule(move |request| {
-            puts += u32::from(request.method == "PUT");
-            if lost && request.method == "PUT" && puts % 2 == 1 { Fault::Lose } else { Fault::Pass }
+            let is_put = request.method == "PUT";
+            let before = puts.fetch_add(usize::from(is_put), Ordering::Relaxed);
+            if lost && is_put && before % 2 == 0 { Fault::Lose } else { Fault::Pass }
         });
+    }
+
+    /// PUTs that clients sent.
+    pub(crate) fn attempted(&self) -> usize {
+        self.puts.load(Ordering::Relaxed)
     }
 
     /// Something must not be.
