@@ -140,7 +140,7 @@ impl System {
         self.uploads.rule(move |request| {
             let is_put = request.method == "PUT";
             let before = puts.fetch_add(usize::from(is_put), Ordering::Relaxed);
-            if lost && is_put && before % 2 == 0 { Fault::Lose } else { Fault::Pass }
+            if lost && is_put && before.is_multiple_of(2) { Fault::Lose } else { Fault::Pass }
         });
     }
 
