@@ -6,13 +6,14 @@ use super::PartialSettings;
 use crate::failure::Failure;
 
 /// Variables of the set-up scripts and the tests, which are no settings.
-const NOT_SETTINGS: [&str; 8] = [
+const NOT_SETTINGS: [&str; 9] = [
     "LOBAR_BIN",
     "LOBAR_CACHE",
     "LOBAR_CONFIG",
     "LOBAR_CUDA",
     "LOBAR_LIBTORCH_CUDA",
     "LOBAR_NODE_BIN",
+    "LOBAR_SEED",
     "LOBAR_TEST_DATA",
     "LOBAR_VENV",
 ];
