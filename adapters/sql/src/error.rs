@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use lobar_core::failure::{Disposition, PortError};
+use sqlx::migrate::MigrateError;
 
 use super::Driver;
 
@@ -20,10 +21,11 @@ pub struct DbError {
 impl DbError {
     /// Classes an error of the driver `D`.
     pub fn of<D: Driver>(error: sqlx::Error) -> Self {
+        let cause = cause(&error);
         Self {
             driver: D::NAME,
-            disposition: D::disposition(&error),
-            conflict: D::is_conflict(&error),
+            disposition: D::disposition(cause),
+            conflict: D::is_conflict(cause),
             error: Arc::new(error),
         }
     }
@@ -42,5 +44,31 @@ impl DbError {
     /// As the port says it; `what` is the operation.
     pub fn during(self, what: &'static str) -> PortError {
         PortError { what, disposition: self.disposition, source: Box::new(self) }
+    }
+}
+
+/// What went wrong: a migration fails as its statement does, so that a database which takes no changes yet, or goes
+/// away meanwhile, is worth another try.
+fn cause(error: &sqlx::Error) -> &sqlx::Error {
+    let sqlx::Error::Migrate(migrate) = error else { return error };
+    match &**migrate {
+        MigrateError::Execute(cause) | MigrateError::ExecuteMigration(cause, _) => cause,
+        _ => error,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_migration_is_worth_another_try_when_its_statement_is() {
+        let is_transient = |error: MigrateError| {
+            DbError::of::<sqlx::Sqlite>(sqlx::Error::Migrate(Box::new(error))).is_transient()
+        };
+        assert!(is_transient(MigrateError::Execute(sqlx::Error::PoolTimedOut)));
+        assert!(is_transient(MigrateError::ExecuteMigration(sqlx::Error::PoolTimedOut, 1)));
+        assert!(!is_transient(MigrateError::Execute(sqlx::Error::RowNotFound)));
+        assert!(!is_transient(MigrateError::VersionMismatch(1)));
     }
 }

@@ -142,6 +142,8 @@ fn ended(image: &str, item: Option<&Item>, expected: &Expected) -> Option<Violat
         End::Reason(reason) => ("needs_human", Some(reason)),
         End::Superseded => ("superseded", item.reason.as_deref()),
         End::Removed => ("removed", item.reason.as_deref()),
+        End::Gone if item.status == "superseded" => ("superseded", item.reason.as_deref()),
+        End::Gone => ("removed", item.reason.as_deref()),
     };
     let (status, reason) = (item.status.clone(), item.reason.clone());
     let expected = format!("{:?}", expected.end);

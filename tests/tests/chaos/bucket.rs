@@ -13,6 +13,9 @@ pub(crate) enum End {
     Superseded,
     /// Its key was deleted after it was put.
     Removed,
+    /// Its key was deleted, restored, and put over. Who is told of the restoration only then knows of the deletion and
+    /// of the newer version: either is true.
+    Gone,
 }
 
 /// An acknowledged version.
@@ -23,12 +26,15 @@ pub(crate) struct Version {
     /// The reason when it cannot be assessed.
     pub(crate) reason: Option<&'static str>,
     deleted: bool,
+    restored: bool,
 }
 
 /// The versions of one key, in order.
 #[derive(Clone, Debug, Default)]
 struct Key {
     versions: Vec<Version>,
+    /// What was done, in order.
+    story: Vec<String>,
     /// Whether a delete marker is on top.
     marked: bool,
 }
@@ -48,13 +54,15 @@ impl Bucket {
     /// A PUT was acknowledged.
     pub(crate) fn put(&mut self, key: &str, image: String, reason: Option<&'static str>) {
         let key = self.0.entry(key.to_owned()).or_default();
-        key.versions.push(Version { image, reason, deleted: false });
+        key.story.push(format!("put {image}"));
+        key.versions.push(Version { image, reason, deleted: false, restored: false });
         key.marked = false;
     }
 
     /// A delete marker was acknowledged.
     pub(crate) fn deleted(&mut self, key: &str) {
         let key = self.0.entry(key.to_owned()).or_default();
+        key.story.push("deleted".into());
         key.marked = true;
         key.versions.iter_mut().for_each(|version| version.deleted = true);
     }
@@ -62,9 +70,10 @@ impl Bucket {
     /// The delete marker on top is gone: what was put last is there again.
     pub(crate) fn restored(&mut self, key: &str) {
         let key = self.0.entry(key.to_owned()).or_default();
+        key.story.push("restored".into());
         key.marked = false;
         if let Some(last) = key.versions.last_mut() {
-            last.deleted = false;
+            (last.deleted, last.restored) = (false, true);
         }
     }
 
@@ -77,6 +86,7 @@ impl Bucket {
                 let current = place + 1 == key.versions.len() && !key.marked;
                 let end = match version.reason {
                     _ if version.deleted => End::Removed,
+                    _ if !current && version.restored => End::Gone,
                     _ if !current => End::Superseded,
                     Some(reason) => End::Reason(reason),
                     None => End::Result,
@@ -85,6 +95,12 @@ impl Bucket {
             }
         }
         expected
+    }
+
+    /// What was done to the key of an image, in order.
+    pub(crate) fn story(&self, image: &str) -> Option<&[String]> {
+        let of_it = |key: &&Key| key.versions.iter().any(|version| version.image == image);
+        self.0.values().find(of_it).map(|key| &key.story[..])
     }
 
     /// PUTs that were acknowledged.
@@ -129,8 +145,13 @@ mod tests {
         assert_eq!(ends(&bucket), [End::Removed, End::Removed]);
         bucket.restored(KEY);
         assert_eq!(ends(&bucket), [End::Removed, End::Result]);
+        let mut over = bucket.clone();
+        over.put(KEY, "three".into(), None);
+        assert_eq!(ends(&over), [End::Removed, End::Gone, End::Result]);
         bucket.deleted(KEY);
         bucket.put(KEY, "three".into(), None);
         assert_eq!(ends(&bucket), [End::Removed, End::Removed, End::Result]);
+        let story = ["put one", "put two", "deleted", "restored", "deleted", "put three"];
+        assert_eq!(bucket.story("two").expect("known"), story);
     }
 }

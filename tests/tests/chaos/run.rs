@@ -20,6 +20,9 @@ use super::system::System;
 
 /// How long faults come for.
 const LENGTH: Duration = Duration::from_secs(60);
+/// For how long nothing may change until it counts as quiet: longer than the api takes to look at the store when
+/// nobody tells it to.
+const STILL: Duration = Duration::from_secs(5);
 /// What each site does to the bucket in that time.
 const STEPS: usize = 45;
 /// How long everything may take to come to an end after the last fault, on a busy machine.
@@ -62,7 +65,7 @@ pub(crate) async fn run(seed: u64) -> (Account, Vec<Violation>) {
     let ended = Instant::now();
     uploads.join_all().await;
     let last = until_quiet(&system, &bucket, &subscribers).await;
-    let quiet_after = ended.elapsed();
+    let quiet_after = ended.elapsed().saturating_sub(STILL);
     // A client that panicked has seen what is no event stream and no list.
     while let Some(client) = clients.try_join_next() {
         client.expect("clients go on for ever");
@@ -109,14 +112,16 @@ async fn until_quiet(
 ) -> i64 {
     let (client, began) = (Client::new(&system.url()), Instant::now());
     let versions = stored(system).await.len();
-    println!("{versions} versions are stored");
+    let (mut since, mut still) = (Instant::now(), -1);
     loop {
         let (last, why) = open_work(system, &client, versions).await;
         let behind = subscribers
             .iter()
             .filter(|one| lock(&one.told).last().map_or(0, |told| told.seq) != last)
             .count();
-        if why.is_none() && behind == 0 {
+        if why.is_some() || behind > 0 || last != still {
+            (since, still) = (Instant::now(), last);
+        } else if since.elapsed() > STILL {
             return last;
         }
         if began.elapsed() > QUIET {
@@ -188,6 +193,10 @@ fn tell_of(history: &History, violations: &[Violation]) {
     for violation in violations {
         println!("  {violation:?}");
         let text = format!("{violation:?}");
+        let images = history.images.iter().map(|item| item.image.as_str());
+        for image in images.filter(|image| text.contains(image)) {
+            println!("    {:?}", history.bucket.story(image));
+        }
         let concerned = history.events.iter().filter(|told| text.contains(&told.image));
         for told in concerned {
             println!("    event {}: {}", told.seq, told.status);

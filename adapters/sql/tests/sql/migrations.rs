@@ -42,6 +42,17 @@ async fn processes_that_start_together_migrate_once() {
     assert!(ran.iter().any(|name| name == "0001 images events queues"), "{ran:?}");
 }
 
+#[tokio::test]
+async fn a_database_that_takes_no_changes_yet_is_worth_another_try() {
+    let cluster = Cluster::shared().await;
+    for database in [cluster.database(), cluster.empty_database()] {
+        let url = database.url() + "&options[default_transaction_read_only]=on";
+        let opened = postgres::open(&url, Arc::new(SystemClock)).await;
+        let error = opened.err().expect("nothing can be written");
+        assert!(error.is_transient(), "{error:?}");
+    }
+}
+
 /// One image's whole life, and one message's.
 async fn works(db: &PgStore, key: &str) {
     let object = ObjectVersion {
