@@ -24,7 +24,7 @@ const LENGTH: Duration = Duration::from_secs(60);
 /// nobody tells it to.
 const STILL: Duration = Duration::from_secs(5);
 /// What each site does to the bucket in that time.
-const STEPS: usize = 45;
+const STEPS: usize = 80;
 /// How long everything may take to come to an end after the last fault, on a busy machine.
 const QUIET: Duration = Duration::from_secs(300);
 /// How long a start may take on a busy machine.
