@@ -10,11 +10,12 @@
 //! gives to decoding ([`limit_decoding_memory`]).
 //!
 //! A refusal is a [`Rejection`]: one of the closed set of reasons and a sentence with the measured
-//! figures. A file that is cut short is refused, never shown half; a panic inside a decoder is caught
-//! and is the reason `undecodable`.
+//! figures. A file that is cut short, or of which bytes are missing at a marker in its middle, is refused, never
+//! shown half; a panic inside a decoder is caught and is the reason `undecodable`.
 //!
 //! Memory while decoding, at most, for `p` pixels: PNG `2p` bytes (16-bit `3p`); JPEG `3p` (`5p` in planes), progressive
-//! `9p`, progressive CMYK `11p`, and the file once more.
+//! `9p`, progressive CMYK `11p`, and the file once more: with 16 bytes for each restart marker of a JPEG (more where
+//! coefficients are refined), and the first scan of a progressive one twice.
 
 mod chroma;
 mod decode;

@@ -36,13 +36,7 @@ impl Seen {
     fn compare(&mut self, name: &str, file: &[u8]) -> Option<Outcome> {
         match (decode(file, &Limits::default()), djpeg(file)) {
             (Ok(ours), Some(theirs)) => {
-                let grey: f64 = ours
-                    .pixels
-                    .iter()
-                    .zip(&theirs.grey)
-                    .map(|(a, b)| f64::from(a.abs_diff(*b)))
-                    .sum::<f64>()
-                    / theirs.grey.len() as f64;
+                let grey = difference(&ours.pixels, &theirs.grey);
                 let chroma = (ours.chroma.mean - theirs.chroma).abs();
                 let size = (ours.width, ours.height) == (theirs.width, theirs.height);
                 if !size || grey > TOLERANCE || chroma > CHROMA_TOLERANCE {
@@ -357,6 +351,134 @@ fn a_scan_of_one_component_that_is_cut_short_is_refused_whichever_it_is() {
             cut.drain(from..next);
             let refused = decode(&cut, &Limits::default());
             assert!(refused.is_err(), "scan {index}, {missing} bytes");
+        }
+    }
+}
+
+/// Where the entropy-coded bytes of each restart interval of each scan lie.
+fn intervals(file: &[u8]) -> Vec<Vec<std::ops::Range<usize>>> {
+    let mut scans = Vec::new();
+    let mut at = 2;
+    while file[at + 1] != 0xd9 {
+        let scan = file[at + 1] == 0xda;
+        at += 2 + (usize::from(file[at + 2]) << 8 | usize::from(file[at + 3]));
+        if !scan {
+            continue;
+        }
+        let (mut found, mut from) = (Vec::new(), at);
+        loop {
+            at += file[at..].windows(2).position(|w| w[0] == 0xff && w[1] != 0).unwrap();
+            found.push(from..at);
+            if !(0xd0..0xd8).contains(&file[at + 1]) {
+                break;
+            }
+            at += 2;
+            from = at;
+        }
+        scans.push(found);
+    }
+    scans
+}
+
+/// The file without these bytes, and without the half of an escape before them.
+fn without_bytes(file: &[u8], mut hole: std::ops::Range<usize>) -> Vec<u8> {
+    while file[hole.start - 1] == 0xff {
+        hole.start -= 1;
+    }
+    [&file[..hole.start], &file[hole.end..]].concat()
+}
+
+/// Files of every kind that encoders write, with what each is.
+fn files_of_every_kind(restarts: &[&str]) -> Vec<(String, Vec<u8>)> {
+    let mut files = Vec::new();
+    let picture = Picture::colour(173, 157);
+    for (sampling, colours) in
+        [("1x1", "-grayscale"), ("1x1", "-rgb"), ("1x1", ""), ("2x1", ""), ("2x2", "")]
+    {
+        let scripts = match colours {
+            "-grayscale" => &["", "progressive", "0: 0-0,0,0; 0: 1-63,0,0;"][..],
+            _ => &["", "progressive", "0; 1; 2;", PROGRESSIVE[0], PROGRESSIVE[2], PROGRESSIVE[3]],
+        };
+        for script in scripts {
+            for restart in restarts {
+                let options = ["-sample", sampling, "-restart", restart, colours];
+                let options = &options[..if colours.is_empty() { 4 } else { 5 }];
+                let file = encode(&picture, options, script).unwrap();
+                assert!(decode(&file, &Limits::default()).is_ok());
+                files.push((format!("{colours} {sampling} restart {restart} [{script}]"), file));
+            }
+        }
+    }
+    files
+}
+
+/// The mean difference between two pictures, grey levels.
+fn difference(one: &[u8], other: &[u8]) -> f64 {
+    let sum: u64 = one.iter().zip(other).map(|(a, b)| u64::from(a.abs_diff(*b))).sum();
+    sum as f64 / one.len() as f64
+}
+
+#[test]
+fn a_file_of_which_bytes_are_missing_before_any_marker_is_refused() {
+    let (mut tried, mut read, mut unseen) = (0, Vec::new(), 0);
+    for (name, file) in files_of_every_kind(&RESTARTS) {
+        let whole = decode(&file, &Limits::default()).unwrap();
+        for (s, scan) in intervals(&file).iter().enumerate() {
+            for (i, interval) in scan.iter().enumerate() {
+                for part in [2, 5] {
+                    let hole = interval.end - interval.len() / part..interval.end;
+                    if hole.len() < 8 {
+                        continue;
+                    }
+                    tried += 1;
+                    let missing = hole.len();
+                    match decode(&without_bytes(&file, hole), &Limits::default()) {
+                        Err(_) => {}
+                        // The lowest bits of a few coefficients, which have no code.
+                        Ok(cut) if difference(&cut.pixels, &whole.pixels) < 0.1 => unseen += 1,
+                        Ok(_) => read.push(format!("{name}: scan {s}/{i}, {missing} bytes")),
+                    }
+                }
+            }
+        }
+    }
+    assert!(tried > 10_000 && unseen * 1_000 < tried, "{tried}, {unseen}");
+    assert!(read.is_empty(), "{} of {tried} are read:\n{}", read.len(), read.join("\n"));
+}
+
+#[test]
+fn a_file_without_one_of_its_restart_intervals_is_refused() {
+    for (name, file) in files_of_every_kind(&RESTARTS[1..]) {
+        for scan in intervals(&file) {
+            for (i, pair) in scan.windows(2).enumerate().step_by(3) {
+                // With the marker before it, and with the one behind it.
+                for hole in [pair[0].end..pair[1].end, pair[0].start..pair[1].start] {
+                    let refused = decode(&without_bytes(&file, hole), &Limits::default());
+                    assert!(refused.is_err(), "{name}: interval {i}");
+                }
+            }
+            // As many as are counted before the markers repeat themselves.
+            if let Some(hole) = scan.get(8).map(|ninth| scan[0].start..ninth.start) {
+                let refused = decode(&without_bytes(&file, hole), &Limits::default());
+                assert!(refused.is_err(), "{name}: eight intervals");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_progressive_file_without_one_of_its_scans_is_refused() {
+    for (name, file) in files_of_every_kind(&["0"]) {
+        let scans = intervals(&file);
+        if !file.windows(2).any(|w| w == [0xff, 0xc2]) {
+            continue;
+        }
+        for (i, scan) in scans.iter().enumerate() {
+            // The header before its bytes is 8 bytes long, and 2 more for each component.
+            let header = file[..scan[0].start].windows(2).rposition(|w| w == [0xff, 0xda]).unwrap();
+            let hole = header..scan[scan.len() - 1].end;
+            let refused = decode(&without_bytes(&file, hole), &Limits::default());
+            assert!(refused.is_err(), "{name}: scan {i} of {}", scans.len());
         }
     }
 }

@@ -68,4 +68,28 @@ impl Frame {
             components,
         })
     }
+
+    /// How many groups of blocks a scan of these components has, and how many blocks a group (ITU-T T.81, A.2).
+    pub(crate) fn units(&self, scanned: &[(usize, u8)]) -> (u64, u64) {
+        let largest = |factor: fn(&Component) -> u8| {
+            u32::from(self.components.iter().map(factor).max().unwrap_or(1))
+        };
+        let (h, v) = (largest(|c| c.h), largest(|c| c.v));
+        let groups = |(own_h, own_v): (u32, u32)| {
+            let across = (self.width * own_h).div_ceil(8 * h);
+            u64::from(across) * u64::from((self.height * own_v).div_ceil(8 * v))
+        };
+        let factors = |&(index, _): &(usize, u8)| {
+            let own = self.components[index];
+            (u32::from(own.h), u32::from(own.v))
+        };
+        match scanned {
+            // The factors of a component that stands alone say how many samples it has.
+            [one] => (groups(factors(one)), 1),
+            several => {
+                let blocks = several.iter().map(factors).map(|(h, v)| u64::from(h * v)).sum();
+                (groups((1, 1)), blocks)
+            }
+        }
+    }
 }

@@ -2,6 +2,7 @@
 //! read as libjpeg reads them.
 
 mod application;
+mod coded;
 mod frame;
 mod huffman;
 mod layout;
@@ -27,7 +28,7 @@ pub(crate) fn decode(bytes: &[u8], limits: &Limits) -> Result<(Decoded, Reserved
     limits.admit_size(structure.width, structure.height)?;
     let layout = layout::of(&structure)?;
     refuse_hollow(&structure, bytes.len())?;
-    let reserved = memory::reserve(memory_needed(&structure, layout, bytes.len()))?;
+    let reserved = memory::reserve(memory_needed(&structure, layout))?;
 
     let size = (structure.width, structure.height);
     let (pixels, chroma) = match layout {
@@ -102,7 +103,7 @@ fn refuse_hollow(structure: &Structure, bytes: usize) -> Result<(), Rejection> {
 
 /// Bytes that decoding holds at most: the file written again, the pixels, and for a progressive file the
 /// coefficients, two bytes each.
-fn memory_needed(structure: &Structure, layout: Layout, bytes: usize) -> u64 {
+fn memory_needed(structure: &Structure, layout: Layout) -> u64 {
     let (h, v) = structure.sampling();
     // Blocks of 8 × 8 are whole, and so are groups of them.
     let padded = u64::from(structure.width.next_multiple_of(8 * h))
@@ -118,7 +119,7 @@ fn memory_needed(structure: &Structure, layout: Layout, bytes: usize) -> u64 {
         Layout::Planes => all + (largest * coefficients).max(padded),
     };
     // Turning it takes another plane, when the colours are gone.
-    pixels.max(padded * 2) + bytes as u64
+    pixels.max(padded * 2) + stream::size(structure) as u64
 }
 
 /// Grey and colour of packed RGB, in the place of it.

@@ -5,6 +5,7 @@
 //! like a picture of something.
 
 use super::application::Application;
+use super::coded::{Coded, next_marker};
 use super::frame::{Component, Frame};
 use super::progression::Progression;
 use crate::Rejection;
@@ -51,14 +52,18 @@ pub(crate) enum Part<'a> {
     Scan(Scan<'a>),
 }
 
-/// A scan's header and its entropy-coded bytes, restart markers included.
+/// A scan's header and its entropy-coded bytes.
 #[derive(Debug)]
 pub(crate) struct Scan<'a> {
     /// Index of each component in the frame, and which Huffman tables it uses.
     pub(crate) components: Vec<(usize, u8)>,
     /// First and last coefficient, and the bits of successive approximation.
     pub(crate) spectral: [u8; 3],
+    /// With its restart markers.
     pub(crate) data: &'a [u8],
+    pub(crate) restarts: usize,
+    /// Groups of blocks between two restart markers; 0 without them.
+    pub(crate) interval: u16,
 }
 
 impl<'a> Structure<'a> {
@@ -91,7 +96,7 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Structure<'_>, Rejection> {
     let mut application = Application::default();
     let mut progression = Progression::default();
     let mut parts: Vec<Part> = Vec::new();
-    let (mut tables, mut scans) = (0, 0);
+    let (mut tables, mut scans, mut interval) = (0, 0, 0);
     let mut at = 2;
     loop {
         let (marker, after) = next_marker(bytes, at).ok_or_else(cut_short)?;
@@ -129,6 +134,9 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Structure<'_>, Rejection> {
                 if tables > MAX_TABLES {
                     return Err(Rejection::undecodable(format!("More than {MAX_TABLES} tables.")));
                 }
+                if let (0xdd, &[high, low]) = (marker, body) {
+                    interval = u16::from_be_bytes([high, low]);
+                }
                 parts.push(Part::Tables { marker, body });
             }
             // Start of frame, any process; C8 and CC are other things.
@@ -146,9 +154,10 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Structure<'_>, Rejection> {
                 let frame = frame.as_ref().ok_or_else(|| {
                     Rejection::undecodable("The JPEG has a scan before its frame.")
                 })?;
-                let end = end_of_data(bytes, at).ok_or_else(cut_short)?;
-                let scan = read_scan(frame, body, &bytes[at..end])?;
-                progression.add(&scan);
+                let (coded, end) = Coded::read(bytes, at).ok_or_else(cut_short)?;
+                let scan = read_scan(frame, body, &coded, interval)?;
+                scan.check(frame, coded.in_turn)?;
+                progression.add(frame, &scan)?;
                 parts.push(Part::Scan(scan));
                 at = end;
             }
@@ -160,7 +169,12 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Structure<'_>, Rejection> {
 }
 
 /// How many components, an identifier and tables for each, then three parameters.
-fn read_scan<'a>(frame: &Frame, header: &[u8], data: &'a [u8]) -> Result<Scan<'a>, Rejection> {
+fn read_scan<'a>(
+    frame: &Frame,
+    header: &[u8],
+    coded: &Coded<'a>,
+    interval: u16,
+) -> Result<Scan<'a>, Rejection> {
     let bad = || Rejection::undecodable("The JPEG has a scan header that does not fit its frame.");
     let count = usize::from(*header.first().ok_or_else(bad)?);
     let selectors = header.get(1..1 + count * 2).ok_or_else(bad)?;
@@ -176,35 +190,8 @@ fn read_scan<'a>(frame: &Frame, header: &[u8], data: &'a [u8]) -> Result<Scan<'a
     if components.is_empty() || first > last || last > 63 {
         return Err(bad());
     }
-    Ok(Scan { components, spectral: [first, last, bits], data })
-}
-
-/// The next marker at or after `from` and the offset behind it. Bytes that are not a marker are passed
-/// over.
-fn next_marker(bytes: &[u8], from: usize) -> Option<(u8, usize)> {
-    let mut at = from;
-    loop {
-        at += bytes.get(at..)?.iter().position(|&b| b == 0xff)?;
-        match *bytes.get(at + 1)? {
-            0x00 => at += 2,
-            // A fill byte: the marker may start at the next one.
-            0xff => at += 1,
-            marker => return Some((marker, at + 2)),
-        }
-    }
-}
-
-/// Where the entropy-coded bytes that start at `from` end: at the next marker that is no restart.
-/// `FF 00` is an escaped `FF`.
-fn end_of_data(bytes: &[u8], from: usize) -> Option<usize> {
-    let mut at = from;
-    loop {
-        let (marker, after) = next_marker(bytes, at)?;
-        if !matches!(marker, 0xd0..=0xd7) {
-            return Some(after - 2);
-        }
-        at = after;
-    }
+    let (data, restarts) = (coded.data, coded.restarts);
+    Ok(Scan { components, spectral: [first, last, bits], data, restarts, interval })
 }
 
 fn segment_length(bytes: &[u8], at: usize) -> Option<usize> {
@@ -218,12 +205,16 @@ mod tests {
 
     use super::*;
 
-    /// A file of one grey frame and one scan with `data` as its entropy-coded bytes.
+    /// A file of one grey frame of 20 blocks and one scan with `data` as its entropy-coded bytes, in restart
+    /// intervals of 10 blocks where it has restart markers.
     fn file(sof: u8, precision: u8, data: &[u8]) -> Vec<u8> {
         let mut bytes = vec![0xff, 0xd8];
         // An application segment that holds a whole thumbnail, end marker and all.
         bytes.extend([0xff, 0xe1, 0, 6, 0xff, 0xd8, 0xff, 0xd9]);
         bytes.extend([0xff, sof, 0, 11, precision, 0, 40, 0, 30, 1, 1, 0x11, 0]);
+        if data.windows(2).any(|w| w[0] == 0xff && (0xd0..0xd8).contains(&w[1])) {
+            bytes.extend([0xff, 0xdd, 0, 4, 0, 10]);
+        }
         bytes.extend([0xff, 0xda, 0, 8, 1, 1, 0, 0, 63, 0]);
         bytes.extend(data);
         bytes
@@ -236,6 +227,25 @@ mod tests {
         assert_eq!((structure.width, structure.height, structure.components.len()), (30, 40, 1));
         let data: Vec<&[u8]> = structure.scans().map(|scan| scan.data).collect();
         assert_eq!(data, [&[1, 0xff, 0, 2, 0xff, 0xd0, 3, 0xff]]);
+    }
+
+    #[test]
+    fn restart_markers_are_as_many_as_the_blocks_ask_for_and_take_turns() {
+        let whole = [1, 0xff, 0xd0, 2, 0xff, 0xd9];
+        assert!(read(&file(0xc0, 8, &whole)).is_ok());
+        // Some encoders write one more at the end.
+        let data = [1, 0xff, 0xd0, 2, 0xff, 0xd1, 0xff, 0xd9];
+        let bytes = file(0xc0, 8, &data);
+        let structure = read(&bytes).unwrap();
+        assert_eq!(structure.scans().next().unwrap().data, [1, 0xff, 0xd0, 2]);
+        for (what, data) in [
+            ("the last one is missing", &[1, 0xff, 0xd0, 0xff, 0xd9][..]),
+            ("one too many", &[1, 0xff, 0xd0, 2, 0xff, 0xd1, 3, 0xff, 0xd9]),
+            ("out of its turn", &[1, 0xff, 0xd1, 2, 0xff, 0xd9]),
+        ] {
+            let refused = read(&file(0xc0, 8, data)).unwrap_err();
+            assert!(refused.detail.contains("2 restart intervals"), "{what}: {refused}");
+        }
     }
 
     #[test]
