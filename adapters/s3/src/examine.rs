@@ -11,8 +11,9 @@ use super::S3ObjectStore;
 use super::announcements;
 use super::error::S3Error;
 
-/// A key that nobody has: its name is the question, and the answer is not there.
-pub(crate) const PROBE: &str = "lobar-doctor/no-such-object";
+/// A key that nobody has: its name is the question, and the answer is not there. Under the prefix of all uploads, since
+/// policies may allow only that; under the site of probes (`lobar_core::probe`).
+pub(crate) const PROBE: &str = "incoming/lobar-doctor/no-such-object";
 
 impl S3ObjectStore {
     /// Examines the uploads bucket: whether it can be reached, read and written to, whether it says

@@ -258,11 +258,14 @@ impl ObjectStore for S3ObjectStore {
         let head = self.client.head_bucket().bucket(&self.bucket).send();
         let head = head.with_subscriber(self.log.clone()).await;
         head.map_err(|error| S3Error::of(&error).into_port("s3: check"))?;
-        // A bucket may answer while its objects do not. Where listing is not allowed, S3 says `denied` of an object that
-        // is not there.
+        // A bucket may answer while its objects do not. An object that is not there is denied where reading or listing
+        // is: then every image would be denied, which says nothing of one.
         let head = self.client.head_object().bucket(&self.bucket).key(examine::PROBE).send();
         match head.with_subscriber(self.log.clone()).await.map_err(|error| S3Error::of(&error)) {
-            Ok(_) | Err(S3Error::Answered { status: 403 | 404, .. }) => Ok(()),
+            Ok(_) | Err(S3Error::Answered { status: 404, .. }) => Ok(()),
+            Err(denied @ S3Error::Answered { status: 401 | 403, .. }) => {
+                Err(PortError::transient("s3: check", denied))
+            }
             Err(error) => Err(error.into_port("s3: check")),
         }
     }
