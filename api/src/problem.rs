@@ -49,6 +49,7 @@ problems! {
     TooSlowUpload = 408, "upload-timeout", "The upload took too long";
     ModelConflict = 409, "model-conflict", "The model stands where this change cannot be made";
     EntryDiscarded = 409, "quarantine-entry-discarded", "The quarantine's entry was discarded";
+    EntryUnreadable = 409, "quarantine-entry-unreadable", "The quarantine's entry has a state that this release cannot read";
     StaleVerdict = 409, "stale-verdict", "The result has changed since it was shown";
     TooLarge = 413, "too-large", "The body is larger than accepted";
     WrongMediaType = 415, "wrong-media-type", "The body has a media type that is not accepted";

@@ -10,6 +10,7 @@
 //! - A replayed entry waits no more and keeps its bytes.
 //! - A replayed entry can be replayed again.
 //! - A discarded entry loses its bytes and stays discarded.
+//! - An entry whose state cannot be read is neither replayed nor discarded, and keeps its bytes.
 //! - An unknown entry is told of as unknown.
 //! - An entry whose state cannot be read is told of and hides no other.
 //! - Everything survives closing and opening.
@@ -111,6 +112,9 @@ pub enum QuarantineError {
     /// Its bytes are gone.
     #[error("entry {0} was discarded, and its message with it")]
     Discarded(EntryId),
+    /// Another release or damage gave it a state, and only who can read that knows what may be done.
+    #[error("entry {0} has a state that this release cannot read")]
+    Unreadable(EntryId),
     /// The store or the queue could not be asked.
     #[error(transparent)]
     Port(#[from] PortError),
@@ -152,8 +156,10 @@ pub async fn replay(
     by: &str,
 ) -> Result<Entry, QuarantineError> {
     let kept = quarantine.entry(id).await?.ok_or(QuarantineError::Unknown(id))?;
-    if kept.entry.state == EntryState::Discarded {
-        return Err(QuarantineError::Discarded(id));
+    match kept.entry.state {
+        EntryState::Waiting | EntryState::Replayed => {}
+        EntryState::Discarded => return Err(QuarantineError::Discarded(id)),
+        EntryState::Unreadable => return Err(QuarantineError::Unreadable(id)),
     }
     let sent = uploads.send(vec![Outgoing::now(kept.body)]).await;
     for result in sent {

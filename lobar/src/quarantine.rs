@@ -187,6 +187,9 @@ fn refused(error: QuarantineError) -> Failure {
         )),
         QuarantineError::Port(error) => port(error),
         error @ QuarantineError::Discarded(_) => Failure::failed(error),
+        error @ QuarantineError::Unreadable(_) => Failure::failed(format!(
+            "{error}, so nothing was done with it; use the release that wrote it"
+        )),
     }
 }
 

@@ -98,7 +98,7 @@ impl<D: Driver> Quarantine for Db<D> {
         let mark = |now: Stamp| {
             Sql::<D>::new(
                 "update quarantine set state = 'replayed', changed_at = $1, changed_by = $2
-                 where id = $3 and state <> 'discarded'
+                 where id = $3 and state in ('waiting', 'replayed')
                  returning id, source, reason, state, at, cast(length(body) as bigint) as bytes,
                    changed_at, changed_by",
             )
@@ -114,7 +114,7 @@ impl<D: Driver> Quarantine for Db<D> {
         let discard = |now: Stamp| {
             Sql::<D>::new(
                 "update quarantine set state = 'discarded', changed_at = $1, changed_by = $2, body = $3
-                 where id = $4 and state <> 'discarded'
+                 where id = $4 and state in ('waiting', 'replayed')
                  returning id, source, reason, state, at, cast(length(body) as bigint) as bytes,
                    changed_at, changed_by",
             )
@@ -139,6 +139,9 @@ async fn changed<D: Driver>(
     match rows.into_iter().next() {
         Some(row) => Ok(row.entry()),
         None => Err(match db.entry(id).await? {
+            Some(kept) if kept.entry.state == EntryState::Unreadable => {
+                QuarantineError::Unreadable(id)
+            }
             Some(_) => QuarantineError::Discarded(id),
             None => QuarantineError::Unknown(id),
         }),

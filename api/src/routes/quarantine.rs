@@ -146,6 +146,10 @@ impl From<QuarantineError> for Problem {
             QuarantineError::Discarded(_) => {
                 Problem::new(Kind::EntryDiscarded, "Its message is gone.")
             }
+            QuarantineError::Unreadable(_) => Problem::new(
+                Kind::EntryUnreadable,
+                "Another release gave it its state, or it is damaged: use the release that wrote it.",
+            ),
             QuarantineError::Port(error) => error.into(),
         }
     }

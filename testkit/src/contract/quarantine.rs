@@ -38,6 +38,7 @@ macro_rules! quarantine_contract {
             a_replayed_entry_waits_no_more_and_keeps_its_bytes,
             a_replayed_entry_can_be_replayed_again,
             a_discarded_entry_loses_its_bytes_and_stays_discarded,
+            an_entry_whose_state_cannot_be_read_is_neither_replayed_nor_discarded_and_keeps_its_bytes,
             an_unknown_entry_is_told_of_as_unknown,
             an_entry_whose_state_cannot_be_read_is_told_of_and_hides_no_other,
             everything_survives_closing_and_opening,
@@ -162,6 +163,23 @@ pub async fn a_discarded_entry_loses_its_bytes_and_stays_discarded<H: Quarantine
     let refused = quarantine.discard(id, BY).await;
     assert!(matches!(refused, Err(QuarantineError::Discarded(_))), "{refused:?}");
     assert_eq!(body(&*quarantine, entries[1].id).await, [1], "and only this one");
+}
+
+pub async fn an_entry_whose_state_cannot_be_read_is_neither_replayed_nor_discarded_and_keeps_its_bytes<
+    H: QuarantineHarness,
+>() {
+    let (harness, quarantine, entries) = with::<H>(1).await;
+    let id = entries[0].id;
+    harness.damage(&format!("update quarantine set state = 'expired' where id = {id}")).await;
+    for refused in [quarantine.mark_replayed(id, BY).await, quarantine.discard(id, BY).await] {
+        assert!(
+            matches!(refused, Err(QuarantineError::Unreadable(one)) if one == id),
+            "{refused:?}"
+        );
+    }
+    let kept = quarantine.entry(id).await.expect("asked").expect("known");
+    assert_eq!((kept.entry.state, kept.body), (EntryState::Unreadable, vec![0]));
+    assert_eq!(kept.entry.changed, None);
 }
 
 pub async fn an_unknown_entry_is_told_of_as_unknown<H: QuarantineHarness>() {

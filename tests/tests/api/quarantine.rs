@@ -106,6 +106,23 @@ async fn a_discarded_message_is_gone_and_cannot_be_replayed() {
 }
 
 #[tokio::test]
+async fn a_message_whose_state_cannot_be_read_is_neither_sent_nor_discarded() {
+    let fixture = Fixture::open_without_ingest().await;
+    put_aside(&fixture, "malformed", notification()).await;
+    fixture.damage("update quarantine set state = 'expired'").await;
+    let (_, list) = fixture.get("/v1/quarantine").await;
+    let path = format!("/v1/quarantine/{}", list["items"][0]["id"]);
+    for change in ["replay", "discard"] {
+        let (status, problem) = post(&fixture, &format!("{path}/{change}")).await;
+        let kind = "/problems/quarantine-entry-unreadable";
+        assert_eq!((status, problem["type"].as_str()), (409, Some(kind)), "{change}");
+    }
+    assert_eq!(fixture.uploads.depth().await.expect("answers").ready, 0, "nothing was sent");
+    let entry = fixture.quarantine.list(true, None, 10).await.expect("listed").remove(0);
+    assert!(entry.bytes > 0, "and its message is there");
+}
+
+#[tokio::test]
 async fn what_is_not_there_and_what_is_no_number_are_problems() {
     let fixture = Fixture::open().await;
     for (method, path, status) in [
