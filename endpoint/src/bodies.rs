@@ -49,12 +49,11 @@ impl Bodies {
         Ok(())
     }
 
-    /// Writes a file of no body's name, and removes it.
+    /// Writes a file without a name, of which nothing stays: any number of checks may run at once.
     pub(super) fn check(&self) -> io::Result<()> {
-        let path = self.root.join("health-check");
-        let mut file = File::create(&path)?;
-        let written = file.write_all(&[0; 4096]).and_then(|()| file.sync_data());
-        written.and(fs::remove_file(&path))
+        let mut file = tempfile::tempfile_in(&self.root)?;
+        file.write_all(&[0; 4096])?;
+        file.sync_data()
     }
 
     /// Opens a body to read.
@@ -148,5 +147,23 @@ impl Drop for Body {
         {
             tracing::warn!(%error, "embedded S3: an unused file not deleted; the next start deletes it");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_number_of_checks_run_at_once_and_leave_nothing_behind() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let bodies = Bodies::open(folder.path().join("bodies")).expect("a folder of bodies");
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                let check = || (0..50).try_for_each(|_| bodies.check());
+                scope.spawn(move || check().expect("the folder takes files"));
+            }
+        });
+        assert_eq!(fs::read_dir(&bodies.root).expect("a folder").count(), 0);
     }
 }

@@ -3,13 +3,19 @@
 
 use std::time::Duration;
 
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::{Request, StatusCode};
 use s3s::{Body, HttpResponse, S3Error, S3ErrorCode};
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 /// The most that a form's fields may hold beside its file, in bytes.
 const FIELDS: usize = 1 << 20;
 /// How long a form may take to arrive: it is held in memory meanwhile.
 const PATIENCE: Duration = Duration::from_secs(600);
+/// How many forms are read and stored at once, each of them as large as a film.
+const AT_ONCE: usize = 3;
+/// How long a form waits for its turn.
+const TURN: Duration = Duration::from_secs(30);
 /// What stands for the name of the file.
 const VARIABLE: &str = "${filename}";
 
@@ -23,13 +29,11 @@ impl FileName {
         key.replace(VARIABLE, name.map_or("", |name| &name.0))
     }
 
+    /// Looks no further than the header of the file, which S3 wants to be the last field.
     fn find(form: &[u8]) -> Option<Self> {
-        let form = String::from_utf8_lossy(form);
-        let mut headers = form.split("\r\n").filter(|line| {
-            let name = line.get(.."content-disposition:".len());
-            name.is_some_and(|name| name.eq_ignore_ascii_case("content-disposition:"))
-        });
-        let file = headers.find(|line| line.contains("name=\"file\""))?;
+        let fields = &form[..form.len().min(FIELDS)];
+        let file = fields.split(|&byte| byte == b'\n').find(|line| is_file(line))?;
+        let file = String::from_utf8_lossy(file);
         let (_, name) = file.split_once("filename=\"")?;
         let (name, _) = name.rsplit_once('"')?;
         let name = name.rsplit(['/', '\\']).next().unwrap_or_default();
@@ -37,21 +41,56 @@ impl FileName {
     }
 }
 
-/// Reads a form, at most `limit` bytes of a file, and notes the name of its file.
-pub(super) async fn read(mut request: Request<Body>, limit: u64) -> Result<Request<Body>, S3Error> {
-    let limit = usize::try_from(limit).unwrap_or(usize::MAX).saturating_add(FIELDS);
-    let form = request.body_mut().store_all_limited(limit);
-    let form = tokio::time::timeout(PATIENCE, form).await;
-    let form = form.map_err(|_| S3Error::new(S3ErrorCode::RequestTimeout))?;
-    let form = form.map_err(|error| match error.to_string().contains("limit") {
-        true => S3Error::new(S3ErrorCode::EntityTooLarge),
-        false => S3Error::new(S3ErrorCode::IncompleteBody),
-    })?;
-    if let Some(name) = FileName::find(&form) {
-        request.extensions_mut().insert(name);
+/// Whether this line is the header of a form's file.
+fn is_file(line: &[u8]) -> bool {
+    const HEADER: &[u8] = b"content-disposition:";
+    const NAME: &[u8] = b"name=\"file\"";
+    let header = line.get(..HEADER.len());
+    header.is_some_and(|header| header.eq_ignore_ascii_case(HEADER))
+        // A field of another name may have a file of this one.
+        && line.windows(NAME.len() + 1).any(|w| &w[1..] == NAME && matches!(w[0], b' ' | b';'))
+}
+
+/// How many forms are held in memory at once: they are read before it is known who sent them.
+#[derive(Debug)]
+pub(super) struct Forms {
+    free: Semaphore,
+    /// The most bytes of a form's file.
+    largest: usize,
+}
+
+impl Forms {
+    pub(super) fn new(largest: u64) -> Self {
+        let largest = usize::try_from(largest).unwrap_or(usize::MAX);
+        Self { free: Semaphore::new(AT_ONCE), largest }
     }
-    *request.body_mut() = Body::from(form);
-    Ok(request)
+
+    /// Waits until a form may be read. It counts until what is returned is dropped.
+    pub(super) async fn admit(&self) -> Result<SemaphorePermit<'_>, S3Error> {
+        match tokio::time::timeout(TURN, self.free.acquire()).await {
+            Ok(Ok(permit)) => Ok(permit),
+            _ => Err(S3Error::new(S3ErrorCode::SlowDown)),
+        }
+    }
+
+    /// Reads a form that was admitted, and notes the name of its file.
+    pub(super) async fn read(&self, request: Request<Body>) -> Result<Request<Body>, S3Error> {
+        let (parts, body) = request.into_parts();
+        let form = Limited::new(body, self.largest.saturating_add(FIELDS)).collect();
+        let form = tokio::time::timeout(PATIENCE, form).await;
+        let form = form.map_err(|_| S3Error::new(S3ErrorCode::RequestTimeout))?;
+        let form = form.map_err(|error| match error.is::<LengthLimitError>() {
+            true => S3Error::new(S3ErrorCode::EntityTooLarge),
+            false => S3Error::new(S3ErrorCode::IncompleteBody),
+        })?;
+        let form = form.to_bytes();
+        let name = FileName::find(&form);
+        let mut request = Request::from_parts(parts, Body::from(form));
+        if let Some(name) = name {
+            request.extensions_mut().insert(name);
+        }
+        Ok(request)
+    }
 }
 
 /// S3 forbids what a policy does not allow; `s3s` finds fault with the policy itself. What it says repeats the
@@ -86,6 +125,22 @@ mod tests {
         assert_eq!(found("C:\\films\\a.jpg").as_deref(), Some("a.jpg"));
         assert_eq!(found("../../etc/passwd").as_deref(), Some("passwd"));
         assert_eq!(FileName::find(b"no form"), None);
+    }
+
+    #[test]
+    fn the_name_is_looked_for_up_to_the_file_and_in_no_other_field() {
+        let field = |name: &str, file: &str| {
+            format!(
+                "--b\r\nContent-Disposition: form-data; name=\"{name}\"; filename=\"{file}\"\r\n\r\nx\r\n"
+            )
+        };
+        let find = |form: String| FileName::find(form.as_bytes()).map(|name| name.0);
+        assert_eq!(find(field("note", "file") + &field("file", "a.jpg")).as_deref(), Some("a.jpg"));
+        assert_eq!(
+            find(field("file", "a.jpg") + &field("file", "b.jpg")).as_deref(),
+            Some("a.jpg")
+        );
+        assert_eq!(find("x".repeat(FIELDS) + "\r\n" + &field("file", "a.jpg")), None);
     }
 
     #[test]

@@ -66,6 +66,7 @@ use bodies::Bodies;
 use catalog::{Catalog, Versioning};
 use cors::Cors;
 use fault::EndpointFault;
+use form::Forms;
 use guard::Guard;
 pub use health::EndpointHealth;
 use outbox_relay::OutboxRelay;
@@ -281,7 +282,7 @@ impl Endpoint {
                 cors: Cors::new(options.allowed_origins),
             }),
             clock,
-            largest_form,
+            forms: Arc::new(Forms::new(largest_form)),
             log: log_filter::ours_only(),
         };
         let drain = OutboxRelay {

@@ -25,7 +25,7 @@ use uuid::Uuid;
 use super::chunked::{Chunked, Ending};
 use super::conditions::timestamp;
 use super::event::Origin;
-use super::form;
+use super::form::{self, Forms};
 use super::guard::Guard;
 use super::ranges::Unranged;
 
@@ -43,8 +43,7 @@ pub(super) struct Server {
     pub(super) unchecked: S3Service,
     pub(super) guard: Arc<Guard>,
     pub(super) clock: Arc<dyn Clock>,
-    /// The most bytes of a form's file.
-    pub(super) largest_form: u64,
+    pub(super) forms: Arc<Forms>,
     /// Where log lines go, without those of `s3s`.
     pub(super) log: Dispatch,
 }
@@ -162,17 +161,10 @@ impl Server {
             Ending::Known => request.map(Body::from),
             Ending::FinalChunk => request.map(|body| Body::http_body(Chunked::new(body))),
         };
-        let request = match is_form {
-            true => form::read(request, self.largest_form).await,
-            false => Ok(request),
+        let mut response = match is_form {
+            true => form::forbid(self.form(request).await.unwrap_or_else(refused)),
+            false => self.call(&self.service, request).await,
         };
-        let mut response = match request {
-            Ok(request) => self.call(&self.service, request).await,
-            Err(refusal) => refused(refusal),
-        };
-        if is_form {
-            response = form::forbid(response);
-        }
         if let Some(again) = unranged.and_then(|unranged| unranged.again(&response)) {
             response = self.call(&self.unchecked, again).await;
         }
@@ -183,6 +175,13 @@ impl Server {
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         response
+    }
+
+    /// Answers a form, with as many others as there is memory for.
+    async fn form(&self, request: Request<Body>) -> Result<HttpResponse, S3Error> {
+        let _admitted = self.forms.admit().await?;
+        let request = self.forms.read(request).await?;
+        Ok(self.call(&self.service, request).await)
     }
 
     async fn call(&self, service: &S3Service, request: Request<Body>) -> HttpResponse {

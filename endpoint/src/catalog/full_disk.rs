@@ -30,11 +30,19 @@ async fn open() -> (TempDir, Catalog) {
     (folder, catalog)
 }
 
-/// Bounds the database to so many pages, or to those it has where it has more.
+/// Bounds the database to so many pages, or to those it has where it has more: on the connection that is open, and on
+/// those that follow it, since a transaction that failed closes its own.
 async fn bound(catalog: &Catalog, pages: u32) {
+    let options = catalog.writer.connect_options().as_ref().clone();
+    catalog.writer.set_connect_options(options.pragma("max_page_count", pages.to_string()));
     let pragma = format!("pragma max_page_count = {pages}");
     let done = sqlx::query(sqlx::AssertSqlSafe(pragma)).execute(&catalog.writer).await;
     done.expect("the bound is set");
+}
+
+/// No room is what is told, and nothing else.
+fn is_full(fault: EndpointFault) {
+    assert_eq!(S3Error::from(fault).code().as_str(), "InsufficientStorage");
 }
 
 /// A key as long as they get, so that little fits on a page.
@@ -91,7 +99,7 @@ async fn complete(catalog: &Catalog, upload: &str, n: usize) -> Result<(), Endpo
     catalog.complete_upload(upload.to_owned(), new(n), wanted, None, u64::MAX).await.map(drop)
 }
 
-/// Does `change` until the disk is full, and again once there is room.
+/// Does `change` until the disk is full, again while it is, and once there is room.
 async fn fails_only_while_full(
     catalog: &Catalog,
     change: impl AsyncFn(usize) -> Result<(), EndpointFault>,
@@ -105,7 +113,10 @@ async fn fails_only_while_full(
         }
     }
     let (n, fault) = refused.expect("the disk is full at some time");
-    assert_eq!(S3Error::from(fault).code().as_str(), "InsufficientStorage");
+    is_full(fault);
+    for _ in 0..3 {
+        is_full(change(n).await.expect_err("it is still full"));
+    }
     bound(catalog, u32::MAX - 1).await;
     for n in n..n + 3 {
         change(n).await.expect("there is room again");
@@ -148,9 +159,8 @@ async fn all_changes_that_a_full_disk_undoes_are_told_so() {
     let outcomes = futures::future::join_all(changes).await;
     let faults: Vec<_> = outcomes.into_iter().filter_map(Result::err).collect();
     assert!(!faults.is_empty());
-    for fault in faults {
-        assert_eq!(S3Error::from(fault).code().as_str(), "InsufficientStorage");
-    }
+    faults.into_iter().for_each(is_full);
+    is_full(put(&catalog, MANY).await.expect_err("it is still full"));
     bound(&catalog, u32::MAX - 1).await;
     put(&catalog, MANY).await.expect("there is room again");
 }

@@ -5,6 +5,8 @@ use std::time::Duration;
 use lobar_core::image::Lane;
 use lobar_core::object_store::ObjectStore as _;
 use reqwest::header::HeaderMap;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
 use crate::fixture::{PAGE, http, python, start, start_with};
 
@@ -38,6 +40,48 @@ async fn a_signed_form_is_taken_where_forms_are_switched_on() {
     let folder = tempfile::tempdir().expect("a folder");
     let endpoint = start_with(folder.path(), |options| options.forms = true).await;
     python(&endpoint.url(), "s3_forms.py").await;
+    endpoint.stop().await;
+}
+
+/// The beginning of a form that asks to be told when it is read.
+async fn begin_form(url: &str) -> TcpStream {
+    let address = url.trim_start_matches("http://");
+    let mut stream = TcpStream::connect(address).await.expect("connected");
+    let head = format!(
+        "POST /xrays HTTP/1.1\r\nhost: {address}\r\ncontent-type: multipart/form-data; boundary=b\r\n\
+         content-length: 100\r\nexpect: 100-continue\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).await.expect("sent");
+    stream
+}
+
+/// Waits until the server reads the form.
+async fn is_read(stream: &mut TcpStream) {
+    let mut answer = [0; 12];
+    stream.read_exact(&mut answer).await.expect("an answer");
+    assert_eq!(&answer, b"HTTP/1.1 100");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn three_forms_are_held_in_memory_at_once_and_the_next_waits() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let endpoint = start_with(folder.path(), |options| options.forms = true).await;
+    let url = endpoint.url();
+    let mut read = Vec::new();
+    for _ in 0..3 {
+        let mut form = begin_form(&url).await;
+        is_read(&mut form).await;
+        read.push(form);
+    }
+    let mut next = begin_form(&url).await;
+    // Long enough for the next one to be read, if it were.
+    for _ in 0..50 {
+        http().get(&url).send().await.expect("an answer");
+    }
+    assert!(next.try_read(&mut [0]).is_err(), "nothing is there to be read");
+    drop(read.pop());
+    is_read(&mut next).await;
+    drop((read, next));
     endpoint.stop().await;
 }
 
