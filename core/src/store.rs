@@ -53,6 +53,7 @@
 //! - A store that takes changes says so, and one whose tables cannot be written does not.
 //! - States of many images are answered in the order of the question.
 //! - A probe that arrived is told of once.
+//! - A probe that nobody asked for is forgotten after a day.
 //! - Everything survives closing and opening the store.
 
 use std::time::Duration;
@@ -365,7 +366,7 @@ pub trait Store: Send + Sync {
     /// Whether changes are taken now: makes one that means nothing.
     ///
     /// # Errors
-    /// When the store cannot be reached, is read-only, is damaged, or its disk is full.
+    /// When the store cannot be reached, or refuses the change, whatever its reason.
     async fn check(&self) -> Result<(), PortError>;
 
     /// The notification of a probe arrived: an object that is no upload, put into the bucket to see whether it is told of.

@@ -26,7 +26,7 @@ use receipt::LeaseReceipt;
 
 pub(super) use statements::MessageRow;
 
-/// How often a waiting receiver looks by itself.
+/// How often a waiting receiver looks by itself, unless it is told otherwise.
 const POLL: Duration = Duration::from_millis(200);
 
 /// One queue of a database.
@@ -34,13 +34,20 @@ pub struct SqlQueue<D: Driver> {
     db: Arc<Db<D>>,
     name: String,
     waiter: Arc<Notify>,
+    poll: Duration,
 }
 
 impl<D: Driver> SqlQueue<D> {
     /// The queue `name` of `db`. Queues need no declaration.
     pub fn new(db: Arc<Db<D>>, name: &str) -> Self {
         let waiter = db.notifier().waiter(name);
-        Self { db, name: name.to_owned(), waiter }
+        Self { db, name: name.to_owned(), waiter, poll: POLL }
+    }
+
+    /// Looks by itself this often while it waits, and otherwise when it is told of a message.
+    #[must_use]
+    pub fn looking_every(self, poll: Duration) -> Self {
+        Self { poll, ..self }
     }
 
     async fn wait_and_take(
@@ -65,7 +72,7 @@ impl<D: Driver> SqlQueue<D> {
                 }
                 tokio::select! {
                     () = &mut notified => break,
-                    () = tokio::time::sleep(left.min(POLL)) => {
+                    () = tokio::time::sleep(left.min(self.poll)) => {
                         if self.is_ready().await? {
                             break;
                         }

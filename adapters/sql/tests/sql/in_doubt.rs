@@ -15,10 +15,13 @@ use crate::open;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Commits of claims take a second: as long as a slow disk would.
-const LATE: &str = "create function late() returns trigger language plpgsql as $$
+/// Commits of claims take until the disk is there: as long as a slow one would.
+const LATE: &str = "create table disk (there boolean);
+  create function late() returns trigger language plpgsql as $$
     begin
-      if new.state = 'analysing' then perform pg_sleep(1); end if;
+      while new.state = 'analysing' and not exists (select from disk) loop
+        perform pg_sleep(0.01);
+      end loop;
       return null;
     end $$;
   create constraint trigger late after insert on event deferrable initially deferred
@@ -37,6 +40,7 @@ async fn a_claim_whose_commit_outlives_its_connection_costs_no_attempt() {
     block_in_place(|| database.sql(LATE));
     let server = format!("127.0.0.1:{}", cluster.port()).parse().expect("an address");
     for away in [false, true] {
+        block_in_place(|| database.sql("delete from disk"));
         let proxy = Proxy::open(server).await;
         let url = database.url_through(proxy.address.port());
         let store = open(&url).await;
@@ -67,7 +71,12 @@ async fn a_claim_whose_commit_outlives_its_connection_costs_no_attempt() {
         proxy.set(Weather::Fair);
         // Two at once: neither may go ahead of what the other takes back.
         let stranger = ImageId(Uuid::from_u128(1));
-        let (other, ours) = tokio::join!(claim(&*store, stranger), claim(&*store, id));
+        let commits = async {
+            // Claims that were begun wait for it by now, or find it done.
+            sleep(Duration::from_millis(100)).await;
+            block_in_place(|| database.sql("insert into disk values (true)"));
+        };
+        let (other, ours, ()) = tokio::join!(claim(&*store, stranger), claim(&*store, id), commits);
         assert_eq!(other, Claim::Unknown);
         match ours {
             Claim::Granted(claimed) => assert_eq!(claimed.attempt, 1, "away: {away}"),

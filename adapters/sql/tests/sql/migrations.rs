@@ -192,5 +192,7 @@ async fn the_release_s_own_deferred_migrations_run_and_then_none_is_pending() {
     let deferred = Deferred::of_this_release();
     let ran = deferred.run(&db).await.expect("ran");
     assert!(deferred.pending(&db).await.expect("asked").is_empty(), "after {ran:?}");
+    let unproven = database.sql("select conname from pg_constraint where not convalidated");
+    assert_eq!(unproven, "", "every constraint holds for every row");
     db.close().await;
 }

@@ -100,6 +100,7 @@ macro_rules! store_contract {
             a_store_that_takes_changes_says_so_and_one_whose_tables_cannot_be_written_does_not,
             states_of_many_images_are_answered_in_the_order_of_the_question,
             a_probe_that_arrived_is_told_of_once,
+            a_probe_that_nobody_asked_for_is_forgotten_after_a_day,
             everything_survives_closing_and_opening_the_store,
             events_are_numbered_in_the_order_of_commit_without_gaps_for_a_reader_that_resumes,
             concurrent_writers_never_let_a_reader_miss_an_event,

@@ -312,6 +312,21 @@ pub async fn a_probe_that_arrived_is_told_of_once<H: StoreHarness>() {
     assert_eq!(doctor.events(Seq(0), 10).await.expect("events"), [], "it is no image");
 }
 
+pub async fn a_probe_that_nobody_asked_for_is_forgotten_after_a_day<H: StoreHarness>() {
+    let harness = H::start().await;
+    let store = harness.open().await;
+    let [old, young, new] = [1, 2, 3].map(Uuid::from_u128);
+    let hours = |hours: u64| Duration::from_secs(hours * 3600);
+    store.note_probe(old).await.expect("noted");
+    harness.advance(hours(2)).await;
+    store.note_probe(young).await.expect("noted");
+    harness.advance(hours(23)).await;
+    store.note_probe(new).await.expect("noted");
+    for (probe, kept) in [(old, false), (young, true), (new, true)] {
+        assert_eq!(store.take_probe(probe).await.expect("asked"), kept, "{probe}");
+    }
+}
+
 pub async fn states_of_many_images_are_answered_in_the_order_of_the_question<H: StoreHarness>() {
     let harness = H::start().await;
     let store = harness.open().await;
