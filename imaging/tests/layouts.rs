@@ -367,7 +367,8 @@ fn intervals(file: &[u8]) -> Vec<Vec<std::ops::Range<usize>>> {
         }
         let (mut found, mut from) = (Vec::new(), at);
         loop {
-            at += file[at..].windows(2).position(|w| w[0] == 0xff && w[1] != 0).unwrap();
+            let marker = |w: &[u8]| w[0] == 0xff && w[1] != 0;
+            at += file[at..].windows(2).position(marker).expect("a scan ends at a marker");
             found.push(from..at);
             if !(0xd0..0xd8).contains(&file[at + 1]) {
                 break;
@@ -403,7 +404,7 @@ fn files_of_every_kind(restarts: &[&str]) -> Vec<(String, Vec<u8>)> {
             for restart in restarts {
                 let options = ["-sample", sampling, "-restart", restart, colours];
                 let options = &options[..if colours.is_empty() { 4 } else { 5 }];
-                let file = encode(&picture, options, script).unwrap();
+                let file = encode(&picture, options, script).expect("it is written");
                 assert!(decode(&file, &Limits::default()).is_ok());
                 files.push((format!("{colours} {sampling} restart {restart} [{script}]"), file));
             }
