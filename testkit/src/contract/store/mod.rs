@@ -6,6 +6,7 @@ pub mod model;
 mod positions;
 mod pruning;
 mod reading;
+mod restoring;
 mod unreadable;
 mod work;
 
@@ -24,6 +25,7 @@ pub use events::*;
 pub use positions::*;
 pub use pruning::*;
 pub use reading::*;
+pub use restoring::*;
 pub use unreadable::*;
 pub use work::*;
 
