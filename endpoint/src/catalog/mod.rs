@@ -2,7 +2,7 @@
 //!
 //! One connection writes, others read. Every change is atomic, run to its end even when the client
 //! goes away, and an event is written with what it tells of. Changes that wait for one another share
-//! a transaction ([`commit`]), and so the disk's time for it.
+//! a transaction ([`group_commit`]), and so the disk's time for it.
 
 mod buckets;
 #[cfg(test)]
