@@ -33,13 +33,22 @@ pub struct Follower {
 }
 
 impl Follower {
-    /// Follows `page` from the beginning.
+    /// Follows `page` from the beginning. A reset is a fault: history is not gone.
     pub fn follow(page: &str) -> Self {
+        Self::begin(page, false)
+    }
+
+    /// The same, and begins anew at a reset, as pages do: what was seen before is forgotten.
+    pub fn follow_through_resets(page: &str) -> Self {
+        Self::begin(page, true)
+    }
+
+    fn begin(page: &str, bears_reset: bool) -> Self {
         // Another test of this process may have chosen it already.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let seen: Arc<Mutex<Vec<Seen>>> = Arc::default();
         let stop = CancellationToken::new();
-        let following = follow(format!("{page}/v1/events"), seen.clone());
+        let following = follow(format!("{page}/v1/events"), seen.clone(), bears_reset);
         let stopped = stop.clone();
         tokio::spawn(async move { stopped.run_until_cancelled(following).await });
         Self { seen, stop }
@@ -78,7 +87,7 @@ impl Drop for Follower {
     }
 }
 
-async fn follow(url: String, seen: Arc<Mutex<Vec<Seen>>>) {
+async fn follow(url: String, seen: Arc<Mutex<Vec<Seen>>>, bears_reset: bool) {
     let http = reqwest::Client::builder().read_timeout(Duration::from_secs(40)).build();
     let http = http.expect("a client");
     let mut last = 0;
@@ -87,8 +96,13 @@ async fn follow(url: String, seen: Arc<Mutex<Vec<Seen>>>) {
         if let Ok(answer) = asked.and_then(reqwest::Response::error_for_status) {
             let mut events = answer.bytes_stream().eventsource();
             while let Some(Ok(event)) = events.next().await {
+                if event.event == "reset" {
+                    assert!(bears_reset, "history is not gone");
+                    seen.lock().unwrap_or_else(PoisonError::into_inner).clear();
+                    last = 0;
+                    break;
+                }
                 if event.event != "image" {
-                    assert_ne!(event.event, "reset", "history is not gone");
                     continue;
                 }
                 let position: i64 = event.id.parse().expect("a number");

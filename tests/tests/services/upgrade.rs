@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use lobar_tests::kit::{BulkUpload, Lobar, Uploaded, executable};
+use lobar_tests::kit::{BulkUpload, Follower, Lobar, Uploaded, executable};
 
 use super::accounts::{account, until_quiet};
 use super::cluster::{Cluster, Jobs};
@@ -43,7 +43,7 @@ async fn roll(
     to: &Path,
     seed: u64,
 ) -> Vec<Uploaded> {
-    let page = cluster.follow();
+    let page = Follower::follow_through_resets(&cluster.page);
     let known = cluster.client().images().await.len();
     let upload = tokio::spawn(BulkUpload::plan(seed, UPLOADS).run(cluster.bucket.clone()));
     for (n, role) in ROLES.into_iter().enumerate() {
@@ -71,7 +71,8 @@ async fn upgraded_and_rolled_back(jobs: Jobs, seed: u64) {
     }
     let schema = || cluster.database.sql("select max(version) from _sqlx_migrations");
     let before = tokio::task::block_in_place(schema);
-    let page = cluster.follow();
+    // A position of this release says more than earlier ones know: a rollback gives a reset.
+    let page = Follower::follow_through_resets(&cluster.page);
     let mut uploaded: Vec<Uploaded> = Vec::new();
     for (n, release) in [&new, &old, &new].into_iter().enumerate() {
         let more = roll(&cluster, &mut fleet, release, seed + n as u64).await;
@@ -90,6 +91,11 @@ async fn upgraded_and_rolled_back(jobs: Jobs, seed: u64) {
         account.unexpected
     );
     assert_eq!((account.lost, account.duplicated, account.unexpected), (0, 0, 0), "{account:?}");
+    let shown = page.results();
+    for image in cluster.client().images().await {
+        let is_shown = shown.contains_key(image["id"].as_str().expect("an id"));
+        assert!(is_shown || image["status"] == "superseded", "the page never saw {image}");
+    }
     for process in fleet {
         stop(process).await;
     }

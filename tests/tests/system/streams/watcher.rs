@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
+use lobar_core::position::Position;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::sleep;
@@ -20,9 +21,14 @@ pub(super) struct Faults {
     pub(super) again: AtomicU64,
 }
 
+/// The number of the event at a position.
+pub(super) fn seq(position: i64) -> i64 {
+    Position::from_number(position).seq().0
+}
+
 /// One page.
 pub(super) struct Watcher {
-    /// The number of the event that it saw last.
+    /// The position after the event that it saw last.
     pub(super) last: AtomicI64,
     /// Whether its first stream was opened.
     pub(super) open: AtomicBool,
@@ -85,8 +91,8 @@ impl Watcher {
         }
     }
 
-    fn saw(&self, number: i64) {
-        let before = self.last.swap(number, Relaxed);
-        self.faults.gaps.fetch_add(u64::from(number != before + 1), Relaxed);
+    fn saw(&self, position: i64) {
+        let before = seq(self.last.swap(position, Relaxed));
+        self.faults.gaps.fetch_add(u64::from(seq(position) != before + 1), Relaxed);
     }
 }
