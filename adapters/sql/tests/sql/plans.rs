@@ -173,7 +173,9 @@ async fn every_statement_of_the_hot_paths_reads_index_ranges() {
         for scan in scans {
             // The counts are a handful of rows; the rest is large.
             let small = ["tally", "removal", "probe", "retention", "_sqlx_migrations"];
-            assert!(small.iter().any(|table| scan.contains(table)), "{plan}");
+            // Read through once an hour, by one process.
+            let pruned = text.starts_with("delete from quarantine");
+            assert!(pruned || small.iter().any(|table| scan.contains(table)), "{plan}");
         }
         for used in plan.lines().filter(|line| line.contains("Index ") && line.contains(" using "))
         {
