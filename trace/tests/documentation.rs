@@ -27,7 +27,7 @@ fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
 /// The arguments of every macro of `tracing` in a file, and the macro's name.
 fn calls(text: &str) -> Vec<(&str, Vec<&str>)> {
     // What tests log is not documented.
-    let text = text.split("#[cfg(test)]\nmod tests").next().unwrap_or(text);
+    let text = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or(text);
     let mut calls = Vec::new();
     for (at, _) in text.match_indices("tracing::") {
         let rest = &text[at + "tracing::".len()..];
