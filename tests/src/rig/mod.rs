@@ -195,7 +195,9 @@ impl Rig {
 
     /// Images whose work has not ended.
     pub async fn open_images(&self) -> u64 {
-        self.count(State::Queued).await + self.count(State::Analysing).await
+        // Of one moment: an image may go from one of the two states to the other at any time.
+        let unfinished = self.store.inner.overview().await.expect("answers").unfinished;
+        unfinished.stat + unfinished.routine
     }
 
     /// What is on one lane's queue.
