@@ -26,11 +26,19 @@ export async function checked(response) {
   throw new Problem(response.status, body ?? { title: `The server answered ${response.status}.` });
 }
 
+/** The last event that the page was told of: no answer may be older, whichever server process gives it. */
+let lastEvent = 0;
+
+/** The page was told of events up to this one. @param {number | string} position */
+export function told(position) {
+  lastEvent = Math.max(lastEvent, Number(position));
+}
+
 /** @param {string} path @param {AbortSignal} [signal] */
 async function get(path, signal) {
   let response;
   try {
-    response = await fetch(path, { cache: "no-store", signal });
+    response = await fetch(path, { cache: "no-store", headers: { "Last-Event-ID": String(lastEvent) }, signal });
   } catch (error) {
     if (isAbort(error)) throw error;
     throw new Problem(0, null);
@@ -56,7 +64,9 @@ export async function list(filter, after, limit, signal) {
   const query = new URLSearchParams(filter);
   if (after) query.set("after", after);
   query.set("limit", String(limit));
-  return (await get(`/v1/images?${query}`, signal)).json();
+  const page = await (await get(`/v1/images?${query}`, signal)).json();
+  told(page.last_event);
+  return page;
 }
 
 /**

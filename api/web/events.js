@@ -10,7 +10,7 @@ const LONGEST_WAIT = 10_000;
 /**
  * What is called back.
  * @typedef {object} Listener
- * @property {(event: { id: string, status: string }) => void} image an image has changed
+ * @property {(event: { id: string, status: string }, position: string) => void} image an image has changed, by the event at this position
  * @property {() => void} reset what is known must be loaded anew
  * @property {(state: "live" | "reconnecting" | "stale", since?: Date) => void} state of the connection, and the time of the last news
  */
@@ -89,7 +89,7 @@ export class EventStream {
       this.on.reset();
     } else if (field.event === "image") {
       // The position moves only after the event was taken.
-      this.on.image(JSON.parse(field.data ?? ""));
+      this.on.image(JSON.parse(field.data ?? ""), field.id ?? this.last);
       this.last = field.id ?? this.last;
     }
   }

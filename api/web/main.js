@@ -1,6 +1,7 @@
 // The page: puts its parts together.
 
 import { onAddress, openImage } from "./address.js";
+import { told } from "./api.js";
 import { byId } from "./elements.js";
 import { EventStream } from "./events.js";
 import { setUpFilters } from "./filters.js";
@@ -43,7 +44,8 @@ async function follow() {
   try {
     const after = await worklist.renew();
     stream = new EventStream(after, {
-      image: ({ id }) => {
+      image: ({ id }, position) => {
+        told(position);
         worklist.touch(id);
         if (viewer.id === id) viewer.refresh();
       },

@@ -10,7 +10,7 @@ use utoipa::IntoParams;
 
 use crate::context::Context;
 use crate::problem::{Kind, Problem};
-use crate::stream::{Client, OpenStream, asked, start};
+use crate::stream::{Client, OpenStream, seen, start};
 
 /// Where to begin.
 #[derive(Debug, Default, Deserialize, IntoParams)]
@@ -43,8 +43,7 @@ pub(crate) async fn events(
     request: HttpRequest,
     query: Query<EventsQuery>,
 ) -> Result<HttpResponse, Problem> {
-    let last = request.headers().get("last-event-id").map(|id| id.to_str().unwrap_or("not text"));
-    let asked = asked(last, query.after.as_deref())?;
+    let asked = seen(&request, query.after.as_deref())?;
     if context.hub.stop.is_cancelled() {
         return Err(Problem::new(Kind::Stopping, "Come back in a moment."));
     }

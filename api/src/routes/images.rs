@@ -1,11 +1,12 @@
 //! `GET /v1/images` and `GET /v1/images/{id}`.
 
-use actix_web::HttpResponse;
 use actix_web::http::header::{self, ContentType, ETag, EntityTag, IfNoneMatch};
 use actix_web::web::{Data, Header, Json, Path, Query};
+use actix_web::{HttpRequest, HttpResponse};
 use lobar_core::failure::PortError;
 use lobar_core::image::State;
 use lobar_core::object::ImageId;
+use lobar_core::position::Position;
 use lobar_core::store::Filter;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -18,6 +19,7 @@ use crate::page_token;
 use crate::problem::{Kind, Problem};
 use crate::response_cache::CachedResponse;
 use crate::statement::STATEMENT_OF_USE;
+use crate::stream::seen;
 
 const DEFAULT_LIMIT: usize = 50;
 const MAX_LIMIT: usize = 200;
@@ -93,6 +95,7 @@ pub(crate) async fn list(
     params(
         ("id" = Uuid, Path, description = "The image's id."),
         ("If-None-Match" = Option<String>, Header, description = "The ETag of an answer before."),
+        ("Last-Event-ID" = Option<u64>, Header, description = "The `id` of the last event that was seen: the answer is no older, whichever process gives it."),
     ),
     responses(
         (status = 200, body = ImageItem),
@@ -104,10 +107,12 @@ pub(crate) async fn one(
     context: Data<Context>,
     id: Path<Uuid>,
     known: Option<Header<IfNoneMatch>>,
+    request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
     let id = ImageId(id.into_inner());
+    let told = seen(&request, None)?.unwrap_or_default();
     let shared = Data::clone(&context);
-    let answer = match context.run(async move { answer(&shared, id).await }).await?? {
+    let answer = match context.run(async move { answer(&shared, id, told).await }).await?? {
         Some(answer) => answer,
         None => {
             let upload = context.accepted.get(id).ok_or_else(unknown)?;
@@ -127,11 +132,18 @@ pub(crate) async fn one(
     })
 }
 
-/// From the cache, or else from the store.
-async fn answer(context: &Context, id: ImageId) -> Result<Option<CachedResponse>, PortError> {
+/// From the cache, or else from the store. A client that was `told` of an event that this process has not followed yet,
+/// by another process, gets no answer from before it.
+async fn answer(
+    context: &Context,
+    id: ImageId,
+    told: Position,
+) -> Result<Option<CachedResponse>, PortError> {
     // Before anything is read: what is read then knows of every event up to here.
     let position = context.hub.position();
-    if let Some(answer) = context.answers.kept(id, position).await {
+    if told <= position
+        && let Some(answer) = context.answers.kept(id, position).await
+    {
         return Ok(Some(answer));
     }
     let Some(image) = context.store.image(id).await? else { return Ok(None) };

@@ -153,11 +153,14 @@ impl Client {
     async fn stored(&mut self) -> Option<Bytes> {
         match self.hub.read(&self.store, self.position).await {
             Ok(Resumed::Joined(events)) => {
-                // A page that is not full ended after everything that was there; what came later
-                // is in the batches, to which the client was subscribed before.
-                self.behind = events.len() == PAGE;
+                // What the follower has not handed out comes in a batch, to which the client was subscribed before:
+                // a client that is told earlier would ask for the image and be answered from before the change.
+                let handed_out = self.hub.position().seq();
+                let count = events.partition_point(|event| event.seq <= handed_out);
+                self.behind = count == PAGE;
+                let events = &events[..count];
                 self.position = events.last()?.position();
-                Some(frame::images(&events))
+                Some(frame::images(events))
             }
             // The store was restored, or events were pruned, while this client was behind.
             Ok(Resumed::Unknown { newest: after } | Resumed::Pruned { after }) => {

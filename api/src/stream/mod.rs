@@ -23,4 +23,6 @@ mod position;
 pub(crate) use client::{Client, OpenStream};
 pub(crate) use follower::{Follower, follow};
 pub(crate) use hub::Hub;
-pub(crate) use position::{Start, asked, start};
+#[cfg(any(test, fuzzing))]
+pub(crate) use position::asked;
+pub(crate) use position::{Start, seen, start};

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use actix_web::HttpRequest;
 use lobar_core::failure::PortError;
 use lobar_core::position::Position;
 use lobar_core::store::{Resumed, Store};
@@ -17,8 +18,17 @@ pub(crate) struct Start {
     pub(crate) reset: bool,
 }
 
-/// The position a client asks for: `Last-Event-ID` goes before `?after=`, since a browser that
-/// reconnects sends the first and keeps the second in its address.
+/// The position that a client says it has come to, in the header `Last-Event-ID` or as `after`.
+pub(crate) fn seen(
+    request: &HttpRequest,
+    after: Option<&str>,
+) -> Result<Option<Position>, Problem> {
+    let last = request.headers().get("last-event-id");
+    asked(last.map(|id| id.to_str().unwrap_or("not text")), after)
+}
+
+/// `Last-Event-ID` goes before `?after=`, since a browser that reconnects sends the first and keeps the second in its
+/// address.
 pub(crate) fn asked(last: Option<&str>, after: Option<&str>) -> Result<Option<Position>, Problem> {
     let last = last.filter(|text| !text.is_empty());
     let Some(text) = last.or(after) else { return Ok(None) };
@@ -41,8 +51,9 @@ pub(crate) async fn start(
     }
     match store.resume(asked, 0).await? {
         Resumed::Joined(_) => joined(asked),
+        // Not after what the follower has handed out: that comes with its batch.
         Resumed::Pruned { after } | Resumed::Unknown { newest: after } => {
-            Ok(Start { after, reset: true })
+            Ok(Start { after: after.min(now), reset: true })
         }
     }
 }

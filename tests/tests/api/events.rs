@@ -139,6 +139,62 @@ async fn a_silent_stream_shows_that_it_lives() {
     }
 }
 
+/// A server that looks for events only when a signal comes.
+async fn without_polling() -> Fixture {
+    Fixture::open_with(|settings| {
+        settings.poll = Duration::from_secs(3600);
+        settings.heartbeat = Duration::from_millis(50);
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_is_told_of_a_change_before_the_server_would_answer_with_it() {
+    let fixture = without_polling().await;
+    let ids = fixture.admit(keys("a", 1)).await;
+    fixture.finish(&ids, &ready(0.9)).await;
+    let address = format!("/v1/images/{}", ids[0]);
+    let mut before = fixture.events("?after=0").await;
+    assert_eq!(before.images(3).await[2].status, "ready");
+    assert_eq!(fixture.get(&address).await.1["status"], "ready");
+    // The process that wrote it has not told anybody yet.
+    fixture.store.remove(&new_image(&keys("a", 1)[0]).object).await.expect("removed");
+    let mut stream = fixture.events("?after=0").await;
+    let mut beats = 0;
+    let mut told = Vec::new();
+    while beats < 2 {
+        let block = stream.block().await.expect("open");
+        beats += usize::from(block.comment == "heartbeat");
+        if !block.data.is_empty() {
+            told.push(block.data);
+        }
+    }
+    assert!(told.len() == 3 && told[2].contains("ready"), "{told:?}");
+    fixture.signal.publish().await.expect("published");
+    assert_eq!(stream.image().await.status, "removed");
+    assert_eq!(fixture.get(&address).await.1["status"], "removed");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_was_told_of_a_change_elsewhere_is_not_answered_from_before_it() {
+    let fixture = without_polling().await;
+    let ids = fixture.admit(keys("a", 1)).await;
+    fixture.finish(&ids, &ready(0.9)).await;
+    let address = format!("/v1/images/{}", ids[0]);
+    let mut stream = fixture.events("?after=0").await;
+    assert_eq!(stream.images(3).await[2].status, "ready");
+    assert_eq!(fixture.get(&address).await.1["status"], "ready");
+    fixture.store.remove(&new_image(&keys("a", 1)[0]).object).await.expect("removed");
+    assert_eq!(fixture.get(&address).await.1["status"], "ready", "it is in the cache");
+    // As the stream of a process that has followed it says.
+    let told = fixture.stored_events().await.last().expect("events").position().to_string();
+    let request = fixture.http.get(fixture.url(&address)).header("last-event-id", told);
+    let image: Value = request.send().await.expect("answers").json().await.expect("JSON");
+    assert_eq!(image["status"], "removed");
+    let request = fixture.http.get(fixture.url(&address)).header("last-event-id", "yesterday");
+    assert_eq!(request.send().await.expect("answers").status(), 400);
+}
+
 #[tokio::test]
 async fn a_stream_says_when_the_store_cannot_be_read_instead_of_looking_quiet() {
     let fixture = Fixture::open_with(|settings| {
