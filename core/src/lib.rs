@@ -5,15 +5,17 @@
 //! network saw), [`job`] (the message between ingest and worker), [`event`] (what a page follows),
 //! [`position`] (where it is in them),
 //! [`reading`] (what is stored and cannot be read), [`failure`] (what must happen after an error),
-//! [`compute`] (where the network is to compute), [`browser`] (which requests a page elsewhere may have sent),
+//! [`access`] (who may do what), [`compute`] (where the network is to compute), [`browser`] (which requests a page elsewhere may have sent),
 //! [`retry`], [`scaling`], [`statement`] (what results are for), [`time`], [`liveness`] (which loops go round),
 //! [`probe`] (objects that are no uploads), [`trace`] (what a message or an event continues).
 //!
-//! The ports: [`queue`], [`store`], [`model_registry`], [`verdict`], [`quarantine`], [`signal`], [`cache`], [`presence`], [`object_store`],
+//! The ports: [`queue`], [`store`], [`accounts`], [`model_registry`], [`verdict`], [`quarantine`], [`signal`], [`cache`], [`presence`], [`object_store`],
 //! [`weights`], [`engine`]. Each
 //! sentence of a port's documentation is the name of a test in the contract suite that every adapter
 //! passes.
 
+pub mod access;
+pub mod accounts;
 pub mod browser;
 pub mod cache;
 pub mod compute;

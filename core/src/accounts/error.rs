@@ -1,0 +1,23 @@
+//! Why something about an account was refused.
+
+use crate::failure::PortError;
+
+/// Why something about an account was refused.
+#[derive(Debug, thiserror::Error)]
+pub enum AccountError {
+    /// Somebody or something else is called so.
+    #[error("the name is taken")]
+    NameTaken,
+    /// There is no such account.
+    #[error("there is no such account")]
+    Unknown,
+    /// The account is disabled.
+    #[error("the account is disabled")]
+    Disabled,
+    /// Nobody could manage people any more.
+    #[error("it is the last account that can manage people: grant `admin@*` to another one first")]
+    LastAdmin,
+    /// The store could not be asked.
+    #[error(transparent)]
+    Port(#[from] PortError),
+}

@@ -1,0 +1,172 @@
+//! Port of accounts: people, their sessions and one-time links, machines' tokens, and sites.
+//!
+//! Secrets are never kept: passwords as argon2id hashes, all others as SHA-256 of 256 random bits. Coarse verbs, each
+//! one transaction. What it promises, each sentence a test of the contract suite:
+//!
+//! - A name belongs to one account, whatever its case.
+//! - An account that is added has no password and no session.
+//! - Grants are kept as they were given.
+//! - Taking the last account that can manage people away is refused, also by two at once.
+//! - Disabling an account ends its sessions and voids its links.
+//! - Changing what an account may do holds for its open sessions at once.
+//! - A new password ends every session but the one that it was set from, and voids the links.
+//! - A link is redeemed once, by one of many at once.
+//! - A link that has expired or was replaced is not redeemed.
+//! - A link is no use for an account that is disabled.
+//! - Failures to sign in are counted until one succeeds.
+//! - A code is used once, and none from before it afterwards.
+//! - A session is found by its secret, with its account as it is now.
+//! - A session is not found after its end, its expiry, or that of its idle time.
+//! - The use of a session is noted, never back in time.
+//! - A session is ended by its own account only.
+//! - All sessions of an account end at once, but for one if it says so.
+//! - Sessions that are over are pruned.
+//! - A token is found by its secret until it expires or is revoked.
+//! - Tokens are listed without their secrets, those that are over too.
+//! - A site is added once, and listed by name.
+//! - A site that is removed is not listed any more.
+//! - An account of another issuer is found by its subject there.
+//! - Grants that cannot be read allow nothing and hide no other account.
+//! - Everything survives closing and opening.
+
+mod account;
+mod error;
+mod session;
+mod token;
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+pub use account::{
+    Account, AccountId, External, NewAccount, NewLink, PasswordHash, TotpSecret, is_name,
+};
+pub use error::AccountError;
+pub use session::{NewSession, Session, SessionId};
+pub use token::{NewToken, SecretHash, Token, TokenId};
+
+use crate::access::{Grants, SiteName};
+use crate::failure::PortError;
+use crate::time::Stamp;
+
+/// A site that was registered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Site {
+    /// Its name, as in keys of objects: `incoming/{site}/…`.
+    pub name: SiteName,
+    /// When it was added.
+    pub added_at: Stamp,
+}
+
+/// See the module's documentation.
+#[async_trait]
+pub trait Accounts: Send + Sync {
+    /// Adds a person.
+    async fn add(&self, account: &NewAccount) -> Result<Account, AccountError>;
+
+    /// Everybody, by name.
+    async fn accounts(&self) -> Result<Vec<Account>, PortError>;
+
+    /// Whether anybody has an account, disabled or not.
+    async fn any(&self) -> Result<bool, PortError>;
+
+    /// One account.
+    async fn account(&self, id: AccountId) -> Result<Option<Account>, PortError>;
+
+    /// The account of this name, whatever its case.
+    async fn named(&self, name: &str) -> Result<Option<Account>, PortError>;
+
+    /// The account of a subject at another issuer (OpenID Connect Core 1.0, 5.7).
+    async fn external(&self, external: &External) -> Result<Option<Account>, PortError>;
+
+    /// Replaces what an account may do.
+    async fn grant(&self, id: AccountId, grants: &Grants) -> Result<Account, AccountError>;
+
+    /// Disables an account, or enables it again.
+    async fn disable(&self, id: AccountId, disabled: bool) -> Result<Account, AccountError>;
+
+    /// Sets a password. Every session ends but `keep`, and links are void.
+    async fn set_password(
+        &self,
+        id: AccountId,
+        password: &PasswordHash,
+        keep: Option<SessionId>,
+    ) -> Result<(), AccountError>;
+
+    /// Sets the secret of one-time codes (RFC 6238), or takes it away.
+    async fn set_totp(
+        &self,
+        id: AccountId,
+        secret: Option<&TotpSecret>,
+    ) -> Result<(), AccountError>;
+
+    /// Counts a failure to sign in, or forgets them after a success.
+    async fn note_sign_in(&self, id: AccountId, succeeded: bool) -> Result<(), PortError>;
+
+    /// Uses the code of a time step; whether neither it nor a later one was used before.
+    async fn use_code(&self, id: AccountId, step: i64) -> Result<bool, PortError>;
+
+    /// Adds a one-time link in the place of the account's others.
+    async fn add_link(&self, link: &NewLink) -> Result<(), AccountError>;
+
+    /// The account that a link is for, as long as it can be redeemed.
+    async fn linked(&self, secret: &SecretHash) -> Result<Option<Account>, PortError>;
+
+    /// Redeems a link: it is void, the password set, the sessions ended. `None` when it cannot be redeemed.
+    async fn redeem(
+        &self,
+        secret: &SecretHash,
+        password: &PasswordHash,
+    ) -> Result<Option<Account>, PortError>;
+
+    /// Opens a session.
+    async fn open_session(&self, session: &NewSession) -> Result<Session, AccountError>;
+
+    /// The session of a secret, with its account, unless it is over, was not used for `idle`, or its account is disabled.
+    async fn session(
+        &self,
+        secret: &SecretHash,
+        idle: Duration,
+    ) -> Result<Option<(Session, Account)>, PortError>;
+
+    /// Notes that a session was used now.
+    async fn touch_session(&self, id: SessionId) -> Result<(), PortError>;
+
+    /// The sessions of an account that are not over, newest use first.
+    async fn sessions(&self, account: AccountId, idle: Duration)
+    -> Result<Vec<Session>, PortError>;
+
+    /// Ends a session of this account; whether there was one.
+    async fn end_session(&self, account: AccountId, id: SessionId) -> Result<bool, PortError>;
+
+    /// Ends all sessions of an account but `keep`; how many.
+    async fn end_sessions(
+        &self,
+        account: AccountId,
+        keep: Option<SessionId>,
+    ) -> Result<usize, PortError>;
+
+    /// Deletes sessions and links that are over; how many.
+    async fn prune_sessions(&self, idle: Duration) -> Result<usize, PortError>;
+
+    /// Adds a machine's token.
+    async fn add_token(&self, token: &NewToken) -> Result<Token, AccountError>;
+
+    /// All tokens, by name.
+    async fn tokens(&self) -> Result<Vec<Token>, PortError>;
+
+    /// The token of a secret, unless it has expired or was revoked. Its use is noted, to the minute.
+    async fn token(&self, secret: &SecretHash) -> Result<Option<Token>, PortError>;
+
+    /// Revokes a token; whether it was one that could be used.
+    async fn revoke_token(&self, id: TokenId) -> Result<bool, PortError>;
+
+    /// Adds a site; whether it is new.
+    async fn add_site(&self, name: &SiteName) -> Result<bool, PortError>;
+
+    /// All sites, by name.
+    async fn sites(&self) -> Result<Vec<Site>, PortError>;
+
+    /// Takes a site from the list; whether it was there. Its images stay, and grants to it too.
+    async fn remove_site(&self, name: &SiteName) -> Result<bool, PortError>;
+}
