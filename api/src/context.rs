@@ -9,6 +9,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use lobar_core::accounts::Accounts;
 use lobar_core::failure::PortError;
 use lobar_core::model_registry::ModelRegistry;
 use lobar_core::object_store::ObjectStore;
@@ -18,11 +19,13 @@ use lobar_core::signal::Signal;
 use lobar_core::store::Store;
 use lobar_core::time::Clock;
 use lobar_core::verdict::Verdicts;
+use lobar_signin::SignIn;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tracing::Instrument as _;
 
+use crate::access::identity::Identity;
 use crate::figure_reader::FigureReader;
 use crate::file_room::FileRoom;
 use crate::intake::Intake;
@@ -45,6 +48,8 @@ pub(crate) struct Context {
     pub(crate) models: Arc<dyn ModelRegistry>,
     pub(crate) verdicts: Arc<dyn Verdicts>,
     pub(crate) quarantine: Arc<dyn Quarantine>,
+    pub(crate) accounts: Arc<dyn Accounts>,
+    pub(crate) sign_in: Arc<SignIn>,
     pub(crate) uploads: Option<Arc<dyn Queue>>,
     pub(crate) objects: Arc<dyn ObjectStore>,
     pub(crate) signal: Arc<dyn Signal>,
@@ -56,6 +61,8 @@ pub(crate) struct Context {
     pub(crate) registry: prometheus::Registry,
     pub(crate) accepted: PendingUploads,
     pub(crate) settings: ApiSettings,
+    /// Finds out who asks.
+    pub(crate) identity: Identity,
     /// Bounds the bodies of requests.
     pub(crate) intake: Intake,
     /// Bounds the pictures that are drawn at once.
@@ -71,6 +78,7 @@ pub(crate) struct Shared {
     pub(crate) models: Arc<dyn ModelRegistry>,
     pub(crate) verdicts: Arc<dyn Verdicts>,
     pub(crate) quarantine: Arc<dyn Quarantine>,
+    pub(crate) accounts: Arc<dyn Accounts>,
     pub(crate) uploads: Option<Arc<dyn Queue>>,
     pub(crate) objects: Arc<dyn ObjectStore>,
     pub(crate) signal: Arc<dyn Signal>,
@@ -85,7 +93,15 @@ pub(crate) struct Shared {
 impl Context {
     /// Calls ports on `runtime`.
     pub(crate) fn new(shared: Shared, settings: ApiSettings, runtime: Handle) -> Self {
+        let sign_in = SignIn::new(
+            Arc::clone(&shared.accounts),
+            Arc::clone(&shared.clock),
+            settings.sign_in.clone(),
+        );
         Self {
+            sign_in: Arc::new(sign_in),
+            accounts: shared.accounts,
+            identity: Identity::new(settings.has_local_user()),
             store: shared.store,
             models: shared.models,
             verdicts: shared.verdicts,

@@ -1,12 +1,13 @@
 //! What the fuzz targets `sse_position` and `api_bodies` run, and what every one of their seeds must
 //! hold (`docs/fuzzing.md`). Built for tests and for fuzzing only.
 
+use lobar_core::access::Role;
 use lobar_core::object::{ImageId, is_site_name};
 use lobar_core::position::Position;
 use uuid::Uuid;
 
 use crate::page_token;
-use crate::routes::{IdentifyBody, PredictBody, PresignBody};
+use crate::routes::{IdentifyBody, PredictBody, PredictFile, PresignBody};
 use crate::stream::asked;
 use crate::verdict::VerdictBody;
 
@@ -36,14 +37,14 @@ pub fn api_bodies(bytes: &[u8]) {
     match kind {
         b'v' => {
             let Ok(body) = serde_json::from_slice::<VerdictBody>(body) else { return };
-            if let Ok(verdict) = body.on(ImageId(Uuid::nil())) {
+            if let Ok(verdict) = body.on(ImageId(Uuid::nil()), "reader", Role::Clinician) {
                 // What no database takes must have been refused.
                 let words = verdict.displayed.iter().chain(&verdict.model_version);
                 assert!(words.into_iter().all(|word| !word.contains('\0')));
             }
         }
         b'p' => {
-            if let Ok((file, _)) = PredictBody::read(body.to_vec(), 4_096) {
+            if let Ok(PredictFile { bytes: file, .. }) = PredictBody::read(body.to_vec(), 4_096) {
                 assert!(file.len() <= 4_096, "{} bytes", file.len());
             }
         }

@@ -12,6 +12,7 @@ use prometheus::{Encoder as _, Registry, TextEncoder};
 use serde_json::{Map, json};
 use tokio_util::sync::CancellationToken;
 
+use crate::access::Open;
 use crate::context::Context;
 use crate::problem::Problem;
 use crate::readiness::Readiness;
@@ -81,7 +82,7 @@ pub(crate) fn routes(config: &mut web::ServiceConfig) {
     (status = 200, description = "It is alive."),
     (status = 503, description = "A loop stands still: restart the process."),
 ))]
-pub(crate) async fn live(readiness: web::Data<Readiness>) -> HttpResponse {
+pub(crate) async fn live(_: Open, readiness: web::Data<Readiness>) -> HttpResponse {
     let stopped = readiness.liveness().stopped();
     let live = stopped.is_empty();
     let stopped: Map<_, _> = stopped
@@ -97,7 +98,7 @@ pub(crate) async fn live(readiness: web::Data<Readiness>) -> HttpResponse {
     (status = 200, description = "Every check passes."),
     (status = 503, description = "One or more checks fail; each says why."),
 ))]
-pub(crate) async fn ready(readiness: web::Data<Readiness>) -> HttpResponse {
+pub(crate) async fn ready(_: Open, readiness: web::Data<Readiness>) -> HttpResponse {
     let checks = readiness.checks();
     let ready = checks.values().all(Result::is_ok);
     let checks: Map<_, _> = checks
@@ -113,6 +114,7 @@ pub(crate) async fn ready(readiness: web::Data<Readiness>) -> HttpResponse {
     (status = 200, description = "Prometheus text format.", content_type = "text/plain"),
 ))]
 pub(crate) async fn metrics(
+    _: Open,
     registry: web::Data<Registry>,
     context: Option<web::Data<Context>>,
 ) -> Result<HttpResponse, Problem> {

@@ -4,8 +4,10 @@
 //! runs on the runtime that built the server, since connections of a pool must not die with one of
 //! the HTTP threads ([`context`]). One follower a process reads new events from the store and fans
 //! them out to all clients ([`stream`]). Every error is `application/problem+json` from one table
-//! ([`problem`]).
+//! ([`problem`]). Every route names its right ([`access`]).
 
+mod access;
+mod client_name;
 mod context;
 mod figure_reader;
 mod figures;
@@ -21,6 +23,7 @@ mod key;
 pub mod models;
 mod page_token;
 mod pending_uploads;
+mod people;
 mod picture;
 mod problem;
 pub mod quarantine;
@@ -36,10 +39,12 @@ mod stream;
 mod throughput;
 mod timestamp;
 mod verdict;
+mod visible;
 
 pub use health::HealthServer;
 pub use item::result_json;
 pub use readiness::{Check, Readiness, ReadyGauge};
+pub use routes::{RouteRight, route_rights};
 pub use server::{Api, ApiPorts, BuildError};
 pub use settings::ApiSettings;
 pub use statement::STATEMENT_OF_USE;

@@ -1,6 +1,8 @@
 //! Every error of the API: RFC 9457 `application/problem+json` with stable types, from one table.
 
+use std::borrow::Cow;
 use std::fmt;
+use std::time::Duration;
 
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpResponse, ResponseError};
@@ -38,6 +40,11 @@ problems! {
     BadMultipart = 400, "bad-multipart", "The multipart body could not be read";
     MissingFile = 400, "missing-file", "The request carries no file";
     BadImage = 400, "bad-base64", "The image is not valid base64";
+    NotSignedIn = 401, "not-signed-in", "Sign in first";
+    WrongCredentials = 401, "wrong-credentials", "The name, the password or the code is wrong";
+    CodeNeeded = 401, "code-needed", "A one-time code is needed too";
+    NotAllowed = 403, "not-allowed", "You may not do this";
+    WrongCsrfToken = 403, "wrong-csrf-token", "The request does not prove that it comes from the own page";
     ForeignOrigin = 403, "foreign-origin", "Requests from other web pages are refused";
     UnknownRoute = 404, "unknown-route", "There is nothing under this address";
     UnknownImage = 404, "unknown-image", "No image of this id is known";
@@ -45,11 +52,16 @@ problems! {
     NoHeatmap = 404, "no-heatmap", "There is no heatmap of this image";
     UnknownModel = 404, "unknown-model", "No model of this version is registered";
     UnknownEntry = 404, "unknown-quarantine-entry", "The quarantine has no entry of this id";
+    UnknownPerson = 404, "unknown-person", "There is no such account, session, token or site";
+    VoidLink = 404, "void-link", "The link was used, replaced, or has expired";
     WrongMethod = 405, "wrong-method", "This address does not take this method";
     TooSlowUpload = 408, "upload-timeout", "The upload took too long";
     ModelConflict = 409, "model-conflict", "The model stands where this change cannot be made";
     EntryDiscarded = 409, "quarantine-entry-discarded", "The quarantine's entry was discarded";
     EntryUnreadable = 409, "quarantine-entry-unreadable", "The quarantine's entry has a state that this release cannot read";
+    AccountDisabled = 409, "account-disabled", "The account is disabled";
+    NameTaken = 409, "name-taken", "Somebody or something else is called so";
+    LastAdmin = 409, "last-admin", "Nobody could manage people any more";
     StaleVerdict = 409, "stale-verdict", "The result has changed since it was shown";
     TooLarge = 413, "too-large", "The body is larger than accepted";
     WrongMediaType = 415, "wrong-media-type", "The body has a media type that is not accepted";
@@ -57,6 +69,8 @@ problems! {
     ForeignHost = 421, "foreign-host", "This server does not answer under this name";
     NotAssessed = 422, "not-assessed", "The image could not be assessed; a person must look at it";
     NothingToAgreeWith = 422, "nothing-to-agree-with", "There is no result to agree with";
+    WeakPassword = 422, "weak-password", "The password is not accepted";
+    TooManyTries = 429, "too-many-tries", "Too many failures; wait a moment";
     Internal = 500, "internal", "Something went wrong in this program";
     Busy = 503, "busy", "Other requests hold all the memory that there is for bodies";
     Unavailable = 503, "unavailable", "A service that is needed is away or busy";
@@ -71,7 +85,7 @@ pub(crate) struct Problem {
     kind: Kind,
     detail: String,
     more: Map<String, Value>,
-    header: Option<(header::HeaderName, &'static str)>,
+    header: Option<(header::HeaderName, Cow<'static, str>)>,
 }
 
 impl Problem {
@@ -82,8 +96,11 @@ impl Problem {
             Kind::TooManyStreams => Some((header::RETRY_AFTER, "10")),
             // RFC 9110, 15.5.16: what would be accepted.
             Kind::WrongEncoding => Some((header::ACCEPT_ENCODING, "identity")),
+            // RFC 9110, 11.6.1, and RFC 6750, 3: how a machine would sign in. A browser asks nobody for it.
+            Kind::NotSignedIn => Some((header::WWW_AUTHENTICATE, "Bearer")),
             _ => None,
         };
+        let header = header.map(|(name, value)| (name, value.into()));
         Self { kind, detail: detail.into(), more: Map::new(), header }
     }
 
@@ -94,9 +111,17 @@ impl Problem {
     }
 
     /// The method is not taken; `allow` lists those that are.
-    pub(crate) fn wrong_method(allow: &'static str) -> Self {
+    pub(crate) fn wrong_method(allow: String) -> Self {
         let mut problem = Self::new(Kind::WrongMethod, format!("Allowed here: {allow}."));
-        problem.header = Some((header::ALLOW, allow));
+        problem.header = Some((header::ALLOW, allow.into()));
+        problem
+    }
+
+    /// Come back in so many seconds.
+    pub(crate) fn later(kind: Kind, wait: Duration, detail: impl Into<String>) -> Self {
+        let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+        let mut problem = Self::new(kind, detail);
+        problem.header = Some((header::RETRY_AFTER, seconds.max(1).to_string().into()));
         problem
     }
 
@@ -151,7 +176,7 @@ impl ResponseError for Problem {
         }
         let mut response = HttpResponse::build(self.status_code());
         if let Some((name, value)) = &self.header {
-            response.insert_header((name.clone(), *value));
+            response.insert_header((name.clone(), value.as_ref()));
         }
         response
             .insert_header((header::CONTENT_TYPE, "application/problem+json"))

@@ -16,6 +16,7 @@ use lobar_core::image::{Image, Reason, State};
 use lobar_core::object::ImageId;
 use lobar_core::position::Position;
 use prometheus::{IntCounterVec, Opts, Registry};
+use serde::Deserialize;
 use uuid::Uuid;
 
 use crate::item::ImageItem;
@@ -60,6 +61,15 @@ impl CachedResponse {
         let body = serde_json::to_vec(item).unwrap_or_default();
         let tag = Uuid::new_v5(&BODIES, &body).simple().to_string();
         Self { tag, body: body.into() }
+    }
+
+    /// The site of its image; `None` where that is unknown, or cannot be read from what another release kept.
+    pub(crate) fn site(&self) -> Option<String> {
+        #[derive(Deserialize)]
+        struct OfSite {
+            site: Option<String>,
+        }
+        serde_json::from_slice::<OfSite>(&self.body).ok()?.site
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use actix_web::dev::Server;
 use actix_web::middleware::from_fn;
 use actix_web::{App, HttpServer, web};
+use lobar_core::accounts::Accounts;
 use lobar_core::cache::Cache;
 use lobar_core::failure::PortError;
 use lobar_core::object_store::ObjectStore;
@@ -53,6 +54,8 @@ pub struct ApiPorts {
     pub verdicts: Arc<dyn Verdicts>,
     /// What ingest put aside.
     pub quarantine: Arc<dyn Quarantine>,
+    /// People, their sessions, machines' tokens, sites.
+    pub accounts: Arc<dyn Accounts>,
     /// The uploads bucket.
     pub objects: Arc<dyn ObjectStore>,
     /// Hints that events were written.
@@ -110,6 +113,7 @@ impl Api {
             models,
             verdicts,
             quarantine,
+            accounts,
             objects,
             signal,
             jobs,
@@ -156,6 +160,7 @@ impl Api {
             models,
             verdicts,
             quarantine,
+            accounts,
             objects,
             signal,
             clock,

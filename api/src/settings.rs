@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use lobar_core::scaling::Policy;
+use lobar_signin::SignInSettings;
 
 /// Settings of the HTTP server. The default suits one machine: loopback only.
 #[derive(Clone, Debug)]
@@ -44,6 +45,10 @@ pub struct ApiSettings {
     pub presigned_for: Duration,
     /// How long requests may finish after the stop.
     pub drain: Duration,
+    /// How long sessions and links last.
+    pub sign_in: SignInSettings,
+    /// Whether whoever uses this machine itself is let in as long as nobody has an account.
+    pub local_user: bool,
     /// How many workers there should be for a load.
     pub scaling: Policy,
     /// Whether this process was started with a model file of its own, which its worker then serves
@@ -72,8 +77,17 @@ impl Default for ApiSettings {
             body_bytes: 256 << 20,
             presigned_for: Duration::from_secs(3600),
             drain: Duration::from_secs(10),
+            sign_in: SignInSettings::default(),
+            local_user: true,
             scaling: Policy::default(),
             pinned: false,
         }
+    }
+}
+
+impl ApiSettings {
+    /// Whether there is a local user: only where no other machine reaches the server.
+    pub(crate) fn has_local_user(&self) -> bool {
+        self.local_user && self.listen.ip().is_loopback()
     }
 }

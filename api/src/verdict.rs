@@ -1,5 +1,6 @@
 //! Verdicts as clients give and see them.
 
+use lobar_core::access::Role;
 use lobar_core::finding::Label;
 use lobar_core::object::ImageId;
 use lobar_core::verdict::{NewVerdict, Opinion, Verdict};
@@ -10,11 +11,6 @@ use uuid::Uuid;
 use crate::picture;
 use crate::problem::{Kind, Problem};
 use crate::timestamp::rfc3339;
-
-/// Who gave a verdict over HTTP, and as what. There are no accounts yet, and a header that anybody can write
-/// names nobody: it was whoever can reach this machine.
-const READER: &str = "local";
-const ROLE: &str = "operator";
 
 /// Most letters of a reason.
 const REASON_MAX: usize = 1_000;
@@ -111,8 +107,13 @@ pub(crate) struct VerdictMark {
 }
 
 impl VerdictBody {
-    /// The verdict on `image`; a problem where its members do not go together.
-    pub(crate) fn on(self, image: ImageId) -> Result<NewVerdict, Problem> {
+    /// The verdict on `image` of this reader in this role; a problem where its members do not go together.
+    pub(crate) fn on(
+        self,
+        image: ImageId,
+        reader: &str,
+        role: Role,
+    ) -> Result<NewVerdict, Problem> {
         let wrong = |detail: &str| Problem::new(Kind::BadParameter, detail);
         if self.label.is_some() != matches!(self.opinion, OpinionWord::Disagree) {
             return Err(wrong("`label` goes with `disagree`, and `disagree` with a label."));
@@ -148,8 +149,8 @@ impl VerdictBody {
                 OpinionWord::Disagree => Opinion::Disagree { label },
                 OpinionWord::NotAssessable => Opinion::NotAssessable { reason },
             },
-            reader: READER.into(),
-            role: ROLE.into(),
+            reader: reader.into(),
+            role: role.as_str().into(),
             displayed: self.displayed,
             rendering,
         })
@@ -201,7 +202,7 @@ mod tests {
 
     fn parsed(body: serde_json::Value) -> Option<NewVerdict> {
         let body: VerdictBody = serde_json::from_value(body).ok()?;
-        body.on(ImageId(Uuid::nil())).ok()
+        body.on(ImageId(Uuid::nil()), "jane", Role::Clinician).ok()
     }
 
     #[test]
@@ -211,7 +212,7 @@ mod tests {
             "displayed": ["picture", "heatmap"] });
         let verdict = parsed(whole).expect("well-formed");
         assert_eq!(verdict.opinion, Opinion::Disagree { label: Label::Normal });
-        assert_eq!((verdict.reader.as_str(), verdict.displayed.len()), ("local", 2));
+        assert_eq!((verdict.reader.as_str(), verdict.role.as_str()), ("jane", "clinician"));
         assert!(parsed(json!({ "opinion": "not_assessable" })).is_some());
         let seen = picture::rendering(ImageId(Uuid::nil()), 1600);
         for tag in [seen.clone(), format!("\"{seen}\"")] {

@@ -1,13 +1,18 @@
 //! `GET /v1/events`: every change of state, live and in order.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix_web::http::header;
 use actix_web::web::{Data, Query};
 use actix_web::{HttpRequest, HttpResponse};
+use futures::StreamExt as _;
 use serde::Deserialize;
+use tokio::time::sleep;
 use utoipa::IntoParams;
 
+use crate::access::identity::still;
+use crate::access::{Allowed, need};
 use crate::context::Context;
 use crate::problem::{Kind, Problem};
 use crate::stream::{Client, OpenStream, seen, start};
@@ -39,6 +44,7 @@ pub(crate) struct EventsQuery {
     ),
 )]
 pub(crate) async fn events(
+    allowed: Allowed<need::ReadImages>,
     context: Data<Context>,
     request: HttpRequest,
     query: Query<EventsQuery>,
@@ -66,5 +72,16 @@ pub(crate) async fn events(
         .content_type("text/event-stream")
         .insert_header((header::CACHE_CONTROL, "no-store"))
         .insert_header(("x-accel-buffering", "no"))
-        .streaming(client.into_stream()))
+        .streaming(client.into_stream().take_until(over(context, allowed))))
+}
+
+/// How often a stream looks whether its session is still open.
+const CHECKED_EVERY: Duration = Duration::from_secs(10);
+
+/// Waits until the caller may not follow the stream any more: they signed out, their session has ended, or their rights
+/// are others. A store that does not answer ends no stream: nothing new can be read from it either.
+async fn over(context: Data<Context>, allowed: Allowed<need::ReadImages>) {
+    while still(&context, allowed.granted()).await.unwrap_or(true) {
+        sleep(CHECKED_EVERY).await;
+    }
 }

@@ -13,6 +13,7 @@ use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use super::parameters::read_limit;
+use crate::access::{Allowed, need};
 use crate::context::Context;
 use crate::item::ImageItem;
 use crate::page_token;
@@ -20,6 +21,7 @@ use crate::problem::{Kind, Problem};
 use crate::response_cache::CachedResponse;
 use crate::statement::STATEMENT_OF_USE;
 use crate::stream::seen;
+use crate::visible::unknown;
 
 const DEFAULT_LIMIT: usize = 50;
 const MAX_LIMIT: usize = 200;
@@ -67,6 +69,7 @@ pub(crate) struct ImagePage {
     (status = 400, description = "A parameter has no valid value.", content_type = "application/problem+json"),
 ))]
 pub(crate) async fn list(
+    allowed: Allowed<need::ReadImages>,
     context: Data<Context>,
     query: Query<ListQuery>,
 ) -> Result<Json<ImagePage>, Problem> {
@@ -104,6 +107,7 @@ pub(crate) async fn list(
     ),
 )]
 pub(crate) async fn one(
+    allowed: Allowed<need::ReadImages>,
     context: Data<Context>,
     id: Path<Uuid>,
     known: Option<Header<IfNoneMatch>>,
@@ -113,9 +117,12 @@ pub(crate) async fn one(
     let told = seen(&request, None)?.unwrap_or_default();
     let shared = Data::clone(&context);
     let answer = match context.run(async move { answer(&shared, id, told).await }).await?? {
-        Some(answer) => answer,
+        Some(answer) if allowed.at(answer.site().as_deref()) => answer,
+        Some(_) => return Err(unknown()),
         None => {
-            let upload = context.accepted.get(id).ok_or_else(unknown)?;
+            let upload = context.accepted.get(id);
+            let upload =
+                upload.filter(|upload| allowed.at(Some(&upload.site))).ok_or_else(unknown)?;
             CachedResponse::of(&ImageItem::accepted(id, upload))
         }
     };
@@ -152,12 +159,6 @@ async fn answer(
     let answer = CachedResponse::of(&item);
     context.answers.keep(&image, position, &answer).await;
     Ok(Some(answer))
-}
-
-/// No image of an id.
-pub(super) fn unknown() -> Problem {
-    let detail = "An upload to the bucket is known as soon as its notification has been read.";
-    Problem::new(Kind::UnknownImage, detail)
 }
 
 fn filter(query: &ListQuery) -> Result<Filter, Problem> {

@@ -6,25 +6,32 @@ mod models;
 mod openapi;
 mod page;
 mod parameters;
+mod password;
+mod people;
 mod picture;
 mod predict;
 mod problems;
 mod quarantine;
 mod queues;
 mod receive;
+mod session;
+mod sites;
+mod tokens;
+mod totp;
 mod uploads;
 mod verdicts;
 
 #[cfg(any(test, fuzzing))]
-pub(crate) use predict::PredictBody;
+pub(crate) use predict::{PredictBody, PredictFile};
 #[cfg(any(test, fuzzing))]
 pub(crate) use uploads::{IdentifyBody, PresignBody};
 
 use actix_web::error::{JsonPayloadError, PathError, QueryPayloadError};
-use actix_web::guard::{self, Guard};
 use actix_web::http::header::{EntityTag, IfNoneMatch};
-use actix_web::{Error, HttpRequest, HttpResponse, Resource, Route, web};
+use actix_web::{Error, HttpRequest, HttpResponse, web};
+use lobar_core::access::Right;
 
+use crate::access::route::Address;
 use crate::health;
 use crate::intake;
 use crate::problem::{Kind, Problem};
@@ -37,77 +44,84 @@ pub(crate) fn configure(config: &mut web::ServiceConfig) {
     config
         .app_data(json(SMALL_JSON))
         .app_data(web::QueryConfig::default().error_handler(bad_query))
-        .app_data(web::PathConfig::default().error_handler(bad_path))
-        .configure(page::configure)
-        .service(
-            resource("/v1/images", "GET, POST")
-                .route(get().to(images::list))
-                .route(web::post().to(receive::receive)),
-        )
-        .service(resource("/v1/images/{id}", "GET").route(get().to(images::one)))
-        .service(resource("/v1/images/{id}/picture", "GET").route(get().to(picture::picture)))
-        .service(resource("/v1/images/{id}/heatmap", "GET").route(get().to(picture::heatmap)))
-        .service(
-            resource("/v1/images/{id}/verdicts", "GET, POST")
-                .route(get().to(verdicts::list))
-                .route(web::post().to(verdicts::add)),
-        )
-        .service(resource("/v1/uploads", "POST").route(web::post().to(uploads::presign)))
-        .service(resource("/v1/uploads/identify", "POST").route(web::post().to(uploads::identify)))
-        .service(resource("/v1/events", "GET").route(web::get().to(events::events)))
-        .service(resource("/v1/predict", "POST").route(web::post().to(predict::predict)))
+        .app_data(web::PathConfig::default().error_handler(bad_path));
+    for address in page::addresses().into_iter().chain(addresses()) {
+        config.service(address.into_resource());
+    }
+    config.configure(openapi::configure).default_service(web::to(unknown));
+}
+
+/// Every address but the page's files, each method with its right.
+pub(crate) fn addresses() -> Vec<Address> {
+    vec![
+        Address::new("/v1/images").get(images::list).post(receive::receive),
+        Address::new("/v1/images/{id}").get(images::one),
+        Address::new("/v1/images/{id}/picture").get(picture::picture),
+        Address::new("/v1/images/{id}/heatmap").get(picture::heatmap),
+        Address::new("/v1/images/{id}/verdicts").get(verdicts::list).post(verdicts::add),
+        Address::new("/v1/uploads").post(uploads::presign),
+        Address::new("/v1/uploads/identify").post(uploads::identify),
+        Address::new("/v1/events").get(events::events),
+        Address::new("/v1/predict").post(predict::predict),
         // The names of single addresses come before those that take a version.
-        .service(resource("/v1/models", "GET").route(get().to(models::list)))
-        .service(resource("/v1/models/history", "GET").route(get().to(models::history)))
-        .service(resource("/v1/models/rollback", "POST").route(web::post().to(models::roll_back)))
-        .service(resource("/v1/models/{version}", "GET").route(get().to(models::one)))
-        .service(
-            resource("/v1/models/{version}/activate", "POST")
-                .route(web::post().to(models::activate)),
-        )
-        .service(
-            resource("/v1/models/{version}/retire", "POST").route(web::post().to(models::retire)),
-        )
-        .service(
-            resource("/v1/models/{version}/shadow", "POST, DELETE")
-                .route(web::post().to(models::shadow))
-                .route(web::delete().to(models::unshadow)),
-        )
-        .service(
-            resource("/v1/models/{version}/comparison", "GET").route(get().to(models::comparison)),
-        )
-        .service(resource("/v1/quarantine", "GET").route(get().to(quarantine::list)))
-        .service(resource("/v1/quarantine/{id}", "GET").route(get().to(quarantine::one)))
-        .service(
-            resource("/v1/quarantine/{id}/replay", "POST")
-                .route(web::post().to(quarantine::replay)),
-        )
-        .service(
-            resource("/v1/quarantine/{id}/discard", "POST")
-                .route(web::post().to(quarantine::discard)),
-        )
-        .service(resource("/v1/queues", "GET").route(get().to(queues::queues)))
-        .service(resource("/problems/{slug}", "GET").route(get().to(problems::describe)))
-        .service(resource("/livez", "GET").route(get().to(health::live)))
-        .service(resource("/readyz", "GET").route(get().to(health::ready)))
-        .service(resource("/metrics", "GET").route(get().to(health::metrics)))
-        .configure(openapi::configure)
-        .default_service(web::to(unknown));
+        Address::new("/v1/models").get(models::list),
+        Address::new("/v1/models/history").get(models::history),
+        Address::new("/v1/models/rollback").post(models::roll_back),
+        Address::new("/v1/models/{version}").get(models::one),
+        Address::new("/v1/models/{version}/activate").post(models::activate),
+        Address::new("/v1/models/{version}/retire").post(models::retire),
+        Address::new("/v1/models/{version}/shadow").post(models::shadow).delete(models::unshadow),
+        Address::new("/v1/models/{version}/comparison").get(models::comparison),
+        Address::new("/v1/quarantine").get(quarantine::list),
+        Address::new("/v1/quarantine/{id}").get(quarantine::one),
+        Address::new("/v1/quarantine/{id}/replay").post(quarantine::replay),
+        Address::new("/v1/quarantine/{id}/discard").post(quarantine::discard),
+        Address::new("/v1/queues").get(queues::queues),
+        Address::new("/v1/session")
+            .get(session::current)
+            .post(session::sign_in)
+            .delete(session::sign_out),
+        Address::new("/v1/sessions").get(session::list).delete(session::end_all),
+        Address::new("/v1/sessions/{id}").delete(session::end),
+        Address::new("/v1/password").put(password::change),
+        Address::new("/v1/totp").post(totp::begin).put(totp::confirm).delete(totp::remove),
+        Address::new("/v1/links").post(password::linked),
+        Address::new("/v1/links/redeem").post(password::redeem),
+        Address::new("/v1/people").get(people::list).post(people::invite),
+        Address::new("/v1/people/{id}").put(people::change),
+        Address::new("/v1/people/{id}/reset").post(people::reset),
+        Address::new("/v1/people/{id}/sessions").delete(people::end_sessions),
+        Address::new("/v1/tokens").get(tokens::list).post(tokens::add),
+        Address::new("/v1/tokens/{id}").delete(tokens::revoke),
+        Address::new("/v1/sites").get(sites::list).post(sites::add),
+        Address::new("/v1/sites/{name}").delete(sites::remove),
+        Address::new("/problems/{slug}").get(problems::describe),
+        Address::new("/livez").get(health::live),
+        Address::new("/readyz").get(health::ready),
+        Address::new("/metrics").get(health::metrics),
+    ]
 }
 
-/// An address whose other methods get a problem that names the allowed ones.
-fn resource(path: &str, allow: &'static str) -> Resource {
-    let refuse = move || async move { Err::<HttpResponse, _>(Problem::wrong_method(allow)) };
-    web::resource(path).default_service(web::to(refuse))
+/// What one method of one address asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RouteRight {
+    /// `GET` stands for HEAD too.
+    pub method: &'static str,
+    /// A pattern: `/v1/images/{id}`.
+    pub path: &'static str,
+    /// What its caller must have.
+    pub right: Right,
 }
 
-/// GET, and HEAD with it.
-fn get() -> Route {
-    web::route().guard(readable())
-}
-
-fn readable() -> impl Guard {
-    guard::Any(guard::Get()).or(guard::Head())
+/// Every method of every address with its right: the server's own table, the page's files included.
+pub fn route_rights() -> Vec<RouteRight> {
+    let all = page::addresses().into_iter().chain(addresses());
+    all.flat_map(|address| {
+        let path = address.path();
+        let rights = address.methods().to_vec();
+        rights.into_iter().map(move |(method, right)| RouteRight { method, path, right })
+    })
+    .collect()
 }
 
 /// Whether the client has this very body already (RFC 9110, 13.1.2: a weak comparison).

@@ -11,7 +11,8 @@ use lobar_core::model_registry::{ModelRegistry, RegisteredModel, RegistryError};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::parameters::{BY, read_limit};
+use super::parameters::read_limit;
+use crate::access::{Allowed, need};
 use crate::context::Context;
 use crate::models::{Assigned, Comparisons, History, ModelItem, ModelList};
 use crate::problem::{Kind, Problem};
@@ -31,7 +32,10 @@ pub(crate) struct HistoryQuery {
 
 /// All models with their cards, and which one answers.
 #[utoipa::path(get, path = "/v1/models", tag = "models", responses((status = 200, body = ModelList)))]
-pub(crate) async fn list(context: Data<Context>) -> Result<Json<ModelList>, Problem> {
+pub(crate) async fn list(
+    _: Allowed<need::ReadModels>,
+    context: Data<Context>,
+) -> Result<Json<ModelList>, Problem> {
     let read = context.ask_port(&context.models, |models| async move {
         // In this order: whoever knows the revision of this answer misses no change by it.
         let last = models.history(1).await?.into_iter().next();
@@ -50,6 +54,7 @@ pub(crate) async fn list(context: Data<Context>) -> Result<Json<ModelList>, Prob
     ),
 )]
 pub(crate) async fn one(
+    _: Allowed<need::ReadModels>,
     context: Data<Context>,
     version: Path<String>,
 ) -> Result<Json<ModelItem>, Problem> {
@@ -66,11 +71,13 @@ pub(crate) async fn one(
     ),
 )]
 pub(crate) async fn activate(
+    allowed: Allowed<need::ManageModels>,
     context: Data<Context>,
     version: Path<String>,
 ) -> Result<Json<Assigned>, Problem> {
     let change =
-        change(&context, |models| async move { models.activate(&version, BY).await }).await?;
+        change(&context, |models| async move { models.activate(&version, allowed.name()).await })
+            .await?;
     Ok(Json(change.into()))
 }
 
@@ -79,8 +86,15 @@ pub(crate) async fn activate(
     (status = 200, body = Assigned),
     (status = 409, description = "There is no earlier one.", content_type = "application/problem+json"),
 ))]
-pub(crate) async fn roll_back(context: Data<Context>) -> Result<Json<Assigned>, Problem> {
-    Ok(Json(change(&context, |models| async move { models.roll_back(BY).await }).await?.into()))
+pub(crate) async fn roll_back(
+    allowed: Allowed<need::ManageModels>,
+    context: Data<Context>,
+) -> Result<Json<Assigned>, Problem> {
+    Ok(Json(
+        change(&context, |models| async move { models.roll_back(allowed.name()).await })
+            .await?
+            .into(),
+    ))
 }
 
 /// Sets a model aside that is not active.
@@ -93,11 +107,13 @@ pub(crate) async fn roll_back(context: Data<Context>) -> Result<Json<Assigned>, 
     ),
 )]
 pub(crate) async fn retire(
+    allowed: Allowed<need::ManageModels>,
     context: Data<Context>,
     version: Path<String>,
 ) -> Result<Json<ModelItem>, Problem> {
     let change =
-        change(&context, |models| async move { models.retire(&version, BY).await }).await?;
+        change(&context, |models| async move { models.retire(&version, allowed.name()).await })
+            .await?;
     Ok(Json(change.into()))
 }
 
@@ -112,11 +128,16 @@ pub(crate) async fn retire(
     ),
 )]
 pub(crate) async fn shadow(
+    allowed: Allowed<need::ManageModels>,
     context: Data<Context>,
     version: Path<String>,
 ) -> Result<Json<Assigned>, Problem> {
     let change =
-        change(&context, |models| async move { models.shadow(Some(&version), BY).await }).await?;
+        change(
+            &context,
+            |models| async move { models.shadow(Some(&version), allowed.name()).await },
+        )
+        .await?;
     Ok(Json(change.into()))
 }
 
@@ -129,11 +150,16 @@ pub(crate) async fn shadow(
     ),
 )]
 pub(crate) async fn unshadow(
+    allowed: Allowed<need::ManageModels>,
     context: Data<Context>,
     version: Path<String>,
 ) -> Result<Json<Assigned>, Problem> {
     let change =
-        change(&context, |models| async move { models.stop_shadow(&version, BY).await }).await?;
+        change(
+            &context,
+            |models| async move { models.stop_shadow(&version, allowed.name()).await },
+        )
+        .await?;
     Ok(Json(change.into()))
 }
 
@@ -146,6 +172,7 @@ pub(crate) async fn unshadow(
     ),
 )]
 pub(crate) async fn comparison(
+    _: Allowed<need::ReadModels>,
     context: Data<Context>,
     version: Path<String>,
 ) -> Result<Json<Comparisons>, Problem> {
@@ -163,6 +190,7 @@ pub(crate) async fn comparison(
     (status = 400, description = "A parameter has no valid value.", content_type = "application/problem+json"),
 ))]
 pub(crate) async fn history(
+    _: Allowed<need::ReadModels>,
     context: Data<Context>,
     query: Query<HistoryQuery>,
 ) -> Result<Json<History>, Problem> {

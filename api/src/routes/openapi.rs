@@ -6,8 +6,8 @@ use utoipa::OpenApi;
 use utoipa_swagger_ui::SwaggerUi;
 
 use super::{
-    events, images, models, picture, predict, problems, quarantine, queues, receive, uploads,
-    verdicts,
+    events, images, models, password, people, picture, predict, problems, quarantine, queues,
+    receive, session, sites, tokens, totp, uploads, verdicts,
 };
 use crate::health;
 
@@ -21,6 +21,10 @@ use crate::health;
         models::list, models::one, models::activate, models::roll_back, models::retire, models::shadow,
         models::unshadow, models::comparison, models::history,
         quarantine::list, quarantine::one, quarantine::replay, quarantine::discard,
+        session::current, session::sign_in, session::sign_out, session::list, session::end_all, session::end,
+        password::change, password::linked, password::redeem, totp::begin, totp::confirm, totp::remove,
+        people::list, people::invite, people::change, people::reset, people::end_sessions,
+        tokens::list, tokens::add, tokens::revoke, sites::list, sites::add, sites::remove,
         problems::describe, health::live, health::ready, health::metrics,
     ),
     servers((url = "/")),
@@ -32,7 +36,7 @@ pub(super) fn configure(config: &mut web::ServiceConfig) {
         HttpResponse::PermanentRedirect().insert_header((header::LOCATION, "/docs/")).finish()
     };
     config
-        .route("/docs", super::get().to(to_folder))
+        .route("/docs", web::get().to(to_folder))
         .service(SwaggerUi::new("/docs/{_:.*}").url("/openapi.json", Document::openapi()));
 }
 

@@ -5,6 +5,9 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use actix_web::http::header::{self, ETag, EntityTag, IfNoneMatch};
 use actix_web::{HttpResponse, web};
 
+use crate::access::Open;
+use crate::access::route::Address;
+
 /// Address, media type, content.
 type File = (&'static str, &'static str, &'static str);
 
@@ -40,17 +43,20 @@ const FILES: &[File] = &[
     web_file!("/web/worklist.js", SCRIPT, "worklist.js"),
 ];
 
-pub(super) fn configure(config: &mut web::ServiceConfig) {
-    for (address, kind, content) in FILES.iter().copied() {
-        let mut hasher = DefaultHasher::new();
-        content.hash(&mut hasher);
-        let tag = EntityTag::new_strong(format!("{:016x}", hasher.finish()));
-        let serve = move |known: web::Header<IfNoneMatch>| {
-            let answer = answer(kind, content, &tag, &known);
-            async move { answer }
-        };
-        config.service(super::resource(address, "GET").route(super::get().to(serve)));
-    }
+/// The files' addresses. Anybody may read them: signing in happens on the page.
+pub(super) fn addresses() -> Vec<Address> {
+    let files = FILES.iter().copied();
+    files
+        .map(|(address, kind, content)| {
+            let mut hasher = DefaultHasher::new();
+            content.hash(&mut hasher);
+            let tag = EntityTag::new_strong(format!("{:016x}", hasher.finish()));
+            Address::new(address).get(move |_: Open, known: web::Header<IfNoneMatch>| {
+                let answer = answer(kind, content, &tag, &known);
+                async move { answer }
+            })
+        })
+        .collect()
 }
 
 /// Not personal: a browser may keep it, but asks each time whether it is still the same.

@@ -2,10 +2,6 @@
 
 use crate::problem::{Kind, Problem};
 
-/// Who made a change over HTTP. There are no accounts yet, and a header that anybody can write names
-/// nobody.
-pub(super) const BY: &str = "api";
-
 /// How many are asked for: 1 to `most`, `default` when nothing is said.
 pub(super) fn read_limit(
     text: Option<&str>,

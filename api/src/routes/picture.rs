@@ -11,10 +11,12 @@ use lobar_core::object_store::FetchError;
 use lobar_imaging::{DrawError, draw, heatmap_png};
 use uuid::Uuid;
 
+use crate::access::{Allowed, need};
 use crate::context::Context;
 use crate::file_room::Room;
 use crate::picture::rendering;
 use crate::problem::{Kind, Problem};
+use crate::visible::visible;
 
 /// Side of the heatmap in pixels. It covers the whole picture, whatever the picture's shape: the
 /// page stretches it.
@@ -29,11 +31,12 @@ const HEATMAP_SIDE: u32 = 448;
     ),
 )]
 pub(crate) async fn picture(
+    allowed: Allowed<need::ReadImages>,
     context: Data<Context>,
     id: Path<Uuid>,
 ) -> Result<HttpResponse, Problem> {
     let id = ImageId(id.into_inner());
-    let image = known(&context, id, Kind::NoPicture).await?;
+    let image = known(&context, &allowed, id, Kind::NoPicture).await?;
     // Given up when the client hangs up; once there is room, the work ends by itself and holds it.
     let context = context.into_inner();
     let slot = context.drawing.clone().acquire_owned().await;
@@ -81,10 +84,11 @@ fn not_drawn(error: DrawError) -> Problem {
     ),
 )]
 pub(crate) async fn heatmap(
+    allowed: Allowed<need::ReadImages>,
     context: Data<Context>,
     id: Path<Uuid>,
 ) -> Result<HttpResponse, Problem> {
-    let image = known(&context, ImageId(id.into_inner()), Kind::NoHeatmap).await?;
+    let image = known(&context, &allowed, ImageId(id.into_inner()), Kind::NoHeatmap).await?;
     let grid = image.finding.and_then(|finding| finding.heatmap).ok_or_else(|| {
         Problem::new(Kind::NoHeatmap, "It was not assessed, or explanations were off.")
     })?;
@@ -95,9 +99,13 @@ pub(crate) async fn heatmap(
 }
 
 /// The image, unless it was removed: of such a one, there is nothing (`none`) to see.
-async fn known(context: &Context, id: ImageId, none: Kind) -> Result<Image, Problem> {
-    let image = context.ask(move |store| async move { store.image(id).await }).await?;
-    let image = image.ok_or_else(super::images::unknown)?;
+async fn known(
+    context: &Context,
+    allowed: &Allowed<need::ReadImages>,
+    id: ImageId,
+    none: Kind,
+) -> Result<Image, Problem> {
+    let image = visible(context, allowed, id).await?;
     if image.state == State::Removed {
         return Err(Problem::new(none, "It was removed."));
     }

@@ -18,7 +18,8 @@ use tokio::time::{Instant, sleep, timeout_at};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::receive::{capped, lane, store};
+use super::receive::{capped, lane, site_or, store};
+use crate::access::{Allowed, need};
 use crate::context::Context;
 use crate::intake;
 use crate::problem::{Kind, Problem};
@@ -42,6 +43,15 @@ pub(crate) struct PredictBody<'a> {
     image: Cow<'a, str>,
     /// `stat` or `routine`.
     priority: Option<String>,
+    /// Uploading site. Who may at one site only need not name it.
+    site: Option<String>,
+}
+
+/// The file of a body, decoded.
+pub(crate) struct PredictFile {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) lane: Lane,
+    site: Option<String>,
 }
 
 /// The network's answer.
@@ -72,6 +82,7 @@ pub(crate) struct PredictAnswer {
     (status = 504, description = "No result in time; `id` is still being worked on.", content_type = "application/problem+json"),
 ))]
 pub(crate) async fn predict(
+    allowed: Allowed<need::Predict>,
     context: Data<Context>,
     request: HttpRequest,
     payload: Payload,
@@ -81,9 +92,10 @@ pub(crate) async fn predict(
     }
     let payload = payload.into_inner().map_err(|error| intake::problem(&error));
     let body = capped(payload, BODY_MAX).await?;
-    let (bytes, lane) = PredictBody::read(body.into(), context.settings.limits.max_bytes)?;
+    let file = PredictBody::read(body.into(), context.settings.limits.max_bytes)?;
+    let site = site_or(SITE, &allowed, file.site)?;
     let deadline = Instant::now() + context.settings.predict_timeout;
-    let id = store(&context, bytes.into(), SITE, lane, "").await?.id();
+    let id = store(&context, file.bytes.into(), &site, file.lane, "").await?.id();
     intake::let_go(&request);
     tracing::Span::current().record("image", tracing::field::display(id));
     match timeout_at(deadline, finished(&context, id)).await {
@@ -106,10 +118,10 @@ fn is_json(request: &HttpRequest) -> bool {
 impl PredictBody<'_> {
     /// The file in a body, of at most `limit` bytes, and its lane. Of a large body there is never a second copy: the text
     /// is moved to the front of its own memory, and decoded there.
-    pub(crate) fn read(mut body: Vec<u8>, limit: usize) -> Result<(Vec<u8>, Lane), Problem> {
+    pub(crate) fn read(mut body: Vec<u8>, limit: usize) -> Result<PredictFile, Problem> {
         let parsed: PredictBody<'_> = serde_json::from_slice(&body)
             .map_err(|error| Problem::new(Kind::BadJson, error.to_string()))?;
-        let lane = lane(parsed.priority.as_deref())?;
+        let (lane, site) = (lane(parsed.priority.as_deref())?, parsed.site);
         let text = match parsed.image {
             Cow::Borrowed(text) => {
                 let start = text.as_ptr().addr() - body.as_ptr().addr();
@@ -125,7 +137,7 @@ impl PredictBody<'_> {
         if bytes.len() > limit {
             return Err(Problem::new(Kind::TooLarge, format!("At most {limit} bytes, decoded.")));
         }
-        Ok((bytes, lane))
+        Ok(PredictFile { bytes, lane, site })
     }
 }
 
@@ -259,10 +271,10 @@ mod tests {
         for body in
             [r#"{"image":"Pz8/"}"#, r#"{"image":"Pz8\/"}"#, r#"{"priority":null,"image":"Pz8_"}"#]
         {
-            let (bytes, _) = PredictBody::read(body.into(), 3).expect("read");
+            let bytes = PredictBody::read(body.into(), 3).expect("read").bytes;
             assert_eq!(bytes, b"???");
             assert_eq!(
-                PredictBody::read(body.into(), 2).expect_err("refused").kind(),
+                PredictBody::read(body.into(), 2).err().expect("refused").kind(),
                 Kind::TooLarge
             );
         }

@@ -3,6 +3,7 @@
 use actix_web::web::{Json, Path};
 use serde_json::{Value, json};
 
+use crate::access::Open;
 use crate::problem::{Kind, Problem};
 
 /// What a type of problem means.
@@ -10,7 +11,7 @@ use crate::problem::{Kind, Problem};
     params(("slug" = String, Path, description = "The last part of a problem's `type`.")),
     responses((status = 200, description = "Its status and title.")),
 )]
-pub(crate) async fn describe(slug: Path<String>) -> Result<Json<Value>, Problem> {
+pub(crate) async fn describe(_: Open, slug: Path<String>) -> Result<Json<Value>, Problem> {
     let kind = Kind::ALL.iter().find(|kind| kind.slug() == slug.as_str());
     let kind = kind.ok_or_else(|| Problem::new(Kind::UnknownRoute, "No such type of problem."))?;
     Ok(Json(json!({

@@ -10,7 +10,8 @@ use lobar_core::quarantine::{Entry, EntryId, QuarantineError, replay as replay_e
 use serde::{Deserialize, Serialize};
 use utoipa::IntoParams;
 
-use super::parameters::{BY, read_limit};
+use super::parameters::read_limit;
+use crate::access::{Allowed, need};
 use crate::context::Context;
 use crate::problem::{Kind, Problem};
 use crate::quarantine::{QuarantineItem, QuarantineList, QuarantineMessage};
@@ -40,6 +41,7 @@ pub(crate) struct ListQuery {
     (status = 400, description = "A parameter has no valid value.", content_type = "application/problem+json"),
 ))]
 pub(crate) async fn list(
+    _: Allowed<need::ManageQuarantine>,
     context: Data<Context>,
     query: Query<ListQuery>,
 ) -> Result<HttpResponse, Problem> {
@@ -71,7 +73,11 @@ pub(crate) async fn list(
         (status = 404, description = "Not known.", content_type = "application/problem+json"),
     ),
 )]
-pub(crate) async fn one(context: Data<Context>, id: Path<String>) -> Result<HttpResponse, Problem> {
+pub(crate) async fn one(
+    _: Allowed<need::ManageQuarantine>,
+    context: Data<Context>,
+    id: Path<String>,
+) -> Result<HttpResponse, Problem> {
     let id = read(&id)?;
     let read = context.ask_port(&context.quarantine, move |quarantine| async move {
         quarantine.entry(id).await?.ok_or(QuarantineError::Unknown(id))
@@ -89,6 +95,7 @@ pub(crate) async fn one(context: Data<Context>, id: Path<String>) -> Result<Http
     ),
 )]
 pub(crate) async fn replay(
+    allowed: Allowed<need::ManageQuarantine>,
     context: Data<Context>,
     id: Path<String>,
 ) -> Result<HttpResponse, Problem> {
@@ -97,7 +104,7 @@ pub(crate) async fn replay(
         Problem::new(Kind::Unavailable, "This process does not reach the uploads queue.")
     })?;
     let replayed = context.ask_port(&context.quarantine, move |quarantine| async move {
-        replay_entry(&*quarantine, &*uploads, id, BY).await
+        replay_entry(&*quarantine, &*uploads, id, allowed.name()).await
     });
     Ok(item(replayed.await?))
 }
@@ -112,12 +119,13 @@ pub(crate) async fn replay(
     ),
 )]
 pub(crate) async fn discard(
+    allowed: Allowed<need::ManageQuarantine>,
     context: Data<Context>,
     id: Path<String>,
 ) -> Result<HttpResponse, Problem> {
     let id = read(&id)?;
     let discarded = context.ask_port(&context.quarantine, move |quarantine| async move {
-        quarantine.discard(id, BY).await
+        quarantine.discard(id, allowed.name()).await
     });
     Ok(item(discarded.await?))
 }

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
+use crate::access::{Allowed, Need, need};
 use crate::context::Context;
 use crate::intake;
 use crate::key;
@@ -92,6 +93,7 @@ struct Received {
     ),
 )]
 pub(crate) async fn receive(
+    allowed: Allowed<need::Upload>,
     context: Data<Context>,
     request: HttpRequest,
     query: Query<ReceiveQuery>,
@@ -101,7 +103,7 @@ pub(crate) async fn receive(
     refuse_declared_size(&request, limit)?;
     let mut received = read(&request, payload, limit).await?;
     let ReceiveQuery { site, priority } = query.into_inner();
-    let site = site_or_default(&context, received.site.take().or(site))?;
+    let site = site_or_default(&context, &allowed, received.site.take().or(site))?;
     let lane = lane(received.priority.take().or(priority).as_deref())?;
     let body = received.file.take().ok_or_else(|| {
         Problem::new(Kind::MissingFile, "Send a form with the field `file`, or the bytes as body.")
@@ -131,15 +133,33 @@ pub(super) async fn store(
     Ok(object)
 }
 
-/// The site that was named, if it can be one.
-pub(super) fn site_or_default(context: &Context, named: Option<String>) -> Result<String, Problem> {
+/// The site that was named, if it can be one and the caller may put images there. Who may at one site only need not
+/// name it.
+pub(super) fn site_or_default<N: Need>(
+    context: &Context,
+    allowed: &Allowed<N>,
+    named: Option<String>,
+) -> Result<String, Problem> {
+    site_or(&context.settings.default_site, allowed, named)
+}
+
+/// The same, with another site for those who may everywhere and name none.
+pub(super) fn site_or<N: Need>(
+    default: &str,
+    allowed: &Allowed<N>,
+    named: Option<String>,
+) -> Result<String, Problem> {
     match named.filter(|site| !site.is_empty()) {
-        None => Ok(context.settings.default_site.clone()),
-        Some(site) if is_site_name(&site) => Ok(site),
-        Some(_) => {
+        None if allowed.at(Some(default)) => Ok(default.to_owned()),
+        None => allowed.only_site().map(|site| site.as_str().to_owned()).ok_or_else(|| {
+            Problem::new(Kind::BadParameter, "`site` says for which of your sites it is.")
+        }),
+        Some(site) if !is_site_name(&site) => {
             let detail = "`site` is 1 to 63 letters, digits, `.`, `_` or `-`.";
             Err(Problem::new(Kind::BadParameter, detail))
         }
+        Some(site) if allowed.at(Some(&site)) => Ok(site),
+        Some(_) => Err(Problem::new(Kind::NotAllowed, "You cannot put images into this site.")),
     }
 }
 

@@ -13,6 +13,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::receive::{id_of, lane, site_or_default};
+use crate::access::{Allowed, need};
 use crate::context::Context;
 use crate::key;
 use crate::problem::{Kind, Problem};
@@ -91,11 +92,12 @@ pub(crate) struct Identified {
     (status = 400, description = "A bad field.", content_type = "application/problem+json"),
 ))]
 pub(crate) async fn presign(
+    allowed: Allowed<need::Upload>,
     context: Data<Context>,
     body: Json<PresignBody>,
 ) -> Result<Json<Presigned>, Problem> {
     let body = body.into_inner();
-    let (lane, site) = (body.check()?, site_or_default(&context, body.site.clone())?);
+    let (lane, site) = (body.check()?, site_or_default(&context, &allowed, body.site.clone())?);
     let valid = context.settings.presigned_for;
     let expires_at = rfc3339(context.clock.now().plus(valid));
     let objects = Arc::clone(&context.objects);
@@ -119,6 +121,7 @@ pub(crate) async fn presign(
     ),
 )]
 pub(crate) async fn identify(
+    _: Allowed<need::Upload>,
     context: Data<Context>,
     body: Json<IdentifyBody>,
 ) -> Result<Json<Identified>, Problem> {

@@ -4,14 +4,16 @@ use std::sync::Arc;
 
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Json, Path};
+use lobar_core::access::Role;
 use lobar_core::object::ImageId;
 use lobar_core::verdict::VerdictError;
 use uuid::Uuid;
 
-use super::images::unknown;
+use crate::access::{Allowed, need};
 use crate::context::Context;
 use crate::problem::{Kind, Problem};
 use crate::verdict::{VerdictBody, VerdictItem, VerdictList};
+use crate::visible::{unknown, visible};
 
 /// Adds a verdict. Earlier ones are kept; the newest counts.
 #[utoipa::path(post, path = "/v1/images/{id}/verdicts", tag = "images",
@@ -26,11 +28,15 @@ use crate::verdict::{VerdictBody, VerdictItem, VerdictList};
     ),
 )]
 pub(crate) async fn add(
+    allowed: Allowed<need::GiveVerdicts>,
     context: Data<Context>,
     id: Path<Uuid>,
     body: Json<VerdictBody>,
 ) -> Result<HttpResponse, Problem> {
-    let new = body.into_inner().on(ImageId(id.into_inner()))?;
+    let id = ImageId(id.into_inner());
+    let image = visible(&context, &allowed, id).await?;
+    let role = allowed.role(image.object.site()).unwrap_or(Role::Clinician);
+    let new = body.into_inner().on(id, allowed.name(), role)?;
     let (verdicts, signal) = (Arc::clone(&context.verdicts), Arc::clone(&context.signal));
     let added = context.run(async move {
         let added = verdicts.add(&new).await?;
@@ -51,11 +57,12 @@ pub(crate) async fn add(
     ),
 )]
 pub(crate) async fn list(
+    allowed: Allowed<need::ReadImages>,
     context: Data<Context>,
     id: Path<Uuid>,
 ) -> Result<Json<VerdictList>, Problem> {
     let id = ImageId(id.into_inner());
-    context.ask(move |store| async move { store.image(id).await }).await?.ok_or_else(unknown)?;
+    visible(&context, &allowed, id).await?;
     let verdicts = Arc::clone(&context.verdicts);
     let given = context.run(async move { verdicts.of(id).await }).await??;
     Ok(Json(VerdictList { items: given.into_iter().map(VerdictItem::from).collect() }))

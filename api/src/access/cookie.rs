@@ -1,0 +1,48 @@
+//! The cookie of a session.
+
+use std::time::Duration;
+
+use actix_web::HttpRequest;
+use actix_web::cookie::time::Duration as Age;
+use actix_web::cookie::{Cookie, SameSite};
+
+/// Over plain HTTP, which is for loopback.
+const PLAIN: &str = "lobar_session";
+/// Over TLS: browsers take it only with `Secure`, without `Domain` and with `Path=/`, so that no neighbour under the same
+/// domain can plant one (RFC 6265bis, 4.1.3.2).
+const SECURE: &str = "__Host-lobar_session";
+
+/// The session's secret, if the request bears one.
+pub(crate) fn read(request: &HttpRequest) -> Option<String> {
+    request.cookie(name(request)).map(|cookie| cookie.value().to_owned())
+}
+
+/// Gives the secret to a browser, which sends it from this server's own pages only.
+pub(crate) fn issue(request: &HttpRequest, secret: String, lasts: Duration) -> Cookie<'static> {
+    let seconds = i64::try_from(lasts.as_secs()).unwrap_or(i64::MAX);
+    cookie(request, secret, Age::seconds(seconds))
+}
+
+/// Takes it back.
+pub(crate) fn expire(request: &HttpRequest) -> Cookie<'static> {
+    cookie(request, String::new(), Age::ZERO)
+}
+
+fn cookie(request: &HttpRequest, value: String, age: Age) -> Cookie<'static> {
+    Cookie::build(name(request), value)
+        .path("/")
+        .http_only(true)
+        .secure(is_secure(request))
+        .same_site(SameSite::Strict)
+        .max_age(age)
+        .finish()
+}
+
+fn name(request: &HttpRequest) -> &'static str {
+    if is_secure(request) { SECURE } else { PLAIN }
+}
+
+/// Whether the browser reached us over TLS.
+fn is_secure(request: &HttpRequest) -> bool {
+    request.app_config().secure()
+}

@@ -1,0 +1,200 @@
+//! Who asks: a machine by its token, a person by their session, or the local user.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use actix_web::HttpRequest;
+use actix_web::http::header::{self, HeaderMap};
+use lobar_core::access::{Caller, Grants, Right, Who};
+use lobar_core::accounts::{AccountId, Session};
+use lobar_core::failure::PortError;
+
+use super::Granted;
+use super::cookie;
+use super::csrf;
+use crate::context::Context;
+use crate::problem::{Kind, Problem};
+
+/// Sent with a request that a person has just caused: it keeps a session from ending for want of use. What the page does
+/// by itself, such as following events, does not.
+const ACTIVITY: &str = "lobar-activity";
+/// Headers of proxies: what bears one does not come from this machine's own user.
+const FORWARDED: [&str; 4] = ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip"];
+
+/// Finds out who asks.
+pub(crate) struct Identity {
+    local_user: bool,
+    /// Whether somebody is known to have an account. Accounts are disabled, never deleted, so it stays so.
+    somebody: AtomicBool,
+}
+
+/// Who asks, before it is known what for.
+pub(crate) struct Known {
+    pub(crate) caller: Arc<Caller>,
+    pub(crate) session: Option<Session>,
+}
+
+impl Identity {
+    /// With a local user, or without.
+    pub(crate) fn new(local_user: bool) -> Self {
+        Self { local_user, somebody: AtomicBool::new(false) }
+    }
+
+    /// The caller, if they have this right somewhere.
+    pub(crate) async fn check(
+        &self,
+        context: &Context,
+        request: &HttpRequest,
+        right: Right,
+    ) -> Result<Granted, Problem> {
+        let known = self.of(context, request).await?.ok_or_else(not_signed_in)?;
+        if known.session.is_some() && !request.method().is_safe() {
+            csrf::check(request)?;
+        }
+        let sites = known.caller.grants.reach(right);
+        if sites.is_empty() {
+            let detail =
+                format!("It needs the right `{}`, which an admin can grant.", right.as_str());
+            return Err(Problem::new(Kind::NotAllowed, detail).with("right", right.as_str()));
+        }
+        let session = known.session.map(|session| session.id);
+        Ok(Granted { caller: known.caller, session, right, sites })
+    }
+
+    /// Who asks; `None` for nobody who is known.
+    async fn of(&self, context: &Context, request: &HttpRequest) -> Result<Option<Known>, Problem> {
+        if let Some(token) = bearer(request.headers()) {
+            return machine(context, token).await.map(Some);
+        }
+        if let Some(secret) = cookie::read(request)
+            && let Some(known) = person(context, request, secret).await?
+        {
+            return Ok(Some(known));
+        }
+        let is_local = self.local_user && is_from_this_machine(request);
+        if is_local && !self.is_somebody_known(context).await? {
+            return Ok(Some(Known { caller: Arc::new(Caller::local()), session: None }));
+        }
+        Ok(None)
+    }
+
+    async fn is_somebody_known(&self, context: &Context) -> Result<bool, Problem> {
+        if !self.somebody.load(Ordering::Relaxed) {
+            let any =
+                context.ask_port(&context.accounts, |accounts| async move { accounts.any().await });
+            self.somebody.store(any.await?, Ordering::Relaxed);
+        }
+        Ok(self.somebody.load(Ordering::Relaxed))
+    }
+}
+
+/// Whether the session or token is still good, and gives the right at the same sites as before: asked by streams, which
+/// outlive the request that opened them. It counts as no use.
+pub(crate) async fn still(context: &Context, granted: &Granted) -> Result<bool, Problem> {
+    let (who, session) = (granted.caller.who.clone(), granted.session);
+    let idle = context.settings.sign_in.idle;
+    let grants = context.ask_port(&context.accounts, move |accounts| async move {
+        Ok::<_, PortError>(match who {
+            Who::Person { id, .. } => {
+                let id = AccountId(id);
+                let open = accounts.sessions(id, idle).await?;
+                let is_open = open.iter().any(|open| Some(open.id) == session);
+                let account = accounts.account(id).await?.filter(|account| !account.disabled);
+                account.filter(|_| is_open).map(|account| account.grants)
+            }
+            Who::Machine { id, .. } => {
+                let tokens = accounts.tokens().await?;
+                let token = tokens.into_iter().find(|token| token.id.0 == id);
+                token.filter(|token| token.revoked_at.is_none()).map(|token| token.grants)
+            }
+            Who::Local => Some(Grants::everything()),
+        })
+    });
+    Ok(grants.await?.is_some_and(|grants| grants.reach(granted.right) == granted.sites))
+}
+
+async fn machine(context: &Context, token: String) -> Result<Known, Problem> {
+    let sign_in = Arc::clone(&context.sign_in);
+    let token = context.run(async move { sign_in.token(&token).await }).await??;
+    let token = token.ok_or_else(|| {
+        Problem::new(Kind::NotSignedIn, "The token is wrong, has expired or was revoked.")
+    })?;
+    let who = Who::Machine { id: token.id.0, name: token.name };
+    Ok(Known { caller: Arc::new(Caller { who, grants: token.grants }), session: None })
+}
+
+async fn person(
+    context: &Context,
+    request: &HttpRequest,
+    secret: String,
+) -> Result<Option<Known>, Problem> {
+    let sign_in = Arc::clone(&context.sign_in);
+    let found = context.run(async move { sign_in.session(&secret).await }).await??;
+    let Some((session, account)) = found else { return Ok(None) };
+    let by_person = !request.method().is_safe()
+        || request.headers().get(ACTIVITY).is_some_and(|value| value == "person");
+    if by_person {
+        note_use(context, session.clone()).await;
+    }
+    let who = Who::Person { id: account.id.0, name: account.name };
+    let caller = Arc::new(Caller { who, grants: account.grants });
+    Ok(Some(Known { caller, session: Some(session) }))
+}
+
+/// A use that cannot be noted spoils no request: the session ends a little early at worst.
+async fn note_use(context: &Context, session: Session) {
+    let sign_in = Arc::clone(&context.sign_in);
+    let noted = context.run(async move { sign_in.used(&session).await });
+    if !matches!(noted.await, Ok(Ok(()))) {
+        tracing::debug!("the use of a session was not noted; its next request notes it");
+    }
+}
+
+/// Whether nobody but a user of this machine can have sent it: over loopback, and not through a proxy.
+fn is_from_this_machine(request: &HttpRequest) -> bool {
+    request.peer_addr().is_some_and(|peer| peer.ip().to_canonical().is_loopback())
+        && !FORWARDED.iter().any(|name| request.headers().contains_key(*name))
+}
+
+/// The token of `Authorization: Bearer` (RFC 6750, 2.1).
+fn bearer(headers: &HeaderMap) -> Option<String> {
+    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, token) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().to_owned())
+}
+
+fn not_signed_in() -> Problem {
+    Problem::new(Kind::NotSignedIn, "Sign in on the page, or send a token: Authorization: Bearer.")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use actix_web::test::TestRequest;
+
+    #[test]
+    fn what_came_through_a_proxy_is_not_from_the_local_user() {
+        let from = |peer: &str| TestRequest::default().peer_addr(peer.parse().expect("an address"));
+        for own in ["127.0.0.1:1", "[::1]:1", "[::ffff:127.0.0.1]:1"] {
+            assert!(is_from_this_machine(&from(own).to_http_request()), "{own}");
+        }
+        assert!(!is_from_this_machine(&from("10.0.0.1:1").to_http_request()));
+        assert!(!is_from_this_machine(&TestRequest::default().to_http_request()));
+        for name in FORWARDED {
+            let request = from("127.0.0.1:1").insert_header((name, "10.0.0.1"));
+            assert!(!is_from_this_machine(&request.to_http_request()), "{name}");
+        }
+    }
+
+    #[test]
+    fn only_the_scheme_bearer_bears_a_token() {
+        let of = |value: &'static str| {
+            let request = TestRequest::default().insert_header(("authorization", value));
+            bearer(request.to_http_request().headers())
+        };
+        assert_eq!(of("Bearer abc").as_deref(), Some("abc"));
+        assert_eq!(of("bearer  abc").as_deref(), Some("abc"));
+        assert_eq!(of("Basic abc"), None);
+        assert_eq!(of("abc"), None);
+    }
+}

@@ -1,0 +1,125 @@
+//! The addresses of the API, each method with its handler and its right.
+
+use actix_web::body::{BoxBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::guard::{self, Guard};
+use actix_web::middleware::{Next, from_fn};
+use actix_web::{
+    Error, FromRequest, Handler, HttpMessage as _, HttpResponse, Resource, Responder,
+    ResponseError as _, Route, web,
+};
+use lobar_core::access::Right;
+
+use super::allowed::Guarded;
+use crate::context::Context;
+use crate::problem::Problem;
+
+/// One address. A handler whose arguments do not begin with a right does not compile here.
+pub(crate) struct Address {
+    path: &'static str,
+    methods: Vec<(&'static str, Right)>,
+    routes: Vec<Route>,
+}
+
+impl Address {
+    /// An address that takes no method yet.
+    pub(crate) fn new(path: &'static str) -> Self {
+        Self { path, methods: Vec::new(), routes: Vec::new() }
+    }
+
+    /// Takes GET, and HEAD with it.
+    pub(crate) fn get<H, Args>(self, handler: H) -> Self
+    where
+        H: Handler<Args>,
+        Args: FromRequest + Guarded + 'static,
+        H::Output: Responder + 'static,
+    {
+        self.take("GET", web::route().guard(readable()), handler)
+    }
+
+    /// Takes POST.
+    pub(crate) fn post<H, Args>(self, handler: H) -> Self
+    where
+        H: Handler<Args>,
+        Args: FromRequest + Guarded + 'static,
+        H::Output: Responder + 'static,
+    {
+        self.take("POST", web::post(), handler)
+    }
+
+    /// Takes PUT.
+    pub(crate) fn put<H, Args>(self, handler: H) -> Self
+    where
+        H: Handler<Args>,
+        Args: FromRequest + Guarded + 'static,
+        H::Output: Responder + 'static,
+    {
+        self.take("PUT", web::put(), handler)
+    }
+
+    /// Takes DELETE.
+    pub(crate) fn delete<H, Args>(self, handler: H) -> Self
+    where
+        H: Handler<Args>,
+        Args: FromRequest + Guarded + 'static,
+        H::Output: Responder + 'static,
+    {
+        self.take("DELETE", web::delete(), handler)
+    }
+
+    fn take<H, Args>(mut self, method: &'static str, route: Route, handler: H) -> Self
+    where
+        H: Handler<Args>,
+        Args: FromRequest + Guarded + 'static,
+        H::Output: Responder + 'static,
+    {
+        let route = route.to(handler);
+        self.methods.push((method, Args::RIGHT));
+        self.routes.push(match Args::RIGHT {
+            Right::Open => route,
+            _ => route.wrap(from_fn(require::<Args>)),
+        });
+        self
+    }
+
+    /// Its path, as a pattern.
+    pub(crate) fn path(&self) -> &'static str {
+        self.path
+    }
+
+    /// The methods that it takes, with their rights.
+    pub(crate) fn methods(&self) -> &[(&'static str, Right)] {
+        &self.methods
+    }
+
+    /// What the server routes. Other methods get a problem that names the allowed ones.
+    pub(crate) fn into_resource(self) -> Resource {
+        let methods: Vec<_> = self.methods.iter().map(|(method, _)| *method).collect();
+        let allow = methods.join(", ");
+        let refuse = move || {
+            let problem = Problem::wrong_method(allow.clone());
+            async move { Err::<HttpResponse, _>(problem) }
+        };
+        let resource = web::resource(self.path).default_service(web::to(refuse));
+        self.routes.into_iter().fold(resource, Resource::route)
+    }
+}
+
+fn readable() -> impl Guard {
+    guard::Any(guard::Get()).or(guard::Head())
+}
+
+/// Finds out who asks and whether they may, before anything else of the request is read.
+async fn require<Args: Guarded + 'static>(
+    context: web::Data<Context>,
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    match context.identity.check(&context, request.request(), Args::RIGHT).await {
+        Ok(granted) => {
+            request.extensions_mut().insert(granted);
+            Ok(next.call(request).await?.map_into_boxed_body())
+        }
+        Err(problem) => Ok(request.into_response(problem.error_response())),
+    }
+}

@@ -1,0 +1,183 @@
+//! `/v1/people`: accounts, for admins.
+
+use std::sync::Arc;
+
+use actix_web::HttpResponse;
+use actix_web::web::{Data, Json, Path};
+use lobar_core::access::Grants;
+use lobar_core::accounts::{AccountError, AccountId};
+use lobar_signin::AddError;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::access::{Allowed, need};
+use crate::context::Context;
+use crate::people::PersonItem;
+use crate::problem::{Kind, Problem};
+
+/// Everybody, by name.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct PersonList {
+    items: Vec<PersonItem>,
+}
+
+/// A person to invite.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct InviteBody {
+    /// The name to sign in with: 1 to 64 characters.
+    name: String,
+    /// Roles at sites: `clinician@north`, `operator@*`.
+    grants: Vec<String>,
+}
+
+/// What to change of a person; what is left out stays.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PersonChange {
+    /// In the place of all that they had.
+    grants: Option<Vec<String>>,
+    /// Kept out, with every session ended; or let in again.
+    disabled: Option<bool>,
+}
+
+/// A person with a one-time link, by which they set a password.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Invitation {
+    person: PersonItem,
+    /// Shown this once. The page's address of it is `/#/link/` and this.
+    link_secret: String,
+}
+
+/// Everybody who has an account.
+#[utoipa::path(get, path = "/v1/people", tag = "people", responses((status = 200, body = PersonList)))]
+pub(crate) async fn list(
+    _: Allowed<need::ManagePeople>,
+    context: Data<Context>,
+) -> Result<Json<PersonList>, Problem> {
+    let accounts =
+        context.ask_port(&context.accounts, |accounts| async move { accounts.accounts().await });
+    Ok(Json(PersonList { items: accounts.await?.into_iter().map(PersonItem::from).collect() }))
+}
+
+/// Adds a person, who sets a password by the link.
+#[utoipa::path(post, path = "/v1/people", tag = "people", request_body = InviteBody, responses(
+    (status = 201, body = Invitation),
+    (status = 400, description = "No name, or no grant.", content_type = "application/problem+json"),
+    (status = 409, description = "The name is taken.", content_type = "application/problem+json"),
+))]
+pub(crate) async fn invite(
+    _: Allowed<need::ManagePeople>,
+    context: Data<Context>,
+    body: Json<InviteBody>,
+) -> Result<HttpResponse, Problem> {
+    let InviteBody { name, grants } = body.into_inner();
+    let grants = read_grants(&grants)?;
+    let sign_in = Arc::clone(&context.sign_in);
+    let invited = context.run(async move { sign_in.invite(&name, grants).await });
+    let (account, secret) = invited.await??;
+    let (person, link_secret) = (account.into(), secret.expose());
+    Ok(HttpResponse::Created().json(Invitation { person, link_secret }))
+}
+
+/// Changes what a person may do, or keeps them out. It holds for their open sessions at once.
+#[utoipa::path(put, path = "/v1/people/{id}", tag = "people", request_body = PersonChange,
+    params(("id" = Uuid, Path, description = "The account's id.")),
+    responses(
+        (status = 200, body = PersonItem),
+        (status = 404, description = "Not known.", content_type = "application/problem+json"),
+        (status = 409, description = "Nobody could manage people any more.", content_type = "application/problem+json"),
+    ),
+)]
+pub(crate) async fn change(
+    _: Allowed<need::ManagePeople>,
+    context: Data<Context>,
+    id: Path<Uuid>,
+    body: Json<PersonChange>,
+) -> Result<Json<PersonItem>, Problem> {
+    let id = AccountId(id.into_inner());
+    let PersonChange { grants, disabled } = body.into_inner();
+    let grants = grants.as_deref().map(read_grants).transpose()?;
+    let changed = context.ask_port(&context.accounts, move |accounts| async move {
+        let mut account = accounts.account(id).await?.ok_or(AccountError::Unknown)?;
+        if let Some(grants) = grants {
+            account = accounts.grant(id, &grants).await?;
+        }
+        if let Some(disabled) = disabled {
+            account = accounts.disable(id, disabled).await?;
+        }
+        Ok::<_, AccountError>(account)
+    });
+    Ok(Json(changed.await?.into()))
+}
+
+/// Makes a one-time link for a person who lost their password. The password before stays until it is used.
+#[utoipa::path(post, path = "/v1/people/{id}/reset", tag = "people",
+    params(("id" = Uuid, Path, description = "The account's id.")),
+    responses(
+        (status = 200, body = Invitation),
+        (status = 404, description = "Not known.", content_type = "application/problem+json"),
+        (status = 409, description = "The account is disabled.", content_type = "application/problem+json"),
+    ),
+)]
+pub(crate) async fn reset(
+    _: Allowed<need::ManagePeople>,
+    context: Data<Context>,
+    id: Path<Uuid>,
+) -> Result<Json<Invitation>, Problem> {
+    let id = AccountId(id.into_inner());
+    let (sign_in, accounts) = (Arc::clone(&context.sign_in), Arc::clone(&context.accounts));
+    let made = context.run(async move {
+        let account = accounts.account(id).await?.ok_or(AccountError::Unknown)?;
+        Ok::<_, AccountError>((account, sign_in.reset(id).await?))
+    });
+    let (account, secret) = made.await??;
+    Ok(Json(Invitation { person: account.into(), link_secret: secret.expose() }))
+}
+
+/// Signs a person out everywhere.
+#[utoipa::path(delete, path = "/v1/people/{id}/sessions", tag = "people",
+    params(("id" = Uuid, Path, description = "The account's id.")),
+    responses((status = 204, description = "All their sessions are over.")),
+)]
+pub(crate) async fn end_sessions(
+    _: Allowed<need::ManagePeople>,
+    context: Data<Context>,
+    id: Path<Uuid>,
+) -> Result<HttpResponse, Problem> {
+    let id = AccountId(id.into_inner());
+    let ended = context.ask_port(&context.accounts, move |accounts| async move {
+        accounts.end_sessions(id, None).await
+    });
+    ended.await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// Grants as they are written.
+pub(super) fn read_grants(texts: &[String]) -> Result<Grants, Problem> {
+    let grants: Result<Grants, String> = texts.iter().map(|text| text.parse()).collect();
+    grants.map_err(|why| Problem::new(Kind::BadParameter, format!("`grants`: {why}.")))
+}
+
+impl From<AddError> for Problem {
+    fn from(error: AddError) -> Self {
+        match error {
+            AddError::Name => Self::new(Kind::BadParameter, format!("`name`: {error}.")),
+            AddError::Account(error) => error.into(),
+        }
+    }
+}
+
+impl From<AccountError> for Problem {
+    fn from(error: AccountError) -> Self {
+        let kind = match error {
+            AccountError::Port(error) => return error.into(),
+            AccountError::NameTaken => Kind::NameTaken,
+            AccountError::Unknown => Kind::UnknownPerson,
+            AccountError::Disabled => Kind::AccountDisabled,
+            AccountError::LastAdmin => Kind::LastAdmin,
+        };
+        Self::new(kind, format!("{error}."))
+    }
+}

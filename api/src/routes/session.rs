@@ -1,0 +1,215 @@
+//! `/v1/session` and `/v1/sessions`: signing in and out, and one's own sessions.
+
+use std::sync::Arc;
+
+use actix_web::http::header::{self, HeaderName};
+use actix_web::web::{Data, Json, Path};
+use actix_web::{HttpRequest, HttpResponse};
+use lobar_core::access::{Caller, Who};
+use lobar_core::accounts::{AccountId, SessionId};
+use lobar_signin::{Opened, SignInError};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::access::{Allowed, Open, cookie, csrf, need};
+use crate::client_name::client_name;
+use crate::context::Context;
+use crate::people::{SessionBody, SessionItem};
+use crate::problem::{Kind, Problem};
+
+/// A person who signs in.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SignInBody {
+    name: String,
+    password: String,
+    /// A one-time code (RFC 6238), where the account has one.
+    code: Option<String>,
+}
+
+/// One's own sessions, the last used first.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct SessionList {
+    items: Vec<SessionItem>,
+}
+
+/// Who is signed in, and what they may.
+#[utoipa::path(get, path = "/v1/session", tag = "people", responses(
+    (status = 200, body = SessionBody),
+    (status = 401, description = "Nobody is signed in.", content_type = "application/problem+json"),
+))]
+pub(crate) async fn current(
+    allowed: Allowed<need::Own>,
+    context: Data<Context>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Problem> {
+    let body = SessionBody::of(allowed.caller());
+    let Some((secret, id)) = cookie::read(&request).zip(allowed.session()) else {
+        return Ok(HttpResponse::Ok().json(body));
+    };
+    let (account, idle) = (account_of(&allowed), context.settings.sign_in.idle);
+    let sessions = context.ask_port(&context.accounts, move |accounts| async move {
+        accounts.sessions(account, idle).await
+    });
+    let session = sessions.await?.into_iter().find(|session| session.id == id);
+    let session = session.ok_or_else(|| Problem::new(Kind::NotSignedIn, "The session is over."))?;
+    Ok(HttpResponse::Ok().json(body.with(&session, idle.as_secs(), csrf::token(&secret))))
+}
+
+/// Signs a person in: the answer bears the session's cookie.
+#[utoipa::path(post, path = "/v1/session", tag = "people", request_body = SignInBody, responses(
+    (status = 200, body = SessionBody),
+    (status = 401, description = "`wrong-credentials`: one of the members is wrong, nobody says which. `code-needed`: send `code` too.", content_type = "application/problem+json"),
+    (status = 429, description = "Too many failures; `Retry-After` says when to come back.", content_type = "application/problem+json"),
+    (status = 503, description = "Too many sign in at once.", content_type = "application/problem+json"),
+))]
+pub(crate) async fn sign_in(
+    _: Open,
+    context: Data<Context>,
+    request: HttpRequest,
+    body: Json<SignInBody>,
+) -> Result<HttpResponse, Problem> {
+    let SignInBody { name, password, code } = body.into_inner();
+    let (sign_in, client) = (Arc::clone(&context.sign_in), client_name(request.headers()));
+    let signed_in = context
+        .run(async move { sign_in.sign_in(&name, &password, code.as_deref(), &client).await });
+    let opened = signed_in.await??;
+    // A session that the browser had before is over: nobody else's can be handed on to whoever signs in.
+    if let Some(old) = cookie::read(&request) {
+        end_old(&context, old).await;
+    }
+    Ok(welcome(&context, &request, opened))
+}
+
+/// Answers with the session and its cookie.
+fn welcome(context: &Context, request: &HttpRequest, opened: Opened) -> HttpResponse {
+    let Opened { secret, session, account } = opened;
+    let secret = secret.expose();
+    let who = Who::Person { id: account.id.0, name: account.name };
+    let idle = context.settings.sign_in.idle.as_secs();
+    let body = SessionBody::of(&Caller { who, grants: account.grants });
+    let lasts = session.expires_at.since(context.clock.now());
+    HttpResponse::Ok().cookie(cookie::issue(request, secret.clone(), lasts)).json(body.with(
+        &session,
+        idle,
+        csrf::token(&secret),
+    ))
+}
+
+async fn end_old(context: &Context, secret: String) {
+    let sign_in = Arc::clone(&context.sign_in);
+    let accounts = Arc::clone(&context.accounts);
+    let ended = context.run(async move {
+        if let Some((session, account)) = sign_in.session(&secret).await? {
+            accounts.end_session(account.id, session.id).await?;
+        }
+        Ok::<_, lobar_core::failure::PortError>(())
+    });
+    if !matches!(ended.await, Ok(Ok(()))) {
+        tracing::warn!("the session before was not ended; it ends by itself when its time is over");
+    }
+}
+
+/// Signs out: the session is over, and the browser forgets what it kept.
+#[utoipa::path(delete, path = "/v1/session", tag = "people", responses(
+    (status = 204, description = "Signed out. A token or the local user has no session, and stays."),
+    (status = 401, description = "Nobody is signed in.", content_type = "application/problem+json"),
+))]
+pub(crate) async fn sign_out(
+    allowed: Allowed<need::Own>,
+    context: Data<Context>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Problem> {
+    if let Some(id) = allowed.session() {
+        let account = account_of(&allowed);
+        let ended = context.ask_port(&context.accounts, move |accounts| async move {
+            accounts.end_session(account, id).await
+        });
+        ended.await?;
+    }
+    Ok(goodbye(&request))
+}
+
+fn goodbye(request: &HttpRequest) -> HttpResponse {
+    HttpResponse::NoContent()
+        .cookie(cookie::expire(request))
+        .insert_header((HeaderName::from_static("clear-site-data"), r#""cache", "storage""#))
+        .insert_header((header::CACHE_CONTROL, "no-store"))
+        .finish()
+}
+
+/// One's own sessions.
+#[utoipa::path(get, path = "/v1/sessions", tag = "people", responses((status = 200, body = SessionList)))]
+pub(crate) async fn list(
+    allowed: Allowed<need::Own>,
+    context: Data<Context>,
+) -> Result<Json<SessionList>, Problem> {
+    let (account, idle) = (account_of(&allowed), context.settings.sign_in.idle);
+    let sessions = context.ask_port(&context.accounts, move |accounts| async move {
+        accounts.sessions(account, idle).await
+    });
+    let items = sessions.await?.into_iter();
+    Ok(Json(SessionList {
+        items: items.map(|one| SessionItem::new(one, allowed.session())).collect(),
+    }))
+}
+
+/// Signs out everywhere, here too.
+#[utoipa::path(delete, path = "/v1/sessions", tag = "people", responses((status = 204, description = "All are over.")))]
+pub(crate) async fn end_all(
+    allowed: Allowed<need::Own>,
+    context: Data<Context>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Problem> {
+    let account = account_of(&allowed);
+    let ended = context.ask_port(&context.accounts, move |accounts| async move {
+        accounts.end_sessions(account, None).await
+    });
+    ended.await?;
+    Ok(goodbye(&request))
+}
+
+/// Ends one of one's own sessions.
+#[utoipa::path(delete, path = "/v1/sessions/{id}", tag = "people",
+    params(("id" = Uuid, Path, description = "The session's id.")),
+    responses(
+        (status = 204, description = "It is over."),
+        (status = 404, description = "One has no such session.", content_type = "application/problem+json"),
+    ),
+)]
+pub(crate) async fn end(
+    allowed: Allowed<need::Own>,
+    context: Data<Context>,
+    id: Path<Uuid>,
+) -> Result<HttpResponse, Problem> {
+    let (account, id) = (account_of(&allowed), SessionId(id.into_inner()));
+    let ended = context.ask_port(&context.accounts, move |accounts| async move {
+        accounts.end_session(account, id).await
+    });
+    match ended.await? {
+        true => Ok(HttpResponse::NoContent().finish()),
+        false => Err(Problem::new(Kind::UnknownPerson, "You have no such session.")),
+    }
+}
+
+/// The account of a person; that of a machine or of the local user is nobody's, and has no sessions.
+pub(super) fn account_of(allowed: &Allowed<need::Own>) -> AccountId {
+    AccountId(allowed.caller().who.id())
+}
+
+impl From<SignInError> for Problem {
+    fn from(error: SignInError) -> Self {
+        match error {
+            SignInError::Wrong => Self::new(Kind::WrongCredentials, "Nobody says which of them."),
+            SignInError::CodeNeeded => Self::new(Kind::CodeNeeded, "Send `code` too."),
+            SignInError::Later(wait) => {
+                Self::later(Kind::TooManyTries, wait, "There were several failures in a row.")
+            }
+            SignInError::Busy(_) => {
+                Self::new(Kind::Unavailable, "Many sign in at once; try again.")
+            }
+            SignInError::Port(error) => error.into(),
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! `/v1/tokens`: what machines sign in with, for admins.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::HttpResponse;
+use actix_web::web::{Data, Json, Path};
+use lobar_core::accounts::TokenId;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::people::read_grants;
+use crate::access::{Allowed, need};
+use crate::context::Context;
+use crate::people::TokenItem;
+use crate::problem::{Kind, Problem};
+
+/// Longest life of a token, in days.
+const DAYS_MAX: u32 = 3_650;
+
+/// All tokens, by name.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct TokenList {
+    items: Vec<TokenItem>,
+}
+
+/// A token to make.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TokenBody {
+    /// What it is for: 1 to 64 characters.
+    name: String,
+    /// Roles at sites: `uploader@north`, `reader@north`.
+    grants: Vec<String>,
+    /// Days until it expires, 1 to 3,650; 90 when left out.
+    days: Option<u32>,
+}
+
+/// A new token.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct NewTokenItem {
+    token: TokenItem,
+    /// Shown this once. A machine sends it as `Authorization: Bearer`.
+    secret: String,
+}
+
+/// All tokens, also those that are over, without their secrets.
+#[utoipa::path(get, path = "/v1/tokens", tag = "people", responses((status = 200, body = TokenList)))]
+pub(crate) async fn list(
+    _: Allowed<need::ManagePeople>,
+    context: Data<Context>,
+) -> Result<Json<TokenList>, Problem> {
+    let tokens =
+        context.ask_port(&context.accounts, |accounts| async move { accounts.tokens().await });
+    Ok(Json(TokenList { items: tokens.await?.into_iter().map(TokenItem::from).collect() }))
+}
+
+/// Makes a token.
+#[utoipa::path(post, path = "/v1/tokens", tag = "people", request_body = TokenBody, responses(
+    (status = 201, body = NewTokenItem),
+    (status = 400, description = "No name, no grant, or no number of days.", content_type = "application/problem+json"),
+    (status = 409, description = "The name is taken.", content_type = "application/problem+json"),
+))]
+pub(crate) async fn add(
+    _: Allowed<need::ManagePeople>,
+    context: Data<Context>,
+    body: Json<TokenBody>,
+) -> Result<HttpResponse, Problem> {
+    let TokenBody { name, grants, days } = body.into_inner();
+    let grants = read_grants(&grants)?;
+    let days = days.unwrap_or(90);
+    if !(1..=DAYS_MAX).contains(&days) {
+        let detail = format!("`days` is a number from 1 to {DAYS_MAX}.");
+        return Err(Problem::new(Kind::BadParameter, detail));
+    }
+    let expires_at = context.clock.now().plus(Duration::from_secs(u64::from(days) * 24 * 3600));
+    let sign_in = Arc::clone(&context.sign_in);
+    let added =
+        context.run(async move { sign_in.add_token(&name, grants, Some(expires_at)).await });
+    let (token, secret) = added.await??;
+    Ok(HttpResponse::Created().json(NewTokenItem { token: token.into(), secret: secret.expose() }))
+}
+
+/// Revokes a token at once.
+#[utoipa::path(delete, path = "/v1/tokens/{id}", tag = "people",
+    params(("id" = Uuid, Path, description = "The token's id.")),
+    responses(
+        (status = 204, description = "Revoked."),
+        (status = 404, description = "There is none that could be used.", content_type = "application/problem+json"),
+    ),
+)]
+pub(crate) async fn revoke(
+    _: Allowed<need::ManagePeople>,
+    context: Data<Context>,
+    id: Path<Uuid>,
+) -> Result<HttpResponse, Problem> {
+    let id = TokenId(id.into_inner());
+    let revoked = context.ask_port(&context.accounts, move |accounts| async move {
+        accounts.revoke_token(id).await
+    });
+    match revoked.await? {
+        true => Ok(HttpResponse::NoContent().finish()),
+        false => {
+            Err(Problem::new(Kind::UnknownPerson, "There is no such token that could be used."))
+        }
+    }
+}
