@@ -74,6 +74,10 @@ pub(super) async fn external<D: Driver>(
     db: &Db<D>,
     external: &External,
 ) -> Result<Option<Account>, DbError> {
+    // No text that PostgreSQL could be asked for.
+    if external.issuer.contains('\0') || external.subject.contains('\0') {
+        return Ok(None);
+    }
     let mut one = accounts();
     one.push(" where issuer = ").arg(external.issuer.as_str());
     one.push(" and subject = ").arg(external.subject.as_str());
