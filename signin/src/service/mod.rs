@@ -1,0 +1,144 @@
+//! Signing in and staying so, over the port of accounts.
+
+mod error;
+mod link;
+mod password;
+mod session;
+mod settings;
+mod strangers;
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use lobar_core::access::Grants;
+use lobar_core::accounts::{
+    Account, AccountError, AccountId, Accounts, NewToken, Token, TotpSecret, is_name,
+};
+use lobar_core::failure::PortError;
+use lobar_core::time::{Clock, Stamp};
+
+pub use error::{AddError, ChangeError, RedeemError, SignInError};
+pub use session::Opened;
+pub use settings::SignInSettings;
+use strangers::Strangers;
+
+use crate::lockout;
+use crate::password::Passwords;
+use crate::secret::{Kind, Secret};
+use crate::totp;
+
+/// Signs people in, finds their sessions and machines' tokens, and makes links. Clones share everything.
+#[derive(Clone)]
+pub struct SignIn {
+    accounts: Arc<dyn Accounts>,
+    clock: Arc<dyn Clock>,
+    settings: SignInSettings,
+    passwords: Passwords,
+    strangers: Arc<Mutex<Strangers>>,
+}
+
+impl fmt::Debug for SignIn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SignIn").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}
+
+impl SignIn {
+    /// Over these accounts.
+    pub fn new(
+        accounts: Arc<dyn Accounts>,
+        clock: Arc<dyn Clock>,
+        settings: SignInSettings,
+    ) -> Self {
+        let passwords = Passwords::new(settings.hashes);
+        let strangers = Arc::default();
+        Self { accounts, clock, settings, passwords, strangers }
+    }
+
+    /// The port behind it, for what needs nothing of this crate.
+    pub fn accounts(&self) -> &Arc<dyn Accounts> {
+        &self.accounts
+    }
+
+    /// How long sessions and links last.
+    pub fn settings(&self) -> &SignInSettings {
+        &self.settings
+    }
+
+    /// The machine's token that this text is. Its use is noted.
+    ///
+    /// # Errors
+    /// When the store cannot be asked.
+    pub async fn token(&self, text: &str) -> Result<Option<Token>, PortError> {
+        match Secret::parse(Kind::Token, text) {
+            Some(secret) => self.accounts.token(&secret.hash()).await,
+            None => Ok(None),
+        }
+    }
+
+    /// Adds a machine's token, and shows its secret this once.
+    ///
+    /// # Errors
+    /// When the name cannot be one or is taken, or the store cannot be asked.
+    pub async fn add_token(
+        &self,
+        name: &str,
+        grants: Grants,
+        expires_at: Option<Stamp>,
+    ) -> Result<(Token, Secret), AddError> {
+        if !is_name(name) {
+            return Err(AddError::Name);
+        }
+        let secret = Secret::random(Kind::Token);
+        let new = NewToken { name: name.to_owned(), grants, secret: secret.hash(), expires_at };
+        Ok((self.accounts.add_token(&new).await?, secret))
+    }
+
+    /// Has an account asked for codes from now on, once it has shown one made from this secret, which comes from
+    /// [`totp::random`]. Whether the code was right.
+    ///
+    /// # Errors
+    /// When there is no such account, or the store cannot be asked.
+    pub async fn enrol_codes(
+        &self,
+        account: AccountId,
+        secret: &TotpSecret,
+        code: &str,
+    ) -> Result<bool, AccountError> {
+        let Some(step) = totp::step_of(secret, code, self.now()) else { return Ok(false) };
+        self.accounts.set_totp(account, Some(secret)).await?;
+        // Whoever looked over a shoulder cannot sign in with the same code.
+        self.accounts.use_code(account, step).await?;
+        Ok(true)
+    }
+
+    fn now(&self) -> Stamp {
+        self.clock.now()
+    }
+
+    /// The account of a name that can be one; others are not asked for.
+    async fn named(&self, name: &str) -> Result<Option<Account>, PortError> {
+        if is_name(name) { self.accounts.named(name).await } else { Ok(None) }
+    }
+
+    /// Names without an account are paused like those with one, so that a pause does not tell which is which.
+    fn may_try(&self, name: &str, account: Option<&Account>) -> Result<(), SignInError> {
+        let now = self.now();
+        let may = match account {
+            Some(account) => lockout::may_try(account, now),
+            None => {
+                self.strangers.lock().unwrap_or_else(PoisonError::into_inner).may_try(name, now)
+            }
+        };
+        may.map_err(SignInError::Later)
+    }
+
+    async fn note_failure(&self, name: &str, account: Option<&Account>) -> Result<(), PortError> {
+        if let Some(account) = account {
+            return self.accounts.note_sign_in(account.id, false).await;
+        }
+        let now = self.now();
+        self.strangers.lock().unwrap_or_else(PoisonError::into_inner).note_failure(name, now);
+        Ok(())
+    }
+}
