@@ -25,18 +25,6 @@ pub fn random() -> TotpSecret {
     TotpSecret(bits)
 }
 
-/// A secret as people type it into an app: base32 without padding (RFC 4648, section 6).
-pub fn text(secret: &TotpSecret) -> String {
-    totp_rs::Secret::from(secret.0.clone()).to_base32()
-}
-
-/// Reads what [`text`] wrote, in either case and with spaces; `None` for anything else.
-pub fn parse(text: &str) -> Option<TotpSecret> {
-    let text: String = text.chars().filter(|c| *c != ' ').take(65).collect();
-    let secret = totp_rs::Secret::try_from_base32(&text.to_ascii_uppercase()).ok()?;
-    Some(TotpSecret(secret.as_bytes().to_vec()))
-}
-
 /// The `otpauth://` URI that an app reads from a QR code. It holds the secret.
 ///
 /// # Errors
