@@ -20,7 +20,10 @@ pub async fn run(args: cli::Upload) -> Result<(), Failure> {
 fn token(file: Option<&Path>) -> Result<Option<String>, Failure> {
     let Some(file) = file else { return Ok(environment::value("LOBAR_TOKEN")) };
     let text = std::fs::read_to_string(file).map_err(|error| {
-        Failure::usage(format!("--token-file {}: {error}; name a file with a token", file.display()))
+        Failure::usage(format!(
+            "--token-file {}: {error}; name a file with a token",
+            file.display()
+        ))
     })?;
     Ok(Some(text.trim().to_owned()))
 }

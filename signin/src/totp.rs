@@ -25,6 +25,18 @@ pub fn random() -> TotpSecret {
     TotpSecret(bits)
 }
 
+/// A secret as people type it into an app: base32 without padding (RFC 4648, section 6).
+pub fn text(secret: &TotpSecret) -> String {
+    totp_rs::Secret::from(secret.0.clone()).to_base32()
+}
+
+/// Reads what [`text`] wrote, in either case and with spaces; `None` for anything else.
+pub fn parse(text: &str) -> Option<TotpSecret> {
+    let text: String = text.chars().filter(|c| *c != ' ').take(65).collect();
+    let secret = totp_rs::Secret::try_from_base32(&text.to_ascii_uppercase()).ok()?;
+    Some(TotpSecret(secret.as_bytes().to_vec()))
+}
+
 /// The `otpauth://` URI that an app reads from a QR code. It holds the secret.
 ///
 /// # Errors
@@ -108,6 +120,17 @@ mod tests {
         }
         assert_eq!(step_of(&TotpSecret(vec![1, 2]), "081804", now), None);
         assert_eq!(step_of(&published(), "081804", at(-5)), None);
+    }
+
+    #[test]
+    fn a_secret_is_read_as_it_is_written() {
+        let secret = random();
+        let written = text(&secret);
+        assert_eq!(written.len(), 32);
+        assert!(parse(&written).is_some_and(|read| read.0 == secret.0));
+        let spaced = format!("{} {}", &written[..16].to_lowercase(), &written[16..]);
+        assert!(parse(&spaced).is_some_and(|read| read.0 == secret.0));
+        assert!(parse("not base32!").is_none());
     }
 
     #[test]

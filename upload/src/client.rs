@@ -166,7 +166,8 @@ impl Client {
 
     /// Whether the server still knows this image, which was uploaded before.
     pub(crate) async fn knows(&self, id: ImageId) -> Result<bool, RequestError> {
-        let Known { known } = self.post("/v1/uploads/known", &json!({ "ids": [id.to_string()] })).await?;
+        let Known { known } =
+            self.post("/v1/uploads/known", &json!({ "ids": [id.to_string()] })).await?;
         Ok(known.first() == Some(&true))
     }
 

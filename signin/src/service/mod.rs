@@ -1,5 +1,6 @@
 //! Signing in and staying so, over the port of accounts.
 
+mod codes;
 mod error;
 mod link;
 mod password;
@@ -11,9 +12,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use lobar_core::access::Grants;
-use lobar_core::accounts::{
-    Account, AccountError, AccountId, Accounts, NewToken, Token, TotpSecret, is_name,
-};
+use lobar_core::accounts::{Account, Accounts, NewToken, Token, is_name};
 use lobar_core::failure::PortError;
 use lobar_core::time::{Clock, Stamp};
 
@@ -25,7 +24,6 @@ use strangers::Strangers;
 use crate::lockout;
 use crate::password::Passwords;
 use crate::secret::{Kind, Secret};
-use crate::totp;
 
 /// Signs people in, finds their sessions and machines' tokens, and makes links. Clones share everything.
 #[derive(Clone)]
@@ -92,24 +90,6 @@ impl SignIn {
         let secret = Secret::random(Kind::Token);
         let new = NewToken { name: name.to_owned(), grants, secret: secret.hash(), expires_at };
         Ok((self.accounts.add_token(&new).await?, secret))
-    }
-
-    /// Has an account asked for codes from now on, once it has shown one made from this secret, which comes from
-    /// [`totp::random`]. Whether the code was right.
-    ///
-    /// # Errors
-    /// When there is no such account, or the store cannot be asked.
-    pub async fn enrol_codes(
-        &self,
-        account: AccountId,
-        secret: &TotpSecret,
-        code: &str,
-    ) -> Result<bool, AccountError> {
-        let Some(step) = totp::step_of(secret, code, self.now()) else { return Ok(false) };
-        self.accounts.set_totp(account, Some(secret)).await?;
-        // Whoever looked over a shoulder cannot sign in with the same code.
-        self.accounts.use_code(account, step).await?;
-        Ok(true)
     }
 
     fn now(&self) -> Stamp {
