@@ -3,19 +3,36 @@
 //! Queued and analysing are counted as one there; those that are being analysed are few and are counted
 //! where they are, by an index, in the same statement.
 
+use lobar_core::access::{SiteName, Sites};
 use lobar_core::image::State;
 use lobar_core::store::Filter;
 
-use super::super::{Db, DbError, Driver, Sql};
+use super::super::{BATCH, Db, DbError, Driver, Sql};
 use super::changes::stage;
 
 /// How many images a filter admits.
 pub(super) async fn total<D: Driver>(db: &Db<D>, filter: &Filter) -> Result<u64, DbError> {
-    let (images,): (i64,) = db.fetch_one(statement(filter)).await?;
-    Ok(u64::try_from(images).unwrap_or(0))
+    let counted = match &filter.sites {
+        Sites::All => count(db, filter, &[]).await?,
+        Sites::Only(sites) => {
+            let sites: Vec<&str> = sites.iter().map(SiteName::as_str).collect();
+            let mut counted = 0;
+            for batch in sites.chunks(BATCH) {
+                counted += count(db, filter, batch).await?;
+            }
+            counted
+        }
+    };
+    Ok(u64::try_from(counted).unwrap_or(0))
 }
 
-fn statement<D: Driver>(filter: &Filter) -> Sql<D> {
+async fn count<D: Driver>(db: &Db<D>, filter: &Filter, sites: &[&str]) -> Result<i64, DbError> {
+    let (images,): (i64,) = db.fetch_one(statement(filter, sites)).await?;
+    Ok(images)
+}
+
+/// Of these sites; of all when there are none.
+fn statement<D: Driver>(filter: &Filter, sites: &[&str]) -> Sql<D> {
     let wants = |state| filter.states.is_empty() || filter.states.contains(&state);
     let stages: Vec<&str> = State::ALL
         .into_iter()
@@ -31,9 +48,7 @@ fn statement<D: Driver>(filter: &Filter) -> Sql<D> {
     } else {
         sql.push("stage in (").list(stages).push(")");
     }
-    if let Some(site) = &filter.site {
-        sql.push(" and site = ").arg(site.as_str());
-    }
+    at(&mut sql, sites);
     if let Some(flagged) = filter.flagged {
         sql.push(" and flag = ").arg(if flagged { "yes" } else { "no" });
     }
@@ -46,10 +61,14 @@ fn statement<D: Driver>(filter: &Filter) -> Sql<D> {
     if filter.flagged.is_none() {
         sql.push(in_hand)
             .push("(select count(*) from image where state = 'analysing' and flag = 'none'");
-        if let Some(site) = &filter.site {
-            sql.push(" and site = ").arg(site.as_str());
-        }
+        at(&mut sql, sites);
         sql.push(")");
     }
     sql
+}
+
+fn at<D: Driver>(sql: &mut Sql<D>, sites: &[&str]) {
+    if !sites.is_empty() {
+        sql.push(" and site in (").list(sites.iter().copied()).push(")");
+    }
 }
