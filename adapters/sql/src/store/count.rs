@@ -3,32 +3,21 @@
 //! Queued and analysing are counted as one there; those that are being analysed are few and are counted
 //! where they are, by an index, in the same statement.
 
-use lobar_core::access::{SiteName, Sites};
 use lobar_core::image::State;
 use lobar_core::store::Filter;
 
-use super::super::{BATCH, Db, DbError, Driver, Sql};
+use super::super::{Db, DbError, Driver, Sql};
 use super::changes::stage;
+use super::site_batches;
 
 /// How many images a filter admits.
 pub(super) async fn total<D: Driver>(db: &Db<D>, filter: &Filter) -> Result<u64, DbError> {
-    let counted = match &filter.sites {
-        Sites::All => count(db, filter, &[]).await?,
-        Sites::Only(sites) => {
-            let sites: Vec<&str> = sites.iter().map(SiteName::as_str).collect();
-            let mut counted = 0;
-            for batch in sites.chunks(BATCH) {
-                counted += count(db, filter, batch).await?;
-            }
-            counted
-        }
-    };
-    Ok(u64::try_from(counted).unwrap_or(0))
-}
-
-async fn count<D: Driver>(db: &Db<D>, filter: &Filter, sites: &[&str]) -> Result<i64, DbError> {
-    let (images,): (i64,) = db.fetch_one(statement(filter, sites)).await?;
-    Ok(images)
+    let mut total = 0;
+    for sites in site_batches(&filter.sites) {
+        let (images,): (i64,) = db.fetch_one(statement(filter, &sites)).await?;
+        total += u64::try_from(images).unwrap_or(0);
+    }
+    Ok(total)
 }
 
 /// Of these sites; of all when there are none.

@@ -2,8 +2,7 @@
 //!
 //! A page is assembled from index ranges: for each site, each state and each value of the flag that the
 //! filter admits, one range that is ordered already, of which at most a page is read. So its cost does not
-//! grow with the store. Many sites take several statements, and their rows are merged here. The total comes
-//! from [`count`](super::count).
+//! grow with the store. The total comes from [`count`](super::count).
 //!
 //! Filters and totals go by what is stored. An image whose finding cannot be read is listed where the finding put
 //! it, and tells there that it needs a human.
@@ -21,11 +20,7 @@ use uuid::Uuid;
 use super::super::{BATCH, Db, DbError, Driver, Sql};
 use super::count::total;
 use super::row::{ImageRow, state};
-use super::rows;
-
-/// Ranges in one statement, more only where one site alone has more: planning takes the longer the more there are, and
-/// SQLite takes 500 at most.
-const RANGES: usize = 64;
+use super::{rows, site_batches};
 
 /// The columns of [`ImageRow`].
 const COLUMNS: &str =
@@ -63,14 +58,14 @@ pub(super) async fn list<D: Driver>(
     limit: usize,
 ) -> Result<Page, DbError> {
     let total = total(db, filter).await?;
+    let (kinds, batches) = (kinds(filter), site_batches(&filter.sites));
     let mut items: Vec<Image> = Vec::new();
-    let statements = ranges(filter);
-    for ranges in &statements {
-        let page = page::<D>(ranges.as_deref(), after, limit.saturating_add(1));
+    for sites in &batches {
+        let page = page::<D>(kinds.as_deref(), sites, after, limit.saturating_add(1));
         let found: Vec<ImageRow> = db.fetch_all(page).await?;
         items.extend(found.into_iter().map(|row| row.image(db.unreadable())));
     }
-    if statements.len() > 1 {
+    if batches.len() > 1 {
         items.sort_unstable_by_key(|image| Reverse((image.received_at, image.id)));
     }
     let more = items.len() > limit;
@@ -83,40 +78,22 @@ pub(super) async fn list<D: Driver>(
     })
 }
 
-/// One value of `state`, one of `flag` and, unless it is of all, one of `site`.
-type Range<'a> = (State, &'static str, Option<&'a str>);
+/// One value of `state` and one of `flag`.
+type Kind = (State, &'static str);
 
-/// The ranges that a filter admits, by statement; `None` is the range of everything. All ranges of a site are in one
-/// statement, so that an image that changes its state meanwhile is neither missed nor found twice.
-fn ranges<'a>(filter: &'a Filter) -> Vec<Option<Vec<Range<'a>>>> {
+/// The kinds of images that a filter admits; `None` when it admits everything.
+fn kinds(filter: &Filter) -> Option<Vec<Kind>> {
     if filter.states.is_empty() && filter.flagged.is_none() && filter.sites == Sites::All {
-        return vec![None];
+        return None;
     }
-    let kinds = kinds(filter);
-    if kinds.is_empty() {
-        return Vec::new();
-    }
-    let sites: Vec<Option<&str>> = match &filter.sites {
-        Sites::All => vec![None],
-        Sites::Only(sites) => sites.iter().map(|site| Some(site.as_str())).collect(),
-    };
-    let statement = |sites: &[Option<&'a str>]| {
-        let at = |site| kinds.iter().map(move |(state, flag)| (*state, *flag, site));
-        Some(sites.iter().copied().flat_map(at).collect())
-    };
-    sites.chunks((RANGES / kinds.len()).max(1)).map(statement).collect()
-}
-
-/// The states with the flags that a filter admits.
-fn kinds(filter: &Filter) -> Vec<(State, &'static str)> {
     let wanted = |state: &State| filter.states.is_empty() || filter.states.contains(state);
     let flags = |state: State| flags(state).iter().map(move |flag| (state, *flag));
-    let flagged = |(_, flag): &(State, &'static str)| match filter.flagged {
+    let flagged = |(_, flag): &Kind| match filter.flagged {
         None => true,
         Some(true) => *flag == "yes",
         Some(false) => *flag == "no",
     };
-    State::ALL.into_iter().filter(wanted).flat_map(flags).filter(flagged).collect()
+    Some(State::ALL.into_iter().filter(wanted).flat_map(flags).filter(flagged).collect())
 }
 
 /// The flags that images in a state may have, as the schema's constraints say.
@@ -128,55 +105,56 @@ fn flags(state: State) -> &'static [&'static str] {
     }
 }
 
-fn page<D: Driver>(ranges: Option<&[Range<'_>]>, after: Option<PageKey>, limit: usize) -> Sql<D> {
-    // Nothing comes before the end of time.
-    let after =
-        after.unwrap_or(PageKey { received_at: Stamp(i64::MAX), id: ImageId(uuid::Uuid::max()) });
-    let mut sql = Sql::<D>::new("with page as (select * from (");
-    match ranges {
+/// Of these sites; of all when there are none.
+///
+/// Each range is read by itself, by a subquery: a union of them all would be planned anew for each, which takes longer
+/// than to read them.
+fn page<D: Driver>(
+    kinds: Option<&[Kind]>,
+    sites: &[&str],
+    after: Option<PageKey>,
+    limit: usize,
+) -> Sql<D> {
+    let mut sql = Sql::<D>::new("with ");
+    match kinds {
         None => {
-            keys(&mut sql, after, limit, |sql| {
-                sql.push("true");
-            });
+            sql.push("page as (select received_at, id from image where ");
+            newest(&mut sql, after, limit);
         }
-        Some(ranges) => {
-            for (place, (state, flag, site)) in ranges.iter().enumerate() {
-                sql.push(if place == 0 {
-                    "select * from ("
-                } else {
-                    ") as more union all select * from ("
-                });
-                keys(&mut sql, after, limit, |sql| {
-                    sql.push("state = ").arg(state.as_str()).push(" and flag = ").arg(*flag);
-                    if let Some(site) = site {
-                        sql.push(" and site = ").arg(*site);
-                    }
-                });
+        Some([]) => {
+            sql.push("page as (select received_at, id from image where false");
+        }
+        Some(kinds) => {
+            sql.push("kind (state, flag) as (values ");
+            sql.rows(kinds.iter().map(|(state, flag)| (state.as_str(), *flag))).push("), ");
+            if !sites.is_empty() {
+                sql.push("at (site) as (values ");
+                sql.rows(sites.iter().map(|site| (*site,))).push("), ");
             }
-            sql.push(") as more");
+            sql.push("page as (select found.received_at, found.id from kind");
+            sql.push(if sites.is_empty() { "" } else { " cross join at" });
+            let [open, close] = D::FOUND_FOR_EACH;
+            sql.push(open).push("image.state = kind.state and image.flag = kind.flag and ");
+            sql.push(if sites.is_empty() { "" } else { "image.site = at.site and " });
+            newest(&mut sql, after, limit);
+            sql.push(close).push(" order by found.received_at desc, found.id desc limit ");
+            sql.arg(rows(limit));
         }
     }
-    sql.push(") as keys order by received_at desc, id desc limit ")
-        .arg(rows(limit))
-        .push(") select ");
-    sql.push(COLUMNS).push(
+    sql.push(") select ").push(COLUMNS).push(
         " from page join image on image.id = page.id left join finding on finding.image = image.id
           order by page.received_at desc, page.id desc",
     );
     sql
 }
 
-/// The keys of one ordered range.
-fn keys<D: Driver>(
-    sql: &mut Sql<D>,
-    after: PageKey,
-    limit: usize,
-    matching: impl FnOnce(&mut Sql<D>),
-) {
-    sql.push("select received_at, id from image where ");
-    matching(sql);
-    sql.push(" and (received_at, id) < ").rows([(after.received_at.0, after.id.0)]);
-    sql.push(" order by received_at desc, id desc limit ").arg(rows(limit));
+/// The newest after a key: ends the subquery of one ordered range.
+fn newest<D: Driver>(sql: &mut Sql<D>, after: Option<PageKey>, limit: usize) {
+    // Nothing comes before the end of time.
+    let end = PageKey { received_at: Stamp(i64::MAX), id: ImageId(Uuid::max()) };
+    let after = after.unwrap_or(end);
+    sql.push("(image.received_at, image.id) < ").rows([(after.received_at.0, after.id.0)]);
+    sql.push(" order by image.received_at desc, image.id desc limit ").arg(rows(limit));
 }
 
 #[cfg(test)]
@@ -201,35 +179,6 @@ mod tests {
         Sites::Only((0..count).map(name).collect())
     }
 
-    async fn reads_only(db: &Db<Sqlite>, ranges: Option<&[Range<'_>]>, after: Option<PageKey>) {
-        let lines = plan(db, page(ranges, after, 50)).await;
-        let (join, keys): (Vec<_>, Vec<_>) =
-            lines.iter().partition(|line| line.ends_with("(id=?)"));
-        assert_eq!(join.len(), 1, "{lines:?}");
-        assert_eq!(keys.len(), ranges.map_or(1, <[_]>::len), "{lines:?}");
-        let by_key = |line: &&String| line.contains("(received_at,id)<(?,?))");
-        assert!(keys.iter().all(by_key), "{ranges:?}: {lines:?}");
-        let of_a_site = ranges.is_some_and(|ranges| ranges[0].2.is_some());
-        let by_site = |line: &&String| line.contains("image_by_site (site=?");
-        assert!(!of_a_site || keys.iter().all(by_site), "{ranges:?}: {lines:?}");
-    }
-
-    #[test]
-    fn statements_are_short_and_none_parts_a_site() {
-        let at = |count| Filter::at(named(count));
-        let ranges_of = |filter: &Filter| -> Vec<usize> {
-            ranges(filter).iter().map(|ranges| ranges.as_ref().map_or(1, Vec::len)).collect()
-        };
-        assert_eq!(ranges_of(&Filter::at(Sites::All)), [1]);
-        assert!(ranges_of(&Filter::at(Sites::none())).is_empty());
-        assert_eq!(ranges_of(&at(1)), [12]);
-        assert_eq!(ranges_of(&at(7)), [60, 24]);
-        let flagged = Filter { flagged: Some(true), states: vec![State::Ready], ..at(130) };
-        assert_eq!(ranges_of(&flagged), [64, 64, 2]);
-        let nothing = Filter { flagged: Some(true), states: vec![State::Failed], ..at(1) };
-        assert!(ranges_of(&nothing).is_empty());
-    }
-
     #[tokio::test]
     async fn every_filter_reads_index_ranges_only() {
         let folder = tempfile::TempDir::new().expect("a folder");
@@ -240,11 +189,20 @@ mod tests {
             [&[], &[State::Ready], &[State::Queued, State::Ready, State::Removed]];
         for states in states {
             for flagged in [None, Some(true)] {
-                for sites in [Sites::All, named(1), named(2), named(200)] {
+                for (sites, index) in [
+                    (Sites::All, "image_by_state (state=? AND flag=? AND "),
+                    (named(1), "image_by_site (site=? AND state=? AND flag=? AND "),
+                    (named(30), "image_by_site (site=? AND state=? AND flag=? AND "),
+                ] {
                     let filter = Filter { sites, states: states.to_vec(), flagged };
-                    for ranges in ranges(&filter) {
-                        reads_only(&db, ranges.as_deref(), after).await;
-                    }
+                    let (kinds, batches) = (kinds(&filter), site_batches(&filter.sites));
+                    let lines = plan(&db, page(kinds.as_deref(), &batches[0], after, 50)).await;
+                    let (join, keys): (Vec<_>, Vec<_>) =
+                        lines.iter().partition(|line| line.ends_with("(id=?)"));
+                    assert!(join.len() == 1 && keys.len() == 1, "{filter:?}: {lines:?}");
+                    let index = if kinds.is_none() { "image_newest (" } else { index };
+                    let range = format!("{index}(received_at,id)<(?,?))");
+                    assert!(keys[0].ends_with(&range), "{filter:?}: {lines:?}");
                 }
             }
         }
