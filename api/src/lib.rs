@@ -6,10 +6,12 @@
 //! them out to all clients ([`stream`]). Every error is `application/problem+json` from one table
 //! ([`problem`]).
 
+mod connection;
 mod context;
 mod figure_reader;
 mod figures;
 mod file_room;
+mod forwarded;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 mod gauges;
@@ -20,10 +22,12 @@ mod item;
 mod key;
 pub mod models;
 mod page_token;
+mod peer;
 mod pending_uploads;
 mod picture;
 mod problem;
 pub mod quarantine;
+mod rate;
 mod readiness;
 mod request;
 mod request_metrics;
@@ -35,11 +39,14 @@ mod statement;
 mod stream;
 mod throughput;
 mod timestamp;
+mod tls;
 mod verdict;
 
 pub use health::HealthServer;
 pub use item::result_json;
+pub use peer::ProxyNetwork;
 pub use readiness::{Check, Readiness, ReadyGauge};
 pub use server::{Api, ApiPorts, BuildError};
 pub use settings::ApiSettings;
 pub use statement::STATEMENT_OF_USE;
+pub use tls::{TlsError, TlsFiles};

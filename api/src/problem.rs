@@ -57,6 +57,8 @@ problems! {
     ForeignHost = 421, "foreign-host", "This server does not answer under this name";
     NotAssessed = 422, "not-assessed", "The image could not be assessed; a person must look at it";
     NothingToAgreeWith = 422, "nothing-to-agree-with", "There is no result to agree with";
+    TooManyRequests = 429, "too-many-requests", "Too many requests from here";
+    HeadersTooLarge = 431, "headers-too-large", "The request has too many header fields, or too large ones";
     Internal = 500, "internal", "Something went wrong in this program";
     Busy = 503, "busy", "Other requests hold all the memory that there is for bodies";
     Unavailable = 503, "unavailable", "A service that is needed is away or busy";
@@ -71,7 +73,7 @@ pub(crate) struct Problem {
     kind: Kind,
     detail: String,
     more: Map<String, Value>,
-    header: Option<(header::HeaderName, &'static str)>,
+    headers: Vec<(header::HeaderName, header::HeaderValue)>,
 }
 
 impl Problem {
@@ -80,11 +82,25 @@ impl Problem {
         let header = match kind {
             Kind::Busy | Kind::Unavailable | Kind::Stopping => Some((header::RETRY_AFTER, "2")),
             Kind::TooManyStreams => Some((header::RETRY_AFTER, "10")),
+            Kind::TooManyRequests => Some((header::RETRY_AFTER, "1")),
             // RFC 9110, 15.5.16: what would be accepted.
             Kind::WrongEncoding => Some((header::ACCEPT_ENCODING, "identity")),
             _ => None,
         };
-        Self { kind, detail: detail.into(), more: Map::new(), header }
+        let headers = header.map(|(name, text)| (name, header::HeaderValue::from_static(text)));
+        Self {
+            kind,
+            detail: detail.into(),
+            more: Map::new(),
+            headers: headers.into_iter().collect(),
+        }
+    }
+
+    /// A header of the answer, in place of one of the same name.
+    pub(crate) fn header(mut self, name: header::HeaderName, value: header::HeaderValue) -> Self {
+        self.headers.retain(|(known, _)| *known != name);
+        self.headers.push((name, value));
+        self
     }
 
     /// One member more in the answer.
@@ -95,9 +111,8 @@ impl Problem {
 
     /// The method is not taken; `allow` lists those that are.
     pub(crate) fn wrong_method(allow: &'static str) -> Self {
-        let mut problem = Self::new(Kind::WrongMethod, format!("Allowed here: {allow}."));
-        problem.header = Some((header::ALLOW, allow));
-        problem
+        Self::new(Kind::WrongMethod, format!("Allowed here: {allow}."))
+            .header(header::ALLOW, header::HeaderValue::from_static(allow))
     }
 
     /// A part of this program failed; the cause is in the log.
@@ -150,8 +165,8 @@ impl ResponseError for Problem {
             }
         }
         let mut response = HttpResponse::build(self.status_code());
-        if let Some((name, value)) = &self.header {
-            response.insert_header((name.clone(), *value));
+        for (name, value) in &self.headers {
+            response.insert_header((name.clone(), value.clone()));
         }
         response
             .insert_header((header::CONTENT_TYPE, "application/problem+json"))

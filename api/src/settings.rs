@@ -5,11 +5,18 @@ use std::time::Duration;
 
 use lobar_core::scaling::Policy;
 
+use crate::peer::ProxyNetwork;
+use crate::tls::TlsFiles;
+
 /// Settings of the HTTP server. The default suits one machine: loopback only.
 #[derive(Clone, Debug)]
 pub struct ApiSettings {
     /// Where to listen; port 0 picks a free one.
     pub listen: SocketAddr,
+    /// Certificate and key, to speak TLS with; `None` for plain HTTP.
+    pub tls: Option<TlsFiles>,
+    /// Proxies that are believed when they say where a request comes from.
+    pub trusted_proxies: Vec<ProxyNetwork>,
     /// Names in `Host` that are answered, besides `localhost` and IP addresses.
     pub hosts: Vec<String>,
     /// Bucket of the uploads, from which ids are derived.
@@ -55,6 +62,8 @@ impl Default for ApiSettings {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            tls: None,
+            trusted_proxies: Vec::new(),
             hosts: Vec::new(),
             bucket: "xrays".into(),
             default_site: "local".into(),
