@@ -157,7 +157,11 @@ impl Api {
             poll: settings.poll,
         };
         let requests = RequestMetrics::register(&registry)?;
-        let limits = web::Data::new(RateLimits::register(MonotonicClock, &registry)?);
+        let limits = web::Data::new(RateLimits::register(
+            settings.address_burst,
+            MonotonicClock,
+            &registry,
+        )?);
         let tls = Tls::open(settings.tls.clone(), Arc::clone(&clock), &registry).await?;
         let figures = Arc::new(FigureReader::register(sources, settings.scaling, &registry)?);
         let bucket = readiness.check("bucket");

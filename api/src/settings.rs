@@ -17,6 +17,9 @@ pub struct ApiSettings {
     pub tls: Option<TlsFiles>,
     /// Proxies that are believed when they say where a request comes from.
     pub trusted_proxies: Vec<ProxyNetwork>,
+    /// Requests that one address, or IPv6 network of 64 bits, may send at once without being signed in, and again every
+    /// ten seconds. Many, since a hospital behind one address opens its pages at the same hour.
+    pub address_burst: u32,
     /// Names in `Host` that are answered, besides `localhost` and IP addresses.
     pub hosts: Vec<String>,
     /// Bucket of the uploads, from which ids are derived.
@@ -64,6 +67,7 @@ impl Default for ApiSettings {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             tls: None,
             trusted_proxies: Vec::new(),
+            address_burst: 2_000,
             hosts: Vec::new(),
             bucket: "xrays".into(),
             default_site: "local".into(),

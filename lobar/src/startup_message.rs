@@ -11,6 +11,7 @@ use crate::settings::{Roles, Settings};
 pub struct StartupMessage {
     pub page: Option<SocketAddr>,
     pub s3: Option<SocketAddr>,
+    scheme: &'static str,
     bucket: String,
     keys: Keys,
     data: PathBuf,
@@ -31,6 +32,7 @@ impl StartupMessage {
         Self {
             page: None,
             s3: None,
+            scheme: if settings.tls().is_some() { "https" } else { "http" },
             bucket: settings.bucket.to_string(),
             keys: given.map_or_else(|| Keys::File(s3_key_file::path(settings)), Keys::Given),
             data: settings.data.to_path_buf(),
@@ -52,7 +54,7 @@ impl StartupMessage {
             (None, _) => {}
         }
         if let Some(page) = self.page {
-            outln!("  page  http://{page}");
+            outln!("  page  {}://{page}", self.scheme);
         }
         outln!("Decision support for research. A clinician must view every image.");
     }

@@ -27,9 +27,8 @@ use self::slots::Slots;
 use crate::peer::Peer;
 use crate::problem::{Kind, Problem};
 
-/// Of one address, or IPv6 network of 64 bits, that nobody has signed in from: 200 a second, 2,000 at once. A hospital
-/// behind one address opens its pages at the same hour.
-const ADDRESS: Policy = Policy { name: "address", burst: 2_000, each: Duration::from_millis(5) };
+/// The time in which an address that nobody has signed in from has its burst back.
+const ADDRESS_WINDOW: Duration = Duration::from_secs(10);
 /// Of one address and one name: ten tries, then one every six seconds.
 const SIGN_IN: Policy = Policy { name: "sign-in", burst: 10, each: Duration::from_secs(6) };
 /// Of one address, whatever the names: a hundred tries, then one every two seconds.
@@ -56,19 +55,25 @@ pub(crate) struct RateLimits<C: Clock = MonotonicClock> {
 #[allow(dead_code, reason = "callers and sign-in are counted by who knows them")]
 impl<C: Clock + Clone> RateLimits<C> {
     /// Nobody has asked yet.
-    pub(crate) fn register(clock: C, registry: &Registry) -> prometheus::Result<Self> {
+    pub(crate) fn register(
+        address_burst: u32,
+        clock: C,
+        registry: &Registry,
+    ) -> prometheus::Result<Self> {
+        let burst = address_burst.max(1);
+        let address = Policy { name: "address", burst, each: ADDRESS_WINDOW / burst };
         let options = Opts::new(
             "lobar_api_rate_limited_total",
             "Requests that were refused because a rate limit was exceeded, by limit.",
         );
         let exceeded = IntCounterVec::new(options, &["limit"])?;
-        for policy in [ADDRESS, SIGN_IN, SIGN_IN_ADDRESS, CALLER] {
+        for policy in [address, SIGN_IN, SIGN_IN_ADDRESS, CALLER] {
             exceeded.with_label_values(&[policy.name]).reset();
         }
         exceeded.with_label_values(&[AT_ONCE]).reset();
         registry.register(Box::new(exceeded.clone()))?;
         Ok(Self {
-            address: Buckets::new(ADDRESS, clock.clone()),
+            address: Buckets::new(address, clock.clone()),
             sign_in: Buckets::new(SIGN_IN, clock.clone()),
             sign_in_address: Buckets::new(SIGN_IN_ADDRESS, clock.clone()),
             caller: Buckets::new(CALLER, clock),
@@ -178,7 +183,8 @@ mod tests {
 
     fn limits() -> (RateLimits<FakeRelativeClock>, FakeRelativeClock) {
         let clock = FakeRelativeClock::default();
-        let limits = RateLimits::register(clock.clone(), &Registry::new()).expect("registered");
+        let limits =
+            RateLimits::register(2_000, clock.clone(), &Registry::new()).expect("registered");
         (limits, clock)
     }
 

@@ -196,6 +196,8 @@ async fn api(
         },
         ApiSettings {
             listen: settings.listen,
+            tls: settings.tls(),
+            trusted_proxies: settings.trusted_proxies.clone(),
             bucket: settings.bucket.to_string(),
             hosts: settings.hosts.iter().map(ToString::to_string).collect(),
             drain: settings.drain.seconds().min(Duration::from_secs(10)),
