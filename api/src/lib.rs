@@ -43,3 +43,4 @@ pub use readiness::{Check, Readiness, ReadyGauge};
 pub use server::{Api, ApiPorts, BuildError};
 pub use settings::ApiSettings;
 pub use statement::STATEMENT_OF_USE;
+pub use timestamp::rfc3339;

@@ -25,6 +25,12 @@ pub fn check(settings: &Settings) -> Result<(), Failure> {
             settings.jobs
         )));
     }
+    if settings.session_idle > settings.session_max {
+        return Err(Failure::usage(format!(
+            "session_idle is {} and session_max is {}; a session cannot go unused for longer than it lasts",
+            settings.session_idle, settings.session_max
+        )));
+    }
     if !settings.listen.ip().is_loopback() {
         return Err(Failure::usage(format!(
             "listen is {}, which other machines can reach, but nobody has to sign in yet; listen on \
