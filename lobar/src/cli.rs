@@ -5,6 +5,7 @@ mod learning;
 #[cfg(feature = "torch")]
 mod making;
 mod model;
+mod people;
 mod quarantine;
 #[cfg(feature = "torch")]
 mod training_data;
@@ -18,6 +19,7 @@ pub use learning::{DataExport, Retrain};
 #[cfg(feature = "torch")]
 pub use making::{DataReport, DataWhat, Evaluate, Export, Mlflow, Novelty, Quantize, Train};
 pub use model::Model;
+pub use people::{GrantArgs, LinkArgs, PeopleArgs, Site, Token, User};
 pub use quarantine::{Quarantine, Which};
 #[cfg(feature = "torch")]
 pub use training_data::TrainingData;
@@ -78,6 +80,15 @@ pub enum Command {
     /// Evaluate a model on labelled images.
     #[cfg(feature = "torch")]
     Evaluate(Evaluate),
+    /// People: list, invite, grant, disable, reset, sign out.
+    #[command(subcommand)]
+    User(Box<User>),
+    /// Machines' tokens: list, add, revoke.
+    #[command(subcommand)]
+    Token(Box<Token>),
+    /// Sites: list, add, remove.
+    #[command(subcommand)]
+    Site(Box<Site>),
     /// Messages that ingest put aside: list, show, replay, discard.
     #[command(subcommand)]
     Quarantine(Box<Quarantine>),

@@ -5,6 +5,7 @@
 mod bench;
 mod build_info;
 mod cli;
+mod columns;
 #[cfg(feature = "torch")]
 mod data;
 mod doctor;
@@ -21,6 +22,7 @@ mod labelled;
 mod model_file;
 #[cfg(feature = "torch")]
 mod novelty;
+mod people;
 #[cfg(feature = "torch")]
 mod predict;
 #[cfg(feature = "torch")]
@@ -85,6 +87,9 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Runs { folder, json } => runs::run(&folder, json),
         #[cfg(feature = "torch")]
         Command::Evaluate(args) => evaluate::run(&args),
+        Command::User(command) => block_on(people::user(*command)),
+        Command::Token(command) => block_on(people::token(*command)),
+        Command::Site(command) => block_on(people::site(*command)),
         Command::Quarantine(command) => block_on(quarantine::run(*command)),
         Command::Reconcile(command) => block_on(reconcile::run(*command)),
         Command::Model(command) => block_on(registry::run(*command)),

@@ -39,6 +39,8 @@ const TABLE: &[(&str, &str, &[&str])] = &[
     ("events_retention", "7d", &["", "7", "0d", "7w"]),
     ("quarantine_retention", "36h", &["", "-1d"]),
     ("results_retention", "3650d", &["", "never"]),
+    ("session_idle", "45m", &["", "30", "0m", "31d"]),
+    ("session_max", "7d", &["", "12", "forever"]),
     ("log", "debug,lobar_worker=trace", &["", "info,lobar=loud"]),
     ("log_format", "json", &["", "xml"]),
     ("otlp", "http://collector:4318", &["", "collector:4318", "grpc://c", "http://me:hidden@c"]),

@@ -8,6 +8,7 @@ mod learning;
 mod model_command;
 mod models;
 mod outputs;
+mod people_command;
 mod runs;
 mod settings;
 mod soak;
