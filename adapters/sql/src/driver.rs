@@ -11,6 +11,7 @@ use sqlx::types::Json;
 use sqlx::{Database, IntoArguments};
 use uuid::Uuid;
 
+use super::accounts::{AccountRow, SessionRow, SignedInRow, SiteRow, TokenRow};
 use super::quarantine::{EntryRow, KeptRow};
 use super::queue::MessageRow;
 use super::registry::{AssignmentRow, ChangeRow, ComparisonRow, ModelRow};
@@ -37,6 +38,7 @@ pub trait Driver:
     + for<'a> Binds<Json<&'a Finding>>
     + Binds<Option<i64>>
     + Binds<Option<String>>
+    + Binds<Option<Vec<u8>>>
     + Reads<(i64,)>
     + Reads<(i64, Option<i64>)>
     + Reads<(Uuid,)>
@@ -50,6 +52,7 @@ pub trait Driver:
     + Reads<(String, String, i64)>
     + Reads<(Option<i64>, Option<i64>)>
     + Reads<(i64, i64, i64, i64, Option<i64>)>
+    + Reads<AccountRow>
     + Reads<AssignmentRow>
     + Reads<ChangeRow>
     + Reads<ClaimRow>
@@ -62,8 +65,12 @@ pub trait Driver:
     + Reads<LabelledRow>
     + Reads<MessageRow>
     + Reads<ModelRow>
+    + Reads<SessionRow>
     + Reads<ShownRow>
+    + Reads<SignedInRow>
+    + Reads<SiteRow>
     + Reads<StoredRow>
+    + Reads<TokenRow>
     + Reads<VerdictRow>
 {
     /// The schema.

@@ -12,7 +12,8 @@ use super::{Db, Driver};
 const TOLD: usize = 1_000;
 
 /// The tables whose values are looked at one by one.
-const TABLES: [&str; 5] = ["image", "finding", "event", "verdict", "model"];
+const TABLES: [&str; 8] =
+    ["image", "finding", "event", "verdict", "model", "account", "token", "site"];
 
 /// The values that were told of, and how often some of each table were met.
 #[derive(Debug, Default)]

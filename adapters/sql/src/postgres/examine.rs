@@ -154,6 +154,11 @@ async fn writable(conn: &mut PgConnection, what: String) -> Answer {
         "assignment",
         "shadow_finding",
         "verdict",
+        "account",
+        "session",
+        "link",
+        "token",
+        "site",
     ] {
         if !relation_exists(conn, table).await? {
             continue;

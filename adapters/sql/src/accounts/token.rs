@@ -1,0 +1,99 @@
+//! Tokens of machines.
+
+use lobar_core::accounts::{AccountError, NewToken, SecretHash, Token, TokenId, is_name};
+use lobar_core::failure::PortError;
+use lobar_core::time::Stamp;
+use uuid::Uuid;
+
+use super::super::{Db, DbError, Driver, Sql};
+use super::Done;
+use super::row::{TokenRow, grants_text, name_key};
+
+/// In microseconds.
+const MINUTE: i64 = 60_000_000;
+
+pub(super) async fn add<D: Driver>(db: &Db<D>, new: &NewToken) -> Done<Token> {
+    if !is_name(&new.name) {
+        let why = "a name has 1 to 64 characters, no control characters and no space at either end";
+        return Ok(Err(PortError::permanent("accounts: add token", why).into()));
+    }
+    let added = db.execute(|now| {
+        Sql::<D>::new(
+            "insert into token (id, name, name_key, grants, secret, added_at, expires_at)
+             values ($1, $2, $3, $4, $5, $6, $7) on conflict (name_key) do nothing
+             returning id, name, grants, added_at, expires_at, revoked_at, used_at",
+        )
+        .bind(Uuid::now_v7())
+        .bind(new.name.as_str())
+        .bind(name_key(&new.name).as_str())
+        .bind(grants_text(&new.grants).as_str())
+        .bind(&new.secret.0[..])
+        .bind(now.0)
+        .bind(new.expires_at.map(|at| at.0))
+    });
+    let added: Vec<TokenRow> = added.await?;
+    Ok(match added.into_iter().next() {
+        Some(row) => Ok(row.token(db.unreadable())),
+        None => Err(AccountError::NameTaken),
+    })
+}
+
+pub(super) async fn all<D: Driver>(db: &Db<D>) -> Result<Vec<Token>, DbError> {
+    let all = Sql::<D>::new(
+        "select id, name, grants, added_at, expires_at, revoked_at, used_at from token",
+    );
+    let rows: Vec<TokenRow> = db.fetch_all(all).await?;
+    let mut all: Vec<Token> = rows.into_iter().map(|row| row.token(db.unreadable())).collect();
+    all.sort_by_cached_key(|token| name_key(&token.name));
+    Ok(all)
+}
+
+pub(super) async fn find<D: Driver>(
+    db: &Db<D>,
+    secret: &SecretHash,
+) -> Result<Option<Token>, DbError> {
+    let now = db.now();
+    let one = Sql::<D>::new(
+        "select id, name, grants, added_at, expires_at, revoked_at, used_at from token
+         where secret = $1 and revoked_at is null and (expires_at is null or expires_at > $2)",
+    );
+    let rows: Vec<TokenRow> = db.fetch_all(one.bind(&secret.0[..]).bind(now.0)).await?;
+    let Some(row) = rows.into_iter().next() else { return Ok(None) };
+    let token = row.token(db.unreadable());
+    let minute = Stamp(now.0 - now.0.rem_euclid(MINUTE));
+    if token.used_at.is_some_and(|used| used >= minute) {
+        return Ok(Some(token));
+    }
+    match note_use(db, token.id, minute).await {
+        Ok(()) => Ok(Some(Token { used_at: Some(minute), ..token })),
+        // A full disk shuts no machine out that only reads; its next use is noted.
+        Err(fault) if fault.is_transient() => Ok(Some(token)),
+        Err(fault) => Err(fault),
+    }
+}
+
+async fn note_use<D: Driver>(db: &Db<D>, id: TokenId, at: Stamp) -> Result<(), DbError> {
+    let noted = db.relaxed(|_| {
+        Sql::<D>::new(
+            "update token set used_at = $1
+             where id = $2 and (used_at is null or used_at < $1) returning id",
+        )
+        .bind(at.0)
+        .bind(id.0)
+    });
+    let _: Vec<(Uuid,)> = noted.await?;
+    Ok(())
+}
+
+pub(super) async fn revoke<D: Driver>(db: &Db<D>, id: TokenId) -> Result<bool, DbError> {
+    let revoked = db.execute(|now| {
+        Sql::<D>::new(
+            "update token set revoked_at = $1 where id = $2 and revoked_at is null
+               and (expires_at is null or expires_at > $1) returning id",
+        )
+        .bind(now.0)
+        .bind(id.0)
+    });
+    let revoked: Vec<(Uuid,)> = revoked.await?;
+    Ok(!revoked.is_empty())
+}
