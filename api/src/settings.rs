@@ -29,6 +29,8 @@ pub struct ApiSettings {
     pub poll: Duration,
     /// Event streams that are open at once; more are refused, so that their descriptors leave room for requests.
     pub streams: usize,
+    /// How often an open stream looks whether its session is still open.
+    pub stream_check: Duration,
     /// Batches of events that a slow client may fall behind before it reads the store itself.
     pub lag: usize,
     /// How long `POST /v1/predict` waits for the pipeline.
@@ -69,6 +71,7 @@ impl Default for ApiSettings {
             heartbeat: Duration::from_secs(10),
             poll: Duration::from_secs(1),
             streams: 10_000,
+            stream_check: Duration::from_secs(10),
             lag: 256,
             predict_timeout: Duration::from_secs(30),
             upload_timeout: Duration::from_secs(120),

@@ -189,6 +189,9 @@ pub struct Upload {
     /// How many files at once.
     #[arg(long, value_name = "N", default_value_t = 8)]
     pub parallel: usize,
+    /// File with a token (`lobar token add`), where people have to sign in; or LOBAR_TOKEN.
+    #[arg(long, value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
 }
 
 #[cfg(feature = "torch")]

@@ -123,6 +123,17 @@ mod tests {
     }
 
     #[test]
+    fn a_secret_is_read_as_it_is_written() {
+        let secret = random();
+        let written = text(&secret);
+        assert_eq!(written.len(), 32);
+        assert!(parse(&written).is_some_and(|read| read.0 == secret.0));
+        let spaced = format!("{} {}", &written[..16].to_lowercase(), &written[16..]);
+        assert!(parse(&spaced).is_some_and(|read| read.0 == secret.0));
+        assert!(parse("not base32!").is_none());
+    }
+
+    #[test]
     fn an_app_reads_the_uri() {
         let uri = uri(&published(), "Dr. Müller: North").expect("a URI");
         let secret = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";

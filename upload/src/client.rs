@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use lobar_core::failure::chain;
 use lobar_core::object::ImageId;
-use reqwest::{Response, StatusCode};
+use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -20,6 +20,8 @@ pub(crate) struct Client {
     base: String,
     site: String,
     priority: &'static str,
+    /// What signs in; `None` where nobody has to.
+    token: Option<String>,
 }
 
 /// Why a request did not succeed.
@@ -71,9 +73,19 @@ struct Identified {
     ids: Vec<ImageId>,
 }
 
+#[derive(Deserialize)]
+struct Known {
+    known: Vec<bool>,
+}
+
 impl Client {
     /// A client of the Lobar at `to`.
-    pub(crate) fn new(to: &str, site: &str, stat: bool) -> Result<Self, UploadError> {
+    pub(crate) fn new(
+        to: &str,
+        site: &str,
+        stat: bool,
+        token: Option<String>,
+    ) -> Result<Self, UploadError> {
         if !to.starts_with("http://") && !to.starts_with("https://") {
             return Err(UploadError::usage(format!(
                 "--to is {to:?}; it must be an http or https URL"
@@ -91,7 +103,17 @@ impl Client {
             base: to.trim_end_matches('/').to_owned(),
             site: site.to_owned(),
             priority: if stat { "stat" } else { "routine" },
+            token,
         })
+    }
+
+    /// A request to Lobar itself. The bucket never sees the token.
+    fn ask(&self, method: Method, path: &str) -> RequestBuilder {
+        let request = self.http.request(method, format!("{}{path}", self.base));
+        match &self.token {
+            Some(token) => request.bearer_auth(token),
+            None => request,
+        }
     }
 
     /// What a journal is kept for: one server, one site, one lane.
@@ -138,13 +160,20 @@ impl Client {
     }
 
     async fn post<T: DeserializeOwned>(&self, path: &str, body: &Value) -> Result<T, RequestError> {
-        let answer = self.http.post(format!("{}{path}", self.base)).json(body).send().await?;
+        let answer = self.ask(Method::POST, path).json(body).send().await?;
         Ok(accepted(answer).await?.json().await?)
+    }
+
+    /// Whether the server still knows this image, which was uploaded before.
+    pub(crate) async fn knows(&self, id: ImageId) -> Result<bool, RequestError> {
+        let Known { known } =
+            self.post("/v1/uploads/known", &json!({ "ids": [id.to_string()] })).await?;
+        Ok(known.first() == Some(&true))
     }
 
     /// An image as the API shows it; `None` when it is not known (yet).
     pub(crate) async fn image(&self, id: ImageId) -> Result<Option<Value>, RequestError> {
-        let answer = self.http.get(format!("{}/v1/images/{id}", self.base)).send().await?;
+        let answer = self.ask(Method::GET, &format!("/v1/images/{id}")).send().await?;
         if answer.status() == StatusCode::NOT_FOUND {
             return Ok(None);
         }
@@ -153,7 +182,7 @@ impl Client {
 
     /// The event stream, from now on.
     pub(crate) async fn events(&self) -> Result<Response, RequestError> {
-        accepted(self.http.get(format!("{}/v1/events", self.base)).send().await?).await
+        accepted(self.ask(Method::GET, "/v1/events").send().await?).await
     }
 }
 

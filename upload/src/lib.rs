@@ -26,7 +26,7 @@ use journal::Journal;
 use summary::Summary;
 
 /// What to upload, where to, and how.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct UploadOptions {
     /// Files and folders; folders are walked.
     pub paths: Vec<PathBuf>,
@@ -42,6 +42,8 @@ pub struct UploadOptions {
     pub again: bool,
     /// How many files at once; at least 1.
     pub parallel: usize,
+    /// A machine's token, where people have to sign in: `uploader` at the site, and `reader` to watch.
+    pub token: Option<String>,
 }
 
 /// Uploads what the options name. Progress and problems go to standard error, results to standard output.
@@ -56,7 +58,7 @@ pub async fn run(options: UploadOptions) -> Result<(), UploadError> {
     if found.files.is_empty() {
         return Err(UploadError::failed("there is nothing to upload"));
     }
-    let client = Arc::new(Client::new(&options.to, &options.site, options.stat)?);
+    let client = Arc::new(Client::new(&options.to, &options.site, options.stat, options.token)?);
     client.check().await?;
     let watcher = match options.watch {
         // Before the first upload, so that no result can pass unseen.

@@ -49,7 +49,7 @@ async fn once(
     again: bool,
 ) -> Result<Done, RequestError> {
     if let Some(id) = journal.find(file).filter(|_| !again)
-        && client.image(id).await?.is_some()
+        && client.knows(id).await?
     {
         return Ok(Done { id, fresh: false });
     }

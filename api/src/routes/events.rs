@@ -1,7 +1,6 @@
 //! `GET /v1/events`: every change of state, live and in order.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use actix_web::http::header;
 use actix_web::web::{Data, Query};
@@ -75,13 +74,10 @@ pub(crate) async fn events(
         .streaming(client.into_stream().take_until(over(context, allowed))))
 }
 
-/// How often a stream looks whether its session is still open.
-const CHECKED_EVERY: Duration = Duration::from_secs(10);
-
 /// Waits until the caller may not follow the stream any more: they signed out, their session has ended, or their rights
 /// are others. A store that does not answer ends no stream: nothing new can be read from it either.
 async fn over(context: Data<Context>, allowed: Allowed<need::ReadImages>) {
     while still(&context, allowed.granted()).await.unwrap_or(true) {
-        sleep(CHECKED_EVERY).await;
+        sleep(context.settings.stream_check).await;
     }
 }

@@ -61,6 +61,7 @@ pub(crate) fn addresses() -> Vec<Address> {
         Address::new("/v1/images/{id}/verdicts").get(verdicts::list).post(verdicts::add),
         Address::new("/v1/uploads").post(uploads::presign),
         Address::new("/v1/uploads/identify").post(uploads::identify),
+        Address::new("/v1/uploads/known").post(uploads::known),
         Address::new("/v1/events").get(events::events),
         Address::new("/v1/predict").post(predict::predict),
         // The names of single addresses come before those that take a version.

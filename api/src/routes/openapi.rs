@@ -17,7 +17,7 @@ use crate::health;
     paths(
         images::list, images::one, receive::receive, picture::picture, picture::heatmap,
         verdicts::add, verdicts::list,
-        uploads::presign, uploads::identify, events::events, predict::predict, queues::queues,
+        uploads::presign, uploads::identify, uploads::known, events::events, predict::predict, queues::queues,
         models::list, models::one, models::activate, models::roll_back, models::retire, models::shadow,
         models::unshadow, models::comparison, models::history,
         quarantine::list, quarantine::one, quarantine::replay, quarantine::discard,

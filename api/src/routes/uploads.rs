@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use actix_web::web::{Data, Json};
 use lobar_core::image::Lane;
+use lobar_core::object::ImageId;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -127,6 +128,43 @@ pub(crate) async fn identify(
 ) -> Result<Json<Identified>, Problem> {
     let ids = body.into_inner().ids(&context.settings.bucket)?;
     Ok(Json(Identified { ids }))
+}
+
+/// Ids that uploads were given.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct KnownBody {
+    ids: Vec<Uuid>,
+}
+
+/// In the order of the ids.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct KnownList {
+    known: Vec<bool>,
+}
+
+/// Which images are known still, of those at sites where the caller may upload. It tells nothing else of them.
+#[utoipa::path(post, path = "/v1/uploads/known", tag = "uploads", request_body = KnownBody,
+    responses(
+        (status = 200, body = KnownList),
+        (status = 400, description = "Too many, or no ids.", content_type = "application/problem+json"),
+    ),
+)]
+pub(crate) async fn known(
+    allowed: Allowed<need::Upload>,
+    context: Data<Context>,
+    body: Json<KnownBody>,
+) -> Result<Json<KnownList>, Problem> {
+    let ids = body.into_inner().ids;
+    check_count(ids.len())?;
+    let mut known = Vec::with_capacity(ids.len());
+    for id in ids.into_iter().map(ImageId) {
+        let image = context.ask(move |store| async move { store.image(id).await }).await?;
+        let waiting = context.accepted.get(id).filter(|upload| allowed.at(Some(&upload.site)));
+        let admitted = image.filter(|image| allowed.at(image.object.site()));
+        known.push(admitted.is_some() || waiting.is_some());
+    }
+    Ok(Json(KnownList { known }))
 }
 
 impl PresignBody {

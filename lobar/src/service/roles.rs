@@ -184,6 +184,7 @@ async fn api(
             models: parts.models.clone(),
             verdicts: parts.verdicts.clone(),
             quarantine: parts.quarantine.clone(),
+            accounts: parts.accounts.clone(),
             objects,
             signal: parts.signal.clone(),
             jobs: parts.jobs.clone(),

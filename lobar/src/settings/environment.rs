@@ -5,8 +5,8 @@ use clap::Args as _;
 use super::PartialSettings;
 use crate::failure::Failure;
 
-/// Variables of the set-up scripts and the tests, which are no settings.
-const NOT_SETTINGS: [&str; 9] = [
+/// Variables of the set-up scripts, the tests and other commands, which are no settings.
+const NOT_SETTINGS: [&str; 10] = [
     "LOBAR_BIN",
     "LOBAR_CACHE",
     "LOBAR_CONFIG",
@@ -15,6 +15,7 @@ const NOT_SETTINGS: [&str; 9] = [
     "LOBAR_NODE_BIN",
     "LOBAR_SEED",
     "LOBAR_TEST_DATA",
+    "LOBAR_TOKEN",
     "LOBAR_VENV",
 ];
 

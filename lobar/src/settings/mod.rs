@@ -13,7 +13,7 @@
 mod bounded;
 mod collector;
 mod credentials;
-mod environment;
+pub mod environment;
 mod file;
 mod logging;
 mod models;

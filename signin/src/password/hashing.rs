@@ -162,6 +162,7 @@ mod tests {
             assert_eq!(same, right);
             turn = back;
         }
+        drop(turn);
         assert_ne!(passwords.clone().hash("correct horse bättery").await, Ok(hash));
     }
 

@@ -8,6 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lobar_api::{Api, ApiPorts, ApiSettings, Readiness};
+use lobar_core::access::Grants;
+use lobar_core::accounts::{AccountId, Accounts};
 use lobar_core::event::{Event, Seq};
 use lobar_core::finding::{Finding, Heatmap, Label, ModelRef};
 use lobar_core::image::{Lane, Lanes, NewImage, Reason};
@@ -26,17 +28,26 @@ use lobar_ingest::{Ingest, IngestMetrics, IngestPorts, IngestSettings};
 use lobar_opener::Opener;
 use lobar_opener::url::{QueueUrl, SignalUrl, SqliteFile, StoreUrl};
 use lobar_s3::S3ObjectStore;
+use lobar_signin::{SignIn, SignInSettings};
 use lobar_tests::aws::{s3_options, server_key_pair};
 use serde_json::Value;
 use sqlx::{AssertSqlSafe, Connection as _, SqliteConnection};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use crate::sse::Stream;
 
 /// How long anything may take on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Everybody's password.
+pub const PASSWORD: &str = "a long enough sentence";
+
+fn read(grants: &str) -> Grants {
+    grants.split_whitespace().map(|grant| grant.parse().expect("a grant")).collect()
+}
 
 /// A running server and the ports behind it.
 pub struct Fixture {
@@ -44,6 +55,7 @@ pub struct Fixture {
     pub models: Arc<dyn ModelRegistry>,
     pub verdicts: Arc<dyn Verdicts>,
     pub quarantine: Arc<dyn Quarantine>,
+    pub accounts: Arc<dyn Accounts>,
     pub uploads: Arc<dyn Queue>,
     pub objects: Arc<dyn ObjectStore>,
     pub signal: Arc<dyn Signal>,
@@ -85,6 +97,7 @@ impl Fixture {
         let url = StoreUrl::Sqlite(file.clone());
         let store = opener.database("store", &url).await.expect("a database");
         let (models, verdicts, quarantine) = (store.clone(), store.clone(), store.clone());
+        let accounts = store.clone();
         let url = QueueUrl::Sqlite(file);
         let uploads = opener.queue("uploads", &url, "uploads").await.expect("a queue");
         let jobs = Lanes {
@@ -126,6 +139,7 @@ impl Fixture {
             models: models.clone(),
             verdicts: verdicts.clone(),
             quarantine: quarantine.clone(),
+            accounts: accounts.clone(),
             objects: objects.clone(),
             signal: signal.clone(),
             jobs,
@@ -147,6 +161,7 @@ impl Fixture {
             models,
             verdicts,
             quarantine,
+            accounts,
             uploads,
             objects,
             signal,
@@ -197,6 +212,33 @@ impl Fixture {
         let answer = self.http.get(self.url("/metrics")).send().await.expect("an answer");
         assert_eq!(answer.status(), 200);
         answer.text().await.expect("text")
+    }
+
+    /// A person with a password, [`PASSWORD`].
+    pub async fn person(&self, name: &str, grants: &str) -> AccountId {
+        let sign_in = self.sign_in();
+        let (account, link) = sign_in.invite(name, read(grants)).await.expect("invited");
+        sign_in.redeem(&link.expose(), PASSWORD).await.expect("redeemed");
+        account.id
+    }
+
+    /// The secret of a machine's token.
+    pub async fn token(&self, grants: &str) -> String {
+        let name = Uuid::new_v4().to_string();
+        let added = self.sign_in().add_token(&name, read(grants), None).await;
+        added.expect("added").1.expose()
+    }
+
+    fn sign_in(&self) -> SignIn {
+        SignIn::new(self.accounts.clone(), Arc::new(SystemClock), SignInSettings::default())
+    }
+
+    /// The event stream at a position, for the bearer of a token.
+    pub async fn events_of(&self, query: &str, token: &str) -> Stream {
+        let request = self.http.get(self.url("/v1/events") + query).bearer_auth(token);
+        let answer = request.send().await.expect("an answer");
+        assert_eq!(answer.status(), 200);
+        Stream::new(answer)
     }
 
     /// The event stream at a position.

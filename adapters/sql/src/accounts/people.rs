@@ -1,9 +1,7 @@
 //! People: who there is, and what they may do.
 
 use lobar_core::access::{Grants, Right};
-use lobar_core::accounts::{
-    Account, AccountError, AccountId, External, NewAccount, is_name,
-};
+use lobar_core::accounts::{Account, AccountError, AccountId, External, NewAccount, is_name};
 use lobar_core::failure::PortError;
 use uuid::Uuid;
 
@@ -42,8 +40,7 @@ pub(super) async fn add<D: Driver>(db: &Db<D>, new: &NewAccount) -> Done<Account
 
 pub(super) async fn all<D: Driver>(db: &Db<D>) -> Result<Vec<Account>, DbError> {
     let rows: Vec<AccountRow> = db.fetch_all(accounts()).await?;
-    let mut all: Vec<Account> =
-        rows.into_iter().map(|row| row.account(db.unreadable())).collect();
+    let mut all: Vec<Account> = rows.into_iter().map(|row| row.account(db.unreadable())).collect();
     // Here, since databases differ in the order of texts.
     all.sort_by_cached_key(|account| name_key(&account.name));
     Ok(all)
@@ -77,6 +74,10 @@ pub(super) async fn external<D: Driver>(
     db: &Db<D>,
     external: &External,
 ) -> Result<Option<Account>, DbError> {
+    // No text that PostgreSQL could be asked for.
+    if external.issuer.contains('\0') || external.subject.contains('\0') {
+        return Ok(None);
+    }
     let mut one = accounts();
     one.push(" where issuer = ").arg(external.issuer.as_str());
     one.push(" and subject = ").arg(external.subject.as_str());

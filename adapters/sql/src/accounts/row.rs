@@ -91,13 +91,9 @@ pub(super) fn grants_text(grants: &Grants) -> String {
 }
 
 /// Grants that are stored; nothing where one of them cannot be read.
-fn grants(
-    stored: Column<String>,
-    what: &'static str,
-    id: Uuid,
-    unreadable: &Unreadable,
-) -> Grants {
-    let parse = |text: String| text.split_whitespace().map(Grant::from_str).collect::<Result<_, _>>();
+fn grants(stored: Column<String>, what: &'static str, id: Uuid, unreadable: &Unreadable) -> Grants {
+    let parse =
+        |text: String| text.split_whitespace().map(Grant::from_str).collect::<Result<_, _>>();
     let read = stored.reading(|text| parse(text).ok());
     if read == Reading::Unreadable {
         unreadable.tell(what, id);

@@ -72,11 +72,9 @@ fn of_secret<D: Driver>(secret: &SecretHash, idle: Duration, now: Stamp) -> Sql<
 
 pub(super) async fn touch<D: Driver>(db: &Db<D>, id: SessionId) -> Result<(), DbError> {
     let touched = db.relaxed(|now| {
-        Sql::<D>::new(
-            "update session set used_at = $1 where id = $2 and used_at < $1 returning id",
-        )
-        .bind(now.0)
-        .bind(id.0)
+        Sql::<D>::new("update session set used_at = $1 where id = $2 and used_at < $1 returning id")
+            .bind(now.0)
+            .bind(id.0)
     });
     let _: Vec<(Uuid,)> = touched.await?;
     Ok(())

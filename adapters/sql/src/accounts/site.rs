@@ -21,8 +21,7 @@ pub(super) async fn add<D: Driver>(db: &Db<D>, name: &SiteName) -> Result<bool, 
 
 pub(super) async fn all<D: Driver>(db: &Db<D>) -> Result<Vec<Site>, DbError> {
     let rows: Vec<SiteRow> = db.fetch_all(Sql::new("select name, added_at from site")).await?;
-    let mut all: Vec<Site> =
-        rows.into_iter().filter_map(|row| row.site(db.unreadable())).collect();
+    let mut all: Vec<Site> = rows.into_iter().filter_map(|row| row.site(db.unreadable())).collect();
     all.sort_by(|one, other| one.name.cmp(&other.name));
     Ok(all)
 }

@@ -1,17 +1,21 @@
-//! The contracts of the store, of the queue, of the model registry, of verdicts and of the quarantine, on PostgreSQL.
+//! The contracts of the store, of the queue, of the model registry, of verdicts, of the quarantine and of
+//! accounts, on PostgreSQL.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use lobar_core::accounts::Accounts;
 use lobar_core::event::Seq;
 use lobar_core::model_registry::ModelRegistry;
 use lobar_core::quarantine::Quarantine;
 use lobar_core::queue::{Outgoing, Queue};
+use lobar_core::reading::UnreadableCounts;
 use lobar_core::store::Store;
-use lobar_core::time::{ManualClock, Stamp};
+use lobar_core::time::{Clock, ManualClock, Stamp};
 use lobar_core::verdict::Verdicts;
 use lobar_sql::postgres::{self, PgStore};
+use lobar_testkit::contract::accounts::AccountsHarness;
 use lobar_testkit::contract::quarantine::QuarantineHarness;
 use lobar_testkit::contract::queue::QueueHarness;
 use lobar_testkit::contract::registry::ModelRegistryHarness;
@@ -184,6 +188,41 @@ impl QuarantineHarness for OwnQuarantine {
     }
 }
 
+struct OwnAccounts(Opened);
+
+#[async_trait]
+impl AccountsHarness for OwnAccounts {
+    async fn start() -> Self {
+        Self(Opened::new().await)
+    }
+
+    async fn open(&self) -> (Arc<dyn Accounts>, Arc<dyn UnreadableCounts>) {
+        let database = self.0.database().await;
+        (database.clone(), database)
+    }
+
+    async fn reopen(&self) -> Arc<dyn Accounts> {
+        self.0.close().await;
+        self.0.database().await
+    }
+
+    fn clock(&self) -> Arc<dyn Clock> {
+        Arc::new(self.0.clock.clone())
+    }
+
+    fn advance(&self, by: Duration) {
+        self.0.clock.advance(by);
+    }
+
+    fn set_back(&self, by: Duration) {
+        self.0.clock.set_back(by);
+    }
+
+    async fn damage(&self, statement: &str) {
+        self.0.damage(statement);
+    }
+}
+
 /// A queue beside another queue with messages.
 struct SharedQueue(Opened);
 
@@ -234,6 +273,10 @@ mod verdicts {
 
 mod quarantine {
     lobar_testkit::quarantine_contract!(super::OwnQuarantine);
+}
+
+mod accounts {
+    lobar_testkit::accounts_contract!(super::OwnAccounts);
 }
 
 mod queue {

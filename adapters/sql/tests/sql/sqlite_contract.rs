@@ -1,18 +1,22 @@
-//! The contracts of the store, of the queue, of the model registry, of verdicts and of the quarantine, on SQLite.
+//! The contracts of the store, of the queue, of the model registry, of verdicts, of the quarantine and of
+//! accounts, on SQLite.
 
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use lobar_core::accounts::Accounts;
 use lobar_core::event::Seq;
 use lobar_core::model_registry::ModelRegistry;
 use lobar_core::quarantine::Quarantine;
 use lobar_core::queue::Queue;
+use lobar_core::reading::UnreadableCounts;
 use lobar_core::store::Store;
-use lobar_core::time::{ManualClock, Stamp};
+use lobar_core::time::{Clock, ManualClock, Stamp};
 use lobar_core::verdict::Verdicts;
 use lobar_sql::sqlite::{self, SqliteQueue, SqliteStore};
+use lobar_testkit::contract::accounts::AccountsHarness;
 use lobar_testkit::contract::quarantine::QuarantineHarness;
 use lobar_testkit::contract::queue::QueueHarness;
 use lobar_testkit::contract::registry::ModelRegistryHarness;
@@ -193,6 +197,41 @@ impl QuarantineHarness for QuarantineFile {
     }
 }
 
+struct AccountsFile(Files);
+
+#[async_trait]
+impl AccountsHarness for AccountsFile {
+    async fn start() -> Self {
+        Self(Files::new())
+    }
+
+    async fn open(&self) -> (Arc<dyn Accounts>, Arc<dyn UnreadableCounts>) {
+        let database = self.0.database("lobar.db").await;
+        (database.clone(), database)
+    }
+
+    async fn reopen(&self) -> Arc<dyn Accounts> {
+        self.0.close().await;
+        self.0.database("lobar.db").await
+    }
+
+    fn clock(&self) -> Arc<dyn Clock> {
+        Arc::new(self.0.clock.clone())
+    }
+
+    fn advance(&self, by: Duration) {
+        self.0.clock.advance(by);
+    }
+
+    fn set_back(&self, by: Duration) {
+        self.0.clock.set_back(by);
+    }
+
+    async fn damage(&self, statement: &str) {
+        self.0.damage("lobar.db", statement).await;
+    }
+}
+
 /// A queue in a file of its own.
 struct OwnFile(Files);
 
@@ -258,6 +297,10 @@ mod verdicts {
 
 mod quarantine {
     lobar_testkit::quarantine_contract!(super::QuarantineFile);
+}
+
+mod accounts {
+    lobar_testkit::accounts_contract!(super::AccountsFile);
 }
 
 mod queue_in_its_own_file {

@@ -41,6 +41,7 @@ impl Page {
             models: rig.registry.clone(),
             verdicts: rig.verdicts.clone(),
             quarantine: rig.quarantine.clone(),
+            accounts: rig.accounts.clone(),
             objects: rig.objects.clone(),
             signal: opener.signal("signal", &url).expect("a signal"),
             jobs: rig.ports(),
