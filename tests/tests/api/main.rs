@@ -21,6 +21,7 @@ mod problems;
 mod quarantine;
 mod restored;
 mod rights;
+mod signing_in;
 mod sse;
 mod unreadable;
 mod verdicts;
