@@ -135,13 +135,17 @@ impl ResponseCache {
         *self.events.lock().unwrap_or_else(PoisonError::into_inner) = RecentEvents::default();
     }
 
+    /// The images whose answers these events outdate, and since when: what is to be [forgotten](Self::forget).
+    pub(crate) fn outdated_by(&self, events: &[Event]) -> Vec<(ImageId, Position)> {
+        let changed = events.iter().filter(|event| self.cache.is_some() && outdates(event));
+        changed.map(|event| (event.image, event.position())).collect()
+    }
+
     /// Takes outdated answers out of the cache, for all processes. Nothing depends on it here.
-    pub(crate) async fn forget(&self, events: &[Event]) {
+    pub(crate) async fn forget(&self, changed: &[(ImageId, Position)]) {
         let Some(cache) = &self.cache else { return };
-        let changed = events.iter().filter(|event| outdates(event));
-        let changed: Vec<_> = changed.map(|event| (event.image, event.position())).collect();
         if !changed.is_empty()
-            && let Err(error) = cache.forget(&changed, FORGOTTEN).await
+            && let Err(error) = cache.forget(changed, FORGOTTEN).await
         {
             tracing::debug!(%error, "cache not invalidated; changed images stay until they expire");
         }
@@ -200,7 +204,8 @@ mod tests {
     }
 
     fn event(state: State, verdict: bool) -> Event {
-        Event { seq: Seq(1), image: id(1), state, at: Stamp(0), verdict, trace: None }
+        let (seq, image, at) = (Seq(1), id(1), Stamp(0));
+        Event { seq, image, site: None, state, at, verdict, trace: None }
     }
 
     fn at(seq: i64) -> Position {

@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::access::{SiteName, Sites};
 use crate::image::State;
 use crate::object::ImageId;
 use crate::position::Position;
@@ -17,12 +18,14 @@ use crate::trace::TraceContext;
 pub struct Seq(pub i64);
 
 /// One image changed its state, or a reader said something of it. Carries nothing personal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
     /// Its place in the order of commit.
     pub seq: Seq,
     /// Which image.
     pub image: ImageId,
+    /// The site of the image; `None` when it is not known. Never sent to clients: it says which of them are told.
+    pub site: Option<SiteName>,
     /// Its state by then.
     pub state: State,
     /// Whether it tells of a [verdict](crate::verdict): the state is as before then.
@@ -34,6 +37,11 @@ pub struct Event {
 }
 
 impl Event {
+    /// Whether its image belongs to one of these sites.
+    pub fn is_at(&self, sites: &Sites) -> bool {
+        sites.include(self.site.as_ref().map(SiteName::as_str))
+    }
+
     /// The position after it.
     pub fn position(&self) -> Position {
         Position::of(self)

@@ -96,6 +96,7 @@ mod tests {
         Event {
             seq: Seq(seq),
             image,
+            site: None,
             state: State::Ready,
             verdict: false,
             at: Stamp(at),

@@ -33,6 +33,9 @@
 //! - An upload after a removal without order is a new one.
 //! - Lists are pages by key, newest first, and no image is missed or shown twice.
 //! - Filters narrow a list and its total.
+//! - A list holds images of the asked sites only, and its total counts no other.
+//! - Images of unknown site are listed for all sites only.
+//! - An event names the site of its image.
 //! - Events are numbered in the order of commit, without gaps for a reader that resumes.
 //! - Concurrent writers never let a reader miss an event.
 //! - A reader resumes at every position that it was given, and from the start.
@@ -61,6 +64,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use uuid::Uuid;
 
+use crate::access::Sites;
 use crate::event::{Event, Seq};
 use crate::failure::PortError;
 use crate::finding::Finding;
@@ -180,15 +184,22 @@ pub struct Completion {
 }
 
 /// Which images to list.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Filter {
+    /// Only images of these sites. There is no default: whoever asks says at which.
+    pub sites: Sites,
     /// Only these states; all when empty. Filters and totals go by what is stored: an image whose finding cannot be
     /// read is listed where the finding put it, and tells there that it needs a human.
     pub states: Vec<State>,
     /// Only flagged, or only not flagged, as stored. Images without a finding are neither.
     pub flagged: Option<bool>,
-    /// Only this site.
-    pub site: Option<String>,
+}
+
+impl Filter {
+    /// Every image of these sites.
+    pub fn at(sites: Sites) -> Self {
+        Self { sites, states: Vec::new(), flagged: None }
+    }
 }
 
 /// Where a page ends and the next begins: newest first, by time received, then id.

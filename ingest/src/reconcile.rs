@@ -9,6 +9,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use lobar_core::access::Sites;
 use lobar_core::failure::PortError;
 use lobar_core::image::{Image, State};
 use lobar_core::object::{ImageId, ObjectVersion};
@@ -183,7 +184,7 @@ async fn images(
     listed: &[ImageId],
     done: &mut Reconciled,
 ) -> Result<Vec<ObjectVersion>, PortError> {
-    let filter = Filter { states: HAVE_AN_OBJECT.into(), ..Filter::default() };
+    let filter = Filter { states: HAVE_AN_OBJECT.into(), ..Filter::at(Sites::All) };
     let (mut gone, mut after) = (Vec::new(), None);
     loop {
         let page = ports.store.list(&filter, after, PAGE).await?;

@@ -11,6 +11,11 @@ use crate::settings::{Roles, Settings};
 pub struct StartupMessage {
     pub page: Option<SocketAddr>,
     pub s3: Option<SocketAddr>,
+    /// The secret of the first admin's link, while nobody can sign in.
+    pub first_admin: Option<String>,
+    /// The name under which the page is reached, if one is set.
+    host: Option<String>,
+    has_local_user: bool,
     bucket: String,
     keys: Keys,
     data: PathBuf,
@@ -31,6 +36,9 @@ impl StartupMessage {
         Self {
             page: None,
             s3: None,
+            first_admin: None,
+            host: settings.hosts.first().map(ToString::to_string),
+            has_local_user: settings.has_local_user(),
             bucket: settings.bucket.to_string(),
             keys: given.map_or_else(|| Keys::File(s3_key_file::path(settings)), Keys::Given),
             data: settings.data.to_path_buf(),
@@ -52,7 +60,21 @@ impl StartupMessage {
             (None, _) => {}
         }
         if let Some(page) = self.page {
-            outln!("  page  http://{page}");
+            let host = self.host.as_ref().map(|host| format!("{host}:{}", page.port()));
+            let page = format!("http://{}", host.unwrap_or_else(|| page.to_string()));
+            outln!("  page  {page}");
+            match &self.first_admin {
+                Some(secret) => {
+                    outln!(
+                        "  Nobody can sign in yet. Within a day, set the password of `admin` here, once:"
+                    );
+                    outln!("        {page}/#/link/{secret}");
+                }
+                None if self.has_local_user => outln!(
+                    "        Whoever uses this machine is let in without a password until the first account is added."
+                ),
+                None => {}
+            }
         }
         outln!("Decision support for research. A clinician must view every image.");
     }

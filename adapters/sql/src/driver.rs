@@ -87,6 +87,9 @@ pub trait Driver:
     /// every transaction that numbered events has ended, so that events become visible in the order of
     /// `seq`. Empty where writers are serial anyway.
     const EVENT_LOCK: &'static str;
+    /// Joins rows of `image`, as `found`, to what stands before it: those that a subquery on `image` finds for each row
+    /// of that. What stands before the subquery's condition, and after its end.
+    const FOUND_FOR_EACH: [&'static str; 2];
     /// How a connection stops and begins again to wait for the disk; `None` where the pool that reads
     /// never waits for it.
     const RELAXED: Option<Relaxed>;

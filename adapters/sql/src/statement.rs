@@ -200,6 +200,7 @@ macro_rules! tuples {
 }
 
 tuples! {
+    A;
     A B;
     A B C;
     A B C E;

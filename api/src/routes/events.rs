@@ -26,7 +26,7 @@ pub(crate) struct EventsQuery {
     after: Option<String>,
 }
 
-/// The live events as server-sent events.
+/// The live events of the caller's sites as server-sent events.
 ///
 /// `event: image` with `{"id","status"}`; its `id:` is a whole number that grows with each event: the event's number
 /// and five check digits of the event. `event: reset` when what comes does not join what the client knows: events
@@ -59,11 +59,13 @@ pub(crate) async fn events(
     let batches = context.hub.subscribe();
     let now = context.hub.position();
     let start = context.ask(move |store| async move { start(&store, asked, now).await }).await?;
+    let sites = allowed.sites().clone();
     let client = Client::new(
         Arc::clone(&context.hub),
         Arc::clone(&context.store),
         batches,
         start,
+        sites,
         context.settings.heartbeat,
         open,
     );

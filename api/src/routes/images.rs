@@ -3,6 +3,7 @@
 use actix_web::http::header::{self, ContentType, ETag, EntityTag, IfNoneMatch};
 use actix_web::web::{Data, Header, Json, Path, Query};
 use actix_web::{HttpRequest, HttpResponse};
+use lobar_core::access::{SiteName, Sites};
 use lobar_core::failure::PortError;
 use lobar_core::image::State;
 use lobar_core::object::ImageId;
@@ -37,7 +38,7 @@ pub(crate) struct ListQuery {
     /// `true` or `false`: only flagged, or only assessed and not flagged.
     #[param(value_type = Option<bool>)]
     flagged: Option<String>,
-    /// Only this site.
+    /// Only this site. One that is not among the caller's has no images, like one that does not exist.
     site: Option<String>,
     /// The `next` of the page before.
     after: Option<String>,
@@ -73,7 +74,8 @@ pub(crate) async fn list(
     context: Data<Context>,
     query: Query<ListQuery>,
 ) -> Result<Json<ImagePage>, Problem> {
-    let filter = filter(&query)?;
+    // Nobody signs in yet: whoever reaches the server is of all sites.
+    let filter = filter(&query, allowed.sites())?;
     let after = query.after.as_deref().map(|token| {
         let detail = "`after` is the `next` of an earlier page.";
         page_token::decode(token).ok_or_else(|| Problem::new(Kind::BadParameter, detail))
@@ -161,7 +163,14 @@ async fn answer(
     Ok(Some(answer))
 }
 
-fn filter(query: &ListQuery) -> Result<Filter, Problem> {
+/// A site that is not among the caller's is answered like one that does not exist: with nothing.
+fn narrowed(sites: &Sites, asked: Option<&str>) -> Sites {
+    let Some(asked) = asked.filter(|site| !site.is_empty()) else { return sites.clone() };
+    let allowed = SiteName::parse(asked).filter(|_| sites.include(Some(asked)));
+    allowed.map_or_else(Sites::none, Sites::one)
+}
+
+fn filter(query: &ListQuery, sites: &Sites) -> Result<Filter, Problem> {
     let words = query.status.as_deref().unwrap_or_default();
     let states = words.split(',').map(str::trim).filter(|word| !word.is_empty()).map(|word| {
         State::parse(word).ok_or_else(|| {
@@ -177,8 +186,8 @@ fn filter(query: &ListQuery) -> Result<Filter, Problem> {
             return Err(Problem::new(Kind::BadParameter, "`flagged` takes true or false."));
         }
     };
-    let site = query.site.clone().filter(|site| !site.is_empty());
-    Ok(Filter { states: states.collect::<Result<_, _>>()?, flagged, site })
+    let sites = narrowed(sites, query.site.as_deref());
+    Ok(Filter { sites, states: states.collect::<Result<_, _>>()?, flagged })
 }
 
 #[cfg(test)]
@@ -193,15 +202,36 @@ mod tests {
             site: Some(String::new()),
             ..ListQuery::default()
         };
-        let filter = filter(&query).expect("valid");
+        let filter = filter(&query, &Sites::All).expect("valid");
         assert_eq!(filter.states, [State::Ready, State::NeedsHuman]);
-        assert_eq!((filter.flagged, filter.site), (Some(false), None));
+        assert_eq!((filter.flagged, filter.sites), (Some(false), Sites::All));
     }
 
     #[test]
     fn what_no_filter_can_mean_is_refused() {
         let status = ListQuery { status: Some("readi".into()), ..ListQuery::default() };
         let flagged = ListQuery { flagged: Some("yes".into()), ..ListQuery::default() };
+        let filter = |query| filter(query, &Sites::All);
         assert!(filter(&status).is_err() && filter(&flagged).is_err());
+    }
+
+    #[test]
+    fn a_site_narrows_the_caller_s_and_never_widens_them() {
+        let only = |names: &[&str]| {
+            Sites::Only(names.iter().map(|name| SiteName::parse(name).expect("a name")).collect())
+        };
+        let (own, none) = (only(&["north", "south"]), Sites::none());
+        let asked = |sites, site: &str| {
+            let query = ListQuery { site: Some(site.into()), ..ListQuery::default() };
+            filter(&query, sites).expect("valid").sites
+        };
+        assert_eq!(asked(&own, ""), own);
+        assert_eq!(asked(&own, "north"), only(&["north"]));
+        assert_eq!(asked(&Sites::All, "west"), only(&["west"]));
+        for other in ["west", "nowhere", "north,south", "*", "Doe, Jane"] {
+            assert_eq!(asked(&own, other), Sites::none(), "{other}");
+        }
+        assert_eq!(asked(&Sites::All, "Doe, Jane"), Sites::none());
+        assert_eq!((asked(&none, ""), asked(&none, "north")), (none.clone(), none.clone()));
     }
 }

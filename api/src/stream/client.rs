@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::{Stream, stream};
+use lobar_core::access::Sites;
 use lobar_core::position::Position;
 use lobar_core::store::{Resumed, Store};
 use prometheus::IntGauge;
@@ -12,7 +13,8 @@ use tokio::sync::broadcast::{Receiver, error::RecvError};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::Start;
-use super::frame::{self, Batch};
+use super::batch::Batch;
+use super::frame;
 use super::hub::{Hub, PAGE};
 
 /// A connected client, at a position of its own.
@@ -20,8 +22,10 @@ pub(crate) struct Client {
     hub: Arc<Hub>,
     store: Arc<dyn Store>,
     batches: Receiver<Arc<Batch>>,
-    /// Everything up to here was sent.
+    /// Everything of its sites up to here was sent.
     position: Position,
+    /// It is told of events of these.
+    sites: Sites,
     /// Something between the position and the live batches is missing: read the store.
     behind: bool,
     opening: Option<Bytes>,
@@ -58,6 +62,7 @@ impl Client {
         store: Arc<dyn Store>,
         batches: Receiver<Arc<Batch>>,
         start: Start,
+        sites: Sites,
         heartbeat: Duration,
         open: OpenStream,
     ) -> Self {
@@ -74,6 +79,7 @@ impl Client {
             store,
             batches,
             position: start.after,
+            sites,
             opening: Some(opening.into()),
             over: false,
             heartbeat,
@@ -91,7 +97,12 @@ impl Client {
         })
     }
 
-    async fn next(&mut self) -> Option<Bytes> {
+    /// When a sign of life is due unless something is sent before.
+    pub(super) fn next_heartbeat(&self) -> Instant {
+        self.last_sent + self.heartbeat
+    }
+
+    pub(super) async fn next(&mut self) -> Option<Bytes> {
         if let Some(opening) = self.opening.take() {
             return Some(opening);
         }
@@ -114,6 +125,7 @@ impl Client {
                 }
                 continue;
             }
+            let due = self.next_heartbeat();
             tokio::select! {
                 biased;
                 batch = self.batches.recv() => {
@@ -121,7 +133,7 @@ impl Client {
                         return bytes;
                     }
                 }
-                () = sleep_until(self.last_sent + self.heartbeat) => return self.sign_of_life(),
+                () = sleep_until(due) => return self.sign_of_life(),
             }
         }
     }
@@ -137,9 +149,9 @@ impl Client {
             }
             Ok(batch) if batch.last().seq() <= self.position.seq() => None,
             Ok(batch) if batch.follows.seq() <= self.position.seq() => {
-                let bytes = batch.after(self.position);
+                let bytes = batch.after(self.position, &self.sites);
                 self.position = batch.last();
-                Some(bytes)
+                (!bytes.is_empty()).then_some(bytes)
             }
             // The hub lives as long as the client, so the channel cannot be closed.
             Ok(_) | Err(RecvError::Lagged(_) | RecvError::Closed) => {
@@ -149,7 +161,7 @@ impl Client {
         }
     }
 
-    /// The next page from the store; `None` when there was nothing more.
+    /// The next page from the store; `None` when it told nothing of its sites.
     async fn stored(&mut self) -> Option<Bytes> {
         match self.hub.read(&self.store, self.position).await {
             Ok(Resumed::Joined(events)) => {
@@ -160,7 +172,8 @@ impl Client {
                 self.behind = count == PAGE;
                 let events = &events[..count];
                 self.position = events.last()?.position();
-                Some(frame::images(events))
+                let bytes = frame::images(events.iter().filter(|event| event.is_at(&self.sites)));
+                if bytes.is_empty() { self.due_sign_of_life() } else { Some(bytes) }
             }
             // The store was restored, or events were pruned, while this client was behind.
             Ok(Resumed::Unknown { newest: after } | Resumed::Pruned { after }) => {
@@ -169,9 +182,14 @@ impl Client {
             }
             Err(_) => {
                 sleep(self.heartbeat.min(Duration::from_secs(1))).await;
-                (self.last_sent.elapsed() >= self.heartbeat).then(|| self.sign_of_life())
+                self.due_sign_of_life()
             }
         }
+    }
+
+    /// While pages are read that tell it nothing.
+    fn due_sign_of_life(&self) -> Option<Bytes> {
+        (Instant::now() >= self.next_heartbeat()).then(|| self.sign_of_life())
     }
 
     fn sign_of_life(&self) -> Bytes {

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Span;
 use tracing::field::display;
 
-use super::frame::Batch;
+use super::batch::Batch;
 use super::hub::{Hub, PAGE};
 use crate::readiness::Check;
 use crate::response_cache::ResponseCache;
@@ -135,14 +135,16 @@ impl Follower {
                         }
                     };
                     self.count(&events);
+                    let full = events.len() == PAGE;
                     if !events.is_empty() {
                         self.answers.note(&events);
                         let spans: Vec<_> = events.iter().filter_map(push_span).collect();
-                        self.hub.hand_out(Batch::new(follows, &events));
+                        let forgotten = self.answers.outdated_by(&events);
+                        self.hub.hand_out(Batch::new(follows, events));
                         drop(spans);
-                        self.answers.forget(&events).await;
+                        self.answers.forget(&forgotten).await;
                     }
-                    if events.len() < PAGE {
+                    if !full {
                         return;
                     }
                 }

@@ -12,7 +12,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, broadcast};
 use tokio_util::sync::CancellationToken;
 
-use super::frame::Batch;
+use super::batch::Batch;
 
 /// Events a client reads from the store at once when it is behind.
 pub(crate) const PAGE: usize = 256;

@@ -39,7 +39,7 @@ impl FromStr for SiteName {
 }
 
 /// At which sites. There is no default: who asks says which.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Sites {
     /// Every one, those that do not exist yet and images of unknown site included.
     All,

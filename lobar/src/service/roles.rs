@@ -10,6 +10,7 @@ use lobar_core::object_store::{ObjectListing, ObjectStore};
 use lobar_core::weights::WeightFiles;
 use lobar_ingest::{Ingest, IngestMetrics, IngestPorts, IngestSettings, Retention};
 use lobar_s3::{S3ObjectStore, S3Options, S3Weights};
+use lobar_signin::SignIn;
 use prometheus::Registry;
 
 use super::dependencies::Dependencies;
@@ -61,6 +62,7 @@ pub async fn start(
     // Before the worker, which takes seconds to load its network: an address that is taken is told at once.
     if roles.has(Role::Api) {
         ready.page = Some(api(settings, parts, objects.clone(), running).await?);
+        ready.first_admin = first_admin(settings, parts).await?;
     }
     #[cfg(feature = "torch")]
     if roles.has(Role::Worker) {
@@ -172,6 +174,19 @@ fn retention(settings: &Settings) -> Retention {
     }
 }
 
+/// The first admin's link, where people have to sign in and nobody can yet.
+async fn first_admin(settings: &Settings, parts: &Ports) -> Result<Option<String>, Failure> {
+    if settings.has_local_user() {
+        return Ok(None);
+    }
+    let times = ApiSettings::default().sign_in;
+    let sign_in = SignIn::new(parts.accounts.clone(), parts.clock.clone(), times);
+    let made = sign_in.first_admin().await;
+    let made = made
+        .map_err(|error| Failure::failed(format!("the first admin's link: {}", chain(&error))))?;
+    Ok(made.map(|(_, secret)| secret.expose()))
+}
+
 async fn api(
     settings: &Settings,
     parts: &Ports,
@@ -203,6 +218,7 @@ async fn api(
             streams: super::descriptors::raise(),
             scaling: settings.scaling(),
             pinned: settings.model.is_some(),
+            local_user: settings.local_user.is_on(),
             ..ApiSettings::default()
         },
     )

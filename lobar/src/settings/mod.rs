@@ -59,6 +59,7 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// Compared without regard to case.
     pub hosts: Vec<HostName>,
+    pub local_user: Switch,
     pub metrics_listen: Option<SocketAddr>,
     pub s3_listen: SocketAddr,
     /// Whether browsers may upload to the embedded S3 endpoint by a form.
@@ -94,6 +95,11 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// Whether whoever uses this machine itself may be let in without signing in.
+    pub fn has_local_user(&self) -> bool {
+        self.local_user.is_on() && self.listen.ip().is_loopback()
+    }
+
     /// Settles flags and environment (`given`), the file and the defaults.
     ///
     /// # Errors

@@ -30,6 +30,9 @@ pub struct PartialSettings {
     /// commas.
     #[arg(long, env = "LOBAR_HOSTS", value_name = "NAME,…", value_delimiter = ',', value_parser = read::<HostName>())]
     pub hosts: Option<Vec<HostName>>,
+    /// Whether whoever uses this machine itself is let in, over loopback, as long as nobody has an account: `on`, `off`.
+    #[arg(long, env = "LOBAR_LOCAL_USER", value_name = "SWITCH", value_parser = read::<Switch>())]
+    pub local_user: Option<Switch>,
     /// Address of `/metrics`, `/livez` and `/readyz` alone; for nodes without the api role.
     #[arg(long, env = "LOBAR_METRICS_LISTEN", value_name = "ADDR", value_parser = read::<SocketAddr>())]
     pub metrics_listen: Option<SocketAddr>,
@@ -126,6 +129,7 @@ impl PartialSettings {
             data: self.data.or(other.data),
             listen: self.listen.or(other.listen),
             hosts: self.hosts.or(other.hosts),
+            local_user: self.local_user.or(other.local_user),
             metrics_listen: self.metrics_listen.or(other.metrics_listen),
             s3_listen: self.s3_listen.or(other.s3_listen),
             s3_forms: self.s3_forms.or(other.s3_forms),

@@ -14,6 +14,7 @@ pub fn toml(settings: &Settings) -> String {
     lines.text("listen", settings.listen);
     let hosts = settings.hosts.iter().map(|host| Value::from(host.as_str())).collect();
     lines.line("hosts", &Value::Array(hosts));
+    lines.text("local_user", settings.local_user);
     lines.maybe("metrics_listen", settings.metrics_listen);
     lines.text("s3_listen", settings.s3_listen);
     lines.text("s3_forms", settings.s3_forms);

@@ -3,7 +3,9 @@
 use std::net::{Ipv4Addr, SocketAddr};
 
 use super::bounded::{BatchSize, Seconds, SomeSeconds, Workers};
-use super::{LocalPath, PartialSettings, RetentionPeriod, Settings, credentials, relations};
+use super::{
+    LocalPath, PartialSettings, RetentionPeriod, Settings, Switch, credentials, relations,
+};
 use crate::failure::Failure;
 use lobar_opener::url::{QueueUrl, SignalUrl, SqliteFile, StoreUrl};
 
@@ -20,6 +22,7 @@ pub fn settle(
     let settings = Settings {
         listen: given.listen.unwrap_or(local(8080)),
         hosts: given.hosts.unwrap_or_default(),
+        local_user: given.local_user.unwrap_or(Switch::On),
         metrics_listen: given.metrics_listen,
         s3_listen: given.s3_listen.unwrap_or(local(9000)),
         s3_forms: given.s3_forms.unwrap_or_default(),

@@ -11,6 +11,7 @@ const TABLE: &[(&str, &str, &[&str])] = &[
     ("data", "/var/lib/lobar", &[""]),
     ("listen", "127.0.0.1:1", &["", "localhost", "127.0.0.1", "127.0.0.1:99999"]),
     ("hosts", "a.example,b", &["", "host:80", "a,,b"]),
+    ("local_user", "off", &["", "yes"]),
     ("metrics_listen", "0.0.0.0:9464", &["9464"]),
     ("s3_listen", "127.0.0.1:2", &["s3"]),
     ("s3_forms", "on", &["", "yes", "true"]),

@@ -46,6 +46,11 @@ impl Driver for Sqlite {
     const LOCK_ROWS: &'static str = "";
     const SKIP_LOCKED: &'static str = "";
     const EVENT_LOCK: &'static str = "";
+    // It knows no `lateral`; `cross join` keeps the order of its loops.
+    const FOUND_FOR_EACH: [&'static str; 2] = [
+        " cross join image as found where found.rowid in (select image.rowid from image where ",
+        ")",
+    ];
     const RELAXED: Option<Relaxed> =
         Some(Relaxed { begin: "pragma synchronous = normal", end: "pragma synchronous = full" });
 

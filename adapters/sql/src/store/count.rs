@@ -8,14 +8,20 @@ use lobar_core::store::Filter;
 
 use super::super::{Db, DbError, Driver, Sql};
 use super::changes::stage;
+use super::site_batches;
 
 /// How many images a filter admits.
 pub(super) async fn total<D: Driver>(db: &Db<D>, filter: &Filter) -> Result<u64, DbError> {
-    let (images,): (i64,) = db.fetch_one(statement(filter)).await?;
-    Ok(u64::try_from(images).unwrap_or(0))
+    let mut total = 0;
+    for sites in site_batches(&filter.sites) {
+        let (images,): (i64,) = db.fetch_one(statement(filter, &sites)).await?;
+        total += u64::try_from(images).unwrap_or(0);
+    }
+    Ok(total)
 }
 
-fn statement<D: Driver>(filter: &Filter) -> Sql<D> {
+/// Of these sites; of all when there are none.
+fn statement<D: Driver>(filter: &Filter, sites: &[&str]) -> Sql<D> {
     let wants = |state| filter.states.is_empty() || filter.states.contains(&state);
     let stages: Vec<&str> = State::ALL
         .into_iter()
@@ -31,9 +37,7 @@ fn statement<D: Driver>(filter: &Filter) -> Sql<D> {
     } else {
         sql.push("stage in (").list(stages).push(")");
     }
-    if let Some(site) = &filter.site {
-        sql.push(" and site = ").arg(site.as_str());
-    }
+    at(&mut sql, sites);
     if let Some(flagged) = filter.flagged {
         sql.push(" and flag = ").arg(if flagged { "yes" } else { "no" });
     }
@@ -46,10 +50,14 @@ fn statement<D: Driver>(filter: &Filter) -> Sql<D> {
     if filter.flagged.is_none() {
         sql.push(in_hand)
             .push("(select count(*) from image where state = 'analysing' and flag = 'none'");
-        if let Some(site) = &filter.site {
-            sql.push(" and site = ").arg(site.as_str());
-        }
+        at(&mut sql, sites);
         sql.push(")");
     }
     sql
+}
+
+fn at<D: Driver>(sql: &mut Sql<D>, sites: &[&str]) {
+    if !sites.is_empty() {
+        sql.push(" and site in (").list(sites.iter().copied()).push(")");
+    }
 }

@@ -1,5 +1,6 @@
 //! The event log.
 
+use lobar_core::access::SiteName;
 use lobar_core::event::{Event, Seq};
 use lobar_core::image::State;
 use lobar_core::object::ImageId;
@@ -22,6 +23,9 @@ pub struct EventRow {
     at: i64,
     verdict: i64,
     trace: Option<String>,
+    /// Of its image. Missing where only the position is asked for.
+    #[sqlx(default)]
+    site: Option<String>,
 }
 
 pub(super) async fn after<D: Driver>(
@@ -78,10 +82,13 @@ async fn pruned<D: Driver>(db: &Db<D>) -> Result<Position, DbError> {
     Ok(Position::from_number(found.first().map_or(0, |(up_to,)| *up_to)))
 }
 
+/// The site is asked for row by row, which leaves the planner no choice but the image's key: of a join it would think
+/// that a whole table is to be joined, since it does not know the limit.
 async fn from<D: Driver>(db: &Db<D>, seq: Seq, limit: usize) -> Result<Vec<Event>, DbError> {
     let wanted = Sql::<D>::new(
-        "select seq, image, state, at, verdict, trace from event
-         where seq >= $1 order by seq limit $2",
+        "select seq, image, state, at, verdict, trace,
+           (select site from image where image.id = event.image) as site
+         from event where seq >= $1 order by seq limit $2",
     );
     read(db, wanted.bind(seq.0).bind(rows(limit))).await
 }
@@ -102,6 +109,8 @@ impl EventRow {
         Event {
             seq: Seq(self.seq),
             image: ImageId(self.image),
+            // What an earlier release took for a site and no release would now is not known.
+            site: self.site.as_deref().and_then(SiteName::parse),
             state: state(&self.state),
             at: Stamp(self.at),
             verdict: self.verdict != 0,

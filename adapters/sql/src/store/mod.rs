@@ -18,6 +18,7 @@ mod work;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use lobar_core::access::{SiteName, Sites};
 use lobar_core::event::{Event, Seq};
 use lobar_core::failure::PortError;
 use lobar_core::image::{Image, Lane, NewImage, State};
@@ -36,7 +37,7 @@ pub(super) use row::{ImageRow, flagged};
 use work::Attempt;
 pub(super) use work::ClaimRow;
 
-use super::{Db, Driver};
+use super::{BATCH, Db, Driver};
 
 #[async_trait]
 impl<D: Driver> Store for Db<D> {
@@ -149,6 +150,18 @@ impl<D: Driver> Store for Db<D> {
 
     async fn take_probe(&self, probe: Uuid) -> Result<bool, PortError> {
         probe::take(self, probe).await.map_err(|fault| fault.during("store: take probe"))
+    }
+}
+
+/// The sites of each statement, where there may be more than one takes. An empty batch, which is the only one then, is
+/// all sites.
+fn site_batches(sites: &Sites) -> Vec<Vec<&str>> {
+    match sites {
+        Sites::All => vec![Vec::new()],
+        Sites::Only(sites) => {
+            let names: Vec<&str> = sites.iter().map(SiteName::as_str).collect();
+            names.chunks(BATCH).map(<[_]>::to_vec).collect()
+        }
     }
 }
 

@@ -1,14 +1,16 @@
 //! Reading images: one, or a page.
 //!
-//! A page is assembled from index ranges: for each state and each value of the flag that the filter
-//! admits, one range that is ordered already, of which at most a page is read. So its cost does not
+//! A page is assembled from index ranges: for each site, each state and each value of the flag that the
+//! filter admits, one range that is ordered already, of which at most a page is read. So its cost does not
 //! grow with the store. The total comes from [`count`](super::count).
 //!
 //! Filters and totals go by what is stored. An image whose finding cannot be read is listed where the finding put
 //! it, and tells there that it needs a human.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 
+use lobar_core::access::Sites;
 use lobar_core::image::{Image, State};
 use lobar_core::object::ImageId;
 use lobar_core::store::{Filter, Page, PageKey};
@@ -18,7 +20,7 @@ use uuid::Uuid;
 use super::super::{BATCH, Db, DbError, Driver, Sql};
 use super::count::total;
 use super::row::{ImageRow, state};
-use super::rows;
+use super::{rows, site_batches};
 
 /// The columns of [`ImageRow`].
 const COLUMNS: &str =
@@ -55,11 +57,17 @@ pub(super) async fn list<D: Driver>(
     after: Option<PageKey>,
     limit: usize,
 ) -> Result<Page, DbError> {
-    let ranges = ranges(filter);
     let total = total(db, filter).await?;
-    let found: Vec<ImageRow> =
-        db.fetch_all(page::<D>(filter, &ranges, after, limit.saturating_add(1))).await?;
-    let mut items: Vec<Image> = found.into_iter().map(|row| row.image(db.unreadable())).collect();
+    let (kinds, batches) = (kinds(filter), site_batches(&filter.sites));
+    let mut items: Vec<Image> = Vec::new();
+    for sites in &batches {
+        let page = page::<D>(kinds.as_deref(), sites, after, limit.saturating_add(1));
+        let found: Vec<ImageRow> = db.fetch_all(page).await?;
+        items.extend(found.into_iter().map(|row| row.image(db.unreadable())));
+    }
+    if batches.len() > 1 {
+        items.sort_unstable_by_key(|image| Reverse((image.received_at, image.id)));
+    }
     let more = items.len() > limit;
     items.truncate(limit);
     let last = items.last().filter(|_| more);
@@ -71,16 +79,16 @@ pub(super) async fn list<D: Driver>(
 }
 
 /// One value of `state` and one of `flag`.
-type Range = (State, &'static str);
+type Kind = (State, &'static str);
 
-/// The ranges that a filter admits; `None` when it admits everything.
-fn ranges(filter: &Filter) -> Option<Vec<Range>> {
-    if filter.states.is_empty() && filter.flagged.is_none() && filter.site.is_none() {
+/// The kinds of images that a filter admits; `None` when it admits everything.
+fn kinds(filter: &Filter) -> Option<Vec<Kind>> {
+    if filter.states.is_empty() && filter.flagged.is_none() && filter.sites == Sites::All {
         return None;
     }
     let wanted = |state: &State| filter.states.is_empty() || filter.states.contains(state);
     let flags = |state: State| flags(state).iter().map(move |flag| (state, *flag));
-    let flagged = |(_, flag): &Range| match filter.flagged {
+    let flagged = |(_, flag): &Kind| match filter.flagged {
         None => true,
         Some(true) => *flag == "yes",
         Some(false) => *flag == "no",
@@ -97,69 +105,63 @@ fn flags(state: State) -> &'static [&'static str] {
     }
 }
 
+/// Of these sites; of all when there are none.
+///
+/// Each range is read by itself, by a subquery: a union of them all would be planned anew for each, which takes longer
+/// than to read them.
 fn page<D: Driver>(
-    filter: &Filter,
-    ranges: &Option<Vec<Range>>,
+    kinds: Option<&[Kind]>,
+    sites: &[&str],
     after: Option<PageKey>,
     limit: usize,
 ) -> Sql<D> {
-    // Nothing comes before the end of time.
-    let after =
-        after.unwrap_or(PageKey { received_at: Stamp(i64::MAX), id: ImageId(uuid::Uuid::max()) });
-    let mut sql = Sql::<D>::new("with page as (select * from (");
-    match ranges {
+    let mut sql = Sql::<D>::new("with ");
+    match kinds {
         None => {
-            keys(&mut sql, after, limit, |sql| {
-                sql.push("true");
-            });
+            sql.push("page as (select received_at, id from image where ");
+            newest(&mut sql, after, limit);
         }
-        Some(ranges) if ranges.is_empty() => {
-            sql.push("select received_at, id from image where false");
+        Some([]) => {
+            sql.push("page as (select received_at, id from image where false");
         }
-        Some(ranges) => {
-            for (place, (state, flag)) in ranges.iter().enumerate() {
-                sql.push(if place == 0 {
-                    "select * from ("
-                } else {
-                    ") as more union all select * from ("
-                });
-                keys(&mut sql, after, limit, |sql| {
-                    sql.push("state = ").arg(state.as_str()).push(" and flag = ").arg(*flag);
-                    if let Some(site) = &filter.site {
-                        sql.push(" and site = ").arg(site.as_str());
-                    }
-                });
+        Some(kinds) => {
+            sql.push("kind (state, flag) as (values ");
+            sql.rows(kinds.iter().map(|(state, flag)| (state.as_str(), *flag))).push("), ");
+            if !sites.is_empty() {
+                sql.push("at (site) as (values ");
+                sql.rows(sites.iter().map(|site| (*site,))).push("), ");
             }
-            sql.push(") as more");
+            sql.push("page as (select found.received_at, found.id from kind");
+            sql.push(if sites.is_empty() { "" } else { " cross join at" });
+            let [open, close] = D::FOUND_FOR_EACH;
+            sql.push(open).push("image.state = kind.state and image.flag = kind.flag and ");
+            sql.push(if sites.is_empty() { "" } else { "image.site = at.site and " });
+            newest(&mut sql, after, limit);
+            sql.push(close).push(" order by found.received_at desc, found.id desc limit ");
+            sql.arg(rows(limit));
         }
     }
-    sql.push(") as keys order by received_at desc, id desc limit ")
-        .arg(rows(limit))
-        .push(") select ");
-    sql.push(COLUMNS).push(
+    sql.push(") select ").push(COLUMNS).push(
         " from page join image on image.id = page.id left join finding on finding.image = image.id
           order by page.received_at desc, page.id desc",
     );
     sql
 }
 
-/// The keys of one ordered range.
-fn keys<D: Driver>(
-    sql: &mut Sql<D>,
-    after: PageKey,
-    limit: usize,
-    matching: impl FnOnce(&mut Sql<D>),
-) {
-    sql.push("select received_at, id from image where ");
-    matching(sql);
-    sql.push(" and (received_at, id) < ").rows([(after.received_at.0, after.id.0)]);
-    sql.push(" order by received_at desc, id desc limit ").arg(rows(limit));
+/// The newest after a key: ends the subquery of one ordered range.
+fn newest<D: Driver>(sql: &mut Sql<D>, after: Option<PageKey>, limit: usize) {
+    // Nothing comes before the end of time.
+    let end = PageKey { received_at: Stamp(i64::MAX), id: ImageId(Uuid::max()) };
+    let after = after.unwrap_or(end);
+    sql.push("(image.received_at, image.id) < ").rows([(after.received_at.0, after.id.0)]);
+    sql.push(" order by image.received_at desc, image.id desc limit ").arg(rows(limit));
 }
 
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
 
+    use lobar_core::access::SiteName;
     use lobar_core::time::SystemClock;
     use sqlx::Sqlite;
 
@@ -172,6 +174,11 @@ mod tests {
         lines.into_iter().map(|(.., line)| line).filter(|line| line.contains(" image")).collect()
     }
 
+    fn named(count: usize) -> Sites {
+        let name = |n| SiteName::parse(&format!("site{n}")).expect("a name");
+        Sites::Only((0..count).map(name).collect())
+    }
+
     #[tokio::test]
     async fn every_filter_reads_index_ranges_only() {
         let folder = tempfile::TempDir::new().expect("a folder");
@@ -182,16 +189,20 @@ mod tests {
             [&[], &[State::Ready], &[State::Queued, State::Ready, State::Removed]];
         for states in states {
             for flagged in [None, Some(true)] {
-                for site in [None, Some("north".to_owned())] {
-                    let filter = Filter { states: states.to_vec(), flagged, site };
-                    let ranges = ranges(&filter);
-                    let lines = plan(&db, page(&filter, &ranges, after, 50)).await;
+                for (sites, index) in [
+                    (Sites::All, "image_by_state (state=? AND flag=? AND "),
+                    (named(1), "image_by_site (site=? AND state=? AND flag=? AND "),
+                    (named(30), "image_by_site (site=? AND state=? AND flag=? AND "),
+                ] {
+                    let filter = Filter { sites, states: states.to_vec(), flagged };
+                    let (kinds, batches) = (kinds(&filter), site_batches(&filter.sites));
+                    let lines = plan(&db, page(kinds.as_deref(), &batches[0], after, 50)).await;
                     let (join, keys): (Vec<_>, Vec<_>) =
                         lines.iter().partition(|line| line.ends_with("(id=?)"));
-                    assert_eq!(join.len(), 1, "{lines:?}");
-                    assert_eq!(keys.len(), ranges.as_ref().map_or(1, Vec::len), "{lines:?}");
-                    let by_key = |line: &&String| line.contains("(received_at,id)<(?,?))");
-                    assert!(keys.iter().all(by_key), "{filter:?}: {lines:?}");
+                    assert!(join.len() == 1 && keys.len() == 1, "{filter:?}: {lines:?}");
+                    let index = if kinds.is_none() { "image_newest (" } else { index };
+                    let range = format!("{index}(received_at,id)<(?,?))");
+                    assert!(keys[0].ends_with(&range), "{filter:?}: {lines:?}");
                 }
             }
         }

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use lobar_core::access::Sites;
 use lobar_core::image::{Lane, NewImage, State};
 use lobar_core::object::{ImageId, ObjectVersion};
 use lobar_core::queue::{Outgoing, Queue};
@@ -72,7 +73,7 @@ async fn works(db: &PgStore, key: &str) {
         Outcome::NeedsHuman { reason: lobar_core::image::Reason::Blank, detail: String::new() };
     let done = Completion { id, fence: claimed.fence, outcome, trace: None };
     assert_eq!(db.complete(&[done]).await.expect("completed"), [true]);
-    let filter = Filter { states: vec![State::NeedsHuman], ..Filter::default() };
+    let filter = Filter { states: vec![State::NeedsHuman], ..Filter::at(Sites::All) };
     let page = db.list(&filter, None, 1_000).await.expect("listed");
     assert!(
         page.items.iter().any(|image| image.id == id) && page.total as usize == page.items.len()

@@ -1,7 +1,9 @@
 //! The statements of the hot paths read index ranges, as the server itself tells (`auto_explain`).
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
+use lobar_core::access::{SiteName, Sites};
 use lobar_core::event::Seq;
 use lobar_core::image::{Lane, NewImage, Reason, State};
 use lobar_core::object::{ImageId, ObjectVersion};
@@ -31,20 +33,35 @@ const IMAGES: u64 = 60_000;
 /// How often each verb runs, so that prepared statements come to their generic plans as well.
 const TIMES: usize = 8;
 
+fn all() -> Filter {
+    Filter::at(Sites::All)
+}
+
+/// Sites as [`fill`] names them.
+fn sites(numbers: Range<usize>) -> Sites {
+    let name = |n| SiteName::parse(&format!("site{n}")).expect("a name");
+    Sites::Only(numbers.map(name).collect())
+}
+
 /// Filters as the page has them.
 pub(crate) fn filters() -> Vec<(&'static str, Filter)> {
-    let states = |states: &[State]| Filter { states: states.to_vec(), ..Filter::default() };
-    let site = |filter: Filter| Filter { site: Some("site7".into()), ..filter };
+    let states = |states: &[State]| Filter { states: states.to_vec(), ..all() };
+    let site = |filter: Filter| Filter { sites: sites(7..8), ..filter };
+    let some = |filter: Filter| Filter { sites: sites(7..10), ..filter };
     let flagged = |filter: Filter| Filter { flagged: Some(true), ..filter };
     vec![
-        ("all", Filter::default()),
+        ("all", all()),
         ("ready", states(&[State::Ready])),
         ("queued", states(&[State::Queued])),
         ("needs a human", states(&[State::NeedsHuman, State::Failed])),
-        ("flagged", flagged(Filter::default())),
-        ("one site", site(Filter::default())),
-        ("one site, flagged", site(flagged(Filter::default()))),
+        ("flagged", flagged(all())),
+        ("one site", site(all())),
+        ("one site, flagged", site(flagged(all()))),
         ("one site, unfinished", site(states(&[State::Queued, State::Analysing]))),
+        ("three sites", some(all())),
+        ("three sites, flagged", some(flagged(all()))),
+        ("three sites, analysing", some(states(&[State::Analysing]))),
+        ("thirty sites", Filter::at(sites(0..30))),
     ]
 }
 

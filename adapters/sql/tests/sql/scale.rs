@@ -6,6 +6,7 @@
 
 use std::time::{Duration, Instant};
 
+use lobar_core::event::Seq;
 use lobar_core::image::{Lane, NewImage};
 use lobar_core::object::{ImageId, ObjectVersion};
 use lobar_core::store::{Claim, Store};
@@ -125,6 +126,8 @@ async fn verbs(store: &dyn Store, images: u64) {
     let none = || Times(Vec::new());
     let (mut admit, mut claim, mut release) = (none(), none(), none());
     let (mut sweep, mut overview, mut image) = (none(), none(), none());
+    let (mut old, mut new_events) = (none(), none());
+    let last = store.newest_position().await.expect("read").seq().0;
     let ids = queued(images);
     for round in 0..PAGES {
         let new: Vec<NewImage> = (0..BATCH)
@@ -147,6 +150,10 @@ async fn verbs(store: &dyn Store, images: u64) {
         timed(&mut release, store.release(&held)).await.expect("given back");
         timed(&mut sweep, store.sweep(Duration::from_secs(60), 10)).await.expect("swept");
         timed(&mut overview, store.overview()).await.expect("read");
+        // Of images all over the table, and of those that were just written.
+        let somewhere = Seq(last / PAGES as i64 * round as i64);
+        timed(&mut old, store.events(somewhere, 256)).await.expect("read");
+        timed(&mut new_events, store.events(Seq(last), 256)).await.expect("read");
         timed(&mut image, store.image(ids[round % BATCH])).await.expect("read");
     }
     admit.tell("admit", "batches of 16");
@@ -154,5 +161,7 @@ async fn verbs(store: &dyn Store, images: u64) {
     release.tell("release", "batches of 16");
     sweep.tell("sweep", "10 of what is stale");
     overview.tell("overview", "");
+    old.tell("events", "256, anywhere");
+    new_events.tell("events", "256 at most, new");
     image.tell("one image", "");
 }

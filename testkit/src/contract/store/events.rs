@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use lobar_core::event::{Event, Seq};
 use lobar_core::image::State;
-use lobar_core::store::{Claim, Completion, Store};
+use lobar_core::position::Position;
+use lobar_core::store::{Claim, Completion, Resumed, Store};
 
 use super::{StoreHarness, admit, complete, granted, new, object, ready};
 
@@ -49,6 +50,37 @@ pub async fn events_are_numbered_in_the_order_of_commit_without_gaps_for_a_reade
         }
         assert_eq!(resumed, whole, "in steps of {step}");
     }
+}
+
+pub async fn an_event_names_the_site_of_its_image<H: StoreHarness>() {
+    let harness = H::start().await;
+    let store = harness.open().await;
+    let keys = ["incoming/north/1.jpg", "incoming/south/1.jpg", "elsewhere/1.jpg"];
+    let objects = keys.map(|key| object(key, "v1", None));
+    for object in &objects {
+        admit(&*store, object).await;
+    }
+    let claimed = granted(&*store, objects[1].id()).await;
+    assert!(complete(&*store, &claimed, ready(0.1)).await);
+    store.remove(&objects[0]).await.expect("removed");
+    let told = |events: Vec<Event>| -> Vec<_> {
+        let site = |event: Event| event.site.map(|site| site.to_string());
+        events.into_iter().map(|event| (event.state, site(event))).collect()
+    };
+    let [north, south] = ["north", "south"].map(|site| Some(site.to_owned()));
+    let expected = [
+        (State::Queued, north.clone()),
+        (State::Queued, south.clone()),
+        (State::Queued, None),
+        (State::Analysing, south.clone()),
+        (State::Ready, south),
+        (State::Removed, north),
+    ];
+    assert_eq!(told(store.events(Seq(0), 10).await.expect("events")), expected);
+    let Resumed::Joined(events) = store.resume(Position::START, 10).await.expect("events") else {
+        panic!("it joins")
+    };
+    assert_eq!(told(events), expected);
 }
 
 pub async fn concurrent_writers_never_let_a_reader_miss_an_event<H: StoreHarness>() {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use lobar_core::access::Sites;
 use lobar_core::event::Seq;
 use lobar_core::image::{Reason, State};
 use lobar_core::position::Position;
@@ -172,9 +173,9 @@ pub async fn an_image_whose_result_is_pruned_is_removed_with_its_verdicts_and_sa
     assert_eq!(events.len(), 3, "each change of state is told of");
     // Counted where they are now: never among those that were not flagged.
     let count = async |filter: Filter| store.list(&filter, None, 10).await.expect("listed").total;
-    assert_eq!(count(Filter { states: vec![State::Removed], ..Filter::default() }).await, 4);
+    assert_eq!(count(Filter { states: vec![State::Removed], ..Filter::at(Sites::All) }).await, 4);
     for flagged in [true, false] {
-        assert_eq!(count(Filter { flagged: Some(flagged), ..Filter::default() }).await, 0);
+        assert_eq!(count(Filter { flagged: Some(flagged), ..Filter::at(Sites::All) }).await, 0);
     }
     // The same object again is known, and is not assessed anew.
     let again = admit(&*store, &key(0)).await;

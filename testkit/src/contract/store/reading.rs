@@ -5,6 +5,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use lobar_core::access::{SiteName, Sites};
 use lobar_core::event::Seq;
 use lobar_core::image::{Image, Lane, NewImage, Reason, State};
 use lobar_core::object::{ImageId, ObjectVersion};
@@ -48,7 +49,7 @@ pub async fn lists_are_pages_by_key_newest_first_and_no_image_is_missed_or_shown
         harness.advance(Duration::from_millis(3)).await;
     }
     for limit in [1, 7, 10, 30, 1_000] {
-        let listed = all(&*store, &Filter::default(), limit).await;
+        let listed = all(&*store, &Filter::at(Sites::All), limit).await;
         let ids: HashSet<ImageId> = listed.iter().map(|image| image.id).collect();
         assert_eq!((ids.len(), listed.len()), (30, 30), "in pages of {limit}");
         assert_eq!(ids, admitted);
@@ -57,16 +58,21 @@ pub async fn lists_are_pages_by_key_newest_first_and_no_image_is_missed_or_shown
     }
 
     // What arrives while a reader turns pages moves nothing.
-    let first = store.list(&Filter::default(), None, 10).await.expect("listed");
+    let first = store.list(&Filter::at(Sites::All), None, 10).await.expect("listed");
     admit(&*store, &object("incoming/north/new.jpg", "v1", None)).await;
-    let second = store.list(&Filter::default(), first.next, 10).await.expect("listed");
-    let third = store.list(&Filter::default(), second.next, 10).await.expect("listed");
+    let second = store.list(&Filter::at(Sites::All), first.next, 10).await.expect("listed");
+    let third = store.list(&Filter::at(Sites::All), second.next, 10).await.expect("listed");
     assert_eq!(third.next, None);
     let ids: HashSet<ImageId> =
         [first, second, third].iter().flat_map(|page| &page.items).map(|image| image.id).collect();
     assert_eq!(ids, admitted);
-    let none = store.list(&Filter::default(), None, 0).await.expect("listed");
+    let none = store.list(&Filter::at(Sites::All), None, 0).await.expect("listed");
     assert_eq!((none.items.len(), none.total), (0, 31));
+}
+
+/// One site.
+fn at(site: &str) -> Sites {
+    Sites::one(SiteName::parse(site).expect("a site's name"))
 }
 
 /// What [`populate`] made: the object, its state, whether it is flagged.
@@ -143,8 +149,8 @@ pub async fn filters_narrow_a_list_and_its_total<H: StoreHarness>() {
     for states in states {
         for flagged in [None, Some(true), Some(false)] {
             for site in [None, Some("north"), Some("south"), Some("nowhere")] {
-                let filter =
-                    Filter { states: states.to_vec(), flagged, site: site.map(str::to_owned) };
+                let sites = site.map_or(Sites::All, at);
+                let filter = Filter { sites, states: states.to_vec(), flagged };
                 let expected: HashSet<ImageId> = made
                     .iter()
                     .filter(|(_, state, _)| states.is_empty() || states.contains(state))
@@ -164,6 +170,69 @@ pub async fn filters_narrow_a_list_and_its_total<H: StoreHarness>() {
         }
     }
     assert!(matched > 20, "most filters match something");
+}
+
+pub async fn a_list_holds_images_of_the_asked_sites_only_and_its_total_counts_no_other<
+    H: StoreHarness,
+>() {
+    let harness = H::start().await;
+    let store = harness.open().await;
+    let made = populate(&harness, &*store).await;
+    // More sites than one statement asks for.
+    let many: Vec<String> = (0..600).map(|n| format!("site{n}")).collect();
+    for site in many.iter().step_by(120) {
+        admit(&*store, &object(&format!("incoming/{site}/1.jpg"), "v1", None)).await;
+    }
+    let name = |name: &str| SiteName::parse(name).expect("a site's name");
+    let only = |names: &[&str]| Sites::Only(names.iter().copied().map(name).collect());
+    let all_but_south = many.iter().map(String::as_str).chain(["north"]).map(name).collect();
+    for (sites, further) in [
+        (Sites::none(), 0),
+        (only(&["north"]), 0),
+        (only(&["north", "south"]), 0),
+        (only(&["nowhere", "south"]), 0),
+        (only(&["north", "site120"]), 1),
+        (Sites::Only(all_but_south), 5),
+    ] {
+        let whole = Filter::at(sites.clone());
+        let states = vec![State::Queued, State::Removed];
+        for filter in [whole.clone(), Filter { states, ..whole }] {
+            let wanted = |state| filter.states.is_empty() || filter.states.contains(state);
+            let expected: HashSet<ImageId> = made
+                .iter()
+                .filter(|(object, state, _)| wanted(state) && sites.include(object.site()))
+                .map(|(object, _, _)| object.id())
+                .collect();
+            for limit in [3, 7, 1_000] {
+                let listed = all(&*store, &filter, limit).await;
+                assert!(listed.iter().all(|image| sites.include(image.object.site())));
+                let ids: HashSet<ImageId> = listed.iter().map(|image| image.id).collect();
+                assert_eq!(ids.len(), listed.len(), "none twice: {sites}");
+                assert!(ids.is_superset(&expected), "none missing: {sites}");
+                assert_eq!(ids.len(), expected.len() + further, "{sites}");
+                let keys: Vec<_> =
+                    listed.iter().map(|image| (image.received_at, image.id)).collect();
+                assert!(keys.windows(2).all(|pair| pair[0] > pair[1]), "newest first: {sites}");
+            }
+        }
+    }
+}
+
+pub async fn images_of_unknown_site_are_listed_for_all_sites_only<H: StoreHarness>() {
+    let harness = H::start().await;
+    let store = harness.open().await;
+    let unknown = ["elsewhere/1.jpg", "incoming/Doe, Jane/1.jpg", "incoming/1.jpg", "incoming//1"];
+    let known = object("incoming/north/1.jpg", "v1", None);
+    for key in unknown {
+        admit(&*store, &object(key, "v1", None)).await;
+    }
+    admit(&*store, &known).await;
+    assert_eq!(all(&*store, &Filter::at(Sites::All), 2).await.len(), unknown.len() + 1);
+    for site in ["elsewhere", "Doe", "1.jpg", "unknown", "none"] {
+        assert_eq!(all(&*store, &Filter::at(at(site)), 2).await, [], "{site}");
+    }
+    let ids = |images: Vec<Image>| images.into_iter().map(|image| image.id).collect::<Vec<_>>();
+    assert_eq!(ids(all(&*store, &Filter::at(at("north")), 2).await), [known.id()]);
 }
 
 pub async fn hostile_keys_are_kept_byte_for_byte<H: StoreHarness>() {
@@ -223,12 +292,12 @@ pub async fn everything_survives_closing_and_opening_the_store<H: StoreHarness>(
     let claimed = granted(&*store, done.id()).await;
     assert!(complete(&*store, &claimed, ready(0.875)).await);
     store.remove(&early).await.expect("removed");
-    let before = all(&*store, &Filter::default(), 10).await;
+    let before = all(&*store, &Filter::at(Sites::All), 10).await;
     let events = store.events(Seq(0), 100).await.expect("events");
     drop(store);
 
     let store = harness.reopen().await;
-    assert_eq!(all(&*store, &Filter::default(), 10).await, before);
+    assert_eq!(all(&*store, &Filter::at(Sites::All), 10).await, before);
     assert_eq!(store.events(Seq(0), 100).await.expect("events"), events);
     assert_eq!(image(&*store, done.id()).await.finding, Some(finding(0.875)));
     admit(&*store, &early).await;
@@ -270,7 +339,7 @@ pub async fn batches_of_thousands_are_taken<H: StoreHarness>() {
     let done: Vec<_> = claims.into_iter().zip(&ids).map(granted).collect();
     let accepted = store.complete(&done).await.expect("completed");
     assert!(accepted.len() == IMAGES && accepted.into_iter().all(|accepted| accepted));
-    let page = store.list(&Filter::default(), None, 2_000).await.expect("listed");
+    let page = store.list(&Filter::at(Sites::All), None, 2_000).await.expect("listed");
     assert_eq!((page.items.len(), page.total), (IMAGES, IMAGES as u64));
     assert!(page.items.iter().all(|image| image.state == State::Ready));
 }

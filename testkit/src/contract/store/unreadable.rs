@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use lobar_core::access::Sites;
 use lobar_core::event::Seq;
 use lobar_core::image::{Image, Reason, State};
 use lobar_core::object::ObjectVersion;
@@ -67,7 +68,9 @@ pub async fn a_finding_of_every_earlier_release_is_read<H: StoreHarness>() {
         let finding = image.finding.unwrap_or_else(|| panic!("{name}: no finding"));
         assert_eq!(finding.flagged, flagged, "{name}");
     }
-    assert!(listed(&*store, &Filter::default()).await.iter().all(|one| one.state == State::Ready));
+    assert!(
+        listed(&*store, &Filter::at(Sites::All)).await.iter().all(|one| one.state == State::Ready)
+    );
 }
 
 pub async fn an_image_whose_finding_cannot_be_read_needs_a_human_and_hides_no_other<
@@ -88,8 +91,8 @@ pub async fn an_image_whose_finding_cannot_be_read_needs_a_human_and_hides_no_ot
     let of = format!("(select id from image where key = '{}')", key("lost").key);
     harness.damage(&format!("delete from finding where image = {of}")).await;
 
-    let ready = Filter { states: vec![State::Ready], flagged: Some(false), site: None };
-    for filter in [Filter::default(), ready] {
+    let ready = Filter { states: vec![State::Ready], flagged: Some(false), sites: Sites::All };
+    for filter in [Filter::at(Sites::All), ready] {
         let listed = listed(&*store, &filter).await;
         assert_eq!(listed.len(), unreadable.len() + 3, "they are listed where they were");
         for one in &listed {
@@ -118,9 +121,12 @@ pub async fn an_image_whose_state_or_reason_cannot_be_read_needs_a_human_and_hid
     set(&harness, "state", "state = 'read_by_two'").await;
     set(&harness, "reason", "state = 'needs_human', flag = 'none', reason = 'not_a_chest'").await;
     set(&harness, "lane", "lane = 'whenever'").await;
-    let listed = listed(&*store, &Filter::default()).await;
+    let listed = listed(&*store, &Filter::at(Sites::All)).await;
     assert_eq!(listed.len(), 4);
-    assert_eq!(store.list(&Filter::default(), None, 2).await.expect("a page").items, listed[..2]);
+    assert_eq!(
+        store.list(&Filter::at(Sites::All), None, 2).await.expect("a page").items,
+        listed[..2]
+    );
     for name in ["state", "reason"] {
         let image = image(&*store, key(name).id()).await;
         let needs_human = (State::NeedsHuman, Some(Reason::RecordUnreadable));
