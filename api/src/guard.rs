@@ -1,4 +1,4 @@
-//! Checks of every request: Host, Origin and Sec-Fetch-Site; security headers of every response.
+//! Checks of every request: who sent it, Host, Origin and Sec-Fetch-Site; security headers of every response.
 //!
 //! The rules are those of every server of this program: [`lobar_core::browser`].
 
@@ -7,10 +7,12 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::http::{ConnectionType, Version};
 use actix_web::middleware::Next;
-use actix_web::{Error, ResponseError as _, web};
+use actix_web::{Error, HttpMessage as _, ResponseError as _, web};
 use lobar_core::browser::{is_from_own_page, is_own_host};
 
+use crate::connection;
 use crate::context::Context;
+use crate::peer::Peer;
 use crate::problem::{Kind, Problem};
 
 /// No inline script or style, nothing from elsewhere.
@@ -22,6 +24,12 @@ const DOCS_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'sel
     img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; \
     frame-ancestors 'none'";
 
+/// What no page of this server needs, so that nothing that is brought into one can ask for it.
+const PERMISSIONS: &str = "accelerometer=(), camera=(), display-capture=(), geolocation=(), gyroscope=(), \
+    magnetometer=(), microphone=(), midi=(), payment=(), usb=(), xr-spatial-tracking=()";
+/// A browser that has seen the server over TLS asks it in no other way for a year (RFC 6797).
+const TRANSPORT: &str = "max-age=31536000";
+
 /// Checks a request and adorns its answer.
 pub(crate) async fn guard(
     context: web::Data<Context>,
@@ -29,16 +37,30 @@ pub(crate) async fn guard(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let docs = request.path().starts_with("/docs");
-    let mut response = match check(&request, &context.settings.hosts) {
-        Ok(()) => next.call(request).await?.map_into_boxed_body(),
+    let settings = &context.settings;
+    let peer = Peer::resolve(&request, &settings.trusted_proxies);
+    let secure = peer.as_ref().map_or_else(|_| request.app_config().secure(), |peer| peer.secure);
+    let passed = peer.and_then(|peer| {
+        check(&request, &peer, &settings.hosts)?;
+        request.extensions_mut().insert(peer);
+        connection::enter(&request)
+    });
+    let mut response = match passed {
+        Ok(None) => next.call(request).await?.map_into_boxed_body(),
+        Ok(Some(place)) => connection::hold(next.call(request).await?.map_into_boxed_body(), place),
         Err(problem) => request.into_response(problem.error_response()),
     };
+    if secure {
+        let value = HeaderValue::from_static(TRANSPORT);
+        response.headers_mut().insert(header::STRICT_TRANSPORT_SECURITY, value);
+    }
     without_chunks(&mut response);
     let policy = if docs { DOCS_POLICY } else { POLICY };
     for (name, value) in [
         (header::CONTENT_SECURITY_POLICY, policy),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::REFERRER_POLICY, "no-referrer"),
+        (header::PERMISSIONS_POLICY, PERMISSIONS),
         (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
         (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
     ] {
@@ -74,13 +96,15 @@ fn check_encoding(headers: &HeaderMap) -> Result<(), Problem> {
     Err(Problem::new(Kind::WrongEncoding, "Send it without Content-Encoding."))
 }
 
-fn check(request: &ServiceRequest, names: &[String]) -> Result<(), Problem> {
+fn check(request: &ServiceRequest, peer: &Peer, names: &[String]) -> Result<(), Problem> {
     // Probes and scrapers use whatever address they have, and see nothing personal.
     if matches!(request.path(), "/livez" | "/readyz" | "/metrics") {
         return Ok(());
     }
-    let host = text(request.headers(), &header::HOST).unwrap_or_default();
-    if !is_own_host(host, names) {
+    let asked = asked_for(request)?;
+    // Both: what a proxy passes on may be the client's own word, and a page elsewhere may have chosen it.
+    let host = peer.host.as_deref().unwrap_or(asked);
+    if !is_own_host(asked, names) || !is_own_host(host, names) {
         let detail = "Use localhost or an IP address, or add the name to the server's settings.";
         return Err(Problem::new(Kind::ForeignHost, detail));
     }
@@ -91,6 +115,19 @@ fn check(request: &ServiceRequest, names: &[String]) -> Result<(), Problem> {
         return check_encoding(request.headers());
     }
     Err(Problem::new(Kind::ForeignOrigin, "Send this request from the server's own page."))
+}
+
+/// The host that is asked for: `:authority` of HTTP/2 (RFC 9113, 8.3.1) and the authority of an absolute URL (RFC 9112,
+/// 3.2.2) say what `Host` says otherwise. Where both are there, they say the same.
+fn asked_for(request: &ServiceRequest) -> Result<&str, Problem> {
+    let authority = request.uri().authority().map(|authority| authority.as_str());
+    let host = text(request.headers(), &header::HOST);
+    match (authority, host) {
+        (Some(authority), Some(host)) if !authority.eq_ignore_ascii_case(host) => {
+            Err(Problem::new(Kind::ForeignHost, "The request names two hosts."))
+        }
+        _ => Ok(authority.or(host).unwrap_or_default()),
+    }
 }
 
 /// Whether a request that changes something comes from our own page or from no page at all.
@@ -109,6 +146,44 @@ mod tests {
     use super::*;
     use actix_web::test::TestRequest;
 
+    fn peer(host: Option<&str>) -> Peer {
+        let address = [192, 0, 2, 1].into();
+        Peer { address, secure: false, forwarded: host.is_some(), host: host.map(str::to_owned) }
+    }
+
+    #[test]
+    fn the_host_is_own_wherever_it_stands_and_however_often() {
+        let passes = |uri: &str, host: Option<&'static str>, forwarded| {
+            let mut request = TestRequest::get().uri(uri);
+            if let Some(host) = host {
+                request = request.insert_header(("host", host));
+            }
+            check(&request.to_srv_request(), &peer(forwarded), &["a.example".into()]).is_ok()
+        };
+        assert!(passes("/", Some("a.example"), None));
+        assert!(passes("https://a.example/", None, None));
+        assert!(passes("https://A.example:1/", Some("a.example:1"), None));
+        assert!(passes("/", Some("127.0.0.1:8080"), Some("a.example")));
+        assert!(!passes("/", None, None));
+        assert!(!passes("https://evil.example/", None, None));
+        assert!(!passes("https://evil.example/", Some("a.example"), None));
+        assert!(!passes("https://a.example/", Some("b.example"), None));
+        assert!(!passes("/", Some("a.example"), Some("evil.example")));
+        assert!(!passes("/", Some("evil.example"), Some("a.example")), "DNS rebinding");
+    }
+
+    #[test]
+    fn a_page_behind_a_proxy_comes_from_the_host_that_the_proxy_was_asked_for() {
+        let passes = |origin: &'static str| {
+            let request = TestRequest::post().insert_header(("host", "127.0.0.1:8080"));
+            let request = request.insert_header(("origin", origin)).to_srv_request();
+            check(&request, &peer(Some("a.example")), &["a.example".into()]).is_ok()
+        };
+        assert!(passes("https://a.example"));
+        assert!(!passes("https://127.0.0.1:8080"));
+        assert!(!passes("https://evil.example"));
+    }
+
     #[test]
     fn a_request_that_changes_something_must_come_from_the_own_page_or_from_none() {
         let passes = |pairs: &[(&'static str, &'static str)]| {
@@ -116,7 +191,7 @@ mod tests {
             for pair in pairs {
                 request = request.insert_header(*pair);
             }
-            check(&request.to_srv_request(), &[]).is_ok()
+            check(&request.to_srv_request(), &peer(None), &[]).is_ok()
         };
         assert!(passes(&[]));
         assert!(passes(&[("origin", "http://localhost:1"), ("sec-fetch-site", "same-origin")]));

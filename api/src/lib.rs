@@ -8,10 +8,12 @@
 
 mod access;
 mod client_name;
+mod connection;
 mod context;
 mod figure_reader;
 mod figures;
 mod file_room;
+mod forwarded;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 mod gauges;
@@ -22,11 +24,13 @@ mod item;
 mod key;
 pub mod models;
 mod page_token;
+mod peer;
 mod pending_uploads;
 mod people;
 mod picture;
 mod problem;
 pub mod quarantine;
+mod rate;
 mod readiness;
 mod request;
 mod request_metrics;
@@ -38,13 +42,16 @@ mod statement;
 mod stream;
 mod throughput;
 mod timestamp;
+mod tls;
 mod verdict;
 mod visible;
 
 pub use health::HealthServer;
 pub use item::result_json;
+pub use peer::ProxyNetwork;
 pub use readiness::{Check, Readiness, ReadyGauge};
 pub use routes::{RouteRight, route_rights};
 pub use server::{Api, ApiPorts, BuildError};
 pub use settings::ApiSettings;
 pub use statement::STATEMENT_OF_USE;
+pub use tls::{TlsError, TlsFiles};

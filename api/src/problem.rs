@@ -1,6 +1,5 @@
 //! Every error of the API: RFC 9457 `application/problem+json` with stable types, from one table.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
@@ -71,6 +70,8 @@ problems! {
     NothingToAgreeWith = 422, "nothing-to-agree-with", "There is no result to agree with";
     WeakPassword = 422, "weak-password", "The password is not accepted";
     TooManyTries = 429, "too-many-tries", "Too many failures; wait a moment";
+    TooManyRequests = 429, "too-many-requests", "Too many requests from here";
+    HeadersTooLarge = 431, "headers-too-large", "The request has too many header fields, or too large ones";
     Internal = 500, "internal", "Something went wrong in this program";
     Busy = 503, "busy", "Other requests hold all the memory that there is for bodies";
     Unavailable = 503, "unavailable", "A service that is needed is away or busy";
@@ -85,7 +86,7 @@ pub(crate) struct Problem {
     kind: Kind,
     detail: String,
     more: Map<String, Value>,
-    header: Option<(header::HeaderName, Cow<'static, str>)>,
+    headers: Vec<(header::HeaderName, header::HeaderValue)>,
 }
 
 impl Problem {
@@ -94,14 +95,27 @@ impl Problem {
         let header = match kind {
             Kind::Busy | Kind::Unavailable | Kind::Stopping => Some((header::RETRY_AFTER, "2")),
             Kind::TooManyStreams => Some((header::RETRY_AFTER, "10")),
+            Kind::TooManyRequests => Some((header::RETRY_AFTER, "1")),
             // RFC 9110, 15.5.16: what would be accepted.
             Kind::WrongEncoding => Some((header::ACCEPT_ENCODING, "identity")),
             // RFC 9110, 11.6.1, and RFC 6750, 3: how a machine would sign in. A browser asks nobody for it.
             Kind::NotSignedIn => Some((header::WWW_AUTHENTICATE, "Bearer")),
             _ => None,
         };
-        let header = header.map(|(name, value)| (name, value.into()));
-        Self { kind, detail: detail.into(), more: Map::new(), header }
+        let headers = header.map(|(name, text)| (name, header::HeaderValue::from_static(text)));
+        Self {
+            kind,
+            detail: detail.into(),
+            more: Map::new(),
+            headers: headers.into_iter().collect(),
+        }
+    }
+
+    /// A header of the answer, in place of one of the same name.
+    pub(crate) fn header(mut self, name: header::HeaderName, value: header::HeaderValue) -> Self {
+        self.headers.retain(|(known, _)| *known != name);
+        self.headers.push((name, value));
+        self
     }
 
     /// One member more in the answer.
@@ -111,18 +125,18 @@ impl Problem {
     }
 
     /// The method is not taken; `allow` lists those that are.
-    pub(crate) fn wrong_method(allow: String) -> Self {
-        let mut problem = Self::new(Kind::WrongMethod, format!("Allowed here: {allow}."));
-        problem.header = Some((header::ALLOW, allow.into()));
-        problem
+    pub(crate) fn wrong_method(allow: &str) -> Self {
+        let problem = Self::new(Kind::WrongMethod, format!("Allowed here: {allow}."));
+        match header::HeaderValue::from_str(allow) {
+            Ok(value) => problem.header(header::ALLOW, value),
+            Err(_) => problem,
+        }
     }
 
     /// Come back in so many seconds.
     pub(crate) fn later(kind: Kind, wait: Duration, detail: impl Into<String>) -> Self {
         let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
-        let mut problem = Self::new(kind, detail);
-        problem.header = Some((header::RETRY_AFTER, seconds.max(1).to_string().into()));
-        problem
+        Self::new(kind, detail).header(header::RETRY_AFTER, seconds.max(1).into())
     }
 
     /// A part of this program failed; the cause is in the log.
@@ -175,8 +189,8 @@ impl ResponseError for Problem {
             }
         }
         let mut response = HttpResponse::build(self.status_code());
-        if let Some((name, value)) = &self.header {
-            response.insert_header((name.clone(), value.as_ref()));
+        for (name, value) in &self.headers {
+            response.insert_header((name.clone(), value.clone()));
         }
         response
             .insert_header((header::CONTENT_TYPE, "application/problem+json"))

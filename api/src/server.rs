@@ -7,6 +7,7 @@ use std::time::Duration;
 use actix_web::dev::Server;
 use actix_web::middleware::from_fn;
 use actix_web::{App, HttpServer, web};
+use governor::clock::MonotonicClock;
 use lobar_core::accounts::Accounts;
 use lobar_core::cache::Cache;
 use lobar_core::failure::PortError;
@@ -23,11 +24,13 @@ use tokio::runtime::Handle;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 
+use crate::connection::connected;
 use crate::context::{Context, Shared};
 use crate::figure_reader::{FigurePorts, FigureReader};
 use crate::guard::guard;
 use crate::health::run_until;
 use crate::intake::measure;
+use crate::rate::{RateLimits, limit_address};
 use crate::readiness::{Check, Readiness};
 use crate::request::identify;
 use crate::request_metrics::{RequestMetrics, time_request};
@@ -36,6 +39,7 @@ use crate::routes;
 use crate::settings::ApiSettings;
 use crate::stream::{Follower, Hub, follow};
 use crate::throughput::Throughput;
+use crate::tls::{Tls, TlsError};
 
 /// Time for the goodbye of open streams to be written before connections are drained.
 const GOODBYE: Duration = Duration::from_millis(100);
@@ -90,6 +94,9 @@ pub enum BuildError {
     /// A metric of the same name is registered already.
     #[error("cannot register the metrics of the API: {0}")]
     Metrics(#[from] prometheus::Error),
+    /// The certificate or its key cannot be used.
+    #[error("tls_cert and tls_key: {0}")]
+    Tls(#[from] TlsError),
     /// The store could not be read.
     #[error("cannot read the store: {0}")]
     Store(#[from] PortError),
@@ -102,6 +109,7 @@ pub struct Api {
     context: web::Data<Context>,
     follower: Follower,
     bucket: Check,
+    tls: Tls,
 }
 
 impl Api {
@@ -153,6 +161,12 @@ impl Api {
             poll: settings.poll,
         };
         let requests = RequestMetrics::register(&registry)?;
+        let limits = web::Data::new(RateLimits::register(
+            settings.address_burst,
+            MonotonicClock,
+            &registry,
+        )?);
+        let tls = Tls::open(settings.tls.clone(), Arc::clone(&clock), &registry).await?;
         let figures = Arc::new(FigureReader::register(sources, settings.scaling, &registry)?);
         let bucket = readiness.check("bucket");
         let shared = Shared {
@@ -175,13 +189,15 @@ impl Api {
         let context = web::Data::new(Context::new(shared, settings, runtime));
 
         let served = context.clone();
-        let bound = HttpServer::new(move || {
+        let server = HttpServer::new(move || {
             App::new()
                 .app_data(served.clone())
                 .app_data(web::Data::new(requests.clone()))
+                .app_data(limits.clone())
                 .app_data(web::Data::new(served.readiness.clone()))
                 .app_data(web::Data::new(served.registry.clone()))
                 .wrap(from_fn(measure))
+                .wrap(from_fn(limit_address))
                 .wrap(from_fn(time_request))
                 .wrap(from_fn(guard))
                 .wrap(from_fn(identify))
@@ -190,10 +206,14 @@ impl Api {
         .workers(threads)
         .shutdown_timeout(drain.as_secs().max(1))
         .disable_signals()
-        .bind(listen)
-        .map_err(|source| BuildError::Bind { address: listen, source })?;
+        .on_connect(connected);
+        let bound = match tls.config()? {
+            Some(config) => server.bind_rustls_0_23(listen, config),
+            None => server.bind(listen),
+        };
+        let bound = bound.map_err(|source| BuildError::Bind { address: listen, source })?;
         let address = bound.addrs().first().copied().unwrap_or(listen);
-        Ok(Self { server: bound.run(), address, context, follower, bucket })
+        Ok(Self { server: bound.run(), address, context, follower, bucket, tls })
     }
 
     /// Where it listens.
@@ -204,7 +224,7 @@ impl Api {
     /// Serves until `stop`: then readiness goes red, open streams say goodbye and close, and
     /// requests finish within the drain time.
     pub async fn run(self, stop: CancellationToken) -> std::io::Result<()> {
-        let Self { server, context, follower, bucket, .. } = self;
+        let Self { server, context, follower, bucket, tls, .. } = self;
         let served = CancellationToken::new();
         let ended = served.clone().drop_guard();
         let say_goodbye = async {
@@ -222,6 +242,7 @@ impl Api {
                 follow(follower, served.clone()),
                 served.run_until_cancelled(watch_figures(&context)),
                 served.run_until_cancelled(watch_bucket(&context, &bucket)),
+                served.run_until_cancelled(tls.watch()),
                 served.run_until_cancelled(say_goodbye),
             )
         };

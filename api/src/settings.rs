@@ -6,11 +6,21 @@ use std::time::Duration;
 use lobar_core::scaling::Policy;
 use lobar_signin::SignInSettings;
 
+use crate::peer::ProxyNetwork;
+use crate::tls::TlsFiles;
+
 /// Settings of the HTTP server. The default suits one machine: loopback only.
 #[derive(Clone, Debug)]
 pub struct ApiSettings {
     /// Where to listen; port 0 picks a free one.
     pub listen: SocketAddr,
+    /// Certificate and key, to speak TLS with; `None` for plain HTTP.
+    pub tls: Option<TlsFiles>,
+    /// Proxies that are believed when they say where a request comes from.
+    pub trusted_proxies: Vec<ProxyNetwork>,
+    /// Requests that one address, or IPv6 network of 64 bits, may send at once without being signed in, and again every
+    /// ten seconds. Many, since a hospital behind one address opens its pages at the same hour.
+    pub address_burst: u32,
     /// Names in `Host` that are answered, besides `localhost` and IP addresses.
     pub hosts: Vec<String>,
     /// Bucket of the uploads, from which ids are derived.
@@ -62,6 +72,9 @@ impl Default for ApiSettings {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            tls: None,
+            trusted_proxies: Vec::new(),
+            address_burst: 2_000,
             hosts: Vec::new(),
             bucket: "xrays".into(),
             default_site: "local".into(),
@@ -91,6 +104,6 @@ impl Default for ApiSettings {
 impl ApiSettings {
     /// Whether there is a local user: only where no other machine reaches the server.
     pub(crate) fn has_local_user(&self) -> bool {
-        self.local_user && self.listen.ip().is_loopback()
+        self.local_user && self.listen.ip().is_loopback() && self.trusted_proxies.is_empty()
     }
 }

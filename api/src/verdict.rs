@@ -1,6 +1,5 @@
 //! Verdicts as clients give and see them.
 
-use lobar_core::access::Role;
 use lobar_core::finding::Label;
 use lobar_core::object::ImageId;
 use lobar_core::verdict::{NewVerdict, Opinion, Verdict};
@@ -107,13 +106,8 @@ pub(crate) struct VerdictMark {
 }
 
 impl VerdictBody {
-    /// The verdict on `image` of this reader in this role; a problem where its members do not go together.
-    pub(crate) fn on(
-        self,
-        image: ImageId,
-        reader: &str,
-        role: Role,
-    ) -> Result<NewVerdict, Problem> {
+    /// The verdict on `image` of this reader, whose role the caller fills in; a problem where its members do not go together.
+    pub(crate) fn on(self, image: ImageId, reader: &str) -> Result<NewVerdict, Problem> {
         let wrong = |detail: &str| Problem::new(Kind::BadParameter, detail);
         if self.label.is_some() != matches!(self.opinion, OpinionWord::Disagree) {
             return Err(wrong("`label` goes with `disagree`, and `disagree` with a label."));
@@ -150,7 +144,7 @@ impl VerdictBody {
                 OpinionWord::NotAssessable => Opinion::NotAssessable { reason },
             },
             reader: reader.into(),
-            role: role.as_str().into(),
+            role: String::new(),
             displayed: self.displayed,
             rendering,
         })
@@ -202,7 +196,7 @@ mod tests {
 
     fn parsed(body: serde_json::Value) -> Option<NewVerdict> {
         let body: VerdictBody = serde_json::from_value(body).ok()?;
-        body.on(ImageId(Uuid::nil()), "jane", Role::Clinician).ok()
+        body.on(ImageId(Uuid::nil()), "jane").ok()
     }
 
     #[test]
@@ -212,7 +206,7 @@ mod tests {
             "displayed": ["picture", "heatmap"] });
         let verdict = parsed(whole).expect("well-formed");
         assert_eq!(verdict.opinion, Opinion::Disagree { label: Label::Normal });
-        assert_eq!((verdict.reader.as_str(), verdict.role.as_str()), ("jane", "clinician"));
+        assert_eq!(verdict.reader, "jane");
         assert!(parsed(json!({ "opinion": "not_assessable" })).is_some());
         let seen = picture::rendering(ImageId(Uuid::nil()), 1600);
         for tag in [seen.clone(), format!("\"{seen}\"")] {

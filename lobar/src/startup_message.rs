@@ -16,6 +16,7 @@ pub struct StartupMessage {
     /// The name under which the page is reached, if one is set.
     host: Option<String>,
     has_local_user: bool,
+    scheme: &'static str,
     bucket: String,
     keys: Keys,
     data: PathBuf,
@@ -39,6 +40,7 @@ impl StartupMessage {
             first_admin: None,
             host: settings.hosts.first().map(ToString::to_string),
             has_local_user: settings.has_local_user(),
+            scheme: if settings.tls().is_some() { "https" } else { "http" },
             bucket: settings.bucket.to_string(),
             keys: given.map_or_else(|| Keys::File(s3_key_file::path(settings)), Keys::Given),
             data: settings.data.to_path_buf(),
@@ -61,7 +63,7 @@ impl StartupMessage {
         }
         if let Some(page) = self.page {
             let host = self.host.as_ref().map(|host| format!("{host}:{}", page.port()));
-            let page = format!("http://{}", host.unwrap_or_else(|| page.to_string()));
+            let page = format!("{}://{}", self.scheme, host.unwrap_or_else(|| page.to_string()));
             outln!("  page  {page}");
             match &self.first_admin {
                 Some(secret) => {

@@ -6,6 +6,8 @@ use actix_web::HttpRequest;
 use actix_web::cookie::time::Duration as Age;
 use actix_web::cookie::{Cookie, SameSite};
 
+use crate::peer::Peer;
+
 /// Over plain HTTP, which is for loopback.
 const PLAIN: &str = "lobar_session";
 /// Over TLS: browsers take it only with `Secure`, without `Domain` and with `Path=/`, so that no neighbour under the same
@@ -42,7 +44,7 @@ fn name(request: &HttpRequest) -> &'static str {
     if is_secure(request) { SECURE } else { PLAIN }
 }
 
-/// Whether the browser reached us over TLS.
+/// Whether the browser speaks TLS, with this process or with a trusted proxy.
 fn is_secure(request: &HttpRequest) -> bool {
-    request.app_config().secure()
+    Peer::of(request).map_or_else(|| request.app_config().secure(), |peer| peer.secure)
 }

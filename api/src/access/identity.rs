@@ -12,6 +12,7 @@ use lobar_core::failure::PortError;
 use super::Granted;
 use super::cookie;
 use super::csrf;
+use super::recent::RecentCallers;
 use crate::context::Context;
 use crate::problem::{Kind, Problem};
 
@@ -26,9 +27,14 @@ pub(crate) struct Identity {
     local_user: bool,
     /// Whether somebody is known to have an account. Accounts are disabled, never deleted, so it stays so.
     somebody: AtomicBool,
+    /// Whether the store has said at least once that nobody has one.
+    nobody: AtomicBool,
+    /// Callers of the last minutes, for while the store is away.
+    recent: RecentCallers,
 }
 
 /// Who asks, before it is known what for.
+#[derive(Clone)]
 pub(crate) struct Known {
     pub(crate) caller: Arc<Caller>,
     pub(crate) session: Option<Session>,
@@ -37,7 +43,8 @@ pub(crate) struct Known {
 impl Identity {
     /// With a local user, or without.
     pub(crate) fn new(local_user: bool) -> Self {
-        Self { local_user, somebody: AtomicBool::new(false) }
+        let (somebody, nobody) = (AtomicBool::new(false), AtomicBool::new(false));
+        Self { local_user, somebody, nobody, recent: RecentCallers::default() }
     }
 
     /// The caller, if they have this right somewhere.
@@ -64,12 +71,17 @@ impl Identity {
     /// Who asks; `None` for nobody who is known.
     async fn of(&self, context: &Context, request: &HttpRequest) -> Result<Option<Known>, Problem> {
         if let Some(token) = bearer(request.headers()) {
-            return machine(context, token).await.map(Some);
+            let found = machine(context, token.clone()).await;
+            let known = self.recent.or_recent(&token, context.clock.now(), found)?;
+            return known.map(Some).ok_or_else(|| {
+                Problem::new(Kind::NotSignedIn, "The token is wrong, has expired or was revoked.")
+            });
         }
-        if let Some(secret) = cookie::read(request)
-            && let Some(known) = person(context, request, secret).await?
-        {
-            return Ok(Some(known));
+        if let Some(secret) = cookie::read(request) {
+            let found = person(context, request, secret.clone()).await;
+            if let Some(known) = self.recent.or_recent(&secret, context.clock.now(), found)? {
+                return Ok(Some(known));
+            }
         }
         let is_local = self.local_user && is_from_this_machine(request);
         if is_local && !self.is_somebody_known(context).await? {
@@ -79,12 +91,21 @@ impl Identity {
     }
 
     async fn is_somebody_known(&self, context: &Context) -> Result<bool, Problem> {
-        if !self.somebody.load(Ordering::Relaxed) {
-            let any =
-                context.ask_port(&context.accounts, |accounts| async move { accounts.any().await });
-            self.somebody.store(any.await?, Ordering::Relaxed);
+        if self.somebody.load(Ordering::Relaxed) {
+            return Ok(true);
         }
-        Ok(self.somebody.load(Ordering::Relaxed))
+        let any =
+            context.ask_port(&context.accounts, |accounts| async move { accounts.any().await });
+        match any.await {
+            Ok(any) => {
+                self.somebody.store(any, Ordering::Relaxed);
+                self.nobody.store(!any, Ordering::Relaxed);
+                Ok(any)
+            }
+            // What is kept can be read while the store is away.
+            Err(_) if self.nobody.load(Ordering::Relaxed) => Ok(false),
+            Err(problem) => Err(problem),
+        }
     }
 }
 
@@ -113,14 +134,13 @@ pub(crate) async fn still(context: &Context, granted: &Granted) -> Result<bool, 
     Ok(grants.await?.is_some_and(|grants| grants.reach(granted.right) == granted.sites))
 }
 
-async fn machine(context: &Context, token: String) -> Result<Known, Problem> {
+async fn machine(context: &Context, token: String) -> Result<Option<Known>, Problem> {
     let sign_in = Arc::clone(&context.sign_in);
     let token = context.run(async move { sign_in.token(&token).await }).await??;
-    let token = token.ok_or_else(|| {
-        Problem::new(Kind::NotSignedIn, "The token is wrong, has expired or was revoked.")
-    })?;
-    let who = Who::Machine { id: token.id.0, name: token.name };
-    Ok(Known { caller: Arc::new(Caller { who, grants: token.grants }), session: None })
+    Ok(token.map(|token| {
+        let who = Who::Machine { id: token.id.0, name: token.name };
+        Known { caller: Arc::new(Caller { who, grants: token.grants }), session: None }
+    }))
 }
 
 async fn person(

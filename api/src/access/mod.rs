@@ -11,6 +11,7 @@ mod allowed;
 pub(crate) mod cookie;
 pub(crate) mod csrf;
 pub(crate) mod identity;
+mod recent;
 pub(crate) mod route;
 
 pub(crate) use allowed::{Allowed, Granted, Need, Open, need};

@@ -8,11 +8,14 @@ use actix_web::{
     Error, FromRequest, Handler, HttpMessage as _, HttpResponse, Resource, Responder,
     ResponseError as _, Route, web,
 };
-use lobar_core::access::Right;
+use lobar_core::access::{Right, Who};
+use uuid::Uuid;
 
+use super::Granted;
 use super::allowed::Guarded;
 use crate::context::Context;
 use crate::problem::Problem;
+use crate::rate::{RateLimits, Slot};
 
 /// One address. A handler whose arguments do not begin with a right does not compile here.
 pub(crate) struct Address {
@@ -97,7 +100,7 @@ impl Address {
         let methods: Vec<_> = self.methods.iter().map(|(method, _)| *method).collect();
         let allow = methods.join(", ");
         let refuse = move || {
-            let problem = Problem::wrong_method(allow.clone());
+            let problem = Problem::wrong_method(&allow);
             async move { Err::<HttpResponse, _>(problem) }
         };
         let resource = web::resource(self.path).default_service(web::to(refuse));
@@ -112,14 +115,38 @@ fn readable() -> impl Guard {
 /// Finds out who asks and whether they may, before anything else of the request is read.
 async fn require<Args: Guarded + 'static>(
     context: web::Data<Context>,
+    limits: web::Data<RateLimits>,
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    match context.identity.check(&context, request.request(), Args::RIGHT).await {
-        Ok(granted) => {
-            request.extensions_mut().insert(granted);
-            Ok(next.call(request).await?.map_into_boxed_body())
-        }
+    let granted = context.identity.check(&context, request.request(), Args::RIGHT).await;
+    let passed = granted.and_then(|granted| {
+        let place = limit(&limits, &granted, request.path())?;
+        request.extensions_mut().insert(granted);
+        Ok(place)
+    });
+    match passed {
+        Ok(_place) => Ok(next.call(request).await?.map_into_boxed_body()),
         Err(problem) => Ok(request.into_response(problem.error_response())),
     }
+}
+
+/// Counts a request of somebody who signed in. Thousands of uploads in a row are ordinary, and streams have a bound of
+/// their own.
+fn limit(
+    limits: &RateLimits,
+    granted: &Granted,
+    path: &str,
+) -> Result<Option<Slot<Uuid>>, Problem> {
+    let caller = match &granted.caller.who {
+        Who::Local => return Ok(None),
+        who => who.id(),
+    };
+    if !matches!(granted.right, Right::Upload | Right::Predict) {
+        limits.check_caller(caller)?;
+    }
+    Ok(match path {
+        "/v1/events" => None,
+        _ => Some(limits.enter_caller(caller)?),
+    })
 }

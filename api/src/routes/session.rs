@@ -1,5 +1,6 @@
 //! `/v1/session` and `/v1/sessions`: signing in and out, and one's own sessions.
 
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 
 use actix_web::http::header::{self, HeaderName};
@@ -15,8 +16,10 @@ use uuid::Uuid;
 use crate::access::{Allowed, Open, cookie, csrf, need};
 use crate::client_name::client_name;
 use crate::context::Context;
+use crate::peer::Peer;
 use crate::people::{SessionBody, SessionItem};
 use crate::problem::{Kind, Problem};
+use crate::rate::RateLimits;
 
 /// A person who signs in.
 #[derive(Deserialize, ToSchema)]
@@ -67,10 +70,14 @@ pub(crate) async fn current(
 pub(crate) async fn sign_in(
     _: Open,
     context: Data<Context>,
+    limits: Data<RateLimits>,
     request: HttpRequest,
     body: Json<SignInBody>,
 ) -> Result<HttpResponse, Problem> {
     let SignInBody { name, password, code } = body.into_inner();
+    if let Some(peer) = Peer::of(&request) {
+        limits.check_sign_in(peer.address, name_hash(&name))?;
+    }
     let (sign_in, client) = (Arc::clone(&context.sign_in), client_name(request.headers()));
     let signed_in = context
         .run(async move { sign_in.sign_in(&name, &password, code.as_deref(), &client).await });
@@ -80,6 +87,13 @@ pub(crate) async fn sign_in(
         end_old(&context, old).await;
     }
     Ok(welcome(&context, &request, opened))
+}
+
+/// Names are counted in this form, whatever their case.
+fn name_hash(name: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    name.to_lowercase().hash(&mut hasher);
+    hasher.finish()
 }
 
 /// Answers with the session and its cookie.

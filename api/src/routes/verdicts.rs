@@ -6,7 +6,7 @@ use actix_web::HttpResponse;
 use actix_web::web::{Data, Json, Path};
 use lobar_core::access::Role;
 use lobar_core::object::ImageId;
-use lobar_core::verdict::VerdictError;
+use lobar_core::verdict::{NewVerdict, VerdictError};
 use uuid::Uuid;
 
 use crate::access::{Allowed, need};
@@ -34,9 +34,10 @@ pub(crate) async fn add(
     body: Json<VerdictBody>,
 ) -> Result<HttpResponse, Problem> {
     let id = ImageId(id.into_inner());
+    let new = body.into_inner().on(id, allowed.name())?;
     let image = visible(&context, &allowed, id).await?;
-    let role = allowed.role(image.object.site()).unwrap_or(Role::Clinician);
-    let new = body.into_inner().on(id, allowed.name(), role)?;
+    let role = allowed.role(image.object.site()).map_or("", Role::as_str).to_owned();
+    let new = NewVerdict { role, ..new };
     let (verdicts, signal) = (Arc::clone(&context.verdicts), Arc::clone(&context.signal));
     let added = context.run(async move {
         let added = verdicts.add(&new).await?;

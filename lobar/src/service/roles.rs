@@ -212,13 +212,15 @@ async fn api(
         },
         ApiSettings {
             listen: settings.listen,
+            tls: settings.tls(),
+            trusted_proxies: settings.trusted_proxies.clone(),
             bucket: settings.bucket.to_string(),
             hosts: settings.hosts.iter().map(ToString::to_string).collect(),
             drain: settings.drain.seconds().min(Duration::from_secs(10)),
             streams: super::descriptors::raise(),
             scaling: settings.scaling(),
             pinned: settings.model.is_some(),
-            local_user: settings.local_user.is_on(),
+            local_user: settings.has_local_user(),
             ..ApiSettings::default()
         },
     )

@@ -67,12 +67,13 @@ pub async fn start(
 #[cfg(feature = "endpoint")]
 fn page_origins(settings: &Settings) -> Vec<String> {
     let port = settings.listen.port();
+    let scheme = if settings.tls().is_some() { "https" } else { "http" };
     let mut origins =
-        vec![format!("http://{}", settings.listen), format!("http://localhost:{port}")];
+        vec![format!("{scheme}://{}", settings.listen), format!("{scheme}://localhost:{port}")];
     for host in &settings.hosts {
         let host = host.as_str();
         origins.extend([
-            format!("http://{host}:{port}"),
+            format!("{scheme}://{host}:{port}"),
             format!("http://{host}"),
             format!("https://{host}"),
         ]);
@@ -95,7 +96,16 @@ pub async fn start(
 #[cfg(all(test, feature = "endpoint"))]
 mod tests {
     use super::*;
-    use crate::settings::PartialSettings;
+    use crate::settings::{LocalPath, PartialSettings};
+
+    #[test]
+    fn a_page_over_tls_comes_from_https() {
+        let mut settings = Settings::load(PartialSettings::default(), None).expect("valid");
+        settings.tls_cert = Some(LocalPath::at("chain.pem"));
+        settings.tls_key = Some(LocalPath::at("key.pem"));
+        let origins = page_origins(&settings);
+        assert!(origins.contains(&"https://127.0.0.1:8080".to_owned()), "{origins:?}");
+    }
 
     #[test]
     fn the_page_may_upload_under_each_name_that_it_is_reached_by() {

@@ -12,6 +12,18 @@ pub fn validate(settings: &Settings, roles: &Roles) -> Result<(), Failure> {
              alone; set LOBAR_SIGNAL=redis://… or LOBAR_SIGNAL=poll: here and in the other processes"
         )));
     }
+    let is_protected = settings.listen.ip().is_loopback()
+        || settings.tls().is_some()
+        || !settings.trusted_proxies.is_empty()
+        || settings.insecure_http.is_on();
+    if roles.has(Role::Api) && !is_protected {
+        return Err(Failure::usage(format!(
+            "listen is {}, which other machines can reach, and what they send would be readable on the way; set \
+             LOBAR_TLS_CERT and LOBAR_TLS_KEY, or name the proxy in front that speaks TLS in LOBAR_TRUSTED_PROXIES, \
+             or set LOBAR_INSECURE_HTTP=on in a closed network",
+            settings.listen
+        )));
+    }
     if settings.s3_endpoint.is_some() && roles.has(Role::S3) {
         return Err(Failure::usage(
             "s3_endpoint names an S3 endpoint elsewhere, but the role s3 runs one here; drop one",
@@ -35,7 +47,7 @@ pub fn validate(settings: &Settings, roles: &Roles) -> Result<(), Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::settings::PartialSettings;
+    use crate::settings::{LocalPath, PartialSettings, Switch};
 
     fn settings(given: PartialSettings) -> Settings {
         Settings::load(given, None).expect("valid")
@@ -49,6 +61,28 @@ mod tests {
         let polled =
             PartialSettings { signal: Some(SignalUrl::Poll), ..PartialSettings::default() };
         assert!(validate(&settings(polled), &roles).is_ok());
+    }
+
+    #[test]
+    fn an_address_that_others_reach_wants_tls_or_a_proxy_or_a_word_that_it_needs_neither() {
+        let reached = |change: fn(&mut Settings)| {
+            let mut settings = settings(PartialSettings::default());
+            settings.listen = "0.0.0.0:8080".parse().expect("an address");
+            change(&mut settings);
+            validate(&settings, &Roles::all())
+        };
+        let error = reached(|_| {}).expect_err("refused").to_string();
+        for way in ["LOBAR_TLS_CERT", "LOBAR_TRUSTED_PROXIES", "LOBAR_INSECURE_HTTP=on"] {
+            assert!(error.contains(way), "{error}");
+        }
+        assert!(reached(|it| it.insecure_http = Switch::On).is_ok());
+        assert!(reached(|it| it.trusted_proxies = vec!["10.0.0.1".parse().expect("one")]).is_ok());
+        let tls = |it: &mut Settings| {
+            it.tls_cert = Some(LocalPath::at("certificate.pem"));
+            it.tls_key = Some(LocalPath::at("key.pem"));
+        };
+        assert!(reached(tls).is_ok());
+        assert!(reached(|it| it.listen = "[::1]:8080".parse().expect("an address")).is_ok());
     }
 
     #[test]

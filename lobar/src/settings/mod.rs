@@ -32,6 +32,7 @@ mod tests;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use lobar_api::{ProxyNetwork, TlsFiles};
 use lobar_core::compute::{DeviceChoice, PrecisionChoice};
 use lobar_core::engine::NoveltyPolicy;
 use lobar_core::scaling::Policy;
@@ -57,6 +58,11 @@ use lobar_opener::url::{QueueUrl, SignalUrl, StoreUrl};
 pub struct Settings {
     pub data: LocalPath,
     pub listen: SocketAddr,
+    /// Certificate and key are both given, or neither is.
+    pub tls_cert: Option<LocalPath>,
+    pub tls_key: Option<LocalPath>,
+    pub trusted_proxies: Vec<ProxyNetwork>,
+    pub insecure_http: Switch,
     /// Compared without regard to case.
     pub hosts: Vec<HostName>,
     pub local_user: Switch,
@@ -95,9 +101,11 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Whether whoever uses this machine itself may be let in without signing in.
+    /// Whether whoever uses this machine itself may be let in without signing in. Where a proxy on this machine passes
+    /// on what others ask, nobody can tell the two apart.
     pub fn has_local_user(&self) -> bool {
-        self.local_user.is_on() && self.listen.ip().is_loopback()
+        let alone = self.listen.ip().is_loopback() && self.trusted_proxies.is_empty();
+        self.local_user.is_on() && alone
     }
 
     /// Settles flags and environment (`given`), the file and the defaults.
@@ -115,6 +123,12 @@ impl Settings {
     /// passwords.
     pub fn to_toml(&self) -> String {
         redact::toml(self)
+    }
+
+    /// The certificate and its key, where the api speaks TLS.
+    pub fn tls(&self) -> Option<TlsFiles> {
+        let (certificate, key) = self.tls_cert.as_deref().zip(self.tls_key.as_deref())?;
+        Some(TlsFiles::new(certificate, key))
     }
 
     /// Where the embedded S3 endpoint listens, when the settings mean that one.

@@ -1,6 +1,7 @@
 //! Every setting, as it may be given.
 
 use clap::Args;
+use lobar_api::ProxyNetwork;
 use lobar_core::compute::{DeviceChoice, PrecisionChoice};
 use lobar_core::engine::NoveltyPolicy;
 
@@ -26,6 +27,20 @@ pub struct PartialSettings {
     /// Address of the page and the API.
     #[arg(long, env = "LOBAR_LISTEN", value_name = "ADDR", value_parser = read::<SocketAddr>())]
     pub listen: Option<SocketAddr>,
+    /// File with the TLS certificate of the page and the API, and the chain behind it, in PEM. Looked at every five
+    /// seconds: a new one needs no restart.
+    #[arg(long, env = "LOBAR_TLS_CERT", value_name = "FILE", value_parser = read::<LocalPath>())]
+    pub tls_cert: Option<LocalPath>,
+    /// File with the private key of the certificate, in PEM.
+    #[arg(long, env = "LOBAR_TLS_KEY", value_name = "FILE", value_parser = read::<LocalPath>())]
+    pub tls_key: Option<LocalPath>,
+    /// Proxies that are believed when they say where a request comes from (`Forwarded`, `X-Forwarded-For`, `-Proto`,
+    /// `-Host`): addresses and networks such as `10.0.0.0/8`; with commas.
+    #[arg(long, env = "LOBAR_TRUSTED_PROXIES", value_name = "ADDR,…", value_delimiter = ',', value_parser = read::<ProxyNetwork>())]
+    pub trusted_proxies: Option<Vec<ProxyNetwork>>,
+    /// Whether other machines may reach the page and the API without TLS, in a closed network: `off`, `on`.
+    #[arg(long, env = "LOBAR_INSECURE_HTTP", value_name = "SWITCH", value_parser = read::<Switch>())]
+    pub insecure_http: Option<Switch>,
     /// Host names by which the page and the embedded S3 endpoint are reached, beside localhost and addresses; with
     /// commas.
     #[arg(long, env = "LOBAR_HOSTS", value_name = "NAME,…", value_delimiter = ',', value_parser = read::<HostName>())]
@@ -128,6 +143,10 @@ impl PartialSettings {
         Self {
             data: self.data.or(other.data),
             listen: self.listen.or(other.listen),
+            tls_cert: self.tls_cert.or(other.tls_cert),
+            tls_key: self.tls_key.or(other.tls_key),
+            trusted_proxies: self.trusted_proxies.or(other.trusted_proxies),
+            insecure_http: self.insecure_http.or(other.insecure_http),
             hosts: self.hosts.or(other.hosts),
             local_user: self.local_user.or(other.local_user),
             metrics_listen: self.metrics_listen.or(other.metrics_listen),

@@ -12,8 +12,11 @@ pub fn toml(settings: &Settings) -> String {
     let mut lines = Lines(String::new());
     lines.text("data", &settings.data);
     lines.text("listen", settings.listen);
-    let hosts = settings.hosts.iter().map(|host| Value::from(host.as_str())).collect();
-    lines.line("hosts", &Value::Array(hosts));
+    lines.maybe("tls_cert", settings.tls_cert.as_ref());
+    lines.maybe("tls_key", settings.tls_key.as_ref());
+    lines.list("trusted_proxies", settings.trusted_proxies.iter().map(ToString::to_string));
+    lines.text("insecure_http", settings.insecure_http);
+    lines.list("hosts", settings.hosts.iter().map(ToString::to_string));
     lines.text("local_user", settings.local_user);
     lines.maybe("metrics_listen", settings.metrics_listen);
     lines.text("s3_listen", settings.s3_listen);
@@ -56,6 +59,10 @@ impl Lines {
 
     fn text(&mut self, key: &str, value: impl Display) {
         self.line(key, &Value::from(value.to_string()));
+    }
+
+    fn list(&mut self, key: &str, values: impl Iterator<Item = String>) {
+        self.line(key, &Value::Array(values.map(Value::from).collect()));
     }
 
     fn maybe(&mut self, key: &str, value: Option<impl Display>) {

@@ -25,12 +25,10 @@ pub fn check(settings: &Settings) -> Result<(), Failure> {
             settings.jobs
         )));
     }
-    if !settings.listen.ip().is_loopback() {
-        return Err(Failure::usage(format!(
-            "listen is {}, which other machines can reach, but nobody has to sign in yet; listen on \
-             127.0.0.1 and put a proxy that authenticates in front",
-            settings.listen
-        )));
+    if settings.tls_cert.is_some() != settings.tls_key.is_some() {
+        return Err(Failure::usage(
+            "tls_cert and tls_key belong together: set LOBAR_TLS_CERT and LOBAR_TLS_KEY, or neither",
+        ));
     }
     Ok(())
 }
@@ -39,6 +37,9 @@ pub fn check(settings: &Settings) -> Result<(), Failure> {
 pub fn check_places(settings: &Settings) -> Result<(), Failure> {
     if settings.data.exists() && !settings.data.is_dir() {
         return Err(Failure::usage(format!("data is {}, which is no folder", settings.data)));
+    }
+    for (name, file) in [("tls_cert", &settings.tls_cert), ("tls_key", &settings.tls_key)] {
+        file.as_ref().map_or(Ok(()), |file| file.require_file(name))?;
     }
     // A node without the network may share its settings with those that have it.
     match &settings.model {

@@ -21,6 +21,10 @@ pub fn settle(
     let local = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let settings = Settings {
         listen: given.listen.unwrap_or(local(8080)),
+        tls_cert: given.tls_cert,
+        tls_key: given.tls_key,
+        trusted_proxies: given.trusted_proxies.unwrap_or_default(),
+        insecure_http: given.insecure_http.unwrap_or_default(),
         hosts: given.hosts.unwrap_or_default(),
         local_user: given.local_user.unwrap_or(Switch::On),
         metrics_listen: given.metrics_listen,

@@ -10,6 +10,10 @@ use super::*;
 const TABLE: &[(&str, &str, &[&str])] = &[
     ("data", "/var/lib/lobar", &[""]),
     ("listen", "127.0.0.1:1", &["", "localhost", "127.0.0.1", "127.0.0.1:99999"]),
+    ("tls_cert", "/etc/lobar/chain.pem", &[""]),
+    ("tls_key", "/etc/lobar/key.pem", &[""]),
+    ("trusted_proxies", "127.0.0.1,10.0.0.0/8,fd00::/8", &["", "proxy.example", "0.0.0.0/0"]),
+    ("insecure_http", "on", &["", "1", "yes"]),
     ("hosts", "a.example,b", &["", "host:80", "a,,b"]),
     ("local_user", "off", &["", "yes"]),
     ("metrics_listen", "0.0.0.0:9464", &["9464"]),
@@ -204,9 +208,25 @@ fn a_queue_whose_lanes_would_have_too_long_names_is_refused() {
 }
 
 #[test]
-fn what_nobody_has_to_sign_in_for_stays_on_loopback() {
-    assert!(settled(PartialSettings::default(), "s3_listen = \"0.0.0.0:9000\"").is_ok());
-    assert!(settled(PartialSettings::default(), "listen = \"0.0.0.0:8080\"").is_err());
+fn there_is_a_local_user_only_where_no_other_machine_reaches_the_page() {
+    let has =
+        |file: &str| settled(PartialSettings::default(), file).expect("valid").has_local_user();
+    assert!(has(""));
+    assert!(has("listen = \"[::1]:8080\""));
+    assert!(!has("local_user = \"off\""));
+    assert!(!has("listen = \"0.0.0.0:8080\""));
+    assert!(!has("trusted_proxies = \"127.0.0.1\""));
+}
+
+#[test]
+fn a_certificate_without_its_key_is_refused_and_so_are_files_that_are_not_there() {
+    for half in ["tls_cert = '/c.pem'", "tls_key = '/k.pem'"] {
+        let error = settled(PartialSettings::default(), half).expect_err("refused").to_string();
+        assert!(error.contains("LOBAR_TLS_CERT") && error.contains("LOBAR_TLS_KEY"), "{error}");
+    }
+    let both = settled(PartialSettings::default(), "tls_cert = '/nope'\ntls_key = '/k.pem'");
+    let error = relations::check_places(&both.expect("valid")).expect_err("refused").to_string();
+    assert!(error.contains("tls_cert is /nope"), "{error}");
 }
 
 #[test]

@@ -58,7 +58,7 @@ async fn a_model_is_activated_and_rolled_back_and_the_list_says_which_one_answer
     let change = &list["last_change"];
     assert_eq!(
         (&change["action"], &change["version"], &change["by"]),
-        (&json!("activate"), &json!("2"), &json!("api"))
+        (&json!("activate"), &json!("2"), &json!("local"))
     );
 
     let (status, assigned) = fixture.send("POST", "/v1/models/rollback").await;

@@ -52,7 +52,7 @@ async fn what_was_put_aside_is_listed_without_its_keys_shown_with_them_and_repla
     let (_, list) = fixture.get("/v1/quarantine").await;
     assert_eq!((&list["items"], &list["waiting"]), (&json!([]), &json!({})));
     let (_, all) = fixture.get("/v1/quarantine?all=true").await;
-    assert_eq!(all["items"][0]["changed_by"], "api");
+    assert_eq!(all["items"][0]["changed_by"], "local");
 
     // Twice is once.
     let (status, _) = post(&fixture, &format!("/v1/quarantine/{id}/replay")).await;

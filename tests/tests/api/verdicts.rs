@@ -53,7 +53,7 @@ async fn a_verdict_is_kept_listed_told_and_shown_with_its_image() {
     assert_eq!(status, 201, "{kept}");
     let expected = json!({ "id": kept["id"], "image": id.to_string(), "model_version": "test-1",
         "opinion": "disagree", "label": "NORMAL", "reason": null, "reader": "local",
-        "role": "operator", "displayed": ["picture", "heatmap"], "rendering": rendering(id),
+        "role": "clinician", "displayed": ["picture", "heatmap"], "rendering": rendering(id),
         "at": kept["at"] });
     assert_eq!(kept, expected);
     let event = stream.image().await;

@@ -69,7 +69,9 @@ async fn answers(http: &reqwest::Client, url: &str, server: &Server) {
 #[tokio::test]
 async fn nobody_sees_anything_without_a_password_and_events_pass_at_once_with_one() {
     let dir = tempfile::tempdir().expect("a folder");
-    let lobar = Lobar::up(&dir.path().join("data"));
+    // As in ops/compose and ops/kubernetes.
+    let arguments = ["up", "--trusted-proxies", "127.0.0.1"];
+    let lobar = Lobar::start(&executable(), &arguments, &dir.path().join("data"));
     let _ = Client::new(&lobar.page);
     let http = reqwest::Client::new();
     let (server, base) = nginx(&lobar.page);
@@ -84,6 +86,16 @@ async fn nobody_sees_anything_without_a_password_and_events_pass_at_once_with_on
     let get = |path: &str| http.get(format!("{base}{path}")).basic_auth("doctor", Some("secret"));
     let page = get("/").send().await.expect("answers");
     assert_eq!(page.status(), StatusCode::OK);
+    // What a client says of itself is not believed; what a proxy before this one says is.
+    let is_secure =
+        |answer: reqwest::Response| answer.headers().contains_key("strict-transport-security");
+    let spoofed = get("/").header("x-forwarded-proto", "https").send().await.expect("answers");
+    assert!(!is_secure(spoofed));
+    let spoofed = get("/").header("forwarded", "for=192.0.2.1;proto=https").send().await;
+    assert!(!is_secure(spoofed.expect("answers")));
+    let before = get("/").header("x-forwarded-for", "192.0.2.1");
+    let before = before.header("x-forwarded-proto", "https").send().await.expect("answers");
+    assert!(is_secure(before));
     let mut events = get("/v1/events?after=0").send().await.expect("a stream").bytes_stream();
 
     // As the page does it: with the address that the browser has, and where it comes from.

@@ -107,8 +107,7 @@ fn flags(state: State) -> &'static [&'static str] {
 
 /// Of these sites; of all when there are none.
 ///
-/// Each range is read by itself, by a subquery: a union of them all would be planned anew for each, which takes longer
-/// than to read them.
+/// A subquery reads each range by itself. A union of as many ranges would take PostgreSQL longer to plan than to run.
 fn page<D: Driver>(
     kinds: Option<&[Kind]>,
     sites: &[&str],

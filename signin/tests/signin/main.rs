@@ -1,0 +1,8 @@
+//! Signing in, on accounts in SQLite.
+
+mod fixture;
+mod links;
+mod passwords;
+mod pauses;
+mod sessions;
+mod tokens;
