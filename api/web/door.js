@@ -13,19 +13,35 @@ import { SignInForm, showDoor } from "./signin.js";
 
 const RETRY = 2000;
 
+/** What becomes of a link that is opened in this page; not known yet at first. @type {((secret: string) => void) | null} */
+let useLink = null;
+
+function lookForLink() {
+  const secret = useLink && takeLink();
+  if (secret) useLink?.(secret);
+}
+
 /** Resolves when somebody is signed in. */
 export async function enter() {
+  addEventListener("hashchange", lookForLink);
   const secret = takeLink();
-  const name = secret === null ? null : await followLink(secret, showDoor);
-  const known = name === null ? await findPatiently() : null;
-  take(known ?? await new Promise((done) => { showDoor(new SignInForm(done, { name: name ?? "" })); }));
+  const known = secret === null ? await findPatiently() : null;
+  take(known ?? await new Promise((done) => { standBefore(secret, done); }));
   byId("door").hidden = true;
   byId("door").replaceChildren();
   watch(lock);
-  addEventListener("hashchange", () => {
-    const later = takeLink();
-    if (later) followLink(later, showOver).then(afterLink);
-  });
+  useLink = (later) => showOver(new LinkForm(later, afterLink));
+  lookForLink();
+}
+
+/** Shows the sign-in, or what a link leads to. @param {string | null} secret @param {(body: SessionBody) => void} done */
+function standBefore(secret, done) {
+  const signIn = (/** @type {string} */ name) => showDoor(new SignInForm(done, { name }));
+  // Whoever is signed in already need not do it again.
+  useLink = (later) => showDoor(new LinkForm(later, (name) => (name === null ? location.reload() : signIn(name))));
+  if (secret === null) signIn("");
+  else useLink(secret);
+  lookForLink();
 }
 
 /** Who is signed in, however long the server takes to come back. @returns {Promise<SessionBody | null>} */
@@ -46,11 +62,8 @@ async function findPatiently() {
 
 /** @typedef {{ element: HTMLElement, focus: () => void }} Shown */
 
-/** Sets a password by a link; resolves to the name, or to null. @param {string} secret @param {(form: Shown) => void} show @returns {Promise<string | null>} */
-const followLink = (secret, show) => new Promise((done) => { show(new LinkForm(secret, done)); });
-
 /** Somebody opened a link in a page in which they, or somebody else, are signed in. @param {string | null} name */
-async function afterLink(name) {
+function afterLink(name) {
   const own = session();
   if (name === null) hide();
   else if (name !== own.name) showOver(new SignInForm(take, { name }));

@@ -162,7 +162,9 @@ async fn a_session_that_ends_in_the_middle_of_a_verdict_loses_nothing_and_shows_
     browser.click(SEND).await;
     browser.text_becomes(".opinion", "labelled: no pneumonia").await;
     assert_eq!(browser.text("#lock").await, "");
-    browser.becomes("return document.querySelector('.picture').classList.contains('inverted')").await;
+    browser
+        .becomes("return document.querySelector('.picture').classList.contains('inverted')")
+        .await;
     let said = fixture.verdicts.of(id).await.expect("asked");
     assert_eq!(said.len(), 1);
     assert_eq!(said[0].verdict.displayed, ["picture", "inverted"]);
@@ -203,8 +205,9 @@ async fn after_signing_out_the_back_button_shows_nothing() {
     browser.click("#who > div > button:last-child").await;
     browser.text_becomes(".door h1", "Sign in").await;
     assert_eq!(browser.run("return location.hash").await, "");
-    for _ in 0..2 {
-        browser.page.back().await.expect("back");
+    for back in [true, false] {
+        let went = if back { browser.page.back().await } else { browser.page.forward().await };
+        went.expect("goes");
         browser.text_becomes(".door h1", "Sign in").await;
         assert_eq!(rows(&browser).await, Vec::<String>::new());
         assert!(!says(&browser, &id.to_string()[..8]).await && !says(&browser, "jane").await);
@@ -304,7 +307,7 @@ async fn the_first_admin_is_invited_by_the_local_user_and_invites_others_by_link
     browser.click("#who a").await;
     browser.text_becomes("#people", "begin with an admin").await;
     let link = invite(&browser, "Ada").await;
-    browser.click("dialog .dialog-close").await;
+    browser.click(".dialog .dialog-close").await;
 
     // The local user is gone with that; the link leads to a password, that to the sign-in.
     browser.text_becomes(".door h1", "Sign in").await;
@@ -315,26 +318,36 @@ async fn the_first_admin_is_invited_by_the_local_user_and_invites_others_by_link
     browser.text_becomes("#people", "admin@*").await;
 
     // Ada adds a site, invites somebody there, and makes a token.
-    browser.run("document.querySelectorAll('#people details').forEach((part) => { part.open = true; })").await;
+    browser
+        .run(
+            "document.querySelectorAll('#people details').forEach((part) => { part.open = true; })",
+        )
+        .await;
     fill(&browser, "#people section:last-of-type form input", "north").await;
     browser.click("#people section:last-of-type button[type=submit]").await;
     browser.text_becomes("#people section:last-of-type tbody", "north").await;
     fill(&browser, "#people section:first-of-type .grant input", "north").await;
     let link = invite(&browser, "Jane").await;
-    browser.click("dialog .dialog-close").await;
+    browser.click(".dialog .dialog-close").await;
     browser.text_becomes("#people tbody", "clinician@north").await;
     browser.text_becomes("#people tbody", "invited").await;
     let tokens = "#people section:nth-of-type(2)";
     fill(&browser, &format!("{tokens} input[maxlength]"), "the PACS").await;
     fill(&browser, &format!("{tokens} .grant input"), "north").await;
     browser.click(&format!("{tokens} button[type=submit]")).await;
-    browser.text_becomes("dialog", "It is shown this once").await;
-    let secret = value(&browser, "dialog .secret").await;
+    browser.text_becomes(".dialog", "It is shown this once").await;
+    let secret = value(&browser, ".dialog .secret").await;
     let request = fixture.http.get(fixture.url("/v1/session")).bearer_auth(&secret);
     assert_eq!(request.send().await.expect("an answer").status(), 200);
-    browser.click("dialog .dialog-close").await;
+    browser.click(".dialog .dialog-close").await;
     browser.text_becomes(&format!("{tokens} tbody"), "uploader@north").await;
-    assert!(!browser.run("return document.documentElement.innerHTML").await.to_string().contains(&secret));
+    assert!(
+        !browser
+            .run("return document.documentElement.innerHTML")
+            .await
+            .to_string()
+            .contains(&secret)
+    );
     browser.screenshot("people.png").await;
 
     let other = Browser::open(&fixture.url("/")).await;
@@ -354,8 +367,8 @@ async fn the_first_admin_is_invited_by_the_local_user_and_invites_others_by_link
     browser.text_becomes("#people tbody", "disabled").await;
     browser.click(&of("Enable")).await;
     browser.click(&of("Roles")).await;
-    fill(&browser, "dialog .grant input", "north, south").await;
-    browser.click("dialog button[type=submit]").await;
+    fill(&browser, ".dialog .grant input", "north, south").await;
+    browser.click(".dialog button[type=submit]").await;
     browser.text_becomes("#people tbody", "clinician@north,south").await;
     browser.close().await;
 }
@@ -365,9 +378,9 @@ async fn invite(browser: &Browser, name: &str) -> String {
     browser.run("document.querySelector('#people details').open = true").await;
     fill(browser, "#people section:first-of-type .field input", name).await;
     browser.click("#people section:first-of-type button[type=submit]").await;
-    browser.text_becomes("dialog", "it is shown this once").await;
+    browser.text_becomes(".dialog", "it is shown this once").await;
     browser.screenshot("invitation.png").await;
-    value(browser, "dialog .secret").await
+    value(browser, ".dialog .secret").await
 }
 
 /// Sets a password by a link, and signs in.
@@ -375,7 +388,11 @@ async fn follow(browser: &Browser, link: &str, name: &str) {
     browser.page.goto("about:blank").await.expect("goes");
     browser.page.goto(link).await.expect("goes");
     browser.text_becomes(".door button[type=submit]", "Set the password").await;
-    browser.becomes("return location.hash === '' && !document.documentElement.innerHTML.includes('#/link')").await;
+    browser
+        .becomes(
+            "return location.hash === '' && !document.documentElement.innerHTML.includes('#/link')",
+        )
+        .await;
     assert_eq!(value(browser, NAME).await, name);
     browser.screenshot("link.png").await;
     let again = ".door p:nth-of-type(3) input";
@@ -386,7 +403,10 @@ async fn follow(browser: &Browser, link: &str, name: &str) {
     fill(browser, again, PASSWORD).await;
     browser.click(SEND).await;
     browser.text_becomes(".door h1", "Sign in").await;
-    eventually("the name is filled in", async || (value(browser, NAME).await == name).then_some(())).await;
+    eventually("the name is filled in", async || {
+        (value(browser, NAME).await == name).then_some(())
+    })
+    .await;
     fill(browser, SECRET, PASSWORD).await;
     browser.click(SEND).await;
     browser.text_becomes("#who", name).await;
@@ -399,16 +419,16 @@ async fn somebody_sets_up_codes_and_ends_another_session_of_theirs() {
     let other = browser_of(&fixture, "jane", "/").await;
     let browser = browser_of(&fixture, "jane", "/").await;
     browser.click(".who-name").await;
-    browser.text_becomes("dialog", "clinician@north").await;
+    browser.text_becomes(".dialog", "clinician@north").await;
     browser.text_becomes(".sessions", "(this one)").await;
-    browser.click("dialog section:last-of-type button:first-child").await;
+    browser.click(".dialog section:last-of-type button:first-child").await;
     browser.text_becomes(".offer", "otpauth://totp/").await;
     browser.screenshot("account.png").await;
     let secret = browser.text(".offer code").await;
-    fill(&browser, "dialog [autocomplete=one-time-code]", &code(&browser, &secret, 0).await).await;
-    fill(&browser, "dialog section:last-of-type [type=password]", PASSWORD).await;
-    browser.click("dialog section:last-of-type button[type=submit]").await;
-    browser.text_becomes("dialog", "From now on a code is asked for").await;
+    fill(&browser, ".dialog [autocomplete=one-time-code]", &code(&browser, &secret, 0).await).await;
+    fill(&browser, ".dialog section:last-of-type [type=password]", PASSWORD).await;
+    browser.click(".dialog section:last-of-type button[type=submit]").await;
+    browser.text_becomes(".dialog", "From now on a code is asked for").await;
 
     browser.click(".sessions button").await;
     browser.becomes("return document.querySelectorAll('.sessions li').length === 1").await;
@@ -424,9 +444,9 @@ async fn somebody_sets_up_codes_and_ends_another_session_of_theirs() {
     assert_eq!(other.text("#lock").await, "");
 
     // Signing out everywhere ends both.
-    browser.click("dialog .dialog-close").await;
+    browser.click(".dialog .dialog-close").await;
     browser.click(".who-name").await;
-    browser.click("dialog section:first-of-type > p button").await;
+    browser.click(".dialog section:first-of-type > p button").await;
     browser.text_becomes(".door h1", "Sign in").await;
     other.text_becomes("#lock", "The session of jane is over").await;
     other.close().await;
@@ -489,6 +509,8 @@ async fn what_the_page_asks_by_itself_is_no_use_of_the_session() {
     assert!(!asked.to_string().contains("person"), "{asked}");
     // A key, even one that asks for nothing, is one: the server is told of it.
     browser.press("x").await;
-    browser.becomes("return asked.some(([path, by]) => path === '/v1/session' && by === 'person')").await;
+    browser
+        .becomes("return asked.some(([path, by]) => path === '/v1/session' && by === 'person')")
+        .await;
     browser.close().await;
 }
