@@ -91,7 +91,7 @@ export class Form {
     if (error.kind === "wrong-credentials") return this.say(this.wrong);
     if (error.status !== 429) return this.say(wordsOf(error));
     const wait = error.wait ?? 1;
-    this.say(`There were too many failures. Try again in ${wait} s.`);
+    this.say(`${error.kind === "too-many-tries" ? "There were too many failures." : "There are too many requests."} Try again in ${wait} s.`);
     this.timer = setTimeout(() => this.say("You can try again now."), wait * 1000);
     return undefined;
   }

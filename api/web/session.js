@@ -90,8 +90,11 @@ export async function signOut(path) {
   try {
     await send("DELETE", path);
   } catch (error) {
+    const kind = error instanceof Problem ? error.kind : "";
+    // Another tab of this browser has signed in anew.
+    if (kind === "wrong-csrf-token") await renew().then(() => send("DELETE", path));
     // A session that was over already is what was asked for.
-    if (!(error instanceof Problem && error.kind === "not-signed-in")) throw error;
+    else if (kind !== "not-signed-in") throw error;
   }
   tell(null);
   leave();
@@ -104,6 +107,8 @@ async function look(byItself) {
   if (!current) return;
   const isSame = body.id === current.id && String(body.grants) === String(current.grants);
   const isBusy = document.querySelector("dialog[open]");
+  // An answer about the session that the page has, however late it comes, says nothing new.
+  if (isSame && body.csrf_token === current.csrf_token) return;
   if (isSame) take(body);
   else if (body.id !== current.id) leave();
   else if (!isBusy) location.reload();
