@@ -1,4 +1,4 @@
-// What is shown stands in the address: the filter in the query, the open image after the `#`.
+// What is shown stands in the address: the filter in the query, the open image or page after the `#`.
 
 /** @type {(() => void)[]} */
 const listeners = [];
@@ -15,6 +15,16 @@ addEventListener("popstate", changed);
 export function openImage() {
   const match = /^#\/images\/([0-9a-f-]{36})$/i.exec(location.hash);
   return match?.[1]?.toLowerCase() ?? null;
+}
+
+/** Whether the people's page is asked for. */
+export const isPeople = () => location.hash === "#/people";
+
+/** The secret of a one-time link, which is taken out of the address at once. @returns {string | null} */
+export function takeLink() {
+  const secret = /^#\/link\/(.+)$/.exec(location.hash)?.[1] ?? null;
+  if (secret) history.replaceState(null, "", "/");
+  return secret;
 }
 
 /** Opens an image, or the list for null. @param {string | null} id */

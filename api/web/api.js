@@ -1,6 +1,10 @@
-// The server's routes.
+// The server's routes for images.
+
+import { Problem, ask, isAbort, wordsOf } from "./request.js";
 
 /** @import { ImageItem, ImagePage, VerdictBody, VerdictMark } from "./types.js" */
+
+export { Problem, isAbort, wordsOf };
 
 /**
  * What the page reads of a model's card. Any of it may be missing.
@@ -8,23 +12,6 @@
  * @property {number | null} [threshold] its operating point, 0 to 1
  * @property {{ images?: number, specificity?: number, specificity_at_half?: number, confusion?: { true_negative: number, false_positive: number } } | null} [validation] figures on validation images, shares 0 to 1
  */
-
-/** A problem that the server described, or a connection that failed. */
-export class Problem extends Error {
-  /** @param {number} status 0 without an answer @param {{ title?: string, detail?: string } | null} body */
-  constructor(status, body) {
-    super(body?.detail ? `${body.title}: ${body.detail}` : body?.title ?? "The server cannot be reached.");
-    this.status = status;
-  }
-}
-
-/** Turns an answer that is not well into a Problem. @param {Response} response */
-export async function checked(response) {
-  if (response.ok) return response;
-  let body = null;
-  try { body = await response.json(); } catch { /* not a problem document */ }
-  throw new Problem(response.status, body ?? { title: `The server answered ${response.status}.` });
-}
 
 /** The last event that the page was told of: no answer may be older, whichever server process gives it. */
 let lastEvent = 0;
@@ -35,22 +22,7 @@ export function told(position) {
 }
 
 /** @param {string} path @param {AbortSignal} [signal] */
-async function get(path, signal) {
-  let response;
-  try {
-    response = await fetch(path, { cache: "no-store", headers: { "Last-Event-ID": String(lastEvent) }, signal });
-  } catch (error) {
-    if (isAbort(error)) throw error;
-    throw new Problem(0, null);
-  }
-  return checked(response);
-}
-
-/** Whether a request was given up by this page itself. @param {unknown} error */
-export const isAbort = (error) => error instanceof DOMException && error.name === "AbortError";
-
-/** An error in words. @param {unknown} error */
-export const wordsOf = (error) => (error instanceof Error ? error.message : String(error));
+const get = (path, signal) => ask("GET", path, { headers: { "Last-Event-ID": String(lastEvent) }, signal });
 
 /**
  * A page of images.
@@ -91,15 +63,8 @@ export async function image(id, signal) {
  * @returns {Promise<VerdictMark>}
  */
 export async function giveVerdict(id, verdict) {
-  let response;
-  try {
-    response = await fetch(`/v1/images/${encodeURIComponent(id)}/verdicts`, {
-      method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(verdict),
-    });
-  } catch {
-    throw new Problem(0, null);
-  }
-  const { opinion, label, rendering, at } = await (await checked(response)).json();
+  const response = await ask("POST", `/v1/images/${encodeURIComponent(id)}/verdicts`, { body: verdict });
+  const { opinion, label, rendering, at } = await response.json();
   return { opinion, label, seen: rendering !== null, at };
 }
 

@@ -2,6 +2,8 @@
 // choose where a new connection resumes nor shows heartbeats, and so cannot tell a quiet server
 // from a dead connection.
 
+import { Problem, send, sessionIsOver, signedIn } from "./request.js";
+
 const SILENCE = 25_000;
 const PATIENCE = 5_000;
 const FIRST_WAIT = 500;
@@ -44,7 +46,14 @@ export class EventStream {
 
   async run() {
     while (!this.closed) {
-      try { await this.connect(); } catch { /* the loop is the answer */ }
+      await signedIn();
+      if (this.closed) return;
+      try {
+        await this.connect();
+      } catch (error) {
+        // The loop is the answer to everything else.
+        if (error instanceof Problem && error.kind === "not-signed-in") sessionIsOver();
+      }
       if (this.closed) return;
       this.lost();
       await new Promise((wake) => setTimeout(wake, this.wait * (0.5 + Math.random() / 2)));
@@ -55,12 +64,12 @@ export class EventStream {
   async connect() {
     this.abort = new AbortController();
     this.life();
-    const response = await fetch(`/v1/events?after=${this.last}`, {
+    const response = await send("GET", `/v1/events?after=${this.last}`, {
       headers: { Accept: "text/event-stream", "Last-Event-ID": this.last },
-      cache: "no-store",
+      byItself: true,
       signal: this.abort.signal,
     });
-    if (!response.ok || !response.body) throw new Error(`events: ${response.status}`);
+    if (!response.body) throw new Error("events: no body");
     this.wait = FIRST_WAIT;
     const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
     let rest = "";

@@ -2,6 +2,7 @@
 
 import { onAddress, query, setQuery } from "./address.js";
 import { byId, el } from "./elements.js";
+import { sitesOf } from "./session.js";
 
 /** @import { ImageItem } from "./types.js" */
 
@@ -75,6 +76,8 @@ function change(event) {
 
 /** Draws the filters and keeps them true. */
 export function setUpFilters() {
+  // Who sees one site alone has nothing to choose.
+  byId("site-filter").hidden = sitesOf("read_images")?.length === 1;
   draw();
   onAddress(draw);
   byId("site-filter").addEventListener("submit", change);

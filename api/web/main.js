@@ -1,10 +1,14 @@
-// The page: puts its parts together.
+// The page: lets somebody in, then puts its parts together as far as they may use them.
 
-import { onAddress, openImage } from "./address.js";
+import { whoElement } from "./account.js";
+import { isPeople, onAddress, openImage } from "./address.js";
 import { told } from "./api.js";
+import { enter, setUpLock } from "./door.js";
 import { byId } from "./elements.js";
 import { EventStream } from "./events.js";
 import { setUpFilters } from "./filters.js";
+import { hidePeople, showPeople } from "./people.js";
+import { may, onLeave, session } from "./session.js";
 import { setUpUploads } from "./upload.js";
 import { Viewer } from "./viewer.js";
 import { Worklist } from "./worklist.js";
@@ -12,20 +16,33 @@ import { hourMinute } from "./words.js";
 
 const RETRY = 2000;
 
+setUpLock();
+await enter();
+
+const mayRead = may("read_images");
+const mayUpload = may("upload");
 // File names are personal: they stay in this page's memory, for the one who uploaded them.
 /** @type {Map<string, string>} */
 const names = new Map();
 const worklist = new Worklist();
 const viewer = new Viewer(() => worklist.order(), (id) => names.get(id) ?? null);
-setUpUploads((id, name) => {
+const uploads = mayUpload ? setUpUploads((id, name) => {
+  if (!mayRead) return;
   names.set(id, name);
   worklist.addOwn(id);
-});
+}) : null;
 /** @type {EventStream | null} */
 let stream = null;
 /** @type {string | null} */
 let listAddress = null;
 let scrolled = 0;
+
+onLeave(() => {
+  stream?.close();
+  names.clear();
+  viewer.close();
+  worklist.forget();
+});
 
 /** @param {"live" | "reconnecting" | "stale"} state @param {Date} [since] */
 function showConnection(state, since) {
@@ -61,31 +78,61 @@ async function follow() {
   }
 }
 
+/** What somebody sees who sees no images, in words. */
+function nothingWords() {
+  if (may("manage_people")) return "Your roles show no images. People, tokens and sites are under “People” above.";
+  if (mayUpload) return "You may add X-rays; your roles show no images and no results.";
+  return session().grants.length
+    ? "Your roles show no images. What they are for is done with the command “lobar” and the API."
+    : "No role was granted to you yet. Ask an admin.";
+}
+
+/** Shows what its user may use, and nothing else. */
+function setUpPage() {
+  byId("who").replaceChildren(whoElement(() => uploads?.isBusy() ?? false));
+  byId("upload").hidden = !mayUpload;
+  for (const id of ["list", "connection", "skip"]) byId(id).hidden = !mayRead;
+  byId("nothing").hidden = mayRead;
+  byId("nothing").textContent = mayRead ? "" : nothingWords();
+}
+
+/** The one of the page's views that the address says. @param {"worklist" | "viewer" | "people"} view */
+function showView(view) {
+  for (const id of ["worklist", "viewer", "people"]) byId(id).hidden = id !== view;
+}
+
 /** Shows what the address says. */
 function show() {
-  const id = openImage();
+  const id = mayRead ? openImage() : null;
   const last = viewer.id;
-  if (id !== last && id) {
-    if (!last) scrolled = scrollY;
-    byId("worklist").hidden = true;
-    byId("viewer").hidden = false;
+  const people = isPeople() && may("manage_people");
+  const wasPeople = !byId("people").hidden;
+  if (wasPeople && !people) hidePeople();
+  if (!last && byId("viewer").hidden && !wasPeople) scrolled = scrollY;
+  if (id) {
+    showView("viewer");
+    if (id === last) return;
     viewer.show(id);
     scrollTo(0, 0);
-  } else if (!id && last) {
-    viewer.close();
-    byId("viewer").hidden = true;
-    byId("worklist").hidden = false;
-    document.title = "Lobar";
-    scrollTo(0, scrolled);
-    const row = document.querySelector(`tr[data-id="${last}"] .open`);
-    if (row instanceof HTMLElement) row.focus({ preventScroll: true });
+  } else {
+    if (last) viewer.close();
+    showView(people ? "people" : "worklist");
+    if (people) {
+      if (!wasPeople) showPeople();
+    } else if (last || wasPeople) {
+      document.title = "Lobar";
+      scrollTo(0, scrolled);
+      const row = last && document.querySelector(`tr[data-id="${last}"] .open`);
+      if (row instanceof HTMLElement) row.focus({ preventScroll: true });
+    }
   }
-  if (listAddress !== null && listAddress !== location.search) worklist.load().catch(() => {});
+  if (mayRead && listAddress !== null && listAddress !== location.search) worklist.load().catch(() => {});
   listAddress = location.search;
 }
 
+setUpPage();
 setUpFilters();
 onAddress(show);
 addEventListener("hashchange", show);
 show();
-await follow();
+if (mayRead) await follow();

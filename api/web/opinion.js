@@ -2,6 +2,7 @@
 
 import * as api from "./api.js";
 import { el } from "./elements.js";
+import { may } from "./session.js";
 import { opinionWords } from "./words.js";
 
 /** @import { ImageItem, VerdictBody } from "./types.js" */
@@ -38,7 +39,8 @@ export class OpinionPanel {
     this.changed = changed;
     this.words = el("p", { role: "status" });
     this.buttons = el("p", { class: "opinion-buttons" });
-    this.element = el("section", { class: "opinion", "aria-label": "Your verdict", hidden: true }, el("h2", {}, "Your verdict"), this.buttons, this.words);
+    this.title = el("h2");
+    this.element = el("section", { class: "opinion", hidden: true }, this.title, this.buttons, this.words);
     /** @type {ImageItem | null} */
     this.image = null;
     this.busy = false;
@@ -51,10 +53,15 @@ export class OpinionPanel {
     const before = this.key(this.image);
     this.image = image;
     const offered = image && choices(image);
+    const isOwn = image !== null && may("give_verdicts", image.site);
+    this.title.textContent = isOwn ? "Your verdict" : "Verdict";
+    this.element.ariaLabel = this.title.textContent;
+    this.buttons.hidden = !isOwn;
     this.element.hidden = !offered;
     if (!image || !offered) return;
     const means = this.key(image);
-    if (before !== means) {
+    if (!isOwn) this.buttons.replaceChildren();
+    else if (before !== means) {
       if (before) this.changedAt = performance.now();
       this.buttons.replaceChildren(...offered.map(([word, key, verdict]) =>
         el("button", { type: "button", "data-key": key.toLowerCase(), "data-means": means, onclick: () => this.give(verdict) }, word, " ", el("kbd", {}, key))));

@@ -71,3 +71,77 @@ export interface ImagePage {
   last_event: number;
   statement_of_use: string;
 }
+
+/** Who is signed in, and what they may. */
+export interface SessionBody {
+  id: string;
+  name: string;
+  kind: string;
+  grants: string[];
+  rights: Record<string, string[] | null>;
+  csrf_token: string | null;
+  expires_at: string | null;
+  idle_seconds: number | null;
+}
+
+/** One of a person's own sessions. */
+export interface SessionItem {
+  id: string;
+  client: string;
+  opened_at: string;
+  used_at: string;
+  expires_at: string;
+  current: boolean;
+}
+
+/** Whose password a link sets. */
+export interface Linked {
+  name: string;
+}
+
+/** What an app that makes codes takes in. */
+export interface TotpOffer {
+  secret: string;
+  uri: string;
+}
+
+/** A person. */
+export interface PersonItem {
+  id: string;
+  name: string;
+  grants: string[];
+  disabled: boolean;
+  password: boolean;
+  totp: boolean;
+  external: boolean;
+  added_at: string;
+}
+
+/** A person with a one-time link. */
+export interface Invitation {
+  person: PersonItem;
+  link_secret: string;
+}
+
+/** A machine's token. */
+export interface TokenItem {
+  id: string;
+  name: string;
+  grants: string[];
+  added_at: string;
+  expires_at: string | null;
+  revoked_at: string | null;
+  used_at: string | null;
+}
+
+/** A new token. */
+export interface NewTokenItem {
+  token: TokenItem;
+  secret: string;
+}
+
+/** A site. */
+export interface SiteItem {
+  name: string;
+  added_at: string;
+}

@@ -1,7 +1,8 @@
 // Files from this page into the bucket: a few at a time, with progress, and again if one fails.
 
-import { wordsOf } from "./api.js";
 import { byId, el } from "./elements.js";
+import { Problem, headersOf, sessionIsOver, signedIn, wordsOf } from "./request.js";
+import { onLeave, sitesOf } from "./session.js";
 import { number } from "./words.js";
 
 const AT_ONCE = 4;
@@ -17,6 +18,7 @@ class Sending {
     this.state = "waiting";
     this.said = "waiting";
     this.sent = 0;
+    this.abort = () => {};
     this.bar = el("progress", { max: 1, value: 0, "aria-label": file.name });
     this.words = el("span", { class: "said" });
     this.again = el("button", { type: "button" }, "Retry");
@@ -24,18 +26,39 @@ class Sending {
   }
 
   /**
-   * Sends it; resolves to the image's id. `fetch` shows no progress, so this is the older way.
+   * Sends it; resolves to the image's id. Waits where the session is over.
    * @param {() => void} onProgress
    * @returns {Promise<string>}
    */
-  send(onProgress) {
+  async send(onProgress) {
+    for (;;) {
+      await signedIn();
+      const headers = headersOf("POST");
+      try {
+        return await this.sendOnce(headers, onProgress);
+      } catch (error) {
+        if (!(error instanceof Problem && error.kind === "not-signed-in")) throw error;
+        sessionIsOver(headers["Lobar-CSRF"] ?? null);
+      }
+    }
+  }
+
+  /**
+   * `fetch` shows no progress, so this is the older way.
+   * @param {Record<string, string>} headers
+   * @param {() => void} onProgress
+   * @returns {Promise<string>}
+   */
+  sendOnce(headers, onProgress) {
     return new Promise((resolve, reject) => {
       const request = new XMLHttpRequest();
+      this.abort = () => request.abort();
       const form = new FormData();
       form.set("site", this.site);
       form.set("priority", this.stat ? "stat" : "routine");
       form.set("file", this.file, this.file.name);
       request.open("POST", "/v1/images");
+      for (const [name, value] of Object.entries(headers)) request.setRequestHeader(name, value);
       request.responseType = "json";
       request.upload.addEventListener("progress", (event) => {
         this.sent = event.lengthComputable ? event.loaded / event.total : 0;
@@ -43,10 +66,11 @@ class Sending {
       });
       request.addEventListener("load", () => {
         if (request.status === 202 && request.response?.id) return resolve(request.response.id);
-        const problem = request.response;
-        return reject(new Error(problem?.detail ?? `The server answered ${request.status}.`));
+        const detail = request.response?.detail ?? `The server answered ${request.status}.`;
+        return reject(new Problem(request.status, { type: request.response?.type, title: detail }));
       });
       request.addEventListener("error", () => reject(new Error("The connection failed.")));
+      request.addEventListener("abort", () => reject(new Error("It was given up.")));
       request.send(form);
     });
   }
@@ -72,9 +96,27 @@ class Uploads {
     byId("retry-all").addEventListener("click", () => this.retry(this.all.filter(failed)));
     byId("clear-sent").addEventListener("click", () => this.clear());
     addEventListener("beforeunload", (event) => {
-      if (this.all.some(unfinished)) event.preventDefault();
+      if (this.isBusy()) event.preventDefault();
     });
     this.listen(byId("drop"));
+    this.site = siteField();
+    byId("upload-site-label").append(this.site);
+    onLeave(() => this.forget());
+  }
+
+  /** Gives everything up, for good. */
+  forget() {
+    for (const sending of this.all) {
+      sending.state = "failed";
+      sending.abort();
+    }
+    this.all = [];
+    byId("sending-files").replaceChildren();
+  }
+
+  /** Whether something is still to be sent. */
+  isBusy() {
+    return this.all.some(unfinished);
   }
 
   /** @param {HTMLElement} zone */
@@ -93,8 +135,8 @@ class Uploads {
 
   /** @param {File[]} files */
   add(files) {
-    const site = byId("upload-site", HTMLInputElement);
-    if (!site.reportValidity()) return;
+    const site = this.site;
+    if (files.length === 0 || !site.reportValidity()) return;
     const visible = files.filter((file) => !file.name.startsWith("."));
     this.hidden += files.length - visible.length;
     const stat = byId("upload-stat", HTMLInputElement).checked;
@@ -135,11 +177,13 @@ class Uploads {
     try {
       const id = await sending.send(() => this.drawOne(sending));
       Object.assign(sending, { state: "sent", said: "stored", sent: 1 });
-      this.onSent(id, sending.file.name);
+      if (this.all.includes(sending)) this.onSent(id, sending.file.name);
     } catch (error) {
       Object.assign(sending, { state: "failed", said: `not sent: ${wordsOf(error)}` });
     }
     this.active -= 1;
+    // Given up by `forget`.
+    if (!this.all.includes(sending)) return;
     this.drawOne(sending);
     this.pump();
   }
@@ -177,6 +221,17 @@ class Uploads {
 /** Draws the drop zone. @param {(id: string, name: string) => void} onSent for every stored file */
 export function setUpUploads(onSent) {
   return new Uploads(onSent);
+}
+
+/** Where the site of uploads is given: one of the person's own, or any for who may upload everywhere. */
+function siteField() {
+  const sites = sitesOf("upload");
+  const common = { id: "upload-site", required: true };
+  if (!sites) {
+    return el("input", { ...common, value: "local", maxlength: "63", pattern: "[A-Za-z0-9][A-Za-z0-9._\\-]*", spellcheck: "false", autocomplete: "off" });
+  }
+  const ask = sites.length > 1 ? [el("option", { value: "" }, "choose")] : [];
+  return el("select", common, ...ask, ...sites.map((site) => el("option", { value: site }, site)));
 }
 
 const failed = (/** @type {Sending} */ { state }) => state === "failed";

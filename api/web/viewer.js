@@ -61,6 +61,7 @@ export class Viewer {
     this.urls.forEach((url) => URL.revokeObjectURL(url));
     this.root.replaceChildren();
     this.id = null;
+    this.image = null;
     this.rendering = null;
     this.heatPainted = false;
   }
@@ -241,6 +242,8 @@ export class Viewer {
   /** @param {KeyboardEvent} event */
   key(event) {
     const { target } = event;
+    // What lies under a dialog is not in front of anybody.
+    if (document.querySelector("dialog[open]")) return;
     if (!this.id || event.ctrlKey || event.metaKey || event.altKey || !(target instanceof Element)) return;
     if (target.matches("input:not([type=range]), textarea, select")) return;
     const fade = (/** @type {number} */ by) => {

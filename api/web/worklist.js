@@ -47,6 +47,13 @@ export class Worklist {
     setInterval(() => this.rows.forEach((row) => row.tick()), 1000);
   }
 
+  /** Nothing of any image is known any more. */
+  forget() {
+    this.rows.clear();
+    for (const known of [this.own, this.announced, this.touched]) known.clear();
+    this.body.replaceChildren();
+  }
+
   /** Ids in the order shown. */
   order() {
     return [...this.rows.keys()];

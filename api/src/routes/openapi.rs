@@ -96,6 +96,8 @@ mod tests {
 mod page_tests {
     use std::collections::BTreeSet;
 
+    use lobar_core::access::{Right, Role};
+
     use super::*;
 
     /// The type check of the page holds only as far as the types are the server's own.
@@ -118,7 +120,7 @@ mod page_tests {
             assert_eq!(members, said, "api/web/types.d.ts and the schema {name}");
             compared += 1;
         }
-        assert_eq!(compared, 7);
+        assert_eq!(compared, 16);
     }
 
     /// What the page leaves out on purpose: `reason_text` is the reason in words.
@@ -146,6 +148,19 @@ mod page_tests {
                 let shown = used(member) || NOT_SHOWN.contains(&member.as_str());
                 assert!(shown, "the page does not show {schema}.{member}");
             }
+        }
+    }
+
+    /// Roles and rights are words of the core: what the page says of them must not fall behind.
+    #[test]
+    fn every_role_can_be_granted_on_the_page_and_is_said_to_be_of_single_sites_as_it_is() {
+        let grants = include_str!("../../web/grants.js");
+        for role in Role::ALL {
+            let of_sites =
+                Right::ALL.iter().any(|right| right.is_of_a_site() && role.allows(*right));
+            let line = grants.lines().find(|line| line.contains(&format!("[\"{role}\"")));
+            let line = line.unwrap_or_else(|| panic!("api/web/grants.js does not name {role}"));
+            assert!(line.ends_with(&format!("{of_sites}],")), "{line}");
         }
     }
 

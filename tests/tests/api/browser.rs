@@ -138,7 +138,7 @@ impl Browser {
     }
 }
 
-fn file(folder: &Path, name: &str, seed: u32) -> PathBuf {
+pub fn file(folder: &Path, name: &str, seed: u32) -> PathBuf {
     let path = folder.join(name);
     std::fs::write(&path, radiograph_jpeg(700, 600, seed)).expect("written");
     path

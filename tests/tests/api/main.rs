@@ -23,6 +23,7 @@ mod problems;
 mod quarantine;
 mod restored;
 mod rights;
+mod signing_in;
 mod sse;
 mod tls;
 mod unreadable;
