@@ -23,6 +23,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use lobar_aws::Access;
+use lobar_core::audit::Audit;
 use lobar_core::cache::Cache;
 use lobar_core::failure::PortError;
 use lobar_core::model_registry::ModelRegistry;
@@ -81,9 +82,12 @@ pub struct Migrated {
 }
 
 /// What a database holds beside queues. An `Arc` of it becomes one of any of its supertraits.
-pub trait Database: Store + ModelRegistry + Verdicts + Quarantine + UnreadableCounts {}
+pub trait Database:
+    Store + ModelRegistry + Verdicts + Quarantine + Audit + UnreadableCounts
+{
+}
 
-impl<T: Store + ModelRegistry + Verdicts + Quarantine + UnreadableCounts> Database for T {}
+impl<T: Store + ModelRegistry + Verdicts + Quarantine + Audit + UnreadableCounts> Database for T {}
 
 /// Why a port could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -138,7 +142,7 @@ impl Opener {
     }
 
     /// The database that `url` names, of which each is opened once: the store, the model registry, the
-    /// verdicts and the quarantine, each a supertrait of [`Database`].
+    /// verdicts, the quarantine and the audit record, each a supertrait of [`Database`].
     pub async fn database(
         &self,
         setting: &'static str,

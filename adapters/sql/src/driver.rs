@@ -11,6 +11,7 @@ use sqlx::types::Json;
 use sqlx::{Database, IntoArguments};
 use uuid::Uuid;
 
+use super::audit::AuditRow;
 use super::quarantine::{EntryRow, KeptRow};
 use super::queue::MessageRow;
 use super::registry::{AssignmentRow, ChangeRow, ComparisonRow, ModelRow};
@@ -36,9 +37,12 @@ pub trait Driver:
     + for<'a> Binds<&'a [u8]>
     + for<'a> Binds<Json<&'a Finding>>
     + Binds<Option<i64>>
+    + Binds<Option<Uuid>>
     + Binds<Option<String>>
     + Reads<(i64,)>
+    + Reads<(i64, i64)>
     + Reads<(i64, Option<i64>)>
+    + Reads<(i64, Vec<u8>)>
     + Reads<(Uuid,)>
     + Reads<(String, i64)>
     + Reads<(Uuid, i64)>
@@ -51,6 +55,7 @@ pub trait Driver:
     + Reads<(Option<i64>, Option<i64>)>
     + Reads<(i64, i64, i64, i64, Option<i64>)>
     + Reads<AssignmentRow>
+    + Reads<AuditRow>
     + Reads<ChangeRow>
     + Reads<ClaimRow>
     + Reads<ComparisonRow>

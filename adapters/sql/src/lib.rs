@@ -1,4 +1,4 @@
-//! The store, the queues, the model registry, the verdicts and the quarantine in SQL, written once for every database.
+//! The store, the queues, the model registry, the verdicts, the quarantine and the audit record in SQL, written once for every database.
 //!
 //! [`driver::Driver`] holds all that differs between databases: a handful of constants, how an error
 //! is classed, and the types that may cross. [`statement::Sql`] builds a statement with `$n` arguments
@@ -8,6 +8,7 @@
 //! Times are integer microseconds and come from the [`Clock`](lobar_core::time::Clock) the database
 //! was opened with; leases therefore depend on the clocks of hosts agreeing to well within a lease.
 
+mod audit;
 mod column;
 mod db;
 mod driver;

@@ -66,8 +66,8 @@ mod tests {
 
     #[test]
     fn every_field_counts() {
-        let entry = NewEntry::new(Action::Viewed, Actor::local("local"))
-            .seal(Checkpoint::START, Stamp(1));
+        let entry =
+            NewEntry::new(Action::Viewed, Actor::local("local")).seal(Checkpoint::START, Stamp(1));
         let id = Some(Uuid::from_u128(1));
         let text = || Some(String::new());
         let changed = [

@@ -98,7 +98,9 @@ impl Verifier {
             let wanted = last.number.saturating_add(1);
             if number != wanted {
                 let gone = number - 1;
-                return broken(format!("entries {wanted} to {gone}, which came before, are missing"));
+                return broken(format!(
+                    "entries {wanted} to {gone}, which came before, are missing"
+                ));
             }
             if entry.previous != last.hash {
                 let last = last.number;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use lobar_api::{Check, Readiness};
 use lobar_aws::Access;
+use lobar_core::audit::Audit;
 use lobar_core::cache::Cache;
 use lobar_core::image::{Lane, Lanes};
 use lobar_core::presence::Presence;
@@ -35,6 +36,8 @@ pub struct Ports {
     pub verdicts: Arc<dyn Verdicts>,
     /// What ingest put aside.
     pub quarantine: Arc<dyn Quarantine>,
+    /// Who saw and did what.
+    pub audit: Arc<dyn Audit>,
     /// Rendered answers; `None` where the signal has no service behind it.
     pub cache: Option<Arc<dyn Cache>>,
     /// Who is at work; as the cache.
@@ -89,7 +92,8 @@ impl Ports {
             jobs,
             models: database.clone(),
             verdicts: database.clone(),
-            quarantine: database,
+            quarantine: database.clone(),
+            audit: database,
             signal: opener.signal("signal", &settings.signal).map_err(failed)?,
             cache: opener.cache("signal", &settings.signal).map_err(failed)?,
             presence: opener.presence("signal", &settings.signal).map_err(failed)?,

@@ -43,7 +43,7 @@ pub use logging::{LogFilter, LogFormat};
 pub use models::ModelsPlace;
 pub use names::{BucketName, EndpointUrl, HostName, LocalPath};
 pub use partial::PartialSettings;
-pub use retention::RetentionPeriod;
+pub use retention::{AuditRetention, RetentionPeriod};
 pub use roles::{Role, Roles};
 #[cfg(feature = "torch")]
 pub use source::read;
@@ -88,6 +88,7 @@ pub struct Settings {
     /// Of what waits nothing is deleted.
     pub quarantine_retention: RetentionPeriod,
     pub results_retention: RetentionPeriod,
+    pub audit_retention: AuditRetention,
     pub log: LogFilter,
     pub log_format: LogFormat,
     pub otlp: Option<Collector>,

@@ -11,7 +11,7 @@ use super::collector::Collector;
 use super::logging::{LogFilter, LogFormat};
 use super::models::ModelsPlace;
 use super::names::{BucketName, EndpointUrl, HostName, LocalPath};
-use super::retention::RetentionPeriod;
+use super::retention::{AuditRetention, RetentionPeriod};
 use super::source::read;
 use super::switch::Switch;
 use lobar_opener::url::{QueueUrl, SignalUrl, StoreUrl};
@@ -105,6 +105,9 @@ pub struct PartialSettings {
     /// are removed from the list.
     #[arg(long, env = "LOBAR_RESULTS_RETENTION", value_name = "TIME", value_parser = read::<RetentionPeriod>())]
     pub results_retention: Option<RetentionPeriod>,
+    /// How long entries of the audit record are kept: 180 days at least, `forever` unless told otherwise.
+    #[arg(long, env = "LOBAR_AUDIT_RETENTION", value_name = "TIME", value_parser = read::<AuditRetention>())]
+    pub audit_retention: Option<AuditRetention>,
     /// What to log: a level, or a filter such as `info,lobar_worker=debug`.
     #[arg(long, env = "LOBAR_LOG", value_name = "FILTER", value_parser = read::<LogFilter>())]
     pub log: Option<LogFilter>,
@@ -149,6 +152,7 @@ impl PartialSettings {
             events_retention: self.events_retention.or(other.events_retention),
             quarantine_retention: self.quarantine_retention.or(other.quarantine_retention),
             results_retention: self.results_retention.or(other.results_retention),
+            audit_retention: self.audit_retention.or(other.audit_retention),
             log: self.log.or(other.log),
             log_format: self.log_format.or(other.log_format),
             otlp: self.otlp.or(other.otlp),

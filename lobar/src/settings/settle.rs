@@ -3,7 +3,9 @@
 use std::net::{Ipv4Addr, SocketAddr};
 
 use super::bounded::{BatchSize, Seconds, SomeSeconds, Workers};
-use super::{LocalPath, PartialSettings, RetentionPeriod, Settings, credentials, relations};
+use super::{
+    AuditRetention, LocalPath, PartialSettings, RetentionPeriod, Settings, credentials, relations,
+};
 use crate::failure::Failure;
 use lobar_opener::url::{QueueUrl, SignalUrl, SqliteFile, StoreUrl};
 
@@ -45,6 +47,7 @@ pub fn settle(
         events_retention: given.events_retention.unwrap_or(RetentionPeriod::days::<30>()),
         quarantine_retention: given.quarantine_retention.unwrap_or(RetentionPeriod::days::<90>()),
         results_retention: given.results_retention.unwrap_or(RetentionPeriod::FOREVER),
+        audit_retention: given.audit_retention.unwrap_or(AuditRetention::FOREVER),
         log: given.log.unwrap_or_default(),
         log_format: given.log_format.unwrap_or_default(),
         otlp: given.otlp,

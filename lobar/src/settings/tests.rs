@@ -34,6 +34,7 @@ const TABLE: &[(&str, &str, &[&str])] = &[
     ("events_retention", "7d", &["", "7", "0d", "7w"]),
     ("quarantine_retention", "36h", &["", "-1d"]),
     ("results_retention", "3650d", &["", "never"]),
+    ("audit_retention", "365d", &["", "179d", "never"]),
     ("log", "debug,lobar_worker=trace", &["", "info,lobar=loud"]),
     ("log_format", "json", &["", "xml"]),
     ("otlp", "http://collector:4318", &["", "collector:4318", "grpc://c", "http://me:hidden@c"]),

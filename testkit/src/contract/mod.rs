@@ -13,6 +13,7 @@
 //! }
 //! ```
 
+pub mod audit;
 pub mod cache;
 pub mod presence;
 pub mod quarantine;

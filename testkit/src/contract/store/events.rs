@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use lobar_core::event::{Event, Seq};
 use lobar_core::image::State;
-use lobar_core::store::{Claim, Completion, Store};
+use lobar_core::store::{Basis, Claim, Completion, Store};
 
 use super::{StoreHarness, admit, complete, granted, new, object, ready};
 
@@ -86,6 +86,7 @@ async fn write(store: Arc<dyn Store>, writer: usize, rounds: usize) {
                     fence: claimed.fence,
                     outcome: ready(0.1),
                     trace: None,
+                    basis: Basis::default(),
                 },
                 other => panic!("not granted: {other:?}"),
             })
