@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use lobar_core::audit::Audit;
 use lobar_core::event::{Event, Seq};
 use lobar_core::image::{Image, Lane, Lanes, NewImage, State};
 use lobar_core::job::Job;
@@ -56,6 +57,8 @@ pub struct Rig {
     pub verdicts: Arc<dyn Verdicts>,
     /// What ingest put aside, in the same database.
     pub quarantine: Arc<dyn Quarantine>,
+    /// The audit record, in the same database.
+    pub audit: Arc<dyn Audit>,
     /// The uploads queue.
     pub uploads: Arc<FaultyQueue>,
     /// The job queues.
@@ -95,6 +98,7 @@ impl Rig {
         let store = opener.database("store", &url).await.expect("opens");
         let (registry, verdicts) = (store.clone(), store.clone());
         let quarantine = store.clone();
+        let audit = store.clone();
         let url = queues.unwrap_or(&file).parse().expect("a queue's URL");
         let line = Arc::new(Line::default());
         let injector = Arc::new(Injector::default());
@@ -124,6 +128,7 @@ impl Rig {
             registry,
             verdicts,
             quarantine,
+            audit,
             uploads,
             jobs,
             bucket,

@@ -222,7 +222,13 @@ impl Fixture {
             .map(|claim| match claim {
                 Claim::Granted(claimed) => {
                     let (id, fence) = (claimed.id, claimed.fence);
-                    Completion { id, fence, outcome: outcome.clone(), trace: None, basis: Basis::default() }
+                    Completion {
+                        id,
+                        fence,
+                        outcome: outcome.clone(),
+                        trace: None,
+                        basis: Basis::default(),
+                    }
                 }
                 other => panic!("not granted: {other:?}"),
             })

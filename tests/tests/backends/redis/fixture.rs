@@ -116,7 +116,13 @@ pub async fn finish(store: &dyn Store, image: NewImage) -> ImageId {
     let id = store.admit(&[image]).await.expect("admitted")[0].id();
     let claims = store.claim(&[id], 5).await.expect("claimed");
     let Claim::Granted(claimed) = &claims[0] else { panic!("not granted: {claims:?}") };
-    let done = Completion { id, fence: claimed.fence, outcome: ready(), trace: None, basis: Basis::default() };
+    let done = Completion {
+        id,
+        fence: claimed.fence,
+        outcome: ready(),
+        trace: None,
+        basis: Basis::default(),
+    };
     assert_eq!(store.complete(&[done]).await.expect("completed"), [true]);
     id
 }
