@@ -41,15 +41,23 @@ pub(super) async fn store(
     let mut verifier = Verifier::new(from);
     // The entry of the checkpoint itself comes first.
     let mut after = from.map_or(0, |from| from.number.saturating_sub(1));
+    let mut none = true;
     loop {
         let page =
             audit.page(&Filter::default(), Cursor::After(after), PAGE).await.map_err(port)?;
         let Some(last) = page.last() else { break };
-        after = last.number;
+        (after, none) = (last.number, false);
         for entry in &page {
             if let Err(broken) = verifier.check(entry) {
                 return Ok(Err(broken));
             }
+        }
+    }
+    if let (Some(Checkpoint { number, .. }), true) = (from, none) {
+        let end = audit.newest().await.map_err(port)?.number;
+        if end < number {
+            let what = format!("it is in the checkpoint, and the record ends with entry {end}");
+            return Ok(Err(Broken { number, what }));
         }
     }
     Ok(verifier.end().and_then(|verified| match verified.begin {

@@ -37,6 +37,7 @@ pub struct Ports {
     /// What ingest put aside.
     pub quarantine: Arc<dyn Quarantine>,
     /// Who saw and did what.
+    #[allow(dead_code, reason = "the api is to take it")]
     pub audit: Arc<dyn Audit>,
     /// Rendered answers; `None` where the signal has no service behind it.
     pub cache: Option<Arc<dyn Cache>>,
