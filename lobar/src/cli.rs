@@ -1,5 +1,6 @@
 //! The command line.
 
+mod audit;
 #[cfg(feature = "torch")]
 mod learning;
 #[cfg(feature = "torch")]
@@ -14,6 +15,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+pub use audit::{Audit, Format};
 #[cfg(feature = "torch")]
 pub use learning::{DataExport, Retrain};
 #[cfg(feature = "torch")]
@@ -92,6 +94,9 @@ pub enum Command {
     /// Messages that ingest put aside: list, show, replay, discard.
     #[command(subcommand)]
     Quarantine(Box<Quarantine>),
+    /// The record of who saw and did what: verify, export, checkpoint.
+    #[command(subcommand)]
+    Audit(Box<Audit>),
     /// Compare the bucket with the store: admit objects that have no image, and mark images whose object is gone. The
     /// answer to a lost database and to lost notifications; an ingest that runs does it once a day.
     Reconcile(Box<Reconcile>),

@@ -2,6 +2,7 @@
 
 #![allow(unreachable_pub)] // an executable exports nothing
 
+mod audit;
 mod bench;
 mod build_info;
 mod cli;
@@ -91,6 +92,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Token(command) => block_on(people::token(*command)),
         Command::Site(command) => block_on(people::site(*command)),
         Command::Quarantine(command) => block_on(quarantine::run(*command)),
+        Command::Audit(command) => block_on(audit::run(*command)),
         Command::Reconcile(command) => block_on(reconcile::run(*command)),
         Command::Model(command) => block_on(registry::run(*command)),
         #[cfg(feature = "torch")]

@@ -171,6 +171,7 @@ fn retention(settings: &Settings) -> Retention {
         events: settings.events_retention.time(),
         quarantine: settings.quarantine_retention.time(),
         results: settings.results_retention.time(),
+        audit: settings.audit_retention.time(),
     }
 }
 

@@ -46,7 +46,7 @@ pub use logging::{LogFilter, LogFormat};
 pub use models::ModelsPlace;
 pub use names::{BucketName, EndpointUrl, HostName, LocalPath};
 pub use partial::PartialSettings;
-pub use retention::RetentionPeriod;
+pub use retention::{AuditRetention, RetentionPeriod};
 pub use roles::{Role, Roles};
 pub use session_time::SessionTime;
 #[cfg(feature = "torch")]
@@ -101,6 +101,7 @@ pub struct Settings {
     /// Not above `session_max`.
     pub session_idle: SessionTime,
     pub session_max: SessionTime,
+    pub audit_retention: AuditRetention,
     pub log: LogFilter,
     pub log_format: LogFormat,
     pub otlp: Option<Collector>,

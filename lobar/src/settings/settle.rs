@@ -4,8 +4,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use super::bounded::{BatchSize, Seconds, SomeSeconds, Workers};
 use super::{
-    LocalPath, PartialSettings, RetentionPeriod, SessionTime, Settings, Switch, credentials,
-    relations,
+    AuditRetention, LocalPath, PartialSettings, RetentionPeriod, SessionTime, Settings, Switch,
+    credentials, relations,
 };
 use crate::failure::Failure;
 use lobar_opener::url::{QueueUrl, SignalUrl, SqliteFile, StoreUrl};
@@ -55,6 +55,7 @@ pub fn settle(
         results_retention: given.results_retention.unwrap_or(RetentionPeriod::FOREVER),
         session_idle: given.session_idle.unwrap_or(SessionTime::minutes::<30>()),
         session_max: given.session_max.unwrap_or(SessionTime::minutes::<720>()),
+        audit_retention: given.audit_retention.unwrap_or(AuditRetention::FOREVER),
         log: given.log.unwrap_or_default(),
         log_format: given.log_format.unwrap_or_default(),
         otlp: given.otlp,

@@ -1,6 +1,7 @@
 //! The executable as its user runs it: uploads by any S3 client and by itself, SIGKILL in the
 //! middle, restarts, broken files. Real X-rays where they are at hand, drawn ones elsewhere.
 
+mod audit_command;
 mod full;
 mod health;
 mod kills;
