@@ -5,7 +5,7 @@ use crate::failure::PortError;
 /// Why something about an account was refused.
 #[derive(Debug, thiserror::Error)]
 pub enum AccountError {
-    /// Somebody or something else is called so.
+    /// Somebody or something else is called so, here or at the other issuer.
     #[error("the name is taken")]
     NameTaken,
     /// There is no such account.

@@ -4,13 +4,17 @@
 //! one transaction. What it promises, each sentence a test of the contract suite:
 //!
 //! - A name belongs to one account, whatever its case.
+//! - What is no name belongs to nobody.
 //! - An account that is added has no password and no session.
 //! - Grants are kept as they were given.
+//! - Accounts are listed by name.
+//! - What is not there is unknown.
 //! - Taking the last account that can manage people away is refused, also by two at once.
 //! - Disabling an account ends its sessions and voids its links.
 //! - Changing what an account may do holds for its open sessions at once.
 //! - A new password ends every session but the one that it was set from, and voids the links.
 //! - A link is redeemed once, by one of many at once.
+//! - Redeeming a link sets the password and ends the sessions.
 //! - A link that has expired or was replaced is not redeemed.
 //! - A link is no use for an account that is disabled.
 //! - Failures to sign in are counted until one succeeds.
@@ -22,6 +26,7 @@
 //! - All sessions of an account end at once, but for one if it says so.
 //! - Sessions that are over are pruned.
 //! - A token is found by its secret until it expires or is revoked.
+//! - The use of a token is noted to the minute.
 //! - Tokens are listed without their secrets, those that are over too.
 //! - A site is added once, and listed by name.
 //! - A site that is removed is not listed any more.
@@ -61,7 +66,7 @@ pub struct Site {
 /// See the module's documentation.
 #[async_trait]
 pub trait Accounts: Send + Sync {
-    /// Adds a person.
+    /// Adds a person. [`AccountError::NameTaken`] also when their subject at another issuer has an account already.
     async fn add(&self, account: &NewAccount) -> Result<Account, AccountError>;
 
     /// Everybody, by name.
@@ -93,7 +98,7 @@ pub trait Accounts: Send + Sync {
         keep: Option<SessionId>,
     ) -> Result<(), AccountError>;
 
-    /// Sets the secret of one-time codes (RFC 6238), or takes it away.
+    /// Sets the secret of one-time codes (RFC 6238), or takes it away. No code of it has been used.
     async fn set_totp(
         &self,
         id: AccountId,
@@ -129,7 +134,7 @@ pub trait Accounts: Send + Sync {
         idle: Duration,
     ) -> Result<Option<(Session, Account)>, PortError>;
 
-    /// Notes that a session was used now.
+    /// Notes that a session was used now. A write to the database, so once a minute is often enough.
     async fn touch_session(&self, id: SessionId) -> Result<(), PortError>;
 
     /// The sessions of an account that are not over, newest use first.

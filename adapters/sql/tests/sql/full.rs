@@ -4,6 +4,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use lobar_core::access::{Grant, Grants};
+use lobar_core::accounts::{AccountError, Accounts, NewAccount, NewSession, NewToken, SecretHash};
 use lobar_core::failure::{PortError, chain};
 use lobar_core::finding::{Finding, Label, ModelRef};
 use lobar_core::image::{Lane, NewImage, Reason, State};
@@ -12,7 +14,7 @@ use lobar_core::object::{ImageId, ObjectVersion};
 use lobar_core::quarantine::Quarantine;
 use lobar_core::queue::{LeaseError, Outgoing, Queue, Settlement};
 use lobar_core::store::{Claim, Completion, Fence, Outcome, Quarantined, Store};
-use lobar_core::time::SystemClock;
+use lobar_core::time::{Clock, SystemClock};
 use lobar_core::verdict::{NewVerdict, Opinion, VerdictError, Verdicts};
 use lobar_sql::sqlite::{self, SqliteQueue, SqliteStore};
 use serde_json::json;
@@ -192,10 +194,11 @@ async fn what_readers_say_is_kept_once_there_is_room() {
         displayed: Vec::new(),
         rendering: None,
     };
-    let kept = fails_only_while_full(&store, async |_| match store.add(&verdict).await {
-        Err(VerdictError::Port(error)) => Err(error),
-        added => added.map(drop).map_err(|error| PortError::permanent("add", error)),
-    });
+    let kept =
+        fails_only_while_full(&store, async |_| match Verdicts::add(&*store, &verdict).await {
+            Err(VerdictError::Port(error)) => Err(error),
+            added => added.map(drop).map_err(|error| PortError::permanent("add", error)),
+        });
     assert_eq!(kept.await, store.of(id(0)).await.expect("answers").len());
 }
 
@@ -268,4 +271,67 @@ async fn a_probe_s_arrival_that_found_no_room_is_noted_once_there_is_some() {
     for n in 0..noted.await {
         assert!(store.take_probe(Uuid::from_u128(n as u128)).await.expect("answers"));
     }
+}
+
+/// A refusal is none here.
+fn port(error: AccountError) -> PortError {
+    match error {
+        AccountError::Port(error) => error,
+        refused => PortError::permanent("accounts", refused),
+    }
+}
+
+fn secret(n: usize) -> SecretHash {
+    let mut secret = [0; 32];
+    secret[..8].copy_from_slice(&n.to_be_bytes());
+    SecretHash(secret)
+}
+
+/// Grants whose text is [`LONG`] at least.
+fn long_grants() -> Grants {
+    let sites = (0..LONG / 50).map(|n| format!("{n:060}")).collect::<Vec<_>>().join(",");
+    [format!("reader@{sites}").parse::<Grant>().expect("a grant")].into_iter().collect()
+}
+
+#[tokio::test]
+async fn people_tokens_and_sessions_are_kept_once_there_is_room() {
+    let (_folder, store) = open().await;
+    let account = |n: usize| NewAccount {
+        name: format!("person {n:04}"),
+        grants: long_grants(),
+        external: None,
+    };
+    let added = fails_only_while_full(&store, async |n| {
+        Accounts::add(&*store, &account(n)).await.map(drop).map_err(port)
+    });
+    let added = added.await;
+    let people = store.accounts().await.expect("answers");
+    assert_eq!(people.len(), added);
+
+    let opened = fails_only_while_full(&store, async |n| {
+        let session = NewSession {
+            account: people[0].id,
+            secret: secret(n),
+            expires_at: SystemClock.now().plus(LEASE),
+            client: "c".repeat(LONG),
+        };
+        store.open_session(&session).await.map(drop).map_err(port)
+    });
+    let opened = opened.await;
+    let sessions = store.sessions(people[0].id, LEASE).await.expect("answers");
+    assert_eq!(sessions.len(), opened);
+    for n in 0..opened {
+        assert!(store.session(&secret(n), LEASE).await.expect("answers").is_some());
+    }
+
+    let added = fails_only_while_full(&store, async |n| {
+        let token = NewToken {
+            name: n.to_string(),
+            grants: long_grants(),
+            secret: secret(n),
+            expires_at: None,
+        };
+        store.add_token(&token).await.map(drop).map_err(port)
+    });
+    assert_eq!(added.await, store.tokens().await.expect("answers").len());
 }

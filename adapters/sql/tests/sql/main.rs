@@ -4,6 +4,7 @@
 #![allow(clippy::disallowed_methods)] // the tasks that a test spawns end before it does
 #![allow(clippy::print_stdout)] // counters and figures are to be read
 
+mod account_plans;
 mod claims;
 mod examine;
 mod full;

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use lobar_core::accounts::Accounts;
+use lobar_core::access::Grants;
+use lobar_core::accounts::{Accounts, NewToken, SecretHash};
 use lobar_core::event::Seq;
 use lobar_core::model_registry::ModelRegistry;
 use lobar_core::quarantine::Quarantine;
@@ -310,7 +311,7 @@ async fn a_receiver_in_another_process_is_told_of_a_message() {
 
 /// A server that was made read-only, as one is whose disk runs full.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_database_that_is_read_only_takes_no_changes() {
+async fn a_database_that_is_read_only_takes_no_changes_and_shuts_no_machine_out() {
     const ONLY_READ: &str = "do $$ begin execute format('alter database %I set
         default_transaction_read_only = on', current_database()); end $$";
     const BEGIN_ANEW: &str = "select count(pg_terminate_backend(pid)) from pg_stat_activity
@@ -318,6 +319,10 @@ async fn a_database_that_is_read_only_takes_no_changes() {
     let opened = Opened::new().await;
     let store = opened.database().await;
     store.check().await.expect("it takes changes");
+    let secret = SecretHash([7; 32]);
+    let token =
+        NewToken { name: "viewer".into(), grants: Grants::default(), secret, expires_at: None };
+    let token = store.add_token(&token).await.expect("added");
     opened.database.sql(ONLY_READ);
     opened.database.sql(BEGIN_ANEW);
     // The first to ask may meet connections that have ended.
@@ -329,6 +334,14 @@ async fn a_database_that_is_read_only_takes_no_changes() {
         }
         assert!(began.elapsed() < PATIENCE, "{refused:?}");
     }
+    // The first to ask may meet a connection that has ended, here too. Its use is not noted.
+    let found = loop {
+        match store.token(&secret).await {
+            Ok(found) => break found,
+            Err(error) => assert!(began.elapsed() < PATIENCE, "{error:?}"),
+        }
+    };
+    assert_eq!(found, Some(token));
     opened.close().await;
 }
 
