@@ -54,4 +54,5 @@ pub use routes::{RouteRight, route_rights};
 pub use server::{Api, ApiPorts, BuildError};
 pub use settings::ApiSettings;
 pub use statement::STATEMENT_OF_USE;
+pub use timestamp::rfc3339;
 pub use tls::{TlsError, TlsFiles};

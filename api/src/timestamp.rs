@@ -16,7 +16,7 @@ const MICROSECONDS: EncodedConfig = Config::DEFAULT
 const TELLABLE: (i64, i64) = (-62_167_219_200_000_000, 253_402_300_799_999_999);
 
 /// `2026-03-01T09:05:00.000250Z`. A time that RFC 3339 cannot tell is the nearest that it can.
-pub(crate) fn rfc3339(stamp: Stamp) -> String {
+pub fn rfc3339(stamp: Stamp) -> String {
     let micros = stamp.0.clamp(TELLABLE.0, TELLABLE.1);
     let instant = OffsetDateTime::from_unix_timestamp_nanos(i128::from(micros) * 1_000);
     let instant = instant.unwrap_or(OffsetDateTime::UNIX_EPOCH);

@@ -9,13 +9,14 @@
 //! [`retry`], [`scaling`], [`statement`] (what results are for), [`time`], [`liveness`] (which loops go round),
 //! [`probe`] (objects that are no uploads), [`trace`] (what a message or an event continues).
 //!
-//! The ports: [`queue`], [`store`], [`accounts`], [`model_registry`], [`verdict`], [`quarantine`], [`signal`], [`cache`], [`presence`], [`object_store`],
+//! The ports: [`queue`], [`store`], [`accounts`], [`audit`] (with the chain that proves it), [`model_registry`], [`verdict`], [`quarantine`], [`signal`], [`cache`], [`presence`], [`object_store`],
 //! [`weights`], [`engine`]. Each
 //! sentence of a port's documentation is the name of a test in the contract suite that every adapter
 //! passes.
 
 pub mod access;
 pub mod accounts;
+pub mod audit;
 pub mod browser;
 pub mod cache;
 pub mod compute;

@@ -65,9 +65,10 @@ use async_trait::async_trait;
 use uuid::Uuid;
 
 use crate::access::Sites;
+use crate::audit::Digest;
 use crate::event::{Event, Seq};
 use crate::failure::PortError;
-use crate::finding::Finding;
+use crate::finding::{Finding, ModelRef};
 use crate::image::{Image, Lane, Lanes, NewImage, Reason, State};
 use crate::object::{ImageId, ObjectVersion};
 use crate::position::Position;
@@ -181,6 +182,17 @@ pub struct Completion {
     pub outcome: Outcome,
     /// What the event of it continues: the span of the commit.
     pub trace: Option<TraceContext>,
+    /// What it is about, for the record ([`audit`](crate::audit)).
+    pub basis: Basis,
+}
+
+/// What an outcome was found on.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Basis {
+    /// SHA-256 of the object's bytes; `None` where none were read.
+    pub input: Option<Digest>,
+    /// The model that was asked; `None` where none was.
+    pub model: Option<ModelRef>,
 }
 
 /// Which images to list.
@@ -231,11 +243,14 @@ pub enum Retained {
     Quarantine,
     /// Results of images, by when the images were received: the finding or the reason, and the verdicts.
     Results,
+    /// Entries of the [audit record](crate::audit), by when they were recorded. The newest stays, and an entry says what
+    /// went.
+    Audit,
 }
 
 impl Retained {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Events, Self::Quarantine, Self::Results];
+    pub const ALL: [Self; 4] = [Self::Events, Self::Quarantine, Self::Results, Self::Audit];
 
     /// The word used in storage and metrics.
     pub fn as_str(self) -> &'static str {
@@ -243,6 +258,7 @@ impl Retained {
             Self::Events => "events",
             Self::Quarantine => "quarantine",
             Self::Results => "results",
+            Self::Audit => "audit",
         }
     }
 }

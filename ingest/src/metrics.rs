@@ -65,7 +65,7 @@ impl IngestMetrics {
         let pruned = counter(
             "lobar_ingest_pruned_total",
             "What this process deleted since the time for which it is kept was over: events, decided messages of the \
-             quarantine, results of images",
+             quarantine, results of images, entries of the audit record",
             "kind",
         )?;
         for kind in Retained::ALL {

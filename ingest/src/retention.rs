@@ -19,6 +19,8 @@ pub struct Retention {
     pub quarantine: Option<Duration>,
     /// Results of images.
     pub results: Option<Duration>,
+    /// Entries of the audit record.
+    pub audit: Option<Duration>,
 }
 
 impl Retention {
@@ -28,6 +30,7 @@ impl Retention {
             Retained::Events => self.events,
             Retained::Quarantine => self.quarantine,
             Retained::Results => self.results,
+            Retained::Audit => self.audit,
         }
     }
 }

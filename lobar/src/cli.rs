@@ -1,10 +1,12 @@
 //! The command line.
 
+mod audit;
 #[cfg(feature = "torch")]
 mod learning;
 #[cfg(feature = "torch")]
 mod making;
 mod model;
+mod people;
 mod quarantine;
 #[cfg(feature = "torch")]
 mod training_data;
@@ -13,11 +15,13 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+pub use audit::{Audit, Format};
 #[cfg(feature = "torch")]
 pub use learning::{DataExport, Retrain};
 #[cfg(feature = "torch")]
 pub use making::{DataReport, DataWhat, Evaluate, Export, Mlflow, Novelty, Quantize, Train};
 pub use model::Model;
+pub use people::{GrantArgs, LinkArgs, PeopleArgs, Site, Token, User};
 pub use quarantine::{Quarantine, Which};
 #[cfg(feature = "torch")]
 pub use training_data::TrainingData;
@@ -78,9 +82,21 @@ pub enum Command {
     /// Evaluate a model on labelled images.
     #[cfg(feature = "torch")]
     Evaluate(Evaluate),
+    /// People: list, invite, grant, disable, reset, sign out.
+    #[command(subcommand)]
+    User(Box<User>),
+    /// Machines' tokens: list, add, revoke.
+    #[command(subcommand)]
+    Token(Box<Token>),
+    /// Sites: list, add, remove.
+    #[command(subcommand)]
+    Site(Box<Site>),
     /// Messages that ingest put aside: list, show, replay, discard.
     #[command(subcommand)]
     Quarantine(Box<Quarantine>),
+    /// The record of who saw and did what: verify, export, checkpoint.
+    #[command(subcommand)]
+    Audit(Box<Audit>),
     /// Compare the bucket with the store: admit objects that have no image, and mark images whose object is gone. The
     /// answer to a lost database and to lost notifications; an ingest that runs does it once a day.
     Reconcile(Box<Reconcile>),

@@ -2,9 +2,11 @@
 
 #![allow(unreachable_pub)] // an executable exports nothing
 
+mod audit;
 mod bench;
 mod build_info;
 mod cli;
+mod columns;
 #[cfg(feature = "torch")]
 mod data;
 mod doctor;
@@ -21,6 +23,7 @@ mod labelled;
 mod model_file;
 #[cfg(feature = "torch")]
 mod novelty;
+mod people;
 #[cfg(feature = "torch")]
 mod predict;
 #[cfg(feature = "torch")]
@@ -85,7 +88,11 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Runs { folder, json } => runs::run(&folder, json),
         #[cfg(feature = "torch")]
         Command::Evaluate(args) => evaluate::run(&args),
+        Command::User(command) => block_on(people::user(*command)),
+        Command::Token(command) => block_on(people::token(*command)),
+        Command::Site(command) => block_on(people::site(*command)),
         Command::Quarantine(command) => block_on(quarantine::run(*command)),
+        Command::Audit(command) => block_on(audit::run(*command)),
         Command::Reconcile(command) => block_on(reconcile::run(*command)),
         Command::Model(command) => block_on(registry::run(*command)),
         #[cfg(feature = "torch")]

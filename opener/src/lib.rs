@@ -24,6 +24,7 @@ use std::sync::Arc;
 
 use lobar_aws::Access;
 use lobar_core::accounts::Accounts;
+use lobar_core::audit::Audit;
 use lobar_core::cache::Cache;
 use lobar_core::failure::PortError;
 use lobar_core::model_registry::ModelRegistry;
@@ -83,12 +84,12 @@ pub struct Migrated {
 
 /// What a database holds beside queues. An `Arc` of it becomes one of any of its supertraits.
 pub trait Database:
-    Store + ModelRegistry + Verdicts + Quarantine + Accounts + UnreadableCounts
+    Store + ModelRegistry + Verdicts + Quarantine + Accounts + Audit + UnreadableCounts
 {
 }
 
-impl<T: Store + ModelRegistry + Verdicts + Quarantine + Accounts + UnreadableCounts> Database
-    for T
+impl<T: Store + ModelRegistry + Verdicts + Quarantine + Accounts + Audit + UnreadableCounts>
+    Database for T
 {
 }
 
@@ -145,7 +146,7 @@ impl Opener {
     }
 
     /// The database that `url` names, of which each is opened once: the store, the model registry, the
-    /// verdicts, the quarantine and the accounts, each a supertrait of [`Database`].
+    /// verdicts, the quarantine, the accounts and the audit record, each a supertrait of [`Database`].
     pub async fn database(
         &self,
         setting: &'static str,

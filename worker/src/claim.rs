@@ -12,7 +12,7 @@ use lobar_core::failure::PortError;
 use lobar_core::image::State;
 use lobar_core::object::ImageId;
 use lobar_core::queue::Settlement;
-use lobar_core::store::Claim;
+use lobar_core::store::{Basis, Claim};
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::context::Context;
@@ -47,6 +47,7 @@ pub(crate) async fn claim(
                     claimed,
                     suspect_permit: suspect_permit.take(),
                     in_flight_guard,
+                    basis: Basis::default(),
                 };
                 if suspicious { &mut suspects } else { &mut start }.push(item);
                 continue;

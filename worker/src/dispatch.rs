@@ -172,6 +172,7 @@ impl Dispatcher {
             image.timings_ms.insert("wait".into(), ms(waited));
             image.timings_ms.insert("infer".into(), ms(reply.busy));
             image.item.message.span.record("model", reply.engine.model.version.as_str());
+            image.item.basis.model = Some(reply.engine.model.clone());
             let end = end(&reply.engine, &mut image, answer);
             if let End::Complete(Outcome::Ready(finding)) = &end {
                 self.context.shadow.offer(image.item.claimed.id, finding, image.input);

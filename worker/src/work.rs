@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use lobar_consumer::Cause;
+use lobar_core::audit::Digest;
 use lobar_core::failure::PortError;
 use lobar_core::image::Reason;
 use lobar_core::object_store::FetchError;
@@ -69,6 +70,7 @@ async fn prepare(context: &Context, item: &mut WorkItem) -> Result<Ready, End> {
     let decoder = context.decoders.clone().acquire_owned().await;
     // Not while it waits: what ends the process meanwhile is another image.
     suspect::count_attempt(context, item).await?;
+    item.basis.input = Some(hash(bytes.clone()).await?);
     let limits = context.settings.limits;
     let started = Instant::now();
     let span = tracing::info_span!("decode");
@@ -90,6 +92,13 @@ async fn prepare(context: &Context, item: &mut WorkItem) -> Result<Ready, End> {
     context.metrics.stage("decode", decoded.as_secs_f64());
     let prepared = prepared.map_err(|Rejection { reason, detail }| needs_human(reason, detail))?;
     Ok((prepared, BTreeMap::from([("fetch".into(), ms(fetched)), ("decode".into(), ms(decoded))])))
+}
+
+/// The digest of a file, for the record; in a step of its own, so that a decoder that gives up does not lose it.
+async fn hash(bytes: Bytes) -> Result<Digest, End> {
+    let hashing = tokio::task::spawn_blocking(move || Digest::of(&bytes));
+    // The runtime is going away.
+    hashing.await.map_err(|_| End::Release(Settlement::Release))
 }
 
 async fn fetch(context: &Context, claimed: &Claimed, receives: u32) -> Result<Bytes, End> {

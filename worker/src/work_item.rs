@@ -9,7 +9,7 @@ use lobar_core::engine::NetworkInput;
 use lobar_core::image::Lane;
 use lobar_core::object::ImageId;
 use lobar_core::queue::Settlement;
-use lobar_core::store::{Claimed, Held, Outcome};
+use lobar_core::store::{Basis, Claimed, Held, Outcome};
 use lobar_trace::Ongoing;
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -33,6 +33,8 @@ pub(crate) struct WorkItem {
     /// The turn of an image that was in a crash; see `suspect`.
     pub(crate) suspect_permit: Option<OwnedSemaphorePermit>,
     pub(crate) in_flight_guard: InFlightGuard,
+    /// What was read, and which model was asked.
+    pub(crate) basis: Basis,
 }
 
 impl WorkItem {

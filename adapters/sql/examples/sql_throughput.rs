@@ -16,7 +16,7 @@ use lobar_core::finding::{Finding, Heatmap, Label, ModelRef};
 use lobar_core::image::{Lane, NewImage};
 use lobar_core::object::{ImageId, ObjectVersion};
 use lobar_core::queue::{Outgoing, Queue, Settlement};
-use lobar_core::store::{Claim, Completion, Outcome, Store};
+use lobar_core::store::{Basis, Claim, Completion, Outcome, Store};
 use lobar_core::time::SystemClock;
 use lobar_sql::postgres::{self, PgQueue};
 use lobar_sql::sqlite::{self, SqliteQueue};
@@ -155,5 +155,6 @@ fn completion(claim: Claim) -> Completion {
         fence: claimed.fence,
         outcome: Outcome::Ready(Box::new(finding)),
         trace: None,
+        basis: Basis::default(),
     }
 }

@@ -31,8 +31,9 @@ pub struct Pools<D: Driver> {
 
 /// A database: where to write, where to read, and what time it is there. It is a
 /// [`Store`](lobar_core::store::Store), a [`ModelRegistry`](lobar_core::model_registry::ModelRegistry), the
-/// [`Verdicts`](lobar_core::verdict::Verdicts), the [`Quarantine`](lobar_core::quarantine::Quarantine) and the
-/// [`Accounts`](lobar_core::accounts::Accounts); [`SqlQueue`](super::SqlQueue) makes queues in it.
+/// [`Verdicts`](lobar_core::verdict::Verdicts), the [`Quarantine`](lobar_core::quarantine::Quarantine), the
+/// [`Accounts`](lobar_core::accounts::Accounts) and the [`Audit`](lobar_core::audit::Audit) record;
+/// [`SqlQueue`](super::SqlQueue) makes queues in it.
 pub struct Db<D: Driver> {
     pools: Pools<D>,
     clock: Arc<dyn Clock>,

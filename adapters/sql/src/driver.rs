@@ -12,6 +12,7 @@ use sqlx::{Database, IntoArguments};
 use uuid::Uuid;
 
 use super::accounts::{AccountRow, SessionRow, SignedInRow, SiteRow, TokenRow};
+use super::audit::AuditRow;
 use super::quarantine::{EntryRow, KeptRow};
 use super::queue::MessageRow;
 use super::registry::{AssignmentRow, ChangeRow, ComparisonRow, ModelRow};
@@ -37,10 +38,13 @@ pub trait Driver:
     + for<'a> Binds<&'a [u8]>
     + for<'a> Binds<Json<&'a Finding>>
     + Binds<Option<i64>>
+    + Binds<Option<Uuid>>
     + Binds<Option<String>>
     + Binds<Option<Vec<u8>>>
     + Reads<(i64,)>
+    + Reads<(i64, i64)>
     + Reads<(i64, Option<i64>)>
+    + Reads<(i64, Vec<u8>)>
     + Reads<(Uuid,)>
     + Reads<(String, i64)>
     + Reads<(Uuid, i64)>
@@ -54,6 +58,7 @@ pub trait Driver:
     + Reads<(i64, i64, i64, i64, Option<i64>)>
     + Reads<AccountRow>
     + Reads<AssignmentRow>
+    + Reads<AuditRow>
     + Reads<ChangeRow>
     + Reads<ClaimRow>
     + Reads<ComparisonRow>

@@ -1,5 +1,5 @@
-//! The store, the queues, the model registry, the verdicts, the quarantine and the accounts in SQL, written once for
-//! every database.
+//! The store, the queues, the model registry, the verdicts, the quarantine, the accounts and the audit record in SQL,
+//! written once for every database.
 //!
 //! [`driver::Driver`] holds all that differs between databases: a handful of constants, how an error
 //! is classed, and the types that may cross. [`statement::Sql`] builds a statement with `$n` arguments
@@ -10,6 +10,7 @@
 //! was opened with; leases therefore depend on the clocks of hosts agreeing to well within a lease.
 
 mod accounts;
+mod audit;
 mod column;
 mod db;
 mod driver;

@@ -33,7 +33,7 @@ pub(crate) struct TokenBody {
     name: String,
     /// Roles at sites: `uploader@north`, `reader@north`.
     grants: Vec<String>,
-    /// Days until it expires, 1 to 3,650; 90 when left out.
+    /// Days until it expires, 1 to 3,650; 365 when left out.
     days: Option<u32>,
 }
 
@@ -69,7 +69,7 @@ pub(crate) async fn add(
 ) -> Result<HttpResponse, Problem> {
     let TokenBody { name, grants, days } = body.into_inner();
     let grants = read_grants(&grants)?;
-    let days = days.unwrap_or(90);
+    let days = days.unwrap_or(365);
     if !(1..=DAYS_MAX).contains(&days) {
         let detail = format!("`days` is a number from 1 to {DAYS_MAX}.");
         return Err(Problem::new(Kind::BadParameter, detail));

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use lobar_api::{Check, Readiness};
 use lobar_aws::Access;
 use lobar_core::accounts::Accounts;
+use lobar_core::audit::Audit;
 use lobar_core::cache::Cache;
 use lobar_core::image::{Lane, Lanes};
 use lobar_core::presence::Presence;
@@ -38,6 +39,8 @@ pub struct Ports {
     pub quarantine: Arc<dyn Quarantine>,
     /// People, sessions, tokens, sites.
     pub accounts: Arc<dyn Accounts>,
+    /// Who saw and did what.
+    pub audit: Arc<dyn Audit>,
     /// Rendered answers; `None` where the signal has no service behind it.
     pub cache: Option<Arc<dyn Cache>>,
     /// Who is at work; as the cache.
@@ -93,7 +96,8 @@ impl Ports {
             models: database.clone(),
             verdicts: database.clone(),
             quarantine: database.clone(),
-            accounts: database,
+            accounts: database.clone(),
+            audit: database,
             signal: opener.signal("signal", &settings.signal).map_err(failed)?,
             cache: opener.cache("signal", &settings.signal).map_err(failed)?,
             presence: opener.presence("signal", &settings.signal).map_err(failed)?,

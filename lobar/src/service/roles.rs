@@ -171,6 +171,7 @@ fn retention(settings: &Settings) -> Retention {
         events: settings.events_retention.time(),
         quarantine: settings.quarantine_retention.time(),
         results: settings.results_retention.time(),
+        audit: settings.audit_retention.time(),
     }
 }
 
@@ -179,8 +180,7 @@ async fn first_admin(settings: &Settings, parts: &Ports) -> Result<Option<String
     if settings.has_local_user() {
         return Ok(None);
     }
-    let times = ApiSettings::default().sign_in;
-    let sign_in = SignIn::new(parts.accounts.clone(), parts.clock.clone(), times);
+    let sign_in = SignIn::new(parts.accounts.clone(), parts.clock.clone(), settings.sign_in());
     let made = sign_in.first_admin().await;
     let made = made
         .map_err(|error| Failure::failed(format!("the first admin's link: {}", chain(&error))))?;
@@ -221,6 +221,7 @@ async fn api(
             scaling: settings.scaling(),
             pinned: settings.model.is_some(),
             local_user: settings.has_local_user(),
+            sign_in: settings.sign_in(),
             ..ApiSettings::default()
         },
     )

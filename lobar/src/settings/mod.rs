@@ -6,7 +6,7 @@
 //!
 //! - `given`: every setting, as it may be given; here a new one is added.
 //! - `source`: how one is read, and how a wrong one is refused. `file`, `environment`: where they stand.
-//! - `bounded`, `collector`, `names`, `logging`, `models`, `retention`, `roles`, `switch`: their types.
+//! - `bounded`, `collector`, `names`, `logging`, `models`, `retention`, `roles`, `session_time`, `switch`: their types.
 //! - `settle`: which value holds, and the defaults. `relations`: what several of them say together.
 //! - `shown`: how they are printed: without secrets, and so that they read again.
 
@@ -23,6 +23,7 @@ mod redact;
 mod relations;
 mod retention;
 mod roles;
+mod session_time;
 mod settle;
 mod source;
 mod switch;
@@ -36,6 +37,7 @@ use lobar_api::{ProxyNetwork, TlsFiles};
 use lobar_core::compute::{DeviceChoice, PrecisionChoice};
 use lobar_core::engine::NoveltyPolicy;
 use lobar_core::scaling::Policy;
+use lobar_signin::SignInSettings;
 
 pub use bounded::{BatchSize, Seconds, SomeSeconds, Threads, Workers};
 pub use collector::Collector;
@@ -44,8 +46,9 @@ pub use logging::{LogFilter, LogFormat};
 pub use models::ModelsPlace;
 pub use names::{BucketName, EndpointUrl, HostName, LocalPath};
 pub use partial::PartialSettings;
-pub use retention::RetentionPeriod;
+pub use retention::{AuditRetention, RetentionPeriod};
 pub use roles::{Role, Roles};
+pub use session_time::SessionTime;
 #[cfg(feature = "torch")]
 pub use source::read;
 pub use switch::Switch;
@@ -95,6 +98,10 @@ pub struct Settings {
     /// Of what waits nothing is deleted.
     pub quarantine_retention: RetentionPeriod,
     pub results_retention: RetentionPeriod,
+    /// Not above `session_max`.
+    pub session_idle: SessionTime,
+    pub session_max: SessionTime,
+    pub audit_retention: AuditRetention,
     pub log: LogFilter,
     pub log_format: LogFormat,
     pub otlp: Option<Collector>,
@@ -135,6 +142,12 @@ impl Settings {
     pub fn embedded_s3(&self) -> Option<SocketAddr> {
         let embedded = self.s3_endpoint.is_none() && matches!(self.uploads, QueueUrl::Sqlite(_));
         embedded.then_some(self.s3_listen)
+    }
+
+    /// How long sessions last.
+    pub fn sign_in(&self) -> SignInSettings {
+        let (idle, longest) = (self.session_idle.time(), self.session_max.time());
+        SignInSettings { idle, longest, ..SignInSettings::default() }
     }
 
     /// How many workers there should be for a load.

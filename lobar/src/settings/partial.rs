@@ -12,7 +12,8 @@ use super::collector::Collector;
 use super::logging::{LogFilter, LogFormat};
 use super::models::ModelsPlace;
 use super::names::{BucketName, EndpointUrl, HostName, LocalPath};
-use super::retention::RetentionPeriod;
+use super::retention::{AuditRetention, RetentionPeriod};
+use super::session_time::SessionTime;
 use super::source::read;
 use super::switch::Switch;
 use lobar_opener::url::{QueueUrl, SignalUrl, StoreUrl};
@@ -123,6 +124,15 @@ pub struct PartialSettings {
     /// are removed from the list.
     #[arg(long, env = "LOBAR_RESULTS_RETENTION", value_name = "TIME", value_parser = read::<RetentionPeriod>())]
     pub results_retention: Option<RetentionPeriod>,
+    /// How long a session may go unused before it ends: minutes (`30m`), hours (`2h`), days.
+    #[arg(long, env = "LOBAR_SESSION_IDLE", value_name = "TIME", value_parser = read::<SessionTime>())]
+    pub session_idle: Option<SessionTime>,
+    /// When a session ends however much it is used: minutes, hours (`12h`), days (`7d`).
+    #[arg(long, env = "LOBAR_SESSION_MAX", value_name = "TIME", value_parser = read::<SessionTime>())]
+    pub session_max: Option<SessionTime>,
+    /// How long entries of the audit record are kept: 180 days at least, `forever` unless told otherwise.
+    #[arg(long, env = "LOBAR_AUDIT_RETENTION", value_name = "TIME", value_parser = read::<AuditRetention>())]
+    pub audit_retention: Option<AuditRetention>,
     /// What to log: a level, or a filter such as `info,lobar_worker=debug`.
     #[arg(long, env = "LOBAR_LOG", value_name = "FILTER", value_parser = read::<LogFilter>())]
     pub log: Option<LogFilter>,
@@ -172,6 +182,9 @@ impl PartialSettings {
             events_retention: self.events_retention.or(other.events_retention),
             quarantine_retention: self.quarantine_retention.or(other.quarantine_retention),
             results_retention: self.results_retention.or(other.results_retention),
+            session_idle: self.session_idle.or(other.session_idle),
+            session_max: self.session_max.or(other.session_max),
+            audit_retention: self.audit_retention.or(other.audit_retention),
             log: self.log.or(other.log),
             log_format: self.log_format.or(other.log_format),
             otlp: self.otlp.or(other.otlp),

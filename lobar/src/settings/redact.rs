@@ -43,6 +43,9 @@ pub fn toml(settings: &Settings) -> String {
     lines.text("events_retention", settings.events_retention);
     lines.text("quarantine_retention", settings.quarantine_retention);
     lines.text("results_retention", settings.results_retention);
+    lines.text("session_idle", settings.session_idle);
+    lines.text("session_max", settings.session_max);
+    lines.text("audit_retention", settings.audit_retention);
     lines.text("log", &settings.log);
     lines.text("log_format", settings.log_format);
     lines.maybe("otlp", settings.otlp.as_ref());

@@ -30,6 +30,12 @@ pub fn check(settings: &Settings) -> Result<(), Failure> {
             "tls_cert and tls_key belong together: set LOBAR_TLS_CERT and LOBAR_TLS_KEY, or neither",
         ));
     }
+    if settings.session_idle > settings.session_max {
+        return Err(Failure::usage(format!(
+            "session_idle is {} and session_max is {}; a session cannot go unused for longer than it lasts",
+            settings.session_idle, settings.session_max
+        )));
+    }
     Ok(())
 }
 

@@ -60,9 +60,55 @@ impl fmt::Display for RetentionPeriod {
     }
 }
 
+/// The same of the audit record: 180 days at least.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AuditRetention(RetentionPeriod);
+
+impl AuditRetention {
+    /// Nothing is deleted.
+    pub const FOREVER: Self = Self(RetentionPeriod::FOREVER);
+    /// The least, in days: half a year.
+    const LEAST: u32 = 180;
+
+    /// How long; `None` for ever.
+    pub fn time(self) -> Option<Duration> {
+        self.0.time()
+    }
+}
+
+impl FromStr for AuditRetention {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let period: RetentionPeriod = text.parse()?;
+        match period.0 {
+            Some(hours) if hours < Self::LEAST * DAY => {
+                Err(format!("the audit record is kept for {}d at least", Self::LEAST))
+            }
+            _ => Ok(Self(period)),
+        }
+    }
+}
+
+impl fmt::Display for AuditRetention {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_audit_record_is_kept_for_half_a_year_at_least() {
+        for good in ["180d", "4320h", "3650d", "forever"] {
+            assert!(good.parse::<AuditRetention>().is_ok(), "{good}");
+        }
+        for bad in ["179d", "4319h", "1h", "", "never"] {
+            assert!(bad.parse::<AuditRetention>().is_err(), "{bad}");
+        }
+    }
 
     #[test]
     fn a_time_to_keep_things_reads_back_and_what_is_none_is_refused() {

@@ -4,7 +4,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use super::bounded::{BatchSize, Seconds, SomeSeconds, Workers};
 use super::{
-    LocalPath, PartialSettings, RetentionPeriod, Settings, Switch, credentials, relations,
+    AuditRetention, LocalPath, PartialSettings, RetentionPeriod, SessionTime, Settings, Switch,
+    credentials, relations,
 };
 use crate::failure::Failure;
 use lobar_opener::url::{QueueUrl, SignalUrl, SqliteFile, StoreUrl};
@@ -52,6 +53,9 @@ pub fn settle(
         events_retention: given.events_retention.unwrap_or(RetentionPeriod::days::<30>()),
         quarantine_retention: given.quarantine_retention.unwrap_or(RetentionPeriod::days::<90>()),
         results_retention: given.results_retention.unwrap_or(RetentionPeriod::FOREVER),
+        session_idle: given.session_idle.unwrap_or(SessionTime::minutes::<30>()),
+        session_max: given.session_max.unwrap_or(SessionTime::minutes::<720>()),
+        audit_retention: given.audit_retention.unwrap_or(AuditRetention::FOREVER),
         log: given.log.unwrap_or_default(),
         log_format: given.log_format.unwrap_or_default(),
         otlp: given.otlp,

@@ -14,6 +14,7 @@
 //! ```
 
 pub mod accounts;
+pub mod audit;
 pub mod cache;
 pub mod presence;
 pub mod quarantine;

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use lobar_core::accounts::Accounts;
+use lobar_core::audit::Audit;
 use lobar_core::event::{Event, Seq};
 use lobar_core::image::{Image, Lane, Lanes, NewImage, State};
 use lobar_core::job::Job;
@@ -59,6 +60,8 @@ pub struct Rig {
     pub quarantine: Arc<dyn Quarantine>,
     /// People, sessions, tokens, sites.
     pub accounts: Arc<dyn Accounts>,
+    /// The audit record, in the same database.
+    pub audit: Arc<dyn Audit>,
     /// The uploads queue.
     pub uploads: Arc<FaultyQueue>,
     /// The job queues.
@@ -99,6 +102,7 @@ impl Rig {
         let (registry, verdicts) = (store.clone(), store.clone());
         let quarantine = store.clone();
         let accounts = store.clone();
+        let audit = store.clone();
         let url = queues.unwrap_or(&file).parse().expect("a queue's URL");
         let line = Arc::new(Line::default());
         let injector = Arc::new(Injector::default());
@@ -129,6 +133,7 @@ impl Rig {
             verdicts,
             quarantine,
             accounts,
+            audit,
             uploads,
             jobs,
             bucket,

@@ -20,7 +20,7 @@ use lobar_core::presence::Presence;
 use lobar_core::quarantine::Quarantine;
 use lobar_core::queue::Queue;
 use lobar_core::signal::Signal;
-use lobar_core::store::{Claim, Completion, Outcome, Store};
+use lobar_core::store::{Basis, Claim, Completion, Outcome, Store};
 use lobar_core::time::{Clock, SystemClock};
 use lobar_core::verdict::Verdicts;
 use lobar_endpoint::{Endpoint, EndpointOptions};
@@ -264,7 +264,13 @@ impl Fixture {
             .map(|claim| match claim {
                 Claim::Granted(claimed) => {
                     let (id, fence) = (claimed.id, claimed.fence);
-                    Completion { id, fence, outcome: outcome.clone(), trace: None }
+                    Completion {
+                        id,
+                        fence,
+                        outcome: outcome.clone(),
+                        trace: None,
+                        basis: Basis::default(),
+                    }
                 }
                 other => panic!("not granted: {other:?}"),
             })

@@ -5,7 +5,7 @@ use std::time::Duration;
 use lobar_core::image::{Lane, NewImage, Reason, State};
 use lobar_core::object::ObjectVersion;
 use lobar_core::queue::Settlement;
-use lobar_core::store::{Claim, Completion, Outcome, Retained};
+use lobar_core::store::{Basis, Claim, Completion, Outcome, Retained};
 use lobar_ingest::{ReconcileOptions, ReconcilePorts, Reconciled, reconcile};
 use lobar_tests::kit;
 use lobar_tests::rig::Rig;
@@ -219,7 +219,8 @@ async fn an_object_whose_result_is_no_longer_kept_is_not_analysed_anew() {
         panic!("granted")
     };
     let outcome = Outcome::NeedsHuman { reason: Reason::Blank, detail: String::new() };
-    let done = Completion { id, fence: claimed.fence, outcome, trace: None };
+    let done =
+        Completion { id, fence: claimed.fence, outcome, trace: None, basis: Basis::default() };
     assert_eq!(store.complete(&[done]).await.expect("completed"), [true]);
     rig.clock.advance(OLD_ENOUGH);
     assert_eq!(store.prune(Retained::Results, OLD_ENOUGH / 2, 9).await.expect("pruned"), 1);

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use lobar_core::audit::{Begin, Cursor, Filter, verify};
 use lobar_core::image::{Lane, State};
 use lobar_core::object::ImageId;
 use lobar_core::store::Quarantined;
@@ -46,8 +47,12 @@ async fn events_and_results_are_deleted_when_their_time_is_over_and_nothing_else
     rig.store.inner.quarantine(&waiting).await.expect("kept");
     rig.clock.advance(3 * HOUR);
     let events = rig.events().await.len();
-    let retention =
-        Retention { events: Some(HOUR), quarantine: Some(HOUR), results: Some(2 * HOUR) };
+    let retention = Retention {
+        events: Some(HOUR),
+        quarantine: Some(HOUR),
+        results: Some(2 * HOUR),
+        audit: Some(HOUR),
+    };
     let ingesting = rig.ingest(keeping(retention));
     for id in &old {
         rig.until("it is removed", async || state(&rig, *id).await == Some(State::Removed)).await;
@@ -56,11 +61,16 @@ async fn events_and_results_are_deleted_when_their_time_is_over_and_nothing_else
     rig.until("old events are gone", async || rig.events().await.len() == old.len()).await;
     let pruned = |kind| ingesting.metric_of("lobar_ingest_pruned_total", kind);
     rig.until("they are counted", async || {
-        pruned("events") == events as f64 && pruned("results") == old.len() as f64
+        pruned("events") == events as f64
+            && pruned("results") == old.len() as f64
+            && pruned("audit") == old.len() as f64
     })
     .await;
     assert_eq!(pruned("quarantine"), 0.0, "what waits stays");
     ingesting.stop().await;
+    let kept = rig.audit.page(&Filter::default(), Cursor::After(0), 10).await.expect("read");
+    assert!(kept.iter().all(|entry| entry.action == "pruned"), "{kept:?}");
+    assert_eq!(verify(None, &kept).map(|verified| verified.begin), Ok(Begin::Pruned));
     for id in old {
         let image = rig.store.inner.image(id).await.expect("answers").expect("it is known");
         assert!(image.finding.is_none() && image.detail.is_some(), "{image:?}");

@@ -6,8 +6,9 @@ use lobar_core::image::Reason;
 
 use super::sources::{every, file, literals, product, root, words};
 
-/// Words in the code that look like a metric's name: a channel of PostgreSQL's `notify`, and a library.
-const NO_METRICS: [&str; 2] = ["lobar_queues", "lobar_torch"];
+/// Words in the code that look like a metric's name: a channel of PostgreSQL's `notify`, a library, and what secrets
+/// begin with.
+const NO_METRICS: [&str; 5] = ["lobar_l_", "lobar_queues", "lobar_s_", "lobar_t_", "lobar_torch"];
 
 /// Names of metrics in the code of the product.
 fn metrics() -> BTreeSet<String> {

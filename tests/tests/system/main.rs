@@ -1,6 +1,7 @@
 //! The executable as its user runs it: uploads by any S3 client and by itself, SIGKILL in the
 //! middle, restarts, broken files. Real X-rays where they are at hand, drawn ones elsewhere.
 
+mod audit_command;
 mod full;
 mod health;
 mod kills;
@@ -8,6 +9,7 @@ mod learning;
 mod model_command;
 mod models;
 mod outputs;
+mod people_command;
 mod runs;
 mod settings;
 mod soak;

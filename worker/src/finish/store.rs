@@ -41,13 +41,14 @@ impl Finisher {
     ) {
         let (items, completions): (Vec<(WorkItem, Span)>, Vec<Completion>) = work
             .into_iter()
-            .map(|(item, outcome)| {
+            .map(|(mut item, outcome)| {
+                let basis = std::mem::take(&mut item.basis);
                 let Held { id, fence, .. } = item.held();
                 let state = ending(&outcome).as_str();
                 let span = tracing::info_span!(parent: &*item.message.span, "commit", state);
                 // What tells of the event continues from here.
                 let trace = lobar_trace::context(&span);
-                ((item, span), Completion { id, fence, outcome, trace })
+                ((item, span), Completion { id, fence, outcome, trace, basis })
             })
             .unzip();
         let results = isolate(completions.len(), |range| {

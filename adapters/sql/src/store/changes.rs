@@ -1,4 +1,4 @@
-//! Side effects of a store transaction: events to insert and counters to update (table `tally`).
+//! Side effects of a store transaction: events to insert, counters to update (table `tally`), entries of the audit record.
 //!
 //! The counts (table `tally`) answer how many images there are of a kind without reading them. They are
 //! moved by the transaction that moves the images, at its very end and in the turn of the events: one
@@ -6,13 +6,14 @@
 
 use std::collections::BTreeMap;
 
+use lobar_core::audit::NewEntry;
 use lobar_core::image::State;
 use lobar_core::object::ImageId;
 use lobar_core::time::Stamp;
 use lobar_core::trace::TraceContext;
 
 use super::super::tx::Tx;
-use super::super::{BATCH, DbError, Driver, Sql};
+use super::super::{BATCH, DbError, Driver, Sql, audit};
 
 /// What images are counted by.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -30,6 +31,7 @@ pub(super) type Standing<'a> = (State, &'a str);
 pub(super) struct Changes {
     events: Vec<(ImageId, State, Option<TraceContext>)>,
     counts: BTreeMap<(Kind, &'static str, String), i64>,
+    entries: Vec<NewEntry>,
 }
 
 impl Changes {
@@ -55,6 +57,11 @@ impl Changes {
     pub(super) fn recounted(&mut self, kind: Kind, from: Standing<'_>, to: Standing<'_>) {
         self.count(kind.clone(), from, -1);
         self.count(kind, to, 1);
+    }
+
+    /// Something for the audit record. It needs an event beside it, whose turn it is written in.
+    pub(super) fn recorded(&mut self, entry: NewEntry) {
+        self.entries.push(entry);
     }
 
     /// What the event that was told of last continues.
@@ -96,7 +103,8 @@ impl Changes {
             );
             sql.run(tx).await?;
         }
-        Ok(())
+        debug_assert!(self.entries.is_empty() || !self.events.is_empty(), "no turn to write in");
+        audit::write(tx, at, &self.entries).await
     }
 }
 

@@ -4,6 +4,7 @@ mod admit;
 mod changes;
 mod count;
 mod events;
+mod inference;
 mod overview;
 mod page;
 mod plan;

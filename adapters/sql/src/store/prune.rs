@@ -11,7 +11,7 @@ use lobar_core::time::Stamp;
 use uuid::Uuid;
 
 use super::super::tx::Tx;
-use super::super::{BATCH, Db, DbError, Driver, Sql};
+use super::super::{BATCH, Db, DbError, Driver, Sql, audit};
 use super::changes::{Changes, Kind};
 use super::events::EventRow;
 use super::remove::forget_verdicts;
@@ -43,18 +43,27 @@ pub(super) async fn prune<D: Driver>(
     let mut tx = db.begin().await?;
     let now = db.now();
     let before = now.minus(older_than);
-    let mut turn = Sql::<D>::new("select up_to from retention where kind = ");
-    turn.arg(what.as_str()).push(D::SKIP_LOCKED);
-    let pruned = match turn.optional::<(i64,)>(&mut tx).await? {
-        None => 0,
-        Some(_) => match what {
-            Retained::Events => events(&mut tx, before, limit).await?,
-            Retained::Quarantine => quarantine(&mut tx, before, limit).await?,
-            Retained::Results => results(&mut tx, before, now, limit).await?,
-        },
+    let pruned = match what {
+        Retained::Events if alone(&mut tx, what).await? => events(&mut tx, before, limit).await?,
+        Retained::Quarantine if alone(&mut tx, what).await? => {
+            quarantine(&mut tx, before, limit).await?
+        }
+        Retained::Results if alone(&mut tx, what).await? => {
+            results(&mut tx, before, now, limit).await?
+        }
+        Retained::Events | Retained::Quarantine | Retained::Results => 0,
+        // It has a row of its own to lock.
+        Retained::Audit => audit::prune(&mut tx, before, now, limit).await?,
     };
     tx.commit().await?;
     Ok(pruned)
+}
+
+/// Whether nobody else prunes this; if so, nobody will until the transaction ends.
+async fn alone<D: Driver>(tx: &mut Tx<D>, what: Retained) -> Result<bool, DbError> {
+    let mut turn = Sql::<D>::new("select up_to from retention where kind = ");
+    turn.arg(what.as_str()).push(D::SKIP_LOCKED);
+    Ok(turn.optional::<(i64,)>(tx).await?.is_some())
 }
 
 /// From the oldest on, without a gap, so that one number says what is gone. The newest stays: it says where the log is.

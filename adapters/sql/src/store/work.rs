@@ -16,6 +16,7 @@ use uuid::Uuid;
 use super::super::tx::Tx;
 use super::super::{BATCH, Db, DbError, Driver, Sql};
 use super::changes::{Changes, Kind, Standing};
+use super::inference;
 use super::row::{lane, state};
 
 /// What a claim gives back.
@@ -70,6 +71,7 @@ pub(super) async fn claim<D: Driver>(
         }
         for (id, lane, site) in quarantine(&mut tx, &rest, max_attempts, now).await? {
             let (from, to) = ((State::Analysing, "none"), (State::Failed, "none"));
+            changes.recorded(inference::given_up(ImageId(id), site.as_deref()));
             changes.moved(ImageId(id), Kind::new(site, lane), from, to);
         }
         let mut sql = Sql::<D>::new("select id, state from image where id in (");
@@ -203,6 +205,9 @@ pub(super) async fn complete<D: Driver>(
         for done in batch {
             let Some(kind) = finished.remove(&(done.id, done.fence)) else { continue };
             let (from, to) = ((State::Analysing, "none"), ending(&done.outcome));
+            if let Some(entry) = inference::entry(done, &kind.site) {
+                changes.recorded(entry);
+            }
             changes.moved(done.id, kind, from, to);
             changes.traced(done.trace);
             accepted.insert((done.id, done.fence));

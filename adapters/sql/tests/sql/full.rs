@@ -13,7 +13,7 @@ use lobar_core::model_registry::{ModelRegistry, NewModel, RegistryError, ShadowF
 use lobar_core::object::{ImageId, ObjectVersion};
 use lobar_core::quarantine::Quarantine;
 use lobar_core::queue::{LeaseError, Outgoing, Queue, Settlement};
-use lobar_core::store::{Claim, Completion, Fence, Outcome, Quarantined, Store};
+use lobar_core::store::{Basis, Claim, Completion, Fence, Outcome, Quarantined, Store};
 use lobar_core::time::{Clock, SystemClock};
 use lobar_core::verdict::{NewVerdict, Opinion, VerdictError, Verdicts};
 use lobar_sql::sqlite::{self, SqliteQueue, SqliteStore};
@@ -112,7 +112,8 @@ fn ready() -> Outcome {
 }
 
 async fn complete(store: &SqliteStore, n: usize, fence: Fence) -> Result<(), PortError> {
-    let completion = Completion { id: id(n), fence, outcome: ready(), trace: None };
+    let completion =
+        Completion { id: id(n), fence, outcome: ready(), trace: None, basis: Basis::default() };
     let accepted = store.complete(&[completion]).await?;
     assert_eq!(accepted, [true]);
     Ok(())
@@ -183,7 +184,7 @@ async fn what_readers_say_is_kept_once_there_is_room() {
     store.admit(&[new(0)]).await.expect("admitted");
     let fence = claim(&store, 0).await.expect("claimed");
     let outcome = Outcome::NeedsHuman { reason: Reason::Blank, detail: "d".into() };
-    let completion = Completion { id: id(0), fence, outcome, trace: None };
+    let completion = Completion { id: id(0), fence, outcome, trace: None, basis: Basis::default() };
     store.complete(&[completion]).await.expect("completed");
     let verdict = NewVerdict {
         image: id(0),

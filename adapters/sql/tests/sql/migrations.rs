@@ -7,7 +7,7 @@ use lobar_core::access::Sites;
 use lobar_core::image::{Lane, NewImage, State};
 use lobar_core::object::{ImageId, ObjectVersion};
 use lobar_core::queue::{Outgoing, Queue};
-use lobar_core::store::{Claim, Completion, Filter, Outcome, Store};
+use lobar_core::store::{Basis, Claim, Completion, Filter, Outcome, Store};
 use lobar_core::time::SystemClock;
 use lobar_sql::postgres::{self, Deferred, DeferredError, PgStore};
 use lobar_testkit::services::postgres::Cluster;
@@ -71,7 +71,8 @@ async fn works(db: &PgStore, key: &str) {
     };
     let outcome =
         Outcome::NeedsHuman { reason: lobar_core::image::Reason::Blank, detail: String::new() };
-    let done = Completion { id, fence: claimed.fence, outcome, trace: None };
+    let done =
+        Completion { id, fence: claimed.fence, outcome, trace: None, basis: Basis::default() };
     assert_eq!(db.complete(&[done]).await.expect("completed"), [true]);
     let filter = Filter { states: vec![State::NeedsHuman], ..Filter::at(Sites::All) };
     let page = db.list(&filter, None, 1_000).await.expect("listed");

@@ -7,7 +7,7 @@ use std::time::Duration;
 use lobar_core::event::{Event, Seq};
 use lobar_core::image::{Lane, NewImage, Reason};
 use lobar_core::object::ObjectVersion;
-use lobar_core::store::{Claim, Completion, Outcome, Store};
+use lobar_core::store::{Basis, Claim, Completion, Outcome, Store};
 use lobar_testkit::services::postgres::Cluster;
 
 use crate::open;
@@ -45,7 +45,8 @@ async fn write(store: Arc<dyn Store>, writer: usize) {
             panic!("granted")
         };
         let outcome = Outcome::NeedsHuman { reason: Reason::Blank, detail: String::new() };
-        let done = Completion { id, fence: claimed.fence, outcome, trace: None };
+        let done =
+            Completion { id, fence: claimed.fence, outcome, trace: None, basis: Basis::default() };
         assert_eq!(store.complete(&[done]).await.expect("completed"), [true]);
     }
 }

@@ -10,7 +10,7 @@ use lobar_core::object::{ImageId, ObjectVersion};
 use lobar_core::position::Position;
 use lobar_core::quarantine::Quarantine;
 use lobar_core::queue::{Outgoing, Queue, Settlement};
-use lobar_core::store::{Claim, Completion, Filter, Outcome, Retained, Store};
+use lobar_core::store::{Basis, Claim, Completion, Filter, Outcome, Retained, Store};
 use lobar_core::time::{Clock, Stamp, SystemClock};
 use lobar_sql::postgres::{Deferred, PgQueue};
 use lobar_testkit::services::postgres::{Cluster, Database};
@@ -118,7 +118,13 @@ async fn everything(store: &dyn Store, quarantine: &dyn Quarantine, queue: &dyn 
             let Claim::Granted(claimed) = claim else { panic!("granted") };
             let outcome = Outcome::NeedsHuman { reason: Reason::Blank, detail: String::new() };
             held.push(claimed.held());
-            done.push(Completion { id: claimed.id, fence: claimed.fence, outcome, trace: None });
+            done.push(Completion {
+                id: claimed.id,
+                fence: claimed.fence,
+                outcome,
+                trace: None,
+                basis: Basis::default(),
+            });
         }
         assert_eq!(store.count_attempts(&held).await.expect("counted"), [true; 3]);
         store.states(&ids).await.expect("read");
@@ -189,7 +195,8 @@ async fn every_statement_of_the_hot_paths_reads_index_ranges() {
         let scans = plan.lines().filter(|line| line.contains("Seq Scan on "));
         for scan in scans {
             // The counts are a handful of rows; the rest is large.
-            let small = ["tally", "removal", "probe", "retention", "_sqlx_migrations"];
+            let small =
+                ["tally", "removal", "probe", "retention", "audit_pruned", "_sqlx_migrations"];
             // Read through once an hour, by one process.
             let pruned = text.starts_with("delete from quarantine");
             assert!(pruned || small.iter().any(|table| scan.contains(table)), "{plan}");

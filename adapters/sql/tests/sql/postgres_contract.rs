@@ -1,5 +1,5 @@
-//! The contracts of the store, of the queue, of the model registry, of verdicts, of the quarantine and of
-//! accounts, on PostgreSQL.
+//! The contracts of the store, of the queue, of the model registry, of verdicts, of the quarantine, of accounts and of
+//! the audit record, on PostgreSQL.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use lobar_core::access::Grants;
 use lobar_core::accounts::{Accounts, NewToken, SecretHash};
+use lobar_core::audit::Audit;
 use lobar_core::event::Seq;
 use lobar_core::model_registry::ModelRegistry;
 use lobar_core::quarantine::Quarantine;
@@ -17,12 +18,14 @@ use lobar_core::time::{Clock, ManualClock, Stamp};
 use lobar_core::verdict::Verdicts;
 use lobar_sql::postgres::{self, PgStore};
 use lobar_testkit::contract::accounts::AccountsHarness;
+use lobar_testkit::contract::audit::AuditHarness;
 use lobar_testkit::contract::quarantine::QuarantineHarness;
 use lobar_testkit::contract::queue::QueueHarness;
 use lobar_testkit::contract::registry::ModelRegistryHarness;
 use lobar_testkit::contract::store::StoreHarness;
 use lobar_testkit::contract::verdict::VerdictHarness;
 use lobar_testkit::services::postgres::{Cluster, Database};
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use tokio::sync::Mutex;
 
 /// How long a test waits for what must come.
@@ -257,6 +260,45 @@ impl QueueHarness for SharedQueue {
         let trace = self.0.database.sql(kept).trim().to_owned();
         (!trace.is_empty()).then_some(trace)
     }
+}
+
+struct OwnAudit(Opened);
+
+#[async_trait]
+impl AuditHarness for OwnAudit {
+    async fn start() -> Self {
+        Self(Opened::new().await)
+    }
+
+    async fn open(&self) -> (Arc<dyn Store>, Arc<dyn Audit>) {
+        (self.0.database().await, self.0.database().await)
+    }
+
+    async fn reopen(&self) -> (Arc<dyn Store>, Arc<dyn Audit>) {
+        self.0.close().await;
+        self.open().await
+    }
+
+    async fn advance(&self, by: Duration) {
+        self.0.clock.advance(by);
+    }
+
+    async fn refuses(&self, statement: &str) -> bool {
+        let mut connection = PgConnection::connect(&self.0.database.url()).await.expect("connects");
+        let answer = sqlx::raw_sql(AssertSqlSafe(statement.to_owned()));
+        let answer = answer.execute(&mut connection).await;
+        connection.close().await.expect("closes");
+        answer.is_err()
+    }
+
+    async fn tamper(&self, statement: &str) {
+        let unguarded = "alter table audit disable trigger user; ";
+        self.0.damage(&(unguarded.to_owned() + statement));
+    }
+}
+
+mod audit {
+    lobar_testkit::audit_contract!(super::OwnAudit);
 }
 
 mod store {

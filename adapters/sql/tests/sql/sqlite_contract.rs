@@ -1,5 +1,5 @@
-//! The contracts of the store, of the queue, of the model registry, of verdicts, of the quarantine and of
-//! accounts, on SQLite.
+//! The contracts of the store, of the queue, of the model registry, of verdicts, of the quarantine, of accounts and of
+//! the audit record, on SQLite.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use lobar_core::accounts::Accounts;
+use lobar_core::audit::Audit;
 use lobar_core::event::Seq;
 use lobar_core::model_registry::ModelRegistry;
 use lobar_core::quarantine::Quarantine;
@@ -17,6 +18,7 @@ use lobar_core::time::{Clock, ManualClock, Stamp};
 use lobar_core::verdict::Verdicts;
 use lobar_sql::sqlite::{self, SqliteQueue, SqliteStore};
 use lobar_testkit::contract::accounts::AccountsHarness;
+use lobar_testkit::contract::audit::AuditHarness;
 use lobar_testkit::contract::quarantine::QuarantineHarness;
 use lobar_testkit::contract::queue::QueueHarness;
 use lobar_testkit::contract::registry::ModelRegistryHarness;
@@ -281,6 +283,46 @@ async fn with_neighbours(files: &Files) {
 
 queue_harness!(OwnFile, nothing_else, "queues.db");
 queue_harness!(SharedFile, with_neighbours, "lobar.db");
+
+struct AuditFile(Files);
+
+#[async_trait]
+impl AuditHarness for AuditFile {
+    async fn start() -> Self {
+        Self(Files::new())
+    }
+
+    async fn open(&self) -> (Arc<dyn Store>, Arc<dyn Audit>) {
+        (self.0.database("lobar.db").await, self.0.database("lobar.db").await)
+    }
+
+    async fn reopen(&self) -> (Arc<dyn Store>, Arc<dyn Audit>) {
+        self.0.close().await;
+        self.open().await
+    }
+
+    async fn advance(&self, by: Duration) {
+        self.0.clock.advance(by);
+    }
+
+    async fn refuses(&self, statement: &str) -> bool {
+        let url = format!("sqlite:{}", self.0.folder.path().join("lobar.db").display());
+        let mut file = SqliteConnection::connect(&url).await.expect("opens");
+        let answer = sqlx::raw_sql(AssertSqlSafe(statement.to_owned())).execute(&mut file).await;
+        file.close().await.expect("closes");
+        answer.is_err()
+    }
+
+    async fn tamper(&self, statement: &str) {
+        let unguarded =
+            "drop trigger if exists audit_unchanged; drop trigger if exists audit_kept; ";
+        self.0.damage("lobar.db", &(unguarded.to_owned() + statement)).await;
+    }
+}
+
+mod audit {
+    lobar_testkit::audit_contract!(super::AuditFile);
+}
 
 mod store {
     lobar_testkit::store_contract!(super::StoreFile);

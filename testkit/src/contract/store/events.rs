@@ -10,7 +10,7 @@ use std::time::Duration;
 use lobar_core::event::{Event, Seq};
 use lobar_core::image::State;
 use lobar_core::position::Position;
-use lobar_core::store::{Claim, Completion, Resumed, Store};
+use lobar_core::store::{Basis, Claim, Completion, Resumed, Store};
 
 use super::{StoreHarness, admit, complete, granted, new, object, ready};
 
@@ -118,6 +118,7 @@ async fn write(store: Arc<dyn Store>, writer: usize, rounds: usize) {
                     fence: claimed.fence,
                     outcome: ready(0.1),
                     trace: None,
+                    basis: Basis::default(),
                 },
                 other => panic!("not granted: {other:?}"),
             })

@@ -18,7 +18,7 @@ use lobar_core::event::Seq;
 use lobar_core::finding::{Finding, Heatmap, Label, ModelRef, Subtype, SubtypeLabel};
 use lobar_core::image::{Image, Lane, NewImage, State};
 use lobar_core::object::{ImageId, ObjectVersion};
-use lobar_core::store::{Admission, Claim, Claimed, Completion, Outcome, Store};
+use lobar_core::store::{Admission, Basis, Claim, Claimed, Completion, Outcome, Store};
 
 pub use admission::*;
 pub use events::*;
@@ -177,7 +177,13 @@ pub(crate) async fn granted(store: &dyn Store, id: ImageId) -> Claimed {
 }
 
 pub(crate) async fn complete(store: &dyn Store, claimed: &Claimed, outcome: Outcome) -> bool {
-    let done = Completion { id: claimed.id, fence: claimed.fence, outcome, trace: None };
+    let done = Completion {
+        id: claimed.id,
+        fence: claimed.fence,
+        outcome,
+        trace: None,
+        basis: Basis::default(),
+    };
     let answers = store.complete(&[done]).await.expect("completed");
     assert_eq!(answers.len(), 1);
     answers[0]

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use lobar_core::event::Seq;
 use lobar_core::image::{NewImage, State};
 use lobar_core::object::{ImageId, ObjectVersion};
-use lobar_core::store::{Claim, Completion, Fence, Held, Store};
+use lobar_core::store::{Basis, Claim, Completion, Fence, Held, Store};
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
@@ -229,7 +229,13 @@ async fn one_step(store: Arc<dyn Store>, model: &mut Model, random: &mut StdRng)
             let entry = model.entry(id).expect("it was claimed");
             let current = entry.fence == Some(fence);
             if other == 8 {
-                let done = Completion { id, fence, outcome: ready(0.1), trace: None };
+                let done = Completion {
+                    id,
+                    fence,
+                    outcome: ready(0.1),
+                    trace: None,
+                    basis: Basis::default(),
+                };
                 assert_eq!(store.complete(&[done]).await.expect("completed"), [current]);
             } else {
                 store.release(&[held]).await.expect("released");

@@ -9,7 +9,7 @@ use lobar_core::access::{SiteName, Sites};
 use lobar_core::event::Seq;
 use lobar_core::image::{Image, Lane, NewImage, Reason, State};
 use lobar_core::object::{ImageId, ObjectVersion};
-use lobar_core::store::{Claim, Completion, Filter, Outcome, Quarantined, Store};
+use lobar_core::store::{Basis, Claim, Completion, Filter, Outcome, Quarantined, Store};
 
 use uuid::Uuid;
 
@@ -331,9 +331,13 @@ pub async fn batches_of_thousands_are_taken<H: StoreHarness>() {
     let ids: Vec<ImageId> = objects.iter().map(ObjectVersion::id).collect();
     let claims = store.claim(&ids, 3).await.expect("claimed");
     let granted = |(claim, id): (Claim, &ImageId)| match claim {
-        Claim::Granted(claimed) if claimed.id == *id => {
-            Completion { id: *id, fence: claimed.fence, outcome: ready(0.1), trace: None }
-        }
+        Claim::Granted(claimed) if claimed.id == *id => Completion {
+            id: *id,
+            fence: claimed.fence,
+            outcome: ready(0.1),
+            trace: None,
+            basis: Basis::default(),
+        },
         other => panic!("not granted: {other:?}"),
     };
     let done: Vec<_> = claims.into_iter().zip(&ids).map(granted).collect();

@@ -9,7 +9,7 @@ use std::time::Duration;
 use lobar_core::event::Seq;
 use lobar_core::image::{Lane, NewImage, Reason, State};
 use lobar_core::object::{ImageId, ObjectVersion};
-use lobar_core::store::{Claim, Claimed, Completion, Fence, Outcome, Store};
+use lobar_core::store::{Basis, Claim, Claimed, Completion, Fence, Outcome, Store};
 use lobar_core::trace::TraceContext;
 
 use super::{
@@ -211,7 +211,13 @@ pub async fn the_event_of_a_completion_carries_its_trace_context<H: StoreHarness
     admit(&*store, &one()).await;
     let claimed = granted(&*store, one().id()).await;
     let trace = TraceContext::new(1, 2, 1);
-    let done = Completion { id: claimed.id, fence: claimed.fence, outcome: ready(0.1), trace };
+    let done = Completion {
+        id: claimed.id,
+        fence: claimed.fence,
+        outcome: ready(0.1),
+        trace,
+        basis: Basis::default(),
+    };
     assert_eq!(store.complete(&[done]).await.expect("completed"), [true]);
     let events = store.events(Seq(0), 10).await.expect("events");
     let traces: Vec<_> = events.iter().map(|event| (event.state, event.trace)).collect();
@@ -235,6 +241,7 @@ pub async fn one_stale_completion_in_a_batch_does_not_spoil_the_others<H: StoreH
             fence: claimed.fence,
             outcome: ready(probability),
             trace: None,
+            basis: Basis::default(),
         });
     }
     granted(&*store, ids[1]).await; // takes it over
@@ -244,6 +251,7 @@ pub async fn one_stale_completion_in_a_batch_does_not_spoil_the_others<H: StoreH
         fence: Fence(1),
         outcome: Outcome::Superseded,
         trace: None,
+        basis: Basis::default(),
     });
     let again = done[0].clone();
     done.push(again);
@@ -337,9 +345,13 @@ pub async fn two_workers_never_finish_the_same_image_both<H: StoreHarness>() {
                 let done: Vec<_> = claims
                     .into_iter()
                     .filter_map(|claim| match claim {
-                        Claim::Granted(Claimed { id, fence, .. }) => {
-                            Some(Completion { id, fence, outcome: ready(0.1), trace: None })
-                        }
+                        Claim::Granted(Claimed { id, fence, .. }) => Some(Completion {
+                            id,
+                            fence,
+                            outcome: ready(0.1),
+                            trace: None,
+                            basis: Basis::default(),
+                        }),
                         _ => None,
                     })
                     .collect();

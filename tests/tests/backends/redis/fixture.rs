@@ -10,7 +10,7 @@ use lobar_core::finding::{Finding, Label, ModelRef};
 use lobar_core::image::{Lane, NewImage};
 use lobar_core::object::{ImageId, ObjectVersion};
 use lobar_core::signal::Signal;
-use lobar_core::store::{Claim, Completion, Outcome, Store};
+use lobar_core::store::{Basis, Claim, Completion, Outcome, Store};
 use lobar_core::time::SystemClock;
 use lobar_opener::Opener;
 use lobar_testkit::services::proxy::Proxy;
@@ -117,7 +117,13 @@ pub async fn finish(store: &dyn Store, image: NewImage) -> ImageId {
     let id = store.admit(&[image]).await.expect("admitted")[0].id();
     let claims = store.claim(&[id], 5).await.expect("claimed");
     let Claim::Granted(claimed) = &claims[0] else { panic!("not granted: {claims:?}") };
-    let done = Completion { id, fence: claimed.fence, outcome: ready(), trace: None };
+    let done = Completion {
+        id,
+        fence: claimed.fence,
+        outcome: ready(),
+        trace: None,
+        basis: Basis::default(),
+    };
     assert_eq!(store.complete(&[done]).await.expect("completed"), [true]);
     id
 }

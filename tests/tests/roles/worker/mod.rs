@@ -4,6 +4,7 @@ mod engine;
 mod journey;
 mod models;
 mod outages;
+mod recorded;
 mod shadow;
 mod stopping;
 mod suspects;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use lobar_core::image::{Lane, Reason, State};
 use lobar_core::object::ImageId;
 use lobar_core::queue::Queue;
-use lobar_core::store::{Claim, Completion, Outcome, Store};
+use lobar_core::store::{Basis, Claim, Completion, Outcome, Store};
 use lobar_tests::rig::{Kind, Plan, Rig, Scope, ScriptedEngine};
 use lobar_worker::{UnreadableObject, WorkerSettings};
 
@@ -27,7 +27,13 @@ async fn a_result_that_comes_after_another_claim_is_refused() {
     rig.until("the result is refused", async || working.metric(refused) == 1.0).await;
     assert_eq!(rig.image(images[0]).await.state, State::Analysing, "nothing was written");
     let outcome = Outcome::NeedsHuman { reason: Reason::Blank, detail: String::new() };
-    let completion = Completion { id: images[0], fence: other.fence, outcome, trace: None };
+    let completion = Completion {
+        id: images[0],
+        fence: other.fence,
+        outcome,
+        trace: None,
+        basis: Basis::default(),
+    };
     assert_eq!(rig.store.complete(&[completion]).await.expect("answers"), [true]);
     rig.assert_each_ended_once(&images).await;
     working.stop().await.expect("a graceful stop");
