@@ -366,6 +366,8 @@ async fn the_first_admin_is_invited_by_the_local_user_and_invites_others_by_link
     browser.click(&of("Disable")).await;
     browser.text_becomes("#people tbody", "disabled").await;
     browser.click(&of("Enable")).await;
+    let enabled = "return !document.querySelector('#people tbody').innerText.includes('disabled')";
+    browser.becomes(enabled).await;
     browser.click(&of("Roles")).await;
     fill(&browser, ".dialog .grant input", "north, south").await;
     browser.click(".dialog button[type=submit]").await;
