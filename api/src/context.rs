@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lobar_core::accounts::Accounts;
+use lobar_core::audit::{Audit, NewEntry};
 use lobar_core::failure::PortError;
 use lobar_core::model_registry::ModelRegistry;
 use lobar_core::object_store::ObjectStore;
@@ -32,6 +33,7 @@ use crate::intake::Intake;
 use crate::pending_uploads::PendingUploads;
 use crate::problem::Problem;
 use crate::readiness::Readiness;
+use crate::record::Recorder;
 use crate::response_cache::ResponseCache;
 use crate::settings::ApiSettings;
 use crate::stream::Hub;
@@ -50,6 +52,9 @@ pub(crate) struct Context {
     pub(crate) quarantine: Arc<dyn Quarantine>,
     pub(crate) accounts: Arc<dyn Accounts>,
     pub(crate) sign_in: Arc<SignIn>,
+    pub(crate) audit: Arc<dyn Audit>,
+    /// Writes the audit record.
+    pub(crate) recorder: Recorder,
     pub(crate) uploads: Option<Arc<dyn Queue>>,
     pub(crate) objects: Arc<dyn ObjectStore>,
     pub(crate) signal: Arc<dyn Signal>,
@@ -79,6 +84,8 @@ pub(crate) struct Shared {
     pub(crate) verdicts: Arc<dyn Verdicts>,
     pub(crate) quarantine: Arc<dyn Quarantine>,
     pub(crate) accounts: Arc<dyn Accounts>,
+    pub(crate) audit: Arc<dyn Audit>,
+    pub(crate) recorder: Recorder,
     pub(crate) uploads: Option<Arc<dyn Queue>>,
     pub(crate) objects: Arc<dyn ObjectStore>,
     pub(crate) signal: Arc<dyn Signal>,
@@ -101,6 +108,8 @@ impl Context {
         Self {
             sign_in: Arc::new(sign_in),
             accounts: shared.accounts,
+            audit: shared.audit,
+            recorder: shared.recorder,
             identity: Identity::new(settings.has_local_user()),
             store: shared.store,
             models: shared.models,
@@ -131,6 +140,12 @@ impl Context {
     ) -> Result<T, Problem> {
         let done = self.runtime.spawn(work.in_current_span()).await;
         done.map_err(|error| Problem::internal("task", &error))
+    }
+
+    /// Records a change before it is answered: see [`Recorder::record`].
+    pub(crate) async fn record(self: &Arc<Self>, entry: NewEntry) -> Result<(), Problem> {
+        let own = Arc::clone(self);
+        self.run(async move { own.recorder.record(entry).await }).await?
     }
 
     /// Asks the store.

@@ -32,6 +32,7 @@ mod problem;
 pub mod quarantine;
 mod rate;
 mod readiness;
+mod record;
 mod request;
 mod request_metrics;
 mod response_cache;

@@ -9,6 +9,7 @@ use actix_web::middleware::from_fn;
 use actix_web::{App, HttpServer, web};
 use governor::clock::MonotonicClock;
 use lobar_core::accounts::Accounts;
+use lobar_core::audit::Audit;
 use lobar_core::cache::Cache;
 use lobar_core::failure::PortError;
 use lobar_core::object_store::ObjectStore;
@@ -32,6 +33,7 @@ use crate::health::run_until;
 use crate::intake::measure;
 use crate::rate::{RateLimits, limit_address};
 use crate::readiness::{Check, Readiness};
+use crate::record::{Writer, recorder};
 use crate::request::identify;
 use crate::request_metrics::{RequestMetrics, time_request};
 use crate::response_cache::ResponseCache;
@@ -45,6 +47,8 @@ use crate::tls::{Tls, TlsError};
 const GOODBYE: Duration = Duration::from_millis(100);
 /// How often figures are read for the metrics.
 const FIGURES_EVERY: Duration = Duration::from_secs(5);
+/// How often sessions that are over are deleted.
+const SESSIONS_EVERY: Duration = Duration::from_secs(3600);
 /// How often the bucket is looked at for readiness.
 const BUCKET_EVERY: Duration = Duration::from_secs(10);
 
@@ -60,6 +64,8 @@ pub struct ApiPorts {
     pub quarantine: Arc<dyn Quarantine>,
     /// People, their sessions, machines' tokens, sites.
     pub accounts: Arc<dyn Accounts>,
+    /// Who saw and did what.
+    pub audit: Arc<dyn Audit>,
     /// The uploads bucket.
     pub objects: Arc<dyn ObjectStore>,
     /// Hints that events were written.
@@ -109,6 +115,7 @@ pub struct Api {
     context: web::Data<Context>,
     follower: Follower,
     bucket: Check,
+    writer: Writer,
     tls: Tls,
 }
 
@@ -122,6 +129,7 @@ impl Api {
             verdicts,
             quarantine,
             accounts,
+            audit,
             objects,
             signal,
             jobs,
@@ -169,12 +177,15 @@ impl Api {
         let tls = Tls::open(settings.tls.clone(), Arc::clone(&clock), &registry).await?;
         let figures = Arc::new(FigureReader::register(sources, settings.scaling, &registry)?);
         let bucket = readiness.check("bucket");
+        let (recorder, writer) = recorder(Arc::clone(&audit), Arc::clone(&clock));
         let shared = Shared {
             store,
             models,
             verdicts,
             quarantine,
             accounts,
+            audit,
+            recorder,
             objects,
             signal,
             clock,
@@ -213,7 +224,7 @@ impl Api {
         };
         let bound = bound.map_err(|source| BuildError::Bind { address: listen, source })?;
         let address = bound.addrs().first().copied().unwrap_or(listen);
-        Ok(Self { server: bound.run(), address, context, follower, bucket, tls })
+        Ok(Self { server: bound.run(), address, context, follower, bucket, tls, writer })
     }
 
     /// Where it listens.
@@ -224,7 +235,7 @@ impl Api {
     /// Serves until `stop`: then readiness goes red, open streams say goodbye and close, and
     /// requests finish within the drain time.
     pub async fn run(self, stop: CancellationToken) -> std::io::Result<()> {
-        let Self { server, context, follower, bucket, tls, .. } = self;
+        let Self { server, context, follower, bucket, tls, writer, .. } = self;
         let served = CancellationToken::new();
         let ended = served.clone().drop_guard();
         let say_goodbye = async {
@@ -243,6 +254,8 @@ impl Api {
                 served.run_until_cancelled(watch_figures(&context)),
                 served.run_until_cancelled(watch_bucket(&context, &bucket)),
                 served.run_until_cancelled(tls.watch()),
+                served.run_until_cancelled(prune_sessions(&context)),
+                writer.run(served.clone(), context.settings.drain),
                 served.run_until_cancelled(say_goodbye),
             )
         };
@@ -258,6 +271,18 @@ async fn watch_figures(context: &Context) {
     loop {
         ticks.tick().await;
         context.refresh_figures().await;
+    }
+}
+
+/// Deletes sessions and links that are over, now and then. Nothing depends on it: they open nothing.
+async fn prune_sessions(context: &Context) {
+    let mut ticks = interval(SESSIONS_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        if let Err(error) = context.accounts.prune_sessions(context.settings.sign_in.idle).await {
+            tracing::debug!(operation = error.what, %error, "sessions that are over not deleted; trying again in an hour");
+        }
     }
 }
 

@@ -44,7 +44,8 @@ pub(crate) mod need {
         ManageModels,
         ReadQueues,
         ManageQuarantine,
-        ManagePeople
+        ManagePeople,
+        ReadAudit
     );
 }
 

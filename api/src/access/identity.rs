@@ -7,7 +7,9 @@ use actix_web::HttpRequest;
 use actix_web::http::header::{self, HeaderMap};
 use lobar_core::access::{Caller, Grants, Right, Who};
 use lobar_core::accounts::{AccountId, Session};
+use lobar_core::audit::{Action, Actor};
 use lobar_core::failure::PortError;
+use serde_json::json;
 
 use super::Granted;
 use super::cookie;
@@ -15,6 +17,7 @@ use super::csrf;
 use super::recent::RecentCallers;
 use crate::context::Context;
 use crate::problem::{Kind, Problem};
+use crate::record::by;
 
 /// Sent with a request that a person has just caused: it keeps a session from ending for want of use. What the page does
 /// by itself, such as following events, does not.
@@ -60,6 +63,9 @@ impl Identity {
         }
         let sites = known.caller.grants.reach(right);
         if sites.is_empty() {
+            let mut refused = by(Actor::from(&known.caller.who), None, Action::Refused, None);
+            refused.detail = json!({ "right": right.as_str() });
+            context.recorder.note(refused)?;
             let detail =
                 format!("It needs the right `{}`, which an admin can grant.", right.as_str());
             return Err(Problem::new(Kind::NotAllowed, detail).with("right", right.as_str()));

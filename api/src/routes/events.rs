@@ -6,6 +6,7 @@ use actix_web::http::header;
 use actix_web::web::{Data, Query};
 use actix_web::{HttpRequest, HttpResponse};
 use futures::StreamExt as _;
+use lobar_core::audit::Action;
 use serde::Deserialize;
 use tokio::time::sleep;
 use utoipa::IntoParams;
@@ -14,6 +15,7 @@ use crate::access::identity::still;
 use crate::access::{Allowed, need};
 use crate::context::Context;
 use crate::problem::{Kind, Problem};
+use crate::record::entry;
 use crate::stream::{Client, OpenStream, seen, start};
 
 /// Where to begin.
@@ -55,6 +57,7 @@ pub(crate) async fn events(
     let open = OpenStream::open(&context.hub, context.settings.streams).ok_or_else(|| {
         Problem::new(Kind::TooManyStreams, "Ask another process, or close a page.")
     })?;
+    context.recorder.note(entry(&allowed, Action::EventsFollowed, None))?;
     // Subscribed first, so that nothing falls between the position and the live batches.
     let batches = context.hub.subscribe();
     let now = context.hub.position();

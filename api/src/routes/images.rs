@@ -4,12 +4,14 @@ use actix_web::http::header::{self, ContentType, ETag, EntityTag, IfNoneMatch};
 use actix_web::web::{Data, Header, Json, Path, Query};
 use actix_web::{HttpRequest, HttpResponse};
 use lobar_core::access::{SiteName, Sites};
+use lobar_core::audit::Action;
 use lobar_core::failure::PortError;
 use lobar_core::image::State;
 use lobar_core::object::ImageId;
 use lobar_core::position::Position;
 use lobar_core::store::Filter;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
@@ -19,6 +21,7 @@ use crate::context::Context;
 use crate::item::ImageItem;
 use crate::page_token;
 use crate::problem::{Kind, Problem};
+use crate::record::entry;
 use crate::response_cache::CachedResponse;
 use crate::statement::STATEMENT_OF_USE;
 use crate::stream::seen;
@@ -86,6 +89,9 @@ pub(crate) async fn list(
     let last_event = context.hub.position().number();
     let page =
         context.ask(move |store| async move { store.list(&filter, after, limit).await }).await?;
+    let mut seen = entry(&allowed, Action::Listed, None);
+    seen.detail = json!({ "images": page.items.len(), "sites": allowed.sites().to_string() });
+    context.recorder.note(seen)?;
     Ok(Json(ImagePage {
         items: page.items.into_iter().map(ImageItem::from).collect(),
         next: page.next.map(page_token::encode),
@@ -128,6 +134,9 @@ pub(crate) async fn one(
             CachedResponse::of(&ImageItem::accepted(id, upload))
         }
     };
+    let mut seen = entry(&allowed, Action::Viewed, answer.site().as_deref());
+    seen.image = Some(id);
+    context.recorder.note(seen)?;
     let tag = EntityTag::new_strong(answer.tag);
     // What cannot be read names no body.
     let same = known.is_some_and(|known| super::is_known(&known, &tag));

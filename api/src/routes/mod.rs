@@ -1,5 +1,6 @@
 //! The routes, one module a subject.
 
+mod audit;
 mod events;
 mod images;
 mod models;
@@ -94,6 +95,7 @@ pub(crate) fn addresses() -> Vec<Address> {
         Address::new("/v1/people/{id}/sessions").delete(people::end_sessions),
         Address::new("/v1/tokens").get(tokens::list).post(tokens::add),
         Address::new("/v1/tokens/{id}").delete(tokens::revoke),
+        Address::new("/v1/audit").get(audit::list),
         Address::new("/v1/sites").get(sites::list).post(sites::add),
         Address::new("/v1/sites/{name}").delete(sites::remove),
         Address::new("/problems/{slug}").get(problems::describe),

@@ -7,8 +7,10 @@ use std::future::Future;
 use std::sync::Arc;
 
 use actix_web::web::{Data, Json, Path, Query};
+use lobar_core::audit::{Action, NewEntry};
 use lobar_core::model_registry::{ModelRegistry, RegisteredModel, RegistryError};
 use serde::Deserialize;
+use serde_json::json;
 use utoipa::IntoParams;
 
 use super::parameters::read_limit;
@@ -16,6 +18,7 @@ use crate::access::{Allowed, need};
 use crate::context::Context;
 use crate::models::{Assigned, Comparisons, History, ModelItem, ModelList};
 use crate::problem::{Kind, Problem};
+use crate::record::entry;
 
 const DEFAULT_LIMIT: usize = 50;
 const MAX_LIMIT: usize = 500;
@@ -61,6 +64,13 @@ pub(crate) async fn one(
     Ok(Json(known(&context, version.into_inner()).await?.into()))
 }
 
+/// What was done with which model.
+fn changed(allowed: &Allowed<need::ManageModels>, what: &str, version: Option<&str>) -> NewEntry {
+    let mut changed = entry(allowed, Action::ModelChanged, None);
+    changed.detail = json!({ "change": what, "model": version });
+    changed
+}
+
 /// Makes a model the active one; the one before is retired. No restart: workers load it beside the other
 /// and change between two batches.
 #[utoipa::path(post, path = "/v1/models/{version}/activate", tag = "models",
@@ -75,9 +85,11 @@ pub(crate) async fn activate(
     context: Data<Context>,
     version: Path<String>,
 ) -> Result<Json<Assigned>, Problem> {
+    let entry = changed(&allowed, "activate", Some(&version));
     let change =
         change(&context, |models| async move { models.activate(&version, allowed.name()).await })
             .await?;
+    context.record(entry).await?;
     Ok(Json(change.into()))
 }
 
@@ -90,11 +102,11 @@ pub(crate) async fn roll_back(
     allowed: Allowed<need::ManageModels>,
     context: Data<Context>,
 ) -> Result<Json<Assigned>, Problem> {
-    Ok(Json(
-        change(&context, |models| async move { models.roll_back(allowed.name()).await })
-            .await?
-            .into(),
-    ))
+    let entry = changed(&allowed, "rollback", None);
+    let change =
+        change(&context, |models| async move { models.roll_back(allowed.name()).await }).await?;
+    context.record(entry).await?;
+    Ok(Json(change.into()))
 }
 
 /// Sets a model aside that is not active.
@@ -111,9 +123,11 @@ pub(crate) async fn retire(
     context: Data<Context>,
     version: Path<String>,
 ) -> Result<Json<ModelItem>, Problem> {
+    let entry = changed(&allowed, "retire", Some(&version));
     let change =
         change(&context, |models| async move { models.retire(&version, allowed.name()).await })
             .await?;
+    context.record(entry).await?;
     Ok(Json(change.into()))
 }
 
@@ -132,12 +146,14 @@ pub(crate) async fn shadow(
     context: Data<Context>,
     version: Path<String>,
 ) -> Result<Json<Assigned>, Problem> {
+    let entry = changed(&allowed, "shadow", Some(&version));
     let change =
         change(
             &context,
             |models| async move { models.shadow(Some(&version), allowed.name()).await },
         )
         .await?;
+    context.record(entry).await?;
     Ok(Json(change.into()))
 }
 
@@ -154,12 +170,14 @@ pub(crate) async fn unshadow(
     context: Data<Context>,
     version: Path<String>,
 ) -> Result<Json<Assigned>, Problem> {
+    let entry = changed(&allowed, "unshadow", Some(&version));
     let change =
         change(
             &context,
             |models| async move { models.stop_shadow(&version, allowed.name()).await },
         )
         .await?;
+    context.record(entry).await?;
     Ok(Json(change.into()))
 }
 

@@ -6,8 +6,8 @@ use utoipa::OpenApi;
 use utoipa_swagger_ui::SwaggerUi;
 
 use super::{
-    events, images, models, password, people, picture, predict, problems, quarantine, queues,
-    receive, session, sites, tokens, totp, uploads, verdicts,
+    audit, events, images, models, password, people, picture, predict, problems, quarantine,
+    queues, receive, session, sites, tokens, totp, uploads, verdicts,
 };
 use crate::health;
 
@@ -24,7 +24,7 @@ use crate::health;
         session::current, session::sign_in, session::sign_out, session::list, session::end_all, session::end,
         password::change, password::linked, password::redeem, totp::begin, totp::confirm, totp::remove,
         people::list, people::invite, people::change, people::reset, people::end_sessions,
-        tokens::list, tokens::add, tokens::revoke, sites::list, sites::add, sites::remove,
+        tokens::list, tokens::add, tokens::revoke, sites::list, sites::add, sites::remove, audit::list,
         problems::describe, health::live, health::ready, health::metrics,
     ),
     servers((url = "/")),

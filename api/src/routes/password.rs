@@ -4,14 +4,18 @@ use std::sync::Arc;
 
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Json};
+use lobar_core::access::Who;
+use lobar_core::audit::{Action, Actor};
 use lobar_signin::{ChangeError, RedeemError, SignInError};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use utoipa::ToSchema;
 
 use super::session::account_of;
 use crate::access::{Allowed, Open, need};
 use crate::context::Context;
 use crate::problem::{Kind, Problem};
+use crate::record::{by, on};
 
 /// A new password in the place of the one before.
 #[derive(Deserialize, ToSchema)]
@@ -64,6 +68,9 @@ pub(crate) async fn change(
     let changed =
         context.run(async move { sign_in.change_password(account, &current, &new, session).await });
     changed.await??;
+    context
+        .record(on(&allowed, Action::PersonChanged, account.0, json!({ "change": "password" })))
+        .await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -96,6 +103,11 @@ pub(crate) async fn redeem(
     let RedeemBody { secret, password } = body.into_inner();
     let sign_in = Arc::clone(&context.sign_in);
     let account = context.run(async move { sign_in.redeem(&secret, &password).await }).await??;
+    let who = Who::Person { id: account.id.0, name: account.name.clone() };
+    let mut changed = by(Actor::from(&who), None, Action::PersonChanged, None);
+    changed.subject = Some(account.id.0);
+    changed.detail = json!({ "change": "password by a link" });
+    context.record(changed).await?;
     Ok(Json(Linked { name: account.name }))
 }
 

@@ -6,8 +6,10 @@ use actix_web::HttpResponse;
 use actix_web::web::{Data, Json, Path};
 use lobar_core::access::Grants;
 use lobar_core::accounts::{AccountError, AccountId};
+use lobar_core::audit::Action;
 use lobar_signin::AddError;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -15,6 +17,7 @@ use crate::access::{Allowed, need};
 use crate::context::Context;
 use crate::people::PersonItem;
 use crate::problem::{Kind, Problem};
+use crate::record::on;
 
 /// Everybody, by name.
 #[derive(Debug, Serialize, ToSchema)]
@@ -68,7 +71,7 @@ pub(crate) async fn list(
     (status = 409, description = "The name is taken.", content_type = "application/problem+json"),
 ))]
 pub(crate) async fn invite(
-    _: Allowed<need::ManagePeople>,
+    allowed: Allowed<need::ManagePeople>,
     context: Data<Context>,
     body: Json<InviteBody>,
 ) -> Result<HttpResponse, Problem> {
@@ -77,6 +80,8 @@ pub(crate) async fn invite(
     let sign_in = Arc::clone(&context.sign_in);
     let invited = context.run(async move { sign_in.invite(&name, grants).await });
     let (account, secret) = invited.await??;
+    let detail = json!({ "change": "added", "grants": written(&account.grants) });
+    context.record(on(&allowed, Action::PersonChanged, account.id.0, detail)).await?;
     let (person, link_secret) = (account.into(), secret.expose());
     Ok(HttpResponse::Created().json(Invitation { person, link_secret }))
 }
@@ -91,7 +96,7 @@ pub(crate) async fn invite(
     ),
 )]
 pub(crate) async fn change(
-    _: Allowed<need::ManagePeople>,
+    allowed: Allowed<need::ManagePeople>,
     context: Data<Context>,
     id: Path<Uuid>,
     body: Json<PersonChange>,
@@ -109,7 +114,12 @@ pub(crate) async fn change(
         }
         Ok::<_, AccountError>(account)
     });
-    Ok(Json(changed.await?.into()))
+    let account = changed.await?;
+    let detail = json!({
+        "change": "changed", "grants": written(&account.grants), "disabled": account.disabled,
+    });
+    context.record(on(&allowed, Action::PersonChanged, account.id.0, detail)).await?;
+    Ok(Json(account.into()))
 }
 
 /// Makes a one-time link for a person who lost their password. The password before stays until it is used.
@@ -122,7 +132,7 @@ pub(crate) async fn change(
     ),
 )]
 pub(crate) async fn reset(
-    _: Allowed<need::ManagePeople>,
+    allowed: Allowed<need::ManagePeople>,
     context: Data<Context>,
     id: Path<Uuid>,
 ) -> Result<Json<Invitation>, Problem> {
@@ -133,6 +143,8 @@ pub(crate) async fn reset(
         Ok::<_, AccountError>((account, sign_in.reset(id).await?))
     });
     let (account, secret) = made.await??;
+    let detail = json!({ "change": "link made" });
+    context.record(on(&allowed, Action::PersonChanged, account.id.0, detail)).await?;
     Ok(Json(Invitation { person: account.into(), link_secret: secret.expose() }))
 }
 
@@ -142,7 +154,7 @@ pub(crate) async fn reset(
     responses((status = 204, description = "All their sessions are over.")),
 )]
 pub(crate) async fn end_sessions(
-    _: Allowed<need::ManagePeople>,
+    allowed: Allowed<need::ManagePeople>,
     context: Data<Context>,
     id: Path<Uuid>,
 ) -> Result<HttpResponse, Problem> {
@@ -151,7 +163,13 @@ pub(crate) async fn end_sessions(
         accounts.end_sessions(id, None).await
     });
     ended.await?;
+    let detail = json!({ "change": "signed out everywhere" });
+    context.record(on(&allowed, Action::PersonChanged, id.0, detail)).await?;
     Ok(HttpResponse::NoContent().finish())
+}
+
+fn written(grants: &Grants) -> Vec<String> {
+    grants.iter().map(|grant| grant.to_string()).collect()
 }
 
 /// Grants as they are written.

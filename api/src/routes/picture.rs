@@ -5,6 +5,7 @@ use std::sync::Arc;
 use actix_web::HttpResponse;
 use actix_web::http::header::{ETag, EntityTag};
 use actix_web::web::{Bytes, Data, Path};
+use lobar_core::audit::Action;
 use lobar_core::image::{Image, State};
 use lobar_core::object::ImageId;
 use lobar_core::object_store::FetchError;
@@ -16,6 +17,7 @@ use crate::context::Context;
 use crate::file_room::Room;
 use crate::picture::rendering;
 use crate::problem::{Kind, Problem};
+use crate::record::about;
 use crate::visible::visible;
 
 /// Side of the heatmap in pixels. It covers the whole picture, whatever the picture's shape: the
@@ -37,6 +39,7 @@ pub(crate) async fn picture(
 ) -> Result<HttpResponse, Problem> {
     let id = ImageId(id.into_inner());
     let image = known(&context, &allowed, id, Kind::NoPicture).await?;
+    let seen = about(&allowed, Action::PictureViewed, &image);
     // Given up when the client hangs up; once there is room, the work ends by itself and holds it.
     let context = context.into_inner();
     let slot = context.drawing.clone().acquire_owned().await;
@@ -49,8 +52,9 @@ pub(crate) async fn picture(
         let limits = own.settings.limits;
         own.compute(move || draw(&bytes, &limits, side).map_err(not_drawn)).await?
     });
-    let name = EntityTag::new_strong(rendering(id, side));
-    Ok(HttpResponse::Ok().content_type("image/png").insert_header(ETag(name)).body(drawn.await??))
+    let (name, drawn) = (EntityTag::new_strong(rendering(id, side)), drawn.await??);
+    context.recorder.note(seen)?;
+    Ok(HttpResponse::Ok().content_type("image/png").insert_header(ETag(name)).body(drawn))
 }
 
 /// The file's bytes, in the room that was reserved for them, or for any file if it is larger than said.
@@ -89,12 +93,14 @@ pub(crate) async fn heatmap(
     id: Path<Uuid>,
 ) -> Result<HttpResponse, Problem> {
     let image = known(&context, &allowed, ImageId(id.into_inner()), Kind::NoHeatmap).await?;
+    let seen = about(&allowed, Action::HeatmapViewed, &image);
     let grid = image.finding.and_then(|finding| finding.heatmap).ok_or_else(|| {
         Problem::new(Kind::NoHeatmap, "It was not assessed, or explanations were off.")
     })?;
     let drawing = move || heatmap_png(&grid, HEATMAP_SIDE, HEATMAP_SIDE);
     let drawn = context.compute(drawing).await?;
     let png = drawn.map_err(|error| Problem::internal("heatmap", &error))?;
+    context.recorder.note(seen)?;
     Ok(HttpResponse::Ok().content_type("image/png").body(png))
 }
 

@@ -10,6 +10,7 @@ use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use futures::TryStreamExt as _;
+use lobar_core::audit::Action;
 use lobar_core::image::{Image, Lane, State};
 use lobar_core::object::ImageId;
 use serde::{Deserialize, Serialize};
@@ -18,7 +19,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::receive::{capped, lane, site_or, store};
+use super::receive::{capped, lane, site_or, store, uploaded};
 use crate::access::{Allowed, need};
 use crate::context::Context;
 use crate::intake;
@@ -96,6 +97,7 @@ pub(crate) async fn predict(
     let site = site_or(SITE, &allowed, file.site)?;
     let deadline = Instant::now() + context.settings.predict_timeout;
     let id = store(&context, file.bytes.into(), &site, file.lane, "").await?.id();
+    context.recorder.note(uploaded(&allowed, Action::Predicted, id, &site))?;
     intake::let_go(&request);
     tracing::Span::current().record("image", tracing::field::display(id));
     match timeout_at(deadline, finished(&context, id)).await {

@@ -6,8 +6,10 @@
 use actix_web::HttpResponse;
 use actix_web::http::header::{CACHE_CONTROL, HeaderValue};
 use actix_web::web::{Data, Path, Query};
+use lobar_core::audit::{Action, NewEntry};
 use lobar_core::quarantine::{Entry, EntryId, QuarantineError, replay as replay_entry};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use utoipa::IntoParams;
 
 use super::parameters::read_limit;
@@ -15,6 +17,7 @@ use crate::access::{Allowed, need};
 use crate::context::Context;
 use crate::problem::{Kind, Problem};
 use crate::quarantine::{QuarantineItem, QuarantineList, QuarantineMessage};
+use crate::record::entry;
 
 const DEFAULT_LIMIT: usize = 100;
 const MAX_LIMIT: usize = 500;
@@ -74,11 +77,12 @@ pub(crate) async fn list(
     ),
 )]
 pub(crate) async fn one(
-    _: Allowed<need::ManageQuarantine>,
+    allowed: Allowed<need::ManageQuarantine>,
     context: Data<Context>,
     id: Path<String>,
 ) -> Result<HttpResponse, Problem> {
     let id = read(&id)?;
+    context.record(about_entry(&allowed, Action::QuarantineViewed, "show", id)).await?;
     let read = context.ask_port(&context.quarantine, move |quarantine| async move {
         quarantine.entry(id).await?.ok_or(QuarantineError::Unknown(id))
     });
@@ -103,10 +107,13 @@ pub(crate) async fn replay(
     let uploads = context.uploads.clone().ok_or_else(|| {
         Problem::new(Kind::Unavailable, "This process does not reach the uploads queue.")
     })?;
+    let recorded = about_entry(&allowed, Action::QuarantineChanged, "replay", id);
     let replayed = context.ask_port(&context.quarantine, move |quarantine| async move {
         replay_entry(&*quarantine, &*uploads, id, allowed.name()).await
     });
-    Ok(item(replayed.await?))
+    let replayed = replayed.await?;
+    context.record(recorded).await?;
+    Ok(item(replayed))
 }
 
 /// Says that the message is nothing of ours. The entry stays, the message goes.
@@ -124,10 +131,25 @@ pub(crate) async fn discard(
     id: Path<String>,
 ) -> Result<HttpResponse, Problem> {
     let id = read(&id)?;
+    let recorded = about_entry(&allowed, Action::QuarantineChanged, "discard", id);
     let discarded = context.ask_port(&context.quarantine, move |quarantine| async move {
         quarantine.discard(id, allowed.name()).await
     });
-    Ok(item(discarded.await?))
+    let discarded = discarded.await?;
+    context.record(recorded).await?;
+    Ok(item(discarded))
+}
+
+/// What was done with which entry.
+fn about_entry(
+    allowed: &Allowed<need::ManageQuarantine>,
+    action: Action,
+    what: &str,
+    id: EntryId,
+) -> NewEntry {
+    let mut about = entry(allowed, action, None);
+    about.detail = json!({ "change": what, "entry": id.0 });
+    about
 }
 
 fn read(id: &str) -> Result<EntryId, Problem> {

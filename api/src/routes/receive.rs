@@ -8,6 +8,7 @@ use actix_web::web::{Data, Payload, Query};
 use actix_web::{HttpRequest, HttpResponse};
 use bytes::{Bytes, BytesMut};
 use futures::{Stream, StreamExt as _, TryStreamExt as _};
+use lobar_core::audit::{Action, NewEntry};
 use lobar_core::image::{Lane, State};
 use lobar_core::object::{ImageId, ObjectVersion, is_site_name};
 use lobar_core::object_store;
@@ -21,6 +22,7 @@ use crate::intake;
 use crate::key;
 use crate::pending_uploads::Upload;
 use crate::problem::{Kind, Problem};
+use crate::record::entry;
 
 /// Longest text field of a form, in bytes.
 const FIELD_MAX: usize = 256;
@@ -109,12 +111,25 @@ pub(crate) async fn receive(
         Problem::new(Kind::MissingFile, "Send a form with the field `file`, or the bytes as body.")
     })?;
     let id = store(&context, body, &site, lane, &received.name).await?.id();
+    context.recorder.note(uploaded(&allowed, Action::Uploaded, id, &site))?;
     tracing::Span::current().record("image", tracing::field::display(id));
     let own = format!("/v1/images/{id}");
     let links = Links { picture: format!("{own}/picture"), events: "/v1/events".into(), own };
     Ok(HttpResponse::Accepted()
         .insert_header((header::LOCATION, links.own.clone()))
         .json(Receipt { id: id.0, status: State::Queued.as_str(), links }))
+}
+
+/// An image that a caller put in.
+pub(super) fn uploaded<N: Need>(
+    allowed: &Allowed<N>,
+    action: Action,
+    id: ImageId,
+    site: &str,
+) -> NewEntry {
+    let mut uploaded = entry(allowed, action, Some(site));
+    uploaded.image = Some(id);
+    uploaded
 }
 
 /// Puts a file into the bucket, and remembers its id until ingest has admitted it.

@@ -8,8 +8,10 @@ use actix_web::web::{Data, Json, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use lobar_core::access::{Caller, Who};
 use lobar_core::accounts::{AccountId, SessionId};
+use lobar_core::audit::{Action, Actor};
 use lobar_signin::{Opened, SignInError};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -20,6 +22,7 @@ use crate::peer::Peer;
 use crate::people::{SessionBody, SessionItem};
 use crate::problem::{Kind, Problem};
 use crate::rate::RateLimits;
+use crate::record::{by, entry};
 
 /// A person who signs in.
 #[derive(Deserialize, ToSchema)]
@@ -81,7 +84,18 @@ pub(crate) async fn sign_in(
     let (sign_in, client) = (Arc::clone(&context.sign_in), client_name(request.headers()));
     let signed_in = context
         .run(async move { sign_in.sign_in(&name, &password, code.as_deref(), &client).await });
-    let opened = signed_in.await??;
+    let opened = match signed_in.await? {
+        Ok(opened) => opened,
+        Err(error) => {
+            // Not the name: people type passwords there.
+            let mut failed = by(Actor::nobody(), None, Action::SignInFailed, None);
+            failed.detail = json!({ "why": error.to_string() });
+            context.recorder.note(failed)?;
+            return Err(error.into());
+        }
+    };
+    let who = Who::Person { id: opened.account.id.0, name: opened.account.name.clone() };
+    context.record(by(Actor::from(&who), None, Action::SignedIn, None)).await?;
     // A session that the browser had before is over: nobody else's can be handed on to whoever signs in.
     if let Some(old) = cookie::read(&request) {
         end_old(&context, old).await;
@@ -141,6 +155,7 @@ pub(crate) async fn sign_out(
             accounts.end_session(account, id).await
         });
         ended.await?;
+        context.record(entry(&allowed, Action::SignedOut, None)).await?;
     }
     Ok(goodbye(&request))
 }
@@ -180,7 +195,10 @@ pub(crate) async fn end_all(
     let ended = context.ask_port(&context.accounts, move |accounts| async move {
         accounts.end_sessions(account, None).await
     });
-    ended.await?;
+    let count = ended.await?;
+    let mut everywhere = entry(&allowed, Action::SignedOut, None);
+    everywhere.detail = json!({ "sessions": count });
+    context.record(everywhere).await?;
     Ok(goodbye(&request))
 }
 
@@ -202,7 +220,10 @@ pub(crate) async fn end(
         accounts.end_session(account, id).await
     });
     match ended.await? {
-        true => Ok(HttpResponse::NoContent().finish()),
+        true => {
+            context.record(entry(&allowed, Action::SignedOut, None)).await?;
+            Ok(HttpResponse::NoContent().finish())
+        }
         false => Err(Problem::new(Kind::UnknownPerson, "You have no such session.")),
     }
 }

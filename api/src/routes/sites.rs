@@ -3,13 +3,16 @@
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Json, Path};
 use lobar_core::access::SiteName;
+use lobar_core::audit::{Action, NewEntry};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use utoipa::ToSchema;
 
 use crate::access::{Allowed, need};
 use crate::context::Context;
 use crate::people::SiteItem;
 use crate::problem::{Kind, Problem};
+use crate::record::entry;
 
 /// All sites, by name.
 #[derive(Debug, Serialize, ToSchema)]
@@ -43,15 +46,19 @@ pub(crate) async fn list(
     (status = 409, description = "There is one of that name.", content_type = "application/problem+json"),
 ))]
 pub(crate) async fn add(
-    _: Allowed<need::ManagePeople>,
+    allowed: Allowed<need::ManagePeople>,
     context: Data<Context>,
     body: Json<SiteBody>,
 ) -> Result<HttpResponse, Problem> {
     let name = read(&body.name)?;
+    let recorded = changed(&allowed, "added", &name);
     let added = context
         .ask_port(&context.accounts, move |accounts| async move { accounts.add_site(&name).await });
     match added.await? {
-        true => Ok(HttpResponse::Created().finish()),
+        true => {
+            context.record(recorded).await?;
+            Ok(HttpResponse::Created().finish())
+        }
         false => Err(Problem::new(Kind::NameTaken, "There is a site of that name.")),
     }
 }
@@ -65,18 +72,28 @@ pub(crate) async fn add(
     ),
 )]
 pub(crate) async fn remove(
-    _: Allowed<need::ManagePeople>,
+    allowed: Allowed<need::ManagePeople>,
     context: Data<Context>,
     name: Path<String>,
 ) -> Result<HttpResponse, Problem> {
     let name = read(&name)?;
+    let recorded = changed(&allowed, "removed", &name);
     let removed = context.ask_port(&context.accounts, move |accounts| async move {
         accounts.remove_site(&name).await
     });
     match removed.await? {
-        true => Ok(HttpResponse::NoContent().finish()),
+        true => {
+            context.record(recorded).await?;
+            Ok(HttpResponse::NoContent().finish())
+        }
         false => Err(Problem::new(Kind::UnknownPerson, "There is no site of that name.")),
     }
+}
+
+fn changed(allowed: &Allowed<need::ManagePeople>, what: &str, site: &SiteName) -> NewEntry {
+    let mut changed = entry(allowed, Action::SiteChanged, None);
+    (changed.site, changed.detail) = (Some(site.clone()), json!({ "change": what }));
+    changed
 }
 
 fn read(name: &str) -> Result<SiteName, Problem> {

@@ -6,7 +6,9 @@ use std::time::Duration;
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Json, Path};
 use lobar_core::accounts::TokenId;
+use lobar_core::audit::Action;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -15,6 +17,7 @@ use crate::access::{Allowed, need};
 use crate::context::Context;
 use crate::people::TokenItem;
 use crate::problem::{Kind, Problem};
+use crate::record::on;
 
 /// Longest life of a token, in days.
 const DAYS_MAX: u32 = 3_650;
@@ -63,7 +66,7 @@ pub(crate) async fn list(
     (status = 409, description = "The name is taken.", content_type = "application/problem+json"),
 ))]
 pub(crate) async fn add(
-    _: Allowed<need::ManagePeople>,
+    allowed: Allowed<need::ManagePeople>,
     context: Data<Context>,
     body: Json<TokenBody>,
 ) -> Result<HttpResponse, Problem> {
@@ -79,6 +82,9 @@ pub(crate) async fn add(
     let added =
         context.run(async move { sign_in.add_token(&name, grants, Some(expires_at)).await });
     let (token, secret) = added.await??;
+    let grants: Vec<_> = token.grants.iter().map(|grant| grant.to_string()).collect();
+    let detail = json!({ "change": "added", "grants": grants });
+    context.record(on(&allowed, Action::TokenChanged, token.id.0, detail)).await?;
     Ok(HttpResponse::Created().json(NewTokenItem { token: token.into(), secret: secret.expose() }))
 }
 
@@ -91,7 +97,7 @@ pub(crate) async fn add(
     ),
 )]
 pub(crate) async fn revoke(
-    _: Allowed<need::ManagePeople>,
+    allowed: Allowed<need::ManagePeople>,
     context: Data<Context>,
     id: Path<Uuid>,
 ) -> Result<HttpResponse, Problem> {
@@ -100,7 +106,11 @@ pub(crate) async fn revoke(
         accounts.revoke_token(id).await
     });
     match revoked.await? {
-        true => Ok(HttpResponse::NoContent().finish()),
+        true => {
+            let detail = json!({ "change": "revoked" });
+            context.record(on(&allowed, Action::TokenChanged, id.0, detail)).await?;
+            Ok(HttpResponse::NoContent().finish())
+        }
         false => {
             Err(Problem::new(Kind::UnknownPerson, "There is no such token that could be used."))
         }

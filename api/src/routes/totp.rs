@@ -4,14 +4,17 @@ use std::sync::Arc;
 
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Json};
+use lobar_core::audit::Action;
 use lobar_signin::totp;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use utoipa::ToSchema;
 
 use super::session::account_of;
 use crate::access::{Allowed, need};
 use crate::context::Context;
 use crate::problem::{Kind, Problem};
+use crate::record::on;
 
 /// What an app that makes codes takes in.
 #[derive(Serialize, ToSchema)]
@@ -64,6 +67,9 @@ pub(crate) async fn confirm(
     let kept =
         context.run(async move { sign_in.enrol_codes(account, &password, &secret, &code).await });
     kept.await??;
+    context
+        .record(on(&allowed, Action::PersonChanged, account.0, json!({ "change": "codes set" })))
+        .await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -80,5 +86,13 @@ pub(crate) async fn remove(
     let (account, sign_in) = (account_of(&allowed), Arc::clone(&context.sign_in));
     let removed = context.run(async move { sign_in.remove_codes(account, &body.password).await });
     removed.await??;
+    context
+        .record(on(
+            &allowed,
+            Action::PersonChanged,
+            account.0,
+            json!({ "change": "codes removed" }),
+        ))
+        .await?;
     Ok(HttpResponse::NoContent().finish())
 }

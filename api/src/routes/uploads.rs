@@ -7,9 +7,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use actix_web::web::{Data, Json};
+use lobar_core::audit::Action;
 use lobar_core::image::Lane;
 use lobar_core::object::ImageId;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -18,6 +20,7 @@ use crate::access::{Allowed, need};
 use crate::context::Context;
 use crate::key;
 use crate::problem::{Kind, Problem};
+use crate::record::entry;
 use crate::timestamp::rfc3339;
 
 const NAMES_MAX: usize = 1000;
@@ -99,6 +102,7 @@ pub(crate) async fn presign(
 ) -> Result<Json<Presigned>, Problem> {
     let body = body.into_inner();
     let (lane, site) = (body.check()?, site_or_default(&context, &allowed, body.site.clone())?);
+    let noted = site.clone();
     let valid = context.settings.presigned_for;
     let expires_at = rfc3339(context.clock.now().plus(valid));
     let objects = Arc::clone(&context.objects);
@@ -111,7 +115,13 @@ pub(crate) async fn presign(
         }
         Ok::<_, lobar_core::failure::PortError>(uploads)
     });
-    Ok(Json(Presigned { uploads: uploads.await??, expires_at }))
+    let uploads = uploads.await??;
+    let mut given = entry(&allowed, Action::Uploaded, Some(&noted));
+    given.detail = json!({ "links": uploads.len() });
+    // Not the same again: another batch of files.
+    given.subject = Some(Uuid::new_v4());
+    context.recorder.note(given)?;
+    Ok(Json(Presigned { uploads, expires_at }))
 }
 
 /// Which image ids the bucket's answers mean.

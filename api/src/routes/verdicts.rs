@@ -5,13 +5,17 @@ use std::sync::Arc;
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Json, Path};
 use lobar_core::access::Role;
+use lobar_core::audit::Action;
+use lobar_core::finding::Label;
 use lobar_core::object::ImageId;
 use lobar_core::verdict::{NewVerdict, VerdictError};
+use serde_json::json;
 use uuid::Uuid;
 
 use crate::access::{Allowed, need};
 use crate::context::Context;
 use crate::problem::{Kind, Problem};
+use crate::record::about;
 use crate::verdict::{VerdictBody, VerdictItem, VerdictList};
 use crate::visible::{unknown, visible};
 
@@ -46,7 +50,17 @@ pub(crate) async fn add(
         }
         Ok::<_, VerdictError>(added)
     });
-    Ok(HttpResponse::Created().json(VerdictItem::from(added.await??)))
+    let added = added.await??;
+    let mut given = about(&allowed, Action::VerdictGiven, &image);
+    given.subject = Some(added.id);
+    given.detail = json!({
+        "opinion": added.verdict.opinion.word(),
+        "label": added.label.map(Label::word),
+        "model": added.verdict.model_version,
+        "displayed": added.verdict.displayed,
+    });
+    context.record(given).await?;
+    Ok(HttpResponse::Created().json(VerdictItem::from(added)))
 }
 
 /// The verdicts on one image, oldest first.

@@ -200,6 +200,7 @@ async fn api(
             verdicts: parts.verdicts.clone(),
             quarantine: parts.quarantine.clone(),
             accounts: parts.accounts.clone(),
+            audit: parts.audit.clone(),
             objects,
             signal: parts.signal.clone(),
             jobs: parts.jobs.clone(),

@@ -10,6 +10,7 @@ use std::time::Duration;
 use lobar_api::{Api, ApiPorts, ApiSettings, Readiness};
 use lobar_core::access::Grants;
 use lobar_core::accounts::{AccountId, Accounts};
+use lobar_core::audit::Audit;
 use lobar_core::event::{Event, Seq};
 use lobar_core::finding::{Finding, Heatmap, Label, ModelRef};
 use lobar_core::image::{Lane, Lanes, NewImage, Reason};
@@ -56,6 +57,7 @@ pub struct Fixture {
     pub verdicts: Arc<dyn Verdicts>,
     pub quarantine: Arc<dyn Quarantine>,
     pub accounts: Arc<dyn Accounts>,
+    pub audit: Arc<dyn Audit>,
     pub uploads: Arc<dyn Queue>,
     pub objects: Arc<dyn ObjectStore>,
     pub signal: Arc<dyn Signal>,
@@ -98,6 +100,7 @@ impl Fixture {
         let store = opener.database("store", &url).await.expect("a database");
         let (models, verdicts, quarantine) = (store.clone(), store.clone(), store.clone());
         let accounts = store.clone();
+        let audit = store.clone();
         let url = QueueUrl::Sqlite(file);
         let uploads = opener.queue("uploads", &url, "uploads").await.expect("a queue");
         let jobs = Lanes {
@@ -140,6 +143,7 @@ impl Fixture {
             verdicts: verdicts.clone(),
             quarantine: quarantine.clone(),
             accounts: accounts.clone(),
+            audit: audit.clone(),
             objects: objects.clone(),
             signal: signal.clone(),
             jobs,
@@ -162,6 +166,7 @@ impl Fixture {
             verdicts,
             quarantine,
             accounts,
+            audit,
             uploads,
             objects,
             signal,

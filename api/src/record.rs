@@ -1,0 +1,203 @@
+//! Writing the audit record: who saw and did what.
+//!
+//! Changes are recorded before they are answered. What was only seen is gathered for a moment and written together, so that
+//! reading waits for no transaction; it is tried until the store takes it, and while more waits than there is room for,
+//! nothing more is shown: what nobody can record, nobody sees. A process that is killed loses the moment.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use lobar_core::access::{Role, SiteName};
+use lobar_core::audit::{Action, Actor, Audit, NewEntry};
+use lobar_core::image::Image;
+use lobar_core::retry::Backoff;
+use lobar_core::time::{Clock, Stamp};
+use serde_json::Value;
+use tokio::sync::mpsc::{Receiver, Sender, channel, error::TrySendError};
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::access::{Allowed, Need};
+use crate::problem::{Kind, Problem};
+use crate::request::RequestId;
+
+/// Entries that wait to be written.
+const WAITING: usize = 10_000;
+/// Entries that are written together.
+const TOGETHER: usize = 256;
+/// How long entries are gathered.
+const GATHERED: Duration = Duration::from_millis(200);
+/// Between tries, while the store is away.
+const RESTS: Backoff = Backoff { first: Duration::from_millis(200), max: Duration::from_secs(5) };
+/// The same person is shown the same thing again and again by a page that follows events: once in this time is recorded.
+const SAME: Duration = Duration::from_secs(60);
+/// Views that are remembered for that.
+const REMEMBERED: usize = 50_000;
+
+/// One thing that one caller was shown.
+type Seen = (Uuid, Action, Option<Uuid>);
+
+/// See the module's documentation.
+pub(crate) struct Recorder {
+    audit: Arc<dyn Audit>,
+    clock: Arc<dyn Clock>,
+    waiting: Sender<NewEntry>,
+    seen: Mutex<HashMap<Seen, Stamp>>,
+}
+
+/// Entries on their way to the store.
+pub(crate) struct Writer {
+    audit: Arc<dyn Audit>,
+    waiting: Receiver<NewEntry>,
+}
+
+/// A recorder, and what writes for it: see [`Writer::run`].
+pub(crate) fn recorder(audit: Arc<dyn Audit>, clock: Arc<dyn Clock>) -> (Recorder, Writer) {
+    let (sender, waiting) = channel(WAITING);
+    let writer = Writer { audit: Arc::clone(&audit), waiting };
+    (Recorder { audit, clock, waiting: sender, seen: Mutex::default() }, writer)
+}
+
+/// Begins an entry about what an allowed caller does. Its role is the one that allows it at `site`.
+pub(crate) fn entry<N: Need>(allowed: &Allowed<N>, action: Action, site: Option<&str>) -> NewEntry {
+    by(Actor::from(&allowed.caller().who), allowed.role(site), action, site)
+}
+
+/// The same, about an image.
+pub(crate) fn about<N: Need>(allowed: &Allowed<N>, action: Action, image: &Image) -> NewEntry {
+    let mut entry = entry(allowed, action, image.object.site());
+    entry.image = Some(image.id);
+    entry
+}
+
+/// The same, about an account or a token, and what was done.
+pub(crate) fn on<N: Need>(
+    allowed: &Allowed<N>,
+    action: Action,
+    subject: Uuid,
+    detail: Value,
+) -> NewEntry {
+    let mut entry = entry(allowed, action, None);
+    (entry.subject, entry.detail) = (Some(subject), detail);
+    entry
+}
+
+/// What somebody does, signed in or not.
+pub(crate) fn by(actor: Actor, role: Option<Role>, action: Action, site: Option<&str>) -> NewEntry {
+    let mut entry = NewEntry::new(action, actor);
+    entry.role = role;
+    entry.site = site.and_then(SiteName::parse);
+    entry.request = RequestId::current().map(|id| id.to_string());
+    entry
+}
+
+impl Recorder {
+    /// Records what was seen, soon. Seen again within a minute it is not recorded again.
+    ///
+    /// # Errors
+    /// While more waits to be recorded than there is room for: it must not be shown.
+    pub(crate) fn note(&self, entry: NewEntry) -> Result<(), Problem> {
+        let who = entry.actor.id.unwrap_or_default();
+        let seen = (who, entry.action, entry.image.map(|image| image.0).or(entry.subject));
+        if !self.is_new(seen) {
+            return Ok(());
+        }
+        self.waiting.try_send(entry).map_err(|error| {
+            self.seen.lock().unwrap_or_else(PoisonError::into_inner).remove(&seen);
+            let detail = match error {
+                TrySendError::Full(_) => {
+                    "The audit record cannot be written; nothing is shown until it can."
+                }
+                TrySendError::Closed(_) => "The server is stopping.",
+            };
+            Problem::new(Kind::Unavailable, detail)
+        })
+    }
+
+    /// Records what was changed, now; where the store does not take it, soon.
+    ///
+    /// # Errors
+    /// While more waits to be recorded than there is room for.
+    pub(crate) async fn record(&self, entry: NewEntry) -> Result<(), Problem> {
+        match self.audit.append(std::slice::from_ref(&entry)).await {
+            Ok(()) => Ok(()),
+            Err(error) => {
+                tracing::warn!(operation = error.what, %error, "audit entry not written; trying again until it is");
+                let full =
+                    |_| Problem::new(Kind::Unavailable, "The audit record cannot be written.");
+                self.waiting.try_send(entry).map_err(full)
+            }
+        }
+    }
+
+    fn is_new(&self, seen: Seen) -> bool {
+        let now = self.clock.now();
+        let mut known = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.get(&seen).is_some_and(|at| now.since(*at) < SAME) {
+            return false;
+        }
+        if known.len() >= REMEMBERED {
+            known.retain(|_, at| now.since(*at) < SAME);
+        }
+        if known.len() < REMEMBERED {
+            known.insert(seen, now);
+        }
+        true
+    }
+}
+
+impl Writer {
+    /// Writes until `stop`, and then what still waits, if the store takes it within `drain`.
+    pub(crate) async fn run(mut self, stop: CancellationToken, drain: Duration) {
+        let mut entries = Vec::with_capacity(TOGETHER);
+        while stop
+            .run_until_cancelled(self.waiting.recv_many(&mut entries, TOGETHER))
+            .await
+            .is_some()
+        {
+            if stop.run_until_cancelled(sleep(GATHERED)).await.is_some() {
+                while entries.len() < TOGETHER
+                    && let Ok(entry) = self.waiting.try_recv()
+                {
+                    entries.push(entry);
+                }
+            }
+            if stop.run_until_cancelled(self.write(&entries)).await.is_none() {
+                break;
+            }
+            entries.clear();
+        }
+        let rest = async {
+            loop {
+                self.write(&entries).await;
+                entries.clear();
+                while entries.len() < TOGETHER
+                    && let Ok(entry) = self.waiting.try_recv()
+                {
+                    entries.push(entry);
+                }
+                if entries.is_empty() {
+                    return;
+                }
+            }
+        };
+        if tokio::time::timeout(drain, rest).await.is_err() {
+            tracing::error!(
+                "audit entries were not written before the process ended: what was seen in the last moments is not on record"
+            );
+        }
+    }
+
+    async fn write(&self, entries: &[NewEntry]) {
+        let mut tries = 0;
+        while !entries.is_empty()
+            && let Err(error) = self.audit.append(entries).await
+        {
+            tracing::warn!(operation = error.what, %error, entries = entries.len(), "audit entries not written; trying again");
+            sleep(RESTS.delay(tries, 0.5)).await;
+            tries += 1;
+        }
+    }
+}
