@@ -33,7 +33,7 @@ pub fn text(secret: &TotpSecret) -> String {
 /// Reads what [`text`] wrote, in either case and with spaces; `None` for anything else.
 pub fn parse(text: &str) -> Option<TotpSecret> {
     let text: String = text.chars().filter(|c| *c != ' ').take(65).collect();
-    let secret = totp_rs::Secret::try_from_base32(&text.to_ascii_uppercase()).ok()?;
+    let secret = totp_rs::Secret::try_from_base32(text.to_ascii_uppercase()).ok()?;
     Some(TotpSecret(secret.as_bytes().to_vec()))
 }
 

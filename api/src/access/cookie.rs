@@ -9,10 +9,10 @@ use actix_web::cookie::{Cookie, SameSite};
 use crate::peer::Peer;
 
 /// Over plain HTTP, which is for loopback.
-const PLAIN: &str = "lobar_session";
+const PLAIN: &str = "session";
 /// Over TLS: browsers take it only with `Secure`, without `Domain` and with `Path=/`, so that no neighbour under the same
 /// domain can plant one (RFC 6265bis, 4.1.3.2).
-const SECURE: &str = "__Host-lobar_session";
+const SECURE: &str = "__Host-session";
 
 /// The session's secret, if the request bears one.
 pub(crate) fn read(request: &HttpRequest) -> Option<String> {

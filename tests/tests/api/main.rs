@@ -21,6 +21,7 @@ mod people;
 mod predict;
 mod problems;
 mod quarantine;
+mod recorded;
 mod restored;
 mod rights;
 mod signing_in;

@@ -48,8 +48,10 @@ async fn a_trusted_proxy_says_that_the_client_speaks_tls_and_anybody_else_is_ign
 async fn the_host_that_a_trusted_proxy_was_asked_for_is_guarded_too() {
     let fixture = Fixture::open_with(behind_a_proxy).await;
     let ask = |host: &str| {
-        let request =
-            fixture.http.get(fixture.url("/v1/images")).header("x-forwarded-for", "192.0.2.1");
+        let request = fixture
+            .http
+            .get(fixture.url("/problems/internal"))
+            .header("x-forwarded-for", "192.0.2.1");
         send(request.header("x-forwarded-host", host.to_owned()))
     };
     assert_eq!(ask("xrays.example").await.status(), StatusCode::OK);
@@ -71,12 +73,12 @@ async fn an_address_that_asks_too_often_is_told_when_to_come_back_and_no_other_i
     let ask = |path: &str, client: &str| {
         send(fixture.http.get(fixture.url(path)).header("x-forwarded-for", client.to_owned()))
     };
-    let first = ask("/v1/images", "2001:db8::1").await;
+    let first = ask("/problems/internal", "2001:db8::1").await;
     assert_eq!(first.status(), StatusCode::OK);
     assert_eq!(first.headers()["ratelimit-policy"], "\"address\";q=2;w=10");
     let refused = loop {
         // Its neighbour in the same network.
-        let answer = ask("/v1/images", "2001:db8::2").await;
+        let answer = ask("/problems/internal", "2001:db8::2").await;
         if answer.status() != StatusCode::OK {
             break answer;
         }
@@ -91,10 +93,10 @@ async fn an_address_that_asks_too_often_is_told_when_to_come_back_and_no_other_i
     assert_eq!(problem["type"], "/problems/too-many-requests");
     assert_eq!(problem["limit"], "address");
 
-    assert_eq!(ask("/v1/images", "2001:db8:0:1::1").await.status(), StatusCode::OK);
+    assert_eq!(ask("/problems/internal", "2001:db8:0:1::1").await.status(), StatusCode::OK);
     // Thousands of files at once are an ordinary upload, and probes ask from one address for ever.
     for _ in 0..20 {
-        let upload = fixture.http.post(fixture.url("/v1/images")).body("x");
+        let upload = fixture.http.post(fixture.url("/problems/internal")).body("x");
         let upload = send(upload.header("x-forwarded-for", "2001:db8::1")).await;
         assert_eq!(upload.status(), StatusCode::ACCEPTED);
         for path in ["/livez", "/metrics"] {
@@ -102,7 +104,7 @@ async fn an_address_that_asks_too_often_is_told_when_to_come_back_and_no_other_i
         }
         // Who uses this very machine.
         assert_eq!(
-            send(fixture.http.get(fixture.url("/v1/images"))).await.status(),
+            send(fixture.http.get(fixture.url("/problems/internal"))).await.status(),
             StatusCode::OK
         );
     }

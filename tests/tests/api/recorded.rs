@@ -1,0 +1,114 @@
+//! The audit record: what callers of the API saw and did is in it, by whom, and as one chain.
+
+use lobar_core::audit::{Cursor, Entry, Filter};
+use serde_json::{Value, json};
+
+use crate::fixture::{Fixture, eventually, ready};
+
+async fn entries(fixture: &Fixture) -> Vec<Entry> {
+    fixture.audit.page(&Filter::default(), Cursor::After(0), 1_000).await.expect("read")
+}
+
+/// Waits until so many entries of the API are there.
+async fn of_callers(fixture: &Fixture, count: usize) -> Vec<Entry> {
+    eventually("the entries", || async {
+        let all = entries(fixture).await;
+        let by_callers: Vec<_> =
+            all.into_iter().filter(|entry| entry.actor_kind != "system").collect();
+        (by_callers.len() >= count).then_some(by_callers)
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_saw_and_did_what_is_on_record_with_their_role_and_site() {
+    let fixture = Fixture::open().await;
+    let ids = fixture.admit(["incoming/north/1.jpg".to_owned()]).await;
+    fixture.finish(&ids, &ready(0.9)).await;
+    fixture.person("somebody", "admin@*").await;
+    let token = fixture.token("clinician@north").await;
+    let image = format!("/v1/images/{}", ids[0]);
+    let get = async |path: &str| {
+        let request = fixture.http.get(fixture.url(path)).bearer_auth(&token);
+        request.send().await.expect("answers").status().as_u16()
+    };
+    assert_eq!(get("/v1/images").await, 200);
+    // Seen again at once: recorded once.
+    for _ in 0..3 {
+        assert_eq!(get(&image).await, 200);
+    }
+    assert_eq!(get(&format!("{image}/heatmap")).await, 200);
+    assert_eq!(get("/v1/people").await, 403);
+    let body = json!({ "opinion": "agree", "model_version": "test-1" });
+    let request = fixture.http.post(fixture.url(&format!("{image}/verdicts"))).bearer_auth(&token);
+    assert_eq!(request.json(&body).send().await.expect("answers").status(), 201);
+    let entries = of_callers(&fixture, 5).await;
+    let mut seen: Vec<_> = entries
+        .iter()
+        .map(|entry| {
+            (entry.action.as_str(), entry.role.as_deref(), entry.site.as_deref(), entry.image)
+        })
+        .collect();
+    seen.sort_unstable();
+    let (clinician, north, id) = (Some("clinician"), Some("north"), Some(ids[0].0));
+    assert_eq!(
+        seen,
+        [
+            ("heatmap_viewed", clinician, north, id),
+            ("listed", None, None, None),
+            ("refused", None, None, None),
+            ("verdict_given", clinician, north, id),
+            ("viewed", clinician, north, id),
+        ]
+    );
+    assert!(entries.iter().all(|entry| entry.actor_kind == "machine" && entry.request.is_some()));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_auditor_reads_the_record_and_its_lines_are_one_chain() {
+    let fixture = Fixture::open().await;
+    fixture.person("somebody", "admin@*").await;
+    let admin = fixture.token("admin@*").await;
+    let add = fixture.http.post(fixture.url("/v1/sites")).bearer_auth(&admin);
+    assert_eq!(add.json(&json!({ "name": "east" })).send().await.expect("answers").status(), 201);
+    let auditor = fixture.token("auditor@*").await;
+    let read = async |query: &str| {
+        let request = fixture.http.get(fixture.url(&format!("/v1/audit{query}")));
+        let answer = request.bearer_auth(&auditor).send().await.expect("answers");
+        assert_eq!(answer.status(), 200, "{query}");
+        answer.text().await.expect("text")
+    };
+    let page: Value = serde_json::from_str(&read("?action=site_changed").await).expect("JSON");
+    assert_eq!(page["items"].as_array().expect("items").len(), 1);
+    assert_eq!(
+        (&page["items"][0]["site"], &page["items"][0]["role"]),
+        (&json!("east"), &json!("admin"))
+    );
+    let lines = read("?after=0&format=ndjson").await;
+    let entries: Vec<Entry> =
+        lines.lines().map(|line| serde_json::from_str(line).expect("an entry")).collect();
+    let actions: Vec<_> = entries.iter().map(|entry| entry.action.as_str()).collect();
+    assert_eq!(actions, ["site_changed", "audit_read", "audit_read"], "reading is recorded first");
+    for pair in entries.windows(2) {
+        assert_eq!(pair[1].previous, pair[0].hash);
+    }
+    for entry in &entries {
+        assert_eq!(lobar_core::audit::hash(entry), entry.hash);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_failure_to_sign_in_is_on_record_without_what_was_typed() {
+    let fixture = Fixture::open().await;
+    fixture.person("jane", "clinician@north").await;
+    let body = json!({ "name": "my secret password", "password": "jane" });
+    let request = fixture.http.post(fixture.url("/v1/session")).json(&body);
+    assert_eq!(request.send().await.expect("answers").status(), 401);
+    let entries = of_callers(&fixture, 1).await;
+    assert_eq!(
+        (entries[0].action.as_str(), entries[0].actor_kind.as_str()),
+        ("sign_in_failed", "nobody")
+    );
+    let whole = serde_json::to_string(&entries[0]).expect("JSON");
+    assert!(!whole.contains("secret") && !whole.contains("jane"), "{whole}");
+}
