@@ -1,8 +1,8 @@
 //! The page in a real browser: headless Chromium, driven over WebDriver.
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Lines};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 
 use fantoccini::key::Key;
 use fantoccini::{Client, ClientBuilder, Locator};
@@ -38,8 +38,10 @@ impl Drop for Driver {
     }
 }
 
-impl Browser {
-    pub async fn open(address: &str) -> Self {
+/// A driver, what it goes on writing, and its port. It chooses a port for IPv4 and IPv6 that may be taken for one of them
+/// by then, and ends: it is started again.
+fn start_driver() -> (Child, Lines<BufReader<ChildStdout>>, String) {
+    for _ in 0..10 {
         let mut driver = Command::new("chromedriver")
             .arg("--port=0")
             .stdout(Stdio::piped())
@@ -47,11 +49,20 @@ impl Browser {
             .spawn()
             .expect("chromedriver is installed: `make test` does it");
         let mut lines = BufReader::new(driver.stdout.take().expect("piped")).lines();
-        let port = lines
-            .by_ref()
-            .map_while(Result::ok)
-            .find_map(|line| line.split_once("successfully on port ").map(|(_, p)| p.to_owned()))
-            .expect("it names its port");
+        let mut said = lines.by_ref().map_while(Result::ok);
+        let port = said
+            .find_map(|line| line.split_once("successfully on port ").map(|(_, p)| p.to_owned()));
+        match port {
+            Some(port) => return (driver, lines, port),
+            None => drop(driver.wait()),
+        }
+    }
+    panic!("chromedriver ended ten times before it named its port");
+}
+
+impl Browser {
+    pub async fn open(address: &str) -> Self {
+        let (driver, lines, port) = start_driver();
         // It goes on writing; nobody may leave it waiting.
         std::thread::spawn(move || lines.for_each(drop));
         let profile = tempfile::TempDir::new().expect("a folder");
