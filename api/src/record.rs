@@ -62,7 +62,8 @@ pub(crate) fn recorder(audit: Arc<dyn Audit>, clock: Arc<dyn Clock>) -> (Recorde
 
 /// Begins an entry about what an allowed caller does. Its role is the one that allows it at `site`.
 pub(crate) fn entry<N: Need>(allowed: &Allowed<N>, action: Action, site: Option<&str>) -> NewEntry {
-    by(Actor::from(&allowed.caller().who), allowed.role(site), action, site)
+    let role = allowed.role(site).or_else(|| site.is_none().then(|| allowed.any_role()).flatten());
+    by(Actor::from(&allowed.caller().who), role, action, site)
 }
 
 /// The same, about an image.
@@ -104,8 +105,14 @@ impl Recorder {
         if !self.is_new(seen) {
             return Ok(());
         }
-        self.waiting.try_send(entry).map_err(|error| {
+        self.note_each(entry).inspect_err(|_| {
             self.seen.lock().unwrap_or_else(PoisonError::into_inner).remove(&seen);
+        })
+    }
+
+    /// The same, however often.
+    pub(crate) fn note_each(&self, entry: NewEntry) -> Result<(), Problem> {
+        self.waiting.try_send(entry).map_err(|error| {
             let detail = match error {
                 TrySendError::Full(_) => {
                     "The audit record cannot be written; nothing is shown until it can."
@@ -114,6 +121,14 @@ impl Recorder {
             };
             Problem::new(Kind::Unavailable, detail)
         })
+    }
+
+    /// The same for what is put in, which takes half of the room at most: whoever uploads keeps nobody from reading.
+    pub(crate) fn note_upload(&self, entry: NewEntry) -> Result<(), Problem> {
+        if self.waiting.capacity() < WAITING / 2 {
+            return Err(Problem::new(Kind::Busy, "Many uploads wait to be recorded; try again."));
+        }
+        self.note_each(entry)
     }
 
     /// Records what was changed, now; where the store does not take it, soon.
@@ -157,7 +172,8 @@ impl Writer {
             .await
             .is_some()
         {
-            if stop.run_until_cancelled(sleep(GATHERED)).await.is_some() {
+            let is_full = entries.len() >= TOGETHER;
+            if !is_full && stop.run_until_cancelled(sleep(GATHERED)).await.is_some() {
                 while entries.len() < TOGETHER
                     && let Ok(entry) = self.waiting.try_recv()
                 {

@@ -1,9 +1,9 @@
 // What a reader says of an image: three buttons, and the newest verdict in words.
 
 import * as api from "./api.js";
-import { el } from "./elements.js";
+import { byId, el } from "./elements.js";
 import { may } from "./session.js";
-import { opinionWords } from "./words.js";
+import { opinionWords, shortId } from "./words.js";
 
 /** @import { ImageItem, VerdictBody } from "./types.js" */
 
@@ -11,6 +11,17 @@ import { opinionWords } from "./words.js";
 const SETTLED = 300;
 
 /** A button: its word, its key, what it gives. @typedef {[string, string, VerdictBody]} Choice */
+
+/**
+ * A verdict was not kept, and its image is not open any more: says so over the page, until its image is opened again.
+ * @param {string} id @param {string} why
+ */
+function notKept(id, why) {
+  const notice = byId("not-kept");
+  const image = el("a", { href: `#/images/${id}`, onclick: () => { notice.hidden = true; } }, shortId(id));
+  notice.replaceChildren("Your verdict was not kept. Give it again: image ", image, `. ${why}`);
+  notice.hidden = false;
+}
 
 /**
  * The verdict that agreeing, disagreeing or neither comes to; null where the image takes none.
@@ -90,7 +101,10 @@ export class OpinionPanel {
       const given = await api.giveVerdict(image.id, { ...verdict, model_version: version, ...this.displayed() });
       if (this.image?.id === image.id) this.draw({ ...this.image, verdict: given });
     } catch (error) {
-      if (this.image?.id !== image.id) return;
+      if (this.image?.id !== image.id) {
+        notKept(image.id, api.wordsOf(error));
+        return;
+      }
       this.words.className = "fault";
       this.words.textContent = api.wordsOf(error);
       if (error instanceof api.Problem && error.status === 409) this.changed();

@@ -1,7 +1,7 @@
 //! Whether a request that a browser may have sent is to be answered: the rules that every HTTP server of
 //! this program holds, in plain texts.
 //!
-//! Nobody has to sign in, so a page elsewhere must not be able to use a browser inside the network: DNS
+//! A page elsewhere must not be able to use a browser inside the network, or its session: DNS
 //! rebinding is stopped by `Host`, cross-site requests by `Sec-Fetch-Site` and `Origin`. Clients that are no
 //! browsers send neither of the two, and pass.
 

@@ -1,7 +1,7 @@
 //! Pauses after failures to sign in.
 //!
-//! They grow instead of ending in a lock: a guesser gets four tries an hour at last, and nobody can lock a doctor
-//! out for good. A try within a pause is refused without looking at the password, and is not counted: it makes the
+//! They grow to a minute instead of ending in a lock: a guesser gets a try a minute at last, and who guesses at a doctor's
+//! name cannot keep the doctor out. A try within a pause is refused without looking at the password, and is not counted: it makes the
 //! pause no longer.
 
 use std::time::Duration;
@@ -16,7 +16,7 @@ pub const FREE: u32 = 4;
 pub const FIRST: Duration = Duration::from_secs(1);
 
 /// The longest pause.
-pub const LONGEST: Duration = Duration::from_secs(15 * 60);
+pub const LONGEST: Duration = Duration::from_secs(60);
 
 /// How long after so many failures in a row the next try is refused.
 pub fn pause(failures: u32) -> Duration {
@@ -51,9 +51,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pauses_begin_after_four_failures_and_double_up_to_a_quarter_of_an_hour() {
+    fn pauses_begin_after_four_failures_and_double_up_to_a_minute() {
         let seconds: Vec<_> = (0..18).map(|failures| pause(failures).as_secs()).collect();
-        assert_eq!(seconds, [0, 0, 0, 0, 0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 900, 900, 900]);
+        assert_eq!(seconds, [0, 0, 0, 0, 0, 1, 2, 4, 8, 16, 32, 60, 60, 60, 60, 60, 60, 60]);
         assert_eq!(pause(u32::MAX), LONGEST);
     }
 

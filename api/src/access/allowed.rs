@@ -107,6 +107,12 @@ impl<N: Need> Allowed<N> {
         self.granted.caller.who.name()
     }
 
+    /// A role that gives the right somewhere.
+    pub(crate) fn any_role(&self) -> Option<Role> {
+        let mut grants = self.granted.caller.grants.iter();
+        grants.find(|grant| grant.role.allows(N::RIGHT)).map(|grant| grant.role)
+    }
+
     /// The role that gives the right there.
     pub(crate) fn role(&self, site: Option<&str>) -> Option<Role> {
         self.granted.caller.grants.role_for(N::RIGHT, site)

@@ -1,15 +1,18 @@
 //! Who asks: a machine by its token, a person by their session, or the local user.
 
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use actix_web::HttpRequest;
-use actix_web::http::header::{self, HeaderMap};
+use actix_web::http::header::{self, HeaderMap, HeaderName};
 use lobar_core::access::{Caller, Grants, Right, Who};
-use lobar_core::accounts::{AccountId, Session};
+use lobar_core::accounts::{AccountId, Session, Token};
 use lobar_core::audit::{Action, Actor};
 use lobar_core::failure::PortError;
+use lobar_core::time::Stamp;
 use serde_json::json;
+use uuid::Uuid;
 
 use super::Granted;
 use super::cookie;
@@ -22,8 +25,9 @@ use crate::record::by;
 /// Sent with a request that a person has just caused: it keeps a session from ending for want of use. What the page does
 /// by itself, such as following events, does not.
 const ACTIVITY: &str = "lobar-activity";
-/// Headers of proxies: what bears one does not come from this machine's own user.
-const FORWARDED: [&str; 4] = ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip"];
+/// Beginnings of the names of headers that proxies add: what bears one does not come from this machine's own user.
+const FORWARDED: [&str; 7] =
+    ["forwarded", "x-forwarded-", "x-real-ip", "via", "x-envoy-", "cf-", "true-client-ip"];
 
 /// Finds out who asks.
 pub(crate) struct Identity {
@@ -41,6 +45,13 @@ pub(crate) struct Identity {
 pub(crate) struct Known {
     pub(crate) caller: Arc<Caller>,
     pub(crate) session: Option<Session>,
+}
+
+impl Known {
+    /// Whether the session has ended by itself.
+    pub(crate) fn is_over(&self, now: Stamp) -> bool {
+        self.session.as_ref().is_some_and(|session| session.expires_at <= now)
+    }
 }
 
 impl Identity {
@@ -65,7 +76,7 @@ impl Identity {
         if sites.is_empty() {
             let mut refused = by(Actor::from(&known.caller.who), None, Action::Refused, None);
             refused.detail = json!({ "right": right.as_str() });
-            context.recorder.note(refused)?;
+            context.recorder.note_each(refused)?;
             let detail =
                 format!("It needs the right `{}`, which an admin can grant.", right.as_str());
             return Err(Problem::new(Kind::NotAllowed, detail).with("right", right.as_str()));
@@ -78,14 +89,14 @@ impl Identity {
     async fn of(&self, context: &Context, request: &HttpRequest) -> Result<Option<Known>, Problem> {
         if let Some(token) = bearer(request.headers()) {
             let found = machine(context, token.clone()).await;
-            let known = self.recent.or_recent(&token, context.clock.now(), found)?;
+            let known = self.or_recent(context, request, &token, found)?;
             return known.map(Some).ok_or_else(|| {
                 Problem::new(Kind::NotSignedIn, "The token is wrong, has expired or was revoked.")
             });
         }
         if let Some(secret) = cookie::read(request) {
             let found = person(context, request, secret.clone()).await;
-            if let Some(known) = self.recent.or_recent(&secret, context.clock.now(), found)? {
+            if let Some(known) = self.or_recent(context, request, &secret, found)? {
                 return Ok(Some(known));
             }
         }
@@ -94,6 +105,25 @@ impl Identity {
             return Ok(Some(Known { caller: Arc::new(Caller::local()), session: None }));
         }
         Ok(None)
+    }
+
+    /// Nobody of this account or token is let in any more while the store is away.
+    pub(crate) fn forget(&self, id: Uuid) {
+        self.recent.forget(id);
+    }
+
+    /// While the store is away, who was known not long ago may read on, and change nothing.
+    fn or_recent(
+        &self,
+        context: &Context,
+        request: &HttpRequest,
+        secret: &str,
+        found: Result<Option<Known>, Problem>,
+    ) -> Result<Option<Known>, Problem> {
+        if found.is_err() && !request.method().is_safe() {
+            return found;
+        }
+        self.recent.or_recent(secret, context.clock.now(), found)
     }
 
     async fn is_somebody_known(&self, context: &Context) -> Result<bool, Problem> {
@@ -119,7 +149,7 @@ impl Identity {
 /// outlive the request that opened them. It counts as no use.
 pub(crate) async fn still(context: &Context, granted: &Granted) -> Result<bool, Problem> {
     let (who, session) = (granted.caller.who.clone(), granted.session);
-    let idle = context.settings.sign_in.idle;
+    let (idle, now) = (context.settings.sign_in.idle, context.clock.now());
     let grants = context.ask_port(&context.accounts, move |accounts| async move {
         Ok::<_, PortError>(match who {
             Who::Person { id, .. } => {
@@ -132,9 +162,12 @@ pub(crate) async fn still(context: &Context, granted: &Granted) -> Result<bool, 
             Who::Machine { id, .. } => {
                 let tokens = accounts.tokens().await?;
                 let token = tokens.into_iter().find(|token| token.id.0 == id);
-                token.filter(|token| token.revoked_at.is_none()).map(|token| token.grants)
+                let good = |token: &Token| {
+                    token.revoked_at.is_none() && token.expires_at.is_none_or(|at| at > now)
+                };
+                token.filter(good).map(|token| token.grants)
             }
-            Who::Local => Some(Grants::everything()),
+            Who::Local => (!accounts.any().await?).then(Grants::everything),
         })
     });
     Ok(grants.await?.is_some_and(|grants| grants.reach(granted.right) == granted.sites))
@@ -176,10 +209,26 @@ async fn note_use(context: &Context, session: Session) {
     }
 }
 
-/// Whether nobody but a user of this machine can have sent it: over loopback, and not through a proxy.
+/// Whether nobody but a user of this machine can have sent it: over loopback, under a name of loopback, and not through a
+/// proxy.
 fn is_from_this_machine(request: &HttpRequest) -> bool {
-    request.peer_addr().is_some_and(|peer| peer.ip().to_canonical().is_loopback())
-        && !FORWARDED.iter().any(|name| request.headers().contains_key(*name))
+    let is_loopback = |peer: SocketAddr| peer.ip().to_canonical().is_loopback();
+    let by_proxy =
+        |name: &HeaderName| FORWARDED.iter().any(|start| name.as_str().starts_with(start));
+    request.peer_addr().is_some_and(is_loopback)
+        && is_loopback_name(request.connection_info().host())
+        && !request.headers().keys().any(by_proxy)
+}
+
+/// Whether a host with its port, as a browser sends it, can only be this machine.
+fn is_loopback_name(host: &str) -> bool {
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        _ => host,
+    };
+    let bare = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
+    bare.eq_ignore_ascii_case("localhost")
+        || bare.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback())
 }
 
 /// The token of `Authorization: Bearer` (RFC 6750, 2.1).
@@ -200,15 +249,28 @@ mod tests {
 
     #[test]
     fn what_came_through_a_proxy_is_not_from_the_local_user() {
-        let from = |peer: &str| TestRequest::default().peer_addr(peer.parse().expect("an address"));
+        let from = |peer: &str| {
+            let request = TestRequest::default().insert_header(("host", "localhost:8080"));
+            request.peer_addr(peer.parse().expect("an address"))
+        };
         for own in ["127.0.0.1:1", "[::1]:1", "[::ffff:127.0.0.1]:1"] {
             assert!(is_from_this_machine(&from(own).to_http_request()), "{own}");
         }
         assert!(!is_from_this_machine(&from("10.0.0.1:1").to_http_request()));
         assert!(!is_from_this_machine(&TestRequest::default().to_http_request()));
-        for name in FORWARDED {
+        for name in ["forwarded", "x-forwarded-for", "x-forwarded-proto", "via", "x-real-ip"] {
             let request = from("127.0.0.1:1").insert_header((name, "10.0.0.1"));
             assert!(!is_from_this_machine(&request.to_http_request()), "{name}");
+        }
+    }
+
+    #[test]
+    fn only_names_of_loopback_are_this_machine() {
+        for own in ["localhost", "LOCALHOST:8080", "127.0.0.1:1", "127.9.9.9", "[::1]:8080"] {
+            assert!(is_loopback_name(own), "{own}");
+        }
+        for other in ["", "xrays.example", "10.0.0.1:80", "localhost.example", "[2001:db8::1]:80"] {
+            assert!(!is_loopback_name(other), "{other}");
         }
     }
 

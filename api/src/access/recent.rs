@@ -47,10 +47,20 @@ impl RecentCallers {
                 Ok(None)
             }
             Err(problem) => match recent.get(&name) {
-                Some((known, at)) if now.since(*at) < TRUSTED => Ok(Some(known.clone())),
+                Some((known, at)) if now.since(*at) < TRUSTED && !known.is_over(now) => {
+                    Ok(Some(known.clone()))
+                }
                 _ => Err(problem),
             },
         }
+    }
+}
+
+impl RecentCallers {
+    /// Forgets an account or a token, whatever it signed in with.
+    pub(crate) fn forget(&self, id: Uuid) {
+        let mut recent = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        recent.retain(|_, (known, _)| known.caller.who.id() != id);
     }
 }
 

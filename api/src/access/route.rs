@@ -4,6 +4,7 @@ use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::guard::{self, Guard};
 use actix_web::middleware::{Next, from_fn};
+use actix_web::rt::spawn;
 use actix_web::{
     Error, FromRequest, Handler, HttpMessage as _, HttpResponse, Resource, Responder,
     ResponseError as _, Route, web,
@@ -126,6 +127,15 @@ async fn require<Args: Guarded + 'static>(
         Ok(place)
     });
     match passed {
+        // What changes something is not given up half-way, between the change and its record, when the client hangs up.
+        Ok(place) if !request.method().is_safe() => {
+            let answer = next.call(request);
+            let whole = spawn(async move {
+                let _place = place;
+                answer.await.map(ServiceResponse::map_into_boxed_body)
+            });
+            whole.await.map_err(|error| Problem::internal("request", &error))?
+        }
         Ok(_place) => Ok(next.call(request).await?.map_into_boxed_body()),
         Err(problem) => Ok(request.into_response(problem.error_response())),
     }

@@ -49,7 +49,7 @@ pub(crate) struct AuditPage {
     items: Vec<Entry>,
 }
 
-/// A page of the record. Reading it is recorded too.
+/// A page of the record; one that is shorter than `limit` is the last. Reading it is recorded too.
 #[utoipa::path(get, path = "/v1/audit", tag = "people", params(AuditQuery), responses(
     (status = 200, body = AuditPage),
     (status = 400, description = "A parameter has no valid value.", content_type = "application/problem+json"),

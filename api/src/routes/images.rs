@@ -77,7 +77,6 @@ pub(crate) async fn list(
     context: Data<Context>,
     query: Query<ListQuery>,
 ) -> Result<Json<ImagePage>, Problem> {
-    // Nobody signs in yet: whoever reaches the server is of all sites.
     let filter = filter(&query, allowed.sites())?;
     let after = query.after.as_deref().map(|token| {
         let detail = "`after` is the `next` of an earlier page.";

@@ -190,7 +190,7 @@ pub(crate) async fn unshadow(
     ),
 )]
 pub(crate) async fn comparison(
-    _: Allowed<need::ReadModels>,
+    _: Allowed<need::ManageModels>,
     context: Data<Context>,
     version: Path<String>,
 ) -> Result<Json<Comparisons>, Problem> {
@@ -208,7 +208,7 @@ pub(crate) async fn comparison(
     (status = 400, description = "A parameter has no valid value.", content_type = "application/problem+json"),
 ))]
 pub(crate) async fn history(
-    _: Allowed<need::ReadModels>,
+    _: Allowed<need::ManageModels>,
     context: Data<Context>,
     query: Query<HistoryQuery>,
 ) -> Result<Json<History>, Problem> {

@@ -104,21 +104,26 @@ pub(crate) async fn change(
     let id = AccountId(id.into_inner());
     let PersonChange { grants, disabled } = body.into_inner();
     let grants = grants.as_deref().map(read_grants).transpose()?;
-    let changed = context.ask_port(&context.accounts, move |accounts| async move {
-        let mut account = accounts.account(id).await?.ok_or(AccountError::Unknown)?;
-        if let Some(grants) = grants {
-            account = accounts.grant(id, &grants).await?;
-        }
-        if let Some(disabled) = disabled {
-            account = accounts.disable(id, disabled).await?;
-        }
-        Ok::<_, AccountError>(account)
-    });
-    let account = changed.await?;
-    let detail = json!({
-        "change": "changed", "grants": written(&account.grants), "disabled": account.disabled,
-    });
-    context.record(on(&allowed, Action::PersonChanged, account.id.0, detail)).await?;
+    let accounts = &context.accounts;
+    let known =
+        context.ask_port(accounts, move |accounts| async move { accounts.account(id).await });
+    let mut account = known.await?.ok_or(AccountError::Unknown)?;
+    if let Some(grants) = grants {
+        let granted = context
+            .ask_port(accounts, move |accounts| async move { accounts.grant(id, &grants).await });
+        account = granted.await?;
+        let detail = json!({ "change": "granted", "grants": written(&account.grants) });
+        context.record(on(&allowed, Action::PersonChanged, id.0, detail)).await?;
+    }
+    if let Some(disabled) = disabled {
+        let done = context.ask_port(accounts, move |accounts| async move {
+            accounts.disable(id, disabled).await
+        });
+        account = done.await?;
+        let detail = json!({ "change": if disabled { "disabled" } else { "enabled" } });
+        context.record(on(&allowed, Action::PersonChanged, id.0, detail)).await?;
+        context.identity.forget(id.0);
+    }
     Ok(Json(account.into()))
 }
 
@@ -163,6 +168,7 @@ pub(crate) async fn end_sessions(
         accounts.end_sessions(id, None).await
     });
     ended.await?;
+    context.identity.forget(id.0);
     let detail = json!({ "change": "signed out everywhere" });
     context.record(on(&allowed, Action::PersonChanged, id.0, detail)).await?;
     Ok(HttpResponse::NoContent().finish())
@@ -194,6 +200,7 @@ impl From<AccountError> for Problem {
             AccountError::NameTaken => Kind::NameTaken,
             AccountError::Unknown => Kind::UnknownPerson,
             AccountError::Disabled => Kind::AccountDisabled,
+            AccountError::Replaced => Kind::WrongCredentials,
             AccountError::LastAdmin => Kind::LastAdmin,
         };
         Self::new(kind, format!("{error}."))

@@ -97,7 +97,7 @@ pub(crate) async fn predict(
     let site = site_or(SITE, &allowed, file.site)?;
     let deadline = Instant::now() + context.settings.predict_timeout;
     let id = store(&context, file.bytes.into(), &site, file.lane, "").await?.id();
-    context.recorder.note(uploaded(&allowed, Action::Predicted, id, &site))?;
+    context.recorder.note_upload(uploaded(&allowed, Action::Predicted, id, &site))?;
     intake::let_go(&request);
     tracing::Span::current().record("image", tracing::field::display(id));
     match timeout_at(deadline, finished(&context, id)).await {

@@ -111,7 +111,7 @@ pub(crate) async fn receive(
         Problem::new(Kind::MissingFile, "Send a form with the field `file`, or the bytes as body.")
     })?;
     let id = store(&context, body, &site, lane, &received.name).await?.id();
-    context.recorder.note(uploaded(&allowed, Action::Uploaded, id, &site))?;
+    context.recorder.note_upload(uploaded(&allowed, Action::Uploaded, id, &site))?;
     tracing::Span::current().record("image", tracing::field::display(id));
     let own = format!("/v1/images/{id}");
     let links = Links { picture: format!("{own}/picture"), events: "/v1/events".into(), own };

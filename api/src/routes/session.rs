@@ -90,7 +90,7 @@ pub(crate) async fn sign_in(
             // Not the name: people type passwords there.
             let mut failed = by(Actor::nobody(), None, Action::SignInFailed, None);
             failed.detail = json!({ "why": error.to_string() });
-            context.recorder.note(failed)?;
+            context.recorder.note_each(failed)?;
             return Err(error.into());
         }
     };
@@ -151,6 +151,7 @@ pub(crate) async fn sign_out(
 ) -> Result<HttpResponse, Problem> {
     if let Some(id) = allowed.session() {
         let account = account_of(&allowed);
+        context.identity.forget(account.0);
         let ended = context.ask_port(&context.accounts, move |accounts| async move {
             accounts.end_session(account, id).await
         });
@@ -192,6 +193,7 @@ pub(crate) async fn end_all(
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
     let account = account_of(&allowed);
+    context.identity.forget(account.0);
     let ended = context.ask_port(&context.accounts, move |accounts| async move {
         accounts.end_sessions(account, None).await
     });

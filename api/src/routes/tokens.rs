@@ -107,6 +107,7 @@ pub(crate) async fn revoke(
     });
     match revoked.await? {
         true => {
+            context.identity.forget(id.0);
             let detail = json!({ "change": "revoked" });
             context.record(on(&allowed, Action::TokenChanged, id.0, detail)).await?;
             Ok(HttpResponse::NoContent().finish())

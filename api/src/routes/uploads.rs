@@ -118,9 +118,7 @@ pub(crate) async fn presign(
     let uploads = uploads.await??;
     let mut given = entry(&allowed, Action::Uploaded, Some(&noted));
     given.detail = json!({ "links": uploads.len() });
-    // Not the same again: another batch of files.
-    given.subject = Some(Uuid::new_v4());
-    context.recorder.note(given)?;
+    context.recorder.note_upload(given)?;
     Ok(Json(Presigned { uploads, expires_at }))
 }
 

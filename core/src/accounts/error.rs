@@ -11,6 +11,9 @@ pub enum AccountError {
     /// There is no such account.
     #[error("there is no such account")]
     Unknown,
+    /// The password that was proven was replaced meanwhile.
+    #[error("the password was replaced meanwhile")]
+    Replaced,
     /// The account is disabled.
     #[error("the account is disabled")]
     Disabled,

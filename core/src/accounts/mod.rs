@@ -19,6 +19,7 @@
 //! - A link is no use for an account that is disabled.
 //! - Failures to sign in are counted until one succeeds.
 //! - A code is used once, and none from before it afterwards.
+//! - A session is not opened with a password that was replaced meanwhile.
 //! - A session is found by its secret, with its account as it is now.
 //! - A session is not found after its end, its expiry, or that of its idle time.
 //! - The use of a session is noted, never back in time.

@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use super::{AccountId, SecretHash};
+use super::{AccountId, PasswordHash, SecretHash};
 use crate::time::Stamp;
 
 /// Names a session; it is no secret, and opens nothing.
@@ -16,6 +16,8 @@ pub struct NewSession {
     pub account: AccountId,
     /// What a browser keeps in its cookie.
     pub secret: SecretHash,
+    /// The password that was proven, where one was: a session is not opened with one that was replaced meanwhile.
+    pub proven: Option<PasswordHash>,
     /// When it ends however much it is used.
     pub expires_at: Stamp,
     /// What it was opened with, in a word or two for its own person: `Firefox on Linux`.

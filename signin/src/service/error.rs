@@ -74,6 +74,7 @@ pub(super) fn wrong(error: AccountError) -> SignInError {
         AccountError::Port(error) => SignInError::Port(error),
         AccountError::Unknown
         | AccountError::Disabled
+        | AccountError::Replaced
         | AccountError::NameTaken
         | AccountError::LastAdmin => SignInError::Wrong,
     }

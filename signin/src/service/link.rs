@@ -1,6 +1,6 @@
 //! One-time links: invitations, resets, and the first admin's.
 
-use lobar_core::access::{Grants, Right};
+use lobar_core::access::Grants;
 use lobar_core::accounts::{Account, AccountError, AccountId, NewAccount, NewLink, is_name};
 use lobar_core::failure::PortError;
 
@@ -66,8 +66,9 @@ impl SignIn {
         Ok(account)
     }
 
-    /// While nobody can sign in yet: an admin with a link. Where nobody has an account, it is added, with every role
-    /// at every site; where it has no password yet, its link is replaced. `None` once anybody can sign in.
+    /// While nobody can sign in yet: the account `admin` with a link. Where nobody has an account, it is added, with every
+    /// role at every site; where it has no password yet, its link is replaced. `None` once anybody can sign in, and where
+    /// somebody else was invited: their link stays good.
     ///
     /// # Errors
     /// When the store cannot be asked.
@@ -89,9 +90,11 @@ impl SignIn {
         if accounts.iter().any(can_sign_in) {
             return Ok(None);
         }
-        let manages = |one: &Account| !one.disabled && one.grants.allow(Right::ManagePeople);
-        let Some(admin) = accounts.into_iter().find(manages) else { return Ok(None) };
+        let [admin] = &accounts[..] else { return Ok(None) };
+        if admin.disabled || admin.name != FIRST_ADMIN {
+            return Ok(None);
+        }
         let secret = self.reset(admin.id).await?;
-        Ok(Some((admin, secret)))
+        Ok(Some((admin.clone(), secret)))
     }
 }

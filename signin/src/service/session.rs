@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use lobar_core::accounts::{Account, NewSession, Session};
+use lobar_core::accounts::{Account, NewSession, PasswordHash, Session};
 use lobar_core::failure::PortError;
 use tokio::time::Instant;
 
@@ -47,9 +47,12 @@ impl SignIn {
         if matches!(proven, Err(SignInError::Wrong)) {
             tokio::time::sleep_until(told_from).await;
         }
-        let account = proven?;
-        self.renew_hash(&account, password).await?;
-        self.open(account, client).await
+        let mut account = proven?;
+        if let Some(renewed) = self.renew_hash(&account, password).await? {
+            account.password = Some(renewed);
+        }
+        let proven = account.password.clone();
+        self.open_proven(account, proven, client).await
     }
 
     /// Opens a session for somebody whose identity is proven otherwise: by another issuer.
@@ -57,10 +60,20 @@ impl SignIn {
     /// # Errors
     /// [`SignInError::Wrong`] when the account is gone or disabled; or the store cannot be asked.
     pub async fn open(&self, account: Account, client: &str) -> Result<Opened, SignInError> {
+        self.open_proven(account, None, client).await
+    }
+
+    async fn open_proven(
+        &self,
+        account: Account,
+        proven: Option<PasswordHash>,
+        client: &str,
+    ) -> Result<Opened, SignInError> {
         let secret = Secret::random(Kind::Session);
         let new = NewSession {
             account: account.id,
             secret: secret.hash(),
+            proven,
             expires_at: self.now().plus(self.settings.longest),
             client: client.chars().filter(|c| !c.is_control()).take(CLIENT).collect(),
         };
@@ -133,16 +146,21 @@ impl SignIn {
         }
     }
 
-    /// Hashes a password anew that was hashed with other parameters, unless somebody would be signed out by it.
-    async fn renew_hash(&self, account: &Account, password: &str) -> Result<(), SignInError> {
+    /// Hashes a password anew that was hashed with other parameters, and answers the new hash, unless somebody would be signed out by it.
+    async fn renew_hash(
+        &self,
+        account: &Account,
+        password: &str,
+    ) -> Result<Option<PasswordHash>, SignInError> {
         if !account.password.as_ref().is_some_and(needs_rehash) {
-            return Ok(());
+            return Ok(None);
         }
         if !self.accounts.sessions(account.id, self.settings.idle).await?.is_empty() {
-            return Ok(());
+            return Ok(None);
         }
         // It can wait for another time; the person need not.
-        let Ok(hash) = self.passwords.hash(password).await else { return Ok(()) };
-        self.accounts.set_password(account.id, &hash, None).await.map_err(wrong)
+        let Ok(hash) = self.passwords.hash(password).await else { return Ok(None) };
+        self.accounts.set_password(account.id, &hash, None).await.map_err(wrong)?;
+        Ok(Some(hash))
     }
 }

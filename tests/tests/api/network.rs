@@ -73,16 +73,16 @@ async fn an_address_that_asks_too_often_is_told_when_to_come_back_and_no_other_i
     let ask = |path: &str, client: &str| {
         send(fixture.http.get(fixture.url(path)).header("x-forwarded-for", client.to_owned()))
     };
-    let first = ask("/problems/internal", "2001:db8::1").await;
-    assert_eq!(first.status(), StatusCode::OK);
-    assert_eq!(first.headers()["ratelimit-policy"], "\"address\";q=2;w=10");
-    let refused = loop {
+    let mut refused = ask("/problems/internal", "2001:db8::1").await;
+    assert_eq!(refused.status(), StatusCode::OK);
+    assert_eq!(refused.headers()["ratelimit-policy"], "\"address\";q=2;w=10");
+    for _ in 0..20 {
         // Its neighbour in the same network.
-        let answer = ask("/problems/internal", "2001:db8::2").await;
-        if answer.status() != StatusCode::OK {
-            break answer;
+        refused = ask("/problems/internal", "2001:db8::2").await;
+        if refused.status() != StatusCode::OK {
+            break;
         }
-    };
+    }
     assert_eq!(refused.status(), StatusCode::TOO_MANY_REQUESTS);
     let wait: u64 =
         refused.headers()["retry-after"].to_str().expect("text").parse().expect("seconds");

@@ -55,7 +55,7 @@ async fn who_saw_and_did_what_is_on_record_with_their_role_and_site() {
         seen,
         [
             ("heatmap_viewed", clinician, north, id),
-            ("listed", None, None, None),
+            ("listed", clinician, None, None),
             ("refused", None, None, None),
             ("verdict_given", clinician, north, id),
             ("viewed", clinician, north, id),

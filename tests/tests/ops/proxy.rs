@@ -77,6 +77,10 @@ async fn nobody_sees_anything_who_did_not_sign_in_and_events_pass_at_once_to_who
         let answer = http.get(format!("{base}{path}")).send().await.expect("answers");
         assert_eq!(answer.status(), StatusCode::UNAUTHORIZED, "{path}");
     }
+    for path in ["/metrics", "/readyz", "/livez"] {
+        let answer = http.get(format!("{base}{path}")).send().await.expect("answers");
+        assert_eq!(answer.status(), StatusCode::NOT_FOUND, "{path}");
+    }
     let token = token(&dir.path().join("data"), "clinician@*");
 
     let get = |path: &str| http.get(format!("{base}{path}")).bearer_auth(&token);

@@ -19,6 +19,9 @@ pub(super) async fn open<D: Driver>(db: &Db<D>, new: &NewSession) -> Done<Sessio
     let refusal = match lock(&mut tx, new.account, db.unreadable()).await? {
         None => Some(AccountError::Unknown),
         Some(account) if account.disabled => Some(AccountError::Disabled),
+        Some(account) if new.proven.is_some() && new.proven != account.password => {
+            Some(AccountError::Replaced)
+        }
         Some(_) => None,
     };
     if let Some(refusal) = refusal {

@@ -174,6 +174,17 @@ async fn writable(conn: &mut PgConnection, what: String) -> Answer {
             denied.push(table);
         }
     }
+    // Whoever may not change the record cannot be made to.
+    if relation_exists(conn, "audit").await? {
+        let (granted,): (bool,) = sqlx::query_as(
+            "select has_table_privilege('audit', 'select') and has_table_privilege('audit', 'insert')",
+        )
+        .fetch_one(&mut *conn)
+        .await?;
+        if !granted {
+            denied.push("audit");
+        }
+    }
     Ok(if !denied.is_empty() {
         let fix = "Grant select, insert, update, delete on these tables, or let the user own them.";
         Diagnostic::fault(what, format!("denied on: {}", denied.join(", ")), fix)

@@ -73,7 +73,13 @@ async fn everything(accounts: &dyn Accounts) {
         accounts.add_link(&link).await.expect("added");
         assert!(accounts.linked(&new).await.expect("asked").is_some());
         assert!(accounts.redeem(&new, &password).await.expect("asked").is_some());
-        let session = NewSession { account: of, secret: new, expires_at, client: String::new() };
+        let session = NewSession {
+            proven: None,
+            account: of,
+            secret: new,
+            expires_at,
+            client: String::new(),
+        };
         accounts.open_session(&session).await.expect("opened");
         assert!(accounts.token(&secret(n)).await.expect("asked").is_some());
         let new =

@@ -129,7 +129,7 @@ async fn open_session<H: AccountsHarness>(
 ) -> Session {
     let expires_at = harness.clock().now().plus(LIFE);
     let client = "Firefox on Linux".to_owned();
-    let session = NewSession { account, secret: secret(n), expires_at, client };
+    let session = NewSession { proven: None, account, secret: secret(n), expires_at, client };
     accounts.open_session(&session).await.expect("opened")
 }
 

@@ -32,7 +32,8 @@ pub async fn a_session_is_found_by_its_secret_with_its_account_as_it_is_now<H: A
     accounts.disable(bob.id, true).await.expect("disabled");
     let expires_at = now.plus(LIFE);
     let client = String::new();
-    let session = NewSession { account: bob.id, secret: secret(4), expires_at, client };
+    let session =
+        NewSession { proven: None, account: bob.id, secret: secret(4), expires_at, client };
     let refused = accounts.open_session(&session).await;
     assert!(matches!(refused, Err(AccountError::Disabled)), "{refused:?}");
     assert_eq!(found(&*accounts, 4).await, None);
@@ -133,6 +134,7 @@ pub async fn sessions_that_are_over_are_pruned<H: AccountsHarness>() {
     let bob = add(&*accounts, "bob", &[]).await;
     assert_eq!(accounts.prune_sessions(IDLE).await.expect("pruned"), 0);
     let brief = NewSession {
+        proven: None,
         account: ada.id,
         secret: secret(1),
         expires_at: harness.clock().now().plus(SECOND),
