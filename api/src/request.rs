@@ -84,6 +84,18 @@ async fn answer<T>(id: RequestId, work: impl Future<Output = T>) -> T {
     CURRENT.scope(id, work).await
 }
 
+/// The same request's work, to be done in a task of its own: under its id and in its span.
+pub(crate) fn continued<T>(work: impl Future<Output = T>) -> impl Future<Output = T> {
+    let id = RequestId::current();
+    let work = async move {
+        match id {
+            Some(id) => answer(id, work).await,
+            None => work.await,
+        }
+    };
+    work.in_current_span()
+}
+
 /// Probes and scrapers come every few seconds and concern nobody's image: they get no span.
 fn span(request: &ServiceRequest, caller: Option<TraceContext>) -> Span {
     if matches!(request.path(), "/livez" | "/readyz" | "/metrics") {

@@ -17,6 +17,7 @@ use super::allowed::Guarded;
 use crate::context::Context;
 use crate::problem::Problem;
 use crate::rate::{RateLimits, Slot};
+use crate::request::continued;
 
 /// One address. A handler whose arguments do not begin with a right does not compile here.
 pub(crate) struct Address {
@@ -130,11 +131,11 @@ async fn require<Args: Guarded + 'static>(
         // What changes something is not given up half-way, between the change and its record, when the client hangs up.
         Ok(place) if !request.method().is_safe() => {
             let answer = next.call(request);
-            let whole = spawn(async move {
+            let whole = continued(async move {
                 let _place = place;
                 answer.await.map(ServiceResponse::map_into_boxed_body)
             });
-            whole.await.map_err(|error| Problem::internal("request", &error))?
+            spawn(whole).await.map_err(|error| Problem::internal("request", &error))?
         }
         Ok(_place) => Ok(next.call(request).await?.map_into_boxed_body()),
         Err(problem) => Ok(request.into_response(problem.error_response())),

@@ -92,7 +92,10 @@ async fn the_host_of_http_2_is_guarded_as_that_of_http_1() {
     let client = authority.client();
     let client = client.resolve("xrays.example", address).resolve("evil.example", address);
     let client = client.build().expect("a client");
-    let get = |host: &str| client.get(format!("https://{host}:{port}/v1/images")).send();
+    let token = fixture.token("clinician@*").await;
+    let get = |host: &str| {
+        client.get(format!("https://{host}:{port}/v1/images")).bearer_auth(&token).send()
+    };
     let own = get("xrays.example").await.expect("an answer");
     assert_eq!((own.status(), own.version()), (StatusCode::OK, Version::HTTP_2));
     let foreign = get("evil.example").await.expect("an answer");
@@ -103,7 +106,7 @@ async fn the_host_of_http_2_is_guarded_as_that_of_http_1() {
 
     let post = |origin: String| {
         let url = format!("https://xrays.example:{port}/v1/images");
-        client.post(url).header("origin", origin).body("x").send()
+        client.post(url).header("origin", origin).bearer_auth(&token).body("x").send()
     };
     let own = post(format!("https://xrays.example:{port}")).await.expect("an answer");
     assert_eq!(own.status(), StatusCode::ACCEPTED);

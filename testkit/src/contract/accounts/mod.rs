@@ -73,6 +73,7 @@ macro_rules! accounts_contract {
             a_link_is_no_use_for_an_account_that_is_disabled,
             failures_to_sign_in_are_counted_until_one_succeeds,
             a_code_is_used_once_and_none_from_before_it_afterwards,
+            a_session_is_not_opened_with_a_password_that_was_replaced_meanwhile,
             a_session_is_found_by_its_secret_with_its_account_as_it_is_now,
             a_session_is_not_found_after_its_end_its_expiry_or_that_of_its_idle_time,
             the_use_of_a_session_is_noted_never_back_in_time,

@@ -39,6 +39,28 @@ pub async fn a_session_is_found_by_its_secret_with_its_account_as_it_is_now<H: A
     assert_eq!(found(&*accounts, 4).await, None);
 }
 
+pub async fn a_session_is_not_opened_with_a_password_that_was_replaced_meanwhile<
+    H: AccountsHarness,
+>() {
+    let harness = H::start().await;
+    let (accounts, _) = harness.open().await;
+    let ada = add(&*accounts, "ada", &[]).await;
+    accounts.set_password(ada.id, &password(1), None).await.expect("set");
+    let with = |proven| NewSession {
+        proven,
+        account: ada.id,
+        secret: secret(1),
+        expires_at: harness.clock().now().plus(LIFE),
+        client: String::new(),
+    };
+    accounts.set_password(ada.id, &password(2), None).await.expect("set");
+    let refused = accounts.open_session(&with(Some(password(1)))).await;
+    assert!(matches!(refused, Err(AccountError::Replaced)), "{refused:?}");
+    assert_eq!(found(&*accounts, 1).await, None);
+    accounts.open_session(&with(Some(password(2)))).await.expect("opened");
+    assert!(found(&*accounts, 1).await.is_some());
+}
+
 pub async fn a_session_is_not_found_after_its_end_its_expiry_or_that_of_its_idle_time<
     H: AccountsHarness,
 >() {
