@@ -77,7 +77,7 @@ async fn nobody_sees_anything_who_did_not_sign_in_and_events_pass_at_once_to_who
         let answer = http.get(format!("{base}{path}")).send().await.expect("answers");
         assert_eq!(answer.status(), StatusCode::UNAUTHORIZED, "{path}");
     }
-    for path in ["/metrics", "/readyz", "/livez"] {
+    for path in ["/metrics", "/readyz"] {
         let answer = http.get(format!("{base}{path}")).send().await.expect("answers");
         assert_eq!(answer.status(), StatusCode::NOT_FOUND, "{path}");
     }
