@@ -11,15 +11,22 @@ use crate::settings::{Roles, Settings};
 pub struct StartupMessage {
     pub page: Option<SocketAddr>,
     pub s3: Option<SocketAddr>,
-    /// The secret of the first admin's link, while nobody can sign in.
-    pub first_admin: Option<String>,
+    /// How somebody gets in, where that is not by signing in.
+    pub way_in: Option<WayIn>,
     /// The name under which the page is reached, if one is set.
     host: Option<String>,
-    has_local_user: bool,
     scheme: &'static str,
     bucket: String,
     keys: Keys,
     data: PathBuf,
+}
+
+/// How somebody gets in while nobody can sign in.
+pub enum WayIn {
+    /// By the first admin's link, which has this secret.
+    FirstAdmin(String),
+    /// Without signing in, on this machine.
+    LocalUser,
 }
 
 /// What clients of the embedded S3 endpoint sign with.
@@ -37,9 +44,8 @@ impl StartupMessage {
         Self {
             page: None,
             s3: None,
-            first_admin: None,
+            way_in: None,
             host: settings.hosts.first().map(ToString::to_string),
-            has_local_user: settings.has_local_user(),
             scheme: if settings.tls().is_some() { "https" } else { "http" },
             bucket: settings.bucket.to_string(),
             keys: given.map_or_else(|| Keys::File(s3_key_file::path(settings)), Keys::Given),
@@ -65,14 +71,14 @@ impl StartupMessage {
             let host = self.host.as_ref().map(|host| format!("{host}:{}", page.port()));
             let page = format!("{}://{}", self.scheme, host.unwrap_or_else(|| page.to_string()));
             outln!("  page  {page}");
-            match &self.first_admin {
-                Some(secret) => {
+            match &self.way_in {
+                Some(WayIn::FirstAdmin(secret)) => {
                     outln!(
                         "  Nobody can sign in yet. Within a day, set the password of `admin` here, once:"
                     );
                     outln!("        {page}/#/link/{secret}");
                 }
-                None if self.has_local_user => outln!(
+                Some(WayIn::LocalUser) => outln!(
                     "        Whoever uses this machine is let in without a password until the first account is added."
                 ),
                 None => {}

@@ -19,6 +19,7 @@ use super::running::Running;
 use super::{s3, s3_key_file};
 use crate::failure::{Failure, chain};
 use crate::settings::{Role, Roles, Settings};
+use crate::startup_message::WayIn;
 use crate::{build_info, startup_message};
 
 /// Serves `/metrics`, `/livez` and `/readyz` from the start on, where the settings ask for it.
@@ -62,7 +63,7 @@ pub async fn start(
     // Before the worker, which takes seconds to load its network: an address that is taken is told at once.
     if roles.has(Role::Api) {
         ready.page = Some(api(settings, parts, objects.clone(), running).await?);
-        ready.first_admin = first_admin(settings, parts).await?;
+        ready.way_in = way_in(settings, parts).await?;
     }
     #[cfg(feature = "torch")]
     if roles.has(Role::Worker) {
@@ -175,16 +176,18 @@ fn retention(settings: &Settings) -> Retention {
     }
 }
 
-/// The first admin's link, where people have to sign in and nobody can yet.
-async fn first_admin(settings: &Settings, parts: &Ports) -> Result<Option<String>, Failure> {
+/// How somebody gets in while nobody can sign in: where there is no local user, by the first admin's link.
+async fn way_in(settings: &Settings, parts: &Ports) -> Result<Option<WayIn>, Failure> {
     if settings.has_local_user() {
-        return Ok(None);
+        let any = parts.accounts.any().await;
+        let any = any.map_err(|error| Failure::failed(format!("accounts: {}", chain(&error))))?;
+        return Ok((!any).then_some(WayIn::LocalUser));
     }
     let sign_in = SignIn::new(parts.accounts.clone(), parts.clock.clone(), settings.sign_in());
     let made = sign_in.first_admin().await;
     let made = made
         .map_err(|error| Failure::failed(format!("the first admin's link: {}", chain(&error))))?;
-    Ok(made.map(|(_, secret)| secret.expose()))
+    Ok(made.map(|(_, secret)| WayIn::FirstAdmin(secret.expose())))
 }
 
 async fn api(

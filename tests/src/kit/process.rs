@@ -40,6 +40,8 @@ pub struct Lobar {
     pub s3: String,
     /// The file of the S3 endpoint's key pair, as AWS's clients read it.
     pub credentials: PathBuf,
+    /// What it said at its start, line by line.
+    pub said: Vec<String>,
 }
 
 impl Lobar {
@@ -92,7 +94,8 @@ impl Lobar {
             }
         });
         let credentials = credentials(data);
-        let mut lobar = Self { child, page: String::new(), s3: String::new(), credentials };
+        let (page, s3, said) = (String::new(), String::new(), Vec::new());
+        let mut lobar = Self { child, page, s3, credentials, said };
         loop {
             let line = told.recv_timeout(START).unwrap_or_else(|_| {
                 let text = std::fs::read_to_string(data.with_extension("log")).unwrap_or_default();
@@ -106,6 +109,7 @@ impl Lobar {
                 ["Decision", "support", ..] => return lobar,
                 _ => {}
             }
+            lobar.said.push(line);
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::process::{Command, Output};
 
-use lobar_tests::kit::executable;
+use lobar_tests::kit::{Lobar, executable};
 use serde_json::{Value, json};
 
 /// A store that `lobar migrate` made, and commands on it.
@@ -165,4 +165,16 @@ fn a_store_that_is_not_there_is_named_and_not_made() {
         assert!(error(&output).contains("lobar.db"), "{}", error(&output));
     }
     assert!(!data.exists());
+}
+
+#[test]
+fn a_start_says_that_nobody_signs_in_as_long_as_that_is_so() {
+    let server = Server::new();
+    let lets_everybody_in = || {
+        let lobar = Lobar::up(&server.0.path().join("data"));
+        lobar.said.iter().any(|line| line.contains("let in without a password"))
+    };
+    assert!(lets_everybody_in());
+    server.said(&["user", "add", "anna", "--grant", "admin@*"]);
+    assert!(!lets_everybody_in());
 }
