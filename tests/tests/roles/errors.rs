@@ -14,11 +14,13 @@ use futures::{FutureExt, StreamExt, stream};
 use lobar_core::engine::EngineError;
 use lobar_core::image::{Lane, NewImage, State};
 use lobar_core::object::{ImageId, ObjectVersion};
+use lobar_core::probe;
 use lobar_core::queue::Outgoing;
 use lobar_ingest::{IngestSettings, Retention};
 use lobar_tests::kit;
 use lobar_tests::rig::{Count, Kind, Plan, Rig, Scope, ScriptedEngine};
 use lobar_worker::WorkerSettings;
+use uuid::Uuid;
 
 /// Short, so that what is not settled comes again soon; the clock goes as fast as time does.
 const LEASE: Duration = Duration::from_secs(1);
@@ -30,6 +32,9 @@ const TRIES: u32 = 60;
 const RIVALS: u32 = 2;
 /// Scenarios that run side by side: they wait more than they work.
 const AT_ONCE: usize = 6;
+
+/// A probe that arrives among the uploads.
+const PROBE: Uuid = Uuid::from_u128(7);
 
 /// Calls on these ports that are other roles'.
 const OF_OTHERS: [&str; 8] = [
@@ -44,7 +49,7 @@ const OF_OTHERS: [&str; 8] = [
 ];
 
 /// Every call on the ports that the roles have.
-const CALLS: [&str; 36] = [
+const CALLS: [&str; 37] = [
     "store.admit",
     "store.remove",
     "store.claim",
@@ -60,6 +65,7 @@ const CALLS: [&str; 36] = [
     "store.overview",
     "store.quarantine",
     "store.prune",
+    "store.note_probe",
     "uploads.send",
     "uploads.receive",
     "uploads.extend",
@@ -126,7 +132,16 @@ async fn upload(rig: &Rig) -> Uploads {
             "key": removed.key, "versionId": removed.version, "sequencer": "0",
         } },
     }] });
-    let messages = vec![Outgoing::now(deleted.to_string()), Outgoing::now("not a notification")];
+    let probe = serde_json::json!({ "Records": [{
+        "eventVersion": "2.1",
+        "eventSource": "aws:s3",
+        "eventName": "ObjectCreated:Put",
+        "s3": { "bucket": { "name": removed.bucket }, "object": {
+            "key": probe::key(PROBE), "eTag": "d41d8cd98f00b204e9800998ecf8427e", "size": 0,
+        } },
+    }] });
+    let messages = [deleted.to_string(), probe.to_string(), "not a notification".to_owned()];
+    let messages = messages.into_iter().map(Outgoing::now).collect();
     assert!(rig.uploads.inner.send(messages).await.iter().all(Result::is_ok));
     Uploads { victim, others, removed: removed.id() }
 }
@@ -235,6 +250,14 @@ async fn account(rig: &Rig, uploads: &Uploads, plan: Option<&Plan>) {
         let state = rig.image(*image).await.state;
         let expected = if for_all && plan.is_some_and(garbage) { state } else { State::Ready };
         assert_eq!(state, expected, "{what}: an image was hurt");
+    }
+    // Only a store that rejects the probe for good makes ingest give it up.
+    let given_up = plan.is_some_and(|plan| {
+        plan.call == "store.note_probe" && [Kind::Permanent, Kind::Unreadable].contains(&plan.kind)
+    });
+    if !given_up {
+        let noted = async || rig.store.inner.take_probe(PROBE).await.expect("answers");
+        rig.until_in_time("the probe's arrival is noted", noted).await;
     }
     let events = rig.events().await;
     for image in good.iter().chain([&uploads.victim.id()]) {

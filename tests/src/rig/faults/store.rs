@@ -210,6 +210,9 @@ impl Store for FaultyStore {
     }
     async fn note_probe(&self, probe: Uuid) -> Result<(), PortError> {
         self.switch.pass()?;
+        if self.inject("store.note_probe", None)? {
+            return Err(Kind::Conflict.error());
+        }
         self.line.around(self.inner.note_probe(probe)).await
     }
     async fn take_probe(&self, probe: Uuid) -> Result<bool, PortError> {
