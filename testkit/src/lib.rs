@@ -6,6 +6,7 @@
 #![allow(clippy::disallowed_methods)]
 
 pub mod contract;
+pub mod preload;
 pub mod services;
 
 /// The folder of the workspace.

@@ -50,14 +50,25 @@ pub async fn shared() -> &'static MiniStack {
 }
 
 impl MiniStack {
-    /// Starts one; it answers some time later.
+    /// Starts one that keeps everything in memory; it answers some time later.
     pub fn start() -> Self {
+        Self::start_with("0")
+    }
+
+    /// Starts one that can be stopped and started again without losing anything: objects are files from the start, all
+    /// else becomes one when it is asked to stop.
+    pub fn start_durable() -> Self {
+        Self::start_with("1")
+    }
+
+    fn start_with(durable: &str) -> Self {
         let folder = tempfile::Builder::new().prefix("lobar-ministack-").tempdir();
         let folder = folder.expect("a folder").keep();
         let port = free_port();
         let program = python_program("ministack");
         let (program, port_text) = (program.to_str().expect("UTF-8"), port.to_string());
         let temporary = folder.to_str().expect("UTF-8").to_owned();
+        let (state, objects) = (format!("{temporary}/state"), format!("{temporary}/objects"));
         let environment = [
             ("BIND_HOST", "127.0.0.1"),
             ("MINISTACK_HOST", "127.0.0.1"),
@@ -65,6 +76,10 @@ impl MiniStack {
             ("SERVICES", "s3,sqs"),
             ("TMPDIR", temporary.as_str()),
             ("HOME", temporary.as_str()),
+            ("PERSIST_STATE", durable),
+            ("STATE_DIR", state.as_str()),
+            ("S3_PERSIST", durable),
+            ("S3_DATA_DIR", objects.as_str()),
         ];
         let server = Server::new(folder, &[program], &environment);
         server.start();
@@ -78,6 +93,17 @@ impl MiniStack {
             assert!(began.elapsed() < START, "MiniStack does not answer:\n{}", self.server.log());
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
+    }
+
+    /// Asks it to end. What was not made by [`Self::start_durable`] forgets everything.
+    pub fn stop(&self) {
+        self.server.stop();
+    }
+
+    /// Starts it again on the same port, and waits until it answers.
+    pub async fn start_again(&self) {
+        self.server.start();
+        self.ready().await;
     }
 
     async fn healthy(&self) -> bool {

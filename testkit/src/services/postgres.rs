@@ -13,6 +13,7 @@ use sqlx::{Connection, PgConnection};
 use tokio::sync::OnceCell;
 
 use super::{Server, free_port, root};
+use crate::preload::Disk;
 use crate::workspace;
 
 /// How long a server may take to answer on a busy machine.
@@ -28,6 +29,8 @@ pub struct Cluster {
     server: Server,
     port: u16,
     databases: AtomicU32,
+    /// When it is one that can be full.
+    disk: Option<Disk>,
 }
 
 /// A database of its own, dropped with this value.
@@ -45,6 +48,15 @@ impl Cluster {
     /// A cluster of one's own, with further settings (`name=value`), that may be stopped, killed and
     /// started again.
     pub async fn start(settings: &[&str]) -> Arc<Self> {
+        Self::start_on(settings, |_| None).await
+    }
+
+    /// The same on a disk that can be full: see [`Self::fill_disk`].
+    pub async fn start_on_a_disk() -> Arc<Self> {
+        Self::start_on(&[], |folder| Some(Disk::new(folder))).await
+    }
+
+    async fn start_on(settings: &[&str], disk: impl FnOnce(&Path) -> Option<Disk>) -> Arc<Self> {
         let folder =
             tempfile::Builder::new().prefix("lobar-pg-").tempdir().expect("a folder").keep();
         if root() {
@@ -61,9 +73,16 @@ impl Cluster {
             "--locale=C.UTF-8",
         ]));
         let port = free_port();
+        let disk = disk(&folder);
         let mut command: Vec<String> = Vec::new();
         if root() {
             command.extend(AS_POSTGRES.map(str::to_owned));
+        }
+        // Who becomes another user takes no environment along.
+        if let Some(disk) = &disk {
+            let set = |(name, value): (&str, &Path)| format!("{name}={}", value.display());
+            command.push("env".to_owned());
+            command.extend(disk.environment().map(set));
         }
         command.push(program("postgres").display().to_string());
         let (data, folder_text) = (data.display().to_string(), folder.display().to_string());
@@ -79,7 +98,7 @@ impl Cluster {
         // INT is the fast way: it does not wait for clients to leave.
         let server = Server::new(folder, &command, &[]).stopped_by("INT");
         server.start();
-        let cluster = Arc::new(Self { server, port, databases: AtomicU32::new(0) });
+        let cluster = Arc::new(Self { server, port, databases: AtomicU32::new(0), disk });
         cluster.wait_until_it_answers().await;
         cluster.sql("postgres", &format!("create database {TEMPLATE}"));
         let migrations = Migrator::new(workspace().join("migrations/postgres")).await;
@@ -138,6 +157,19 @@ impl Cluster {
             }
             assert!(began.elapsed() < PATIENCE, "PostgreSQL: {}", self.server.log());
             self.server.stop();
+        }
+    }
+
+    /// Makes the disk full, or gives it room: files get no longer, and can be written over.
+    ///
+    /// # Panics
+    /// When the cluster was not started by [`Self::start_on_a_disk`].
+    pub async fn fill_disk(&self, full: bool) {
+        self.disk.as_ref().expect("a disk that can be full").fill(full);
+        // A server that could not write its log has given up and may not have come back.
+        if !full && !self.answers_within(Duration::from_secs(5)).await {
+            self.server.stop();
+            self.start_again().await;
         }
     }
 

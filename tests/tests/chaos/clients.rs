@@ -56,12 +56,14 @@ pub(crate) async fn upload(
                 lock(&kept).put(key, image, file.reason);
             }
             Act::Delete { key } => {
+                let _up = system.amazon_up.read().await;
                 let delete = s3.delete_object().bucket(bucket).key(&plan.keys[key]);
                 let deleted = delete.send().await.expect("this way has no faults");
                 markers[key] = deleted.version_id().map(str::to_owned);
                 lock(&kept).deleted(&plan.keys[key]);
             }
             Act::Restore { key } => {
+                let _up = system.amazon_up.read().await;
                 let delete = s3.delete_object().bucket(bucket).key(&plan.keys[key]);
                 let delete = delete.set_version_id(markers[key].take());
                 delete.send().await.expect("this way has no faults");

@@ -50,13 +50,17 @@ pub(crate) enum Kind {
     Replace,
     /// SIGSTOP to a process, and SIGCONT.
     Pause,
+    /// The clock of a process is set ten minutes ahead, and set right again.
+    Ahead,
+    /// The clock of a process is set ten minutes back, and set right again.
+    Behind,
     /// SIGKILL to a service, which comes back.
     Crash,
     /// A service is stopped, and comes back.
     Restart,
     /// PostgreSQL takes no changes.
     ReadOnly,
-    /// RabbitMQ's disk is full: publishers are blocked.
+    /// A service's disk is full: files of PostgreSQL get no longer, RabbitMQ blocks publishers.
     DiskFull,
     /// Redis forgets everything.
     Flush,
@@ -92,10 +96,12 @@ pub(crate) struct Fault {
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 19] = [
+    pub(crate) const ALL: [Self; 21] = [
         Self::Kill,
         Self::Replace,
         Self::Pause,
+        Self::Ahead,
+        Self::Behind,
         Self::Crash,
         Self::Restart,
         Self::ReadOnly,
@@ -128,14 +134,15 @@ impl Kind {
     pub(crate) fn targets(self) -> Vec<Target> {
         let services = |some: &[Service]| some.iter().copied().map(Target::Service).collect();
         match self {
-            Self::Kill | Self::Replace | Self::Pause => {
+            Self::Kill | Self::Replace | Self::Pause | Self::Ahead | Self::Behind => {
                 (0..PROCESSES.len()).map(Target::Process).collect()
             }
-            // The emulator of S3 and SQS keeps everything in memory: it is frozen, cut off and made to fail instead.
+            // The emulator of S3 and SQS writes its queues down when it is asked to stop: a crash would lose what was
+            // acknowledged.
             Self::Crash => services(&[Service::Postgres, Service::RabbitMq, Service::Redis]),
-            Self::Restart => services(&[Service::Postgres, Service::RabbitMq]),
+            Self::Restart => services(&[Service::Postgres, Service::RabbitMq, Service::Amazon]),
             Self::ReadOnly => services(&[Service::Postgres]),
-            Self::DiskFull => services(&[Service::RabbitMq]),
+            Self::DiskFull => services(&[Service::Postgres, Service::RabbitMq]),
             Self::Flush => services(&[Service::Redis]),
             Self::Cut | Self::Freeze | Self::Slow | Self::Down | Self::Truncate => {
                 let links = (0..PROCESSES.len())

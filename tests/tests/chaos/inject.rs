@@ -18,6 +18,8 @@ use super::system::System;
 const LATE: Duration = Duration::from_millis(250);
 /// After how many bytes of an answer a connection ends.
 const TRUNCATED: usize = 700;
+/// Seconds by which a clock is wrong.
+const WRONG: i64 = 600;
 /// How many notifications come again at once.
 const AGAIN: usize = 8;
 
@@ -77,6 +79,13 @@ async fn on_process(system: &System, kind: Kind, place: usize, lasts: Duration) 
             system.process(place).pause(false);
             return;
         }
+        Kind::Ahead | Kind::Behind => {
+            let wrong = if kind == Kind::Ahead { WRONG } else { -WRONG };
+            system.process(place).set_clock(wrong);
+            sleep(lasts).await;
+            system.process(place).set_clock(0);
+            return;
+        }
         Kind::Replace => {
             let stopped = block_in_place(|| system.process(place).stop());
             let name = format!("{} ({place})", PROCESSES[place]);
@@ -105,6 +114,11 @@ async fn on_service(system: &System, kind: Kind, service: Service, lasts: Durati
                 }
             }
         }
+        (Service::Postgres, Kind::DiskFull) => {
+            database.cluster().fill_disk(true).await;
+            sleep(lasts).await;
+            database.cluster().fill_disk(false).await;
+        }
         (Service::Postgres, kind) => {
             block_in_place(|| match kind {
                 Kind::Crash => database.cluster().kill(),
@@ -132,7 +146,12 @@ async fn on_service(system: &System, kind: Kind, service: Service, lasts: Durati
             sleep(lasts).await;
             system.redis.restart().await;
         }
-        (Service::Amazon, _) => unreachable!("the emulator is never stopped"),
+        (Service::Amazon, _) => {
+            let _down = system.amazon_up.write().await;
+            block_in_place(|| system.s3.stop());
+            sleep(lasts).await;
+            system.s3.start_again().await;
+        }
     }
 }
 
@@ -154,6 +173,7 @@ async fn on_link(proxy: &Proxy, kind: Kind, lasts: Duration) {
 
 /// Sends some notifications that passed once more, as SQS and S3 may.
 async fn again(system: &System) {
+    let _up = system.amazon_up.read().await;
     let sqs = system.s3.sqs().await;
     for body in system.amazon.some_that_passed(AGAIN) {
         let send = sqs.send_message().queue_url(&system.queue.url).message_body(body);

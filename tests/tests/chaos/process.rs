@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use lobar_testkit::preload::ShiftedClock;
 use lobar_tests::kit::{executable, node_executable};
 
 /// How long a process may take to stop when it is told to: longer than its `drain`.
@@ -18,6 +19,8 @@ pub(crate) struct Start {
     pub(crate) data: PathBuf,
     pub(crate) listen: String,
     pub(crate) environment: Vec<(String, String)>,
+    /// What it takes for the time of day.
+    pub(crate) clock: ShiftedClock,
 }
 
 /// A process. SIGKILLed when dropped.
@@ -39,7 +42,7 @@ impl Process {
         if self.child.is_some() {
             return;
         }
-        let Start { role, data, listen, environment } = &self.start;
+        let Start { role, data, listen, environment, clock } = &self.start;
         let log = OpenOptions::new().create(true).append(true).open(self.log()).expect("a log");
         let executable = if *role == "worker" { executable() } else { node_executable() };
         let child = Command::new(executable)
@@ -52,6 +55,7 @@ impl Process {
             // Drawn pictures are unlike X-rays, and shall be answered.
             .env("LOBAR_UNLIKE", "warn")
             .envs(environment.iter().map(|(name, value)| (name, value)))
+            .envs(clock.environment())
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("a second handle"))
             .stderr(log)
@@ -91,6 +95,11 @@ impl Process {
     /// SIGSTOP, or SIGCONT.
     pub(crate) fn pause(&self, paused: bool) {
         self.signal(if paused { "STOP" } else { "CONT" });
+    }
+
+    /// Sets its clock off by so many seconds.
+    pub(crate) fn set_clock(&self, seconds: i64) {
+        self.start.clock.set(seconds);
     }
 
     /// How it ended, when it did so by itself.

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use lobar_testkit::preload::ShiftedClock;
 use lobar_testkit::services::free_port;
 use lobar_testkit::services::http_proxy::{Fault, HttpProxy};
 use lobar_testkit::services::ministack::{ACCESS_KEY, MiniStack, Queues, REGION, SECRET_KEY};
@@ -12,6 +13,7 @@ use lobar_testkit::services::postgres::{self, Database};
 use lobar_testkit::services::proxy::Proxy;
 use lobar_testkit::services::rabbitmq::RabbitMq;
 use lobar_testkit::services::redis::RedisServer;
+use tokio::sync::RwLock;
 
 use super::amazon::Amazon;
 use super::fault::{PROCESSES, Service};
@@ -35,6 +37,8 @@ pub(crate) struct System {
     pub(crate) rabbitmq: RabbitMq,
     pub(crate) redis: RedisServer,
     pub(crate) s3: MiniStack,
+    /// Held by who changes something without an answer to try again by: S3 and SQS are not stopped meanwhile.
+    pub(crate) amazon_up: RwLock<()>,
     pub(crate) queue: Queues,
     pub(crate) bucket: String,
     /// PUTs on their way to the bucket so far.
@@ -46,9 +50,12 @@ pub(crate) struct System {
 impl System {
     /// Starts everything.
     pub(crate) async fn open(seed: u64) -> Self {
-        let s3 = MiniStack::start();
-        let (database, rabbitmq, redis) =
-            tokio::join!(postgres::Cluster::start(&[]), RabbitMq::start(), RedisServer::start());
+        let s3 = MiniStack::start_durable();
+        let (database, rabbitmq, redis) = tokio::join!(
+            postgres::Cluster::start_on_a_disk(),
+            RabbitMq::start(),
+            RedisServer::start()
+        );
         s3.ready().await;
         let database = database.database();
         let queue = s3.queues(1_000).await;
@@ -92,6 +99,7 @@ impl System {
             let listen = if *role == "api" { listen } else { local(0) };
             Mutex::new(Process::start(Start {
                 role,
+                clock: ShiftedClock::new(folder.path(), &format!("{role}-{place}")),
                 data: folder.path().join(format!("{role}-{place}")),
                 listen: listen.to_string(),
                 environment: environment.map(|(name, value)| (name.to_owned(), value)).into(),
@@ -109,6 +117,7 @@ impl System {
             rabbitmq,
             redis,
             s3,
+            amazon_up: RwLock::default(),
             queue,
             bucket,
             puts: Arc::default(),
