@@ -1,12 +1,15 @@
 # The commands of this project, each a line or two. `make` alone lists them.
 #   CUDA=1      with run, build, bench: also fetch libtorch's CUDA libraries, and use them
 #   DATA=DIR    with run: where Lobar keeps what it stores (./data)
-#   ARGS='…'    with run: further arguments for `lobar up`
+#   ARGS='…'    with run: further arguments for `lobar up`; with test: for ops/run_suites.py
 
 TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
 DATA ?= ./data
 CARGO ?= cargo
 LOBAR := $(TARGET)/release/lobar
+# The executable without libtorch, from the crates that all the others are made of: cargo builds a crate once more for
+# each set of features, and what tests ask for it counts only where a test is among what is built.
+NODE := --no-default-features --features lobar/node,lobar-opener/default,lobar-sql/default --bin lobar --test rules
 LINT := PATH=$(CURDIR)/.lint/bin:$(CURDIR)/.lint/node_modules/.bin:$$PATH
 SETUP := CUDA=$(CUDA) sh ops/setup/prepare.sh
 ifeq ($(CUDA),1)
@@ -30,11 +33,11 @@ build: ## make target/release/lobar
 test: ## install what the tests need, build, run every suite
 	@$(SETUP) test
 	@echo "Building and testing Lobar: the first time takes about half an hour on two cores."
-	LIBTORCH=/nowhere $(CARGO) build --locked -p lobar --no-default-features --features node
+	LIBTORCH=/nowhere $(CARGO) build --locked --workspace $(NODE)
 	cp $(TARGET)/debug/lobar $(TARGET)/debug/lobar-node
-	$(CARGO) build --locked --workspace
+	$(CARGO) build --locked --workspace --all-targets
 	$(CARGO) test --locked -p lobar-opener --no-default-features
-	LOBAR_BIN=$(TARGET)/debug/lobar $(CARGO) test --locked --workspace --no-fail-fast
+	CARGO=$(CARGO) LOBAR_BIN=$(TARGET)/debug/lobar python3 ops/run_suites.py $(ARGS)
 
 test-processors: ## the numeric suites as other processors would compute them
 	@$(SETUP) build
@@ -44,6 +47,7 @@ check: ## formatting, lints, documentation, dependencies, scripts, the page
 	@$(SETUP) check
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	LIBTORCH=/nowhere $(CARGO) check --locked -p lobar --no-default-features --features node
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --workspace --no-deps --document-private-items
 	$(LINT) cargo-deny --locked --all-features --log-level error check bans licenses sources
 	$(LINT) cargo-shear --locked --deny-warnings
