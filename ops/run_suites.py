@@ -2,9 +2,8 @@
 
     python3 ops/run_suites.py [--at-once N]
 
-A suite is one test executable, the unit tests of all crates together, or the examples in the documentation.
-`cargo metadata` names them, so that a new one is run without being written down here. Each one's output is
-printed whole when it has ended. Ctrl-C ends all of them; so does SIGTERM. The exit status is 0 when all
+A suite is one test executable, or the unit tests of all crates together. `cargo metadata` names them, so that a
+new one is run without being written down here. Each one's output is printed whole when it has ended. Ctrl-C ends all of them; so does SIGTERM. The exit status is 0 when all
 passed, 1 when some failed, 2 when they do not compile, 130 when they were interrupted.
 """
 
@@ -37,8 +36,7 @@ def suites():
     targets = [target for package in packages for target in package["targets"]]
     names = {target["name"] for target in targets if "test" in target["kind"]}
     order = [name for name in LONGEST_FIRST if name in names] + sorted(names.difference(LONGEST_FIRST))
-    found = {name: ["--test", name] for name in order}
-    return found | {"unit tests": ["--lib", "--bins"], "documentation": ["--doc"]}
+    return {name: ["--test", name] for name in order} | {"unit tests": ["--lib", "--bins"]}
 
 
 class Suites:
