@@ -124,6 +124,9 @@ def main():
                 if not done:
                     print(f"==== still running: {running.still_running()}", flush=True)
         except KeyboardInterrupt:
+            # Once is enough: the second one would leave suites behind.
+            for again in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(again, signal.SIG_IGN)
             running.stop()
             print("Interrupted.", file=sys.stderr)
             return 130
