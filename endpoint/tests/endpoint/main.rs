@@ -11,6 +11,8 @@ mod events;
 mod fixture;
 mod folder;
 mod pages;
+mod policies;
+mod signed;
 #[allow(clippy::print_stdout, reason = "a measurement is read by people")]
 mod speed;
 mod weights;
