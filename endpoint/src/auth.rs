@@ -121,10 +121,7 @@ impl S3Access for Auth {
     /// Lets in whoever signed, and notes who it is. What they may do is checked by each operation.
     async fn check(&self, request: &mut S3AccessContext<'_>) -> S3Result<()> {
         let Some(credentials) = request.credentials() else {
-            return Err(S3Error::with_message(
-                S3ErrorCode::AccessDenied,
-                "Signature is required",
-            ));
+            return Err(S3Error::with_message(S3ErrorCode::AccessDenied, "Signature is required"));
         };
         let access_key = credentials.access_key.clone();
         let signer = self.signer(&access_key).await?;

@@ -233,7 +233,9 @@ mod tests {
     fn a_listing_stays_within_one_site() {
         let may = |prefix: &str| allowed(&["reader@north"], &Ask::List("xrays", prefix));
         assert!(may("incoming/north/") && may("incoming/north/2026/"));
-        for prefix in ["", "incoming", "incoming/", "incoming/n", "incoming/north", "incoming/south/"] {
+        for prefix in
+            ["", "incoming", "incoming/", "incoming/n", "incoming/north", "incoming/south/"]
+        {
             assert!(!may(prefix), "{prefix:?}");
         }
         assert!(allowed(&["reader@*"], &Ask::List("xrays", "")));

@@ -121,6 +121,9 @@ mod tests {
         unranged.signed.by(Signer::Operator);
         let again = unranged.again(&refused(StatusCode::BAD_REQUEST)).expect("asked again");
         assert!(!again.headers().contains_key("authorization"));
-        assert!(matches!(again.extensions().get(), Some(Signer::Operator)), "it is the signer's still");
+        assert!(
+            matches!(again.extensions().get(), Some(Signer::Operator)),
+            "it is the signer's still"
+        );
     }
 }

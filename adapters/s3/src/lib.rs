@@ -15,8 +15,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use aws_sdk_s3::Client;
-use aws_sdk_s3::config::{Config, Credentials as KeyPair, RequestChecksumCalculation};
 use aws_sdk_s3::config::retry::RetryConfig;
+use aws_sdk_s3::config::{Config, Credentials as KeyPair, RequestChecksumCalculation};
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use aws_sdk_s3::presigning::PresigningConfig;
 use aws_sdk_s3::primitives::ByteStream;

@@ -126,11 +126,9 @@ mod tests {
     #[test]
     fn an_access_key_names_its_owner_and_nobody_else() {
         let id = Uuid::from_u128(0xabcd_ef01);
-        for owner in [
-            KeyOwner::Machine(TokenId(id)),
-            KeyOwner::Person(AccountId(id)),
-            KeyOwner::Local,
-        ] {
+        for owner in
+            [KeyOwner::Machine(TokenId(id)), KeyOwner::Person(AccountId(id)), KeyOwner::Local]
+        {
             let key = owner.access_key();
             assert_eq!((KeyOwner::parse(&key), key.len()), (Some(owner), 38));
             assert_eq!(KeyOwner::parse(&key.to_lowercase()), None);

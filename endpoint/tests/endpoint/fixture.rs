@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lobar_aws::Credentials;
+use lobar_core::accounts::S3KeyPair;
 use lobar_core::queue::{Queue, Settlement};
 use lobar_core::time::SystemClock;
-use lobar_core::accounts::S3KeyPair;
 use lobar_endpoint::{Endpoint, EndpointOptions, People};
 use lobar_s3::{S3ObjectStore, S3Options};
 use lobar_sql::sqlite::{self, SqliteQueue, SqliteStore};

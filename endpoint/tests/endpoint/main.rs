@@ -10,6 +10,7 @@ mod crash;
 mod events;
 mod fixture;
 mod folder;
+mod key_pairs;
 mod pages;
 mod policies;
 mod signed;

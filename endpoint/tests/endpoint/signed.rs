@@ -52,26 +52,20 @@ fn hmac(key: &[u8], data: &str) -> Vec<u8> {
     mac.chain_update(data).finalize().into_bytes().to_vec()
 }
 
-/// `20260301T090500Z`, now.
+/// `20260301T090500Z`, now. <https://howardhinnant.github.io/date_algorithms.html#civil_from_days>
 pub(crate) fn now() -> String {
-    let text = written(SystemClock.now().0);
-    text.replace(['-', ':'], "")
-}
-
-/// A day and a time in UTC. <https://howardhinnant.github.io/date_algorithms.html#civil_from_days>
-fn written(micros: i64) -> String {
-    let seconds = micros / 1_000_000;
+    let seconds = SystemClock.now().0 / 1_000_000;
     let (days, rest) = (seconds.div_euclid(86_400) + 719_468, seconds.rem_euclid(86_400));
-    let era = days / 146_097;
-    let day = days - era * 146_097;
+    let (era, day) = (days / 146_097, days % 146_097);
     let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
     let of_year = day - (365 * year + year / 4 - year / 100);
-    let month = (5 * of_year + 2) / 153;
-    let (date, month) = (of_year - (153 * month + 2) / 5 + 1, month % 12 + 3);
-    let (month, more) = if month > 12 { (month - 12, 1) } else { (month, 0) };
-    let year = year + era * 400 + more + i64::from(month < 3 && more == 0);
+    // Years begin in March here.
+    let from_march = (5 * of_year + 2) / 153;
+    let date = of_year - (153 * from_march + 2) / 5 + 1;
+    let month = (from_march + 2) % 12 + 1;
+    let year = year + era * 400 + i64::from(month < 3);
     let (hour, minute, second) = (rest / 3_600, rest / 60 % 60, rest % 60);
-    format!("{year:04}-{month:02}-{date:02}T{hour:02}:{minute:02}:{second:02}Z")
+    format!("{year:04}{month:02}{date:02}T{hour:02}{minute:02}{second:02}Z")
 }
 
 /// The scope of a credential: day, region, service.

@@ -38,8 +38,7 @@ pub async fn start(
     let pair = s3_key_file::own(settings)?;
     let pair = Credentials::new(pair.access_key, pair.secret_key);
     let mut options = EndpointOptions::new(data, settings.s3_listen, pair, parts.uploads()?);
-    options.people =
-        Some(People { accounts: parts.accounts.clone(), audit: parts.audit.clone() });
+    options.people = Some(People { accounts: parts.accounts.clone(), audit: parts.audit.clone() });
     options.bucket = settings.bucket.to_string();
     options.models = settings.models.bucket.to_string();
     options.region = settings.s3_region.clone();

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use lobar_tests::kit::{Client, Lobar, executable, originals, workspace};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// Images of each client.
 const IMAGES: usize = 4;
@@ -30,6 +30,12 @@ fn client(lobar: &Lobar, pair: &Value, program: &str) -> Command {
         .env("AWS_EC2_METADATA_DISABLED", "true")
         .env_remove("AWS_SHARED_CREDENTIALS_FILE");
     command
+}
+
+fn http() -> reqwest::Client {
+    // Another test of this process may have installed it.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::new()
 }
 
 #[tokio::test]
@@ -63,6 +69,25 @@ async fn a_site_uploads_with_its_own_key_pair_until_that_is_revoked_and_never_fo
     let images = Client::new(&lobar.page).settled(2 * IMAGES).await;
     assert_eq!(images.iter().filter(|image| image["status"] == "ready").count(), 2 * IMAGES);
     assert!(images.iter().all(|image| image["site"] == "north"));
+
+    // The api makes pairs too, and signs links to upload with that of its caller: the local user here.
+    let http = http();
+    let post = async |path: &str, body: Value| -> Value {
+        let answer = http.post(format!("{}{path}", lobar.page)).json(&body).send();
+        answer.await.expect("an answer").json().await.expect("JSON")
+    };
+    let reader = json!({ "name": "reader", "grants": ["reader@north"], "s3": true });
+    let made = post("/v1/tokens", reader).await;
+    let made = made["s3"]["access_key_id"].as_str().expect("a pair");
+    assert!(made.starts_with("LOBARM"), "{made}");
+    let link = post("/v1/uploads", json!({ "site": "north", "names": ["a.jpg"] })).await;
+    let link = link["uploads"][0]["url"].as_str().expect("a URL").to_owned();
+    let follow = async || http.put(&link).body("picture").send().await.expect("an answer").status();
+    assert_eq!(follow().await, 200);
+    let mut add = Command::new(executable());
+    add.args(["user", "add", "anna", "--grant", "admin@*", "--data"]).arg(&data);
+    assert!(add.output().expect("it runs").status.success());
+    assert_eq!(follow().await, 403, "there is no local user any more");
 
     assert!(token(&data, &["revoke", "scanner"]).status.success());
     assert!(!copy("s3://xrays/incoming/north/"));
