@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use lobar_core::accounts::S3Keys;
 use lobar_core::scaling::Policy;
 use lobar_signin::SignInSettings;
 
@@ -55,6 +56,9 @@ pub struct ApiSettings {
     pub body_bytes: usize,
     /// How long a presigned URL is valid.
     pub presigned_for: Duration,
+    /// Makes the S3 key pairs of callers, where the bucket is at the embedded endpoint, which knows them. A URL to upload
+    /// is then signed with its caller's pair, and of no use once they have no right to it.
+    pub s3_keys: Option<S3Keys>,
     /// How long requests may finish after the stop.
     pub drain: Duration,
     /// How long sessions and links last.
@@ -91,7 +95,8 @@ impl Default for ApiSettings {
             body_grace: Duration::from_secs(10),
             body_rate: 4 << 10,
             body_bytes: 256 << 20,
-            presigned_for: Duration::from_secs(3600),
+            presigned_for: Duration::from_secs(15 * 60),
+            s3_keys: None,
             drain: Duration::from_secs(10),
             sign_in: SignInSettings::default(),
             local_user: true,

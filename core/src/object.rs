@@ -73,8 +73,7 @@ impl ObjectVersion {
     /// The site in `incoming/{site}/…`; `None`, an unknown site, when the key has another form or names what
     /// cannot be a site: it may be a patient's name.
     pub fn site(&self) -> Option<&str> {
-        let (site, _) = self.key.strip_prefix("incoming/")?.split_once('/')?;
-        is_site_name(site).then_some(site)
+        site_of(&self.key)
     }
 
     /// Whether the key asks for the fast lane: `incoming/{site}/stat/…`.
@@ -82,6 +81,12 @@ impl ObjectVersion {
         let rest = self.key.strip_prefix("incoming/").and_then(|rest| rest.split_once('/'));
         rest.is_some_and(|(_, name)| name.starts_with("stat/"))
     }
+}
+
+/// The site in the key `incoming/{site}/…`: see [`ObjectVersion::site`].
+pub fn site_of(key: &str) -> Option<&str> {
+    let (site, _) = key.strip_prefix("incoming/")?.split_once('/')?;
+    is_site_name(site).then_some(site)
 }
 
 /// Longest name of a site, in bytes.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 
+use crate::accounts::S3KeyPair;
 use crate::failure::PortError;
 use crate::image::{Lane, NewImage};
 use crate::object::ObjectVersion;
@@ -63,12 +64,14 @@ pub trait ObjectStore: Send + Sync {
     async fn put(&self, upload: Upload) -> Result<ObjectVersion, PortError>;
 
     /// A URL that lets its holder PUT this key, and nothing else, until it expires. The same
-    /// `lane` must then be sent as the header `x-amz-meta-priority` when it is `stat`.
+    /// `lane` must then be sent as the header `x-amz-meta-priority` when it is `stat`. It is signed with `pair`
+    /// where one is given: then it holds no longer than that does.
     async fn presign_put(
         &self,
         key: &str,
         lane: Lane,
         valid: Duration,
+        pair: Option<&S3KeyPair>,
     ) -> Result<String, PortError>;
 
     /// Whether the uploads bucket can be reached.

@@ -1,7 +1,20 @@
-//! The one key pair that requests are signed with.
+//! What requests are signed with, and who signed them.
+//!
+//! The operator's key pair may do everything. Those that were made for a machine or a person
+//! ([`lobar_core::accounts::S3Keys`]) may do what [`super::policy`] allows their owner at that moment: the owner is
+//! looked up anew for each request, once its signature was found good. So a token that was revoked ends its key pair,
+//! and every URL that was signed with it, at once; and whoever holds no secret learns nothing of what exists.
 
+use std::sync::Arc;
+
+use lobar_core::access::{Caller, Who};
+use lobar_core::accounts::{Accounts, KeyOwner, S3Keys};
+use lobar_core::failure::PortError;
+use s3s::access::{S3Access, S3AccessContext};
 use s3s::auth::{S3Auth, SecretKey};
-use s3s::{S3ErrorCode, S3Result};
+use s3s::{S3Error, S3ErrorCode, S3Result};
+
+use super::ranges::Signed;
 
 /// An access key and its secret. `Debug` leaves the secret out.
 #[derive(Clone)]
@@ -25,12 +38,98 @@ impl std::fmt::Debug for Credentials {
     }
 }
 
-#[async_trait::async_trait]
-impl S3Auth for Credentials {
-    async fn get_secret_key(&self, access_key: &str) -> S3Result<SecretKey> {
-        if access_key != self.access_key {
-            return Err(S3ErrorCode::InvalidAccessKeyId.into());
+/// Who signed a request.
+#[derive(Clone, Debug)]
+pub(super) enum Signer {
+    /// Whoever has the operator's key pair.
+    Operator,
+    /// A machine, a person or the local user, with what they may do now.
+    Caller(Arc<Caller>),
+}
+
+/// Knows key pairs and their owners.
+#[derive(Clone)]
+pub(super) struct Auth {
+    operator: Credentials,
+    /// Where key pairs of others are known: what makes their secrets, and what knows their owners.
+    others: Option<(S3Keys, Arc<dyn Accounts>)>,
+}
+
+impl Auth {
+    /// The operator's key pair, and those of `accounts`, if the operator's secret is long enough to make them of it.
+    pub(super) fn new(operator: Credentials, accounts: Option<Arc<dyn Accounts>>) -> Self {
+        let others = S3Keys::of_operator(&operator.secret_key).zip(accounts);
+        Self { operator, others }
+    }
+
+    async fn signer(&self, access_key: &str) -> S3Result<Signer> {
+        if access_key == self.operator.access_key {
+            return Ok(Signer::Operator);
         }
-        Ok(SecretKey::from(self.secret_key.clone()))
+        let Some((owner, (_, accounts))) = KeyOwner::parse(access_key).zip(self.others.as_ref())
+        else {
+            return Err(S3ErrorCode::InvalidAccessKeyId.into());
+        };
+        match caller(&**accounts, owner).await {
+            Ok(Some(caller)) => Ok(Signer::Caller(Arc::new(caller))),
+            Ok(None) => Err(S3Error::with_message(
+                S3ErrorCode::InvalidAccessKeyId,
+                "The key pair has expired or was revoked.",
+            )),
+            Err(error) => {
+                tracing::warn!(operation = error.what, %error, "embedded S3: who signed a request is not known while the store is away; answering 503");
+                let why = "Who signed the request cannot be looked up now; try again.";
+                Err(S3Error::with_message(S3ErrorCode::ServiceUnavailable, why))
+            }
+        }
+    }
+}
+
+/// The owner of a key pair as they are now; `None` when the pair is of no use any more.
+async fn caller(accounts: &dyn Accounts, owner: KeyOwner) -> Result<Option<Caller>, PortError> {
+    Ok(match owner {
+        KeyOwner::Machine(id) => accounts.token_by_id(id).await?.map(|token| Caller {
+            who: Who::Machine { id: token.id.0, name: token.name },
+            grants: token.grants,
+        }),
+        KeyOwner::Person(id) => {
+            let account = accounts.account(id).await?.filter(|account| !account.disabled);
+            account.map(|account| Caller {
+                who: Who::Person { id: account.id.0, name: account.name },
+                grants: account.grants,
+            })
+        }
+        KeyOwner::Local => (!accounts.any().await?).then(Caller::local),
+    })
+}
+
+#[async_trait::async_trait]
+impl S3Auth for Auth {
+    async fn get_secret_key(&self, access_key: &str) -> S3Result<SecretKey> {
+        if access_key == self.operator.access_key {
+            return Ok(SecretKey::from(self.operator.secret_key.clone()));
+        }
+        match KeyOwner::parse(access_key).zip(self.others.as_ref()) {
+            Some((owner, (keys, _))) => Ok(SecretKey::from(keys.pair(owner).secret_key)),
+            None => Err(S3ErrorCode::InvalidAccessKeyId.into()),
+        }
+    }
+}
+
+#[async_trait::async_trait]
+impl S3Access for Auth {
+    /// Lets in whoever signed, and notes who it is. What they may do is checked by each operation.
+    async fn check(&self, request: &mut S3AccessContext<'_>) -> S3Result<()> {
+        let Some(credentials) = request.credentials() else {
+            return Err(S3Error::with_message(S3ErrorCode::AccessDenied, "Signature is required"));
+        };
+        let access_key = credentials.access_key.clone();
+        let signer = self.signer(&access_key).await?;
+        let extensions = request.extensions_mut();
+        if let Some(signed) = extensions.get::<Signed>() {
+            signed.by(signer.clone());
+        }
+        extensions.insert(signer);
+        Ok(())
     }
 }

@@ -38,9 +38,11 @@ mod list_operations;
 mod listing;
 mod multipart;
 mod outbox_relay;
+mod policy;
 mod ranges;
 mod reads;
 mod receive;
+mod record;
 mod server;
 mod service;
 mod writes;
@@ -52,6 +54,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use lobar_core::accounts::Accounts;
+use lobar_core::audit::Audit;
 use lobar_core::log_filter;
 use lobar_core::queue::Queue;
 use lobar_core::time::{Clock, SystemClock};
@@ -61,6 +65,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use auth::Auth;
 pub use auth::Credentials;
 use bodies::Bodies;
 use catalog::{Catalog, Versioning};
@@ -70,10 +75,12 @@ use form::Forms;
 use guard::Guard;
 pub use health::EndpointHealth;
 use outbox_relay::OutboxRelay;
-use ranges::SignedOnly;
+use policy::Policy;
 use receive::Limits;
+use record::{RecordWriter, recorder};
 use server::Server;
 use service::Service;
+pub use service::operations;
 
 /// S3's bound on one put, and the default of [`EndpointOptions::max_object_size`].
 const LARGEST: u64 = 5 << 30;
@@ -94,8 +101,11 @@ pub struct EndpointOptions {
     /// A second bucket that exists from the start, without versioning: for models' weights. Its
     /// changes are not announced.
     pub models: String,
-    /// What requests must be signed with.
+    /// The operator's key pair, which may do everything. Those of others are made of its secret, where that has 32
+    /// characters or more.
     pub credentials: Credentials,
+    /// Who else may have a key pair, and where what they do is recorded. Nobody when left out.
+    pub people: Option<People>,
     /// The region that it says it is in.
     pub region: String,
     /// Origins of pages that may use it, such as `http://127.0.0.1:8080`; `*` for all.
@@ -131,6 +141,7 @@ impl EndpointOptions {
             bucket: "xrays".to_owned(),
             models: "lobar-models".to_owned(),
             credentials,
+            people: None,
             region: "us-east-1".to_owned(),
             allowed_origins: vec![
                 "http://127.0.0.1:8080".to_owned(),
@@ -145,6 +156,15 @@ impl EndpointOptions {
             drain: Duration::from_secs(10),
         }
     }
+}
+
+/// Who may have a key pair beside the operator.
+#[derive(Clone)]
+pub struct People {
+    /// Who they are, and what they may do.
+    pub accounts: Arc<dyn Accounts>,
+    /// Where what they do is recorded.
+    pub audit: Arc<dyn Audit>,
 }
 
 /// Why an endpoint could not be opened.
@@ -214,6 +234,7 @@ pub struct Endpoint {
     address: SocketAddr,
     server: Server,
     drain: OutboxRelay,
+    record: Option<RecordWriter>,
     catalog: Arc<Catalog>,
     health: EndpointHealth,
     tasks: TaskTracker,
@@ -256,7 +277,11 @@ impl Endpoint {
         }
 
         let health = EndpointHealth { catalog: catalog.clone(), bodies: bodies.clone() };
+        let (accounts, audit) =
+            options.people.map(|people| (people.accounts, people.audit)).unzip();
+        let (recorder, record) = audit.map(|audit| recorder(audit, clock.clone())).unzip();
         let service = Service {
+            policy: Policy { home: home.clone(), recorder: recorder.map(Arc::new) },
             catalog: catalog.clone(),
             bodies,
             limits: Limits { size: options.max_object_size, silence: options.silence },
@@ -270,8 +295,9 @@ impl Endpoint {
         let mut unchecked = S3ServiceBuilder::new(service.clone());
         unchecked.set_config(config.clone());
         let mut builder = S3ServiceBuilder::new(service);
-        builder.set_auth(options.credentials);
-        builder.set_access(SignedOnly);
+        let auth = Auth::new(options.credentials, accounts);
+        builder.set_auth(auth.clone());
+        builder.set_access(auth);
         builder.set_config(config);
         let server = Server {
             service: builder.build(),
@@ -295,7 +321,18 @@ impl Endpoint {
         let listener = TcpListener::bind(options.listen).await.map_err(unusable)?;
         let address = listener.local_addr().map_err(unusable)?;
         let patience = options.drain;
-        Ok(Self { listener, address, server, drain, catalog, health, tasks, patience, lock })
+        Ok(Self {
+            listener,
+            address,
+            server,
+            drain,
+            record,
+            catalog,
+            health,
+            tasks,
+            patience,
+            lock,
+        })
     }
 
     /// Where it listens.
@@ -318,7 +355,12 @@ impl Endpoint {
             self.tasks.wait().await;
             served.cancel();
         };
-        tokio::join!(serve, self.drain.run(served.clone()));
+        let record = async {
+            if let Some(record) = self.record {
+                record.run(served.clone()).await;
+            }
+        };
+        tokio::join!(serve, self.drain.run(served.clone()), record);
         self.catalog.close().await;
         drop(self.lock);
     }

@@ -4,32 +4,24 @@
 //! came; once its signature has been found good and it was refused all the same, it is asked again without
 //! the range, of a service that checks no signature.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use hyper::header::{self, HeaderMap};
 use hyper::{Method, Request, StatusCode};
-use s3s::access::{S3Access, S3AccessContext};
 use s3s::dto::Range;
-use s3s::{Body, HttpResponse, S3Error, S3ErrorCode, S3Result};
+use s3s::{Body, HttpResponse};
 
-/// Lets in whoever signed, and notes it.
-pub(super) struct SignedOnly;
+use super::auth::Signer;
 
-/// Whether a request's signature was found good.
+/// Who signed a request whose signature was found good.
 #[derive(Clone, Debug, Default)]
-struct Signed(Arc<AtomicBool>);
+pub(super) struct Signed(Arc<OnceLock<Signer>>);
 
-#[async_trait::async_trait]
-impl S3Access for SignedOnly {
-    async fn check(&self, request: &mut S3AccessContext<'_>) -> S3Result<()> {
-        if request.credentials().is_none() {
-            return Err(S3Error::with_message(S3ErrorCode::AccessDenied, "Signature is required"));
-        }
-        if let Some(signed) = request.extensions_mut().get::<Signed>() {
-            signed.0.store(true, Ordering::SeqCst);
-        }
-        Ok(())
+impl Signed {
+    /// Notes that the signature was found good, and whose it is.
+    pub(super) fn by(&self, signer: Signer) {
+        // A request is signed once.
+        let _ = self.0.set(signer);
     }
 }
 
@@ -64,9 +56,10 @@ impl Unranged {
     }
 
     /// The request, if what it was answered with its range may be the range's fault alone.
-    pub(super) fn again(self, answer: &HttpResponse) -> Option<Request<Body>> {
-        let signed = self.signed.0.load(Ordering::SeqCst);
-        (signed && answer.status() == StatusCode::BAD_REQUEST).then_some(self.request)
+    pub(super) fn again(mut self, answer: &HttpResponse) -> Option<Request<Body>> {
+        let signer = self.signed.0.get().filter(|_| answer.status() == StatusCode::BAD_REQUEST)?;
+        self.request.extensions_mut().insert(signer.clone());
+        Some(self.request)
     }
 }
 
@@ -122,11 +115,15 @@ mod tests {
         let unranged = Unranged::of(&mut one).expect("signed");
         assert!(unranged.again(&refused(StatusCode::BAD_REQUEST)).is_none());
         let unranged = Unranged::of(&mut one).expect("signed");
-        unranged.signed.0.store(true, Ordering::SeqCst);
+        unranged.signed.by(Signer::Operator);
         assert!(unranged.again(&refused(StatusCode::FORBIDDEN)).is_none());
         let unranged = Unranged::of(&mut one).expect("signed");
-        unranged.signed.0.store(true, Ordering::SeqCst);
+        unranged.signed.by(Signer::Operator);
         let again = unranged.again(&refused(StatusCode::BAD_REQUEST)).expect("asked again");
         assert!(!again.headers().contains_key("authorization"));
+        assert!(
+            matches!(again.extensions().get(), Some(Signer::Operator)),
+            "it is the signer's still"
+        );
     }
 }

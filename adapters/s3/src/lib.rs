@@ -15,13 +15,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use aws_sdk_s3::Client;
-use aws_sdk_s3::config::RequestChecksumCalculation;
 use aws_sdk_s3::config::retry::RetryConfig;
+use aws_sdk_s3::config::{Config, Credentials as KeyPair, RequestChecksumCalculation};
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use aws_sdk_s3::presigning::PresigningConfig;
 use aws_sdk_s3::primitives::ByteStream;
 use bytes::{Bytes, BytesMut};
 use lobar_aws::{Access, Credentials};
+use lobar_core::accounts::S3KeyPair;
 use lobar_core::failure::PortError;
 use lobar_core::image::{Lane, NewImage};
 use lobar_core::log_filter;
@@ -241,6 +242,7 @@ impl ObjectStore for S3ObjectStore {
         key: &str,
         lane: Lane,
         valid: Duration,
+        pair: Option<&S3KeyPair>,
     ) -> Result<String, PortError> {
         const WHAT: &str = "s3: presign";
         let config = PresigningConfig::expires_in(valid)
@@ -248,6 +250,11 @@ impl ObjectStore for S3ObjectStore {
         let mut put = self.client.put_object().bucket(&self.bucket).key(key);
         if lane == Lane::Stat {
             put = put.metadata(PRIORITY.0, PRIORITY.1);
+        }
+        let mut put = put.customize();
+        if let Some(pair) = pair {
+            let pair = KeyPair::new(&pair.access_key, &pair.secret_key, None, None, "lobar");
+            put = put.config_override(Config::builder().credentials_provider(pair));
         }
         let signed = put.presigned(config).with_subscriber(self.log.clone()).await;
         let signed = signed.map_err(|error| S3Error::of(&error).into_port(WHAT))?;

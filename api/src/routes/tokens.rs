@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Json, Path};
-use lobar_core::accounts::TokenId;
+use lobar_core::accounts::{KeyOwner, TokenId};
 use lobar_core::audit::Action;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -38,6 +38,9 @@ pub(crate) struct TokenBody {
     grants: Vec<String>,
     /// Days until it expires, 1 to 3,650; 365 when left out.
     days: Option<u32>,
+    /// Whether it gets an S3 key pair for the embedded endpoint too.
+    #[serde(default)]
+    s3: bool,
 }
 
 /// A new token.
@@ -46,6 +49,17 @@ pub(crate) struct NewTokenItem {
     token: TokenItem,
     /// Shown this once. A machine sends it as `Authorization: Bearer`.
     secret: String,
+    /// Where one was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    s3: Option<S3KeyPairItem>,
+}
+
+/// What an S3 client signs with at the embedded endpoint. It allows what the token does, and ends with it.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct S3KeyPairItem {
+    access_key_id: String,
+    /// Shown this once.
+    secret_access_key: String,
 }
 
 /// All tokens, also those that are over, without their secrets.
@@ -70,11 +84,17 @@ pub(crate) async fn add(
     context: Data<Context>,
     body: Json<TokenBody>,
 ) -> Result<HttpResponse, Problem> {
-    let TokenBody { name, grants, days } = body.into_inner();
+    let TokenBody { name, grants, days, s3 } = body.into_inner();
     let grants = read_grants(&grants)?;
     let days = days.unwrap_or(365);
     if !(1..=DAYS_MAX).contains(&days) {
         let detail = format!("`days` is a number from 1 to {DAYS_MAX}.");
+        return Err(Problem::new(Kind::BadParameter, detail));
+    }
+    let keys = context.settings.s3_keys.clone().filter(|_| s3);
+    if s3 && keys.is_none() {
+        let detail = "Nothing here makes S3 key pairs: the bucket is not at the embedded endpoint, or the secret key of the \
+                      settings has fewer than 32 characters.";
         return Err(Problem::new(Kind::BadParameter, detail));
     }
     let expires_at = context.clock.now().plus(Duration::from_secs(u64::from(days) * 24 * 3600));
@@ -83,9 +103,14 @@ pub(crate) async fn add(
         context.run(async move { sign_in.add_token(&name, grants, Some(expires_at)).await });
     let (token, secret) = added.await??;
     let grants: Vec<_> = token.grants.iter().map(|grant| grant.to_string()).collect();
-    let detail = json!({ "change": "added", "grants": grants });
+    let detail = json!({ "change": "added", "grants": grants, "s3": s3 });
     context.record(on(&allowed, Action::TokenChanged, token.id.0, detail)).await?;
-    Ok(HttpResponse::Created().json(NewTokenItem { token: token.into(), secret: secret.expose() }))
+    let s3 = keys.map(|keys| keys.pair(KeyOwner::Machine(token.id))).map(|pair| S3KeyPairItem {
+        access_key_id: pair.access_key,
+        secret_access_key: pair.secret_key,
+    });
+    let added = NewTokenItem { token: token.into(), secret: secret.expose(), s3 };
+    Ok(HttpResponse::Created().json(added))
 }
 
 /// Revokes a token at once.

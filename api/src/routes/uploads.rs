@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use actix_web::web::{Data, Json};
+use lobar_core::accounts::KeyOwner;
 use lobar_core::audit::Action;
 use lobar_core::image::Lane;
 use lobar_core::object::ImageId;
@@ -106,11 +107,13 @@ pub(crate) async fn presign(
     let valid = context.settings.presigned_for;
     let expires_at = rfc3339(context.clock.now().plus(valid));
     let objects = Arc::clone(&context.objects);
+    let owner = KeyOwner::from(&allowed.caller().who);
+    let pair = context.settings.s3_keys.as_ref().map(|keys| keys.pair(owner));
     let uploads = context.run(async move {
         let mut uploads = Vec::with_capacity(body.names.len());
         for name in body.names {
             let key = key_of(&site, lane, body.folder.as_deref(), &name);
-            let url = objects.presign_put(&key, lane, valid).await?;
+            let url = objects.presign_put(&key, lane, valid, pair.as_ref()).await?;
             uploads.push(PresignedPut { name, key, method: "PUT", url, headers: headers(lane) });
         }
         Ok::<_, lobar_core::failure::PortError>(uploads)

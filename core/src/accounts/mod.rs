@@ -27,6 +27,7 @@
 //! - All sessions of an account end at once, but for one if it says so.
 //! - Sessions that are over are pruned.
 //! - A token is found by its secret until it expires or is revoked.
+//! - A token is found by its id as by its secret.
 //! - The use of a token is noted to the minute.
 //! - Tokens are listed without their secrets, those that are over too.
 //! - A site is added once, and listed by name.
@@ -37,6 +38,7 @@
 
 mod account;
 mod error;
+mod s3_key;
 mod session;
 mod token;
 
@@ -48,6 +50,7 @@ pub use account::{
     Account, AccountId, External, NewAccount, NewLink, PasswordHash, TotpSecret, is_name,
 };
 pub use error::AccountError;
+pub use s3_key::{KeyOwner, S3KeyPair, S3Keys};
 pub use session::{NewSession, Session, SessionId};
 pub use token::{NewToken, SecretHash, Token, TokenId};
 
@@ -163,6 +166,9 @@ pub trait Accounts: Send + Sync {
 
     /// The token of a secret, unless it has expired or was revoked. Its use is noted, to the minute.
     async fn token(&self, secret: &SecretHash) -> Result<Option<Token>, PortError>;
+
+    /// The token of this id, for who has proven to hold what was made for it; otherwise as [`Accounts::token`].
+    async fn token_by_id(&self, id: TokenId) -> Result<Option<Token>, PortError>;
 
     /// Revokes a token; whether it was one that could be used.
     async fn revoke_token(&self, id: TokenId) -> Result<bool, PortError>;

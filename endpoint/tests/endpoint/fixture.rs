@@ -7,9 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lobar_aws::Credentials;
+use lobar_core::accounts::S3KeyPair;
 use lobar_core::queue::{Queue, Settlement};
 use lobar_core::time::SystemClock;
-use lobar_endpoint::{Endpoint, EndpointOptions};
+use lobar_endpoint::{Endpoint, EndpointOptions, People};
 use lobar_s3::{S3ObjectStore, S3Options};
 use lobar_sql::sqlite::{self, SqliteQueue, SqliteStore};
 use lobar_testkit::python_program;
@@ -24,7 +25,8 @@ pub(crate) const PAGE: &str = "http://127.0.0.1:8080";
 pub(crate) struct Running {
     pub(crate) address: SocketAddr,
     pub(crate) uploads: Arc<dyn Queue>,
-    queues: Arc<SqliteStore>,
+    /// The queue, people and the audit record.
+    pub(crate) queues: Arc<SqliteStore>,
     stop: CancellationToken,
     tasks: TaskTracker,
 }
@@ -45,6 +47,7 @@ pub(crate) async fn start_with(
     let any = "127.0.0.1:0".parse().expect("an address");
     let mut options =
         EndpointOptions::new(folder.join("s3"), any, server_key_pair(), uploads.clone());
+    options.people = Some(People { accounts: queues.clone(), audit: queues.clone() });
     change(&mut options);
     let endpoint = Endpoint::open(options).await.expect("the endpoint opens");
     let address = endpoint.local_addr();
@@ -113,7 +116,7 @@ impl Running {
 }
 
 /// The key pair of every endpoint here.
-pub(crate) const KEY_PAIR: (&str, &str) = ("trial", "trialtrial");
+pub(crate) const KEY_PAIR: (&str, &str) = ("trial", "trialtrialtrialtrialtrialtrialtrialtrial");
 
 /// The key pair as our adapters take it.
 pub(crate) fn key_pair() -> Credentials {
@@ -165,9 +168,28 @@ pub(crate) async fn try_aws(url: &str, arguments: &[&str]) -> Output {
     run(command).await
 }
 
+/// Runs the AWS CLI with another key pair.
+pub(crate) async fn aws_as(url: &str, pair: &S3KeyPair, arguments: &[&str]) -> Output {
+    let mut command = client(python_program("aws"), url);
+    command.args(arguments);
+    run(signing(command, pair)).await
+}
+
+fn signing(mut command: Command, pair: &S3KeyPair) -> Command {
+    command.env("AWS_ACCESS_KEY_ID", &pair.access_key);
+    command.env("AWS_SECRET_ACCESS_KEY", &pair.secret_key);
+    command
+}
+
 /// Runs a script of `tests/python`; its assertions are the test.
 pub(crate) async fn python(url: &str, script: &str) {
-    let mut command = client(python_program("python"), url);
+    let pair = S3KeyPair { access_key: KEY_PAIR.0.into(), secret_key: KEY_PAIR.1.into() };
+    python_as(url, &pair, script).await;
+}
+
+/// The same with another key pair.
+pub(crate) async fn python_as(url: &str, pair: &S3KeyPair, script: &str) {
+    let mut command = signing(client(python_program("python"), url), pair);
     command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python").join(script));
     let output = run(command).await;
     assert!(

@@ -10,7 +10,10 @@ mod crash;
 mod events;
 mod fixture;
 mod folder;
+mod key_pairs;
 mod pages;
+mod policies;
+mod signed;
 #[allow(clippy::print_stdout, reason = "a measurement is read by people")]
 mod speed;
 mod weights;

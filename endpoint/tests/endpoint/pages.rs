@@ -47,7 +47,8 @@ async fn a_body_that_stops_halfway_leaves_nothing() {
     let endpoint = start_with(folder.path(), |options| options.silence = silence).await;
     let objects = endpoint.objects().await;
     let lane = Lane::Routine;
-    let url = objects.presign_put("half", lane, Duration::from_secs(60)).await.expect("signed");
+    let url =
+        objects.presign_put("half", lane, Duration::from_secs(60), None).await.expect("signed");
     let target = url.strip_prefix(&endpoint.url()).expect("this endpoint");
     let head = format!(
         "PUT {target} HTTP/1.1\r\nhost: {}\r\ncontent-length: 4000000\r\n\r\n",
@@ -87,7 +88,8 @@ async fn an_answer_in_place_of_100_continue_ends_the_connection() {
     let endpoint = start(folder.path()).await;
     let objects = endpoint.objects().await;
     let lane = Lane::Routine;
-    let url = objects.presign_put("empty", lane, Duration::from_secs(60)).await.expect("signed");
+    let url =
+        objects.presign_put("empty", lane, Duration::from_secs(60), None).await.expect("signed");
     let target = url.strip_prefix(&endpoint.url()).expect("this endpoint");
     for (target, status) in [(target, "200 OK"), ("/xrays/unsigned", "403 Forbidden")] {
         let mut client =

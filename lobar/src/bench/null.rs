@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use lobar_core::accounts::S3KeyPair;
 use lobar_core::engine::{
     Engine, EngineError, EngineInfo, NetworkInput, NoveltyPolicy, Prediction,
 };
@@ -53,7 +54,13 @@ impl ObjectStore for OnePicture {
         Err(PortError::permanent("bench: put", "nothing is stored here"))
     }
 
-    async fn presign_put(&self, _: &str, _: Lane, _: Duration) -> Result<String, PortError> {
+    async fn presign_put(
+        &self,
+        _: &str,
+        _: Lane,
+        _: Duration,
+        _: Option<&S3KeyPair>,
+    ) -> Result<String, PortError> {
         Err(PortError::permanent("bench: presign", "nothing is stored here"))
     }
 

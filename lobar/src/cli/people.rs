@@ -93,6 +93,9 @@ pub enum Token {
         /// How long it is good: days (`90d`), hours (`12h`), `forever`.
         #[arg(long, value_name = "TIME", default_value = "365d")]
         expires: RetentionPeriod,
+        /// Print an S3 key pair for the embedded endpoint too. It allows what the token does, and ends with it.
+        #[arg(long)]
+        s3: bool,
         #[command(flatten)]
         args: PeopleArgs,
     },

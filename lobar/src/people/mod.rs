@@ -68,7 +68,7 @@ pub async fn user(command: User) -> Result<(), Failure> {
 /// Runs one command about tokens.
 pub async fn token(command: Token) -> Result<(), Failure> {
     let open = Open::new(command.args()).await?;
-    let answered = token::answer(&command, &open.sign_in).await;
+    let answered = token::answer(&command, &open.sign_in, &open.settings).await;
     open.end(answered, command.args().json).await
 }
 

@@ -1,5 +1,6 @@
 //! `lobar token`.
 
+use lobar_core::accounts::{KeyOwner, S3Keys};
 use lobar_core::time::{Clock as _, SystemClock};
 use lobar_signin::SignIn;
 use serde_json::{Value, json};
@@ -7,8 +8,14 @@ use serde_json::{Value, json};
 use super::{Answer, grants, not_added, port, shown};
 use crate::cli::Token;
 use crate::failure::Failure;
+use crate::service::s3_key_file;
+use crate::settings::Settings;
 
-pub async fn answer(command: &Token, sign_in: &SignIn) -> Result<Answer, Failure> {
+pub async fn answer(
+    command: &Token,
+    sign_in: &SignIn,
+    settings: &Settings,
+) -> Result<Answer, Failure> {
     let accounts = &**sign_in.accounts();
     let now = SystemClock.now();
     match command {
@@ -17,7 +24,8 @@ pub async fn answer(command: &Token, sign_in: &SignIn) -> Result<Answer, Failure
             let items: Vec<Value> = tokens.iter().map(|token| shown::token(token, now)).collect();
             Ok(Answer { json: json!({ "items": items }), text: shown::tokens(&tokens, now) })
         }
-        Token::Add { name, grants, expires, .. } => {
+        Token::Add { name, grants, expires, s3, .. } => {
+            let keys = s3.then(|| s3_keys(settings)).transpose()?;
             let grants = grants::settled(grants, accounts).await?;
             let expires_at = expires.time().map(|time| now.plus(time));
             let added = sign_in.add_token(name, grants, expires_at).await;
@@ -26,14 +34,23 @@ pub async fn answer(command: &Token, sign_in: &SignIn) -> Result<Answer, Failure
                 format!("until {} UTC", shown::minute(at))
             });
             let (may, secret) = (grants::shown(&token.grants), secret.expose());
-            let text = format!(
+            let mut text = format!(
                 "Token {name}: {may}.\nGive it to the machine, which sends it as `Authorization: Bearer TOKEN`. It is \
                  good {until}, and not shown again:\n  {secret}\n"
             );
-            Ok(Answer {
-                json: json!({ "token": shown::token(&token, now), "secret": secret }),
-                text,
-            })
+            let mut json = json!({ "token": shown::token(&token, now), "secret": secret });
+            if let Some(pair) = keys.map(|keys| keys.pair(KeyOwner::Machine(token.id))) {
+                json["s3"] = json!({
+                    "access_key_id": pair.access_key,
+                    "secret_access_key": pair.secret_key,
+                });
+                text += &format!(
+                    "S3 clients sign with this key pair at the embedded endpoint, bucket {}. It is not shown again \
+                     either:\n  [default]\n  aws_access_key_id = {}\n  aws_secret_access_key = {}\n",
+                    settings.bucket, pair.access_key, pair.secret_key
+                );
+            }
+            Ok(Answer { json, text })
         }
         Token::Revoke { name, .. } => {
             let tokens = accounts.tokens().await.map_err(port)?;
@@ -50,4 +67,20 @@ pub async fn answer(command: &Token, sign_in: &SignIn) -> Result<Answer, Failure
             Ok(Answer { json: json!({ "revoked": revoked }), text })
         }
     }
+}
+
+/// What makes S3 key pairs for the embedded endpoint.
+fn s3_keys(settings: &Settings) -> Result<S3Keys, Failure> {
+    if settings.s3_endpoint.is_some() {
+        return Err(Failure::usage(
+            "--s3 is for the embedded endpoint, and the settings name another one (s3_endpoint): make key pairs there",
+        ));
+    }
+    let operator = s3_key_file::own(settings)?;
+    S3Keys::of_operator(&operator.secret_key).ok_or_else(|| {
+        Failure::failed(
+            "the operator's S3 secret key (AWS_SECRET_ACCESS_KEY, or secret_key_file in the settings) has fewer than 32 \
+             characters, so that others could guess it from a key pair that is made of it: take a longer random one",
+        )
+    })
 }

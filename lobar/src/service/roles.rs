@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use lobar_api::{Api, ApiPorts, ApiSettings, Check, HealthServer, Readiness};
 use lobar_aws::Credentials;
+use lobar_core::accounts::S3Keys;
 use lobar_core::object_store::{ObjectListing, ObjectStore};
 use lobar_core::weights::WeightFiles;
 use lobar_ingest::{Ingest, IngestMetrics, IngestPorts, IngestSettings, Retention};
@@ -62,7 +63,7 @@ pub async fn start(
     }
     // Before the worker, which takes seconds to load its network: an address that is taken is told at once.
     if roles.has(Role::Api) {
-        ready.page = Some(api(settings, parts, objects.clone(), running).await?);
+        ready.page = Some(api(settings, parts, objects.clone(), s3.is_some(), running).await?);
         ready.way_in = way_in(settings, parts).await?;
     }
     #[cfg(feature = "torch")]
@@ -194,8 +195,11 @@ async fn api(
     settings: &Settings,
     parts: &Ports,
     objects: Arc<dyn ObjectStore>,
+    embedded: bool,
     running: &mut Running,
 ) -> Result<SocketAddr, Failure> {
+    let operator = embedded.then(|| s3_key_file::known(settings)).transpose()?;
+    let s3_keys = operator.and_then(|pair| S3Keys::of_operator(&pair.secret_key));
     let api = Api::build(
         ApiPorts {
             store: parts.store.clone(),
@@ -225,6 +229,7 @@ async fn api(
             scaling: settings.scaling(),
             pinned: settings.model.is_some(),
             local_user: settings.has_local_user(),
+            s3_keys,
             sign_in: settings.sign_in(),
             ..ApiSettings::default()
         },

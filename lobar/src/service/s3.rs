@@ -25,7 +25,7 @@ pub async fn start(
 ) -> Result<Started, Failure> {
     use std::io;
 
-    use lobar_endpoint::{Credentials, Endpoint, EndpointError, EndpointOptions};
+    use lobar_endpoint::{Credentials, Endpoint, EndpointError, EndpointOptions, People};
 
     use super::s3_key_file;
     use super::waiting_start::WaitingStart;
@@ -38,6 +38,7 @@ pub async fn start(
     let pair = s3_key_file::own(settings)?;
     let pair = Credentials::new(pair.access_key, pair.secret_key);
     let mut options = EndpointOptions::new(data, settings.s3_listen, pair, parts.uploads()?);
+    options.people = Some(People { accounts: parts.accounts.clone(), audit: parts.audit.clone() });
     options.bucket = settings.bucket.to_string();
     options.models = settings.models.bucket.to_string();
     options.region = settings.s3_region.clone();

@@ -12,6 +12,7 @@ mod outputs;
 mod people_command;
 mod runs;
 mod settings;
+mod site_keys;
 mod soak;
 mod streams;
 mod training_data;

@@ -172,6 +172,10 @@ impl<D: Driver> Accounts for Db<D> {
         token::find(self, secret).await.map_err(|fault| fault.during("accounts: token"))
     }
 
+    async fn token_by_id(&self, id: TokenId) -> Result<Option<Token>, PortError> {
+        token::by_id(self, id).await.map_err(|fault| fault.during("accounts: token by id"))
+    }
+
     async fn revoke_token(&self, id: TokenId) -> Result<bool, PortError> {
         token::revoke(self, id).await.map_err(|fault| fault.during("accounts: revoke token"))
     }

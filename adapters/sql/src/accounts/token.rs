@@ -52,12 +52,25 @@ pub(super) async fn find<D: Driver>(
     db: &Db<D>,
     secret: &SecretHash,
 ) -> Result<Option<Token>, DbError> {
-    let now = db.now();
     let one = Sql::<D>::new(
         "select id, name, grants, added_at, expires_at, revoked_at, used_at from token
          where secret = $1 and revoked_at is null and (expires_at is null or expires_at > $2)",
     );
-    let rows: Vec<TokenRow> = db.fetch_all(one.bind(&secret.0[..]).bind(now.0)).await?;
+    used(db, one.bind(&secret.0[..])).await
+}
+
+pub(super) async fn by_id<D: Driver>(db: &Db<D>, id: TokenId) -> Result<Option<Token>, DbError> {
+    let one = Sql::<D>::new(
+        "select id, name, grants, added_at, expires_at, revoked_at, used_at from token
+         where id = $1 and revoked_at is null and (expires_at is null or expires_at > $2)",
+    );
+    used(db, one.bind(id.0)).await
+}
+
+/// The token that `one` finds, now that its second argument is bound to the time. Its use is noted.
+async fn used<D: Driver>(db: &Db<D>, one: Sql<D>) -> Result<Option<Token>, DbError> {
+    let now = db.now();
+    let rows: Vec<TokenRow> = db.fetch_all(one.bind(now.0)).await?;
     let Some(row) = rows.into_iter().next() else { return Ok(None) };
     let token = row.token(db.unreadable());
     let minute = Stamp(now.0 - now.0.rem_euclid(MINUTE));

@@ -81,6 +81,7 @@ macro_rules! accounts_contract {
             all_sessions_of_an_account_end_at_once_but_for_one_if_it_says_so,
             sessions_that_are_over_are_pruned,
             a_token_is_found_by_its_secret_until_it_expires_or_is_revoked,
+            a_token_is_found_by_its_id_as_by_its_secret,
             the_use_of_a_token_is_noted_to_the_minute,
             tokens_are_listed_without_their_secrets_those_that_are_over_too,
             a_site_is_added_once_and_listed_by_name,

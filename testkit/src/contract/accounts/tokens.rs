@@ -48,6 +48,23 @@ pub async fn a_token_is_found_by_its_secret_until_it_expires_or_is_revoked<H: Ac
     assert_eq!(token(&*elsewhere, 1).await, None);
 }
 
+pub async fn a_token_is_found_by_its_id_as_by_its_secret<H: AccountsHarness>() {
+    let harness = H::start().await;
+    let (accounts, _) = harness.open().await;
+    let expires_at = harness.clock().now().plus(MINUTE * 10);
+    let brief = add_token(&*accounts, "scanner 1", 1, Some(expires_at)).await;
+    let revoked = add_token(&*accounts, "scanner 2", 2, None).await;
+    let by_id = async |id| accounts.token_by_id(id).await.expect("asked");
+    let found = by_id(brief.id).await.expect("found");
+    assert_eq!(Some(&found), token(&*accounts, 1).await.as_ref());
+    assert!(found.used_at.is_some(), "it is a use");
+    assert_eq!(by_id(TokenId(nobody().0)).await, None);
+    assert!(accounts.revoke_token(revoked.id).await.expect("asked"));
+    assert_eq!(by_id(revoked.id).await, None);
+    harness.advance(MINUTE * 10);
+    assert_eq!(by_id(brief.id).await, None);
+}
+
 pub async fn the_use_of_a_token_is_noted_to_the_minute<H: AccountsHarness>() {
     let harness = H::start().await;
     let (accounts, _) = harness.open().await;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use lobar_core::accounts::S3KeyPair;
 use lobar_core::failure::PortError;
 use lobar_core::image::{Lane, NewImage};
 use lobar_core::object::ObjectVersion;
@@ -90,8 +91,9 @@ impl ObjectStore for FaultyObjects {
         key: &str,
         lane: Lane,
         valid: Duration,
+        pair: Option<&S3KeyPair>,
     ) -> Result<String, PortError> {
-        self.inner.presign_put(key, lane, valid).await
+        self.inner.presign_put(key, lane, valid, pair).await
     }
     async fn check(&self) -> Result<(), PortError> {
         self.switch.pass()?;
