@@ -72,6 +72,15 @@ pub(super) async fn find<D: Driver>(
     }
 }
 
+pub(super) async fn by_id<D: Driver>(db: &Db<D>, id: TokenId) -> Result<Option<Token>, DbError> {
+    let one = Sql::<D>::new(
+        "select id, name, grants, added_at, expires_at, revoked_at, used_at from token
+         where id = $1 and revoked_at is null and (expires_at is null or expires_at > $2)",
+    );
+    let rows: Vec<TokenRow> = db.fetch_all(one.bind(id.0).bind(db.now().0)).await?;
+    Ok(rows.into_iter().next().map(|row| row.token(db.unreadable())))
+}
+
 async fn note_use<D: Driver>(db: &Db<D>, id: TokenId, at: Stamp) -> Result<(), DbError> {
     let noted = db.relaxed(|_| {
         Sql::<D>::new(

@@ -5,7 +5,7 @@ use super::*;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-pub async fn a_token_is_found_by_its_secret_until_it_expires_or_is_revoked<H: AccountsHarness>() {
+pub async fn a_token_is_found_by_its_secret_and_by_its_id_until_it_expires_or_is_revoked<H: AccountsHarness>() {
     let harness = H::start().await;
     let (accounts, _) = harness.open().await;
     let now = harness.clock().now();
@@ -30,10 +30,19 @@ pub async fn a_token_is_found_by_its_secret_until_it_expires_or_is_revoked<H: Ac
     let refused = accounts.add_token(&refused).await;
     assert!(matches!(refused, Err(AccountError::NameTaken)), "{refused:?}");
 
+    let unused = accounts.token_by_id(lasting.id).await.expect("asked");
+    assert_eq!(unused.as_ref(), Some(&lasting), "and that is no use of it");
     let ids = async || {
-        let (one, two) = (token(&*accounts, 1).await, token(&*accounts, 2).await);
-        [one, two].map(|token| token.map(|token| token.id))
+        let mut ids = Vec::new();
+        for (n, id) in [(1, lasting.id), (2, brief.id)] {
+            let found = token(&*accounts, n).await.map(|token| token.id);
+            let by_id = accounts.token_by_id(id).await.expect("asked");
+            assert_eq!(by_id.map(|token| token.id), found, "either way");
+            ids.push(found);
+        }
+        ids
     };
+    assert_eq!(accounts.token_by_id(TokenId(Uuid::from_u128(7))).await.expect("asked"), None);
     assert_eq!(ids().await, [Some(lasting.id), Some(brief.id)]);
     assert_eq!(token(&*accounts, 3).await, None);
     harness.advance(MINUTE * 10 - SECOND);
