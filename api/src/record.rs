@@ -41,7 +41,8 @@ const GATHERED: Duration = Duration::from_millis(200);
 const RESTS: Backoff = Backoff { first: Duration::from_millis(200), max: Duration::from_secs(5) };
 /// The same person is shown the same thing again and again by a page that follows events: once in this time is recorded.
 const SAME: Duration = Duration::from_secs(60);
-const UNWRITABLE: &str = "The audit record cannot be written; nothing is shown or changed until it can.";
+const UNWRITABLE: &str =
+    "The audit record cannot be written; nothing is shown or changed until it can.";
 /// Views that are remembered for that.
 const REMEMBERED: usize = 50_000;
 

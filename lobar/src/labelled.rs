@@ -37,7 +37,10 @@ pub async fn run(args: cli::DataExport) -> Result<(), Failure> {
     let done = async {
         let source = source(&settings, &opener).await?;
         let mut folder = Folder::open(&out)?;
-        record(&settings, &opener).await?.read(Action::Exported, json!({ "what": "labels" })).await?;
+        record(&settings, &opener)
+            .await?
+            .read(Action::Exported, json!({ "what": "labels" }))
+            .await?;
         Ok::<_, Failure>(export(&source, &mut folder).await?)
     };
     let done = done.await;

@@ -61,7 +61,9 @@ async fn carry_out(
         }
         Quarantine::Show { id, .. } => {
             let id = EntryId(*id);
-            record.read(Action::QuarantineViewed, json!({ "change": "show", "entry": id.0 })).await?;
+            record
+                .read(Action::QuarantineViewed, json!({ "change": "show", "entry": id.0 }))
+                .await?;
             let kept = quarantine.entry(id).await.map_err(port)?;
             let kept = kept.ok_or_else(|| refused(QuarantineError::Unknown(id)))?;
             let text = message(&QuarantineMessage::from(kept.clone()));

@@ -53,9 +53,8 @@ async fn compare(
         listing: objects,
         clock: Arc::new(SystemClock),
     };
-    let does = async {
-        reconcile(&ports, options).await.map_err(|error| Failure::failed(chain(&error)))
-    };
+    let does =
+        async { reconcile(&ports, options).await.map_err(|error| Failure::failed(chain(&error))) };
     if options.dry_run {
         return does.await;
     }

@@ -240,7 +240,8 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_record_that_is_written_all_the_time_is_followed_to_where_it_ended_at_the_beginning() {
+    async fn a_record_that_is_written_all_the_time_is_followed_to_where_it_ended_at_the_beginning()
+    {
         let folder = tempfile::tempdir().expect("a folder");
         let audit = meanwhile(folder.path(), usize::MAX).await;
         let end = Audit::newest(&audit).await.expect("answers").number;

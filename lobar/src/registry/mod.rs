@@ -176,10 +176,9 @@ async fn known(
 /// What a command changes, and of which model; the words are those of the HTTP API.
 fn change(command: &Model) -> Option<(&'static str, Option<&str>)> {
     Some(match command {
-        Model::List { .. }
-        | Model::Show { .. }
-        | Model::Compare { .. }
-        | Model::History { .. } => return None,
+        Model::List { .. } | Model::Show { .. } | Model::Compare { .. } | Model::History { .. } => {
+            return None;
+        }
         // Which one is in the file, which nobody has read yet: the registry's history has it.
         #[cfg(feature = "torch")]
         Model::Register { .. } => ("register", None),

@@ -192,9 +192,11 @@ async fn way_in(settings: &Settings, parts: &Ports) -> Result<Option<WayIn>, Fai
     let Some((admin, secret)) = made else { return Ok(None) };
     // Printed only once it is on record.
     let mut told = NewEntry::new(Action::PersonChanged, Actor::system());
-    (told.subject, told.detail) = (Some(admin.id.0), json!({ "change": "first admin's link made" }));
+    (told.subject, told.detail) =
+        (Some(admin.id.0), json!({ "change": "first admin's link made" }));
     let written = parts.audit.append(&[told]).await;
-    written.map_err(|error| Failure::failed(format!("the first admin's link: {}", chain(&error))))?;
+    written
+        .map_err(|error| Failure::failed(format!("the first admin's link: {}", chain(&error))))?;
     Ok(Some(WayIn::FirstAdmin(secret.expose())))
 }
 

@@ -9,7 +9,9 @@ use super::SignIn;
 #[derive(Debug, thiserror::Error)]
 pub enum GrantError {
     /// The role is about all of Lobar.
-    #[error("the role {role} is about all of Lobar and allows nothing at {sites} alone: grant `{role}@*`")]
+    #[error(
+        "the role {role} is about all of Lobar and allows nothing at {sites} alone: grant `{role}@*`"
+    )]
     Apart {
         /// Which.
         role: Role,

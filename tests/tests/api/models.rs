@@ -66,7 +66,10 @@ async fn a_model_is_activated_and_rolled_back_and_the_list_says_which_one_answer
         let request = fixture.http.get(fixture.url("/v1/models"));
         let answer = request.bearer_auth(fixture.token(grants).await).send().await;
         let list: Value = answer.expect("an answer").json().await.expect("JSON");
-        assert_eq!((&list["last_change"]["action"], &list["last_change"]["by"]), (&json!("activate"), &by));
+        assert_eq!(
+            (&list["last_change"]["action"], &list["last_change"]["by"]),
+            (&json!("activate"), &by)
+        );
     }
 
     let (status, assigned) = fixture.send("POST", "/v1/models/rollback").await;

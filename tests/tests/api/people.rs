@@ -237,7 +237,10 @@ async fn a_new_password_gives_the_session_another_secret_and_ends_all_others() {
     assert_eq!(answer.status(), 200);
     let after = Browser::of(&fixture, answer).await;
     assert!(after.cookie != browser.cookie && after.csrf != browser.csrf);
-    assert_eq!((browser.status("/v1/session").await, other.status("/v1/session").await), (401, 401));
+    assert_eq!(
+        (browser.status("/v1/session").await, other.status("/v1/session").await),
+        (401, 401)
+    );
     let again: Value = after.ask(Method::GET, "/v1/session").await.json().await.expect("JSON");
     assert_eq!((&again["csrf_token"], &again["id"]), (&json!(after.csrf), &mine["id"]));
     assert_eq!(again["expires_at"], mine["expires_at"], "it is the same session");
@@ -279,8 +282,7 @@ async fn people_are_listed_a_page_at_a_time() {
     fixture.person("root", "admin@*").await;
     let token = fixture.token("admin@*").await;
     for name in ["zoe", "Ada", "bob", "émile"] {
-        let new =
-            NewAccount { name: name.into(), grants: Grants::default(), external: None };
+        let new = NewAccount { name: name.into(), grants: Grants::default(), external: None };
         fixture.accounts.add(&new).await.expect("added");
     }
     let get = async |query: &str| {
@@ -299,7 +301,10 @@ async fn people_are_listed_a_page_at_a_time() {
         let Some(next) = page["next"].as_str() else { break };
         query = format!("?limit=2&after={next}");
     }
-    assert_eq!((names, sizes), (["Ada", "bob", "root", "zoe", "émile"].map(String::from).into(), vec![2, 2, 1]));
+    assert_eq!(
+        (names, sizes),
+        (["Ada", "bob", "root", "zoe", "émile"].map(String::from).into(), vec![2, 2, 1])
+    );
     let (_, all) = get("").await;
     assert_eq!((all["items"].as_array().map(Vec::len), &all["next"]), (Some(5), &Value::Null));
     for bad in ["?limit=0", "?after=x", "?after=00000000-0000-0000-0000-000000000007", "?name=a"] {

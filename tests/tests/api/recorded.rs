@@ -65,7 +65,8 @@ async fn who_saw_and_did_what_is_on_record_with_their_role_and_site() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn while_the_store_refuses_entries_nothing_is_shown_or_changed_and_the_process_is_not_ready() {
+async fn while_the_store_refuses_entries_nothing_is_shown_or_changed_and_the_process_is_not_ready()
+{
     let fixture = Fixture::open().await;
     let ids = fixture.admit(["incoming/north/1.jpg".to_owned()]).await;
     fixture.person("somebody", "admin@*").await;
@@ -77,11 +78,14 @@ async fn while_the_store_refuses_entries_nothing_is_shown_or_changed_and_the_pro
     };
     eventually("it is ready", || async { (status("/readyz").await == 200).then_some(()) }).await;
     fixture
-        .damage("create trigger no_more before insert on audit begin select raise(abort, 'no'); end")
+        .damage(
+            "create trigger no_more before insert on audit begin select raise(abort, 'no'); end",
+        )
         .await;
     // Shown once more, since nobody knows yet.
     assert_eq!(status("/v1/images").await, 200);
-    eventually("it is not ready", || async { (status("/readyz").await == 503).then_some(()) }).await;
+    eventually("it is not ready", || async { (status("/readyz").await == 503).then_some(()) })
+        .await;
     for path in [image.as_str(), "/v1/images", "/v1/models", "/v1/session"] {
         assert_eq!(status(path).await, 503, "{path}");
     }
@@ -105,7 +109,9 @@ async fn a_change_that_cannot_be_recorded_is_not_answered_as_done() {
     fixture.person("somebody", "admin@*").await;
     let admin = fixture.token("admin@*").await;
     fixture
-        .damage("create trigger no_more before insert on audit begin select raise(abort, 'no'); end")
+        .damage(
+            "create trigger no_more before insert on audit begin select raise(abort, 'no'); end",
+        )
         .await;
     for name in ["east", "west"] {
         let add = fixture.http.post(fixture.url("/v1/sites")).bearer_auth(&admin);

@@ -22,12 +22,19 @@ impl Server {
         let lines = self.said(&["audit", "export"]);
         let entries = lines.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
         let told = entries.filter(|entry| entry["action"] != "exported").map(|entry| {
-            assert_eq!((&entry["actor_kind"], &entry["actor"]), (&json!("local"), &json!("command line")));
+            assert_eq!(
+                (&entry["actor_kind"], &entry["actor"]),
+                (&json!("local"), &json!("command line"))
+            );
             let detail = entry["detail"].as_str().expect("text");
             let mut detail: Value = serde_json::from_str(detail).expect("JSON");
             let user = detail.as_object_mut().expect("an object").remove("os_user");
             assert_eq!(user.and_then(|user| user.as_u64()), Some(u64::from(os_user())));
-            (entry["action"].as_str().expect("text").to_owned(), entry["subject"].is_string(), detail)
+            (
+                entry["action"].as_str().expect("text").to_owned(),
+                entry["subject"].is_string(),
+                detail,
+            )
         });
         told.collect()
     }
@@ -209,7 +216,9 @@ fn what_the_command_line_changes_is_on_record_before_it_is_done_and_when_it_ende
 fn what_cannot_be_put_on_record_is_not_done_and_shows_no_secret() {
     let server = Server::new();
     server.said(&["site", "add", "north"]);
-    server.statement("create trigger no_more before insert on audit begin select raise(abort, 'full'); end");
+    server.statement(
+        "create trigger no_more before insert on audit begin select raise(abort, 'full'); end",
+    );
     for command in [
         &["user", "add", "anna", "--grant", "admin@*"][..],
         &["token", "add", "pacs", "--grant", "uploader@north"],

@@ -48,10 +48,12 @@ pub(super) async fn renew<D: Driver>(
     password: &PasswordHash,
 ) -> Result<bool, DbError> {
     let renewed = db.execute(|_| {
-        Sql::<D>::new("update account set password = $1 where id = $2 and password = $3 returning id")
-            .bind(password.0.as_str())
-            .bind(id.0)
-            .bind(made_of.0.as_str())
+        Sql::<D>::new(
+            "update account set password = $1 where id = $2 and password = $3 returning id",
+        )
+        .bind(password.0.as_str())
+        .bind(id.0)
+        .bind(made_of.0.as_str())
     });
     let renewed: Vec<(Uuid,)> = renewed.await?;
     Ok(!renewed.is_empty())

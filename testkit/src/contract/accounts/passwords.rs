@@ -173,9 +173,13 @@ pub async fn a_code_is_used_once_and_none_from_before_it_afterwards<H: AccountsH
     let totp = TotpSecret((0..20).collect());
     accounts.set_totp(ada.id, Some((&totp, 56_666_665)), None).await.expect("set");
     assert_eq!(account(&*accounts, ada.id).await.totp.as_ref(), Some(&totp));
-    for (step, fresh) in
-        [(56_666_665, false), (56_666_666, true), (56_666_666, false), (56_666_665, false), (56_666_667, true)]
-    {
+    for (step, fresh) in [
+        (56_666_665, false),
+        (56_666_666, true),
+        (56_666_666, false),
+        (56_666_665, false),
+        (56_666_667, true),
+    ] {
         assert_eq!(accounts.use_code(ada.id, step).await.expect("asked"), fresh, "{step}");
     }
     assert!(accounts.use_code(bob.id, 56_666_666).await.expect("asked"), "each has their own");

@@ -128,7 +128,9 @@ pub async fn accounts_are_listed_by_name_all_of_them_or_a_page_at_a_time<H: Acco
         }
         assert_eq!(seen, listed, "in pages of {limit}");
     }
-    for (after, first) in [("", Some("_x")), ("b", Some("bob")), ("\0", Some("_x")), ("\u{10ffff}", None)] {
+    for (after, first) in
+        [("", Some("_x")), ("b", Some("bob")), ("\0", Some("_x")), ("\u{10ffff}", None)]
+    {
         let page = accounts.people(Some(after), 1).await.expect("asked");
         assert_eq!(page.first().map(|account| account.name.as_str()), first, "{after:?}");
     }

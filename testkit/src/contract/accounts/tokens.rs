@@ -5,7 +5,9 @@ use super::*;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-pub async fn a_token_is_found_by_its_secret_and_by_its_id_until_it_expires_or_is_revoked<H: AccountsHarness>() {
+pub async fn a_token_is_found_by_its_secret_and_by_its_id_until_it_expires_or_is_revoked<
+    H: AccountsHarness,
+>() {
     let harness = H::start().await;
     let (accounts, _) = harness.open().await;
     let now = harness.clock().now();

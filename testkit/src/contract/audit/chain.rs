@@ -75,7 +75,10 @@ pub async fn an_entry_cannot_be_changed_and_none_can_be_removed<H: AuditHarness>
         ("delete from audit", KEPT),
     ] {
         let refusal = harness.refusal(statement).await;
-        assert!(refusal.as_ref().is_some_and(|said| said.contains(why)), "{statement}: {refusal:?}");
+        assert!(
+            refusal.as_ref().is_some_and(|said| said.contains(why)),
+            "{statement}: {refusal:?}"
+        );
     }
     assert_eq!(all(&*audit).await, before);
 }
