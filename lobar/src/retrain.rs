@@ -105,7 +105,7 @@ impl Models for Registered<'_> {
     }
 
     async fn register(&self, model: &Path) -> Result<String, LabError> {
-        let registers = candidate(model, self.by, self.registry, self.settings);
+        let registers = Box::pin(candidate(model, self.by, self.registry, self.settings));
         Ok(self.record.change(changed("register", None), registers).await?)
     }
 }

@@ -77,7 +77,7 @@ async fn answered(
     settings: &Settings,
     record: &Record,
 ) -> Result<Answer, Failure> {
-    let does = answer(command, registry, settings);
+    let does = Box::pin(answer(command, registry, settings));
     match change(command) {
         Some((change, model)) => record.change(changed(change, model), does).await,
         None => does.await,
