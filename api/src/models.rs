@@ -70,8 +70,9 @@ pub struct ChangeItem {
     pub action: String,
     /// The model that it was done to.
     pub version: String,
-    /// A user's name, `api` for changes over HTTP, or `lobar` itself.
-    pub by: String,
+    /// A user's name, `api` for changes over HTTP, or `lobar` itself; null to who may not manage models, whom the history is
+    /// not told either.
+    pub by: Option<String>,
     /// RFC 3339, UTC.
     pub at: String,
 }
@@ -186,7 +187,7 @@ impl From<RegisteredModel> for ModelItem {
 impl From<ModelChange> for ChangeItem {
     fn from(change: ModelChange) -> Self {
         let ModelChange { revision, action, version, by, at } = change;
-        Self { revision, action, version, by, at: rfc3339(at) }
+        Self { revision, action, version, by: Some(by), at: rfc3339(at) }
     }
 }
 

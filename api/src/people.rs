@@ -30,6 +30,8 @@ pub(crate) struct SessionBody {
     expires_at: Option<String>,
     /// Seconds without use after which it ends; null for machines and the local user.
     idle_seconds: Option<u64>,
+    /// Whether a one-time code is asked for at sign-in; null for machines and the local user.
+    codes: Option<bool>,
 }
 
 impl SessionBody {
@@ -49,16 +51,25 @@ impl SessionBody {
             csrf_token: None,
             expires_at: None,
             idle_seconds: None,
+            codes: None,
         }
     }
 
-    /// With what concerns the session.
-    pub(crate) fn with(self, session: &Session, idle_seconds: u64, csrf_token: String) -> Self {
+    /// Of a person in a session.
+    pub(crate) fn in_session(
+        session: &Session,
+        account: Account,
+        idle_seconds: u64,
+        csrf_token: String,
+    ) -> Self {
+        let codes = account.totp.is_some();
+        let who = Who::Person { id: account.id.0, name: account.name };
         Self {
             csrf_token: Some(csrf_token),
             expires_at: Some(rfc3339(session.expires_at)),
             idle_seconds: Some(idle_seconds),
-            ..self
+            codes: Some(codes),
+            ..Self::of(&Caller { who, grants: account.grants })
         }
     }
 }

@@ -68,6 +68,8 @@ problems! {
     ForeignHost = 421, "foreign-host", "This server does not answer under this name";
     NotAssessed = 422, "not-assessed", "The image could not be assessed; a person must look at it";
     NothingToAgreeWith = 422, "nothing-to-agree-with", "There is no result to agree with";
+    UnknownSite = 422, "unknown-site", "A grant names a site that is not on the list";
+    UselessGrant = 422, "useless-grant", "A role is granted where it allows nothing";
     WeakPassword = 422, "weak-password", "The password is not accepted";
     TooManyTries = 429, "too-many-tries", "Too many failures; wait a moment";
     TooManyRequests = 429, "too-many-requests", "Too many requests from here";

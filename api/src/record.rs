@@ -3,13 +3,20 @@
 //! Changes are recorded before they are answered. What was only seen is gathered for a moment and written together, so that
 //! reading waits for no transaction; it is tried until the store takes it, and while more waits than there is room for,
 //! nothing more is shown: what nobody can record, nobody sees. A process that is killed loses the moment.
+//!
+//! A store that is away comes back by itself. One that refuses entries for good (a right that was taken away, a table that
+//! is damaged) needs somebody: from the first such answer on the check `audit` of `/readyz` fails, and nothing that asks for
+//! a right is shown or changed, until the store takes what waits. It is asked every few seconds, so that whoever mends it
+//! need not start anything again.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use lobar_core::access::{Role, SiteName};
 use lobar_core::audit::{Action, Actor, Audit, NewEntry};
+use lobar_core::failure::PortError;
 use lobar_core::image::Image;
 use lobar_core::retry::Backoff;
 use lobar_core::time::{Clock, Stamp};
@@ -21,6 +28,7 @@ use uuid::Uuid;
 
 use crate::access::{Allowed, Need};
 use crate::problem::{Kind, Problem};
+use crate::readiness::Check;
 use crate::request::RequestId;
 
 /// Entries that wait to be written.
@@ -33,6 +41,8 @@ const GATHERED: Duration = Duration::from_millis(200);
 const RESTS: Backoff = Backoff { first: Duration::from_millis(200), max: Duration::from_secs(5) };
 /// The same person is shown the same thing again and again by a page that follows events: once in this time is recorded.
 const SAME: Duration = Duration::from_secs(60);
+const UNWRITABLE: &str =
+    "The audit record cannot be written; nothing is shown or changed until it can.";
 /// Views that are remembered for that.
 const REMEMBERED: usize = 50_000;
 
@@ -45,19 +55,52 @@ pub(crate) struct Recorder {
     clock: Arc<dyn Clock>,
     waiting: Sender<NewEntry>,
     seen: Mutex<HashMap<Seen, Stamp>>,
+    taken: Taken,
 }
 
 /// Entries on their way to the store.
 pub(crate) struct Writer {
     audit: Arc<dyn Audit>,
     waiting: Receiver<NewEntry>,
+    taken: Taken,
 }
 
-/// A recorder, and what writes for it: see [`Writer::run`].
-pub(crate) fn recorder(audit: Arc<dyn Audit>, clock: Arc<dyn Clock>) -> (Recorder, Writer) {
+/// Whether the store takes entries, or refuses them for good.
+#[derive(Clone)]
+struct Taken {
+    refused: Arc<AtomicBool>,
+    check: Check,
+}
+
+impl Taken {
+    fn note(&self, answer: Result<(), &PortError>) {
+        match answer {
+            Ok(()) if self.refused.swap(false, Ordering::Relaxed) => {
+                tracing::info!("the audit record takes entries again");
+                self.check.pass();
+            }
+            Err(error) if !error.is_transient() => {
+                if !self.refused.swap(true, Ordering::Relaxed) {
+                    tracing::error!(operation = error.what, %error, "not ready: the store refuses audit entries; nothing is shown or changed until it takes them");
+                }
+                self.check.fail("the store refuses entries of the audit record");
+            }
+            _ => {}
+        }
+    }
+}
+
+/// A recorder, and what writes for it: see [`Writer::run`]. `check` tells whether the store takes entries.
+pub(crate) fn recorder(
+    audit: Arc<dyn Audit>,
+    clock: Arc<dyn Clock>,
+    check: Check,
+) -> (Recorder, Writer) {
     let (sender, waiting) = channel(WAITING);
-    let writer = Writer { audit: Arc::clone(&audit), waiting };
-    (Recorder { audit, clock, waiting: sender, seen: Mutex::default() }, writer)
+    check.pass();
+    let taken = Taken { refused: Arc::default(), check };
+    let writer = Writer { audit: Arc::clone(&audit), waiting, taken: taken.clone() };
+    (Recorder { audit, clock, waiting: sender, seen: Mutex::default(), taken }, writer)
 }
 
 /// Begins an entry about what an allowed caller does. Its role is the one that allows it at `site`.
@@ -95,6 +138,17 @@ pub(crate) fn by(actor: Actor, role: Option<Role>, action: Action, site: Option<
 }
 
 impl Recorder {
+    /// Whether what is asked for now can be recorded.
+    ///
+    /// # Errors
+    /// While the store refuses entries for good: nothing must be shown or changed.
+    pub(crate) fn ready(&self) -> Result<(), Problem> {
+        match self.taken.refused.load(Ordering::Relaxed) {
+            false => Ok(()),
+            true => Err(Problem::new(Kind::Unavailable, UNWRITABLE)),
+        }
+    }
+
     /// Records what was seen, soon. Seen again within a minute it is not recorded again.
     ///
     /// # Errors
@@ -114,9 +168,7 @@ impl Recorder {
     pub(crate) fn note_each(&self, entry: NewEntry) -> Result<(), Problem> {
         self.waiting.try_send(entry).map_err(|error| {
             let detail = match error {
-                TrySendError::Full(_) => {
-                    "The audit record cannot be written; nothing is shown until it can."
-                }
+                TrySendError::Full(_) => UNWRITABLE,
                 TrySendError::Closed(_) => "The server is stopping.",
             };
             Problem::new(Kind::Unavailable, detail)
@@ -136,15 +188,14 @@ impl Recorder {
     /// # Errors
     /// While more waits to be recorded than there is room for.
     pub(crate) async fn record(&self, entry: NewEntry) -> Result<(), Problem> {
-        match self.audit.append(std::slice::from_ref(&entry)).await {
-            Ok(()) => Ok(()),
-            Err(error) => {
-                tracing::warn!(operation = error.what, %error, "audit entry not written; trying again until it is");
-                let full =
-                    |_| Problem::new(Kind::Unavailable, "The audit record cannot be written.");
-                self.waiting.try_send(entry).map_err(full)
-            }
-        }
+        let written = self.audit.append(std::slice::from_ref(&entry)).await;
+        self.taken.note(written.as_ref().copied());
+        let Err(error) = written else { return Ok(()) };
+        tracing::warn!(operation = error.what, %error, "audit entry not written; trying again until it is");
+        let full = |_| Problem::new(Kind::Unavailable, UNWRITABLE);
+        self.waiting.try_send(entry).map_err(full)?;
+        // It stands in line; but whoever asked is not told that all is well.
+        self.ready()
     }
 
     fn is_new(&self, seen: Seen) -> bool {
@@ -208,9 +259,10 @@ impl Writer {
 
     async fn write(&self, entries: &[NewEntry]) {
         let mut tries = 0;
-        while !entries.is_empty()
-            && let Err(error) = self.audit.append(entries).await
-        {
+        while !entries.is_empty() {
+            let written = self.audit.append(entries).await;
+            self.taken.note(written.as_ref().copied());
+            let Err(error) = written else { return };
             tracing::warn!(operation = error.what, %error, entries = entries.len(), "audit entries not written; trying again");
             sleep(RESTS.delay(tries, 0.5)).await;
             tries += 1;

@@ -177,7 +177,8 @@ impl Api {
         let tls = Tls::open(settings.tls.clone(), Arc::clone(&clock), &registry).await?;
         let figures = Arc::new(FigureReader::register(sources, settings.scaling, &registry)?);
         let bucket = readiness.check("bucket");
-        let (recorder, writer) = recorder(Arc::clone(&audit), Arc::clone(&clock));
+        let (recorder, writer) =
+            recorder(Arc::clone(&audit), Arc::clone(&clock), readiness.check("audit"));
         let shared = Shared {
             store,
             models,

@@ -3,7 +3,7 @@
 import { el } from "./elements.js";
 import { Form, NewPassword, codeField, labelled, passwordField, showDialog } from "./forms.js";
 import { ask, askJson, wordsOf } from "./request.js";
-import { may, session, signOut } from "./session.js";
+import { may, session, signOut, take } from "./session.js";
 import { clock, duration } from "./words.js";
 
 /** @import { SessionItem, TotpOffer } from "./types.js" */
@@ -87,7 +87,7 @@ function passwordElement() {
   const done = el("p", { role: "status" });
   const form = new Form("Change the password", [name, labelled("Password now", current), ...password.elements], async () => {
     done.textContent = "";
-    await ask("PUT", "/v1/password", { body: { current: current.value, new: password.value() } });
+    take(await askJson("PUT", "/v1/password", { body: { current: current.value, new: password.value() } }));
     form.element.reset();
     done.textContent = "The password is changed. All your other sessions are over.";
   }, { wrong: "The password that you have now is another one." });
@@ -102,6 +102,7 @@ function codesElement() {
     try {
       space.replaceChildren(offerElement(await askJson("POST", "/v1/totp"), (words) => {
         space.replaceChildren();
+        draw(true);
         said.textContent = words;
       }));
       space.querySelector("input")?.focus();
@@ -115,15 +116,25 @@ function codesElement() {
     const form = new Form("Remove the codes", [labelled("Password", password)], async () => {
       await ask("DELETE", "/v1/totp", { body: { password: password.value } });
       space.replaceChildren();
+      draw(false);
       said.textContent = "No code is asked for any more.";
     });
     space.replaceChildren(form.element);
     password.focus();
   };
-  return el("section", { "aria-label": "One-time codes" }, el("h3", {}, "One-time codes"),
-    el("p", { class: "muted" }, "An app on your telephone makes codes that are asked for beside your password."),
-    el("p", { class: "form-buttons" }, el("button", { type: "button", onclick: begin }, "Set up codes"), el("button", { type: "button", onclick: remove }, "Remove codes")),
-    space, said);
+  const words = el("p", { class: "muted" });
+  const buttons = el("p", { class: "form-buttons" });
+  /** @param {boolean | null} isOn */
+  const draw = (isOn) => {
+    session().codes = isOn;
+    words.textContent = isOn
+      ? "A code is asked for beside your password when you sign in."
+      : "An app on your telephone makes codes that are asked for beside your password. None is asked for now.";
+    buttons.replaceChildren(el("button", { type: "button", onclick: begin }, isOn ? "Set up codes anew" : "Set up codes"));
+    if (isOn) buttons.append(el("button", { type: "button", onclick: remove }, "Remove codes"));
+  };
+  draw(session().codes);
+  return el("section", { "aria-label": "One-time codes" }, el("h3", {}, "One-time codes"), words, buttons, space, said);
 }
 
 /** What the app takes in, and the proof that it did. @param {TotpOffer} offer @param {(words: string) => void} done */

@@ -49,12 +49,25 @@ export class Section {
       if (onlyLoad) return;
     }
     try {
-      /** @type {{ items: Item[] }} */
-      const { items } = await askJson("GET", this.path);
-      this.draw(items);
+      this.draw(await this.all());
     } catch (error) {
       this.said.textContent = wordsOf(error);
     }
+  }
+
+  /** The whole list, page by page. @returns {Promise<Item[]>} */
+  async all() {
+    const items = [];
+    /** @type {string | null | undefined} */
+    let next = null;
+    do {
+      const path = next ? `${this.path}?after=${encodeURIComponent(next)}` : this.path;
+      /** @type {{ items: Item[], next?: string | null }} */
+      const page = await askJson("GET", path);
+      items.push(...page.items);
+      next = page.next;
+    } while (next);
+    return items;
   }
 
   /** @param {Item[]} items */

@@ -88,10 +88,15 @@ impl Auth {
 /// The owner of a key pair as they are now; `None` when the pair is of no use any more.
 async fn caller(accounts: &dyn Accounts, owner: KeyOwner) -> Result<Option<Caller>, PortError> {
     Ok(match owner {
-        KeyOwner::Machine(id) => accounts.token_by_id(id).await?.map(|token| Caller {
-            who: Who::Machine { id: token.id.0, name: token.name },
-            grants: token.grants,
-        }),
+        KeyOwner::Machine(id) => {
+            let Some(token) = accounts.token_by_id(id).await? else { return Ok(None) };
+            // A full disk shuts no machine out that only reads; its next use is noted.
+            if let Err(error) = accounts.note_token_use(&token).await {
+                tracing::debug!(%error, "the use of a token was not noted; its next use is");
+            }
+            let who = Who::Machine { id: token.id.0, name: token.name };
+            Some(Caller { who, grants: token.grants })
+        }
         KeyOwner::Person(id) => {
             let account = accounts.account(id).await?.filter(|account| !account.disabled);
             account.map(|account| Caller {

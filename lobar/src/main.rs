@@ -23,6 +23,7 @@ mod labelled;
 mod model_file;
 #[cfg(feature = "torch")]
 mod novelty;
+mod on_record;
 mod people;
 #[cfg(feature = "torch")]
 mod predict;

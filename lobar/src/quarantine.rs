@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use lobar_api::quarantine::{QuarantineItem, QuarantineList, QuarantineMessage};
 use lobar_console::outln;
+use lobar_core::audit::Action;
 use lobar_core::quarantine::{
     Entry, EntryId, EntryState, Quarantine as Port, QuarantineError, replay,
 };
@@ -15,6 +16,7 @@ use serde_json::{Value, json};
 
 use crate::cli::{Quarantine, Which};
 use crate::failure::{Failure, chain};
+use crate::on_record::{Record, entry};
 use crate::registry::refuse_nowhere;
 use crate::service::{failed, opener};
 use crate::settings::Settings;
@@ -46,9 +48,9 @@ async fn carry_out(
     opener: &Opener,
     settings: &Settings,
 ) -> Result<Answer, Failure> {
-    let quarantine: Arc<dyn Port> =
-        opener.database("store", &settings.store).await.map_err(failed)?;
-    let quarantine = &*quarantine;
+    let database = opener.database("store", &settings.store).await.map_err(failed)?;
+    let record = Record::new(database.clone());
+    let quarantine: &dyn Port = &*database;
     let by = command.args().by.as_str();
     match command {
         Quarantine::List { all, limit, .. } => {
@@ -59,6 +61,9 @@ async fn carry_out(
         }
         Quarantine::Show { id, .. } => {
             let id = EntryId(*id);
+            record
+                .read(Action::QuarantineViewed, json!({ "change": "show", "entry": id.0 }))
+                .await?;
             let kept = quarantine.entry(id).await.map_err(port)?;
             let kept = kept.ok_or_else(|| refused(QuarantineError::Unknown(id)))?;
             let text = message(&QuarantineMessage::from(kept.clone()));
@@ -67,7 +72,8 @@ async fn carry_out(
         Quarantine::Replay { which, .. } => {
             let uploads = opener.queue("uploads", &settings.uploads, "uploads").await;
             let uploads: Arc<dyn Queue> = uploads.map_err(failed)?;
-            let done = each(quarantine, which, |id| replay(quarantine, &*uploads, id, by)).await?;
+            let replays = |id| replay(quarantine, &*uploads, id, by);
+            let done = each(quarantine, which, (&record, "replay"), replays).await?;
             let text = format!(
                 "{} on the uploads queue again. What is refused again comes back here as a new entry.",
                 are(done.len())
@@ -75,7 +81,8 @@ async fn carry_out(
             Ok(changed(done, text))
         }
         Quarantine::Discard { which, .. } => {
-            let done = each(quarantine, which, |id| quarantine.discard(id, by)).await?;
+            let discards = |id| quarantine.discard(id, by);
+            let done = each(quarantine, which, (&record, "discard"), discards).await?;
             let text = format!("{} discarded.", are(done.len()));
             Ok(changed(done, text))
         }
@@ -86,6 +93,7 @@ async fn carry_out(
 async fn each<F>(
     quarantine: &dyn Port,
     which: &Which,
+    (record, what): (&Record, &str),
     change: impl Fn(EntryId) -> F,
 ) -> Result<Vec<Entry>, Failure>
 where
@@ -93,14 +101,16 @@ where
 {
     let mut done = Vec::new();
     for id in chosen(quarantine, which).await? {
-        match change(id).await {
+        let entry = entry(Action::QuarantineChanged, json!({ "change": what, "entry": id.0 }));
+        let does = async { change(id).await.map_err(refused) };
+        match record.change(entry, does).await {
             Ok(entry) => done.push(entry),
-            Err(error) => {
+            Err(failure) => {
                 let before = match done.len() {
                     0 => String::new(),
                     n => format!("; {n} before it are done"),
                 };
-                return Err(Failure::failed(format!("{}{before}", refused(error))));
+                return Err(Failure::failed(format!("{failure}{before}")));
             }
         }
     }

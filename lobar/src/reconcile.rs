@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lobar_console::outln;
+use lobar_core::audit::Action;
 use lobar_core::time::SystemClock;
 use lobar_ingest::{ReconcileOptions, ReconcilePorts, Reconciled, reconcile};
 use lobar_opener::Opener;
@@ -12,6 +13,7 @@ use serde_json::json;
 
 use crate::cli::Reconcile;
 use crate::failure::{Failure, chain};
+use crate::on_record::{Record, entry};
 use crate::service::{failed, opener, roles};
 use crate::settings::Settings;
 
@@ -43,14 +45,21 @@ async fn compare(
     options: &ReconcileOptions,
 ) -> Result<Reconciled, Failure> {
     let objects = roles::objects(settings, settings.embedded_s3()).await?;
+    let database = opener.database("store", &settings.store).await.map_err(failed)?;
     let ports = ReconcilePorts {
         uploads: opener.queue("uploads", &settings.uploads, "uploads").await.map_err(failed)?,
-        store: opener.database("store", &settings.store).await.map_err(failed)?,
+        store: database.clone(),
         objects: objects.clone(),
         listing: objects,
         clock: Arc::new(SystemClock),
     };
-    reconcile(&ports, options).await.map_err(|error| Failure::failed(chain(&error)))
+    let does =
+        async { reconcile(&ports, options).await.map_err(|error| Failure::failed(chain(&error))) };
+    if options.dry_run {
+        return does.await;
+    }
+    let detail = json!({ "change": "reconcile", "force": options.force });
+    Record::new(database).change(entry(Action::Reconciled, detail), does).await
 }
 
 fn print(done: &Reconciled, dry_run: bool, as_json: bool) {

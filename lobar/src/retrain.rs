@@ -5,16 +5,19 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use lobar_console::outln;
+use lobar_core::audit::Action;
 use lobar_core::model_registry::ModelRegistry;
 use lobar_core::time::SystemClock;
 use lobar_lab::LabError;
 use lobar_lab::retrain::{Models, RetrainFolder, RetrainOptions, check_base, retrain};
 use lobar_model::engine::resolve_device;
 use lobar_opener::Opener;
+use serde_json::json;
 
 use crate::engine::{self, EngineChoice};
 use crate::failure::{Failure, chain};
-use crate::registry::{candidate, refuse_nowhere, weights};
+use crate::on_record::Record;
+use crate::registry::{candidate, changed, refuse_nowhere, weights};
 use crate::service::{failed, opener};
 use crate::settings::{Settings, Threads};
 use crate::training_data::bring_from;
@@ -43,7 +46,9 @@ async fn with_ports(
 ) -> Result<(), Failure> {
     let registry = opener.database("store", &settings.store).await.map_err(failed)?;
     let source = labelled::source(settings, opener).await?;
-    let models = Registered { registry: &*registry, settings, by: &args.by };
+    let record = labelled::record(settings, opener).await?;
+    record.read(Action::Exported, json!({ "what": "labels" })).await?;
+    let models = Registered { registry: &*registry, settings, by: &args.by, record };
     Ok(retrain(&options(args, base, settings)?, &source, &models, place, &print).await?)
 }
 
@@ -78,6 +83,7 @@ struct Registered<'a> {
     registry: &'a dyn ModelRegistry,
     settings: &'a Settings,
     by: &'a str,
+    record: Record,
 }
 
 #[async_trait]
@@ -99,7 +105,8 @@ impl Models for Registered<'_> {
     }
 
     async fn register(&self, model: &Path) -> Result<String, LabError> {
-        Ok(candidate(model, self.by, self.registry, self.settings).await?)
+        let registers = Box::pin(candidate(model, self.by, self.registry, self.settings));
+        Ok(self.record.change(changed("register", None), registers).await?)
     }
 }
 

@@ -86,6 +86,8 @@ pub trait Driver:
     const BEGIN: &'static str;
     /// Ends a `select` whose rows are about to be changed, so that nobody changes them first.
     const LOCK_ROWS: &'static str;
+    /// Behind a column of text: compared by its bytes, whatever the database's language is.
+    const BY_BYTES: &'static str;
     /// Ends a `select` whose rows are about to be leased.
     const SKIP_LOCKED: &'static str;
     /// A table of one row, after a comma, to be read before events are numbered: reading it waits until

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use actix_web::HttpRequest;
 use actix_web::http::header::{self, HeaderMap, HeaderName};
 use lobar_core::access::{Caller, Grants, Right, Who};
-use lobar_core::accounts::{AccountId, Session, Token};
+use lobar_core::accounts::{AccountId, Session, TokenId};
 use lobar_core::audit::{Action, Actor};
 use lobar_core::failure::PortError;
 use lobar_core::time::Stamp;
@@ -149,7 +149,7 @@ impl Identity {
 /// outlive the request that opened them. It counts as no use.
 pub(crate) async fn still(context: &Context, granted: &Granted) -> Result<bool, Problem> {
     let (who, session) = (granted.caller.who.clone(), granted.session);
-    let (idle, now) = (context.settings.sign_in.idle, context.clock.now());
+    let idle = context.settings.sign_in.idle;
     let grants = context.ask_port(&context.accounts, move |accounts| async move {
         Ok::<_, PortError>(match who {
             Who::Person { id, .. } => {
@@ -160,12 +160,7 @@ pub(crate) async fn still(context: &Context, granted: &Granted) -> Result<bool, 
                 account.filter(|_| is_open).map(|account| account.grants)
             }
             Who::Machine { id, .. } => {
-                let tokens = accounts.tokens().await?;
-                let token = tokens.into_iter().find(|token| token.id.0 == id);
-                let good = |token: &Token| {
-                    token.revoked_at.is_none() && token.expires_at.is_none_or(|at| at > now)
-                };
-                token.filter(good).map(|token| token.grants)
+                accounts.token_by_id(TokenId(id)).await?.map(|token| token.grants)
             }
             Who::Local => (!accounts.any().await?).then(Grants::everything),
         })

@@ -121,7 +121,10 @@ async fn require<Args: Guarded + 'static>(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    let granted = context.identity.check(&context, request.request(), Args::RIGHT).await;
+    let granted = match context.recorder.ready() {
+        Ok(()) => context.identity.check(&context, request.request(), Args::RIGHT).await,
+        Err(problem) => Err(problem),
+    };
     let passed = granted.and_then(|granted| {
         let place = limit(&limits, &granted, request.path())?;
         request.extensions_mut().insert(granted);

@@ -2,18 +2,19 @@
 
 use std::sync::Arc;
 
-use actix_web::HttpResponse;
 use actix_web::web::{Data, Json};
+use actix_web::{HttpRequest, HttpResponse};
 use lobar_core::access::Who;
 use lobar_core::audit::{Action, Actor};
-use lobar_signin::{ChangeError, RedeemError, SignInError};
+use lobar_signin::{ChangeError, Opened, RedeemError, SignInError};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
 
-use super::session::account_of;
+use super::session::{account_of, in_session, welcome};
 use crate::access::{Allowed, Open, need};
 use crate::context::Context;
+use crate::people::SessionBody;
 use crate::problem::{Kind, Problem};
 use crate::record::{by, on};
 
@@ -52,14 +53,15 @@ pub(crate) struct Linked {
 
 /// Changes one's own password. All one's other sessions are over.
 #[utoipa::path(put, path = "/v1/password", tag = "people", request_body = PasswordBody, responses(
-    (status = 204, description = "Changed."),
-    (status = 401, description = "`current` is wrong.", content_type = "application/problem+json"),
+    (status = 200, description = "Changed. The session goes on with another cookie and `csrf_token`.", body = SessionBody),
+    (status = 401, description = "`current` is wrong, or was replaced meanwhile.", content_type = "application/problem+json"),
     (status = 422, description = "`new` is not accepted; `detail` says why.", content_type = "application/problem+json"),
     (status = 429, description = "Too many failures; `Retry-After` says when to come back.", content_type = "application/problem+json"),
 ))]
 pub(crate) async fn change(
     allowed: Allowed<need::Own>,
     context: Data<Context>,
+    request: HttpRequest,
     body: Json<PasswordBody>,
 ) -> Result<HttpResponse, Problem> {
     let PasswordBody { current, new } = body.into_inner();
@@ -67,11 +69,13 @@ pub(crate) async fn change(
     let sign_in = Arc::clone(&context.sign_in);
     let changed =
         context.run(async move { sign_in.change_password(account, &current, &new, session).await });
-    changed.await??;
+    let secret = changed.await??;
+    context.identity.forget(account.0);
     context
         .record(on(&allowed, Action::PersonChanged, account.0, json!({ "change": "password" })))
         .await?;
-    Ok(HttpResponse::NoContent().finish())
+    let (session, account) = in_session(&context, secret.expose()).await?;
+    Ok(welcome(&context, &request, Opened { secret, session, account }))
 }
 
 /// Whose password a one-time link sets. It is not used up by that.

@@ -3,26 +3,46 @@
 use std::sync::Arc;
 
 use actix_web::HttpResponse;
-use actix_web::web::{Data, Json, Path};
-use lobar_core::access::Grants;
+use actix_web::web::{Data, Json, Path, Query};
+use lobar_core::access::{Grant, Grants};
 use lobar_core::accounts::{AccountError, AccountId};
 use lobar_core::audit::Action;
-use lobar_signin::AddError;
+use lobar_core::failure::PortError;
+use lobar_signin::{AddError, GrantError};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
+use super::parameters::read_limit;
 use crate::access::{Allowed, need};
 use crate::context::Context;
 use crate::people::PersonItem;
 use crate::problem::{Kind, Problem};
 use crate::record::on;
 
-/// Everybody, by name.
+const DEFAULT_LIMIT: usize = 200;
+const MAX_LIMIT: usize = 1_000;
+
+/// Which people, and how many at once.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PeopleQuery {
+    /// The `next` of the page before.
+    after: Option<Uuid>,
+    /// People a page, 1 to 1,000; 200 when missing.
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 1000)]
+    limit: Option<String>,
+}
+
+/// One page of people, by name.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct PersonList {
     items: Vec<PersonItem>,
+    /// Ask with `?after=` this for the next page; null on the last. It is the id of the last person here: names belong in
+    /// no address.
+    next: Option<Uuid>,
 }
 
 /// A person to invite.
@@ -53,15 +73,31 @@ pub(crate) struct Invitation {
     link_secret: String,
 }
 
-/// Everybody who has an account.
-#[utoipa::path(get, path = "/v1/people", tag = "people", responses((status = 200, body = PersonList)))]
+/// A page of those who have an account.
+#[utoipa::path(get, path = "/v1/people", tag = "people", params(PeopleQuery), responses(
+    (status = 200, body = PersonList),
+    (status = 400, description = "A parameter has no valid value.", content_type = "application/problem+json"),
+))]
 pub(crate) async fn list(
     _: Allowed<need::ManagePeople>,
     context: Data<Context>,
+    query: Query<PeopleQuery>,
 ) -> Result<Json<PersonList>, Problem> {
-    let accounts =
-        context.ask_port(&context.accounts, |accounts| async move { accounts.accounts().await });
-    Ok(Json(PersonList { items: accounts.await?.into_iter().map(PersonItem::from).collect() }))
+    let PeopleQuery { after, limit } = query.into_inner();
+    let limit = read_limit(limit.as_deref(), DEFAULT_LIMIT, MAX_LIMIT)?;
+    let page = context.ask_port(&context.accounts, move |accounts| async move {
+        let Some(id) = after else { return accounts.people(None, limit + 1).await.map(Some) };
+        match accounts.account(AccountId(id)).await? {
+            Some(last) => accounts.people(Some(&last.name), limit + 1).await.map(Some),
+            None => Ok::<_, PortError>(None),
+        }
+    });
+    let not_given = || Problem::new(Kind::BadParameter, "`after` is the `next` of another page.");
+    let mut accounts = page.await?.ok_or_else(not_given)?;
+    let more = accounts.len() > limit;
+    accounts.truncate(limit);
+    let next = accounts.last().filter(|_| more).map(|account| account.id.0);
+    Ok(Json(PersonList { items: accounts.into_iter().map(PersonItem::from).collect(), next }))
 }
 
 /// Adds a person, who sets a password by the link.
@@ -69,6 +105,7 @@ pub(crate) async fn list(
     (status = 201, body = Invitation),
     (status = 400, description = "No name, or no grant.", content_type = "application/problem+json"),
     (status = 409, description = "The name is taken.", content_type = "application/problem+json"),
+    (status = 422, description = "`unknown-site`, `useless-grant`: a grant that would give nothing.", content_type = "application/problem+json"),
 ))]
 pub(crate) async fn invite(
     allowed: Allowed<need::ManagePeople>,
@@ -76,7 +113,7 @@ pub(crate) async fn invite(
     body: Json<InviteBody>,
 ) -> Result<HttpResponse, Problem> {
     let InviteBody { name, grants } = body.into_inner();
-    let grants = read_grants(&grants)?;
+    let grants = settle(&context, &grants).await?;
     let sign_in = Arc::clone(&context.sign_in);
     let invited = context.run(async move { sign_in.invite(&name, grants).await });
     let (account, secret) = invited.await??;
@@ -93,6 +130,7 @@ pub(crate) async fn invite(
         (status = 200, body = PersonItem),
         (status = 404, description = "Not known.", content_type = "application/problem+json"),
         (status = 409, description = "Nobody could manage people any more.", content_type = "application/problem+json"),
+        (status = 422, description = "`unknown-site`, `useless-grant`: a grant that would give nothing.", content_type = "application/problem+json"),
     ),
 )]
 pub(crate) async fn change(
@@ -103,7 +141,10 @@ pub(crate) async fn change(
 ) -> Result<Json<PersonItem>, Problem> {
     let id = AccountId(id.into_inner());
     let PersonChange { grants, disabled } = body.into_inner();
-    let grants = grants.as_deref().map(read_grants).transpose()?;
+    let grants = match grants {
+        Some(grants) => Some(settle(&context, &grants).await?),
+        None => None,
+    };
     let accounts = &context.accounts;
     let known =
         context.ask_port(accounts, move |accounts| async move { accounts.account(id).await });
@@ -178,10 +219,24 @@ fn written(grants: &Grants) -> Vec<String> {
     grants.iter().map(|grant| grant.to_string()).collect()
 }
 
-/// Grants as they are written.
-pub(super) fn read_grants(texts: &[String]) -> Result<Grants, Problem> {
-    let grants: Result<Grants, String> = texts.iter().map(|text| text.parse()).collect();
-    grants.map_err(|why| Problem::new(Kind::BadParameter, format!("`grants`: {why}.")))
+/// Grants as they are written, when they can be granted.
+pub(super) async fn settle(context: &Context, texts: &[String]) -> Result<Grants, Problem> {
+    let grants: Result<Vec<Grant>, String> = texts.iter().map(|text| text.parse()).collect();
+    let grants =
+        grants.map_err(|why| Problem::new(Kind::BadParameter, format!("`grants`: {why}.")))?;
+    let sign_in = Arc::clone(&context.sign_in);
+    Ok(context.run(async move { sign_in.settle(&grants).await }).await??)
+}
+
+impl From<GrantError> for Problem {
+    fn from(error: GrantError) -> Self {
+        let kind = match error {
+            GrantError::Port(error) => return error.into(),
+            GrantError::Apart { .. } => Kind::UselessGrant,
+            GrantError::UnknownSite { .. } => Kind::UnknownSite,
+        };
+        Self::new(kind, format!("`grants`: {error}."))
+    }
 }
 
 impl From<AddError> for Problem {

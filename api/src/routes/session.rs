@@ -6,8 +6,8 @@ use std::sync::Arc;
 use actix_web::http::header::{self, HeaderName};
 use actix_web::web::{Data, Json, Path};
 use actix_web::{HttpRequest, HttpResponse};
-use lobar_core::access::{Caller, Who};
-use lobar_core::accounts::{AccountId, SessionId};
+use lobar_core::access::Who;
+use lobar_core::accounts::{Account, AccountId, Session, SessionId};
 use lobar_core::audit::{Action, Actor};
 use lobar_signin::{Opened, SignInError};
 use serde::{Deserialize, Serialize};
@@ -50,17 +50,13 @@ pub(crate) async fn current(
     context: Data<Context>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
-    let body = SessionBody::of(allowed.caller());
-    let Some((secret, id)) = cookie::read(&request).zip(allowed.session()) else {
-        return Ok(HttpResponse::Ok().json(body));
+    let Some((secret, _)) = cookie::read(&request).zip(allowed.session()) else {
+        return Ok(HttpResponse::Ok().json(SessionBody::of(allowed.caller())));
     };
-    let (account, idle) = (account_of(&allowed), context.settings.sign_in.idle);
-    let sessions = context.ask_port(&context.accounts, move |accounts| async move {
-        accounts.sessions(account, idle).await
-    });
-    let session = sessions.await?.into_iter().find(|session| session.id == id);
-    let session = session.ok_or_else(|| Problem::new(Kind::NotSignedIn, "The session is over."))?;
-    Ok(HttpResponse::Ok().json(body.with(&session, idle.as_secs(), csrf::token(&secret))))
+    let (session, account) = in_session(&context, secret.clone()).await?;
+    let idle = context.settings.sign_in.idle.as_secs();
+    let body = SessionBody::in_session(&session, account, idle, csrf::token(&secret));
+    Ok(HttpResponse::Ok().json(body))
 }
 
 /// Signs a person in: the answer bears the session's cookie.
@@ -110,19 +106,24 @@ fn name_hash(name: &str) -> u64 {
     hasher.finish()
 }
 
+/// The session of a secret, with whose it is.
+pub(super) async fn in_session(
+    context: &Context,
+    secret: String,
+) -> Result<(Session, Account), Problem> {
+    let sign_in = Arc::clone(&context.sign_in);
+    let found = context.run(async move { sign_in.session(&secret).await }).await??;
+    found.ok_or_else(|| Problem::new(Kind::NotSignedIn, "The session is over."))
+}
+
 /// Answers with the session and its cookie.
-fn welcome(context: &Context, request: &HttpRequest, opened: Opened) -> HttpResponse {
+pub(super) fn welcome(context: &Context, request: &HttpRequest, opened: Opened) -> HttpResponse {
     let Opened { secret, session, account } = opened;
     let secret = secret.expose();
-    let who = Who::Person { id: account.id.0, name: account.name };
     let idle = context.settings.sign_in.idle.as_secs();
-    let body = SessionBody::of(&Caller { who, grants: account.grants });
     let lasts = session.expires_at.since(context.clock.now());
-    HttpResponse::Ok().cookie(cookie::issue(request, secret.clone(), lasts)).json(body.with(
-        &session,
-        idle,
-        csrf::token(&secret),
-    ))
+    let body = SessionBody::in_session(&session, account, idle, csrf::token(&secret));
+    HttpResponse::Ok().cookie(cookie::issue(request, secret, lasts)).json(body)
 }
 
 async fn end_old(context: &Context, secret: String) {

@@ -12,7 +12,7 @@ use serde_json::json;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::people::read_grants;
+use super::people::settle;
 use crate::access::{Allowed, need};
 use crate::context::Context;
 use crate::people::TokenItem;
@@ -78,6 +78,7 @@ pub(crate) async fn list(
     (status = 201, body = NewTokenItem),
     (status = 400, description = "No name, no grant, or no number of days.", content_type = "application/problem+json"),
     (status = 409, description = "The name is taken.", content_type = "application/problem+json"),
+    (status = 422, description = "`unknown-site`, `useless-grant`: a grant that would give nothing.", content_type = "application/problem+json"),
 ))]
 pub(crate) async fn add(
     allowed: Allowed<need::ManagePeople>,
@@ -85,7 +86,7 @@ pub(crate) async fn add(
     body: Json<TokenBody>,
 ) -> Result<HttpResponse, Problem> {
     let TokenBody { name, grants, days, s3 } = body.into_inner();
-    let grants = read_grants(&grants)?;
+    let grants = settle(&context, &grants).await?;
     let days = days.unwrap_or(365);
     if !(1..=DAYS_MAX).contains(&days) {
         let detail = format!("`days` is a number from 1 to {DAYS_MAX}.");

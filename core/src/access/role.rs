@@ -45,6 +45,11 @@ impl Role {
         }
     }
 
+    /// Whether it allows anything that belongs to one site. The others are held everywhere, or allow nothing.
+    pub fn is_of_a_site(self) -> bool {
+        Right::ALL.into_iter().any(|right| right.is_of_a_site() && self.allows(right))
+    }
+
     /// The word used in storage, HTTP and commands.
     pub fn as_str(self) -> &'static str {
         match self {

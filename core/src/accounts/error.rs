@@ -18,7 +18,9 @@ pub enum AccountError {
     #[error("the account is disabled")]
     Disabled,
     /// Nobody could manage people any more.
-    #[error("it is the last account that can manage people: grant `admin@*` to another one first")]
+    #[error(
+        "it is the last account that can sign in and manage people: grant `admin@*` to another one first, which has a password or a link that is good"
+    )]
     LastAdmin,
     /// The store could not be asked.
     #[error(transparent)]

@@ -7,17 +7,20 @@
 //! - What is no name belongs to nobody.
 //! - An account that is added has no password and no session.
 //! - Grants are kept as they were given.
-//! - Accounts are listed by name.
+//! - Accounts are listed by name, all of them or a page at a time.
 //! - What is not there is unknown.
-//! - Taking the last account that can manage people away is refused, also by two at once.
+//! - Taking the last account that can sign in and manage people away is refused, also by two at once.
 //! - Disabling an account ends its sessions and voids its links.
 //! - Changing what an account may do holds for its open sessions at once.
-//! - A new password ends every session but the one that it was set from, and voids the links.
+//! - A new password ends every session but the one that it was set from, which gets another secret, and voids the links.
+//! - A password is set, and codes are, only while the password that was proven is the present one.
+//! - A hash that is made anew takes the place of the one that it was made of, and ends nothing.
 //! - A link is redeemed once, by one of many at once.
 //! - Redeeming a link sets the password and ends the sessions.
 //! - A link that has expired or was replaced is not redeemed.
 //! - A link is no use for an account that is disabled.
-//! - Failures to sign in are counted until one succeeds.
+//! - Failures to sign in are counted until one succeeds, or a day passes without another.
+//! - Failures of names that nobody has are counted alike, whichever process notes them.
 //! - A code is used once, and none from before it afterwards.
 //! - A session is not opened with a password that was replaced meanwhile.
 //! - A session is found by its secret, with its account as it is now.
@@ -26,9 +29,9 @@
 //! - A session is ended by its own account only.
 //! - All sessions of an account end at once, but for one if it says so.
 //! - Sessions that are over are pruned.
-//! - A token is found by its secret until it expires or is revoked.
-//! - A token is found by its id as by its secret.
+//! - A token is found by its secret, and by its id, until it expires or is revoked.
 //! - The use of a token is noted to the minute.
+//! - The use of a token that was found by its id is noted too.
 //! - Tokens are listed without their secrets, those that are over too.
 //! - A site is added once, and listed by name.
 //! - A site that is removed is not listed any more.
@@ -51,7 +54,7 @@ pub use account::{
 };
 pub use error::AccountError;
 pub use s3_key::{KeyOwner, S3KeyPair, S3Keys};
-pub use session::{NewSession, Session, SessionId};
+pub use session::{KeptSession, NewSession, Session, SessionId};
 pub use token::{NewToken, SecretHash, Token, TokenId};
 
 use crate::access::{Grants, SiteName};
@@ -67,6 +70,12 @@ pub struct Site {
     pub added_at: Stamp,
 }
 
+/// Buckets of names that nobody has.
+pub const STRANGERS: u32 = 1 << 20;
+
+/// Failures to sign in are forgotten after so long without another.
+pub const FORGOTTEN: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// See the module's documentation.
 #[async_trait]
 pub trait Accounts: Send + Sync {
@@ -75,6 +84,9 @@ pub trait Accounts: Send + Sync {
 
     /// Everybody, by name.
     async fn accounts(&self) -> Result<Vec<Account>, PortError>;
+
+    /// Up to `limit` people by name; with `after`, those whose names come after this one.
+    async fn people(&self, after: Option<&str>, limit: usize) -> Result<Vec<Account>, PortError>;
 
     /// Whether anybody has an account, disabled or not.
     async fn any(&self) -> Result<bool, PortError>;
@@ -94,23 +106,42 @@ pub trait Accounts: Send + Sync {
     /// Disables an account, or enables it again.
     async fn disable(&self, id: AccountId, disabled: bool) -> Result<Account, AccountError>;
 
-    /// Sets a password. Every session ends but `keep`, and links are void.
+    /// Sets a password in the place of `proven`; `None` where there is none yet. Every session ends but the one of `keep`,
+    /// and links are void. [`AccountError::Replaced`] when the present password is another one.
     async fn set_password(
         &self,
         id: AccountId,
+        proven: Option<&PasswordHash>,
         password: &PasswordHash,
-        keep: Option<SessionId>,
+        keep: Option<&KeptSession>,
     ) -> Result<(), AccountError>;
 
-    /// Sets the secret of one-time codes (RFC 6238), or takes it away. No code of it has been used.
+    /// Puts another hash of the same password in the place of `made_of`; whether that was still the present one.
+    async fn renew_password(
+        &self,
+        id: AccountId,
+        made_of: &PasswordHash,
+        password: &PasswordHash,
+    ) -> Result<bool, PortError>;
+
+    /// Sets the secret of one-time codes (RFC 6238) with the time step of the code that has proven it, which is used with
+    /// that; or takes it away. With `proven`, only while that is the present password: [`AccountError::Replaced`].
     async fn set_totp(
         &self,
         id: AccountId,
-        secret: Option<&TotpSecret>,
+        secret: Option<(&TotpSecret, i64)>,
+        proven: Option<&PasswordHash>,
     ) -> Result<(), AccountError>;
 
     /// Counts a failure to sign in, or forgets them after a success.
     async fn note_sign_in(&self, id: AccountId, succeeded: bool) -> Result<(), PortError>;
+
+    /// Failures to sign in with names of a bucket, which nobody has: how many, and when the last was. Buckets are numbers
+    /// below [`STRANGERS`].
+    async fn stranger(&self, bucket: u32) -> Result<Option<(u32, Stamp)>, PortError>;
+
+    /// Counts a failure to sign in with a name of a bucket.
+    async fn note_stranger(&self, bucket: u32) -> Result<(), PortError>;
 
     /// Uses the code of a time step; whether neither it nor a later one was used before.
     async fn use_code(&self, id: AccountId, step: i64) -> Result<bool, PortError>;
@@ -155,7 +186,7 @@ pub trait Accounts: Send + Sync {
         keep: Option<SessionId>,
     ) -> Result<usize, PortError>;
 
-    /// Deletes sessions and links that are over; how many.
+    /// Deletes sessions and links that are over, and failures of names that nobody has; how many.
     async fn prune_sessions(&self, idle: Duration) -> Result<usize, PortError>;
 
     /// Adds a machine's token.
@@ -167,8 +198,11 @@ pub trait Accounts: Send + Sync {
     /// The token of a secret, unless it has expired or was revoked. Its use is noted, to the minute.
     async fn token(&self, secret: &SecretHash) -> Result<Option<Token>, PortError>;
 
-    /// The token of this id, for who has proven to hold what was made for it; otherwise as [`Accounts::token`].
+    /// The token of an id, unless it has expired or was revoked. It counts as no use.
     async fn token_by_id(&self, id: TokenId) -> Result<Option<Token>, PortError>;
+
+    /// Notes that a token found by its id was used, to the minute.
+    async fn note_token_use(&self, token: &Token) -> Result<(), PortError>;
 
     /// Revokes a token; whether it was one that could be used.
     async fn revoke_token(&self, id: TokenId) -> Result<bool, PortError>;

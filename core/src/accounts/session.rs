@@ -24,6 +24,15 @@ pub struct NewSession {
     pub client: String,
 }
 
+/// The session that a new password is set from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptSession {
+    /// Which.
+    pub id: SessionId,
+    /// What its browser keeps from now on: whoever has read the one before is out.
+    pub secret: SecretHash,
+}
+
 /// A session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Session {

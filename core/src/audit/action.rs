@@ -70,6 +70,8 @@ actions! {
     Inferred "inferred",
     /// An image ended without an answer, and a person must look.
     NotAssessed "not_assessed",
+    /// The bucket was compared with the images, and what differed was mended.
+    Reconciled "reconciled",
     /// An image, or all of a patient's, was erased.
     Erased "erased",
     /// The oldest entries of this record were deleted when their time was over.

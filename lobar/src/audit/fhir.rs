@@ -35,7 +35,7 @@ fn kind(action: Option<Action>) -> Kind {
         Action::Refused | Action::PersonChanged | Action::TokenChanged | Action::SiteChanged => {
             (SECURITY, "U")
         }
-        Action::ModelChanged => (ACTIVITY, "U"),
+        Action::ModelChanged | Action::Reconciled => (ACTIVITY, "U"),
         Action::QuarantineViewed => (ACTIVITY, "R"),
         Action::QuarantineChanged => (ACTIVITY, "U"),
         Action::AuditRead => (RECORD, "R"),

@@ -20,6 +20,7 @@ use serde_json::Value;
 
 use crate::cli::{PeopleArgs, Site, Token, User};
 use crate::failure::{Failure, chain};
+use crate::on_record::Record;
 use crate::registry::refuse_nowhere;
 use crate::service::{failed, opener};
 use crate::settings::Settings;
@@ -35,6 +36,7 @@ struct Open {
     settings: Settings,
     opener: Opener,
     sign_in: SignIn,
+    record: Record,
 }
 
 impl Open {
@@ -43,10 +45,10 @@ impl Open {
         refuse_nowhere(&settings.store)?;
         let clock = Arc::new(SystemClock);
         let opener = opener(&settings, clock.clone());
-        let accounts: Arc<dyn Accounts> =
-            opener.database("store", &settings.store).await.map_err(failed)?;
+        let database = opener.database("store", &settings.store).await.map_err(failed)?;
+        let accounts: Arc<dyn Accounts> = database.clone();
         let sign_in = SignIn::new(accounts, clock, settings.sign_in());
-        Ok(Self { settings, opener, sign_in })
+        Ok(Self { settings, opener, sign_in, record: Record::new(database) })
     }
 
     async fn end(self, answered: Result<Answer, Failure>, as_json: bool) -> Result<(), Failure> {
@@ -61,21 +63,21 @@ impl Open {
 /// Runs one command about people.
 pub async fn user(command: User) -> Result<(), Failure> {
     let open = Open::new(command.args()).await?;
-    let answered = user::answer(&command, &open.sign_in, &open.settings).await;
+    let answered = user::answer(&command, &open).await;
     open.end(answered, command.args().json).await
 }
 
 /// Runs one command about tokens.
 pub async fn token(command: Token) -> Result<(), Failure> {
     let open = Open::new(command.args()).await?;
-    let answered = token::answer(&command, &open.sign_in, &open.settings).await;
+    let answered = token::answer(&command, &open).await;
     open.end(answered, command.args().json).await
 }
 
 /// Runs one command about sites.
 pub async fn site(command: Site) -> Result<(), Failure> {
     let open = Open::new(command.args()).await?;
-    let answered = site::answer(&command, &**open.sign_in.accounts()).await;
+    let answered = site::answer(&command, &open).await;
     open.end(answered, command.args().json).await
 }
 

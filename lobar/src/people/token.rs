@@ -1,21 +1,20 @@
 //! `lobar token`.
 
 use lobar_core::accounts::{KeyOwner, S3Keys};
+use lobar_core::audit::Action;
 use lobar_core::time::{Clock as _, SystemClock};
-use lobar_signin::SignIn;
 use serde_json::{Value, json};
 
-use super::{Answer, grants, not_added, port, shown};
+use super::{Answer, Open, grants, not_added, port, shown};
 use crate::cli::Token;
 use crate::failure::Failure;
+use crate::on_record::{about, entry};
 use crate::service::s3_key_file;
 use crate::settings::Settings;
 
-pub async fn answer(
-    command: &Token,
-    sign_in: &SignIn,
-    settings: &Settings,
-) -> Result<Answer, Failure> {
+
+pub async fn answer(command: &Token, open: &Open) -> Result<Answer, Failure> {
+    let sign_in = &open.sign_in;
     let accounts = &**sign_in.accounts();
     let now = SystemClock.now();
     match command {
@@ -25,11 +24,16 @@ pub async fn answer(
             Ok(Answer { json: json!({ "items": items }), text: shown::tokens(&tokens, now) })
         }
         Token::Add { name, grants, expires, s3, .. } => {
-            let keys = s3.then(|| s3_keys(settings)).transpose()?;
-            let grants = grants::settled(grants, accounts).await?;
+            let keys = s3.then(|| s3_keys(&open.settings)).transpose()?;
+            let grants = grants::settled(grants, open).await?;
             let expires_at = expires.time().map(|time| now.plus(time));
-            let added = sign_in.add_token(name, grants, expires_at).await;
-            let (token, secret) = added.map_err(not_added)?;
+            let detail = json!({ "change": "added", "grants": grants::listed(&grants), "s3": s3 });
+            let adds =
+                async { sign_in.add_token(name, grants, expires_at).await.map_err(not_added) };
+            let added = entry(Action::TokenChanged, detail);
+            // Shown only once it is on record.
+            let (token, secret) =
+                open.record.adding(added, adds, |(token, _)| Some(token.id.0)).await?;
             let until = token.expires_at.map_or("until it is revoked".into(), |at| {
                 format!("until {} UTC", shown::minute(at))
             });
@@ -47,7 +51,7 @@ pub async fn answer(
                 text += &format!(
                     "S3 clients sign with this key pair at the embedded endpoint, bucket {}. It is not shown again \
                      either:\n  [default]\n  aws_access_key_id = {}\n  aws_secret_access_key = {}\n",
-                    settings.bucket, pair.access_key, pair.secret_key
+                    open.settings.bucket, pair.access_key, pair.secret_key
                 );
             }
             Ok(Answer { json, text })
@@ -59,7 +63,9 @@ pub async fn answer(
                     "there is no token of that name; `lobar token list` shows all",
                 ));
             };
-            let revoked = accounts.revoke_token(token.id).await.map_err(port)?;
+            let revokes = async { accounts.revoke_token(token.id).await.map_err(port) };
+            let changed = about(Action::TokenChanged, token.id.0, json!({ "change": "revoked" }));
+            let revoked = open.record.change(changed, revokes).await?;
             let text = match revoked {
                 true => format!("Token {name} is revoked."),
                 false => format!("Token {name} was over already."),

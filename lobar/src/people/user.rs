@@ -2,44 +2,49 @@
 
 use lobar_api::rfc3339;
 use lobar_core::accounts::{Account, AccountId};
+use lobar_core::audit::{Action, NewEntry};
 use lobar_core::time::{Clock as _, Stamp, SystemClock};
 use lobar_signin::{Secret, SignIn};
 use serde_json::{Value, json};
 
 use super::link::Base;
-use super::{Answer, grants, not_added, port, refused, shown};
+use super::{Answer, Open, grants, not_added, port, refused, shown};
 use crate::cli::User;
 use crate::failure::Failure;
-use crate::settings::Settings;
+use crate::on_record::{about, entry};
 
-pub async fn answer(
-    command: &User,
-    sign_in: &SignIn,
-    settings: &Settings,
-) -> Result<Answer, Failure> {
+pub async fn answer(command: &User, open: &Open) -> Result<Answer, Failure> {
+    let (sign_in, record) = (&open.sign_in, &open.record);
     match command {
         User::List { .. } => list(sign_in).await,
         User::Add { name, grants, link, .. } => {
             // Nothing is changed when the link cannot be told.
-            let base = Base::new(link, settings)?;
-            let grants = grants::settled(grants, &**sign_in.accounts()).await?;
+            let base = Base::new(link, &open.settings)?;
+            let grants = grants::settled(grants, open).await?;
             let until = until(sign_in);
-            let (account, secret) = sign_in.invite(name, grants).await.map_err(not_added)?;
+            let detail = json!({ "change": "added", "grants": grants::listed(&grants) });
+            let added = entry(Action::PersonChanged, detail);
+            let invites = async { sign_in.invite(name, grants).await.map_err(not_added) };
+            // The link is shown only once it is on record.
+            let (account, secret) =
+                record.adding(added, invites, |(account, _)| Some(account.id.0)).await?;
             let done = format!("{name} is invited: {}.", grants::shown(&account.grants));
             Ok(linked(&account, &done, &base, &secret, until))
         }
         User::Grant { name, grants, .. } => {
             let id = find(sign_in, name).await?.id;
-            let grants = grants::settled(grants, &**sign_in.accounts()).await?;
-            let account = sign_in.accounts().grant(id, &grants).await.map_err(refused)?;
+            let grants = grants::settled(grants, open).await?;
+            let detail = json!({ "change": "granted", "grants": grants::listed(&grants) });
+            let does = async { sign_in.accounts().grant(id, &grants).await.map_err(refused) };
+            let account = record.change(changed(id, detail), does).await?;
             let text = format!("{} may now: {}.", account.name, grants::shown(&account.grants));
             Ok(Answer { json: shown::account(&account), text })
         }
-        User::Disable { name, .. } => disable(sign_in, name, true).await,
-        User::Enable { name, .. } => disable(sign_in, name, false).await,
+        User::Disable { name, .. } => disable(open, name, true).await,
+        User::Enable { name, .. } => disable(open, name, false).await,
         User::Reset { name, forget_codes, link, .. } => {
-            let base = Base::new(link, settings)?;
-            reset(sign_in, name, *forget_codes, &base).await
+            let base = Base::new(link, &open.settings)?;
+            reset(open, name, *forget_codes, &base).await
         }
         User::Sessions { name, .. } => {
             let id = find(sign_in, name).await?.id;
@@ -50,12 +55,19 @@ pub async fn answer(
         }
         User::SignOut { name, .. } => {
             let account = find(sign_in, name).await?;
-            let ended = sign_in.accounts().end_sessions(account.id, None).await.map_err(port)?;
+            let does =
+                async { sign_in.accounts().end_sessions(account.id, None).await.map_err(port) };
+            let detail = json!({ "change": "signed out everywhere" });
+            let ended = record.change(changed(account.id, detail), does).await?;
             let sessions = if ended == 1 { "session" } else { "sessions" };
             let text = format!("{} is signed out: {ended} {sessions} ended.", account.name);
             Ok(Answer { json: json!({ "ended": ended }), text })
         }
     }
+}
+
+fn changed(id: AccountId, detail: Value) -> NewEntry {
+    about(Action::PersonChanged, id.0, detail)
 }
 
 async fn list(sign_in: &SignIn) -> Result<Answer, Failure> {
@@ -64,9 +76,11 @@ async fn list(sign_in: &SignIn) -> Result<Answer, Failure> {
     Ok(Answer { json: json!({ "items": items }), text: shown::accounts(&accounts) })
 }
 
-async fn disable(sign_in: &SignIn, name: &str, disabled: bool) -> Result<Answer, Failure> {
-    let id = find(sign_in, name).await?.id;
-    let account = sign_in.accounts().disable(id, disabled).await.map_err(refused)?;
+async fn disable(open: &Open, name: &str, disabled: bool) -> Result<Answer, Failure> {
+    let id = find(&open.sign_in, name).await?.id;
+    let detail = json!({ "change": if disabled { "disabled" } else { "enabled" } });
+    let does = async { open.sign_in.accounts().disable(id, disabled).await.map_err(refused) };
+    let account = open.record.change(changed(id, detail), does).await?;
     let text = match disabled {
         true => format!("{} is disabled and signed out everywhere.", account.name),
         false => format!("{} is enabled.", account.name),
@@ -75,18 +89,24 @@ async fn disable(sign_in: &SignIn, name: &str, disabled: bool) -> Result<Answer,
 }
 
 async fn reset(
-    sign_in: &SignIn,
+    open: &Open,
     name: &str,
     forget_codes: bool,
     base: &Base,
 ) -> Result<Answer, Failure> {
+    let sign_in = &open.sign_in;
     let id = find(sign_in, name).await?.id;
     let until = until(sign_in);
-    let secret = sign_in.reset(id).await.map_err(refused)?;
-    if forget_codes {
-        sign_in.accounts().set_totp(id, None).await.map_err(refused)?;
-    }
-    let account = again(sign_in, id).await?;
+    let does = async {
+        let secret = sign_in.reset(id).await.map_err(refused)?;
+        if forget_codes {
+            sign_in.accounts().set_totp(id, None, None).await.map_err(refused)?;
+        }
+        Ok((secret, again(sign_in, id).await?))
+    };
+    let change = if forget_codes { "link made, codes removed" } else { "link made" };
+    let entry = changed(id, json!({ "change": change }));
+    let (secret, account) = open.record.change(entry, does).await?;
     let codes = if forget_codes { " They are asked for no codes any more." } else { "" };
     let done = format!("{} can set another password.{codes}", account.name);
     Ok(linked(&account, &done, base, &secret, until))

@@ -14,14 +14,17 @@ use std::time::Duration;
 
 use lobar_api::models::{Assigned, Comparisons, History, ModelItem, ModelList};
 use lobar_console::outln;
+use lobar_core::audit::{Action, NewEntry};
 use lobar_core::failure::PortError;
 use lobar_core::model_registry::{Assignment, ModelRegistry, RegistryError};
 use lobar_core::time::SystemClock;
 use lobar_opener::Opener;
 use serde::Serialize;
+use serde_json::json;
 
 use crate::cli::Model;
 use crate::failure::{Failure, chain};
+use crate::on_record::{Record, entry};
 use crate::service::{failed, opener};
 use crate::settings::Settings;
 use lobar_opener::url::StoreUrl;
@@ -44,9 +47,10 @@ pub async fn run(command: Model) -> Result<(), Failure> {
     let settings = Settings::load(service.given.clone(), service.config.clone())?;
     refuse_nowhere(&settings.store)?;
     let opener = opener(&settings, Arc::new(SystemClock));
-    let registry = opener.database("store", &settings.store).await.map_err(failed)?;
-    let done = answer(&command, &*registry, &settings).await;
-    if done.is_ok() && changes(&command) {
+    let database = opener.database("store", &settings.store).await.map_err(failed)?;
+    let record = Record::new(database.clone());
+    let done = answered(&command, &*database, &settings, &record).await;
+    if done.is_ok() && change(&command).is_some() {
         tell(&opener, &settings).await;
     }
     opener.close().await;
@@ -64,6 +68,25 @@ pub async fn candidate(
     settings: &Settings,
 ) -> Result<String, Failure> {
     Ok(register::register(file, by, registry, settings).await?.text)
+}
+
+/// Does what was asked for; what changes something is on record.
+async fn answered(
+    command: &Model,
+    registry: &dyn ModelRegistry,
+    settings: &Settings,
+    record: &Record,
+) -> Result<Answer, Failure> {
+    let does = Box::pin(answer(command, registry, settings));
+    match change(command) {
+        Some((change, model)) => record.change(changed(change, model), does).await,
+        None => does.await,
+    }
+}
+
+/// An entry about a change of the registry.
+pub fn changed(change: &str, model: Option<&str>) -> NewEntry {
+    entry(Action::ModelChanged, json!({ "change": change, "model": model }))
 }
 
 async fn answer(
@@ -150,12 +173,21 @@ async fn known(
     model.ok_or_else(|| refused(RegistryError::Unknown(version.to_owned())))
 }
 
-/// Whether a command may change something.
-fn changes(command: &Model) -> bool {
-    !matches!(
-        command,
-        Model::List { .. } | Model::Show { .. } | Model::Compare { .. } | Model::History { .. }
-    )
+/// What a command changes, and of which model; the words are those of the HTTP API.
+fn change(command: &Model) -> Option<(&'static str, Option<&str>)> {
+    Some(match command {
+        Model::List { .. } | Model::Show { .. } | Model::Compare { .. } | Model::History { .. } => {
+            return None;
+        }
+        // Which one is in the file, which nobody has read yet: the registry's history has it.
+        #[cfg(feature = "torch")]
+        Model::Register { .. } => ("register", None),
+        Model::Activate { version, .. } => ("activate", Some(version)),
+        Model::Rollback { .. } => ("rollback", None),
+        Model::Retire { version, .. } => ("retire", Some(version)),
+        Model::Shadow { version, .. } => ("shadow", Some(version)),
+        Model::Unshadow { .. } => ("unshadow", None),
+    })
 }
 
 /// Has workers look at once, where the signal reaches them. They look by themselves every few seconds.

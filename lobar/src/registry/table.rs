@@ -109,7 +109,7 @@ pub fn history(history: &History) -> String {
     let lines = history.items.iter().map(|change| {
         let revision = change.revision.to_string();
         let (action, version) = (change.action.clone(), change.version.clone());
-        vec![revision, minutes(&change.at), action, version, change.by.clone()]
+        vec![revision, minutes(&change.at), action, version, change.by.clone().unwrap_or_default()]
     });
     columns(&["REVISION", "AT (UTC)", "ACTION", "VERSION", "BY"], lines)
 }

@@ -7,12 +7,14 @@ use std::time::Duration;
 use lobar_api::{Api, ApiPorts, ApiSettings, Check, HealthServer, Readiness};
 use lobar_aws::Credentials;
 use lobar_core::accounts::S3Keys;
+use lobar_core::audit::{Action, Actor, NewEntry};
 use lobar_core::object_store::{ObjectListing, ObjectStore};
 use lobar_core::weights::WeightFiles;
 use lobar_ingest::{Ingest, IngestMetrics, IngestPorts, IngestSettings, Retention};
 use lobar_s3::{S3ObjectStore, S3Options, S3Weights};
 use lobar_signin::SignIn;
 use prometheus::Registry;
+use serde_json::json;
 
 use super::dependencies::Dependencies;
 use super::ports::Ports;
@@ -188,7 +190,15 @@ async fn way_in(settings: &Settings, parts: &Ports) -> Result<Option<WayIn>, Fai
     let made = sign_in.first_admin().await;
     let made = made
         .map_err(|error| Failure::failed(format!("the first admin's link: {}", chain(&error))))?;
-    Ok(made.map(|(_, secret)| WayIn::FirstAdmin(secret.expose())))
+    let Some((admin, secret)) = made else { return Ok(None) };
+    // Printed only once it is on record.
+    let mut told = NewEntry::new(Action::PersonChanged, Actor::system());
+    (told.subject, told.detail) =
+        (Some(admin.id.0), json!({ "change": "first admin's link made" }));
+    let written = parts.audit.append(&[told]).await;
+    written
+        .map_err(|error| Failure::failed(format!("the first admin's link: {}", chain(&error))))?;
+    Ok(Some(WayIn::FirstAdmin(secret.expose())))
 }
 
 async fn api(

@@ -19,12 +19,11 @@ impl SignIn {
         secret: &TotpSecret,
         code: &str,
     ) -> Result<(), SignInError> {
-        self.confirm(account, password).await?;
+        let (account, _turn) = self.confirm(account, password).await?;
         let step = totp::step_of(secret, code, self.now()).ok_or(SignInError::Wrong)?;
-        self.accounts.set_totp(account, Some(secret)).await.map_err(wrong)?;
-        // Whoever looked over a shoulder cannot sign in with the same code.
-        self.accounts.use_code(account, step).await?;
-        Ok(())
+        // The code is used up with that: whoever looked over a shoulder cannot sign in with it.
+        let (codes, proven) = (Some((secret, step)), account.password.as_ref());
+        self.accounts.set_totp(account.id, codes, proven).await.map_err(wrong)
     }
 
     /// Has an account asked for no codes any more, for who knows its password.
@@ -36,18 +35,7 @@ impl SignIn {
         account: AccountId,
         password: &str,
     ) -> Result<(), SignInError> {
-        self.confirm(account, password).await?;
-        self.accounts.set_totp(account, None).await.map_err(wrong)
-    }
-
-    /// Whether it is the account's own person who asks: a session that was left open is not enough.
-    async fn confirm(&self, account: AccountId, password: &str) -> Result<(), SignInError> {
-        let turn = self.passwords.turn().await?;
-        let found = self.accounts.account(account).await?;
-        let account = found.filter(|account| !account.disabled).ok_or(SignInError::Wrong)?;
-        self.may_try(&account.name, Some(&account))?;
-        let (_turn, right) = turn.verify(password, account.password.as_ref()).await;
-        self.accounts.note_sign_in(account.id, right).await?;
-        if right { Ok(()) } else { Err(SignInError::Wrong) }
+        let (account, _turn) = self.confirm(account, password).await?;
+        self.accounts.set_totp(account.id, None, account.password.as_ref()).await.map_err(wrong)
     }
 }

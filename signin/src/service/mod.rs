@@ -1,7 +1,9 @@
 //! Signing in and staying so, over the port of accounts.
 
 mod codes;
+mod confirm;
 mod error;
+mod grants;
 mod link;
 mod password;
 mod session;
@@ -9,7 +11,7 @@ mod settings;
 mod strangers;
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use lobar_core::access::Grants;
 use lobar_core::accounts::{Account, Accounts, NewToken, Token, is_name};
@@ -17,9 +19,9 @@ use lobar_core::failure::PortError;
 use lobar_core::time::{Clock, Stamp};
 
 pub use error::{AddError, ChangeError, RedeemError, SignInError};
+pub use grants::GrantError;
 pub use session::Opened;
 pub use settings::SignInSettings;
-use strangers::Strangers;
 
 use crate::lockout;
 use crate::password::Passwords;
@@ -32,7 +34,6 @@ pub struct SignIn {
     clock: Arc<dyn Clock>,
     settings: SignInSettings,
     passwords: Passwords,
-    strangers: Arc<Mutex<Strangers>>,
 }
 
 impl fmt::Debug for SignIn {
@@ -49,8 +50,7 @@ impl SignIn {
         settings: SignInSettings,
     ) -> Self {
         let passwords = Passwords::new(settings.hashes);
-        let strangers = Arc::default();
-        Self { accounts, clock, settings, passwords, strangers }
+        Self { accounts, clock, settings, passwords }
     }
 
     /// The port behind it, for what needs nothing of this crate.
@@ -102,23 +102,22 @@ impl SignIn {
     }
 
     /// Names without an account are paused like those with one, so that a pause does not tell which is which.
-    fn may_try(&self, name: &str, account: Option<&Account>) -> Result<(), SignInError> {
+    async fn may_try(&self, name: &str, account: Option<&Account>) -> Result<(), SignInError> {
+        // Asked for in either case: it takes as long.
+        let stranger = self.accounts.stranger(strangers::bucket(name)).await?;
         let now = self.now();
-        let may = match account {
-            Some(account) => lockout::may_try(account, now),
-            None => {
-                self.strangers.lock().unwrap_or_else(PoisonError::into_inner).may_try(name, now)
-            }
+        let may = match (account, stranger) {
+            (Some(account), _) => lockout::may_try(account, now),
+            (None, Some((failures, at))) => lockout::may_try_after(failures, Some(at), now),
+            (None, None) => Ok(()),
         };
         may.map_err(SignInError::Later)
     }
 
     async fn note_failure(&self, name: &str, account: Option<&Account>) -> Result<(), PortError> {
-        if let Some(account) = account {
-            return self.accounts.note_sign_in(account.id, false).await;
+        match account {
+            Some(account) => self.accounts.note_sign_in(account.id, false).await,
+            None => self.accounts.note_stranger(strangers::bucket(name)).await,
         }
-        let now = self.now();
-        self.strangers.lock().unwrap_or_else(PoisonError::into_inner).note_failure(name, now);
-        Ok(())
     }
 }

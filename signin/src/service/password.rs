@@ -1,42 +1,34 @@
 //! Changing one's own password.
 
-use lobar_core::accounts::{AccountId, SessionId};
-use lobar_core::failure::PortError;
+use lobar_core::accounts::{AccountId, KeptSession, SessionId};
 
 use super::SignIn;
-use super::error::{ChangeError, SignInError, wrong};
+use super::error::{ChangeError, wrong};
 use crate::password::accept;
+use crate::secret::{Kind, Secret};
 
 impl SignIn {
-    /// Replaces a password by another one, for who knows the present one: a session that was left open is not enough.
-    /// Every session of the account ends but `keep`.
+    /// Replaces a password by another one, for who knows the present one. Every session of the account ends but `keep`,
+    /// which goes on with the secret that is answered: whoever has read the one before is out.
     ///
     /// # Errors
-    /// See [`ChangeError`]. A wrong present password counts as a failure to sign in.
+    /// See [`ChangeError`]. A wrong present password counts as a failure to sign in, and so does one that was replaced
+    /// meanwhile.
     pub async fn change_password(
         &self,
         account: AccountId,
         current: &str,
         new: &str,
         keep: Option<SessionId>,
-    ) -> Result<(), ChangeError> {
-        let turn = self.passwords.turn().await.map_err(SignInError::from)?;
-        let found = self.accounts.account(account).await.map_err(port)?;
-        let account = found.filter(|account| !account.disabled).ok_or(SignInError::Wrong)?;
-        self.may_try(&account.name, Some(&account))?;
-        let (turn, right) = turn.verify(current, account.password.as_ref()).await;
-        if !right {
-            self.accounts.note_sign_in(account.id, false).await.map_err(port)?;
-            return Err(SignInError::Wrong.into());
-        }
+    ) -> Result<Secret, ChangeError> {
+        let (account, turn) = self.confirm(account, current).await?;
         accept(new, &account.name)?;
         let hash = turn.hash(new).await;
-        self.accounts.set_password(account.id, &hash, keep).await.map_err(wrong)?;
-        self.accounts.note_sign_in(account.id, true).await.map_err(port)?;
-        Ok(())
+        let secret = Secret::random(Kind::Session);
+        let keep = keep.map(|id| KeptSession { id, secret: secret.hash() });
+        let proven = account.password.as_ref();
+        let set = self.accounts.set_password(account.id, proven, &hash, keep.as_ref());
+        set.await.map_err(wrong)?;
+        Ok(secret)
     }
-}
-
-fn port(error: PortError) -> SignInError {
-    SignInError::Port(error)
 }

@@ -48,9 +48,7 @@ impl SignIn {
             tokio::time::sleep_until(told_from).await;
         }
         let mut account = proven?;
-        if let Some(renewed) = self.renew_hash(&account, password).await? {
-            account.password = Some(renewed);
-        }
+        self.renew_hash(&mut account, password).await?;
         let proven = account.password.clone();
         self.open_proven(account, proven, client).await
     }
@@ -113,12 +111,12 @@ impl SignIn {
         code: Option<&str>,
     ) -> Result<Account, SignInError> {
         // Within a pause nothing is computed.
-        self.may_try(name, self.named(name).await?.as_ref())?;
+        self.may_try(name, self.named(name).await?.as_ref()).await?;
         let turn = self.passwords.turn().await?;
         // Looked at again: those who had their turn before may have failed at the same name. As long as this turn
         // lasts, no more tries than turns are under way that do not know of each other's failure.
         let found = self.named(name).await?;
-        self.may_try(name, found.as_ref())?;
+        self.may_try(name, found.as_ref()).await?;
         let usable = found.as_ref().filter(|account| !account.disabled);
         let hash = usable.and_then(|account| account.password.as_ref());
         let (turn, mut proven) = turn.verify(password, hash).await;
@@ -146,21 +144,16 @@ impl SignIn {
         }
     }
 
-    /// Hashes a password anew that was hashed with other parameters, and answers the new hash, unless somebody would be signed out by it.
-    async fn renew_hash(
-        &self,
-        account: &Account,
-        password: &str,
-    ) -> Result<Option<PasswordHash>, SignInError> {
-        if !account.password.as_ref().is_some_and(needs_rehash) {
-            return Ok(None);
-        }
-        if !self.accounts.sessions(account.id, self.settings.idle).await?.is_empty() {
-            return Ok(None);
-        }
+    /// Hashes a password anew that was hashed with other parameters, unless it was replaced meanwhile.
+    async fn renew_hash(&self, account: &mut Account, password: &str) -> Result<(), SignInError> {
+        let Some(old) = account.password.as_ref().filter(|old| needs_rehash(old)) else {
+            return Ok(());
+        };
         // It can wait for another time; the person need not.
-        let Ok(hash) = self.passwords.hash(password).await else { return Ok(None) };
-        self.accounts.set_password(account.id, &hash, None).await.map_err(wrong)?;
-        Ok(Some(hash))
+        let Ok(hash) = self.passwords.hash(password).await else { return Ok(()) };
+        if self.accounts.renew_password(account.id, old, &hash).await? {
+            account.password = Some(hash);
+        }
+        Ok(())
     }
 }

@@ -121,30 +121,32 @@ async fn a_password_is_changed_by_who_knows_the_present_one() {
     let own = change(PASSWORD, "jane jane jane jane").await;
     assert!(matches!(own, Err(ChangeError::Weak(Weakness::Name))));
     assert!(fixture.is_open(&other.secret).await);
-    change(PASSWORD, OTHER).await.expect("changed");
-    assert!(fixture.is_open(&kept.secret).await && !fixture.is_open(&other.secret).await);
+    let secret = change(PASSWORD, OTHER).await.expect("changed");
+    assert!(!fixture.is_open(&kept.secret).await && !fixture.is_open(&other.secret).await);
+    let (session, _) =
+        fixture.sign_in.session(&secret.expose()).await.expect("answers").expect("goes on");
+    assert_eq!(session.id, kept.session.id);
     assert!(is_wrong(fixture.enter("jane", PASSWORD).await));
     fixture.enter("jane", OTHER).await.expect("signed in");
 }
 
 #[tokio::test]
-async fn a_hash_of_older_parameters_is_made_anew_once_nobody_is_signed_out_by_it() {
+async fn a_hash_of_older_parameters_is_made_anew_and_signs_nobody_out() {
     let fixture = Fixture::open().await;
     let person = fixture.person("jane").await;
     let old = older_hash();
-    fixture.accounts.set_password(person.id, &old, None).await.expect("set");
+    let present = person.password.as_ref();
+    fixture.accounts.set_password(person.id, present, &old, None).await.expect("set");
+    let link = fixture.sign_in.reset(person.id).await.expect("made").expose();
     let hash = async || {
         let account = fixture.accounts.account(person.id).await.expect("answers");
         account.expect("there").password.expect("set").0
     };
     let first = fixture.sign_in.open(person.clone(), "elsewhere").await.expect("opened");
-    fixture.enter("jane", PASSWORD).await.expect("signed in");
-    assert_eq!(hash().await, old.0, "somebody is signed in");
-    assert!(fixture.is_open(&first.secret).await);
-    fixture.accounts.end_sessions(person.id, None).await.expect("ended");
     let second = fixture.enter("jane", PASSWORD).await.expect("signed in");
     assert!(hash().await.contains("m=19456,t=2,p=1"));
-    assert!(fixture.is_open(&second.secret).await);
+    assert!(fixture.is_open(&first.secret).await && fixture.is_open(&second.secret).await);
+    assert!(fixture.sign_in.linked(&link).await.expect("answers").is_some());
     fixture.enter("jane", PASSWORD).await.expect("signed in");
 }
 

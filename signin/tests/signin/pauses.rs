@@ -1,11 +1,12 @@
 //! Pauses after failures, and floods.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use lobar_signin::SignInError;
 use lobar_signin::lockout::{FIRST, FREE};
+use lobar_signin::{SignIn, SignInError};
 
-use crate::fixture::{Fixture, MINUTE, OTHER, PASSWORD, is_wrong};
+use crate::fixture::{Fixture, MINUTE, OTHER, PASSWORD, is_wrong, settings};
 
 fn pause<T>(answer: Result<T, SignInError>) -> Option<Duration> {
     match answer {
@@ -30,6 +31,24 @@ async fn names_with_and_without_an_account_are_paused_alike() {
     for name in ["jane", "gone", "nobody"] {
         assert!(is_wrong(fixture.enter(name, OTHER).await), "{name}");
         assert_eq!(pause(fixture.enter(name, OTHER).await), Some(FIRST * 2), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn whoever_asks_several_processes_in_turn_gets_no_more_tries_and_learns_of_no_name() {
+    let fixture = Fixture::open().await;
+    fixture.person("jane").await;
+    let clock = Arc::new(fixture.clock.clone());
+    let other = SignIn::new(fixture.accounts.clone(), clock, settings());
+    for name in ["jane", "nobody"] {
+        for n in 0..=FREE {
+            let process = if n % 2 == 0 { &fixture.sign_in } else { &other };
+            assert!(is_wrong(process.sign_in(name, OTHER, None, "a test").await), "{name}");
+        }
+        for process in [&fixture.sign_in, &other] {
+            let answer = process.sign_in(name, OTHER, None, "a test").await;
+            assert_eq!(pause(answer), Some(FIRST), "{name}");
+        }
     }
 }
 

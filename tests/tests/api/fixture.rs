@@ -227,6 +227,13 @@ impl Fixture {
         account.id
     }
 
+    /// Puts sites on the list that grants may name.
+    pub async fn sites(&self, names: &[&str]) {
+        for name in names {
+            self.accounts.add_site(&name.parse().expect("a name")).await.expect("added");
+        }
+    }
+
     /// The secret of a machine's token.
     pub async fn token(&self, grants: &str) -> String {
         let name = Uuid::new_v4().to_string();

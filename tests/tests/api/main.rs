@@ -17,6 +17,7 @@ mod images;
 mod models;
 mod network;
 mod operations;
+mod page_people;
 mod people;
 mod predict;
 mod problems;

@@ -61,6 +61,17 @@ async fn a_model_is_activated_and_rolled_back_and_the_list_says_which_one_answer
         (&json!("activate"), &json!("2"), &json!("local"))
     );
 
+    // Names are for those who manage models, as in the history.
+    for (grants, by) in [("reader@north", Value::Null), ("operator@*", json!("local"))] {
+        let request = fixture.http.get(fixture.url("/v1/models"));
+        let answer = request.bearer_auth(fixture.token(grants).await).send().await;
+        let list: Value = answer.expect("an answer").json().await.expect("JSON");
+        assert_eq!(
+            (&list["last_change"]["action"], &list["last_change"]["by"]),
+            (&json!("activate"), &by)
+        );
+    }
+
     let (status, assigned) = fixture.send("POST", "/v1/models/rollback").await;
     assert_eq!((status, &assigned["active"]), (200, &json!("1")));
     let (status, problem) = fixture.send("POST", "/v1/models/rollback").await;

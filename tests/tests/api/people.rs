@@ -1,5 +1,7 @@
 //! People and machines: signing in, sessions, and what ends them.
 
+use lobar_core::access::Grants;
+use lobar_core::accounts::NewAccount;
 use reqwest::header::{COOKIE, SET_COOKIE};
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
@@ -17,6 +19,11 @@ impl<'a> Browser<'a> {
     async fn sign_in(fixture: &'a Fixture, name: &str) -> Self {
         let answer = sign_in(fixture, name, PASSWORD).await;
         assert_eq!(answer.status(), 200);
+        Self::of(fixture, answer).await
+    }
+
+    /// With the session of an answer.
+    async fn of(fixture: &'a Fixture, answer: Response) -> Self {
         let cookie = answer.headers()[SET_COOKIE].to_str().expect("text").to_owned();
         assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Strict"), "{cookie}");
         assert!(!cookie.contains("Secure"), "plain HTTP on loopback: {cookie}");
@@ -27,6 +34,12 @@ impl<'a> Browser<'a> {
 
     async fn ask(&self, method: Method, path: &str) -> Response {
         let request = self.fixture.http.request(method, self.fixture.url(path));
+        let request = request.header(COOKIE, &self.cookie).header("lobar-csrf", &self.csrf);
+        request.send().await.expect("answers")
+    }
+
+    async fn put(&self, path: &str, body: Value) -> Response {
+        let request = self.fixture.http.put(self.fixture.url(path)).json(&body);
         let request = request.header(COOKIE, &self.cookie).header("lobar-csrf", &self.csrf);
         request.send().await.expect("answers")
     }
@@ -172,6 +185,7 @@ async fn failures_are_paused_and_harm_nobody_who_is_signed_in() {
 async fn an_invitation_sets_a_password_once_and_what_may_be_done_changes_at_once() {
     let fixture = Fixture::open().await;
     fixture.person("root", "admin@*").await;
+    fixture.sites(&["north"]).await;
     let admin = Browser::sign_in(&fixture, "root").await;
     let post = async |path: &str, body: Value| {
         let request = fixture.http.post(fixture.url(path)).header(COOKIE, &admin.cookie);
@@ -211,6 +225,94 @@ async fn an_invitation_sets_a_password_once_and_what_may_be_done_changes_at_once
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_new_password_gives_the_session_another_secret_and_ends_all_others() {
+    let fixture = Fixture::open().await;
+    fixture.person("jane", "clinician@north").await;
+    let (browser, other) =
+        (Browser::sign_in(&fixture, "jane").await, Browser::sign_in(&fixture, "jane").await);
+    let mine: Value = browser.ask(Method::GET, "/v1/session").await.json().await.expect("JSON");
+    assert_eq!(mine["codes"], false);
+    let new = json!({ "current": PASSWORD, "new": "another long sentence" });
+    let answer = browser.put("/v1/password", new).await;
+    assert_eq!(answer.status(), 200);
+    let after = Browser::of(&fixture, answer).await;
+    assert!(after.cookie != browser.cookie && after.csrf != browser.csrf);
+    assert_eq!(
+        (browser.status("/v1/session").await, other.status("/v1/session").await),
+        (401, 401)
+    );
+    let again: Value = after.ask(Method::GET, "/v1/session").await.json().await.expect("JSON");
+    assert_eq!((&again["csrf_token"], &again["id"]), (&json!(after.csrf), &mine["id"]));
+    assert_eq!(again["expires_at"], mine["expires_at"], "it is the same session");
+    assert_eq!(after.ask(Method::DELETE, "/v1/session").await.status(), 204);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_would_give_nothing_is_not_granted() {
+    let fixture = Fixture::open().await;
+    let jane = fixture.person("root", "admin@*").await;
+    fixture.sites(&["north"]).await;
+    let admin = Browser::sign_in(&fixture, "root").await;
+    for (grant, why) in [
+        ("reader@nroth", "unknown-site"),
+        ("reader@north,south", "unknown-site"),
+        ("admin@north", "useless-grant"),
+        ("root@*", "bad-parameter"),
+    ] {
+        let bodies = [
+            ("/v1/people", json!({ "name": "jane", "grants": [grant] })),
+            ("/v1/tokens", json!({ "name": "pacs", "grants": ["reader@north", grant] })),
+        ];
+        for (path, body) in bodies {
+            let request = fixture.http.post(fixture.url(path)).header(COOKIE, &admin.cookie);
+            let answer = request.header("lobar-csrf", &admin.csrf).json(&body).send().await;
+            assert_eq!(problem(answer.expect("answers")).await, why, "{path} {grant}");
+        }
+        let change = json!({ "grants": [grant] });
+        let answer = admin.put(&format!("/v1/people/{}", jane.0), change).await;
+        assert_eq!(problem(answer).await, why, "{grant}");
+    }
+    assert_eq!(fixture.accounts.accounts().await.expect("asked").len(), 1);
+    assert_eq!(fixture.accounts.tokens().await.expect("asked"), []);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn people_are_listed_a_page_at_a_time() {
+    let fixture = Fixture::open().await;
+    fixture.person("root", "admin@*").await;
+    let token = fixture.token("admin@*").await;
+    for name in ["zoe", "Ada", "bob", "émile"] {
+        let new = NewAccount { name: name.into(), grants: Grants::default(), external: None };
+        fixture.accounts.add(&new).await.expect("added");
+    }
+    let get = async |query: &str| {
+        let request = fixture.http.get(fixture.url(&format!("/v1/people{query}")));
+        let answer = request.bearer_auth(&token).send().await.expect("answers");
+        (answer.status().as_u16(), answer.json::<Value>().await.expect("JSON"))
+    };
+    let (mut names, mut query) = (Vec::new(), "?limit=2".to_owned());
+    let mut sizes = Vec::new();
+    loop {
+        let (status, page) = get(&query).await;
+        assert_eq!(status, 200, "{page}");
+        let items = page["items"].as_array().expect("items");
+        sizes.push(items.len());
+        names.extend(items.iter().map(|item| item["name"].as_str().expect("text").to_owned()));
+        let Some(next) = page["next"].as_str() else { break };
+        query = format!("?limit=2&after={next}");
+    }
+    assert_eq!(
+        (names, sizes),
+        (["Ada", "bob", "root", "zoe", "émile"].map(String::from).into(), vec![2, 2, 1])
+    );
+    let (_, all) = get("").await;
+    assert_eq!((all["items"].as_array().map(Vec::len), &all["next"]), (Some(5), &Value::Null));
+    for bad in ["?limit=0", "?after=x", "?after=00000000-0000-0000-0000-000000000007", "?name=a"] {
+        assert_eq!(get(bad).await.0, 400, "{bad}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stream_ends_with_its_session() {
     let fixture = Fixture::open_with(|settings| {
         settings.heartbeat = std::time::Duration::from_millis(200);
@@ -226,9 +328,25 @@ async fn a_stream_ends_with_its_session() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_ends_with_its_token() {
+    let fixture = Fixture::open_with(|settings| {
+        settings.heartbeat = std::time::Duration::from_millis(200);
+        settings.stream_check = std::time::Duration::from_millis(50);
+    })
+    .await;
+    let token = fixture.token("reader@north").await;
+    let mut stream = fixture.events_of("", &token).await;
+    assert_eq!(stream.block().await.expect("open").comment, "open");
+    let id = fixture.accounts.tokens().await.expect("asked")[0].id;
+    assert!(fixture.accounts.revoke_token(id).await.expect("asked"));
+    while stream.block().await.is_some() {}
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_token_is_shown_once_works_until_it_is_revoked_and_needs_no_csrf_token() {
     let fixture = Fixture::open().await;
     fixture.person("root", "admin@*").await;
+    fixture.sites(&["north"]).await;
     let admin = Browser::sign_in(&fixture, "root").await;
     let body = json!({ "name": "PACS", "grants": ["uploader@north"], "days": 1 });
     let request = fixture.http.post(fixture.url("/v1/tokens")).header(COOKIE, &admin.cookie);

@@ -65,6 +65,67 @@ async fn who_saw_and_did_what_is_on_record_with_their_role_and_site() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_the_store_refuses_entries_nothing_is_shown_or_changed_and_the_process_is_not_ready()
+{
+    let fixture = Fixture::open().await;
+    let ids = fixture.admit(["incoming/north/1.jpg".to_owned()]).await;
+    fixture.person("somebody", "admin@*").await;
+    let (token, admin) = (fixture.token("clinician@north").await, fixture.token("admin@*").await);
+    let image = format!("/v1/images/{}", ids[0]);
+    let status = async |path: &str| {
+        let request = fixture.http.get(fixture.url(path)).bearer_auth(&token);
+        request.send().await.expect("answers").status().as_u16()
+    };
+    eventually("it is ready", || async { (status("/readyz").await == 200).then_some(()) }).await;
+    fixture
+        .damage(
+            "create trigger no_more before insert on audit begin select raise(abort, 'no'); end",
+        )
+        .await;
+    // Shown once more, since nobody knows yet.
+    assert_eq!(status("/v1/images").await, 200);
+    eventually("it is not ready", || async { (status("/readyz").await == 503).then_some(()) })
+        .await;
+    for path in [image.as_str(), "/v1/images", "/v1/models", "/v1/session"] {
+        assert_eq!(status(path).await, 503, "{path}");
+    }
+    let add = fixture.http.post(fixture.url("/v1/sites")).bearer_auth(&admin);
+    let refused = add.json(&json!({ "name": "east" })).send().await.expect("answers");
+    assert_eq!(refused.status(), 503);
+    assert_eq!(fixture.accounts.sites().await.expect("asked"), []);
+
+    // Somebody mends it: what waited is written, and all goes on.
+    fixture.damage("drop trigger no_more").await;
+    eventually("it is ready", || async { (status("/readyz").await == 200).then_some(()) }).await;
+    assert_eq!(status(&image).await, 200);
+    let told = of_callers(&fixture, 2).await;
+    let actions: Vec<_> = told.iter().map(|entry| entry.action.as_str()).collect();
+    assert_eq!(actions, ["listed", "viewed"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_change_that_cannot_be_recorded_is_not_answered_as_done() {
+    let fixture = Fixture::open().await;
+    fixture.person("somebody", "admin@*").await;
+    let admin = fixture.token("admin@*").await;
+    fixture
+        .damage(
+            "create trigger no_more before insert on audit begin select raise(abort, 'no'); end",
+        )
+        .await;
+    for name in ["east", "west"] {
+        let add = fixture.http.post(fixture.url("/v1/sites")).bearer_auth(&admin);
+        let answer = add.json(&json!({ "name": name })).send().await.expect("answers");
+        assert_eq!(answer.status(), 503, "{name}");
+    }
+    // The first one found it out; its entry waits for the store.
+    assert_eq!(fixture.accounts.sites().await.expect("asked").len(), 1);
+    fixture.damage("drop trigger no_more").await;
+    let told = of_callers(&fixture, 1).await;
+    assert_eq!((told[0].action.as_str(), told[0].site.as_deref()), ("site_changed", Some("east")));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_auditor_reads_the_record_and_its_lines_are_one_chain() {
     let fixture = Fixture::open().await;
     fixture.person("somebody", "admin@*").await;

@@ -1,9 +1,11 @@
 //! `lobar user`, `lobar token` and `lobar site` as their operator runs them.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::process::{Command, Output};
 
 use lobar_tests::kit::{Lobar, executable};
 use serde_json::{Value, json};
+use sqlx::{AssertSqlSafe, Connection as _, SqliteConnection};
 
 /// A store that `lobar migrate` made, and commands on it.
 struct Server(tempfile::TempDir);
@@ -13,6 +15,40 @@ impl Server {
         let server = Self(tempfile::tempdir().expect("a folder"));
         assert_eq!(server.run(&["migrate"]).status.code(), Some(0));
         server
+    }
+
+    /// What the audit record says: action, whether it has a subject, and detail; every entry is by the command line.
+    fn record(&self) -> Vec<(String, bool, Value)> {
+        let lines = self.said(&["audit", "export"]);
+        let entries = lines.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
+        let told = entries.filter(|entry| entry["action"] != "exported").map(|entry| {
+            assert_eq!(
+                (&entry["actor_kind"], &entry["actor"]),
+                (&json!("local"), &json!("command line"))
+            );
+            let detail = entry["detail"].as_str().expect("text");
+            let mut detail: Value = serde_json::from_str(detail).expect("JSON");
+            let user = detail.as_object_mut().expect("an object").remove("os_user");
+            assert_eq!(user.and_then(|user| user.as_u64()), Some(u64::from(os_user())));
+            (
+                entry["action"].as_str().expect("text").to_owned(),
+                entry["subject"].is_string(),
+                detail,
+            )
+        });
+        told.collect()
+    }
+
+    /// Runs a statement of SQL on the store.
+    fn statement(&self, sql: &str) {
+        let url = format!("sqlite:{}", self.0.path().join("data/lobar.db").display());
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        runtime.expect("a runtime").block_on(async {
+            let mut file = SqliteConnection::connect(&url).await.expect("opens");
+            let sql = AssertSqlSafe(sql.to_owned());
+            sqlx::raw_sql(sql).execute(&mut file).await.expect("done");
+            file.close().await.expect("closes");
+        });
     }
 
     fn run(&self, arguments: &[&str]) -> Output {
@@ -113,6 +149,87 @@ fn what_cannot_be_is_refused_and_changes_nothing() {
     let everybody = server.answer(&["user", "list"]);
     assert_eq!(everybody["items"].as_array().map(Vec::len), Some(1), "{everybody}");
     assert_eq!(everybody["items"][0]["grants"], json!(["admin@*"]));
+    assert_eq!(server.answer(&["site", "list"])["items"].as_array().map(Vec::len), Some(1));
+}
+
+/// The number that the system has for whoever runs this.
+fn os_user() -> u32 {
+    std::fs::metadata("/proc/self").expect("there").uid()
+}
+
+#[test]
+fn what_the_command_line_changes_is_on_record_before_it_is_done_and_when_it_ended() {
+    let server = Server::new();
+    server.said(&["user", "add", "Anna", "--grant", "reader@north", "--new-site"]);
+    server.said(&["user", "list"]);
+    server.refused(1, &["user", "add", "anna", "--grant", "reader@north"]);
+    server.said(&["user", "grant", "anna", "--grant", "operator@*"]);
+    server.said(&["user", "disable", "anna"]);
+    server.said(&["user", "enable", "anna"]);
+    server.said(&["user", "reset", "anna", "--forget-codes"]);
+    server.said(&["user", "sign-out", "anna"]);
+    server.said(&["token", "add", "pacs", "--grant", "uploader@north"]);
+    server.said(&["token", "revoke", "pacs"]);
+    server.said(&["site", "remove", "north"]);
+    server.refused(1, &["model", "activate", "none"]);
+    server.refused(1, &["quarantine", "show", "7"]);
+    server.refused(1, &["quarantine", "discard", "7"]);
+    let added = |grants: &str| json!({ "change": "added", "grants": [grants] });
+    let change = |word: &str| json!({ "change": word });
+    let (person, token, site) = ("person_changed", "token_changed", "site_changed");
+    let changes = [
+        (site, false, change("added"), "done"),
+        (person, true, added("reader@north"), "done"),
+        (person, false, added("reader@north"), "failed"),
+        (person, true, json!({ "change": "granted", "grants": ["operator@*"] }), "done"),
+        (person, true, change("disabled"), "done"),
+        (person, true, change("enabled"), "done"),
+        (person, true, change("link made, codes removed"), "done"),
+        (person, true, change("signed out everywhere"), "done"),
+        (token, true, added("uploader@north"), "done"),
+        (token, true, change("revoked"), "done"),
+        (site, false, change("removed"), "done"),
+        ("model_changed", false, json!({ "change": "activate", "model": "none" }), "failed"),
+        ("quarantine_viewed", false, json!({ "change": "show", "entry": 7 }), ""),
+        ("quarantine_changed", false, json!({ "change": "discard", "entry": 7 }), "failed"),
+    ];
+    let mut record = server.record().into_iter();
+    for (action, subject, detail, end) in changes {
+        let steps: &[&str] = if end.is_empty() { &[""] } else { &["begins", end] };
+        for step in steps {
+            let mut detail = detail.clone();
+            if !step.is_empty() {
+                detail["step"] = json!(step);
+            }
+            let (told, has_subject, said) = record.next().expect("an entry");
+            assert_eq!((told.as_str(), &said), (action, &detail));
+            // Whoever is added has an id only afterwards.
+            let is_new = detail["change"] == "added" && *step == "begins";
+            assert_eq!(has_subject, subject && !is_new, "{detail}");
+        }
+    }
+    assert_eq!(record.next(), None);
+    assert!(server.said(&["audit", "verify"]).contains("unbroken"));
+}
+
+#[test]
+fn what_cannot_be_put_on_record_is_not_done_and_shows_no_secret() {
+    let server = Server::new();
+    server.said(&["site", "add", "north"]);
+    server.statement(
+        "create trigger no_more before insert on audit begin select raise(abort, 'full'); end",
+    );
+    for command in [
+        &["user", "add", "anna", "--grant", "admin@*"][..],
+        &["token", "add", "pacs", "--grant", "uploader@north"],
+        &["site", "add", "south"],
+        &["site", "remove", "north"],
+    ] {
+        let refused = server.refused(1, command);
+        assert!(refused.contains("nothing was done"), "{refused}");
+    }
+    assert!(server.said(&["user", "list"]).contains("Nobody has an account"));
+    assert!(server.said(&["token", "list"]).contains("There is no token"));
     assert_eq!(server.answer(&["site", "list"])["items"].as_array().map(Vec::len), Some(1));
 }
 

@@ -13,10 +13,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use lobar_core::access::{Grants, SiteName};
 use lobar_core::accounts::{
-    Account, AccountError, AccountId, Accounts, External, NewAccount, NewLink, NewSession,
-    NewToken, PasswordHash, SecretHash, Session, SessionId, Site, Token, TokenId, TotpSecret,
+    Account, AccountError, AccountId, Accounts, External, KeptSession, NewAccount, NewLink,
+    NewSession, NewToken, PasswordHash, SecretHash, Session, SessionId, Site, Token, TokenId,
+    TotpSecret,
 };
 use lobar_core::failure::PortError;
+use lobar_core::time::Stamp;
 
 pub(super) use row::{AccountRow, SessionRow, SignedInRow, SiteRow, TokenRow};
 
@@ -39,6 +41,11 @@ impl<D: Driver> Accounts for Db<D> {
 
     async fn accounts(&self) -> Result<Vec<Account>, PortError> {
         people::all(self).await.map_err(|fault| fault.during("accounts: list"))
+    }
+
+    async fn people(&self, after: Option<&str>, limit: usize) -> Result<Vec<Account>, PortError> {
+        let page = people::page(self, after, limit).await;
+        page.map_err(|fault| fault.during("accounts: page"))
     }
 
     async fn any(&self) -> Result<bool, PortError> {
@@ -71,24 +78,47 @@ impl<D: Driver> Accounts for Db<D> {
     async fn set_password(
         &self,
         id: AccountId,
+        proven: Option<&PasswordHash>,
         password: &PasswordHash,
-        keep: Option<SessionId>,
+        keep: Option<&KeptSession>,
     ) -> Result<(), AccountError> {
-        let set = || password::set(self, id, password, keep);
+        let set = || password::set(self, id, proven, password, keep);
         answer(self.retry_on_conflict(set).await, "accounts: set password")
+    }
+
+    async fn renew_password(
+        &self,
+        id: AccountId,
+        made_of: &PasswordHash,
+        password: &PasswordHash,
+    ) -> Result<bool, PortError> {
+        let renewed = password::renew(self, id, made_of, password).await;
+        renewed.map_err(|fault| fault.during("accounts: renew password"))
     }
 
     async fn set_totp(
         &self,
         id: AccountId,
-        secret: Option<&TotpSecret>,
+        secret: Option<(&TotpSecret, i64)>,
+        proven: Option<&PasswordHash>,
     ) -> Result<(), AccountError> {
-        answer(sign_in::set_totp(self, id, secret).await, "accounts: set one-time codes")
+        let set = || sign_in::set_totp(self, id, secret, proven);
+        answer(self.retry_on_conflict(set).await, "accounts: set one-time codes")
     }
 
     async fn note_sign_in(&self, id: AccountId, succeeded: bool) -> Result<(), PortError> {
         let noted = sign_in::note(self, id, succeeded).await;
         noted.map_err(|fault| fault.during("accounts: note sign-in"))
+    }
+
+    async fn stranger(&self, bucket: u32) -> Result<Option<(u32, Stamp)>, PortError> {
+        let found = sign_in::stranger(self, bucket).await;
+        found.map_err(|fault| fault.during("accounts: failures of strangers"))
+    }
+
+    async fn note_stranger(&self, bucket: u32) -> Result<(), PortError> {
+        let noted = sign_in::note_stranger(self, bucket).await;
+        noted.map_err(|fault| fault.during("accounts: note stranger"))
     }
 
     async fn use_code(&self, id: AccountId, step: i64) -> Result<bool, PortError> {
@@ -174,6 +204,11 @@ impl<D: Driver> Accounts for Db<D> {
 
     async fn token_by_id(&self, id: TokenId) -> Result<Option<Token>, PortError> {
         token::by_id(self, id).await.map_err(|fault| fault.during("accounts: token by id"))
+    }
+
+    async fn note_token_use(&self, token: &Token) -> Result<(), PortError> {
+        let noted = token::note_use(self, token).await.map(|_| ());
+        noted.map_err(|fault| fault.during("accounts: note use of a token"))
     }
 
     async fn revoke_token(&self, id: TokenId) -> Result<bool, PortError> {

@@ -3,7 +3,7 @@
 //! Who changes several rows locks the account's first, so that two never wait for each other in a ring.
 
 use lobar_core::accounts::{
-    Account, AccountError, AccountId, NewLink, PasswordHash, SecretHash, SessionId,
+    Account, AccountError, AccountId, KeptSession, NewLink, PasswordHash, SecretHash, SessionId,
 };
 use uuid::Uuid;
 
@@ -15,26 +15,57 @@ use super::row::{AccountRow, account_columns, lock};
 pub(super) async fn set<D: Driver>(
     db: &Db<D>,
     id: AccountId,
+    proven: Option<&PasswordHash>,
     password: &PasswordHash,
-    keep: Option<SessionId>,
+    keep: Option<&KeptSession>,
 ) -> Done<()> {
     let mut tx = db.begin().await?;
-    let known = write(&mut tx, id, password).await?;
-    if known {
-        shut_out(&mut tx, id, keep).await?;
+    let refusal = match lock(&mut tx, id, db.unreadable()).await? {
+        None => Some(AccountError::Unknown),
+        Some(account) if account.password.as_ref() != proven => Some(AccountError::Replaced),
+        Some(_) => None,
+    };
+    if let Some(refusal) = refusal {
+        return tx.commit().await.map(|()| Err(refusal));
     }
-    tx.commit().await?;
-    Ok(if known { Ok(()) } else { Err(AccountError::Unknown) })
+    write(&mut tx, id, password).await?;
+    shut_out(&mut tx, id, keep.map(|keep| keep.id)).await?;
+    if let Some(keep) = keep {
+        Sql::<D>::new("update session set secret = $1 where id = $2 and account = $3")
+            .bind(&keep.secret.0[..])
+            .bind(keep.id.0)
+            .bind(id.0)
+            .run(&mut tx)
+            .await?;
+    }
+    tx.commit().await.map(Ok)
 }
 
-/// Writes a password; whether there is such an account.
+pub(super) async fn renew<D: Driver>(
+    db: &Db<D>,
+    id: AccountId,
+    made_of: &PasswordHash,
+    password: &PasswordHash,
+) -> Result<bool, DbError> {
+    let renewed = db.execute(|_| {
+        Sql::<D>::new(
+            "update account set password = $1 where id = $2 and password = $3 returning id",
+        )
+        .bind(password.0.as_str())
+        .bind(id.0)
+        .bind(made_of.0.as_str())
+    });
+    let renewed: Vec<(Uuid,)> = renewed.await?;
+    Ok(!renewed.is_empty())
+}
+
 async fn write<D: Driver>(
     tx: &mut Tx<D>,
     id: AccountId,
     password: &PasswordHash,
-) -> Result<bool, DbError> {
+) -> Result<(), DbError> {
     let set = Sql::<D>::new("update account set password = $1 where id = $2");
-    Ok(set.bind(password.0.as_str()).bind(id.0).run(tx).await? == 1)
+    set.bind(password.0.as_str()).bind(id.0).run(tx).await.map(drop)
 }
 
 /// Ends the sessions of an account but `keep`, and voids its link.

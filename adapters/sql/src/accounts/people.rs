@@ -1,5 +1,7 @@
 //! People: who there is, and what they may do.
 
+use std::collections::HashSet;
+
 use lobar_core::access::{Grants, Right};
 use lobar_core::accounts::{Account, AccountError, AccountId, External, NewAccount, is_name};
 use lobar_core::failure::PortError;
@@ -44,6 +46,23 @@ pub(super) async fn all<D: Driver>(db: &Db<D>) -> Result<Vec<Account>, DbError> 
     // Here, since databases differ in the order of texts.
     all.sort_by_cached_key(|account| name_key(&account.name));
     Ok(all)
+}
+
+pub(super) async fn page<D: Driver>(
+    db: &Db<D>,
+    after: Option<&str>,
+    limit: usize,
+) -> Result<Vec<Account>, DbError> {
+    let mut page = accounts::<D>();
+    // No name has one, and PostgreSQL takes no text with it.
+    let after = after.map(|after| name_key(after).replace('\0', ""));
+    if let Some(after) = &after {
+        page.push(" where name_key").push(D::BY_BYTES).push(" > ").arg(after.as_str());
+    }
+    page.push(" order by name_key").push(D::BY_BYTES).push(" limit ");
+    page.arg(i64::try_from(limit).unwrap_or(i64::MAX));
+    let rows: Vec<AccountRow> = db.fetch_all(page).await?;
+    Ok(rows.into_iter().map(|row| row.account(db.unreadable())).collect())
 }
 
 pub(super) async fn any<D: Driver>(db: &Db<D>) -> Result<bool, DbError> {
@@ -114,6 +133,9 @@ pub(super) async fn change<D: Driver>(
     let Some(before) = mine.into_iter().next() else {
         return tx.commit().await.map(|()| Err(AccountError::Unknown));
     };
+    let linked = Sql::<D>::new("select account from link where expires_at > $1");
+    let linked: HashSet<Uuid> =
+        linked.bind(db.now().0).all(&mut tx).await?.into_iter().map(|(id,)| id).collect();
     let mut after = before.clone();
     // One column alone: what cannot be read of the other stays as it is.
     let set = match change {
@@ -128,7 +150,12 @@ pub(super) async fn change<D: Driver>(
             set.bind(i64::from(disabled))
         }
     };
-    if manages_people(&before) && !manages_people(&after) && !others.iter().any(manages_people) {
+    // Who was invited and let the link run out would be an admin who cannot come in.
+    let can_come_in = |account: &&Account| {
+        account.password.is_some() || account.external.is_some() || linked.contains(&account.id.0)
+    };
+    let takes_away = manages_people(&before) && !manages_people(&after);
+    if takes_away && !others.iter().filter(can_come_in).any(manages_people) {
         return tx.commit().await.map(|()| Err(AccountError::LastAdmin));
     }
     set.bind(id.0).run(&mut tx).await?;

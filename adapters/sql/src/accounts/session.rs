@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use lobar_core::accounts::{
-    Account, AccountError, AccountId, NewSession, SecretHash, Session, SessionId,
+    Account, AccountError, AccountId, FORGOTTEN, NewSession, SecretHash, Session, SessionId,
 };
 use lobar_core::time::Stamp;
 use uuid::Uuid;
@@ -138,7 +138,13 @@ pub(super) async fn prune<D: Driver>(db: &Db<D>, idle: Duration) -> Result<usize
             Sql::<D>::new("delete from link where expires_at <= $1 returning account").bind(now.0)
         })
         .await?;
-    Ok(sessions.len() + links.len())
+    let strangers: Vec<(i64,)> = db
+        .execute(|now| {
+            Sql::<D>::new("delete from stranger where failed_at <= $1 returning bucket")
+                .bind(now.minus(FORGOTTEN).0)
+        })
+        .await?;
+    Ok(sessions.len() + links.len() + strangers.len())
 }
 
 #[cfg(test)]

@@ -56,7 +56,13 @@ pub(super) async fn find<D: Driver>(
         "select id, name, grants, added_at, expires_at, revoked_at, used_at from token
          where secret = $1 and revoked_at is null and (expires_at is null or expires_at > $2)",
     );
-    used(db, one.bind(&secret.0[..])).await
+    let Some(token) = found(db, one.bind(&secret.0[..])).await? else { return Ok(None) };
+    match note_use(db, &token).await {
+        Ok(used_at) => Ok(Some(Token { used_at: Some(used_at), ..token })),
+        // A full disk shuts no machine out that only reads; its next use is noted.
+        Err(fault) if fault.is_transient() => Ok(Some(token)),
+        Err(fault) => Err(fault),
+    }
 }
 
 pub(super) async fn by_id<D: Driver>(db: &Db<D>, id: TokenId) -> Result<Option<Token>, DbError> {
@@ -64,38 +70,32 @@ pub(super) async fn by_id<D: Driver>(db: &Db<D>, id: TokenId) -> Result<Option<T
         "select id, name, grants, added_at, expires_at, revoked_at, used_at from token
          where id = $1 and revoked_at is null and (expires_at is null or expires_at > $2)",
     );
-    used(db, one.bind(id.0)).await
+    found(db, one.bind(id.0)).await
 }
 
-/// The token that `one` finds, now that its second argument is bound to the time. Its use is noted.
-async fn used<D: Driver>(db: &Db<D>, one: Sql<D>) -> Result<Option<Token>, DbError> {
+/// The token that `one` finds, once its second argument is bound to the time.
+async fn found<D: Driver>(db: &Db<D>, one: Sql<D>) -> Result<Option<Token>, DbError> {
+    let rows: Vec<TokenRow> = db.fetch_all(one.bind(db.now().0)).await?;
+    Ok(rows.into_iter().next().map(|row| row.token(db.unreadable())))
+}
+
+/// Notes that it was used; in which minute.
+pub(super) async fn note_use<D: Driver>(db: &Db<D>, token: &Token) -> Result<Stamp, DbError> {
     let now = db.now();
-    let rows: Vec<TokenRow> = db.fetch_all(one.bind(now.0)).await?;
-    let Some(row) = rows.into_iter().next() else { return Ok(None) };
-    let token = row.token(db.unreadable());
     let minute = Stamp(now.0 - now.0.rem_euclid(MINUTE));
-    if token.used_at.is_some_and(|used| used >= minute) {
-        return Ok(Some(token));
+    if let Some(used) = token.used_at.filter(|used| *used >= minute) {
+        return Ok(used);
     }
-    match note_use(db, token.id, minute).await {
-        Ok(()) => Ok(Some(Token { used_at: Some(minute), ..token })),
-        // A full disk shuts no machine out that only reads; its next use is noted.
-        Err(fault) if fault.is_transient() => Ok(Some(token)),
-        Err(fault) => Err(fault),
-    }
-}
-
-async fn note_use<D: Driver>(db: &Db<D>, id: TokenId, at: Stamp) -> Result<(), DbError> {
     let noted = db.relaxed(|_| {
         Sql::<D>::new(
             "update token set used_at = $1
              where id = $2 and (used_at is null or used_at < $1) returning id",
         )
-        .bind(at.0)
-        .bind(id.0)
+        .bind(minute.0)
+        .bind(token.id.0)
     });
     let _: Vec<(Uuid,)> = noted.await?;
-    Ok(())
+    Ok(minute)
 }
 
 pub(super) async fn revoke<D: Driver>(db: &Db<D>, id: TokenId) -> Result<bool, DbError> {

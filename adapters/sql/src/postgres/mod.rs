@@ -63,6 +63,7 @@ impl Driver for Postgres {
     const BEGIN: &'static str = "begin isolation level read committed";
     // In the order of ids, so that two statements about the same rows wait for each other, not in a ring.
     const LOCK_ROWS: &'static str = " order by id for update";
+    const BY_BYTES: &'static str = " collate \"C\"";
     const SKIP_LOCKED: &'static str = " for update skip locked";
     // Numbers are given out above the join, hence after the lock is held, and the lock is let go after
     // the commit is visible.

@@ -44,6 +44,7 @@ impl Driver for Sqlite {
     const BEGIN: &'static str = "begin immediate";
     const BEGIN_MIGRATION: &'static str = Self::BEGIN;
     const LOCK_ROWS: &'static str = "";
+    const BY_BYTES: &'static str = "";
     const SKIP_LOCKED: &'static str = "";
     const EVENT_LOCK: &'static str = "";
     // It knows no `lateral`; `cross join` keeps the order of its loops.

@@ -2,7 +2,8 @@
 //!
 //! A page is assembled from index ranges: for each site, each state and each value of the flag that the
 //! filter admits, one range that is ordered already, of which at most a page is read. So its cost does not
-//! grow with the store. The total comes from [`count`](super::count).
+//! grow with the store. States that this release does not know are looked up in the index, since nobody can list them
+//! here. The total comes from [`count`](super::count).
 //!
 //! Filters and totals go by what is stored. An image whose finding cannot be read is listed where the finding put
 //! it, and tells there that it needs a human.
@@ -61,7 +62,8 @@ pub(super) async fn list<D: Driver>(
     let (kinds, batches) = (kinds(filter), site_batches(&filter.sites));
     let mut items: Vec<Image> = Vec::new();
     for sites in &batches {
-        let page = page::<D>(kinds.as_deref(), sites, after, limit.saturating_add(1));
+        let every = filter.states.is_empty() && filter.flagged.is_none();
+        let page = page::<D>((kinds.as_deref(), every), sites, after, limit.saturating_add(1));
         let found: Vec<ImageRow> = db.fetch_all(page).await?;
         items.extend(found.into_iter().map(|row| row.image(db.unreadable())));
     }
@@ -105,16 +107,16 @@ fn flags(state: State) -> &'static [&'static str] {
     }
 }
 
-/// Of these sites; of all when there are none.
+/// Of these sites; of all when there are none. With `every`, in whatever state they are.
 ///
 /// A subquery reads each range by itself. A union of as many ranges would take PostgreSQL longer to plan than to run.
 fn page<D: Driver>(
-    kinds: Option<&[Kind]>,
+    (kinds, every): (Option<&[Kind]>, bool),
     sites: &[&str],
     after: Option<PageKey>,
     limit: usize,
 ) -> Sql<D> {
-    let mut sql = Sql::<D>::new("with ");
+    let mut sql = Sql::<D>::new("with recursive ");
     match kinds {
         None => {
             sql.push("page as (select received_at, id from image where ");
@@ -124,12 +126,18 @@ fn page<D: Driver>(
             sql.push("page as (select received_at, id from image where false");
         }
         Some(kinds) => {
-            sql.push("kind (state, flag) as (values ");
-            sql.rows(kinds.iter().map(|(state, flag)| (state.as_str(), *flag))).push("), ");
             if !sites.is_empty() {
                 sql.push("at (site) as (values ");
                 sql.rows(sites.iter().map(|site| (*site,))).push("), ");
             }
+            let every = every && !sites.is_empty();
+            sql.push(if every { STATES } else { "" }).push("kind (state, flag) as (values ");
+            sql.rows(kinds.iter().map(|(state, flag)| (state.as_str(), *flag)));
+            if every {
+                let known = State::ALL.into_iter().map(State::as_str);
+                sql.push(UNKNOWN_STATES).list(known).push(")");
+            }
+            sql.push("), ");
             sql.push("page as (select found.received_at, found.id from kind");
             sql.push(if sites.is_empty() { "" } else { " cross join at" });
             let [open, close] = D::FOUND_FOR_EACH;
@@ -146,6 +154,19 @@ fn page<D: Driver>(
     );
     sql
 }
+
+/// The states that images of each site are in: one step in the index for each, however many images there are.
+const STATES: &str = "found_state (site, state) as (
+    select at.site, (select min(image.state) from image where image.site = at.site) from at
+    union all
+    select site, (select min(image.state) from image
+                  where image.site = found_state.site and image.state > found_state.state)
+    from found_state where state is not null), ";
+
+/// Adds to the kinds those in a state of a newer release, whatever their flag; the known states follow.
+const UNKNOWN_STATES: &str = " union select found_state.state, flag.flag from found_state
+    cross join (select 'none' as flag union all select 'no' union all select 'yes') as flag
+    where found_state.state not in (";
 
 /// The newest after a key: ends the subquery of one ordered range.
 fn newest<D: Driver>(sql: &mut Sql<D>, after: Option<PageKey>, limit: usize) {
@@ -195,7 +216,16 @@ mod tests {
                 ] {
                     let filter = Filter { sites, states: states.to_vec(), flagged };
                     let (kinds, batches) = (kinds(&filter), site_batches(&filter.sites));
-                    let lines = plan(&db, page(kinds.as_deref(), &batches[0], after, 50)).await;
+                    let every = filter.states.is_empty() && filter.flagged.is_none();
+                    let kinds_and_every = (kinds.as_deref(), every);
+                    let lines = plan(&db, page(kinds_and_every, &batches[0], after, 50)).await;
+                    let (found_states, lines): (Vec<_>, Vec<_>) =
+                        lines.into_iter().partition(|line| {
+                            line.contains("COVERING INDEX image_by_site (site=?")
+                                && !line.contains("received_at")
+                        });
+                    let steps = if every && filter.sites != Sites::All { 2 } else { 0 };
+                    assert_eq!(found_states.len(), steps, "{filter:?}: {found_states:?}");
                     let (join, keys): (Vec<_>, Vec<_>) =
                         lines.iter().partition(|line| line.ends_with("(id=?)"));
                     assert!(join.len() == 1 && keys.len() == 1, "{filter:?}: {lines:?}");

@@ -44,9 +44,11 @@ fn fill(database: &Database) {
          select md5('account' || n)::uuid, {secret}, {later} from generate_series(1, {PEOPLE}) as n;
          insert into token (id, name, name_key, grants, secret, added_at)
          select md5('token' || n)::uuid, 'token ' || n, 'token ' || n, 'uploader@north', {secret}, {now}
-         from generate_series(1, {PEOPLE}) as n"
+         from generate_series(1, {PEOPLE}) as n;
+         insert into stranger (bucket, failures, failed_at)
+         select n, 1, {now} from generate_series(1, {PEOPLE}) as n"
     ));
-    database.sql("vacuum (analyze) account, session, link, token");
+    database.sql("vacuum (analyze) account, session, link, token, stranger");
 }
 
 async fn everything(accounts: &dyn Accounts) {
@@ -61,12 +63,16 @@ async fn everything(accounts: &dyn Accounts) {
         accounts.note_sign_in(account.id, false).await.expect("noted");
         accounts.note_sign_in(account.id, true).await.expect("noted");
         assert!(accounts.use_code(account.id, 7).await.expect("asked"));
+        let bucket = u32::try_from(n).expect("small");
+        accounts.note_stranger(bucket).await.expect("noted");
+        assert!(accounts.stranger(bucket).await.expect("asked").is_some());
         let (session, _) = accounts.session(&secret(n), IDLE).await.expect("asked").expect("open");
         accounts.touch_session(session.id).await.expect("noted");
         assert_eq!(accounts.sessions(account.id, IDLE).await.expect("asked").len(), 2);
         assert!(accounts.end_session(account.id, session.id).await.expect("asked"));
         assert_eq!(accounts.end_sessions(account.id, Some(session.id)).await.expect("ended"), 1);
-        accounts.set_password(account.id, &password, None).await.expect("set");
+        accounts.set_password(account.id, None, &password, None).await.expect("set");
+        assert!(accounts.renew_password(account.id, &password, &password).await.expect("asked"));
         let expires_at = SystemClock.now().plus(IDLE);
         let (of, new) = (account.id, secret(3 * PEOPLE + n));
         let link = NewLink { account: of, secret: new, expires_at };
@@ -81,7 +87,8 @@ async fn everything(accounts: &dyn Accounts) {
             client: String::new(),
         };
         accounts.open_session(&session).await.expect("opened");
-        assert!(accounts.token(&secret(n)).await.expect("asked").is_some());
+        let token = accounts.token(&secret(n)).await.expect("asked").expect("found");
+        assert!(accounts.token_by_id(token.id).await.expect("asked").is_some());
         let new =
             NewAccount { name: format!("new {n}"), grants: Grants::default(), external: None };
         accounts.add(&new).await.expect("added");
@@ -101,7 +108,7 @@ async fn signing_in_and_being_signed_in_read_index_ranges() {
     let plans = explained(&database, since);
     let mut used = BTreeSet::new();
     for plan in &plans {
-        for table in ["account", "session", "link", "token"] {
+        for table in ["account", "session", "link", "token", "stranger"] {
             assert!(!plan.contains(&format!("Seq Scan on {table}")), "{plan}");
         }
         used.extend(plan.lines().filter_map(|line| {
@@ -121,6 +128,7 @@ async fn signing_in_and_being_signed_in_read_index_ranges() {
         "link_secret",
         "token_pk",
         "token_secret",
+        "stranger_pk",
     ] {
         assert!(used.contains(index), "{index} is used: {used:?}");
     }

@@ -283,12 +283,12 @@ impl AuditHarness for OwnAudit {
         self.0.clock.advance(by);
     }
 
-    async fn refuses(&self, statement: &str) -> bool {
+    async fn refusal(&self, statement: &str) -> Option<String> {
         let mut connection = PgConnection::connect(&self.0.database.url()).await.expect("connects");
         let answer = sqlx::raw_sql(AssertSqlSafe(statement.to_owned()));
         let answer = answer.execute(&mut connection).await;
         connection.close().await.expect("closes");
-        answer.is_err()
+        answer.err().map(|error| error.to_string())
     }
 
     async fn tamper(&self, statement: &str) {

@@ -305,12 +305,12 @@ impl AuditHarness for AuditFile {
         self.0.clock.advance(by);
     }
 
-    async fn refuses(&self, statement: &str) -> bool {
+    async fn refusal(&self, statement: &str) -> Option<String> {
         let url = format!("sqlite:{}", self.0.folder.path().join("lobar.db").display());
         let mut file = SqliteConnection::connect(&url).await.expect("opens");
         let answer = sqlx::raw_sql(AssertSqlSafe(statement.to_owned())).execute(&mut file).await;
         file.close().await.expect("closes");
-        answer.is_err()
+        answer.err().map(|error| error.to_string())
     }
 
     async fn tamper(&self, statement: &str) {

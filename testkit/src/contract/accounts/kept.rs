@@ -54,8 +54,9 @@ pub async fn everything_survives_closing_and_opening<H: AccountsHarness>() {
     let external = External { issuer: "https://id.example".into(), subject: "7".into() };
     let bob = NewAccount { external: Some(external), ..new("bob", &[]) };
     let bob = accounts.add(&bob).await.expect("added");
-    accounts.set_password(ada.id, &password(1), None).await.expect("set");
-    accounts.set_totp(ada.id, Some(&TotpSecret((0..20).collect()))).await.expect("set");
+    set_password(&*accounts, ada.id, 1).await;
+    let totp = TotpSecret((0..20).collect());
+    accounts.set_totp(ada.id, Some((&totp, 6)), None).await.expect("set");
     accounts.use_code(ada.id, 7).await.expect("used");
     accounts.note_sign_in(ada.id, false).await.expect("noted");
     let session = open_session(&harness, &*accounts, ada.id, 1).await;

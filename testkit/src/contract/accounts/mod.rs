@@ -14,9 +14,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use lobar_core::access::{Grant, Grants, Right, SiteName};
 use lobar_core::accounts::{
-    Account, AccountError, AccountId, Accounts, External, NewAccount, NewLink, NewSession,
-    NewToken, PasswordHash, SecretHash, Session, SessionId, Site, Token, TokenId, TotpSecret,
+    Account, AccountError, AccountId, Accounts, External, FORGOTTEN, KeptSession, NewAccount,
+    NewLink, NewSession, NewToken, PasswordHash, STRANGERS, SecretHash, Session, SessionId, Site,
+    Token, TokenId, TotpSecret,
 };
+use lobar_core::failure::chain;
 use lobar_core::reading::UnreadableCounts;
 use lobar_core::time::{Clock, Stamp};
 use uuid::Uuid;
@@ -61,17 +63,20 @@ macro_rules! accounts_contract {
             what_is_no_name_belongs_to_nobody,
             an_account_that_is_added_has_no_password_and_no_session,
             grants_are_kept_as_they_were_given,
-            accounts_are_listed_by_name,
+            accounts_are_listed_by_name_all_of_them_or_a_page_at_a_time,
             what_is_not_there_is_unknown,
-            taking_the_last_account_that_can_manage_people_away_is_refused_also_by_two_at_once,
+            taking_the_last_account_that_can_sign_in_and_manage_people_away_is_refused_also_by_two_at_once,
             disabling_an_account_ends_its_sessions_and_voids_its_links,
             changing_what_an_account_may_do_holds_for_its_open_sessions_at_once,
-            a_new_password_ends_every_session_but_the_one_that_it_was_set_from_and_voids_the_links,
+            a_new_password_ends_every_session_but_the_one_that_it_was_set_from_which_gets_another_secret_and_voids_the_links,
+            a_password_is_set_and_codes_are_only_while_the_password_that_was_proven_is_the_present_one,
+            a_hash_that_is_made_anew_takes_the_place_of_the_one_that_it_was_made_of_and_ends_nothing,
             a_link_is_redeemed_once_by_one_of_many_at_once,
             redeeming_a_link_sets_the_password_and_ends_the_sessions,
             a_link_that_has_expired_or_was_replaced_is_not_redeemed,
             a_link_is_no_use_for_an_account_that_is_disabled,
-            failures_to_sign_in_are_counted_until_one_succeeds,
+            failures_to_sign_in_are_counted_until_one_succeeds_or_a_day_passes_without_another,
+            failures_of_names_that_nobody_has_are_counted_alike_whichever_process_notes_them,
             a_code_is_used_once_and_none_from_before_it_afterwards,
             a_session_is_not_opened_with_a_password_that_was_replaced_meanwhile,
             a_session_is_found_by_its_secret_with_its_account_as_it_is_now,
@@ -80,9 +85,9 @@ macro_rules! accounts_contract {
             a_session_is_ended_by_its_own_account_only,
             all_sessions_of_an_account_end_at_once_but_for_one_if_it_says_so,
             sessions_that_are_over_are_pruned,
-            a_token_is_found_by_its_secret_until_it_expires_or_is_revoked,
-            a_token_is_found_by_its_id_as_by_its_secret,
+            a_token_is_found_by_its_secret_and_by_its_id_until_it_expires_or_is_revoked,
             the_use_of_a_token_is_noted_to_the_minute,
+            the_use_of_a_token_that_was_found_by_its_id_is_noted_too,
             tokens_are_listed_without_their_secrets_those_that_are_over_too,
             a_site_is_added_once_and_listed_by_name,
             a_site_that_is_removed_is_not_listed_any_more,
@@ -109,6 +114,12 @@ fn new(name: &str, granted: &[&str]) -> NewAccount {
 
 async fn add(accounts: &dyn Accounts, name: &str, granted: &[&str]) -> Account {
     accounts.add(&new(name, granted)).await.expect("added")
+}
+
+/// Sets a password, whatever the present one is.
+async fn set_password(accounts: &dyn Accounts, id: AccountId, n: u8) {
+    let present = account(accounts, id).await.password;
+    accounts.set_password(id, present.as_ref(), &password(n), None).await.expect("set");
 }
 
 async fn account(accounts: &dyn Accounts, id: AccountId) -> Account {

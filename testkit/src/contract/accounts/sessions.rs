@@ -45,7 +45,7 @@ pub async fn a_session_is_not_opened_with_a_password_that_was_replaced_meanwhile
     let harness = H::start().await;
     let (accounts, _) = harness.open().await;
     let ada = add(&*accounts, "ada", &[]).await;
-    accounts.set_password(ada.id, &password(1), None).await.expect("set");
+    set_password(&*accounts, ada.id, 1).await;
     let with = |proven| NewSession {
         proven,
         account: ada.id,
@@ -53,7 +53,7 @@ pub async fn a_session_is_not_opened_with_a_password_that_was_replaced_meanwhile
         expires_at: harness.clock().now().plus(LIFE),
         client: String::new(),
     };
-    accounts.set_password(ada.id, &password(2), None).await.expect("set");
+    set_password(&*accounts, ada.id, 2).await;
     let refused = accounts.open_session(&with(Some(password(1)))).await;
     assert!(matches!(refused, Err(AccountError::Replaced)), "{refused:?}");
     assert_eq!(found(&*accounts, 1).await, None);

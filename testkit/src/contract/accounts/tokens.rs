@@ -5,7 +5,9 @@ use super::*;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-pub async fn a_token_is_found_by_its_secret_until_it_expires_or_is_revoked<H: AccountsHarness>() {
+pub async fn a_token_is_found_by_its_secret_and_by_its_id_until_it_expires_or_is_revoked<
+    H: AccountsHarness,
+>() {
     let harness = H::start().await;
     let (accounts, _) = harness.open().await;
     let now = harness.clock().now();
@@ -30,10 +32,19 @@ pub async fn a_token_is_found_by_its_secret_until_it_expires_or_is_revoked<H: Ac
     let refused = accounts.add_token(&refused).await;
     assert!(matches!(refused, Err(AccountError::NameTaken)), "{refused:?}");
 
+    let unused = accounts.token_by_id(lasting.id).await.expect("asked");
+    assert_eq!(unused.as_ref(), Some(&lasting), "and that is no use of it");
     let ids = async || {
-        let (one, two) = (token(&*accounts, 1).await, token(&*accounts, 2).await);
-        [one, two].map(|token| token.map(|token| token.id))
+        let mut ids = Vec::new();
+        for (n, id) in [(1, lasting.id), (2, brief.id)] {
+            let found = token(&*accounts, n).await.map(|token| token.id);
+            let by_id = accounts.token_by_id(id).await.expect("asked");
+            assert_eq!(by_id.map(|token| token.id), found, "either way");
+            ids.push(found);
+        }
+        ids
     };
+    assert_eq!(accounts.token_by_id(TokenId(Uuid::from_u128(7))).await.expect("asked"), None);
     assert_eq!(ids().await, [Some(lasting.id), Some(brief.id)]);
     assert_eq!(token(&*accounts, 3).await, None);
     harness.advance(MINUTE * 10 - SECOND);
@@ -46,23 +57,6 @@ pub async fn a_token_is_found_by_its_secret_until_it_expires_or_is_revoked<H: Ac
     assert_eq!(ids().await, [None, None]);
     let (elsewhere, _) = harness.open().await;
     assert_eq!(token(&*elsewhere, 1).await, None);
-}
-
-pub async fn a_token_is_found_by_its_id_as_by_its_secret<H: AccountsHarness>() {
-    let harness = H::start().await;
-    let (accounts, _) = harness.open().await;
-    let expires_at = harness.clock().now().plus(MINUTE * 10);
-    let brief = add_token(&*accounts, "scanner 1", 1, Some(expires_at)).await;
-    let revoked = add_token(&*accounts, "scanner 2", 2, None).await;
-    let by_id = async |id| accounts.token_by_id(id).await.expect("asked");
-    let found = by_id(brief.id).await.expect("found");
-    assert_eq!(Some(&found), token(&*accounts, 1).await.as_ref());
-    assert!(found.used_at.is_some(), "it is a use");
-    assert_eq!(by_id(TokenId(nobody().0)).await, None);
-    assert!(accounts.revoke_token(revoked.id).await.expect("asked"));
-    assert_eq!(by_id(revoked.id).await, None);
-    harness.advance(MINUTE * 10);
-    assert_eq!(by_id(brief.id).await, None);
 }
 
 pub async fn the_use_of_a_token_is_noted_to_the_minute<H: AccountsHarness>() {
@@ -87,6 +81,19 @@ pub async fn the_use_of_a_token_is_noted_to_the_minute<H: AccountsHarness>() {
     harness.set_back(MINUTE * 5);
     assert_eq!(token(&*accounts, 1).await.expect("found").used_at, Some(first.plus(MINUTE)));
     assert_eq!(kept().await, Some(first.plus(MINUTE)));
+}
+
+pub async fn the_use_of_a_token_that_was_found_by_its_id_is_noted_too<H: AccountsHarness>() {
+    let harness = H::start().await;
+    let (accounts, _) = harness.open().await;
+    let added = add_token(&*accounts, "scanner", 1, None).await;
+    let found = async || accounts.token_by_id(added.id).await.expect("asked").expect("found");
+    accounts.note_token_use(&found().await).await.expect("noted");
+    let first = found().await.used_at.expect("a minute");
+    assert_eq!(first.0 % 60_000_000, 0);
+    harness.advance(MINUTE * 2);
+    accounts.note_token_use(&found().await).await.expect("noted");
+    assert_eq!(found().await.used_at, Some(first.plus(MINUTE * 2)));
 }
 
 pub async fn tokens_are_listed_without_their_secrets_those_that_are_over_too<H: AccountsHarness>() {

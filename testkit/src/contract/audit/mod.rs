@@ -36,8 +36,8 @@ pub trait AuditHarness: Sized + Send + Sync {
     async fn reopen(&self) -> (Arc<dyn Store>, Arc<dyn Audit>);
     /// Lets time pass.
     async fn advance(&self, by: Duration);
-    /// Whether the schema refuses a statement of SQL.
-    async fn refuses(&self, statement: &str) -> bool;
+    /// Why the schema refuses a statement of SQL; `None` when it does not.
+    async fn refusal(&self, statement: &str) -> Option<String>;
     /// Runs a statement of SQL as somebody does who may alter the schema, and has taken its guards away.
     async fn tamper(&self, statement: &str);
 }

@@ -123,10 +123,14 @@ pub async fn an_image_whose_state_or_reason_cannot_be_read_needs_a_human_and_hid
     set(&harness, "lane", "lane = 'whenever'").await;
     let listed = listed(&*store, &Filter::at(Sites::All)).await;
     assert_eq!(listed.len(), 4);
-    assert_eq!(
-        store.list(&Filter::at(Sites::All), None, 2).await.expect("a page").items,
-        listed[..2]
-    );
+    let site = whole.site().expect("it has one").parse().expect("a name");
+    for sites in [Sites::All, Sites::one(site)] {
+        let filter = Filter::at(sites);
+        let page = store.list(&filter, None, 2).await.expect("a page");
+        assert_eq!((&page.items[..], page.total), (&listed[..2], 4), "{filter:?}");
+        let rest = store.list(&filter, page.next, 10).await.expect("a page");
+        assert_eq!((&rest.items[..], rest.next), (&listed[2..], None), "{filter:?}");
+    }
     for name in ["state", "reason"] {
         let image = image(&*store, key(name).id()).await;
         let needs_human = (State::NeedsHuman, Some(Reason::RecordUnreadable));

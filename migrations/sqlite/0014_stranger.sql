@@ -1,0 +1,9 @@
+-- Failures to sign in with names that nobody has, so that every process pauses them as it pauses those with an account.
+-- Instead of a name there is a bucket, 20 bits of its hash: people type passwords there. So there are never more rows than
+-- buckets, and names of one bucket are paused together. Rows of more than a day are deleted.
+create table stranger (
+  bucket    integer not null constraint stranger_pk primary key
+            constraint stranger_bucket check (bucket between 0 and 1048575),
+  failures  integer not null constraint stranger_failures check (failures > 0),
+  failed_at integer not null
+) strict;
