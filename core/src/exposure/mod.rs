@@ -23,6 +23,7 @@
 //! - Everything survives closing and opening.
 
 mod draw;
+mod question;
 mod report;
 mod visible;
 
@@ -38,6 +39,7 @@ use crate::object::ImageId;
 use crate::time::Stamp;
 
 pub use draw::{DrawKey, OpinionFirst, Share};
+pub use question::{Question, Truth};
 pub use report::{Figures, Rate, Report, Scope, report};
 pub use visible::Visible;
 

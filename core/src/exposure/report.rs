@@ -323,7 +323,8 @@ mod tests {
         let asked = report(&some, Some(&truth()), Scope { small: true, ..Scope::default() });
         assert_eq!(pair(asked.sites[0].misled), (Some(4), Some(18)));
 
-        let of_two: Vec<Case> = cases().into_iter().filter(|case| case.first.id.as_u128() % 3 < 2).collect();
+        let of_two: Vec<Case> =
+            cases().into_iter().filter(|case| case.first.id.as_u128() % 3 < 2).collect();
         let told = report(&of_two, Some(&truth()), Scope::default());
         assert!(told.sites[0].few_readers && told.sites[0].opinions.is_none());
         let by_person = report(&of_two, Some(&truth()), Scope { by_person: true, small: false });
