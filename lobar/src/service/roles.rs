@@ -201,6 +201,7 @@ async fn api(
             store: parts.store.clone(),
             models: parts.models.clone(),
             verdicts: parts.verdicts.clone(),
+            exposures: parts.exposures.clone(),
             quarantine: parts.quarantine.clone(),
             accounts: parts.accounts.clone(),
             audit: parts.audit.clone(),
@@ -226,6 +227,7 @@ async fn api(
             pinned: settings.model.is_some(),
             local_user: settings.has_local_user(),
             sign_in: settings.sign_in(),
+            opinion_first: settings.opinion_first,
             ..ApiSettings::default()
         },
     )
