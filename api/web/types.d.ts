@@ -13,6 +13,7 @@ export interface ImageItem {
   received_at: string;
   finished_at: string | null;
   result: ResultBody | null;
+  withheld: string | null;
   /** Not in lists. */
   verdict?: VerdictMark | null;
 }
@@ -60,6 +61,12 @@ export interface VerdictBody {
   label?: string | null;
   reason?: string | null;
   displayed?: string[];
+  rendering?: string | null;
+}
+
+/** What a reader sees in a picture whose result they were not shown. */
+export interface OpinionBody {
+  label?: string | null;
   rendering?: string | null;
 }
 
