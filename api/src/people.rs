@@ -30,6 +30,9 @@ pub(crate) struct SessionBody {
     expires_at: Option<String>,
     /// Seconds without use after which it ends; null for machines and the local user.
     idle_seconds: Option<u64>,
+    /// Whether the caller's own opinion on some images is asked for before their results are shown: lists cannot be filtered
+    /// by flag then.
+    opinion_first: bool,
 }
 
 impl SessionBody {
@@ -49,7 +52,13 @@ impl SessionBody {
             csrf_token: None,
             expires_at: None,
             idle_seconds: None,
+            opinion_first: false,
         }
+    }
+
+    /// With whether the caller's own opinion may be asked for first.
+    pub(crate) fn asked_first(self, opinion_first: bool) -> Self {
+        Self { opinion_first, ..self }
     }
 
     /// With what concerns the session.

@@ -89,6 +89,7 @@ export interface SessionBody {
   csrf_token: string | null;
   expires_at: string | null;
   idle_seconds: number | null;
+  opinion_first: boolean;
 }
 
 /** One of a person's own sessions. */

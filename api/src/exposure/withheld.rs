@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use lobar_core::access::{Right, Who};
+use lobar_core::access::{Caller, Right, Who};
 use lobar_core::image::{Image, Lane, State};
 use lobar_core::object::ImageId;
 
@@ -57,8 +57,7 @@ pub(crate) fn has_result(image: &Image) -> bool {
 
 impl Context {
     /// Whether this caller is ever asked for an opinion first, at some site.
-    pub(crate) fn asks_first<N: Need>(&self, allowed: &Allowed<N>) -> bool {
-        let caller = allowed.caller();
+    pub(crate) fn asks_first(&self, caller: &Caller) -> bool {
         let is_person = !matches!(caller.who, Who::Machine { .. });
         let judges = !caller.grants.reach(Right::GiveVerdicts).is_empty();
         self.opinion_first.is_some() && is_person && judges
@@ -70,7 +69,8 @@ impl Context {
         allowed: &Allowed<N>,
         images: impl IntoIterator<Item = Drawn<'a>>,
     ) -> BTreeMap<ImageId, Withheld> {
-        let Some(draw) = self.opinion_first.as_ref().filter(|_| self.asks_first(allowed)) else {
+        let Some(draw) = self.opinion_first.as_ref().filter(|_| self.asks_first(allowed.caller()))
+        else {
             return BTreeMap::new();
         };
         let sites = allowed.caller().grants.reach(Right::GiveVerdicts);

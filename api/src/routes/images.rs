@@ -81,7 +81,7 @@ pub(crate) async fn list(
     query: Query<ListQuery>,
 ) -> Result<Json<ImagePage>, Problem> {
     let filter = filter(&query, allowed.sites())?;
-    if filter.flagged.is_some() && context.asks_first(&allowed) {
+    if filter.flagged.is_some() && context.asks_first(allowed.caller()) {
         let detail = "Of some images your own opinion is asked for before their result is shown: lists cannot be filtered by it.";
         return Err(Problem::new(Kind::OwnOpinionFirst, detail));
     }

@@ -50,7 +50,7 @@ pub(crate) async fn current(
     context: Data<Context>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
-    let body = SessionBody::of(allowed.caller());
+    let body = SessionBody::of(allowed.caller()).asked_first(context.asks_first(allowed.caller()));
     let Some((secret, id)) = cookie::read(&request).zip(allowed.session()) else {
         return Ok(HttpResponse::Ok().json(body));
     };
@@ -116,7 +116,8 @@ fn welcome(context: &Context, request: &HttpRequest, opened: Opened) -> HttpResp
     let secret = secret.expose();
     let who = Who::Person { id: account.id.0, name: account.name };
     let idle = context.settings.sign_in.idle.as_secs();
-    let body = SessionBody::of(&Caller { who, grants: account.grants });
+    let caller = Caller { who, grants: account.grants };
+    let body = SessionBody::of(&caller).asked_first(context.asks_first(&caller));
     let lasts = session.expires_at.since(context.clock.now());
     HttpResponse::Ok().cookie(cookie::issue(request, secret.clone(), lasts)).json(body.with(
         &session,
