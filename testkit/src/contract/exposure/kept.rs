@@ -105,7 +105,7 @@ pub async fn what_was_painted_is_kept_once_by_its_id<H: ExposureHarness>() {
     let again = Exposure { millis: 9_000, ..painted.clone() };
     exposures.expose(&[painted.clone(), again.clone()]).await.expect("kept");
     exposures.expose(&[again]).await.expect("kept");
-    assert_eq!(exposures.of_image(image).await.expect("asked"), [painted.clone()]);
+    assert_eq!(exposures.of_image(image).await.expect("asked"), std::slice::from_ref(&painted));
     let nothing = exposure(image, ADA, Source::Painted, Visible::NOTHING, harness.now());
     exposures.expose(&[nothing]).await.expect("left out");
     let more = exposure(image, ADA, Source::Painted, Visible::WORD, harness.now());
@@ -148,7 +148,7 @@ pub async fn everything_survives_closing_and_opening<H: ExposureHarness>() {
     let image = flagged(&*store, 1).await;
     give(&*exposures, image, ADA, Label::Normal).await;
     let painted = exposure(image, ADA, Source::Painted, Visible::HEATMAP, harness.now());
-    exposures.expose(&[painted.clone()]).await.expect("kept");
+    exposures.expose(std::slice::from_ref(&painted)).await.expect("kept");
     harness.advance(Duration::from_secs(1)).await;
     judge(&*verdicts, image, ADA, Opinion::Agree).await;
     let before = cases(&*exposures).await;
