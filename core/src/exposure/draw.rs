@@ -64,7 +64,7 @@ impl OpinionFirst {
         }
         // Both parts have a fixed length, so that no other input has the same bytes.
         let drawn = Sha256::new().chain_update(self.key.0).chain_update(image.0).finalize();
-        let high = drawn.iter().take(4).fold(0_u32, |all, byte| all << 8 | u32::from(*byte));
+        let high = drawn.iter().take(4).fold(0_u32, |all, byte| (all << 8) | u32::from(*byte));
         f64::from(high) < self.share.0 * 2_f64.powi(32)
     }
 }
