@@ -22,6 +22,8 @@ fn a_report_is_printed_and_who_asked_for_it_is_on_record() {
     let folder = tempfile::tempdir().expect("a folder");
     let data = folder.path().join("data");
     std::fs::create_dir_all(&data).expect("a folder");
+    let migrated = lobar(&data, &["migrate"]);
+    assert!(migrated.status.success(), "{}", said(&migrated.stderr));
     let report = lobar(&data, &["exposure", "report"]);
     assert!(report.status.success(), "{}", said(&report.stderr));
     assert!(
