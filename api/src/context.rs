@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use lobar_core::accounts::Accounts;
 use lobar_core::audit::{Audit, NewEntry};
+use lobar_core::exposure::{Exposures, OpinionFirst};
 use lobar_core::failure::PortError;
 use lobar_core::model_registry::ModelRegistry;
 use lobar_core::object_store::ObjectStore;
@@ -27,6 +28,7 @@ use tokio::time::timeout;
 use tracing::Instrument as _;
 
 use crate::access::identity::Identity;
+use crate::exposure::Sent;
 use crate::figure_reader::FigureReader;
 use crate::file_room::FileRoom;
 use crate::intake::Intake;
@@ -49,6 +51,11 @@ pub(crate) struct Context {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) models: Arc<dyn ModelRegistry>,
     pub(crate) verdicts: Arc<dyn Verdicts>,
+    pub(crate) exposures: Arc<dyn Exposures>,
+    /// Of which images readers' own opinions are asked for first; `None` for none.
+    pub(crate) opinion_first: Option<OpinionFirst>,
+    /// Records what readers are sent.
+    pub(crate) sent: Sent,
     pub(crate) quarantine: Arc<dyn Quarantine>,
     pub(crate) accounts: Arc<dyn Accounts>,
     pub(crate) sign_in: Arc<SignIn>,
@@ -82,6 +89,9 @@ pub(crate) struct Shared {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) models: Arc<dyn ModelRegistry>,
     pub(crate) verdicts: Arc<dyn Verdicts>,
+    pub(crate) exposures: Arc<dyn Exposures>,
+    pub(crate) opinion_first: Option<OpinionFirst>,
+    pub(crate) sent: Sent,
     pub(crate) quarantine: Arc<dyn Quarantine>,
     pub(crate) accounts: Arc<dyn Accounts>,
     pub(crate) audit: Arc<dyn Audit>,
@@ -114,6 +124,9 @@ impl Context {
             store: shared.store,
             models: shared.models,
             verdicts: shared.verdicts,
+            exposures: shared.exposures,
+            opinion_first: shared.opinion_first,
+            sent: shared.sent,
             quarantine: shared.quarantine,
             uploads: shared.uploads,
             objects: shared.objects,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use lobar_core::exposure::Answer;
 use lobar_core::finding::{Finding, SubtypeLabel};
 use lobar_core::image::{Image, State};
 use lobar_core::object::ImageId;
@@ -10,6 +11,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use crate::exposure::Withheld;
 use crate::pending_uploads::Upload;
 use crate::statement::STATEMENT_OF_USE;
 use crate::timestamp::rfc3339;
@@ -43,6 +45,11 @@ pub(crate) struct ImageItem {
     finished_at: Option<String>,
     /// What the network saw; null when it did not assess the image (yet), or when the image was removed.
     result: Option<ResultBody>,
+    /// Why a result that there is is not shown to this caller, null where nothing is withheld: `own_opinion_first` until they
+    /// have given their own opinion (`POST /v1/images/{id}/opinion`), `record_unavailable` while nobody can tell whether they
+    /// have. It says nothing about the result.
+    #[schema(value_type = Option<String>, example = json!(null))]
+    withheld: Option<&'static str>,
     /// The newest verdict, null when there is none. Not in lists.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<VerdictMark>)]
@@ -117,6 +124,7 @@ impl From<Image> for ImageItem {
             finished_at: image.finished_at.map(rfc3339),
             // Who deletes an X-ray wants nothing of it shown any more.
             result: image.finding.filter(|_| image.state != State::Removed).map(ResultBody::from),
+            withheld: None,
             verdict: None,
         }
     }
@@ -136,8 +144,22 @@ impl ImageItem {
             received_at: rfc3339(upload.at),
             finished_at: None,
             result: None,
+            withheld: None,
             verdict: Some(None),
         }
+    }
+
+    /// Without its result and what anybody said of it.
+    pub(crate) fn withhold(self, why: Withheld) -> Self {
+        let verdict = self.verdict.map(|_| None);
+        Self { result: None, withheld: Some(why.word()), verdict, ..self }
+    }
+
+    /// Whose answer it shows.
+    pub(crate) fn answer(&self) -> Option<Answer> {
+        let model = &self.result.as_ref()?.model;
+        let (model_version, model_sha256) = (model.version.clone(), model.sha256.clone());
+        Some(Answer { model_version, model_sha256 })
     }
 
     /// With the newest verdict, if there is one.

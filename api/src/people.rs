@@ -32,6 +32,9 @@ pub(crate) struct SessionBody {
     idle_seconds: Option<u64>,
     /// Whether a one-time code is asked for at sign-in; null for machines and the local user.
     codes: Option<bool>,
+    /// Whether the caller's own opinion on some images is asked for before their results are shown: lists cannot be filtered
+    /// by flag then.
+    opinion_first: bool,
 }
 
 impl SessionBody {
@@ -52,7 +55,13 @@ impl SessionBody {
             expires_at: None,
             idle_seconds: None,
             codes: None,
+            opinion_first: false,
         }
+    }
+
+    /// With whether the caller's own opinion may be asked for first.
+    pub(crate) fn asked_first(self, opinion_first: bool) -> Self {
+        Self { opinion_first, ..self }
     }
 
     /// Of a person in a session.

@@ -61,6 +61,8 @@ problems! {
     AccountDisabled = 409, "account-disabled", "The account is disabled";
     NameTaken = 409, "name-taken", "Somebody or something else is called so";
     LastAdmin = 409, "last-admin", "Nobody could manage people any more";
+    OwnOpinionFirst = 409, "own-opinion-first", "Your own opinion is asked for first";
+    NoOpinionAsked = 409, "no-opinion-asked", "No opinion is asked for before the result";
     StaleVerdict = 409, "stale-verdict", "The result has changed since it was shown";
     TooLarge = 413, "too-large", "The body is larger than accepted";
     WrongMediaType = 415, "wrong-media-type", "The body has a media type that is not accepted";

@@ -12,13 +12,16 @@ use std::time::Duration;
 use bytes::Bytes;
 use lobar_core::cache::{Cache, Entry};
 use lobar_core::event::Event;
-use lobar_core::image::{Image, Reason, State};
+use lobar_core::exposure::Answer;
+use lobar_core::image::{Image, Lane, Reason, State};
 use lobar_core::object::ImageId;
 use lobar_core::position::Position;
 use prometheus::{IntCounterVec, Opts, Registry};
 use serde::Deserialize;
+use serde_json::{Map, Value};
 use uuid::Uuid;
 
+use crate::exposure::Withheld;
 use crate::item::ImageItem;
 
 /// How long an answer is kept.
@@ -63,13 +66,56 @@ impl CachedResponse {
         Self { tag, body: body.into() }
     }
 
-    /// The site of its image; `None` where that is unknown, or cannot be read from what another release kept.
-    pub(crate) fn site(&self) -> Option<String> {
-        #[derive(Deserialize)]
-        struct OfSite {
-            site: Option<String>,
-        }
-        serde_json::from_slice::<OfSite>(&self.body).ok()?.site
+    /// What must be known of it before it is sent; `None` where it cannot be read, from what another release kept.
+    pub(crate) fn told(&self) -> Option<Told> {
+        serde_json::from_slice(&self.body).ok()
+    }
+
+    /// The same answer without the result and what anybody said of it. Its tag is of that body alone.
+    pub(crate) fn withhold(&self, why: Withheld) -> Option<Self> {
+        let mut body: Map<String, Value> = serde_json::from_slice(&self.body).ok()?;
+        body.insert("result".into(), Value::Null);
+        body.insert("verdict".into(), Value::Null);
+        body.insert("withheld".into(), why.word().into());
+        let body = serde_json::to_vec(&body).ok()?;
+        let tag = Uuid::new_v5(&BODIES, &body).simple().to_string();
+        Some(Self { tag, body: body.into() })
+    }
+}
+
+/// What an answer about an image tells, as far as it decides who may see it.
+#[derive(Deserialize)]
+pub(crate) struct Told {
+    /// The site of its image; `None` where that is unknown.
+    pub(crate) site: Option<String>,
+    priority: String,
+    /// Whose result it has, if any.
+    pub(crate) result: Option<ToldResult>,
+}
+
+/// See [`Told::result`].
+#[derive(Deserialize)]
+pub(crate) struct ToldResult {
+    model: ToldModel,
+}
+
+#[derive(Deserialize)]
+struct ToldModel {
+    version: String,
+    sha256: String,
+}
+
+impl Told {
+    /// Its lane. A word that is not known is none that is urgent.
+    pub(crate) fn lane(&self) -> Lane {
+        Lane::parse(&self.priority).unwrap_or_default()
+    }
+}
+
+impl From<&ToldResult> for Answer {
+    fn from(result: &ToldResult) -> Self {
+        let ToldModel { version, sha256 } = &result.model;
+        Self { model_version: version.clone(), model_sha256: sha256.clone() }
     }
 }
 

@@ -11,6 +11,7 @@ use governor::clock::MonotonicClock;
 use lobar_core::accounts::Accounts;
 use lobar_core::audit::Audit;
 use lobar_core::cache::Cache;
+use lobar_core::exposure::{Exposures, OpinionFirst};
 use lobar_core::failure::PortError;
 use lobar_core::object_store::ObjectStore;
 use lobar_core::presence::Presence;
@@ -27,6 +28,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::connection::connected;
 use crate::context::{Context, Shared};
+use crate::exposure::{SentWriter, sent};
 use crate::figure_reader::{FigurePorts, FigureReader};
 use crate::guard::guard;
 use crate::health::run_until;
@@ -60,6 +62,8 @@ pub struct ApiPorts {
     pub models: Arc<dyn lobar_core::model_registry::ModelRegistry>,
     /// What readers said of images.
     pub verdicts: Arc<dyn Verdicts>,
+    /// What readers met of answers.
+    pub exposures: Arc<dyn Exposures>,
     /// What ingest put aside.
     pub quarantine: Arc<dyn Quarantine>,
     /// People, their sessions, machines' tokens, sites.
@@ -116,6 +120,7 @@ pub struct Api {
     follower: Follower,
     bucket: Check,
     writer: Writer,
+    sent_writer: SentWriter,
     tls: Tls,
 }
 
@@ -127,6 +132,7 @@ impl Api {
             store,
             models,
             verdicts,
+            exposures,
             quarantine,
             accounts,
             audit,
@@ -179,10 +185,19 @@ impl Api {
         let bucket = readiness.check("bucket");
         let (recorder, writer) =
             recorder(Arc::clone(&audit), Arc::clone(&clock), readiness.check("audit"));
+        let (sent, sent_writer) = sent(Arc::clone(&exposures), Arc::clone(&clock));
+        // A process that cannot draw must not show what others withhold.
+        let opinion_first = match settings.opinion_first {
+            share if share.is_none() => None,
+            share => Some(OpinionFirst::new(share, exposures.draw_key().await?)),
+        };
         let shared = Shared {
             store,
             models,
             verdicts,
+            exposures,
+            opinion_first,
+            sent,
             quarantine,
             accounts,
             audit,
@@ -225,7 +240,16 @@ impl Api {
         };
         let bound = bound.map_err(|source| BuildError::Bind { address: listen, source })?;
         let address = bound.addrs().first().copied().unwrap_or(listen);
-        Ok(Self { server: bound.run(), address, context, follower, bucket, tls, writer })
+        Ok(Self {
+            server: bound.run(),
+            address,
+            context,
+            follower,
+            bucket,
+            tls,
+            writer,
+            sent_writer,
+        })
     }
 
     /// Where it listens.
@@ -236,7 +260,7 @@ impl Api {
     /// Serves until `stop`: then readiness goes red, open streams say goodbye and close, and
     /// requests finish within the drain time.
     pub async fn run(self, stop: CancellationToken) -> std::io::Result<()> {
-        let Self { server, context, follower, bucket, tls, writer, .. } = self;
+        let Self { server, context, follower, bucket, tls, writer, sent_writer, .. } = self;
         let served = CancellationToken::new();
         let ended = served.clone().drop_guard();
         let say_goodbye = async {
@@ -257,6 +281,7 @@ impl Api {
                 served.run_until_cancelled(tls.watch()),
                 served.run_until_cancelled(prune_sessions(&context)),
                 writer.run(served.clone(), context.settings.drain),
+                sent_writer.run(served.clone(), context.settings.drain),
                 served.run_until_cancelled(say_goodbye),
             )
         };

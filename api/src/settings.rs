@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use lobar_core::accounts::S3Keys;
+use lobar_core::exposure::Share;
 use lobar_core::scaling::Policy;
 use lobar_signin::SignInSettings;
 
@@ -65,6 +66,8 @@ pub struct ApiSettings {
     pub sign_in: SignInSettings,
     /// Whether whoever uses this machine itself is let in as long as nobody has an account.
     pub local_user: bool,
+    /// Of which share of images readers' own opinions are asked for before the result is shown.
+    pub opinion_first: Share,
     /// How many workers there should be for a load.
     pub scaling: Policy,
     /// Whether this process was started with a model file of its own, which its worker then serves
@@ -100,6 +103,7 @@ impl Default for ApiSettings {
             drain: Duration::from_secs(10),
             sign_in: SignInSettings::default(),
             local_user: true,
+            opinion_first: Share::default(),
             scaling: Policy::default(),
             pinned: false,
         }

@@ -1,5 +1,6 @@
 //! Verdicts as clients give and see them.
 
+use lobar_core::exposure::FirstOpinion;
 use lobar_core::finding::Label;
 use lobar_core::object::ImageId;
 use lobar_core::verdict::{NewVerdict, Opinion, Verdict};
@@ -63,7 +64,8 @@ pub(crate) struct VerdictItem {
     image: Uuid,
     /// Version of the model whose result was shown.
     model_version: Option<String>,
-    /// `agree`, `disagree` or `not_assessable`; `unreadable` where what was said is stored and this release cannot read it.
+    /// `agree`, `disagree` or `not_assessable`; `own` where it was said before the result was shown; `unreadable` where what
+    /// was said is stored and this release cannot read it.
     #[schema(value_type = String)]
     opinion: &'static str,
     /// The label that it comes to; null for what is not assessable or unreadable.
@@ -88,6 +90,9 @@ pub(crate) struct VerdictItem {
 pub(crate) struct VerdictList {
     /// Oldest first. The newest counts.
     pub(crate) items: Vec<VerdictItem>,
+    /// Why nothing is told, null where nothing is withheld: see the image's `withheld`.
+    #[schema(value_type = Option<String>)]
+    pub(crate) withheld: Option<&'static str>,
 }
 
 /// The newest verdict on an image, in short.
@@ -174,6 +179,26 @@ impl From<Verdict> for VerdictItem {
             role: given.role,
             displayed: given.displayed,
             rendering: given.rendering,
+            at: rfc3339(at),
+        }
+    }
+}
+
+impl From<FirstOpinion> for VerdictItem {
+    fn from(first: FirstOpinion) -> Self {
+        let FirstOpinion { id, opinion, answer, found: _, at } = first;
+        let displayed = opinion.rendering.as_ref().map(|_| "picture".to_owned());
+        Self {
+            id,
+            image: opinion.image.0,
+            model_version: Some(answer.model_version),
+            opinion: "own",
+            label: opinion.label.map(Label::word),
+            reason: None,
+            reader: opinion.reader.name,
+            role: opinion.role,
+            displayed: displayed.into_iter().collect(),
+            rendering: opinion.rendering,
             at: rfc3339(at),
         }
     }

@@ -20,6 +20,9 @@ export function openImage() {
 /** Whether the people's page is asked for. */
 export const isPeople = () => location.hash === "#/people";
 
+/** Whether the auditors' page is asked for. */
+export const isAudit = () => location.hash === "#/audit";
+
 /** The secret of a one-time link, which is taken out of the address at once. @returns {string | null} */
 export function takeLink() {
   const secret = /^#\/link\/(.+)$/.exec(location.hash)?.[1] ?? null;

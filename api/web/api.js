@@ -2,7 +2,7 @@
 
 import { Problem, ask, isAbort, wordsOf } from "./request.js";
 
-/** @import { ImageItem, ImagePage, VerdictBody, VerdictMark } from "./types.js" */
+/** @import { ImageItem, ImagePage, OpinionBody, VerdictBody, VerdictMark } from "./types.js" */
 
 export { Problem, isAbort, wordsOf };
 
@@ -66,6 +66,15 @@ export async function giveVerdict(id, verdict) {
   const response = await ask("POST", `/v1/images/${encodeURIComponent(id)}/verdicts`, { body: verdict });
   const { opinion, label, rendering, at } = await response.json();
   return { opinion, label, seen: rendering !== null, at };
+}
+
+/**
+ * Says what its reader sees in an image whose result is withheld until then.
+ * @param {string} id
+ * @param {OpinionBody} opinion
+ */
+export async function giveOpinion(id, opinion) {
+  await ask("POST", `/v1/images/${encodeURIComponent(id)}/opinion`, { body: opinion });
 }
 
 /**

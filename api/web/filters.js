@@ -2,7 +2,7 @@
 
 import { onAddress, query, setQuery } from "./address.js";
 import { byId, el } from "./elements.js";
-import { sitesOf } from "./session.js";
+import { session, sitesOf } from "./session.js";
 
 /** @import { ImageItem } from "./types.js" */
 
@@ -21,7 +21,10 @@ const VIEWS = [
   { name: "gone", words: "Replaced or removed", status: "superseded,removed" },
 ];
 
-const view = () => VIEWS.find(({ name }) => name === (query().get("show") ?? "")) ?? ALL;
+/** The views that there are: by flag none, where some images are read before their result is shown. */
+const offered = () => VIEWS.filter(({ flagged }) => !flagged || !session().opinion_first);
+
+const view = () => offered().find(({ name }) => name === (query().get("show") ?? "")) ?? ALL;
 
 /** The filter in the server's words. */
 export function filter() {
@@ -53,7 +56,7 @@ export const isNarrow = () => view().name !== "" || Boolean(query().get("site"))
 
 function draw() {
   const current = view();
-  byId("views").replaceChildren(...VIEWS.map(({ name, words }) => {
+  byId("views").replaceChildren(...offered().map(({ name, words }) => {
     const address = query();
     if (name) address.set("show", name);
     else address.delete("show");

@@ -1,11 +1,13 @@
 // The page: lets somebody in, then puts its parts together as far as they may use them.
 
 import { whoElement } from "./account.js";
-import { isPeople, onAddress, openImage } from "./address.js";
+import { isAudit, isPeople, onAddress, openImage } from "./address.js";
 import { told } from "./api.js";
+import { hideAudit, showAudit } from "./audit.js";
 import { enter, setUpLock } from "./door.js";
 import { byId } from "./elements.js";
 import { EventStream } from "./events.js";
+import { forgetExposures } from "./exposure.js";
 import { setUpFilters } from "./filters.js";
 import { hidePeople, showPeople } from "./people.js";
 import { may, onLeave, session } from "./session.js";
@@ -42,6 +44,7 @@ onLeave(() => {
   names.clear();
   viewer.close();
   worklist.forget();
+  forgetExposures();
 });
 
 /** @param {"live" | "reconnecting" | "stale"} state @param {Date} [since] */
@@ -80,6 +83,7 @@ async function follow() {
 
 /** What somebody sees who sees no images, in words. */
 function nothingWords() {
+  if (may("read_audit") && !may("manage_people")) return "Your roles show no images. The record of who saw and did what is under “Audit” above.";
   if (may("manage_people")) return "Your roles show no images. People, tokens and sites are under “People” above.";
   if (mayUpload) return "You may add X-rays; your roles show no images and no results.";
   return session().grants.length
@@ -96,9 +100,9 @@ function setUpPage() {
   byId("nothing").textContent = mayRead ? "" : nothingWords();
 }
 
-/** The one of the page's views that the address says. @param {"worklist" | "viewer" | "people"} view */
+/** The one of the page's views that the address says. @param {"worklist" | "viewer" | "people" | "audit"} view */
 function showView(view) {
-  for (const id of ["worklist", "viewer", "people"]) byId(id).hidden = id !== view;
+  for (const id of ["worklist", "viewer", "people", "audit"]) byId(id).hidden = id !== view;
 }
 
 /** Shows what the address says. */
@@ -106,9 +110,12 @@ function show() {
   const id = mayRead ? openImage() : null;
   const last = viewer.id;
   const people = isPeople() && may("manage_people");
+  const audit = isAudit() && may("read_audit");
+  const wasAudit = !byId("audit").hidden;
   const wasPeople = !byId("people").hidden;
   if (wasPeople && !people) hidePeople();
-  if (!last && byId("viewer").hidden && !wasPeople) scrolled = scrollY;
+  if (wasAudit && !audit) hideAudit();
+  if (!last && byId("viewer").hidden && !wasPeople && !wasAudit) scrolled = scrollY;
   if (id) {
     showView("viewer");
     if (id === last) return;
@@ -116,10 +123,12 @@ function show() {
     scrollTo(0, 0);
   } else {
     if (last) viewer.close();
-    showView(people ? "people" : "worklist");
+    showView(people ? "people" : audit ? "audit" : "worklist");
     if (people) {
       if (!wasPeople) showPeople();
-    } else if (last || wasPeople) {
+    } else if (audit) {
+      if (!wasAudit) showAudit();
+    } else if (last || wasPeople || wasAudit) {
       document.title = "Lobar";
       scrollTo(0, scrolled);
       const row = last && document.querySelector(`tr[data-id="${last}"] .open`);

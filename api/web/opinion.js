@@ -10,6 +10,9 @@ import { opinionWords, shortId } from "./words.js";
 /** How long a button must have meant what it means before a key presses it, in ms. Of clicks, pointer.js takes care. */
 const SETTLED = 300;
 
+/** Why a result is withheld of which its reader says first what they see. */
+const OWN = "own_opinion_first";
+
 /** A button: its word, its key, what it gives. @typedef {[string, string, VerdictBody]} Choice */
 
 /**
@@ -30,6 +33,9 @@ function notKept(id, why) {
  */
 function choices(image) {
   const other = { opinion: "not_assessable" };
+  if (image.withheld) {
+    return image.withheld === OWN ? [["Pneumonia", "P", { opinion: "own", label: "PNEUMONIA" }], ["No pneumonia", "O", { opinion: "own", label: "NORMAL" }], ["Not assessable", "N", { opinion: "own", label: null }]] : null;
+  }
   if (image.status === "ready" && image.result) {
     const label = image.result.flagged ? "NORMAL" : "PNEUMONIA";
     return [["Agree", "A", { opinion: "agree" }], ["Disagree", "D", { opinion: "disagree", label }], ["Not assessable", "N", other]];
@@ -65,7 +71,8 @@ export class OpinionPanel {
     this.image = image;
     const offered = image && choices(image);
     const isOwn = image !== null && may("give_verdicts", image.site);
-    this.title.textContent = isOwn ? "Your verdict" : "Verdict";
+    const isFirst = image?.withheld === OWN;
+    this.title.textContent = isFirst ? "What do you see?" : isOwn ? "Your verdict" : "Verdict";
     this.element.ariaLabel = this.title.textContent;
     this.buttons.hidden = !isOwn;
     this.element.hidden = !offered;
@@ -83,12 +90,12 @@ export class OpinionPanel {
       this.buttons.children[place]?.setAttribute("aria-pressed", String(Boolean(same)));
     });
     this.words.className = "";
-    this.words.textContent = opinionWords(given);
+    this.words.textContent = isFirst ? "The network's result is shown as soon as you have said it. You can change your mind then." : opinionWords(given);
   }
 
   /** What the offered buttons depend on. @param {ImageItem | null} image */
   key(image) {
-    return image && [image.id, image.status, image.result?.model.version, image.result?.flagged].join();
+    return image && [image.id, image.status, image.withheld, image.result?.model.version, image.result?.flagged].join();
   }
 
   /** @param {VerdictBody} verdict */
@@ -97,6 +104,11 @@ export class OpinionPanel {
     if (this.busy || !image) return;
     this.busy = true;
     try {
+      if (verdict.opinion === "own") {
+        await api.giveOpinion(image.id, { label: verdict.label ?? null, rendering: this.displayed().rendering });
+        if (this.image?.id === image.id) this.changed();
+        return;
+      }
       const version = image.result?.model.version ?? null;
       const given = await api.giveVerdict(image.id, { ...verdict, model_version: version, ...this.displayed() });
       if (this.image?.id === image.id) this.draw({ ...this.image, verdict: given });

@@ -50,7 +50,7 @@ export function headersOf(method, byItself = false) {
   const isSafe = method === "GET";
   if (!isSafe) headers["Lobar-CSRF"] = token;
   if (!byItself && performance.now() - actedAt < RECENT) headers["Lobar-Activity"] = "person";
-  if (!isSafe || headers["Lobar-Activity"]) saidAt = performance.now();
+  if ((!isSafe && !byItself) || headers["Lobar-Activity"]) saidAt = performance.now();
   return headers;
 }
 
@@ -60,6 +60,7 @@ export function headersOf(method, byItself = false) {
  * @property {Record<string, string>} [headers] more of them
  * @property {AbortSignal} [signal] gives it up
  * @property {boolean} [byItself] see `headersOf`
+ * @property {boolean} [keepalive] whether it outlives the page
  */
 
 /**
@@ -68,13 +69,13 @@ export function headersOf(method, byItself = false) {
  * @param {string} path
  * @param {Options} [options]
  */
-export async function send(method, path, { body, headers, signal, byItself } = {}) {
+export async function send(method, path, { body, headers, signal, byItself, keepalive } = {}) {
   /** @type {Record<string, string>} */
   const json = body === undefined ? {} : { "content-type": "application/json" };
   let response;
   try {
     response = await fetch(path, {
-      method, cache: "no-store", signal,
+      method, cache: "no-store", signal, keepalive,
       headers: { ...headersOf(method, byItself), ...json, ...headers },
       body: body === undefined ? undefined : JSON.stringify(body),
     });
@@ -116,6 +117,9 @@ export function sessionIsOver(sentWith = token) {
   pause = new Promise((resolve) => { resume = resolve; });
   hooks.over();
 }
+
+/** Whether the session is over, and nobody has signed in again yet. */
+export const isPaused = () => pause !== null;
 
 /** Resolves when there is a session. */
 export const signedIn = () => pause ?? Promise.resolve();

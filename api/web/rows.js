@@ -4,6 +4,7 @@
 
 import { open } from "./address.js";
 import { el, shape } from "./elements.js";
+import { unwatch, watch } from "./exposure.js";
 import { band, clock, duration, figure, shortId, verdict } from "./words.js";
 
 /** The verdict as shape, word and colour. @param {ImageItem} image */
@@ -66,6 +67,7 @@ export class Row {
       ...(image.priority === "stat" ? [el("span", { class: "badge", title: "Urgent" }, "STAT")] : []));
     this.assessment.title = this.assessment.textContent ?? "";
     this.score.replaceChildren(...score(image.result));
+    this.watch(image);
     this.site.textContent = image.site ?? "–";
     this.site.title = image.site ?? "";
     this.received.textContent = clock(image.received_at);
@@ -76,6 +78,17 @@ export class Row {
     if (before && before !== image.status) {
       this.element.classList.remove("changed");
       requestAnimationFrame(() => this.element.classList.add("changed"));
+    }
+  }
+
+  /** What of the answer the row shows is on record. @param {ImageItem} image */
+  watch({ id, result }) {
+    if (result) {
+      watch(this.assessment, id, "flag");
+      watch(this.score, id, "probability");
+    } else {
+      unwatch(this.assessment);
+      unwatch(this.score);
     }
   }
 

@@ -13,6 +13,7 @@ export interface ImageItem {
   received_at: string;
   finished_at: string | null;
   result: ResultBody | null;
+  withheld: string | null;
   /** Not in lists. */
   verdict?: VerdictMark | null;
 }
@@ -63,6 +64,12 @@ export interface VerdictBody {
   rendering?: string | null;
 }
 
+/** What a reader sees in a picture whose result they were not shown. */
+export interface OpinionBody {
+  label?: string | null;
+  rendering?: string | null;
+}
+
 /** A page of images. */
 export interface ImagePage {
   items: ImageItem[];
@@ -83,6 +90,7 @@ export interface SessionBody {
   expires_at: string | null;
   idle_seconds: number | null;
   codes: boolean | null;
+  opinion_first: boolean;
 }
 
 /** One of a person's own sessions. */

@@ -4,6 +4,7 @@
 import { open } from "./address.js";
 import * as api from "./api.js";
 import { byId, el } from "./elements.js";
+import { watch } from "./exposure.js";
 import { OpinionPanel } from "./opinion.js";
 import { bandElement, verdictElement } from "./rows.js";
 import { band, clock, duration, figure, shortId, standing } from "./words.js";
@@ -171,7 +172,10 @@ export class Viewer {
       await painted();
       if (id !== this.id || into !== (what === "picture" ? this.view.picture : this.view.heat)) return;
       if (into === picture) this.rendering = rendering;
-      else this.heatPainted = true;
+      else {
+        this.heatPainted = true;
+        watch(into, id, "heatmap");
+      }
     } catch (error) {
       if (api.isAbort(error) || id !== this.id) return;
       const words = into === picture ? absent : heatWords;
@@ -216,11 +220,15 @@ export class Viewer {
   /** @param {ImageItem} image */
   resultElements(image) {
     const result = image.result;
+    const word = verdictElement(image);
     /** @type {HTMLElement[]} */
-    const parts = [verdictElement(image)];
+    const parts = [word];
+    if (result) watch(word, image.id, "word");
     if (image.reason_detail) parts.push(el("p", {}, image.reason_detail));
     if (result) {
-      parts.push(el("div", {}, standingElement(result, this.card), bandElement(result)));
+      const scored = el("div", {}, standingElement(result, this.card), bandElement(result));
+      watch(scored, image.id, "probability");
+      parts.push(scored);
     }
     if (result?.warnings.length) {
       parts.push(el("div", { class: "warnings" }, el("strong", {}, "To know about this image"),

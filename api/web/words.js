@@ -22,9 +22,16 @@ export function verdict(image) {
     case "failed": return { word: "Not assessed", more: reason, shape: "square", tone: "human", human: true };
     case "superseded": return { word: "Replaced", more: "A newer upload took its place.", shape: "ring", tone: "waiting" };
     case "removed": return { word: "Removed", more: "It was deleted from the bucket.", shape: "ring", tone: "waiting" };
-    case "ready": return assessed(image.result);
+    case "ready": return image.withheld ? withheld(image.withheld) : assessed(image.result);
     default: return { word: "Indeterminate", more: `Unknown state: ${image.status}.`, shape: "diamond", tone: "human", human: true };
   }
+}
+
+/** A result that there is and that is not shown yet: it never looks like any. @param {string} why @returns {Said} */
+function withheld(why) {
+  return why === "own_opinion_first"
+    ? { word: "Your opinion first", more: "The result is shown when you have said what you see.", shape: "diamond", tone: "human" }
+    : { word: "Result withheld", more: "What you have said of it cannot be read now.", shape: "diamond", tone: "human", human: true };
 }
 
 /** @param {ResultBody | null} result @returns {Said} */

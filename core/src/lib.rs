@@ -9,7 +9,7 @@
 //! [`retry`], [`scaling`], [`statement`] (what results are for), [`time`], [`liveness`] (which loops go round),
 //! [`probe`] (objects that are no uploads), [`trace`] (what a message or an event continues).
 //!
-//! The ports: [`queue`], [`store`], [`accounts`], [`audit`] (with the chain that proves it), [`model_registry`], [`verdict`], [`quarantine`], [`signal`], [`cache`], [`presence`], [`object_store`],
+//! The ports: [`queue`], [`store`], [`accounts`], [`audit`] (with the chain that proves it), [`model_registry`], [`verdict`], [`exposure`], [`quarantine`], [`signal`], [`cache`], [`presence`], [`object_store`],
 //! [`weights`], [`engine`]. Each
 //! sentence of a port's documentation is the name of a test in the contract suite that every adapter
 //! passes.
@@ -23,6 +23,7 @@ pub mod compute;
 pub mod diagnostic;
 pub mod engine;
 pub mod event;
+pub mod exposure;
 pub mod failure;
 pub mod finding;
 pub mod image;

@@ -16,6 +16,7 @@ mod engine;
 mod evaluate;
 #[cfg(feature = "torch")]
 mod export;
+mod exposure;
 mod failure;
 #[cfg(feature = "torch")]
 mod labelled;
@@ -94,6 +95,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Site(command) => block_on(people::site(*command)),
         Command::Quarantine(command) => block_on(quarantine::run(*command)),
         Command::Audit(command) => block_on(audit::run(*command)),
+        Command::Exposure(command) => block_on(exposure::run(*command)),
         Command::Reconcile(command) => block_on(reconcile::run(*command)),
         Command::Model(command) => block_on(registry::run(*command)),
         #[cfg(feature = "torch")]

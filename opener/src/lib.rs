@@ -26,6 +26,7 @@ use lobar_aws::Access;
 use lobar_core::accounts::Accounts;
 use lobar_core::audit::Audit;
 use lobar_core::cache::Cache;
+use lobar_core::exposure::Exposures;
 use lobar_core::failure::PortError;
 use lobar_core::model_registry::ModelRegistry;
 use lobar_core::presence::Presence;
@@ -84,12 +85,19 @@ pub struct Migrated {
 
 /// What a database holds beside queues. An `Arc` of it becomes one of any of its supertraits.
 pub trait Database:
-    Store + ModelRegistry + Verdicts + Quarantine + Accounts + Audit + UnreadableCounts
+    Store + ModelRegistry + Verdicts + Exposures + Quarantine + Accounts + Audit + UnreadableCounts
 {
 }
 
-impl<T: Store + ModelRegistry + Verdicts + Quarantine + Accounts + Audit + UnreadableCounts>
-    Database for T
+impl<T> Database for T where
+    T: Store
+        + ModelRegistry
+        + Verdicts
+        + Exposures
+        + Quarantine
+        + Accounts
+        + Audit
+        + UnreadableCounts
 {
 }
 
@@ -146,7 +154,7 @@ impl Opener {
     }
 
     /// The database that `url` names, of which each is opened once: the store, the model registry, the
-    /// verdicts, the quarantine, the accounts and the audit record, each a supertrait of [`Database`].
+    /// verdicts, the exposure record, the quarantine, the accounts and the audit record, each a supertrait of [`Database`].
     pub async fn database(
         &self,
         setting: &'static str,

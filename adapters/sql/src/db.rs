@@ -32,7 +32,8 @@ pub struct Pools<D: Driver> {
 /// A database: where to write, where to read, and what time it is there. It is a
 /// [`Store`](lobar_core::store::Store), a [`ModelRegistry`](lobar_core::model_registry::ModelRegistry), the
 /// [`Verdicts`](lobar_core::verdict::Verdicts), the [`Quarantine`](lobar_core::quarantine::Quarantine), the
-/// [`Accounts`](lobar_core::accounts::Accounts) and the [`Audit`](lobar_core::audit::Audit) record;
+/// [`Accounts`](lobar_core::accounts::Accounts), the [`Audit`](lobar_core::audit::Audit) record and the
+/// [`Exposures`](lobar_core::exposure::Exposures);
 /// [`SqlQueue`](super::SqlQueue) makes queues in it.
 pub struct Db<D: Driver> {
     pools: Pools<D>,

@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 use super::accounts::{AccountRow, SessionRow, SignedInRow, SiteRow, TokenRow};
 use super::audit::AuditRow;
+use super::exposure::{CaseRow, ExposureRow, OpinionRow};
 use super::quarantine::{EntryRow, KeptRow};
 use super::queue::MessageRow;
 use super::registry::{AssignmentRow, ChangeRow, ComparisonRow, ModelRow};
@@ -59,17 +60,20 @@ pub trait Driver:
     + Reads<AccountRow>
     + Reads<AssignmentRow>
     + Reads<AuditRow>
+    + Reads<CaseRow>
     + Reads<ChangeRow>
     + Reads<ClaimRow>
     + Reads<ComparisonRow>
     + Reads<EntryRow>
     + Reads<EventRow>
+    + Reads<ExposureRow>
     + Reads<FindingRow>
     + Reads<ImageRow>
     + Reads<KeptRow>
     + Reads<LabelledRow>
     + Reads<MessageRow>
     + Reads<ModelRow>
+    + Reads<OpinionRow>
     + Reads<SessionRow>
     + Reads<ShownRow>
     + Reads<SignedInRow>

@@ -1,4 +1,5 @@
-//! The store, the queues, the model registry, the verdicts, the quarantine, the accounts and the audit record in SQL,
+//! The store, the queues, the model registry, the verdicts, the exposure record, the quarantine, the accounts and the audit
+//! record in SQL,
 //! written once for every database.
 //!
 //! [`driver::Driver`] holds all that differs between databases: a handful of constants, how an error
@@ -15,6 +16,7 @@ mod column;
 mod db;
 mod driver;
 mod error;
+mod exposure;
 mod notifier;
 #[cfg(feature = "postgres")]
 pub mod postgres;

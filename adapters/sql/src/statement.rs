@@ -208,6 +208,7 @@ tuples! {
     A B C E F G;
     A B C E F G H;
     A B C E F G H I;
+    A B C E F G H I J K;
     A B C E F G H I J K L M N O P;
 }
 

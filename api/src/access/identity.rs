@@ -25,6 +25,8 @@ use crate::record::by;
 /// Sent with a request that a person has just caused: it keeps a session from ending for want of use. What the page does
 /// by itself, such as following events, does not.
 const ACTIVITY: &str = "lobar-activity";
+/// Where pages tell by themselves what they painted.
+const EXPOSURE: &str = "/v1/exposure";
 /// Beginnings of the names of headers that proxies add: what bears one does not come from this machine's own user.
 const FORWARDED: [&str; 7] =
     ["forwarded", "x-forwarded-", "x-real-ip", "via", "x-envoy-", "cf-", "true-client-ip"];
@@ -185,7 +187,8 @@ async fn person(
     let sign_in = Arc::clone(&context.sign_in);
     let found = context.run(async move { sign_in.session(&secret).await }).await??;
     let Some((session, account)) = found else { return Ok(None) };
-    let by_person = !request.method().is_safe()
+    // What a page tells of its paintings it tells by itself.
+    let by_person = (!request.method().is_safe() && request.path() != EXPOSURE)
         || request.headers().get(ACTIVITY).is_some_and(|value| value == "person");
     if by_person {
         note_use(context, session.clone()).await;

@@ -11,6 +11,7 @@ use uuid::Uuid;
 use super::parameters::read_limit;
 use crate::access::{Allowed, need};
 use crate::context::Context;
+use crate::instant;
 use crate::problem::{Kind, Problem};
 use crate::record::entry;
 
@@ -28,6 +29,10 @@ pub(crate) struct AuditQuery {
     image: Option<Uuid>,
     /// Only by this account or token.
     actor: Option<Uuid>,
+    /// Only from then on: `2026-03-01`, `2026-03-01T09:05:00Z`.
+    since: Option<String>,
+    /// Only up to then.
+    until: Option<String>,
     /// Numbers above this one, the lowest first; 0 is the beginning.
     #[param(value_type = Option<u64>)]
     after: Option<String>,
@@ -76,6 +81,8 @@ pub(crate) async fn list(
         action: action.map_err(|why| wrong(&format!("`action`: {why}.")))?,
         image: query.image.map(ImageId),
         actor: query.actor,
+        since: instant::given("since", query.since.as_deref())?,
+        until: instant::given("until", query.until.as_deref())?,
         ..Filter::default()
     };
     let limit = read_limit(query.limit.as_deref(), DEFAULT_LIMIT, MAX_LIMIT)?;

@@ -5,6 +5,7 @@ use actix_web::web::{Data, Header, Json, Path, Query};
 use actix_web::{HttpRequest, HttpResponse};
 use lobar_core::access::{SiteName, Sites};
 use lobar_core::audit::Action;
+use lobar_core::exposure::{Answer, Visible};
 use lobar_core::failure::PortError;
 use lobar_core::image::State;
 use lobar_core::object::ImageId;
@@ -18,6 +19,7 @@ use uuid::Uuid;
 use super::parameters::read_limit;
 use crate::access::{Allowed, need};
 use crate::context::Context;
+use crate::exposure::has_result;
 use crate::item::ImageItem;
 use crate::page_token;
 use crate::problem::{Kind, Problem};
@@ -71,6 +73,7 @@ pub(crate) struct ImagePage {
 #[utoipa::path(get, path = "/v1/images", tag = "images", params(ListQuery), responses(
     (status = 200, body = ImagePage),
     (status = 400, description = "A parameter has no valid value.", content_type = "application/problem+json"),
+    (status = 409, description = "`flagged`, from a caller whose own opinion is asked for before some results are shown.", content_type = "application/problem+json"),
 ))]
 pub(crate) async fn list(
     allowed: Allowed<need::ReadImages>,
@@ -78,6 +81,10 @@ pub(crate) async fn list(
     query: Query<ListQuery>,
 ) -> Result<Json<ImagePage>, Problem> {
     let filter = filter(&query, allowed.sites())?;
+    if filter.flagged.is_some() && context.asks_first(allowed.caller()) {
+        let detail = "Of some images your own opinion is asked for before their result is shown: lists cannot be filtered by it.";
+        return Err(Problem::new(Kind::OwnOpinionFirst, detail));
+    }
     let after = query.after.as_deref().map(|token| {
         let detail = "`after` is the `next` of an earlier page.";
         page_token::decode(token).ok_or_else(|| Problem::new(Kind::BadParameter, detail))
@@ -91,8 +98,24 @@ pub(crate) async fn list(
     let mut seen = entry(&allowed, Action::Listed, None);
     seen.detail = json!({ "images": page.items.len(), "sites": allowed.sites().to_string() });
     context.recorder.note(seen)?;
+    let with_result = page.items.iter().filter(|image| has_result(image));
+    let drawn = with_result.map(|image| (image.id, image.object.site(), image.lane));
+    let withheld = context.withheld(&allowed, drawn).await;
+    let mut items = Vec::with_capacity(page.items.len());
+    for image in page.items {
+        let (id, item) = (image.id, ImageItem::from(image));
+        items.push(match withheld.get(&id) {
+            Some(why) => item.withhold(*why),
+            None => {
+                if let Some(answer) = item.answer() {
+                    context.sent.note(&allowed, id, Visible::RESULT, || answer)?;
+                }
+                item
+            }
+        });
+    }
     Ok(Json(ImagePage {
-        items: page.items.into_iter().map(ImageItem::from).collect(),
+        items,
         next: page.next.map(page_token::encode),
         total: page.total,
         last_event,
@@ -124,8 +147,7 @@ pub(crate) async fn one(
     let told = seen(&request, None)?.unwrap_or_default();
     let shared = Data::clone(&context);
     let answer = match context.run(async move { answer(&shared, id, told).await }).await?? {
-        Some(answer) if allowed.at(answer.site().as_deref()) => answer,
-        Some(_) => return Err(unknown()),
+        Some(answer) => shown(&context, &allowed, id, answer).await?,
         None => {
             let upload = context.accepted.get(id);
             let upload =
@@ -133,7 +155,8 @@ pub(crate) async fn one(
             CachedResponse::of(&ImageItem::accepted(id, upload))
         }
     };
-    let mut seen = entry(&allowed, Action::Viewed, answer.site().as_deref());
+    let site = answer.told().and_then(|told| told.site);
+    let mut seen = entry(&allowed, Action::Viewed, site.as_deref());
     seen.image = Some(id);
     context.recorder.note(seen)?;
     let tag = EntityTag::new_strong(answer.tag);
@@ -147,6 +170,27 @@ pub(crate) async fn one(
     } else {
         response.content_type(ContentType::json()).body(answer.body)
     })
+}
+
+/// What of an answer this caller may see.
+async fn shown(
+    context: &Context,
+    allowed: &Allowed<need::ReadImages>,
+    id: ImageId,
+    answer: CachedResponse,
+) -> Result<CachedResponse, Problem> {
+    // What cannot be read is shown to nobody: it may tell of anything.
+    let told = answer.told().ok_or_else(unknown)?;
+    if !allowed.at(told.site.as_deref()) {
+        return Err(unknown());
+    }
+    let Some(result) = &told.result else { return Ok(answer) };
+    let drawn = (id, told.site.as_deref(), told.lane());
+    if let Some(why) = context.withheld(allowed, [drawn]).await.remove(&id) {
+        return answer.withhold(why).ok_or_else(unknown);
+    }
+    context.sent.note(allowed, id, Visible::RESULT, || Answer::from(result))?;
+    Ok(answer)
 }
 
 /// From the cache, or else from the store. A client that was `told` of an event that this process has not followed yet,

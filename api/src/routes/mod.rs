@@ -2,9 +2,11 @@
 
 mod audit;
 mod events;
+mod exposure;
 mod images;
 mod models;
 mod openapi;
+mod opinions;
 mod page;
 mod parameters;
 mod password;
@@ -60,6 +62,8 @@ pub(crate) fn addresses() -> Vec<Address> {
         Address::new("/v1/images/{id}/picture").get(picture::picture),
         Address::new("/v1/images/{id}/heatmap").get(picture::heatmap),
         Address::new("/v1/images/{id}/verdicts").get(verdicts::list).post(verdicts::add),
+        Address::new("/v1/images/{id}/opinion").post(opinions::give),
+        Address::new("/v1/exposure").get(exposure::report).post(exposure::painted),
         Address::new("/v1/uploads").post(uploads::presign),
         Address::new("/v1/uploads/identify").post(uploads::identify),
         Address::new("/v1/uploads/known").post(uploads::known),

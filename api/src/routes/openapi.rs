@@ -6,8 +6,8 @@ use utoipa::OpenApi;
 use utoipa_swagger_ui::SwaggerUi;
 
 use super::{
-    audit, events, images, models, password, people, picture, predict, problems, quarantine,
-    queues, receive, session, sites, tokens, totp, uploads, verdicts,
+    audit, events, exposure, images, models, opinions, password, people, picture, predict,
+    problems, quarantine, queues, receive, session, sites, tokens, totp, uploads, verdicts,
 };
 use crate::health;
 
@@ -16,7 +16,7 @@ use crate::health;
     info(title = "Lobar", description = "Chest X-rays in, results live. Errors are RFC 9457 `application/problem+json`."),
     paths(
         images::list, images::one, receive::receive, picture::picture, picture::heatmap,
-        verdicts::add, verdicts::list,
+        verdicts::add, verdicts::list, opinions::give, exposure::painted, exposure::report,
         uploads::presign, uploads::identify, uploads::known, events::events, predict::predict, queues::queues,
         models::list, models::one, models::activate, models::roll_back, models::retire, models::shadow,
         models::unshadow, models::comparison, models::history,
@@ -124,7 +124,7 @@ mod page_tests {
             assert_eq!(members, said, "api/web/types.d.ts and the schema {name}");
             compared += 1;
         }
-        assert_eq!(compared, 16);
+        assert_eq!(compared, 17);
     }
 
     /// What the page leaves out on purpose: `reason_text` is the reason in words.

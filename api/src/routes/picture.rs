@@ -6,6 +6,7 @@ use actix_web::HttpResponse;
 use actix_web::http::header::{ETag, EntityTag};
 use actix_web::web::{Bytes, Data, Path};
 use lobar_core::audit::Action;
+use lobar_core::exposure::{Answer, Visible};
 use lobar_core::image::{Image, State};
 use lobar_core::object::ImageId;
 use lobar_core::object_store::FetchError;
@@ -85,6 +86,7 @@ fn not_drawn(error: DrawError) -> Problem {
     responses(
         (status = 200, description = "A square layer with transparency, to be stretched over the picture.", content_type = "image/png"),
         (status = 404, description = "Not known, removed, or without a heatmap.", content_type = "application/problem+json"),
+        (status = 409, description = "Withheld until the caller has given their own opinion.", content_type = "application/problem+json"),
     ),
 )]
 pub(crate) async fn heatmap(
@@ -93,7 +95,11 @@ pub(crate) async fn heatmap(
     id: Path<Uuid>,
 ) -> Result<HttpResponse, Problem> {
     let image = known(&context, &allowed, ImageId(id.into_inner()), Kind::NoHeatmap).await?;
+    if let Some(why) = context.withheld_of(&allowed, &image).await {
+        return Err(why.problem());
+    }
     let seen = about(&allowed, Action::HeatmapViewed, &image);
+    let (id, answer) = (image.id, image.finding.as_ref().map(Answer::from));
     let grid = image.finding.and_then(|finding| finding.heatmap).ok_or_else(|| {
         Problem::new(Kind::NoHeatmap, "It was not assessed, or explanations were off.")
     })?;
@@ -101,6 +107,9 @@ pub(crate) async fn heatmap(
     let drawn = context.compute(drawing).await?;
     let png = drawn.map_err(|error| Problem::internal("heatmap", &error))?;
     context.recorder.note(seen)?;
+    if let Some(answer) = answer {
+        context.sent.note(&allowed, id, Visible::HEATMAP, || answer)?;
+    }
     Ok(HttpResponse::Ok().content_type("image/png").body(png))
 }
 

@@ -11,6 +11,7 @@ use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use futures::TryStreamExt as _;
 use lobar_core::audit::Action;
+use lobar_core::exposure::{Answer, Visible};
 use lobar_core::image::{Image, Lane, State};
 use lobar_core::object::ImageId;
 use serde::{Deserialize, Serialize};
@@ -77,6 +78,7 @@ pub(crate) struct PredictAnswer {
     (status = 200, body = PredictAnswer),
     (status = 400, description = "Not base64, or not the JSON expected.", content_type = "application/problem+json"),
     (status = 408, description = "The body stood still, or came too slowly.", content_type = "application/problem+json"),
+    (status = 409, description = "The result is withheld until the caller has given their own opinion on the image `id`.", content_type = "application/problem+json"),
     (status = 415, description = "Not JSON, or compressed.", content_type = "application/problem+json"),
     (status = 422, description = "The image could not be assessed; `reason` says why.", content_type = "application/problem+json"),
     (status = 503, description = "No room for the body now; `Retry-After` says when to come back.", content_type = "application/problem+json"),
@@ -101,7 +103,16 @@ pub(crate) async fn predict(
     intake::let_go(&request);
     tracing::Span::current().record("image", tracing::field::display(id));
     match timeout_at(deadline, finished(&context, id)).await {
-        Ok(image) => answer(image?),
+        Ok(image) => {
+            let image = image?;
+            if let Some(why) = context.withheld_of(&allowed, &image).await {
+                return Err(why.problem().with("id", id.to_string()));
+            }
+            if let Some(finding) = &image.finding {
+                context.sent.note(&allowed, id, Visible::RESULT, || Answer::from(finding))?;
+            }
+            answer(image)
+        }
         Err(_) => {
             let seconds = context.settings.predict_timeout.as_secs_f64();
             let detail = format!("No result within {seconds} s; ask /v1/images/{id} later.");

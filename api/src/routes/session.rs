@@ -50,13 +50,15 @@ pub(crate) async fn current(
     context: Data<Context>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
+    let asked_first = context.asks_first(allowed.caller());
     let Some((secret, _)) = cookie::read(&request).zip(allowed.session()) else {
-        return Ok(HttpResponse::Ok().json(SessionBody::of(allowed.caller())));
+        let body = SessionBody::of(allowed.caller());
+        return Ok(HttpResponse::Ok().json(body.asked_first(asked_first)));
     };
     let (session, account) = in_session(&context, secret.clone()).await?;
     let idle = context.settings.sign_in.idle.as_secs();
     let body = SessionBody::in_session(&session, account, idle, csrf::token(&secret));
-    Ok(HttpResponse::Ok().json(body))
+    Ok(HttpResponse::Ok().json(body.asked_first(asked_first)))
 }
 
 /// Signs a person in: the answer bears the session's cookie.
@@ -122,7 +124,10 @@ pub(super) fn welcome(context: &Context, request: &HttpRequest, opened: Opened) 
     let secret = secret.expose();
     let idle = context.settings.sign_in.idle.as_secs();
     let lasts = session.expires_at.since(context.clock.now());
+    let who = Who::Person { id: account.id.0, name: account.name.clone() };
+    let asked_first = context.asks_first(&Caller { who, grants: account.grants.clone() });
     let body = SessionBody::in_session(&session, account, idle, csrf::token(&secret));
+    let body = body.asked_first(asked_first);
     HttpResponse::Ok().cookie(cookie::issue(request, secret, lasts)).json(body)
 }
 

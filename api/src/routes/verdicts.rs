@@ -6,6 +6,7 @@ use actix_web::HttpResponse;
 use actix_web::web::{Data, Json, Path};
 use lobar_core::access::Role;
 use lobar_core::audit::Action;
+use lobar_core::failure::PortError;
 use lobar_core::finding::Label;
 use lobar_core::object::ImageId;
 use lobar_core::verdict::{NewVerdict, VerdictError};
@@ -27,7 +28,7 @@ use crate::visible::{unknown, visible};
         (status = 201, body = VerdictItem),
         (status = 400, description = "Members that do not go together.", content_type = "application/problem+json"),
         (status = 404, description = "Not known, or removed.", content_type = "application/problem+json"),
-        (status = 409, description = "Another result is there than the one that was shown: look again.", content_type = "application/problem+json"),
+        (status = 409, description = "The caller's own opinion is asked for first, or another result is there than the one that was shown: look again.", content_type = "application/problem+json"),
         (status = 422, description = "There is no result to agree with.", content_type = "application/problem+json"),
     ),
 )]
@@ -40,6 +41,9 @@ pub(crate) async fn add(
     let id = ImageId(id.into_inner());
     let new = body.into_inner().on(id, allowed.name())?;
     let image = visible(&context, &allowed, id).await?;
+    if let Some(why) = context.withheld_of(&allowed, &image).await {
+        return Err(why.problem());
+    }
     let role = allowed.role(image.object.site()).map_or("", Role::as_str).to_owned();
     let new = NewVerdict { role, ..new };
     let (verdicts, signal) = (Arc::clone(&context.verdicts), Arc::clone(&context.signal));
@@ -63,7 +67,7 @@ pub(crate) async fn add(
     Ok(HttpResponse::Created().json(VerdictItem::from(added)))
 }
 
-/// The verdicts on one image, oldest first.
+/// What readers said of one image, oldest first: verdicts, and opinions from before the result was shown (`own`).
 #[utoipa::path(get, path = "/v1/images/{id}/verdicts", tag = "images",
     params(("id" = Uuid, Path, description = "The image's id.")),
     responses(
@@ -77,10 +81,23 @@ pub(crate) async fn list(
     id: Path<Uuid>,
 ) -> Result<Json<VerdictList>, Problem> {
     let id = ImageId(id.into_inner());
-    visible(&context, &allowed, id).await?;
-    let verdicts = Arc::clone(&context.verdicts);
-    let given = context.run(async move { verdicts.of(id).await }).await??;
-    Ok(Json(VerdictList { items: given.into_iter().map(VerdictItem::from).collect() }))
+    let image = visible(&context, &allowed, id).await?;
+    if let Some(why) = context.withheld_of(&allowed, &image).await {
+        return Ok(Json(VerdictList { items: Vec::new(), withheld: Some(why.word()) }));
+    }
+    let (verdicts, exposures) = (Arc::clone(&context.verdicts), Arc::clone(&context.exposures));
+    let given = context.run(async move {
+        Ok::<_, PortError>((verdicts.of(id).await?, exposures.opinions(id).await?))
+    });
+    let (given, own) = given.await??;
+    let own = own.into_iter().map(|opinion| (opinion.at, VerdictItem::from(opinion)));
+    let given = given.into_iter().map(|verdict| (verdict.at, VerdictItem::from(verdict)));
+    let mut items: Vec<_> = own.chain(given).collect();
+    items.sort_by_key(|(at, _)| *at);
+    Ok(Json(VerdictList {
+        items: items.into_iter().map(|(_, item)| item).collect(),
+        withheld: None,
+    }))
 }
 
 impl From<VerdictError> for Problem {

@@ -46,6 +46,10 @@ actions! {
     HeatmapViewed "heatmap_viewed",
     /// A verdict was given on an image.
     VerdictGiven "verdict_given",
+    /// A reader gave their own opinion on an image whose result was withheld until then.
+    OpinionGiven "opinion_given",
+    /// It was reported how readers' opinions changed with the answer; the detail says whether by person.
+    ExposureRead "exposure_read",
     /// An image was put in, or a link to put one in was given out.
     Uploaded "uploaded",
     /// An image was put in, and its result waited for.

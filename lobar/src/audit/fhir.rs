@@ -29,7 +29,7 @@ fn kind(action: Option<Action>) -> Kind {
         Action::SignedIn | Action::SignInFailed | Action::SignedOut => (LOGIN, "E"),
         Action::Listed | Action::EventsFollowed => (QUERY, "E"),
         Action::Viewed | Action::PictureViewed | Action::HeatmapViewed => (ACCESS, "R"),
-        Action::VerdictGiven => (ACCESS, "U"),
+        Action::VerdictGiven | Action::OpinionGiven => (ACCESS, "U"),
         Action::Uploaded | Action::Predicted => (("110107", "Import"), "C"),
         Action::Exported => (("110106", "Export"), "R"),
         Action::Refused | Action::PersonChanged | Action::TokenChanged | Action::SiteChanged => {
@@ -38,7 +38,7 @@ fn kind(action: Option<Action>) -> Kind {
         Action::ModelChanged | Action::Reconciled => (ACTIVITY, "U"),
         Action::QuarantineViewed => (ACTIVITY, "R"),
         Action::QuarantineChanged => (ACTIVITY, "U"),
-        Action::AuditRead => (RECORD, "R"),
+        Action::AuditRead | Action::ExposureRead => (RECORD, "R"),
         Action::Pruned => (RECORD, "D"),
         Action::Inferred | Action::NotAssessed => (ACTIVITY, "E"),
         Action::Erased => (("110105", "DICOM Study Deleted"), "D"),

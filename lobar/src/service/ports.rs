@@ -7,6 +7,7 @@ use lobar_aws::Access;
 use lobar_core::accounts::Accounts;
 use lobar_core::audit::Audit;
 use lobar_core::cache::Cache;
+use lobar_core::exposure::Exposures;
 use lobar_core::image::{Lane, Lanes};
 use lobar_core::presence::Presence;
 use lobar_core::quarantine::Quarantine;
@@ -35,6 +36,8 @@ pub struct Ports {
     pub models: Arc<dyn lobar_core::model_registry::ModelRegistry>,
     /// What readers said of images.
     pub verdicts: Arc<dyn Verdicts>,
+    /// What readers met of answers.
+    pub exposures: Arc<dyn Exposures>,
     /// What ingest put aside.
     pub quarantine: Arc<dyn Quarantine>,
     /// People, sessions, tokens, sites.
@@ -95,6 +98,7 @@ impl Ports {
             jobs,
             models: database.clone(),
             verdicts: database.clone(),
+            exposures: database.clone(),
             quarantine: database.clone(),
             accounts: database.clone(),
             audit: database,

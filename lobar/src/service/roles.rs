@@ -215,6 +215,7 @@ async fn api(
             store: parts.store.clone(),
             models: parts.models.clone(),
             verdicts: parts.verdicts.clone(),
+            exposures: parts.exposures.clone(),
             quarantine: parts.quarantine.clone(),
             accounts: parts.accounts.clone(),
             audit: parts.audit.clone(),
@@ -241,6 +242,7 @@ async fn api(
             local_user: settings.has_local_user(),
             s3_keys,
             sign_in: settings.sign_in(),
+            opinion_first: settings.opinion_first,
             ..ApiSettings::default()
         },
     )

@@ -62,13 +62,14 @@ fn word(command: &Command, key: &str, value: &Value) -> Result<OsString, String>
         }
         Value::String(text) => Some(text.clone()),
         Value::Integer(number) => Some(number.to_string()),
+        Value::Float(number) => Some(number.to_string()),
         _ => None,
     };
     let long = arg.get_long().unwrap_or_default();
     match text {
         Some(text) => Ok(format!("--{long}={text}").into()),
         None if takes_several(arg) => Err(format!("{key}: a text or a list of texts is expected")),
-        None => Err(format!("{key}: a text or a whole number is expected")),
+        None => Err(format!("{key}: a text or a number is expected")),
     }
 }
 

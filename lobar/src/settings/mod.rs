@@ -36,6 +36,7 @@ use std::path::PathBuf;
 use lobar_api::{ProxyNetwork, TlsFiles};
 use lobar_core::compute::{DeviceChoice, PrecisionChoice};
 use lobar_core::engine::NoveltyPolicy;
+use lobar_core::exposure::Share;
 use lobar_core::scaling::Policy;
 use lobar_signin::SignInSettings;
 
@@ -102,6 +103,7 @@ pub struct Settings {
     pub session_idle: SessionTime,
     pub session_max: SessionTime,
     pub audit_retention: AuditRetention,
+    pub opinion_first: Share,
     pub log: LogFilter,
     pub log_format: LogFormat,
     pub otlp: Option<Collector>,

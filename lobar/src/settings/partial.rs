@@ -4,6 +4,7 @@ use clap::Args;
 use lobar_api::ProxyNetwork;
 use lobar_core::compute::{DeviceChoice, PrecisionChoice};
 use lobar_core::engine::NoveltyPolicy;
+use lobar_core::exposure::Share;
 
 use std::net::SocketAddr;
 
@@ -133,6 +134,10 @@ pub struct PartialSettings {
     /// How long entries of the audit record are kept: 180 days at least, `forever` unless told otherwise.
     #[arg(long, env = "LOBAR_AUDIT_RETENTION", value_name = "TIME", value_parser = read::<AuditRetention>())]
     pub audit_retention: Option<AuditRetention>,
+    /// Of which share of images readers are asked for their own opinion before they see the result: 0 to 1. It must be
+    /// the same for every process of the role api.
+    #[arg(long, env = "LOBAR_OPINION_FIRST", value_name = "SHARE", value_parser = read::<Share>())]
+    pub opinion_first: Option<Share>,
     /// What to log: a level, or a filter such as `info,lobar_worker=debug`.
     #[arg(long, env = "LOBAR_LOG", value_name = "FILTER", value_parser = read::<LogFilter>())]
     pub log: Option<LogFilter>,
@@ -185,6 +190,7 @@ impl PartialSettings {
             session_idle: self.session_idle.or(other.session_idle),
             session_max: self.session_max.or(other.session_max),
             audit_retention: self.audit_retention.or(other.audit_retention),
+            opinion_first: self.opinion_first.or(other.opinion_first),
             log: self.log.or(other.log),
             log_format: self.log_format.or(other.log_format),
             otlp: self.otlp.or(other.otlp),

@@ -46,6 +46,7 @@ pub fn toml(settings: &Settings) -> String {
     lines.text("session_idle", settings.session_idle);
     lines.text("session_max", settings.session_max);
     lines.text("audit_retention", settings.audit_retention);
+    lines.text("opinion_first", settings.opinion_first);
     lines.text("log", &settings.log);
     lines.text("log_format", settings.log_format);
     lines.maybe("otlp", settings.otlp.as_ref());

@@ -56,6 +56,7 @@ pub fn settle(
         session_idle: given.session_idle.unwrap_or(SessionTime::minutes::<30>()),
         session_max: given.session_max.unwrap_or(SessionTime::minutes::<720>()),
         audit_retention: given.audit_retention.unwrap_or(AuditRetention::FOREVER),
+        opinion_first: given.opinion_first.unwrap_or_default(),
         log: given.log.unwrap_or_default(),
         log_format: given.log_format.unwrap_or_default(),
         otlp: given.otlp,

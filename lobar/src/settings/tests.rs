@@ -42,6 +42,7 @@ const TABLE: &[(&str, &str, &[&str])] = &[
     ("session_idle", "45m", &["", "30", "0m", "31d"]),
     ("session_max", "7d", &["", "12", "forever"]),
     ("audit_retention", "365d", &["", "179d", "never"]),
+    ("opinion_first", "0.05", &["", "1.5", "5%", "-0.1"]),
     ("log", "debug,lobar_worker=trace", &["", "info,lobar=loud"]),
     ("log_format", "json", &["", "xml"]),
     ("otlp", "http://collector:4318", &["", "collector:4318", "grpc://c", "http://me:hidden@c"]),

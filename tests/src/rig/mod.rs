@@ -17,6 +17,7 @@ use bytes::Bytes;
 use lobar_core::accounts::Accounts;
 use lobar_core::audit::Audit;
 use lobar_core::event::{Event, Seq};
+use lobar_core::exposure::Exposures;
 use lobar_core::image::{Image, Lane, Lanes, NewImage, State};
 use lobar_core::job::Job;
 use lobar_core::model_registry::ModelRegistry;
@@ -62,6 +63,8 @@ pub struct Rig {
     pub accounts: Arc<dyn Accounts>,
     /// The audit record, in the same database.
     pub audit: Arc<dyn Audit>,
+    /// What readers met of answers, in the same database.
+    pub exposures: Arc<dyn Exposures>,
     /// The uploads queue.
     pub uploads: Arc<FaultyQueue>,
     /// The job queues.
@@ -102,7 +105,7 @@ impl Rig {
         let (registry, verdicts) = (store.clone(), store.clone());
         let quarantine = store.clone();
         let accounts = store.clone();
-        let audit = store.clone();
+        let (audit, exposures) = (store.clone(), store.clone());
         let url = queues.unwrap_or(&file).parse().expect("a queue's URL");
         let line = Arc::new(Line::default());
         let injector = Arc::new(Injector::default());
@@ -134,6 +137,7 @@ impl Rig {
             quarantine,
             accounts,
             audit,
+            exposures,
             uploads,
             jobs,
             bucket,

@@ -12,6 +12,7 @@ use lobar_core::access::Grants;
 use lobar_core::accounts::{AccountId, Accounts};
 use lobar_core::audit::Audit;
 use lobar_core::event::{Event, Seq};
+use lobar_core::exposure::Exposures;
 use lobar_core::finding::{Finding, Heatmap, Label, ModelRef};
 use lobar_core::image::{Lane, Lanes, NewImage, Reason};
 use lobar_core::model_registry::ModelRegistry;
@@ -58,6 +59,7 @@ pub struct Fixture {
     pub quarantine: Arc<dyn Quarantine>,
     pub accounts: Arc<dyn Accounts>,
     pub audit: Arc<dyn Audit>,
+    pub exposures: Arc<dyn Exposures>,
     pub uploads: Arc<dyn Queue>,
     pub objects: Arc<dyn ObjectStore>,
     pub signal: Arc<dyn Signal>,
@@ -100,7 +102,7 @@ impl Fixture {
         let store = opener.database("store", &url).await.expect("a database");
         let (models, verdicts, quarantine) = (store.clone(), store.clone(), store.clone());
         let accounts = store.clone();
-        let audit = store.clone();
+        let (audit, exposures) = (store.clone(), store.clone());
         let url = QueueUrl::Sqlite(file);
         let uploads = opener.queue("uploads", &url, "uploads").await.expect("a queue");
         let jobs = Lanes {
@@ -144,6 +146,7 @@ impl Fixture {
             quarantine: quarantine.clone(),
             accounts: accounts.clone(),
             audit: audit.clone(),
+            exposures: exposures.clone(),
             objects: objects.clone(),
             signal: signal.clone(),
             jobs,
@@ -167,6 +170,7 @@ impl Fixture {
             quarantine,
             accounts,
             audit,
+            exposures,
             uploads,
             objects,
             signal,
@@ -300,15 +304,23 @@ impl Fixture {
     /// Finishes every image as soon as ingest has admitted it, until the test ends.
     pub fn play_worker(self: &Arc<Self>, outcome: Outcome) {
         let fixture = Arc::clone(self);
-        tokio::spawn(async move {
-            let mut events = fixture.events("?after=0").await;
-            loop {
-                let image = events.image().await;
-                if image.status == "queued" {
-                    fixture.finish(&[image.id.parse().expect("an id")], &outcome).await;
-                }
+        tokio::spawn(async move { fixture.work(fixture.events("?after=0").await, outcome).await });
+    }
+
+    /// The same, where somebody has an account: from now on, as the bearer of a token.
+    pub async fn play_worker_as(self: &Arc<Self>, outcome: Outcome, grants: &str) {
+        let token = self.token(grants).await;
+        let (fixture, events) = (Arc::clone(self), self.events_of("", &token).await);
+        tokio::spawn(async move { fixture.work(events, outcome).await });
+    }
+
+    async fn work(&self, mut events: Stream, outcome: Outcome) {
+        loop {
+            let image = events.image().await;
+            if image.status == "queued" {
+                self.finish(&[image.id.parse().expect("an id")], &outcome).await;
             }
-        });
+        }
     }
 
     /// Tells the server to stop and waits until it has.

@@ -64,15 +64,19 @@ async fn mark<D: Driver>(tx: &mut Tx<D>, removed: &[ImageId], now: Stamp) -> Res
     Ok(())
 }
 
-/// What readers said of an image goes with it: their names and words may be personal.
+/// What readers said of an image goes with it: their names and words may be personal. What they met of its answer does,
+/// too.
 pub(super) async fn forget_verdicts<D: Driver>(
     tx: &mut Tx<D>,
     removed: &[ImageId],
 ) -> Result<(), DbError> {
     for batch in removed.chunks(BATCH) {
-        let mut sql = Sql::<D>::new("delete from verdict where image in (");
-        sql.list(batch.iter().map(|id| id.0)).push(")");
-        sql.run(tx).await?;
+        for table in ["verdict", "first_opinion", "exposure"] {
+            let mut sql = Sql::<D>::new("delete from ");
+            sql.push(table).push(" where image in (");
+            sql.list(batch.iter().map(|id| id.0)).push(")");
+            sql.run(tx).await?;
+        }
     }
     Ok(())
 }

@@ -60,6 +60,19 @@ pub(super) async fn add<D: Driver>(db: &Db<D>, new: &NewVerdict) -> AddResult {
 
 /// What is shown, and will be until the transaction ends; `None` when there is no image (any more).
 async fn shown<D: Driver>(tx: &mut Tx<D>, image: ImageId) -> Result<Option<Shown>, DbError> {
+    let told = standing(tx, image).await?;
+    Ok(told.map(|(state, finding)| {
+        let finding = finding.map(|(version, finding)| (version, finding.label));
+        Shown { state, finding }
+    }))
+}
+
+/// The state and the finding of an image that is locked until the transaction ends, with the version of the finding's model; `None`
+/// when there is no image (any more).
+pub(in super::super) async fn standing<D: Driver>(
+    tx: &mut Tx<D>,
+    image: ImageId,
+) -> Result<Option<(State, Option<(String, Finding)>)>, DbError> {
     let mut sql = Sql::<D>::new("select state, flag from image where id = $1").bind(image.0);
     sql.push(D::LOCK_ROWS);
     let Some(ShownRow { state, flag }) = sql.optional(tx).await? else { return Ok(None) };
@@ -75,8 +88,7 @@ async fn shown<D: Driver>(tx: &mut Tx<D>, image: ImageId) -> Result<Option<Shown
     if told.state == State::Removed {
         return Ok(None);
     }
-    let label = told.finding.map(|finding| finding.label);
-    Ok(Some(Shown { state: told.state, finding: version.zip(label) }))
+    Ok(Some((told.state, version.zip(told.finding))))
 }
 
 /// The label that a verdict on this comes to, or why it cannot be given.

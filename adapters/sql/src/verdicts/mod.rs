@@ -9,7 +9,7 @@ use lobar_core::failure::PortError;
 use lobar_core::object::ImageId;
 use lobar_core::verdict::{LabelKey, Labelled, NewVerdict, Verdict, VerdictError, Verdicts};
 
-pub(super) use add::{FindingRow, ShownRow};
+pub(super) use add::{FindingRow, ShownRow, standing};
 pub(super) use row::{LabelledRow, VerdictRow};
 
 use super::{Db, Driver};

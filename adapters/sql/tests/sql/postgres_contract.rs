@@ -19,6 +19,7 @@ use lobar_core::verdict::Verdicts;
 use lobar_sql::postgres::{self, PgStore};
 use lobar_testkit::contract::accounts::AccountsHarness;
 use lobar_testkit::contract::audit::AuditHarness;
+use lobar_testkit::contract::exposure::{ExposureHarness, Ports};
 use lobar_testkit::contract::quarantine::QuarantineHarness;
 use lobar_testkit::contract::queue::QueueHarness;
 use lobar_testkit::contract::registry::ModelRegistryHarness;
@@ -163,6 +164,33 @@ impl VerdictHarness for OwnVerdicts {
 
     async fn damage(&self, statement: &str) {
         self.0.damage(statement);
+    }
+}
+
+struct OwnExposures(Opened);
+
+#[async_trait]
+impl ExposureHarness for OwnExposures {
+    async fn start() -> Self {
+        Self(Opened::new().await)
+    }
+
+    async fn open(&self) -> Ports {
+        let database = self.0.database().await;
+        (database.clone(), database.clone(), database)
+    }
+
+    async fn reopen(&self) -> Ports {
+        self.0.close().await;
+        self.open().await
+    }
+
+    async fn advance(&self, by: Duration) {
+        self.0.clock.advance(by);
+    }
+
+    fn now(&self) -> Stamp {
+        self.0.clock.now()
     }
 }
 
@@ -312,6 +340,10 @@ mod registry {
 
 mod verdicts {
     lobar_testkit::verdict_contract!(super::OwnVerdicts);
+}
+
+mod exposures {
+    lobar_testkit::exposure_contract!(super::OwnExposures);
 }
 
 mod quarantine {

@@ -19,6 +19,7 @@ use lobar_core::verdict::Verdicts;
 use lobar_sql::sqlite::{self, SqliteQueue, SqliteStore};
 use lobar_testkit::contract::accounts::AccountsHarness;
 use lobar_testkit::contract::audit::AuditHarness;
+use lobar_testkit::contract::exposure::{ExposureHarness, Ports};
 use lobar_testkit::contract::quarantine::QuarantineHarness;
 use lobar_testkit::contract::queue::QueueHarness;
 use lobar_testkit::contract::registry::ModelRegistryHarness;
@@ -170,6 +171,33 @@ impl VerdictHarness for VerdictFile {
 
     async fn damage(&self, statement: &str) {
         self.0.damage("lobar.db", statement).await;
+    }
+}
+
+struct ExposureFile(Files);
+
+#[async_trait]
+impl ExposureHarness for ExposureFile {
+    async fn start() -> Self {
+        Self(Files::new())
+    }
+
+    async fn open(&self) -> Ports {
+        let database = self.0.database("lobar.db").await;
+        (database.clone(), database.clone(), database)
+    }
+
+    async fn reopen(&self) -> Ports {
+        self.0.close().await;
+        self.open().await
+    }
+
+    async fn advance(&self, by: Duration) {
+        self.0.clock.advance(by);
+    }
+
+    fn now(&self) -> Stamp {
+        self.0.clock.now()
     }
 }
 
@@ -335,6 +363,10 @@ mod registry {
 
 mod verdicts {
     lobar_testkit::verdict_contract!(super::VerdictFile);
+}
+
+mod exposures {
+    lobar_testkit::exposure_contract!(super::ExposureFile);
 }
 
 mod quarantine {

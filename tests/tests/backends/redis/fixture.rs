@@ -42,6 +42,7 @@ impl Page {
             verdicts: rig.verdicts.clone(),
             quarantine: rig.quarantine.clone(),
             accounts: rig.accounts.clone(),
+            exposures: rig.exposures.clone(),
             audit: rig.audit.clone(),
             objects: rig.objects.clone(),
             signal: opener.signal("signal", &url).expect("a signal"),

@@ -1,0 +1,183 @@
+//! `/v1/exposure`: what a page painted of answers, and the report of what that did to opinions.
+
+use std::collections::BTreeMap;
+
+use actix_web::web::{Data, Json, Query};
+use lobar_core::access::Who;
+use lobar_core::audit::Action;
+use lobar_core::exposure::{Answer, Exposure, Question, Report, Scope, Source, Truth, Visible};
+use lobar_core::object::ImageId;
+use lobar_core::time::Stamp;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use utoipa::{IntoParams, ToSchema};
+use uuid::Uuid;
+
+use crate::access::{Allowed, need};
+use crate::context::Context;
+use crate::instant;
+use crate::problem::{Kind, Problem};
+use crate::record::entry;
+
+/// Paintings in one request.
+const ITEMS: usize = 100;
+/// How long ago something may have been painted, and for how long: a day, in milliseconds.
+const DAY: u64 = 86_400_000;
+
+/// What a page painted since it said so last.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PaintedBody {
+    /// At most 100.
+    items: Vec<PaintedItem>,
+}
+
+/// One stretch of time in which the same parts of one answer could be seen.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PaintedItem {
+    /// Made by the page: the same one is kept once, however often it is sent.
+    id: Uuid,
+    /// Of which image.
+    image: Uuid,
+    /// What could be seen: `flag` (in the list), `word`, `probability`, `heatmap`.
+    visible: Vec<String>,
+    /// How long ago it began, in milliseconds, when this was sent.
+    ago_ms: u64,
+    /// How long it lasted, in milliseconds.
+    ms: u64,
+}
+
+/// What became of it.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Painted {
+    /// How many of the items are on record. Images that are not known or have no result are passed over.
+    kept: usize,
+}
+
+/// Says what was painted before a reader's eyes. Pages send it; of machines nothing is kept.
+#[utoipa::path(post, path = "/v1/exposure", tag = "images", request_body = PaintedBody, responses(
+    (status = 200, body = Painted),
+    (status = 400, description = "Unknown words, or too many items.", content_type = "application/problem+json"),
+))]
+pub(crate) async fn painted(
+    allowed: Allowed<need::ReadImages>,
+    context: Data<Context>,
+    body: Json<PaintedBody>,
+) -> Result<Json<Painted>, Problem> {
+    let items = body.into_inner().items;
+    if items.len() > ITEMS {
+        return Err(wrong("`items` takes at most 100."));
+    }
+    if matches!(allowed.caller().who, Who::Machine { .. }) {
+        return Ok(Json(Painted { kept: 0 }));
+    }
+    let now = context.clock.now();
+    let reader = allowed.caller().who.id();
+    let session = allowed.session().map(|session| session.0);
+    let mut answers: BTreeMap<ImageId, Option<Answer>> = BTreeMap::new();
+    let mut exposures = Vec::new();
+    for item in items {
+        let (visible, at) = item.read(now)?;
+        let image = ImageId(item.image);
+        let known = answers.get(&image).cloned();
+        let answer = match known {
+            Some(answer) => answer,
+            None => {
+                let found =
+                    context.ask(move |store| async move { store.image(image).await }).await?;
+                let found = found.filter(|image| allowed.at(image.object.site()));
+                let answer = found.and_then(|image| image.finding.as_ref().map(Answer::from));
+                answers.insert(image, answer.clone());
+                answer
+            }
+        };
+        let Some(answer) = answer else { continue };
+        let (id, source, millis) = (item.id, Source::Painted, item.ms);
+        exposures.push(Exposure {
+            id,
+            image,
+            reader,
+            session,
+            source,
+            visible,
+            answer,
+            at,
+            millis,
+        });
+    }
+    let kept = exposures.len();
+    context
+        .ask_port(&context.exposures, move |port| async move { port.expose(&exposures).await })
+        .await?;
+    Ok(Json(Painted { kept }))
+}
+
+impl PaintedItem {
+    fn read(&self, now: Stamp) -> Result<(Visible, Stamp), Problem> {
+        if self.ago_ms > DAY || self.ms > self.ago_ms {
+            return Err(wrong("`ago_ms` is a day at most, and `ms` no more than it."));
+        }
+        let parts = self.visible.iter().map(|word| Visible::parse(word));
+        let visible = parts.collect::<Option<Vec<_>>>().filter(|parts| !parts.is_empty());
+        let visible = visible.ok_or_else(|| {
+            wrong("`visible` takes one or more of: flag, word, probability, heatmap.")
+        })?;
+        let visible = visible.into_iter().fold(Visible::NOTHING, |all, part| all | part);
+        let micros = i64::try_from(self.ago_ms.saturating_mul(1_000)).unwrap_or(i64::MAX);
+        Ok((visible, Stamp(now.0.saturating_sub(micros))))
+    }
+}
+
+/// Which cases, and how exactly. An unknown parameter is an error.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ReportQuery {
+    /// Only this site.
+    site: Option<String>,
+    /// Only first opinions from then on: `2026-03-01`, `2026-03-01T09:05:00Z`.
+    since: Option<String>,
+    /// Only first opinions before then.
+    until: Option<String>,
+    /// The name of the reader whose newest labels are right. Without it only changes are counted.
+    adjudicator: Option<String>,
+    /// `true`: numbers below five too, and sites where fewer than three people read.
+    small: Option<bool>,
+    /// `true`: a row for each person at each site. That it was asked for is recorded.
+    by_person: Option<bool>,
+}
+
+/// How often a right first opinion turned wrong after the result was shown, and the reverse, by site. That it was asked
+/// for is recorded.
+#[utoipa::path(get, path = "/v1/exposure", tag = "people", params(ReportQuery), responses(
+    (status = 200, description = "`sites`: figures by site; `with_truth`: whether anybody said what is right.", body = serde_json::Value),
+    (status = 400, description = "A parameter has no valid value.", content_type = "application/problem+json"),
+))]
+pub(crate) async fn report(
+    allowed: Allowed<need::ReadAudit>,
+    context: Data<Context>,
+    query: Query<ReportQuery>,
+) -> Result<Json<Report>, Problem> {
+    let ReportQuery { site, since, until, adjudicator, small, by_person } = query.into_inner();
+    let scope =
+        Scope { small: small.unwrap_or_default(), by_person: by_person.unwrap_or_default() };
+    let question = Question {
+        since: instant::given("since", since.as_deref())?,
+        until: instant::given("until", until.as_deref())?,
+        truth: adjudicator.map_or(Truth::Unknown, Truth::Reader),
+        site,
+        scope,
+    };
+    let mut asked = entry(&allowed, Action::ExposureRead, question.site.as_deref());
+    asked.detail = json!({ "small": scope.small, "by_person": scope.by_person });
+    context.record(asked).await?;
+    let report = context
+        .ask_port(&context.exposures, move |port| async move { question.ask(&*port).await })
+        .await?;
+    Ok(Json(report))
+}
+
+fn wrong(detail: &str) -> Problem {
+    Problem::new(Kind::BadParameter, detail)
+}
