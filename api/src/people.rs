@@ -30,6 +30,8 @@ pub(crate) struct SessionBody {
     expires_at: Option<String>,
     /// Seconds without use after which it ends; null for machines and the local user.
     idle_seconds: Option<u64>,
+    /// Whether another provider signs them in: they have no password here.
+    external: bool,
 }
 
 impl SessionBody {
@@ -49,7 +51,13 @@ impl SessionBody {
             csrf_token: None,
             expires_at: None,
             idle_seconds: None,
+            external: false,
         }
+    }
+
+    /// Of somebody whom another provider signs in.
+    pub(crate) fn external(self, external: bool) -> Self {
+        Self { external, ..self }
     }
 
     /// With what concerns the session.
@@ -63,7 +71,8 @@ impl SessionBody {
     }
 }
 
-fn words(grants: &Grants) -> Vec<String> {
+/// Grants as they are written.
+pub(crate) fn words(grants: &Grants) -> Vec<String> {
     grants.iter().map(|grant| grant.to_string()).collect()
 }
 

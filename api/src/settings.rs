@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use lobar_core::scaling::Policy;
+use lobar_oidc::OidcSettings;
 use lobar_signin::SignInSettings;
 
 use crate::peer::ProxyNetwork;
@@ -59,6 +60,8 @@ pub struct ApiSettings {
     pub drain: Duration,
     /// How long sessions and links last.
     pub sign_in: SignInSettings,
+    /// The provider that signs people in beside passwords (OpenID Connect).
+    pub oidc: Option<OidcSettings>,
     /// Whether whoever uses this machine itself is let in as long as nobody has an account.
     pub local_user: bool,
     /// How many workers there should be for a load.
@@ -94,6 +97,7 @@ impl Default for ApiSettings {
             presigned_for: Duration::from_secs(3600),
             drain: Duration::from_secs(10),
             sign_in: SignInSettings::default(),
+            oidc: None,
             local_user: true,
             scaling: Policy::default(),
             pinned: false,

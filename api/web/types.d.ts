@@ -82,6 +82,7 @@ export interface SessionBody {
   csrf_token: string | null;
   expires_at: string | null;
   idle_seconds: number | null;
+  external: boolean;
 }
 
 /** One of a person's own sessions. */

@@ -17,5 +17,5 @@ pub mod totp;
 
 pub use secret::{Kind, Secret};
 pub use service::{
-    AddError, ChangeError, Opened, RedeemError, SignIn, SignInError, SignInSettings,
+    AddError, Became, ChangeError, ExternalError, Guest, Opened, RedeemError, SignIn, SignInError, SignInSettings,
 };

@@ -9,12 +9,14 @@ use actix_web::{HttpRequest, HttpResponse};
 use lobar_core::access::{Caller, Who};
 use lobar_core::accounts::{AccountId, SessionId};
 use lobar_core::audit::{Action, Actor};
+use lobar_core::failure::PortError;
 use lobar_signin::{Opened, SignInError};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use super::oidc;
 use crate::access::{Allowed, Open, cookie, csrf, need};
 use crate::client_name::client_name;
 use crate::context::Context;
@@ -40,6 +42,13 @@ pub(crate) struct SessionList {
     items: Vec<SessionItem>,
 }
 
+/// Whoever the OpenID provider signed in is still signed in there.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct SignedOut {
+    /// Where the browser signs out at the provider.
+    sign_out_at: String,
+}
+
 /// Who is signed in, and what they may.
 #[utoipa::path(get, path = "/v1/session", tag = "people", responses(
     (status = 200, body = SessionBody),
@@ -55,10 +64,12 @@ pub(crate) async fn current(
         return Ok(HttpResponse::Ok().json(body));
     };
     let (account, idle) = (account_of(&allowed), context.settings.sign_in.idle);
-    let sessions = context.ask_port(&context.accounts, move |accounts| async move {
-        accounts.sessions(account, idle).await
+    let asked = context.ask_port(&context.accounts, move |accounts| async move {
+        Ok::<_, PortError>((accounts.sessions(account, idle).await?, accounts.account(account).await?))
     });
-    let session = sessions.await?.into_iter().find(|session| session.id == id);
+    let (sessions, account) = asked.await?;
+    let body = body.external(account.is_some_and(|account| account.external.is_some()));
+    let session = sessions.into_iter().find(|session| session.id == id);
     let session = session.ok_or_else(|| Problem::new(Kind::NotSignedIn, "The session is over."))?;
     Ok(HttpResponse::Ok().json(body.with(&session, idle.as_secs(), csrf::token(&secret))))
 }
@@ -132,7 +143,7 @@ async fn end_old(context: &Context, secret: String) {
         if let Some((session, account)) = sign_in.session(&secret).await? {
             accounts.end_session(account.id, session.id).await?;
         }
-        Ok::<_, lobar_core::failure::PortError>(())
+        Ok::<_, PortError>(())
     });
     if !matches!(ended.await, Ok(Ok(()))) {
         tracing::warn!("the session before was not ended; it ends by itself when its time is over");
@@ -141,6 +152,7 @@ async fn end_old(context: &Context, secret: String) {
 
 /// Signs out: the session is over, and the browser forgets what it kept.
 #[utoipa::path(delete, path = "/v1/session", tag = "people", responses(
+    (status = 200, description = "Signed out here; the browser goes on to sign out at the provider.", body = SignedOut),
     (status = 204, description = "Signed out. A token or the local user has no session, and stays."),
     (status = 401, description = "Nobody is signed in.", content_type = "application/problem+json"),
 ))]
@@ -157,16 +169,25 @@ pub(crate) async fn sign_out(
         });
         ended.await?;
         context.record(entry(&allowed, Action::SignedOut, None)).await?;
+        let elsewhere = oidc::sign_out_at(&context, &request, account).await;
+        return Ok(goodbye(&request, elsewhere));
     }
-    Ok(goodbye(&request))
+    Ok(goodbye(&request, None))
 }
 
-fn goodbye(request: &HttpRequest) -> HttpResponse {
-    HttpResponse::NoContent()
+fn goodbye(request: &HttpRequest, elsewhere: Option<String>) -> HttpResponse {
+    let mut answer = match elsewhere {
+        Some(_) => HttpResponse::Ok(),
+        None => HttpResponse::NoContent(),
+    };
+    answer
         .cookie(cookie::expire(request))
         .insert_header((HeaderName::from_static("clear-site-data"), r#""cache", "storage""#))
-        .insert_header((header::CACHE_CONTROL, "no-store"))
-        .finish()
+        .insert_header((header::CACHE_CONTROL, "no-store"));
+    match elsewhere {
+        Some(sign_out_at) => answer.json(SignedOut { sign_out_at }),
+        None => answer.finish(),
+    }
 }
 
 /// One's own sessions.
@@ -186,7 +207,10 @@ pub(crate) async fn list(
 }
 
 /// Signs out everywhere, here too.
-#[utoipa::path(delete, path = "/v1/sessions", tag = "people", responses((status = 204, description = "All are over.")))]
+#[utoipa::path(delete, path = "/v1/sessions", tag = "people", responses(
+    (status = 200, description = "All are over here; the browser goes on to sign out at the provider.", body = SignedOut),
+    (status = 204, description = "All are over."),
+))]
 pub(crate) async fn end_all(
     allowed: Allowed<need::Own>,
     context: Data<Context>,
@@ -201,7 +225,8 @@ pub(crate) async fn end_all(
     let mut everywhere = entry(&allowed, Action::SignedOut, None);
     everywhere.detail = json!({ "sessions": count });
     context.record(everywhere).await?;
-    Ok(goodbye(&request))
+    let elsewhere = oidc::sign_out_at(&context, &request, account).await;
+    Ok(goodbye(&request, elsewhere))
 }
 
 /// Ends one of one's own sessions.

@@ -18,7 +18,7 @@ use super::ports::Ports;
 use super::running::Running;
 use super::{s3, s3_key_file};
 use crate::failure::{Failure, chain};
-use crate::settings::{Role, Roles, Settings};
+use crate::settings::{OidcProvider, Role, Roles, Settings};
 use crate::startup_message::WayIn;
 use crate::{build_info, startup_message};
 
@@ -226,6 +226,7 @@ async fn api(
             pinned: settings.model.is_some(),
             local_user: settings.has_local_user(),
             sign_in: settings.sign_in(),
+            oidc: settings.oidc.as_ref().map(OidcProvider::settings).transpose()?,
             ..ApiSettings::default()
         },
     )

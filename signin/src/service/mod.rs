@@ -2,6 +2,7 @@
 
 mod codes;
 mod error;
+mod external;
 mod link;
 mod password;
 mod session;
@@ -16,7 +17,8 @@ use lobar_core::accounts::{Account, Accounts, NewToken, Token, is_name};
 use lobar_core::failure::PortError;
 use lobar_core::time::{Clock, Stamp};
 
-pub use error::{AddError, ChangeError, RedeemError, SignInError};
+pub use error::{AddError, ChangeError, ExternalError, RedeemError, SignInError};
+pub use external::{Became, Guest};
 pub use session::Opened;
 pub use settings::SignInSettings;
 use strangers::Strangers;

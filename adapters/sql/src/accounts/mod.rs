@@ -1,5 +1,6 @@
 //! Accounts: people, their sessions and links, tokens of machines, and sites.
 
+mod external;
 mod password;
 mod people;
 mod row;
@@ -13,10 +14,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use lobar_core::access::{Grants, SiteName};
 use lobar_core::accounts::{
-    Account, AccountError, AccountId, Accounts, External, NewAccount, NewLink, NewSession,
+    Account, AccountError, AccountId, Accounts, External, ExternalEnd, NewAccount, NewLink, NewSession,
     NewToken, PasswordHash, SecretHash, Session, SessionId, Site, Token, TokenId, TotpSecret,
 };
 use lobar_core::failure::PortError;
+use lobar_core::time::Stamp;
 
 pub(super) use row::{AccountRow, SessionRow, SignedInRow, SiteRow, TokenRow};
 
@@ -153,6 +155,16 @@ impl<D: Driver> Accounts for Db<D> {
     ) -> Result<usize, PortError> {
         let ended = self.retry_on_conflict(|| session::end_all(self, account, keep)).await;
         ended.map_err(|fault| fault.during("accounts: end sessions"))
+    }
+
+    async fn end_external(&self, end: &ExternalEnd) -> Result<Vec<AccountId>, PortError> {
+        let ended = self.retry_on_conflict(|| external::end(self, end)).await;
+        ended.map_err(|fault| fault.during("accounts: end another issuer's sessions"))
+    }
+
+    async fn use_once(&self, what: &SecretHash, until: Stamp) -> Result<bool, PortError> {
+        let used = external::use_once(self, what, until).await;
+        used.map_err(|fault| fault.during("accounts: use once"))
     }
 
     async fn prune_sessions(&self, idle: Duration) -> Result<usize, PortError> {
