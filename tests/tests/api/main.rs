@@ -16,6 +16,7 @@ mod fixture;
 mod images;
 mod models;
 mod network;
+mod oidc;
 mod operations;
 mod people;
 mod predict;
