@@ -180,7 +180,8 @@ impl Api {
         )?);
         let tls = Tls::open(settings.tls.clone(), Arc::clone(&clock), &registry).await?;
         let figures = Arc::new(FigureReader::register(sources, settings.scaling, &registry)?);
-        let oidc = settings.oidc.clone().map(|oidc| Oidc::new(oidc, Arc::clone(&clock))).transpose()?;
+        let oidc =
+            settings.oidc.clone().map(|oidc| Oidc::new(oidc, Arc::clone(&clock))).transpose()?;
         let bucket = readiness.check("bucket");
         let (recorder, writer) = recorder(Arc::clone(&audit), Arc::clone(&clock));
         let shared = Shared {

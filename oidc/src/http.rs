@@ -40,7 +40,10 @@ pub(crate) fn client(issuer: &str) -> Result<Http, OidcError> {
         .redirect(Policy::none());
     let is_here = Url::parse(issuer).is_ok_and(|issuer| is_loopback(&issuer));
     let builder = if is_here { builder.no_proxy() } else { builder };
-    builder.build().map(Http).map_err(|_| OidcError::Away("no HTTP client can be made on this machine"))
+    builder
+        .build()
+        .map(Http)
+        .map_err(|_| OidcError::Away("no HTTP client can be made on this machine"))
 }
 
 /// Why a request brought nothing.
@@ -49,10 +52,7 @@ pub(crate) fn client(issuer: &str) -> Result<Http, OidcError> {
 pub(crate) struct Unanswered(pub(crate) &'static str);
 
 /// Sends one request.
-async fn send(
-    client: &reqwest::Client,
-    request: HttpRequest,
-) -> Result<HttpResponse, Unanswered> {
+async fn send(client: &reqwest::Client, request: HttpRequest) -> Result<HttpResponse, Unanswered> {
     let request = reqwest::Request::try_from(request);
     let request = request.map_err(|_| Unanswered("it names an address that is none"))?;
     if !is_private(request.url()) {

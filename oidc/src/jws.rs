@@ -80,8 +80,7 @@ pub(crate) fn open(
     let (signed, signature) = token.rsplit_once('.').ok_or(Unproven::Form)?;
     let (header, payload) = signed.split_once('.').ok_or(Unproven::Form)?;
     let decode = |part: &str| URL_SAFE_NO_PAD.decode(part).map_err(|_| Unproven::Form);
-    let header: Header =
-        serde_json::from_slice(&decode(header)?).map_err(|_| Unproven::Form)?;
+    let header: Header = serde_json::from_slice(&decode(header)?).map_err(|_| Unproven::Form)?;
     let is_type = |typ: &String| {
         let short = typ.to_ascii_lowercase();
         types.contains(&short.strip_prefix("application/").unwrap_or(&short))

@@ -71,7 +71,8 @@ impl Oidc {
             return Err("the logout token is too old, or comes from the future (iat)");
         }
         // Asked for by the standard, and left out by providers of before 2022.
-        if claims.contains_key("exp") && seconds("exp").is_none_or(|exp| exp <= (now - SKEW) as f64) {
+        if claims.contains_key("exp") && seconds("exp").is_none_or(|exp| exp <= (now - SKEW) as f64)
+        {
             return Err("the logout token has expired (exp)");
         }
         let event = claims.get("events").and_then(|events| events.get(EVENT));

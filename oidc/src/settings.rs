@@ -47,7 +47,8 @@ impl FromStr for Issuer {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let url = Url::parse(text).map_err(|_| "it is no URL such as https://login.example/realm")?;
+        let url =
+            Url::parse(text).map_err(|_| "it is no URL such as https://login.example/realm")?;
         if !is_private(&url) {
             return Err("it must begin with https:// (http:// is for loopback alone)");
         }
@@ -103,10 +104,23 @@ mod tests {
 
     #[test]
     fn an_issuer_is_reached_over_tls_or_on_this_machine() {
-        for good in ["https://login.example/realms/x", "http://127.0.0.1:9", "http://localhost", "http://[::1]:1/"] {
+        for good in [
+            "https://login.example/realms/x",
+            "http://127.0.0.1:9",
+            "http://localhost",
+            "http://[::1]:1/",
+        ] {
             assert_eq!(good.parse::<Issuer>().expect("an issuer").as_str(), good);
         }
-        for bad in ["", "login.example", "http://login.example", "ftp://x", "https://me:pw@x", "https://x/?a", "https://x/#a"] {
+        for bad in [
+            "",
+            "login.example",
+            "http://login.example",
+            "ftp://x",
+            "https://me:pw@x",
+            "https://x/?a",
+            "https://x/#a",
+        ] {
             assert!(bad.parse::<Issuer>().is_err(), "{bad}");
         }
     }

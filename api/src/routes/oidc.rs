@@ -366,8 +366,19 @@ mod tests {
         }
         let long = format!("/?{}", "a".repeat(RETURN_TO));
         for bad in [
-            "", "//evil.example", "/\\evil.example", "https://evil.example", "/v1/session", "/docs",
-            "javascript:alert(1)", "/?a\r\nset-cookie: x", "/?a b", "/?ä", " /", "evil", &long,
+            "",
+            "//evil.example",
+            "/\\evil.example",
+            "https://evil.example",
+            "/v1/session",
+            "/docs",
+            "javascript:alert(1)",
+            "/?a\r\nset-cookie: x",
+            "/?a b",
+            "/?ä",
+            " /",
+            "evil",
+            &long,
         ] {
             assert!(!is_of_page(bad), "{bad}");
         }

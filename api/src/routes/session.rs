@@ -65,7 +65,10 @@ pub(crate) async fn current(
     };
     let (account, idle) = (account_of(&allowed), context.settings.sign_in.idle);
     let asked = context.ask_port(&context.accounts, move |accounts| async move {
-        Ok::<_, PortError>((accounts.sessions(account, idle).await?, accounts.account(account).await?))
+        Ok::<_, PortError>((
+            accounts.sessions(account, idle).await?,
+            accounts.account(account).await?,
+        ))
     });
     let (sessions, account) = asked.await?;
     let body = body.external(account.is_some_and(|account| account.external.is_some()));

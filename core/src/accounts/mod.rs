@@ -48,7 +48,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 pub use account::{
-    Account, AccountId, External, ExternalEnd, NewAccount, NewLink, PasswordHash, TotpSecret, is_name,
+    Account, AccountId, External, ExternalEnd, NewAccount, NewLink, PasswordHash, TotpSecret,
+    is_name,
 };
 pub use error::AccountError;
 pub use session::{NewSession, Session, SessionId};

@@ -22,8 +22,9 @@ impl FromStr for Word {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let text = text.trim();
-        let is_word =
-            !text.is_empty() && text.len() <= 200 && text.bytes().all(|byte| byte.is_ascii_graphic());
+        let is_word = !text.is_empty()
+            && text.len() <= 200
+            && text.bytes().all(|byte| byte.is_ascii_graphic());
         match is_word {
             true => Ok(Self(text.to_owned())),
             false => Err("it is no word of 1 to 200 characters without a space"),
@@ -46,7 +47,8 @@ impl FromStr for Label {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let text = text.trim();
-        let is_label = (1..=40).contains(&text.chars().count()) && !text.chars().any(char::is_control);
+        let is_label =
+            (1..=40).contains(&text.chars().count()) && !text.chars().any(char::is_control);
         match is_label {
             true => Ok(Self(text.to_owned())),
             false => Err("it is no name of 1 to 40 characters"),
@@ -147,9 +149,8 @@ pub fn settle(
 }
 
 fn read_secret(file: &LocalPath) -> Result<Secret, Failure> {
-    let refused = |why: &dyn fmt::Display| {
-        Failure::usage(format!("oidc_client_secret_file {file}: {why}"))
-    };
+    let refused =
+        |why: &dyn fmt::Display| Failure::usage(format!("oidc_client_secret_file {file}: {why}"));
     let text = std::fs::read_to_string(file).map_err(|error| refused(&error))?;
     text.parse().map_err(|why: &str| refused(&why))
 }

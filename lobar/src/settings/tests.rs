@@ -272,7 +272,8 @@ fn half_a_provider_is_refused_and_its_secret_reaches_no_output() {
     let with = |text: &str, env: &dyn Fn(&str) -> Option<String>| {
         settle(PartialSettings::default(), file::parse(text).expect("readable"), env)
     };
-    let whole = "oidc_issuer = 'https://id.example'\noidc_client_id = 'x'\noidc_roles = 'a=reader@*'";
+    let whole =
+        "oidc_issuer = 'https://id.example'\noidc_client_id = 'x'\noidc_roles = 'a=reader@*'";
     for (half, missing) in [
         ("oidc_client_id = 'x'", "LOBAR_OIDC_ISSUER"),
         ("oidc_issuer = 'https://id.example'\noidc_roles = 'a=reader@*'", "LOBAR_OIDC_CLIENT_ID"),

@@ -76,7 +76,9 @@ pub enum ExternalError {
     #[error("none of their groups is granted anything")]
     NothingGranted(Option<AccountId>),
     /// The groups are granted something at a site that is not on the list.
-    #[error("a group is granted something at {0}, which is no site; add it with `lobar site add {0}`")]
+    #[error(
+        "a group is granted something at {0}, which is no site; add it with `lobar site add {0}`"
+    )]
     UnknownSite(SiteName),
     /// The issuer does not say what they are called, or what cannot be a name.
     #[error("the provider gives no name of 1 to 64 characters")]
@@ -88,7 +90,9 @@ pub enum ExternalError {
     #[error("the account is disabled")]
     Disabled,
     /// Nobody could manage people any more.
-    #[error("it is the last account that can manage people, and their groups do not say so any more")]
+    #[error(
+        "it is the last account that can manage people, and their groups do not say so any more"
+    )]
     LastAdmin,
     /// The store could not be asked.
     #[error(transparent)]

@@ -4,9 +4,7 @@
 use std::time::Duration;
 
 use lobar_core::access::{Grants, Sites};
-use lobar_core::accounts::{
-    Account, AccountError, External, NewAccount, SecretHash, is_name,
-};
+use lobar_core::accounts::{Account, AccountError, External, NewAccount, SecretHash, is_name};
 use lobar_core::failure::PortError;
 use lobar_core::time::Stamp;
 use sha2::{Digest as _, Sha256};
@@ -116,7 +114,8 @@ impl SignIn {
         let known = self.accounts.sites().await?;
         for grant in grants.iter() {
             let Sites::Only(sites) = grant.sites else { continue };
-            let unknown = sites.into_iter().find(|name| known.iter().all(|site| site.name != *name));
+            let unknown =
+                sites.into_iter().find(|name| known.iter().all(|site| site.name != *name));
             if let Some(unknown) = unknown {
                 return Err(ExternalError::UnknownSite(unknown));
             }

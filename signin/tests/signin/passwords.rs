@@ -137,7 +137,11 @@ async fn a_hash_of_older_parameters_is_made_anew_once_nobody_is_signed_out_by_it
         let account = fixture.accounts.account(person.id).await.expect("answers");
         account.expect("there").password.expect("set").0
     };
-    let first = fixture.sign_in.open(person.clone(), None, Duration::MAX, "elsewhere").await.expect("opened");
+    let first = fixture
+        .sign_in
+        .open(person.clone(), None, Duration::MAX, "elsewhere")
+        .await
+        .expect("opened");
     fixture.enter("jane", PASSWORD).await.expect("signed in");
     assert_eq!(hash().await, old.0, "somebody is signed in");
     assert!(fixture.is_open(&first.secret).await);

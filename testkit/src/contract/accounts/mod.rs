@@ -15,8 +15,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use lobar_core::access::{Grant, Grants, Right, SiteName};
 use lobar_core::accounts::{
-    Account, AccountError, AccountId, Accounts, External, ExternalEnd, NewAccount, NewLink, NewSession,
-    NewToken, PasswordHash, SecretHash, Session, SessionId, Site, Token, TokenId, TotpSecret,
+    Account, AccountError, AccountId, Accounts, External, ExternalEnd, NewAccount, NewLink,
+    NewSession, NewToken, PasswordHash, SecretHash, Session, SessionId, Site, Token, TokenId,
+    TotpSecret,
 };
 use lobar_core::reading::UnreadableCounts;
 use lobar_core::time::{Clock, Stamp};
@@ -135,7 +136,8 @@ async fn open_session<H: AccountsHarness>(
 ) -> Session {
     let expires_at = harness.clock().now().plus(LIFE);
     let client = "Firefox on Linux".to_owned();
-    let session = NewSession { proven: None, sid: None, account, secret: secret(n), expires_at, client };
+    let session =
+        NewSession { proven: None, sid: None, account, secret: secret(n), expires_at, client };
     accounts.open_session(&session).await.expect("opened")
 }
 

@@ -32,8 +32,14 @@ pub async fn a_session_is_found_by_its_secret_with_its_account_as_it_is_now<H: A
     accounts.disable(bob.id, true).await.expect("disabled");
     let expires_at = now.plus(LIFE);
     let client = String::new();
-    let session =
-        NewSession { proven: None, sid: None, account: bob.id, secret: secret(4), expires_at, client };
+    let session = NewSession {
+        proven: None,
+        sid: None,
+        account: bob.id,
+        secret: secret(4),
+        expires_at,
+        client,
+    };
     let refused = accounts.open_session(&session).await;
     assert!(matches!(refused, Err(AccountError::Disabled)), "{refused:?}");
     assert_eq!(found(&*accounts, 4).await, None);
