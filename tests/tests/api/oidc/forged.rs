@@ -90,7 +90,7 @@ async fn a_token_that_is_wrong_in_any_way_signs_nobody_in() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_sign_in_ends_once_in_the_browser_that_began_it_and_on_the_page() {
-    let (fixture, _forger, port) = with_forger().await;
+    let (fixture, _forger, _) = with_forger().await;
     // An answer that somebody else brings, or the same one again.
     let (mut ada, mut eve) = (Visitor::new(), Visitor::new());
     let callback = ada.to_callback(&fixture, "").await;
@@ -129,7 +129,6 @@ async fn a_sign_in_ends_once_in_the_browser_that_began_it_and_on_the_page() {
     let begun = Visitor::new().get(&fixture.url("/v1/oidc/start")).await;
     let cookie = begun.headers()[header::SET_COOKIE].to_str().expect("text").to_owned();
     assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Lax"), "{cookie}");
-    drop(port);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

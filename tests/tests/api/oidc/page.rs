@@ -54,15 +54,8 @@ async fn on_the_page_somebody_signs_in_at_the_provider_reads_their_images_and_si
     .await;
     let windows = browser.page.windows().await.expect("windows");
     browser.page.switch_to_window(windows[1].clone()).await.expect("the other one");
-    // The provider may still know her.
-    eventually("she is signed in", async || {
-        let asked = browser.page.find(Locator::Css("input[name=login]")).await.is_ok();
-        if asked {
-            at_the_provider(&browser, "ada").await;
-        }
-        browser.text("#who").await.contains("ada").then_some(())
-    })
-    .await;
+    // The provider still knows her.
+    browser.text_becomes("#who", "ada").await;
     browser.page.switch_to_window(windows[0].clone()).await.expect("the first one");
     browser.becomes("return !document.querySelector('#lock').open").await;
     browser.text_becomes("#viewer .facts", "Suspected pneumonia").await;
