@@ -108,7 +108,8 @@ impl Oidc {
     /// # Errors
     /// [`OidcError::Away`] when the provider was never heard of and cannot be asked.
     pub async fn begin(&self, redirect: &str) -> Result<(Url, Flow), OidcError> {
-        let client = self.client(&self.provider.metadata().await?, redirect)?;
+        let metadata = self.provider.metadata().await?;
+        let client = self.client(&metadata, redirect)?;
         let (challenge, verifier) = PkceCodeChallenge::new_random_sha256();
         let request = client.authorize_url(
             CoreAuthenticationFlow::AuthorizationCode,
@@ -226,7 +227,8 @@ impl Oidc {
         };
         let verified = match verify(&self.client(metadata, redirect)?) {
             Err(error) if jws::may_be_a_new_key(&error) => {
-                verify(&self.client(&self.provider.renewed().await?, redirect)?)
+                let renewed = self.provider.renewed().await?;
+                verify(&self.client(&renewed, redirect)?)
             }
             verified => verified,
         };
