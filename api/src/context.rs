@@ -21,6 +21,7 @@ use lobar_core::signal::Signal;
 use lobar_core::store::Store;
 use lobar_core::time::Clock;
 use lobar_core::verdict::Verdicts;
+use lobar_oidc::Oidc;
 use lobar_signin::SignIn;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
@@ -59,6 +60,8 @@ pub(crate) struct Context {
     pub(crate) quarantine: Arc<dyn Quarantine>,
     pub(crate) accounts: Arc<dyn Accounts>,
     pub(crate) sign_in: Arc<SignIn>,
+    /// The provider that signs people in, if there is one.
+    pub(crate) oidc: Option<Oidc>,
     pub(crate) audit: Arc<dyn Audit>,
     /// Writes the audit record.
     pub(crate) recorder: Recorder,
@@ -105,6 +108,7 @@ pub(crate) struct Shared {
     pub(crate) figures: Arc<FigureReader>,
     pub(crate) readiness: Readiness,
     pub(crate) registry: prometheus::Registry,
+    pub(crate) oidc: Option<Oidc>,
 }
 
 impl Context {
@@ -117,6 +121,7 @@ impl Context {
         );
         Self {
             sign_in: Arc::new(sign_in),
+            oidc: shared.oidc,
             accounts: shared.accounts,
             audit: shared.audit,
             recorder: shared.recorder,

@@ -35,6 +35,8 @@ pub(crate) struct SessionBody {
     /// Whether the caller's own opinion on some images is asked for before their results are shown: lists cannot be filtered
     /// by flag then.
     opinion_first: bool,
+    /// Whether another provider signs them in: they have no password here.
+    external: bool,
 }
 
 impl SessionBody {
@@ -56,6 +58,7 @@ impl SessionBody {
             idle_seconds: None,
             codes: None,
             opinion_first: false,
+            external: false,
         }
     }
 
@@ -71,19 +74,21 @@ impl SessionBody {
         idle_seconds: u64,
         csrf_token: String,
     ) -> Self {
-        let codes = account.totp.is_some();
+        let (codes, external) = (account.totp.is_some(), account.external.is_some());
         let who = Who::Person { id: account.id.0, name: account.name };
         Self {
             csrf_token: Some(csrf_token),
             expires_at: Some(rfc3339(session.expires_at)),
             idle_seconds: Some(idle_seconds),
             codes: Some(codes),
+            external,
             ..Self::of(&Caller { who, grants: account.grants })
         }
     }
 }
 
-fn words(grants: &Grants) -> Vec<String> {
+/// Grants as they are written.
+pub(crate) fn words(grants: &Grants) -> Vec<String> {
     grants.iter().map(|grant| grant.to_string()).collect()
 }
 

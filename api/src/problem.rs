@@ -59,6 +59,7 @@ problems! {
     EntryDiscarded = 409, "quarantine-entry-discarded", "The quarantine's entry was discarded";
     EntryUnreadable = 409, "quarantine-entry-unreadable", "The quarantine's entry has a state that this release cannot read";
     AccountDisabled = 409, "account-disabled", "The account is disabled";
+    ExternalAccount = 409, "external-account", "Another provider signs this person in";
     NameTaken = 409, "name-taken", "Somebody or something else is called so";
     LastAdmin = 409, "last-admin", "Nobody could manage people any more";
     OwnOpinionFirst = 409, "own-opinion-first", "Your own opinion is asked for first";

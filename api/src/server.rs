@@ -21,6 +21,7 @@ use lobar_core::signal::Signal;
 use lobar_core::store::Store;
 use lobar_core::time::Clock;
 use lobar_core::verdict::Verdicts;
+use lobar_oidc::{Oidc, OidcError};
 use prometheus::{IntGauge, Registry};
 use tokio::runtime::Handle;
 use tokio::time::{MissedTickBehavior, interval, timeout};
@@ -107,6 +108,9 @@ pub enum BuildError {
     /// The certificate or its key cannot be used.
     #[error("tls_cert and tls_key: {0}")]
     Tls(#[from] TlsError),
+    /// The OpenID provider's client cannot be made.
+    #[error("oidc_issuer: {0}")]
+    Oidc(#[from] OidcError),
     /// The store could not be read.
     #[error("cannot read the store: {0}")]
     Store(#[from] PortError),
@@ -182,6 +186,8 @@ impl Api {
         )?);
         let tls = Tls::open(settings.tls.clone(), Arc::clone(&clock), &registry).await?;
         let figures = Arc::new(FigureReader::register(sources, settings.scaling, &registry)?);
+        let oidc =
+            settings.oidc.clone().map(|oidc| Oidc::new(oidc, Arc::clone(&clock))).transpose()?;
         let bucket = readiness.check("bucket");
         let (recorder, writer) =
             recorder(Arc::clone(&audit), Arc::clone(&clock), readiness.check("audit"));
@@ -211,6 +217,7 @@ impl Api {
             readiness,
             registry,
             uploads,
+            oidc,
         };
         let (listen, threads, drain) = (settings.listen, settings.threads.max(1), settings.drain);
         let context = web::Data::new(Context::new(shared, settings, runtime));

@@ -6,6 +6,7 @@ use std::time::Duration;
 use lobar_core::accounts::S3Keys;
 use lobar_core::exposure::Share;
 use lobar_core::scaling::Policy;
+use lobar_oidc::OidcSettings;
 use lobar_signin::SignInSettings;
 
 use crate::peer::ProxyNetwork;
@@ -64,6 +65,8 @@ pub struct ApiSettings {
     pub drain: Duration,
     /// How long sessions and links last.
     pub sign_in: SignInSettings,
+    /// The provider that signs people in beside passwords (OpenID Connect).
+    pub oidc: Option<OidcSettings>,
     /// Whether whoever uses this machine itself is let in as long as nobody has an account.
     pub local_user: bool,
     /// Of which share of images readers' own opinions are asked for before the result is shown.
@@ -102,6 +105,7 @@ impl Default for ApiSettings {
             s3_keys: None,
             drain: Duration::from_secs(10),
             sign_in: SignInSettings::default(),
+            oidc: None,
             local_user: true,
             opinion_first: Share::default(),
             scaling: Policy::default(),

@@ -38,11 +38,11 @@ async function signOutHere(path, isBusy) {
 
 /** @param {() => boolean} isBusy */
 function openAccount(isBusy) {
-  const { name, grants, expires_at: ends, idle_seconds: idle } = session();
+  const { name, grants, external, expires_at: ends, idle_seconds: idle } = session();
   const lasts = ends ? `This session ends ${clock(ends)}${idle ? `, or after ${duration(idle)} without use` : ""}.` : null;
   showDialog(name,
     el("p", {}, grants.length ? `Roles: ${grants.join(", ")}.` : "No role was granted to you yet.", " ", lasts),
-    sessionsElement(isBusy), passwordElement(), codesElement());
+    sessionsElement(isBusy), ...(external ? [] : [passwordElement(), codesElement()]));
 }
 
 /** @param {() => boolean} isBusy */

@@ -30,6 +30,13 @@ export function takeLink() {
   return secret;
 }
 
+/** Why another provider signed nobody in, which is taken out of the address at once. @returns {string | null} */
+export function takeRefusal() {
+  const why = /^#\/sign-in\/([a-z-]+)$/.exec(location.hash)?.[1] ?? null;
+  if (why) history.replaceState(null, "", "/");
+  return why;
+}
+
 /** Opens an image, or the list for null. @param {string | null} id */
 export function open(id) {
   history.pushState(null, "", location.pathname + location.search + (id ? `#/images/${id}` : ""));

@@ -1,12 +1,12 @@
 // What stands before the page: nothing of it is loaded until somebody is signed in, and while their session is over
 // nothing of it can be read or pressed.
 
-import { takeLink } from "./address.js";
+import { takeLink, takeRefusal } from "./address.js";
 import { byId } from "./elements.js";
 import { LinkForm } from "./link.js";
 import { onceClosed } from "./once.js";
 import { sessionIsOver, signedIn, wordsOf } from "./request.js";
-import { find, leave, onLeave, session, take, watch } from "./session.js";
+import { find, leave, onLeave, session, take, tell, watch } from "./session.js";
 import { SignInForm, showDoor } from "./signin.js";
 
 /** @import { SessionBody } from "./types.js" */
@@ -26,6 +26,8 @@ export async function enter() {
   addEventListener("hashchange", lookForLink);
   const secret = takeLink();
   const known = secret === null ? await findPatiently() : null;
+  // It may have been opened in this page, by a provider that sent the browser back.
+  if (known) tell(known.id);
   take(known ?? await new Promise((done) => { standBefore(secret, done); }));
   byId("door").hidden = true;
   byId("door").replaceChildren();
@@ -36,7 +38,8 @@ export async function enter() {
 
 /** Shows the sign-in, or what a link leads to. @param {string | null} secret @param {(body: SessionBody) => void} done */
 function standBefore(secret, done) {
-  const signIn = (/** @type {string} */ name) => showDoor(new SignInForm(done, { name }));
+  const refusal = takeRefusal();
+  const signIn = (/** @type {string} */ name) => showDoor(new SignInForm(done, { name, refusal }));
   // Whoever is signed in already need not do it again.
   useLink = (later) => showDoor(new LinkForm(later, (name) => (name === null ? location.reload() : signIn(name))));
   if (secret === null) signIn("");
@@ -96,7 +99,7 @@ async function lock() {
     return leave();
   }
   const words = `The session of ${name} is over. Sign in to go on where you were: what you gave is kept and sent then. Anybody else gets a fresh page.`;
-  showOver(new SignInForm(take, { name, words }));
+  showOver(new SignInForm(take, { name, words, isOver: true }));
   await signedIn();
   return hide();
 }

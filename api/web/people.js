@@ -63,7 +63,7 @@ function personCells(person, section) {
     own ? `${name} (you)` : name, grants.join(" ") || "none", state.filter(Boolean).join(", "), clock(added),
     el("span", { class: "row-buttons" },
       el("button", { type: "button", "aria-label": `Roles: ${name}`, onclick: () => editGrants(person, section) }, "Roles"),
-      disabled ? null : button(password ? "Reset password" : "New link", reset),
+      disabled || external ? null : button(password ? "Reset password" : "New link", reset),
       disabled ? null : button("Sign out", () => ask("DELETE", `${path}/sessions`)),
       own ? null : button(disabled ? "Enable" : "Disable", () => ask("PUT", path, { body: { disabled: !disabled } }))),
   ];

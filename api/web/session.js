@@ -17,8 +17,8 @@ let isLeaving = false;
 // Other pages of this browser share the cookie: they hear whose session it is now; null for nobody's.
 const pages = new BroadcastChannel("lobar-session");
 
-/** Tells the other pages. @param {string | null} id */
-function tell(id) {
+/** Tells the other pages whose session it is now. @param {string | null} id */
+export function tell(id) {
   // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a channel is of one origin
   pages.postMessage(id);
 }
@@ -44,15 +44,18 @@ export function onLeave(forget) {
   forgetting.push(forget);
 }
 
-/** Goes to a fresh page. What somebody saw here is gone before the next one comes, also from what Back would show. */
-export function leave() {
+/**
+ * Goes to a fresh page. What somebody saw here is gone before the next one comes, also from what Back would show.
+ * @param {string} [address] where to, when it is not the own page: where a provider signs out whom it signed in
+ */
+export function leave(address = "/") {
   if (isLeaving) return;
   isLeaving = true;
   current = null;
   for (const forget of forgetting) forget();
   document.body.replaceChildren();
   document.title = "Lobar";
-  location.replace("/");
+  location.replace(address);
 }
 
 /** Takes a session that was opened, for good: the page's own, or that of whoever goes on in it. @param {SessionBody} body */
@@ -87,17 +90,21 @@ export async function signIn(who) {
 
 /** Signs out, here or everywhere; the page is left then. @param {"/v1/session" | "/v1/sessions"} path */
 export async function signOut(path) {
+  /** @type {Response | undefined} */
+  let answer;
   try {
-    await send("DELETE", path);
+    answer = await send("DELETE", path);
   } catch (error) {
     const kind = error instanceof Problem ? error.kind : "";
     // Another tab of this browser has signed in anew.
-    if (kind === "wrong-csrf-token") await renew().then(() => send("DELETE", path));
+    if (kind === "wrong-csrf-token") answer = await renew().then(() => send("DELETE", path));
     // A session that was over already is what was asked for.
     else if (kind !== "not-signed-in") throw error;
   }
   tell(null);
-  leave();
+  /** @type {{ sign_out_at?: string }} */
+  const { sign_out_at: elsewhere } = answer?.status === 200 ? await answer.json() : {};
+  leave(elsewhere);
 }
 
 /** Looks whether the session, and what it allows, is what the page thinks. @param {boolean} byItself */

@@ -91,6 +91,7 @@ export interface SessionBody {
   idle_seconds: number | null;
   codes: boolean | null;
   opinion_first: boolean;
+  external: boolean;
 }
 
 /** One of a person's own sessions. */

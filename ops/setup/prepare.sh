@@ -103,7 +103,8 @@ if [ "${CUDA:-}" = 1 ]; then
     python3 "$here/libtorch.py" cuda "$checkout/.libtorch-cuda"
 fi
 if [ "$what" = check ]; then
-    python3 "$here/lint_tools.py" "$checkout/ops/lint" "$checkout/.lint"
+    python3 "$here/node_packages.py" "$checkout/ops/lint" "$checkout/.lint"
 elif [ "$what" = test ]; then
     python3 "$here/test_venv.py" "$checkout/tests/requirements.txt" "$checkout/.venv"
+    python3 "$here/node_packages.py" "$checkout/tests/provider" "$checkout/.provider"
 fi

@@ -18,6 +18,16 @@ pub fn workspace() -> std::path::PathBuf {
     std::path::Path::new(folder).canonicalize().expect("the workspace")
 }
 
+/// The folder with Node.js and the packages of `tests/provider`: the workspace's `.provider`.
+///
+/// # Panics
+/// When it is missing.
+pub fn node_packages() -> std::path::PathBuf {
+    let packages = workspace().join(".provider");
+    assert!(packages.exists(), "{} is missing: run `make test`", packages.display());
+    packages
+}
+
 /// A program of the tests' Python environment: `LOBAR_VENV`, or the workspace's `.venv`.
 ///
 /// # Panics

@@ -45,6 +45,6 @@ fn name(request: &HttpRequest) -> &'static str {
 }
 
 /// Whether the browser speaks TLS, with this process or with a trusted proxy.
-fn is_secure(request: &HttpRequest) -> bool {
+pub(super) fn is_secure(request: &HttpRequest) -> bool {
     Peer::of(request).map_or_else(|| request.app_config().secure(), |peer| peer.secure)
 }

@@ -11,6 +11,7 @@ mod allowed;
 pub(crate) mod cookie;
 pub(crate) mod csrf;
 pub(crate) mod identity;
+pub(crate) mod oidc_cookie;
 mod recent;
 pub(crate) mod route;
 

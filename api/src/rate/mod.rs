@@ -99,6 +99,14 @@ impl<C: Clock + Clone> RateLimits<C> {
         self.counted(self.sign_in.take((network, name)))
     }
 
+    /// Counts a try to sign in at another provider, before its answer is looked at.
+    ///
+    /// # Errors
+    /// When the address has tried too often.
+    pub(crate) fn check_sign_in_address(&self, address: IpAddr) -> Result<Standing, Exceeded> {
+        self.counted(self.sign_in_address.take(network(address)))
+    }
+
     /// Counts a request of somebody who has signed in, other than an upload.
     ///
     /// # Errors

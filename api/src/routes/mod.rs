@@ -5,6 +5,7 @@ mod events;
 mod exposure;
 mod images;
 mod models;
+mod oidc;
 mod openapi;
 mod opinions;
 mod page;
@@ -29,7 +30,7 @@ pub(crate) use predict::{PredictBody, PredictFile};
 #[cfg(any(test, fuzzing))]
 pub(crate) use uploads::{IdentifyBody, PresignBody};
 
-use actix_web::error::{JsonPayloadError, PathError, QueryPayloadError};
+use actix_web::error::{JsonPayloadError, PathError, QueryPayloadError, UrlencodedError};
 use actix_web::http::header::{EntityTag, IfNoneMatch};
 use actix_web::{Error, HttpRequest, HttpResponse, web};
 use lobar_core::access::Right;
@@ -41,11 +42,14 @@ use crate::problem::{Kind, Problem};
 
 /// A JSON body that names things, not one that carries an image.
 const SMALL_JSON: usize = 1 << 20;
+/// A form, which carries one token.
+const SMALL_FORM: usize = 32 << 10;
 
 /// Everything under one roof.
 pub(crate) fn configure(config: &mut web::ServiceConfig) {
     config
         .app_data(json(SMALL_JSON))
+        .app_data(web::FormConfig::default().limit(SMALL_FORM).error_handler(bad_form))
         .app_data(web::QueryConfig::default().error_handler(bad_query))
         .app_data(web::PathConfig::default().error_handler(bad_path));
     for address in page::addresses().into_iter().chain(addresses()) {
@@ -87,6 +91,10 @@ pub(crate) fn addresses() -> Vec<Address> {
             .get(session::current)
             .post(session::sign_in)
             .delete(session::sign_out),
+        Address::new("/v1/oidc").get(oidc::provider),
+        Address::new("/v1/oidc/start").get(oidc::start),
+        Address::new("/v1/oidc/callback").get(oidc::callback),
+        Address::new("/v1/oidc/logout").post(oidc::logout),
         Address::new("/v1/sessions").get(session::list).delete(session::end_all),
         Address::new("/v1/sessions/{id}").delete(session::end),
         Address::new("/v1/password").put(password::change),
@@ -160,6 +168,20 @@ fn bad_json(error: JsonPayloadError, _: &HttpRequest) -> Error {
         JsonPayloadError::Deserialize(error) => Problem::new(Kind::BadJson, error.to_string()),
         JsonPayloadError::Payload(error) => intake::problem(&error),
         _ => Problem::new(Kind::BadRequest, "The body ended early or could not be decoded."),
+    };
+    problem.into()
+}
+
+fn bad_form(error: UrlencodedError, _: &HttpRequest) -> Error {
+    let problem = match error {
+        UrlencodedError::Overflow { limit, .. } => {
+            Problem::new(Kind::TooLarge, format!("At most {limit} bytes."))
+        }
+        UrlencodedError::ContentType => {
+            Problem::new(Kind::WrongMediaType, "Send a form: application/x-www-form-urlencoded.")
+        }
+        UrlencodedError::Payload(error) => intake::problem(&error),
+        _ => Problem::new(Kind::BadRequest, "The form could not be read."),
     };
     problem.into()
 }

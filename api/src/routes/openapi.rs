@@ -6,7 +6,7 @@ use utoipa::OpenApi;
 use utoipa_swagger_ui::SwaggerUi;
 
 use super::{
-    audit, events, exposure, images, models, opinions, password, people, picture, predict,
+    audit, events, exposure, images, models, oidc, opinions, password, people, picture, predict,
     problems, quarantine, queues, receive, session, sites, tokens, totp, uploads, verdicts,
 };
 use crate::health;
@@ -21,6 +21,7 @@ use crate::health;
         models::list, models::one, models::activate, models::roll_back, models::retire, models::shadow,
         models::unshadow, models::comparison, models::history,
         quarantine::list, quarantine::one, quarantine::replay, quarantine::discard,
+        oidc::provider, oidc::start, oidc::callback, oidc::logout,
         session::current, session::sign_in, session::sign_out, session::list, session::end_all, session::end,
         password::change, password::linked, password::redeem, totp::begin, totp::confirm, totp::remove,
         people::list, people::invite, people::change, people::reset, people::end_sessions,

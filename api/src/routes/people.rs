@@ -254,6 +254,7 @@ impl From<AccountError> for Problem {
             AccountError::Port(error) => return error.into(),
             AccountError::NameTaken => Kind::NameTaken,
             AccountError::Unknown => Kind::UnknownPerson,
+            AccountError::External => Kind::ExternalAccount,
             AccountError::Disabled => Kind::AccountDisabled,
             AccountError::Replaced => Kind::WrongCredentials,
             AccountError::LastAdmin => Kind::LastAdmin,

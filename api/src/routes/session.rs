@@ -9,12 +9,14 @@ use actix_web::{HttpRequest, HttpResponse};
 use lobar_core::access::Who;
 use lobar_core::accounts::{Account, AccountId, Session, SessionId};
 use lobar_core::audit::{Action, Actor};
+use lobar_core::failure::PortError;
 use lobar_signin::{Opened, SignInError};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use super::oidc;
 use crate::access::{Allowed, Open, cookie, csrf, need};
 use crate::client_name::client_name;
 use crate::context::Context;
@@ -38,6 +40,13 @@ pub(crate) struct SignInBody {
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct SessionList {
     items: Vec<SessionItem>,
+}
+
+/// Whoever the OpenID provider signed in is still signed in there.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct SignedOut {
+    /// Where the browser signs out at the provider.
+    sign_out_at: String,
 }
 
 /// Who is signed in, and what they may.
@@ -138,7 +147,7 @@ async fn end_old(context: &Context, secret: String) {
         if let Some((session, account)) = sign_in.session(&secret).await? {
             accounts.end_session(account.id, session.id).await?;
         }
-        Ok::<_, lobar_core::failure::PortError>(())
+        Ok::<_, PortError>(())
     });
     if !matches!(ended.await, Ok(Ok(()))) {
         tracing::warn!("the session before was not ended; it ends by itself when its time is over");
@@ -147,6 +156,7 @@ async fn end_old(context: &Context, secret: String) {
 
 /// Signs out: the session is over, and the browser forgets what it kept.
 #[utoipa::path(delete, path = "/v1/session", tag = "people", responses(
+    (status = 200, description = "Signed out here; the browser goes on to sign out at the provider.", body = SignedOut),
     (status = 204, description = "Signed out. A token or the local user has no session, and stays."),
     (status = 401, description = "Nobody is signed in.", content_type = "application/problem+json"),
 ))]
@@ -163,16 +173,25 @@ pub(crate) async fn sign_out(
         });
         ended.await?;
         context.record(entry(&allowed, Action::SignedOut, None)).await?;
+        let elsewhere = oidc::sign_out_at(&context, &request, account).await;
+        return Ok(goodbye(&request, elsewhere));
     }
-    Ok(goodbye(&request))
+    Ok(goodbye(&request, None))
 }
 
-fn goodbye(request: &HttpRequest) -> HttpResponse {
-    HttpResponse::NoContent()
+fn goodbye(request: &HttpRequest, elsewhere: Option<String>) -> HttpResponse {
+    let mut answer = match elsewhere {
+        Some(_) => HttpResponse::Ok(),
+        None => HttpResponse::NoContent(),
+    };
+    answer
         .cookie(cookie::expire(request))
         .insert_header((HeaderName::from_static("clear-site-data"), r#""cache", "storage""#))
-        .insert_header((header::CACHE_CONTROL, "no-store"))
-        .finish()
+        .insert_header((header::CACHE_CONTROL, "no-store"));
+    match elsewhere {
+        Some(sign_out_at) => answer.json(SignedOut { sign_out_at }),
+        None => answer.finish(),
+    }
 }
 
 /// One's own sessions.
@@ -192,7 +211,10 @@ pub(crate) async fn list(
 }
 
 /// Signs out everywhere, here too.
-#[utoipa::path(delete, path = "/v1/sessions", tag = "people", responses((status = 204, description = "All are over.")))]
+#[utoipa::path(delete, path = "/v1/sessions", tag = "people", responses(
+    (status = 200, description = "All are over here; the browser goes on to sign out at the provider.", body = SignedOut),
+    (status = 204, description = "All are over."),
+))]
 pub(crate) async fn end_all(
     allowed: Allowed<need::Own>,
     context: Data<Context>,
@@ -207,7 +229,8 @@ pub(crate) async fn end_all(
     let mut everywhere = entry(&allowed, Action::SignedOut, None);
     everywhere.detail = json!({ "sessions": count });
     context.record(everywhere).await?;
-    Ok(goodbye(&request))
+    let elsewhere = oidc::sign_out_at(&context, &request, account).await;
+    Ok(goodbye(&request, elsewhere))
 }
 
 /// Ends one of one's own sessions.

@@ -53,6 +53,23 @@ impl fmt::Debug for External {
     }
 }
 
+/// Whose sessions another issuer says are over (OpenID Connect Back-Channel Logout 1.0, 2.4: one of the two at least).
+#[derive(Clone, PartialEq, Eq)]
+pub struct ExternalEnd {
+    /// The issuer's URL.
+    pub issuer: String,
+    /// The subject there.
+    pub subject: Option<String>,
+    /// The session there. With a subject, sessions of theirs of which no such name is known end too.
+    pub sid: Option<String>,
+}
+
+impl fmt::Debug for ExternalEnd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ExternalEnd")
+    }
+}
+
 /// A person to add.
 #[derive(Clone, PartialEq, Eq)]
 pub struct NewAccount {

@@ -14,6 +14,9 @@ pub enum AccountError {
     /// The password that was proven was replaced meanwhile.
     #[error("the password was replaced meanwhile")]
     Replaced,
+    /// Another issuer signs the account in, so it has no password.
+    #[error("another issuer signs this person in: the account has no password")]
+    External,
     /// The account is disabled.
     #[error("the account is disabled")]
     Disabled,

@@ -36,6 +36,9 @@
 //! - A site is added once, and listed by name.
 //! - A site that is removed is not listed any more.
 //! - An account of another issuer is found by its subject there.
+//! - An account of another issuer gets no link.
+//! - Another issuer ends the sessions that it names, of its own people alone.
+//! - What may be used once is used once, by one of many at once.
 //! - Grants that cannot be read allow nothing and hide no other account.
 //! - Everything survives closing and opening.
 
@@ -50,7 +53,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 pub use account::{
-    Account, AccountId, External, NewAccount, NewLink, PasswordHash, TotpSecret, is_name,
+    Account, AccountId, External, ExternalEnd, NewAccount, NewLink, PasswordHash, TotpSecret,
+    is_name,
 };
 pub use error::AccountError;
 pub use s3_key::{KeyOwner, S3KeyPair, S3Keys};
@@ -186,7 +190,13 @@ pub trait Accounts: Send + Sync {
         keep: Option<SessionId>,
     ) -> Result<usize, PortError>;
 
-    /// Deletes sessions and links that are over, and failures of names that nobody has; how many.
+    /// Ends the sessions that another issuer says are over; whose they were, each once.
+    async fn end_external(&self, end: &ExternalEnd) -> Result<Vec<AccountId>, PortError>;
+
+    /// Uses what may be used once; whether it was not used before. It is remembered until `until`.
+    async fn use_once(&self, what: &SecretHash, until: Stamp) -> Result<bool, PortError>;
+
+    /// Deletes sessions, links and what was used once that are over, and failures of names that nobody has; how many.
     async fn prune_sessions(&self, idle: Duration) -> Result<usize, PortError>;
 
     /// Adds a machine's token.

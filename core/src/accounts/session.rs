@@ -18,6 +18,8 @@ pub struct NewSession {
     pub secret: SecretHash,
     /// The password that was proven, where one was: a session is not opened with one that was replaced meanwhile.
     pub proven: Option<PasswordHash>,
+    /// The session at the other issuer that signs its person in, where that names one (OpenID Connect: `sid`).
+    pub sid: Option<String>,
     /// When it ends however much it is used.
     pub expires_at: Stamp,
     /// What it was opened with, in a word or two for its own person: `Firefox on Linux`.

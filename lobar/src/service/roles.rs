@@ -21,7 +21,7 @@ use super::ports::Ports;
 use super::running::Running;
 use super::{s3, s3_key_file};
 use crate::failure::{Failure, chain};
-use crate::settings::{Role, Roles, Settings};
+use crate::settings::{OidcProvider, Role, Roles, Settings};
 use crate::startup_message::WayIn;
 use crate::{build_info, startup_message};
 
@@ -243,6 +243,7 @@ async fn api(
             s3_keys,
             sign_in: settings.sign_in(),
             opinion_first: settings.opinion_first,
+            oidc: settings.oidc.as_ref().map(OidcProvider::settings).transpose()?,
             ..ApiSettings::default()
         },
     )

@@ -15,13 +15,24 @@ pub struct KeyPair {
 }
 
 /// A text that never reaches an output.
-#[derive(Clone, PartialEq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
 impl Secret {
     /// The text, for the one who must send it.
     pub fn reveal(&self) -> &str {
         &self.0
+    }
+}
+
+impl std::str::FromStr for Secret {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.trim() {
+            "" => Err("it is empty"),
+            text => Ok(Self(text.to_owned())),
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use clap::Args as _;
 
-use super::PartialSettings;
+use super::{PartialSettings, oidc};
 use crate::failure::Failure;
 
 /// Variables of the set-up scripts, the tests and other commands, which are no settings.
@@ -37,6 +37,7 @@ pub fn refuse_unknown(names: impl Iterator<Item = String>) -> Result<(), Failure
         .get_arguments()
         .filter_map(|arg| arg.get_env().and_then(|name| name.to_str()))
         .chain(NOT_SETTINGS)
+        .chain([oidc::SECRET])
         .collect();
     for name in names.filter(|name| name.starts_with("LOBAR_")) {
         if !known.contains(&name.as_str()) {

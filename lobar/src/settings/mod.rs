@@ -6,7 +6,7 @@
 //!
 //! - `given`: every setting, as it may be given; here a new one is added.
 //! - `source`: how one is read, and how a wrong one is refused. `file`, `environment`: where they stand.
-//! - `bounded`, `collector`, `names`, `logging`, `models`, `retention`, `roles`, `session_time`, `switch`: their types.
+//! - `bounded`, `collector`, `names`, `logging`, `models`, `oidc`, `retention`, `roles`, `session_time`, `switch`: their types.
 //! - `settle`: which value holds, and the defaults. `relations`: what several of them say together.
 //! - `shown`: how they are printed: without secrets, and so that they read again.
 
@@ -18,6 +18,7 @@ mod file;
 mod logging;
 mod models;
 mod names;
+mod oidc;
 mod partial;
 mod redact;
 mod relations;
@@ -46,6 +47,7 @@ pub use credentials::KeyPair;
 pub use logging::{LogFilter, LogFormat};
 pub use models::ModelsPlace;
 pub use names::{BucketName, EndpointUrl, HostName, LocalPath};
+pub use oidc::OidcProvider;
 pub use partial::PartialSettings;
 pub use retention::{AuditRetention, RetentionPeriod};
 pub use roles::{Role, Roles};
@@ -102,6 +104,8 @@ pub struct Settings {
     /// Not above `session_max`.
     pub session_idle: SessionTime,
     pub session_max: SessionTime,
+    /// The provider that signs people in beside passwords.
+    pub oidc: Option<OidcProvider>,
     pub audit_retention: AuditRetention,
     pub opinion_first: Share,
     pub log: LogFilter,

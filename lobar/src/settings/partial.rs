@@ -5,6 +5,7 @@ use lobar_api::ProxyNetwork;
 use lobar_core::compute::{DeviceChoice, PrecisionChoice};
 use lobar_core::engine::NoveltyPolicy;
 use lobar_core::exposure::Share;
+use lobar_oidc::{ClaimPath, GroupRoles, Issuer};
 
 use std::net::SocketAddr;
 
@@ -13,6 +14,7 @@ use super::collector::Collector;
 use super::logging::{LogFilter, LogFormat};
 use super::models::ModelsPlace;
 use super::names::{BucketName, EndpointUrl, HostName, LocalPath};
+use super::oidc::{Label, Word};
 use super::retention::{AuditRetention, RetentionPeriod};
 use super::session_time::SessionTime;
 use super::source::read;
@@ -131,6 +133,34 @@ pub struct PartialSettings {
     /// When a session ends however much it is used: minutes, hours (`12h`), days (`7d`).
     #[arg(long, env = "LOBAR_SESSION_MAX", value_name = "TIME", value_parser = read::<SessionTime>())]
     pub session_max: Option<SessionTime>,
+    /// URL of the OpenID Connect provider that signs people in beside passwords.
+    #[arg(long, env = "LOBAR_OIDC_ISSUER", value_name = "URL", value_parser = read::<Issuer>())]
+    pub oidc_issuer: Option<Issuer>,
+    /// What Lobar is called at the provider.
+    #[arg(long, env = "LOBAR_OIDC_CLIENT_ID", value_name = "ID", value_parser = read::<Word>())]
+    pub oidc_client_id: Option<Word>,
+    /// File that holds what Lobar proves it with, unless `LOBAR_OIDC_CLIENT_SECRET` does; none for a public client.
+    #[arg(long, env = "LOBAR_OIDC_CLIENT_SECRET_FILE", value_name = "FILE", value_parser = read::<LocalPath>())]
+    pub oidc_client_secret_file: Option<LocalPath>,
+    /// What is asked for beside `openid`; with commas.
+    #[arg(long, env = "LOBAR_OIDC_SCOPES", value_name = "NAME,…", value_delimiter = ',', value_parser = read::<Word>())]
+    pub oidc_scopes: Option<Vec<Word>>,
+    /// Claim with the person's groups: `groups`, or the way to a nested one, `realm_access.roles`.
+    #[arg(long, env = "LOBAR_OIDC_GROUPS_CLAIM", value_name = "CLAIM", value_parser = read::<ClaimPath>())]
+    pub oidc_groups_claim: Option<ClaimPath>,
+    /// Claim with the person's name.
+    #[arg(long, env = "LOBAR_OIDC_NAME_CLAIM", value_name = "CLAIM", value_parser = read::<ClaimPath>())]
+    pub oidc_name_claim: Option<ClaimPath>,
+    /// What members of the provider's groups may do: `radiology=clinician@north,south; it=operator@* admin@*`.
+    #[arg(long, env = "LOBAR_OIDC_ROLES", value_name = "GROUP=ROLE@SITES;…", value_parser = read::<GroupRoles>())]
+    pub oidc_roles: Option<GroupRoles>,
+    /// What the page calls the provider: `Sign in with …`.
+    #[arg(long, env = "LOBAR_OIDC_LABEL", value_name = "WORDS", value_parser = read::<Label>())]
+    pub oidc_label: Option<Label>,
+    /// When a session of somebody whom the provider signed in ends however much it is used, if before that of others:
+    /// minutes, hours (`1h`), days.
+    #[arg(long, env = "LOBAR_OIDC_SESSION_MAX", value_name = "TIME", value_parser = read::<SessionTime>())]
+    pub oidc_session_max: Option<SessionTime>,
     /// How long entries of the audit record are kept: 180 days at least, `forever` unless told otherwise.
     #[arg(long, env = "LOBAR_AUDIT_RETENTION", value_name = "TIME", value_parser = read::<AuditRetention>())]
     pub audit_retention: Option<AuditRetention>,
@@ -189,6 +219,15 @@ impl PartialSettings {
             results_retention: self.results_retention.or(other.results_retention),
             session_idle: self.session_idle.or(other.session_idle),
             session_max: self.session_max.or(other.session_max),
+            oidc_issuer: self.oidc_issuer.or(other.oidc_issuer),
+            oidc_client_id: self.oidc_client_id.or(other.oidc_client_id),
+            oidc_client_secret_file: self.oidc_client_secret_file.or(other.oidc_client_secret_file),
+            oidc_scopes: self.oidc_scopes.or(other.oidc_scopes),
+            oidc_groups_claim: self.oidc_groups_claim.or(other.oidc_groups_claim),
+            oidc_name_claim: self.oidc_name_claim.or(other.oidc_name_claim),
+            oidc_roles: self.oidc_roles.or(other.oidc_roles),
+            oidc_label: self.oidc_label.or(other.oidc_label),
+            oidc_session_max: self.oidc_session_max.or(other.oidc_session_max),
             audit_retention: self.audit_retention.or(other.audit_retention),
             opinion_first: self.opinion_first.or(other.opinion_first),
             log: self.log.or(other.log),

@@ -45,6 +45,7 @@ pub fn toml(settings: &Settings) -> String {
     lines.text("results_retention", settings.results_retention);
     lines.text("session_idle", settings.session_idle);
     lines.text("session_max", settings.session_max);
+    lines.oidc(settings);
     lines.text("audit_retention", settings.audit_retention);
     lines.text("opinion_first", settings.opinion_first);
     lines.text("log", &settings.log);
@@ -77,6 +78,22 @@ impl Lines {
 
     fn number<const MIN: u32, const MAX: u32>(&mut self, key: &str, number: Bounded<MIN, MAX>) {
         self.line(key, &Value::from(number.get()));
+    }
+
+    fn oidc(&mut self, settings: &Settings) {
+        let Some(oidc) = &settings.oidc else { return };
+        self.text("oidc_issuer", &oidc.issuer);
+        self.text("oidc_client_id", &oidc.client_id);
+        self.maybe("oidc_client_secret_file", oidc.secret_file.as_ref());
+        if oidc.secret.is_some() {
+            self.0.push_str("# the client's secret is in LOBAR_OIDC_CLIENT_SECRET\n");
+        }
+        self.list("oidc_scopes", oidc.scopes.iter().map(ToString::to_string));
+        self.text("oidc_groups_claim", &oidc.groups_claim);
+        self.text("oidc_name_claim", &oidc.name_claim);
+        self.text("oidc_roles", &oidc.roles);
+        self.text("oidc_label", &oidc.label);
+        self.maybe("oidc_session_max", oidc.session_max);
     }
 
     fn s3(&mut self, settings: &Settings) {

@@ -47,6 +47,9 @@ pub fn check_places(settings: &Settings) -> Result<(), Failure> {
     for (name, file) in [("tls_cert", &settings.tls_cert), ("tls_key", &settings.tls_key)] {
         file.as_ref().map_or(Ok(()), |file| file.require_file(name))?;
     }
+    if let Some(file) = settings.oidc.as_ref().and_then(|oidc| oidc.secret_file.as_ref()) {
+        file.require_file("oidc_client_secret_file")?;
+    }
     // A node without the network may share its settings with those that have it.
     match &settings.model {
         Some(model) if cfg!(feature = "torch") => model.require_file("model"),

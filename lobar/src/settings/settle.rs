@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use super::bounded::{BatchSize, Seconds, SomeSeconds, Workers};
 use super::{
     AuditRetention, LocalPath, PartialSettings, RetentionPeriod, SessionTime, Settings, Switch,
-    credentials, relations,
+    credentials, oidc, relations,
 };
 use crate::failure::Failure;
 use lobar_opener::url::{QueueUrl, SignalUrl, SqliteFile, StoreUrl};
@@ -20,6 +20,7 @@ pub fn settle(
     let data = given.data.unwrap_or_else(|| LocalPath::at("data"));
     let database = |name: &str| SqliteFile::at(data.join(name));
     let local = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let oidc = oidc::settle(&given, env)?;
     let settings = Settings {
         listen: given.listen.unwrap_or(local(8080)),
         tls_cert: given.tls_cert,
@@ -55,6 +56,7 @@ pub fn settle(
         results_retention: given.results_retention.unwrap_or(RetentionPeriod::FOREVER),
         session_idle: given.session_idle.unwrap_or(SessionTime::minutes::<30>()),
         session_max: given.session_max.unwrap_or(SessionTime::minutes::<720>()),
+        oidc,
         audit_retention: given.audit_retention.unwrap_or(AuditRetention::FOREVER),
         opinion_first: given.opinion_first.unwrap_or_default(),
         log: given.log.unwrap_or_default(),

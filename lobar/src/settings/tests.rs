@@ -41,6 +41,15 @@ const TABLE: &[(&str, &str, &[&str])] = &[
     ("results_retention", "3650d", &["", "never"]),
     ("session_idle", "45m", &["", "30", "0m", "31d"]),
     ("session_max", "7d", &["", "12", "forever"]),
+    ("oidc_issuer", "https://id.example/realm", &["", "id.example", "http://id.example"]),
+    ("oidc_client_id", "lobar", &["", "a b"]),
+    ("oidc_client_secret_file", "/etc/lobar/oidc", &[""]),
+    ("oidc_scopes", "profile,groups", &["", "a b"]),
+    ("oidc_groups_claim", "realm_access.roles", &["", "a..b"]),
+    ("oidc_name_claim", "email", &["", "a b"]),
+    ("oidc_roles", "x-rays=clinician@north; it=operator@*", &["", "x", "x=root@*"]),
+    ("oidc_label", "Hospital ID", &["", "a\tb"]),
+    ("oidc_session_max", "1h", &["", "1"]),
     ("audit_retention", "365d", &["", "179d", "never"]),
     ("opinion_first", "0.05", &["", "1.5", "5%", "-0.1"]),
     ("log", "debug,lobar_worker=trace", &["", "info,lobar=loud"]),
@@ -256,6 +265,29 @@ fn the_secret_reaches_no_output() {
         )
         .is_ok()
     );
+}
+
+#[test]
+fn half_a_provider_is_refused_and_its_secret_reaches_no_output() {
+    let env = |name: &str| (name == oidc::SECRET).then(|| "hidden".to_owned());
+    let with = |text: &str, env: &dyn Fn(&str) -> Option<String>| {
+        settle(PartialSettings::default(), file::parse(text).expect("readable"), env)
+    };
+    let whole =
+        "oidc_issuer = 'https://id.example'\noidc_client_id = 'x'\noidc_roles = 'a=reader@*'";
+    for (half, missing) in [
+        ("oidc_client_id = 'x'", "LOBAR_OIDC_ISSUER"),
+        ("oidc_issuer = 'https://id.example'\noidc_roles = 'a=reader@*'", "LOBAR_OIDC_CLIENT_ID"),
+        ("oidc_issuer = 'https://id.example'\noidc_client_id = 'x'", "LOBAR_OIDC_ROLES"),
+    ] {
+        let error = with(half, &|_| None).expect_err(half).to_string();
+        assert!(error.contains(missing), "{error}");
+    }
+    assert!(with("", &env).expect_err("refused").to_string().contains("LOBAR_OIDC_ISSUER"));
+    let settings = with(whole, &env).expect("valid");
+    assert!(!format!("{settings:?}{}", settings.to_toml()).contains("hidden"));
+    let handed_on = settings.oidc.expect("set").settings().expect("readable");
+    assert_eq!(handed_on.client_secret.expect("given").0, "hidden");
 }
 
 #[test]

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use lobar_core::accounts::AccountError;
+use lobar_core::access::SiteName;
+use lobar_core::accounts::{AccountError, AccountId};
 use lobar_core::failure::PortError;
 
 use crate::password::{Busy, Weakness};
@@ -68,6 +69,36 @@ pub enum AddError {
     Account(#[from] AccountError),
 }
 
+/// Why somebody whom another issuer names was not admitted.
+#[derive(Debug, thiserror::Error)]
+pub enum ExternalError {
+    /// None of their groups is granted anything. What the account had, if there is one, was taken away.
+    #[error("none of their groups is granted anything")]
+    NothingGranted(Option<AccountId>),
+    /// The groups are granted something at a site that is not on the list.
+    #[error(
+        "a group is granted something at {0}, which is no site; add it with `lobar site add {0}`"
+    )]
+    UnknownSite(SiteName),
+    /// The issuer does not say what they are called, or what cannot be a name.
+    #[error("the provider gives no name of 1 to 64 characters")]
+    NoName,
+    /// Somebody else is called so here: they are not taken for each other.
+    #[error("another account has their name")]
+    NameTaken,
+    /// The account is disabled.
+    #[error("the account is disabled")]
+    Disabled,
+    /// Nobody could manage people any more.
+    #[error(
+        "it is the last account that can manage people, and their groups do not say so any more"
+    )]
+    LastAdmin,
+    /// The store could not be asked.
+    #[error(transparent)]
+    Port(PortError),
+}
+
 /// What an account's refusal is to the one who signs in.
 pub(super) fn wrong(error: AccountError) -> SignInError {
     match error {
@@ -75,6 +106,7 @@ pub(super) fn wrong(error: AccountError) -> SignInError {
         AccountError::Unknown
         | AccountError::Disabled
         | AccountError::Replaced
+        | AccountError::External
         | AccountError::NameTaken
         | AccountError::LastAdmin => SignInError::Wrong,
     }

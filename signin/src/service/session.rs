@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use lobar_core::accounts::{Account, NewSession, PasswordHash, Session};
+use lobar_core::accounts::{Account, AccountError, NewSession, PasswordHash, Session};
 use lobar_core::failure::PortError;
 use tokio::time::Instant;
 
@@ -50,32 +50,29 @@ impl SignIn {
         let mut account = proven?;
         self.renew_hash(&mut account, password).await?;
         let proven = account.password.clone();
-        self.open_proven(account, proven, client).await
+        let longest = self.settings.longest;
+        self.open_for(account, proven, None, longest, client).await.map_err(wrong)
     }
 
-    /// Opens a session for somebody whose identity is proven otherwise: by another issuer.
-    ///
-    /// # Errors
-    /// [`SignInError::Wrong`] when the account is gone or disabled; or the store cannot be asked.
-    pub async fn open(&self, account: Account, client: &str) -> Result<Opened, SignInError> {
-        self.open_proven(account, None, client).await
-    }
-
-    async fn open_proven(
+    /// Opens a session for somebody whose identity is proven: by a password, or by another issuer whose session is `sid`.
+    pub(super) async fn open_for(
         &self,
         account: Account,
         proven: Option<PasswordHash>,
+        sid: Option<String>,
+        longest: Duration,
         client: &str,
-    ) -> Result<Opened, SignInError> {
+    ) -> Result<Opened, AccountError> {
         let secret = Secret::random(Kind::Session);
         let new = NewSession {
             account: account.id,
             secret: secret.hash(),
             proven,
-            expires_at: self.now().plus(self.settings.longest),
+            sid,
+            expires_at: self.now().plus(longest),
             client: client.chars().filter(|c| !c.is_control()).take(CLIENT).collect(),
         };
-        let session = self.accounts.open_session(&new).await.map_err(wrong)?;
+        let session = self.accounts.open_session(&new).await?;
         Ok(Opened { secret, session, account })
     }
 

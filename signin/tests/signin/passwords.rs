@@ -142,7 +142,8 @@ async fn a_hash_of_older_parameters_is_made_anew_and_signs_nobody_out() {
         let account = fixture.accounts.account(person.id).await.expect("answers");
         account.expect("there").password.expect("set").0
     };
-    let first = fixture.sign_in.open(person.clone(), "elsewhere").await.expect("opened");
+    let first = fixture.sign_in.open(person.clone(), None, Duration::MAX, "elsewhere").await;
+    let first = first.expect("opened");
     let second = fixture.enter("jane", PASSWORD).await.expect("signed in");
     assert!(hash().await.contains("m=19456,t=2,p=1"));
     assert!(fixture.is_open(&first.secret).await && fixture.is_open(&second.secret).await);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use lobar_core::access::Grants;
-use lobar_signin::SignInError;
+use lobar_signin::ExternalError;
 
 use crate::fixture::{Fixture, MINUTE, PASSWORD};
 
@@ -63,8 +63,8 @@ async fn a_session_is_opened_for_nobody_who_is_disabled() {
     let fixture = Fixture::open().await;
     let person = fixture.person("jane").await;
     fixture.accounts.disable(person.id, true).await.expect("disabled");
-    let opened = fixture.sign_in.open(person, "another issuer").await;
-    assert!(matches!(opened, Err(SignInError::Wrong)));
+    let opened = fixture.sign_in.open(person, None, Duration::MAX, "another issuer").await;
+    assert!(matches!(opened, Err(ExternalError::Disabled)));
 }
 
 #[tokio::test]
@@ -84,7 +84,7 @@ async fn a_client_is_described_in_few_printable_characters() {
     let fixture = Fixture::open().await;
     let person = fixture.person("jane").await;
     let client = format!("Fire\0fox\n{}", "x".repeat(10_000));
-    let opened = fixture.sign_in.open(person, &client).await.expect("opened");
+    let opened = fixture.sign_in.open(person, None, Duration::MAX, &client).await.expect("opened");
     assert_eq!(opened.session.client.chars().count(), 64);
     assert!(opened.session.client.starts_with("Firefoxx"));
 }

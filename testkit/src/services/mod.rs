@@ -12,6 +12,7 @@ pub mod http_proxy;
 pub mod ministack;
 #[cfg(feature = "mlflow")]
 pub mod mlflow;
+pub mod openid;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 #[cfg(feature = "prometheus")]

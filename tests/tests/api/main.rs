@@ -17,6 +17,7 @@ mod fixture;
 mod images;
 mod models;
 mod network;
+mod oidc;
 mod operations;
 mod page_people;
 mod painted;

@@ -117,7 +117,15 @@ async fn every_route_but_the_open_ones_refuses_whoever_did_not_sign_in() {
     let of_data = |route: &&RouteRight| route.path.starts_with("/v1/");
     let of_data: Vec<_> =
         open.iter().filter(of_data).map(|route| (route.method, route.path)).collect();
-    let expected = [("POST", "/v1/session"), ("POST", "/v1/links"), ("POST", "/v1/links/redeem")];
+    let expected = [
+        ("POST", "/v1/session"),
+        ("GET", "/v1/oidc"),
+        ("GET", "/v1/oidc/start"),
+        ("GET", "/v1/oidc/callback"),
+        ("POST", "/v1/oidc/logout"),
+        ("POST", "/v1/links"),
+        ("POST", "/v1/links/redeem"),
+    ];
     assert_eq!(of_data, expected, "signing in is all that is open of the API");
 }
 

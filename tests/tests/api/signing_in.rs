@@ -76,7 +76,7 @@ async fn nothing_is_asked_for_or_shown_until_somebody_signs_in_who_then_gets_wha
     browser.becomes("return document.activeElement.type === 'password' && document.activeElement.value === ''").await;
     browser.screenshot("sign-in-refused.png").await;
     let asked = "return performance.getEntriesByType('resource').map((entry) => entry.name)\
-        .filter((name) => name.includes('/v1/') && !name.endsWith('/v1/session'))";
+        .filter((name) => name.includes('/v1/') && !name.endsWith('/v1/session') && !name.endsWith('/v1/oidc'))";
     assert_eq!(browser.run(asked).await, json!([]));
     for view in ["#worklist", "#viewer", "#people", "#connection"] {
         assert_eq!(browser.text(view).await, "", "{view}");

@@ -1,5 +1,6 @@
 //! Accounts: people, their sessions and links, tokens of machines, and sites.
 
+mod external;
 mod password;
 mod people;
 mod row;
@@ -13,7 +14,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use lobar_core::access::{Grants, SiteName};
 use lobar_core::accounts::{
-    Account, AccountError, AccountId, Accounts, External, KeptSession, NewAccount, NewLink,
+    Account, AccountError, AccountId, Accounts, External, ExternalEnd, KeptSession, NewAccount, NewLink,
     NewSession, NewToken, PasswordHash, SecretHash, Session, SessionId, Site, Token, TokenId,
     TotpSecret,
 };
@@ -183,6 +184,16 @@ impl<D: Driver> Accounts for Db<D> {
     ) -> Result<usize, PortError> {
         let ended = self.retry_on_conflict(|| session::end_all(self, account, keep)).await;
         ended.map_err(|fault| fault.during("accounts: end sessions"))
+    }
+
+    async fn end_external(&self, end: &ExternalEnd) -> Result<Vec<AccountId>, PortError> {
+        let ended = self.retry_on_conflict(|| external::end(self, end)).await;
+        ended.map_err(|fault| fault.during("accounts: end another issuer's sessions"))
+    }
+
+    async fn use_once(&self, what: &SecretHash, until: Stamp) -> Result<bool, PortError> {
+        let used = external::use_once(self, what, until).await;
+        used.map_err(|fault| fault.during("accounts: use once"))
     }
 
     async fn prune_sessions(&self, idle: Duration) -> Result<usize, PortError> {

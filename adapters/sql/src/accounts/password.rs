@@ -90,6 +90,7 @@ pub(super) async fn add_link<D: Driver>(db: &Db<D>, link: &NewLink) -> Done<()> 
     let refusal = match lock(&mut tx, link.account, db.unreadable()).await? {
         None => Some(AccountError::Unknown),
         Some(account) if account.disabled => Some(AccountError::Disabled),
+        Some(account) if account.external.is_some() => Some(AccountError::External),
         Some(_) => None,
     };
     if let Some(refusal) = refusal {

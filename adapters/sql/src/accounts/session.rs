@@ -37,8 +37,8 @@ pub(super) async fn open<D: Driver>(db: &Db<D>, new: &NewSession) -> Done<Sessio
         client: new.client.clone(),
     };
     Sql::<D>::new(
-        "insert into session (id, account, secret, opened_at, used_at, expires_at, client)
-         values ($1, $2, $3, $4, $4, $5, $6)",
+        "insert into session (id, account, secret, opened_at, used_at, expires_at, client, sid)
+         values ($1, $2, $3, $4, $4, $5, $6, $7)",
     )
     .bind(session.id.0)
     .bind(session.account.0)
@@ -46,6 +46,7 @@ pub(super) async fn open<D: Driver>(db: &Db<D>, new: &NewSession) -> Done<Sessio
     .bind(now.0)
     .bind(session.expires_at.0)
     .bind(session.client.as_str())
+    .bind(new.sid.clone())
     .run(&mut tx)
     .await?;
     tx.commit().await.map(|()| Ok(session))
@@ -144,7 +145,13 @@ pub(super) async fn prune<D: Driver>(db: &Db<D>, idle: Duration) -> Result<usize
                 .bind(now.minus(FORGOTTEN).0)
         })
         .await?;
-    Ok(sessions.len() + links.len() + strangers.len())
+    let used: Vec<(i64,)> = db
+        .execute(|now| {
+            let over = "delete from used_once where expires_at <= $1 returning expires_at";
+            Sql::<D>::new(over).bind(now.0)
+        })
+        .await?;
+    Ok(sessions.len() + links.len() + strangers.len() + used.len())
 }
 
 #[cfg(test)]

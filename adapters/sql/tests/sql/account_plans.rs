@@ -81,6 +81,7 @@ async fn everything(accounts: &dyn Accounts) {
         assert!(accounts.redeem(&new, &password).await.expect("asked").is_some());
         let session = NewSession {
             proven: None,
+            sid: None,
             account: of,
             secret: new,
             expires_at,

@@ -312,6 +312,7 @@ async fn people_tokens_and_sessions_are_kept_once_there_is_room() {
     let opened = fails_only_while_full(&store, async |n| {
         let session = NewSession {
             proven: None,
+            sid: None,
             account: people[0].id,
             secret: secret(n),
             expires_at: SystemClock.now().plus(LEASE),

@@ -1,5 +1,6 @@
 //! The contract of accounts.
 
+mod external;
 mod kept;
 mod links;
 mod passwords;
@@ -14,7 +15,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use lobar_core::access::{Grant, Grants, Right, SiteName};
 use lobar_core::accounts::{
-    Account, AccountError, AccountId, Accounts, External, FORGOTTEN, KeptSession, NewAccount,
+    Account, AccountError, AccountId, Accounts, External, ExternalEnd, FORGOTTEN, KeptSession, NewAccount,
     NewLink, NewSession, NewToken, PasswordHash, STRANGERS, SecretHash, Session, SessionId, Site,
     Token, TokenId, TotpSecret,
 };
@@ -23,6 +24,7 @@ use lobar_core::reading::UnreadableCounts;
 use lobar_core::time::{Clock, Stamp};
 use uuid::Uuid;
 
+pub use external::*;
 pub use kept::*;
 pub use links::*;
 pub use passwords::*;
@@ -92,6 +94,9 @@ macro_rules! accounts_contract {
             a_site_is_added_once_and_listed_by_name,
             a_site_that_is_removed_is_not_listed_any_more,
             an_account_of_another_issuer_is_found_by_its_subject_there,
+            an_account_of_another_issuer_gets_no_link,
+            another_issuer_ends_the_sessions_that_it_names_of_its_own_people_alone,
+            what_may_be_used_once_is_used_once_by_one_of_many_at_once,
             grants_that_cannot_be_read_allow_nothing_and_hide_no_other_account,
             everything_survives_closing_and_opening,
         ] }
@@ -142,7 +147,8 @@ async fn open_session<H: AccountsHarness>(
 ) -> Session {
     let expires_at = harness.clock().now().plus(LIFE);
     let client = "Firefox on Linux".to_owned();
-    let session = NewSession { proven: None, account, secret: secret(n), expires_at, client };
+    let session =
+        NewSession { proven: None, sid: None, account, secret: secret(n), expires_at, client };
     accounts.open_session(&session).await.expect("opened")
 }
 

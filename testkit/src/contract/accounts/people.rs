@@ -143,8 +143,14 @@ pub async fn what_is_not_there_is_unknown<H: AccountsHarness>() {
     let expires_at = harness.clock().now().plus(LIFE);
     let link = NewLink { account: nobody(), secret: secret(1), expires_at };
     let client = String::new();
-    let session =
-        NewSession { proven: None, account: nobody(), secret: secret(1), expires_at, client };
+    let session = NewSession {
+        proven: None,
+        sid: None,
+        account: nobody(),
+        secret: secret(1),
+        expires_at,
+        client,
+    };
     let refused = [
         accounts.grant(nobody(), &Grants::default()).await.map(drop),
         accounts.disable(nobody(), true).await.map(drop),

@@ -32,8 +32,14 @@ pub async fn a_session_is_found_by_its_secret_with_its_account_as_it_is_now<H: A
     accounts.disable(bob.id, true).await.expect("disabled");
     let expires_at = now.plus(LIFE);
     let client = String::new();
-    let session =
-        NewSession { proven: None, account: bob.id, secret: secret(4), expires_at, client };
+    let session = NewSession {
+        proven: None,
+        sid: None,
+        account: bob.id,
+        secret: secret(4),
+        expires_at,
+        client,
+    };
     let refused = accounts.open_session(&session).await;
     assert!(matches!(refused, Err(AccountError::Disabled)), "{refused:?}");
     assert_eq!(found(&*accounts, 4).await, None);
@@ -48,6 +54,7 @@ pub async fn a_session_is_not_opened_with_a_password_that_was_replaced_meanwhile
     set_password(&*accounts, ada.id, 1).await;
     let with = |proven| NewSession {
         proven,
+        sid: None,
         account: ada.id,
         secret: secret(1),
         expires_at: harness.clock().now().plus(LIFE),
@@ -157,6 +164,7 @@ pub async fn sessions_that_are_over_are_pruned<H: AccountsHarness>() {
     assert_eq!(accounts.prune_sessions(IDLE).await.expect("pruned"), 0);
     let brief = NewSession {
         proven: None,
+        sid: None,
         account: ada.id,
         secret: secret(1),
         expires_at: harness.clock().now().plus(SECOND),
