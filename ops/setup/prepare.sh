@@ -105,5 +105,6 @@ fi
 if [ "$what" = check ]; then
     python3 "$here/lint_tools.py" "$checkout/ops/lint" "$checkout/.lint"
 elif [ "$what" = test ]; then
-    python3 "$here/test_venv.py" "$checkout/tests/requirements.txt" "$checkout/.venv"
+    python3 "$here/test_venv.py" "$checkout/tests/requirements.txt" "$checkout/tests/requirements-alone.txt" \
+        "$checkout/.venv"
 fi
