@@ -8,20 +8,20 @@ use serde_json::{Value, json};
 use crate::browser::{Browser, file, rows};
 use crate::fixture::{Fixture, PASSWORD, eventually, ready};
 
-const NAME: &str = ".door input[autocomplete=username]";
-const SECRET: &str = ".door input[type=password]";
-const SEND: &str = ".door button[type=submit]";
+pub const NAME: &str = ".door input[autocomplete=username]";
+pub const SECRET: &str = ".door input[type=password]";
+pub const SEND: &str = ".door button[type=submit]";
 
 /// What somebody can see on the page.
 const SEEN: &str = "return document.body.innerText";
 
-async fn fill(browser: &Browser, css: &str, text: &str) {
+pub async fn fill(browser: &Browser, css: &str, text: &str) {
     let field = browser.page.wait().for_element(Locator::Css(css)).await.expect(css);
     field.clear().await.expect("empty");
     field.send_keys(text).await.expect("keys");
 }
 
-async fn sign_in(browser: &Browser, name: &str, password: &str) {
+pub async fn sign_in(browser: &Browser, name: &str, password: &str) {
     browser.text_becomes(".door h1", "Sign in").await;
     fill(browser, NAME, name).await;
     fill(browser, SECRET, password).await;
@@ -29,7 +29,7 @@ async fn sign_in(browser: &Browser, name: &str, password: &str) {
 }
 
 /// A browser in which somebody has signed in.
-async fn browser_of(fixture: &Fixture, name: &str, address: &str) -> Browser {
+pub async fn browser_of(fixture: &Fixture, name: &str, address: &str) -> Browser {
     let browser = Browser::open(&fixture.url(address)).await;
     sign_in(&browser, name, PASSWORD).await;
     browser.text_becomes("#who", name).await;
@@ -47,7 +47,7 @@ async fn value(browser: &Browser, css: &str) -> String {
 }
 
 /// One image of a site with its result, and its picture in the bucket.
-async fn image(fixture: &Fixture, token: &str) -> ImageId {
+pub async fn image(fixture: &Fixture, token: &str) -> ImageId {
     let request = fixture.http.post(fixture.url("/v1/images")).bearer_auth(token);
     let answer = request.body(radiograph_jpeg(700, 600, 1)).send().await.expect("an answer");
     let receipt: Value = answer.json().await.expect("JSON");
@@ -376,7 +376,7 @@ async fn the_first_admin_is_invited_by_the_local_user_and_invites_others_by_link
 }
 
 /// Invites somebody on the people's page; the link.
-async fn invite(browser: &Browser, name: &str) -> String {
+pub async fn invite(browser: &Browser, name: &str) -> String {
     browser.run("document.querySelector('#people details').open = true").await;
     fill(browser, "#people section:first-of-type .field input", name).await;
     browser.click("#people section:first-of-type button[type=submit]").await;
