@@ -8,7 +8,7 @@ use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::http::{ConnectionType, Version};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage as _, ResponseError as _, web};
-use lobar_core::browser::{is_from_own_page, is_own_host};
+use lobar_core::browser::{is_from_own_page, is_own_host, may_read};
 
 use crate::connection;
 use crate::context::Context;
@@ -29,6 +29,9 @@ const PERMISSIONS: &str = "accelerometer=(), camera=(), display-capture=(), geol
     magnetometer=(), microphone=(), midi=(), payment=(), usb=(), xr-spatial-tracking=()";
 /// A browser that has seen the server over TLS asks it in no other way for a year (RFC 6797).
 const TRANSPORT: &str = "max-age=31536000";
+const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+const FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
+const FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
 
 /// Checks a request and adorns its answer.
 pub(crate) async fn guard(
@@ -108,13 +111,15 @@ fn check(request: &ServiceRequest, peer: &Peer, names: &[String]) -> Result<(), 
         let detail = "Use localhost or an IP address, or add the name to the server's settings.";
         return Err(Problem::new(Kind::ForeignHost, detail));
     }
+    let headers = request.headers();
+    let (origin, site) = (text(headers, &header::ORIGIN), text(headers, &FETCH_SITE));
+    let foreign =
+        Problem::new(Kind::ForeignOrigin, "Send this request from the server's own page.");
     if request.method().is_safe() {
-        return Ok(());
+        let (mode, dest) = (text(headers, &FETCH_MODE), text(headers, &FETCH_DEST));
+        return if may_read(host, origin, site, mode, dest) { Ok(()) } else { Err(foreign) };
     }
-    if from_here(request.headers(), host) {
-        return check_encoding(request.headers());
-    }
-    Err(Problem::new(Kind::ForeignOrigin, "Send this request from the server's own page."))
+    if is_from_own_page(host, origin, site) { check_encoding(headers) } else { Err(foreign) }
 }
 
 /// The host that is asked for: `:authority` of HTTP/2 (RFC 9113, 8.3.1) and the authority of an absolute URL (RFC 9112,
@@ -128,12 +133,6 @@ fn asked_for(request: &ServiceRequest) -> Result<&str, Problem> {
         }
         _ => Ok(authority.or(host).unwrap_or_default()),
     }
-}
-
-/// Whether a request that changes something comes from our own page or from no page at all.
-fn from_here(headers: &HeaderMap, host: &str) -> bool {
-    let site = text(headers, &HeaderName::from_static("sec-fetch-site"));
-    is_from_own_page(host, text(headers, &header::ORIGIN), site)
 }
 
 /// A header's text; what is no text is as foreign as an empty one.

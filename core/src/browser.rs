@@ -35,6 +35,21 @@ pub fn is_from_own_page(host: &str, origin: Option<&str>, sec_fetch_site: Option
     same_site && same_origin
 }
 
+/// Whether a request that only reads may be answered: one of an own page or of none, or one that leads a whole window
+/// here, as a link does. Other pages have no use of anything that is served, and what they ask for in a browser's
+/// name must not count as what its user saw, nor tell by its time or its failure what is there. `mode` and `dest` are
+/// `Sec-Fetch-Mode` and `Sec-Fetch-Dest` (W3C Fetch Metadata).
+pub fn may_read(
+    host: &str,
+    origin: Option<&str>,
+    sec_fetch_site: Option<&str>,
+    mode: Option<&str>,
+    dest: Option<&str>,
+) -> bool {
+    let leads_here = mode == Some("navigate") && dest == Some("document");
+    leads_here || is_from_own_page(host, origin, sec_fetch_site)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -63,5 +78,22 @@ mod tests {
         // What is no text is as foreign as an empty one.
         assert!(!passes(Some(""), None));
         assert!(!passes(None, Some("")));
+    }
+
+    #[test]
+    fn a_page_elsewhere_may_link_here_and_read_nothing() {
+        let reads = |origin, site, mode, dest| may_read("localhost:1", origin, site, mode, dest);
+        assert!(reads(None, None, None, None), "no browser");
+        assert!(reads(None, Some("none"), Some("navigate"), Some("document")));
+        assert!(reads(None, Some("same-origin"), Some("cors"), Some("empty")));
+        for site in ["same-site", "cross-site"] {
+            assert!(reads(None, Some(site), Some("navigate"), Some("document")), "a link");
+            assert!(!reads(None, Some(site), Some("navigate"), Some("iframe")));
+            assert!(!reads(None, Some(site), Some("no-cors"), Some("image")));
+            assert!(!reads(None, Some(site), None, None));
+        }
+        // Over plain HTTP under a name, browsers say no more than the origin.
+        assert!(!reads(Some("http://localhost:2"), None, None, None));
+        assert!(reads(Some("http://localhost:1"), None, None, None));
     }
 }

@@ -105,6 +105,7 @@ fi
 if [ "$what" = check ]; then
     python3 "$here/node_packages.py" "$checkout/ops/lint" "$checkout/.lint"
 elif [ "$what" = test ]; then
-    python3 "$here/test_venv.py" "$checkout/tests/requirements.txt" "$checkout/.venv"
+    python3 "$here/test_venv.py" "$checkout/tests/requirements.txt" "$checkout/tests/requirements-alone.txt" \
+        "$checkout/.venv"
     python3 "$here/node_packages.py" "$checkout/tests/provider" "$checkout/.provider"
 fi

@@ -1,7 +1,8 @@
 """Makes the Python environment of the tests.
 
-usage: test_venv.py REQUIREMENTS LINK
+usage: test_venv.py REQUIREMENTS ALONE LINK
 
+ALONE names packages of which only a file is used: they are installed without what they would need to run.
 It lies in the cache under the hash of its requirements, so that all checkouts with the same
 requirements share one, and an old checkout keeps the one that it was tested with.
 """
@@ -19,9 +20,9 @@ import cache
 
 
 def main():
-    requirements, link = sys.argv[1:]
-    digest = digest_of(pathlib.Path(requirements).read_bytes())
-    cache.link(link, complete(f"venv-{digest}", lambda final: build(final, requirements)))
+    requirements, alone, link = sys.argv[1:]
+    digest = digest_of(b"".join(pathlib.Path(file).read_bytes() for file in (requirements, alone)))
+    cache.link(link, complete(f"venv-{digest}", lambda final: build(final, requirements, alone)))
 
 
 def digest_of(wanted):
@@ -43,10 +44,11 @@ def complete(name, make):
     return final
 
 
-def build(final, requirements):
+def build(final, requirements, alone):
     cache.say("Making the tests' Python environment, once. This takes a minute or two.")
     started = time.monotonic()
     install(final, requirements)
+    add(final, alone, "--no-deps", "--require-hashes")
     cache.say(f"The tests' Python environment is ready after {time.monotonic() - started:.0f} s.")
 
 
@@ -54,6 +56,11 @@ def install(final, requirements, *arguments):
     """Makes a venv of the packages named in `requirements`."""
     shutil.rmtree(final, ignore_errors=True)
     venv.create(final, with_pip=True)
+    add(final, requirements, *arguments)
+
+
+def add(final, requirements, *arguments):
+    """Installs the packages named in `requirements` into a venv."""
     command = [final / "bin/python", "-m", "pip", "install", "--disable-pip-version-check", "--no-input",
                "--quiet", "--only-binary=:all:", "--no-compile", *arguments, "-r", requirements]
     if subprocess.run(command, stdin=subprocess.DEVNULL, stdout=sys.stderr).returncode:

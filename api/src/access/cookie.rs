@@ -14,9 +14,13 @@ const PLAIN: &str = "session";
 /// domain can plant one (RFC 6265bis, 4.1.3.2).
 const SECURE: &str = "__Host-session";
 
-/// The session's secret, if the request bears one.
+/// The session's secret, if the request bears one. Of two, nobody knows which a neighbour on this host has planted, for a
+/// longer path or another port (RFC 6265, 8.6): they are nobody's.
 pub(crate) fn read(request: &HttpRequest) -> Option<String> {
-    request.cookie(name(request)).map(|cookie| cookie.value().to_owned())
+    let (name, cookies) = (name(request), request.cookies().ok()?);
+    let mut own = cookies.iter().filter(|cookie| cookie.name() == name);
+    let only = own.next().filter(|_| own.next().is_none())?;
+    Some(only.value().to_owned())
 }
 
 /// Gives the secret to a browser, which sends it from this server's own pages only.

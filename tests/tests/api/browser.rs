@@ -16,6 +16,7 @@ use crate::fixture::{Fixture, PATIENCE, blank, eventually, ready};
 /// A browser with a profile of its own; ends with the test.
 pub struct Browser {
     driver: Driver,
+    driver_address: String,
     pub page: Client,
     profile: tempfile::TempDir,
 }
@@ -62,6 +63,11 @@ fn start_driver() -> (Child, Lines<BufReader<ChildStdout>>, String) {
 
 impl Browser {
     pub async fn open(address: &str) -> Self {
+        Self::open_with(address, &[]).await
+    }
+
+    /// With further arguments of Chromium's.
+    pub async fn open_with(address: &str, more: &[String]) -> Self {
         let (driver, lines, port) = start_driver();
         // It goes on writing; nobody may leave it waiting.
         std::thread::spawn(move || lines.for_each(drop));
@@ -82,6 +88,7 @@ impl Browser {
         .map(String::from)
         .into();
         arguments.push(format!("--user-data-dir={}", profile.path().display()));
+        arguments.extend_from_slice(more);
         let options = json!({ "goog:chromeOptions": { "args": arguments } });
         let mut builder = ClientBuilder::new(HttpConnector::new());
         builder.capabilities(options.as_object().expect("an object").clone());
@@ -89,7 +96,35 @@ impl Browser {
         let page = builder.connect(&driver_address).await.expect("a browser");
         page.goto(address).await.expect("the page");
         let driver = Driver(driver, profile.path().to_owned());
-        Self { driver, page, profile }
+        Self { driver, driver_address, page, profile }
+    }
+
+    /// A command of the DevTools protocol, for what WebDriver has no word for.
+    pub async fn devtools(&self, command: &str, parameters: Value) -> Value {
+        let session = self.page.session_id().await.expect("asked").expect("a session");
+        let url = format!("{}/session/{session}/goog/cdp/execute", self.driver_address);
+        let body = json!({ "cmd": command, "params": parameters });
+        let answer = reqwest::Client::new().post(url).json(&body).send().await.expect("an answer");
+        let mut said: Value = answer.json().await.expect("JSON");
+        assert!(said["value"]["error"].is_null(), "{command}: {said}");
+        said["value"].take()
+    }
+
+    /// What the browser has written into its profile by now, file by file.
+    pub fn kept(&self) -> Vec<(PathBuf, Vec<u8>)> {
+        let mut kept = Vec::new();
+        let mut folders = vec![self.profile.path().to_owned()];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+                let kind = entry.file_type().expect("a kind");
+                if kind.is_dir() {
+                    folders.push(entry.path());
+                } else if kind.is_file() {
+                    kept.extend(std::fs::read(entry.path()).map(|bytes| (entry.path(), bytes)));
+                }
+            }
+        }
+        kept
     }
 
     /// The text of the first element that matches; empty when there is none or it is hidden.
@@ -142,7 +177,7 @@ impl Browser {
     }
 
     pub async fn close(self) {
-        let Self { driver, page, profile } = self;
+        let Self { driver, page, profile, .. } = self;
         page.close().await.expect("it closes");
         drop(driver);
         drop(profile);

@@ -66,6 +66,8 @@ pub struct Fixture {
     pub presence: Option<Arc<dyn Presence>>,
     pub http: reqwest::Client,
     pub base: String,
+    /// The S3 endpoint's address.
+    pub s3: String,
     stop: CancellationToken,
     server: JoinHandle<std::io::Result<()>>,
     opener: Opener,
@@ -116,7 +118,8 @@ impl Fixture {
         let data = folder.path().join("objects");
         let options = EndpointOptions::new(data, any, server_key_pair(), uploads.clone());
         let endpoint = Endpoint::open(options).await.expect("an S3 endpoint");
-        let options = s3_options("xrays", format!("http://{}", endpoint.local_addr()));
+        let s3 = format!("http://{}", endpoint.local_addr());
+        let options = s3_options("xrays", s3.clone());
         let objects: Arc<dyn ObjectStore> = Arc::new(S3ObjectStore::connect(options).await);
         let stop = CancellationToken::new();
         tokio::spawn(endpoint.run(stop.clone()));
@@ -177,6 +180,7 @@ impl Fixture {
             presence,
             http,
             base,
+            s3,
             stop,
             server,
             opener,
@@ -192,6 +196,42 @@ impl Fixture {
     /// The database's file.
     pub fn database(&self) -> PathBuf {
         self.folder.path().join("lobar.db")
+    }
+
+    /// Everything that the database holds, table by table, and the names of the stored objects' files.
+    pub async fn contents(&self) -> BTreeMap<String, String> {
+        let url = format!("sqlite:{}", self.database().display());
+        let mut database = SqliteConnection::connect(&url).await.expect("opens");
+        let tables =
+            "select name from sqlite_master where type = 'table' and name not like 'sqlite_%'";
+        let tables: Vec<String> =
+            sqlx::query_scalar(tables).fetch_all(&mut database).await.expect("tables");
+        let mut contents = BTreeMap::new();
+        for table in tables {
+            let columns = "select group_concat('quote(\"' || name || '\")', ' || '' '' || ') from pragma_table_info(?)";
+            let columns = sqlx::query_scalar(columns).bind(&table);
+            let columns: String = columns.fetch_one(&mut database).await.expect("columns");
+            let rows = AssertSqlSafe(format!("select {columns} from {table} order by 1"));
+            let rows: Vec<String> =
+                sqlx::query_scalar(rows).fetch_all(&mut database).await.expect("rows");
+            contents.insert(table, rows.join("\n"));
+        }
+        database.close().await.expect("closes");
+        let mut files = Vec::new();
+        let mut folders = vec![self.folder.path().join("objects")];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).expect("a folder").flatten() {
+                let path = entry.path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else {
+                    files.push(path.display().to_string());
+                }
+            }
+        }
+        files.sort_unstable();
+        contents.insert("files of objects".into(), files.join("\n"));
+        contents
     }
 
     /// Runs a statement on the database beside the server, with the schema's checks put aside.

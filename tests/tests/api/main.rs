@@ -5,7 +5,9 @@
 #![allow(unreachable_pub)] // a test exports nothing
 #![allow(clippy::disallowed_methods, reason = "a test's runtime ends with it, and its tasks too")]
 
+mod accessible;
 mod answers;
+mod attacker;
 mod bodies;
 mod browser;
 mod certificates;

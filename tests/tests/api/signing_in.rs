@@ -47,7 +47,7 @@ pub(crate) async fn value(browser: &Browser, css: &str) -> String {
 }
 
 /// One image of a site with its result, and its picture in the bucket.
-async fn image(fixture: &Fixture, token: &str) -> ImageId {
+pub async fn image(fixture: &Fixture, token: &str) -> ImageId {
     let request = fixture.http.post(fixture.url("/v1/images")).bearer_auth(token);
     let answer = request.body(radiograph_jpeg(700, 600, 1)).send().await.expect("an answer");
     let receipt: Value = answer.json().await.expect("JSON");

@@ -1,0 +1,392 @@
+//! An attacker's page in a browser in which a doctor has signed in: it reads nothing, and changes nothing.
+
+mod elsewhere;
+
+use std::collections::BTreeMap;
+
+use fantoccini::Locator;
+use lobar_core::object::ImageId;
+use serde_json::{Value, json};
+
+use crate::browser::Browser;
+use crate::fixture::{Fixture, PASSWORD, eventually, ready};
+use crate::signing_in::{browser_of, image, sign_in};
+use elsewhere::Elsewhere;
+
+/// What the attacker's page does with, in the browser.
+const TOOLS: &str = include_str!("tools.js");
+
+/// Where the attacker's page lies. Another port of the same host is of the same site: browsers send it `SameSite` cookies.
+const PLACES: [&str; 3] = ["127.0.0.1", "localhost", "evil.example"];
+
+/// What is tried, and how. Each resolves with what the attacker got.
+const TRIES: &[(&str, &str)] = &[
+    // Writing, without a preflight.
+    (
+        "a form invites an admin",
+        "form(`${API}/v1/people`, 'application/x-www-form-urlencoded', { name: 'eve', grants: 'admin@*' })",
+    ),
+    (
+        "a form in which JSON is hidden",
+        r#"form(`${API}/v1/people`, 'text/plain', { '{"name":"eve","grants":["admin@*"],"x":"': '"}' })"#,
+    ),
+    (
+        "a form that uploads",
+        "form(`${API}/v1/images`, 'multipart/form-data', { file: 'an X-ray' })",
+    ),
+    (
+        "a form that signs in as the attacker",
+        r#"form(`${API}/v1/session`, 'text/plain', { '{"name":"eve","password":"a long enough sentence","code":"': '"}' })"#,
+    ),
+    (
+        "a form that uploads to the bucket",
+        "form(`${S3}/xrays`, 'multipart/form-data', { key: 'incoming/north/eve.jpg', file: 'an X-ray' })",
+    ),
+    ("a verdict as plain text", "read(`${API}/v1/images/${OWN}/verdicts`, json(VERDICT))"),
+    (
+        "a verdict that asks for no answer",
+        "read(`${API}/v1/images/${OWN}/verdicts`, { ...json(VERDICT), mode: 'no-cors' })",
+    ),
+    (
+        "a beacon",
+        "navigator.sendBeacon(`${API}/v1/images/${OWN}/verdicts`, JSON.stringify(VERDICT)) && NOTHING",
+    ),
+    ("an upload as plain text", "read(`${API}/v1/images`, { method: 'POST', body: 'an X-ray' })"),
+    (
+        "a put into the bucket",
+        "read(`${S3}/xrays/incoming/north/eve.jpg`, { method: 'PUT', body: 'X' })",
+    ),
+    (
+        "a deletion in the bucket",
+        "read(`${S3}/xrays?delete`, { method: 'POST', body: '<Delete/>' })",
+    ),
+    // Writing that asks for leave first.
+    (
+        "a verdict as JSON",
+        "read(`${API}/v1/images/${OWN}/verdicts`, { ...json(VERDICT), headers: { 'content-type': 'application/json', 'lobar-csrf': '0' } })",
+    ),
+    ("signing the doctor out", "read(`${API}/v1/session`, { method: 'DELETE' })"),
+    ("ending all sessions", "read(`${API}/v1/sessions`, { method: 'DELETE' })"),
+    (
+        "another password",
+        "read(`${API}/v1/password`, { method: 'PUT', body: JSON.stringify({ current: 'a long enough sentence', new: 'owned by eve, who is evil' }) })",
+    ),
+    // Reading.
+    (
+        "a fetch",
+        "Promise.all(READABLE.map((path) => read(API + path))).then((said) => said.find((one) => one !== NOTHING) ?? NOTHING)",
+    ),
+    (
+        "a fetch that asks for no answer",
+        "Promise.all(READABLE.map((path) => read(API + path, { mode: 'no-cors' }))).then((said) => said.find((one) => one !== NOTHING) ?? NOTHING)",
+    ),
+    ("the bucket's list", "read(`${S3}/xrays`)"),
+    ("an object of the bucket", "read(`${S3}/xrays/incoming/north/0.jpg`)"),
+    ("a picture", "load('img', `${API}/v1/images/${OWN}/picture`)"),
+    ("the session as a script", "load('script', `${API}/v1/session`)"),
+    ("the list as a script", "load('script', `${API}/v1/images`)"),
+    ("the page's own script", "load('script', `${API}/web/session.js`, { type: 'module' })"),
+    ("the list as a style", "load('link', `${API}/v1/images`, { rel: 'stylesheet' })"),
+    ("the list as an object", "load('object', `${API}/v1/images`)"),
+    ("live events", "follow(`${API}/v1/events?after=0`)"),
+    ("a socket", "talk(API.replace('http', 'ws') + '/v1/events')"),
+    // Framing and holding.
+    ("the page in a frame", "frame(API + '/')"),
+    ("an answer in a frame", "frame(`${API}/v1/images`)"),
+    ("the page in a window that is held", "hold(API + '/')"),
+    // Guessing: what differs tells.
+    (
+        "whether an image exists",
+        "tell([OWN, OTHER, UNKNOWN].map((id) => `${API}/v1/images/${id}`), [read, (url) => read(url, { mode: 'no-cors' }), \
+         (url) => load('img', url), (url) => load('script', url), (url) => load('object', url), \
+         (url) => load('img', `${url}/picture`), frame])",
+    ),
+];
+
+/// A doctor at north with an image, in a browser that knows where the attacker's host is.
+struct Ward {
+    fixture: Fixture,
+    elsewhere: Elsewhere,
+    browser: Browser,
+    own: ImageId,
+    other: ImageId,
+}
+
+/// The browser's arguments by which hosts that nobody has point to this machine.
+fn hosts() -> String {
+    "--host-resolver-rules=MAP evil.example 127.0.0.1, MAP rebound.example 127.0.0.1".into()
+}
+
+impl Ward {
+    async fn open() -> Self {
+        let fixture = Fixture::open().await;
+        fixture.person("jane", "clinician@north").await;
+        fixture.person("eve", "clinician@south").await;
+        let token = fixture.token("uploader@north").await;
+        let own = image(&fixture, &token).await;
+        let other = fixture.admit(["incoming/south/0.jpg".to_owned()]).await.remove(0);
+        fixture.finish(&[other], &ready(0.9)).await;
+        let browser = Browser::open_with(&fixture.url("/"), &[hosts()]).await;
+        sign_in(&browser, "jane", PASSWORD).await;
+        browser.text_becomes("#count", "Showing 1 of 1").await;
+        browser.text_becomes("#connection", "live").await;
+        Self { fixture, elsewhere: Elsewhere::start().await, browser, own, other }
+    }
+
+    /// Everything that is stored, and what is on record of the doctor. What is seen is recorded a moment later, in the
+    /// order in which it was: once a later failure to sign in is there, so is all before it.
+    async fn stored(&self) -> BTreeMap<String, String> {
+        let failures = |contents: &BTreeMap<String, String>| {
+            contents["audit"].lines().filter(|line| line.contains("sign_in_failed")).count()
+        };
+        let before = failures(&self.fixture.contents().await);
+        let body = json!({ "name": "nobody", "password": "nothing" });
+        let request = self.fixture.http.post(self.fixture.url("/v1/session")).json(&body);
+        assert_eq!(request.send().await.expect("an answer").status(), 401);
+        let mut contents = eventually("what was seen is on record", async || {
+            let contents = self.fixture.contents().await;
+            (failures(&contents) > before).then_some(contents)
+        })
+        .await;
+        let audit = contents.remove("audit").expect("a table");
+        let of_jane: Vec<_> = audit.lines().filter(|line| line.contains("'jane'")).collect();
+        contents.insert("audit of jane".into(), of_jane.join("\n"));
+        contents
+    }
+
+    /// Runs one of the attacker's scripts in the page that is open.
+    async fn attack(&self, script: &str) -> Value {
+        let paths = json!([
+            "/v1/session",
+            "/v1/images",
+            format!("/v1/images/{}", self.own),
+            "/v1/sites",
+            "/v1/events?after=0",
+            format!("/v1/images/{}/picture", self.own),
+            format!("/v1/images/{}/heatmap", self.own),
+            "/v1/people",
+            "/",
+        ]);
+        let verdict =
+            json!({ "opinion": "agree", "model_version": "test-1", "displayed": ["picture"] });
+        let known = json!({
+            "API": self.fixture.base, "S3": self.fixture.s3, "OWN": self.own, "OTHER": self.other,
+            "UNKNOWN": "00000000-0000-4000-8000-000000000000", "READABLE": paths, "VERDICT": verdict,
+        });
+        let script = format!(
+            "{TOOLS}\nconst [known, done] = arguments;\n\
+             const {{ API, S3, OWN, OTHER, UNKNOWN, READABLE, VERDICT }} = known;\n\
+             Promise.resolve({script}).then(done, (error) => done(String(error)));"
+        );
+        let said = self.browser.page.execute_async(&script, vec![known]).await;
+        said.unwrap_or_else(|error| json!(format!("no end: {error:.100}")))
+    }
+
+    /// Closes all windows but this one.
+    async fn close_others(&self) {
+        let own = self.browser.page.window().await.expect("a window");
+        for window in self.browser.page.windows().await.expect("windows") {
+            if window != own {
+                self.browser.page.switch_to_window(window).await.expect("there");
+                self.browser.page.close_window().await.expect("closed");
+            }
+        }
+        self.browser.page.switch_to_window(own).await.expect("there");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_attacker_s_page_reads_nothing_and_changes_nothing() {
+    let ward = Ward::open().await;
+    let before = ward.stored().await;
+    let mut got = Vec::new();
+    for place in PLACES {
+        ward.browser.page.goto(&ward.elsewhere.at(place)).await.expect("goes");
+        for (what, script) in TRIES {
+            let said = ward.attack(script).await;
+            if said != "nothing" {
+                got.push(format!("from {place}: {what}: {said}"));
+            }
+            // A page in the background would not be laid out, and load less.
+            ward.close_others().await;
+        }
+    }
+    assert!(got.is_empty(), "the attacker got\n{}", got.join("\n"));
+    let after = ward.stored().await;
+    for (table, rows) in &before {
+        assert_eq!(&after[table], rows, "{table} is as it was");
+    }
+    // The doctor is still signed in, and her page works.
+    ward.browser.page.goto(&ward.fixture.url("/")).await.expect("goes");
+    ward.browser.text_becomes("#who", "jane").await;
+    ward.browser.text_becomes("#count", "Showing 1 of 1").await;
+    let workers = "const done = arguments[0]; \
+        navigator.serviceWorker.getRegistrations().then((all) => done(all.length))";
+    let workers = ward.browser.page.execute_async(workers, Vec::new()).await.expect("a script");
+    assert_eq!(workers, 0, "nothing stands between the page and its server");
+    ward.browser.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_name_that_was_made_to_point_here_shows_nothing() {
+    let ward = Ward::open().await;
+    let port = |base: &str| base.rsplit(':').next().expect("a port").to_owned();
+    let page = format!("http://rebound.example:{}/", port(&ward.fixture.base));
+    ward.browser.page.goto(&page).await.expect("goes");
+    let read = "Promise.all(READABLE.map((path) => read(path))).then((said) => said.join('\\n'))";
+    let said = ward.attack(read).await.to_string();
+    assert_eq!(said.matches("421 ").count(), 9, "{said}");
+    assert!(!said.contains("jane") && !said.contains(&ward.own.to_string()), "{said}");
+    let bucket = format!("http://rebound.example:{}/xrays", port(&ward.fixture.s3));
+    ward.browser.page.goto(&bucket).await.expect("goes");
+    assert_eq!(ward.attack("read('/xrays')").await, "nothing");
+    let shown = ward.browser.run("return document.documentElement.textContent").await.to_string();
+    assert!(shown.contains("AccessDenied") && !shown.contains(&ward.own.to_string()), "{shown}");
+    ward.browser.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_page_cannot_be_framed_under_a_button_of_somebody_else_s() {
+    let ward = Ward::open().await;
+    for place in PLACES {
+        ward.browser.page.goto(&ward.elsewhere.at(place)).await.expect("goes");
+        let frame = "new Promise((resolve) => { const frame = document.createElement('iframe'); \
+            frame.onload = () => resolve(NOTHING); frame.src = API + '/'; document.body.append(frame); })";
+        ward.attack(frame).await;
+        ward.browser.page.enter_frame(0).await.expect("a frame");
+        let shown = ward.browser.run("return document.URL + document.body.innerText").await;
+        let shown = shown.as_str().expect("text");
+        assert!(shown.starts_with("chrome-error:") && !shown.contains("jane"), "{place}: {shown}");
+        ward.browser.page.enter_parent_frame().await.expect("out of it");
+    }
+    ward.browser.close().await;
+}
+
+/// The secret of the session that the browser has.
+async fn secret(browser: &Browser) -> Vec<String> {
+    let cookies = browser.devtools("Network.getAllCookies", json!({})).await;
+    let cookies = cookies["cookies"].as_array().expect("a list").iter();
+    let sessions = cookies.filter(|cookie| cookie["name"] == "session");
+    sessions.map(|cookie| cookie["value"].as_str().expect("text").to_owned()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_that_was_planted_before_is_not_the_one_that_somebody_signs_in_to() {
+    let fixture = Fixture::open().await;
+    fixture.person("jane", "clinician@north").await;
+    fixture.person("eve", "clinician@south").await;
+    let body = json!({ "name": "eve", "password": PASSWORD });
+    let answer = fixture.http.post(fixture.url("/v1/session")).json(&body).send().await;
+    let answer = answer.expect("an answer");
+    let cookie = answer.headers()["set-cookie"].to_str().expect("text").to_owned();
+    let planted = cookie.split([';', '=']).nth(1).expect("a value").to_owned();
+    let elsewhere = Elsewhere::start().await;
+    // Cookies know no ports.
+    elsewhere.plant(format!("session={planted}; path=/"));
+    let browser = Browser::open_with(&elsewhere.at("127.0.0.1"), &[hosts()]).await;
+    assert_eq!(secret(&browser).await, [planted.clone()]);
+    // The page says whose session it is. Whoever signs in gets another one, and what was planted opens nothing any more.
+    browser.page.goto(&fixture.url("/")).await.expect("goes");
+    browser.text_becomes("#who", "eve").await;
+    browser.click("#who > div > button:last-child").await;
+    sign_in(&browser, "jane", PASSWORD).await;
+    browser.text_becomes("#who", "jane").await;
+    let own = secret(&browser).await;
+    assert_eq!(own.len(), 1);
+    assert_ne!(own[0], planted);
+    let request = fixture.http.get(fixture.url("/v1/session"));
+    let answer = request.header("cookie", format!("session={planted}")).send().await;
+    assert_eq!(answer.expect("an answer").status(), 401);
+    browser.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cookie_tossed_beside_the_own_one_makes_nobody_else_of_a_reader() {
+    let ward = Ward::open().await;
+    let body = json!({ "name": "eve", "password": PASSWORD });
+    let answer = ward.fixture.http.post(ward.fixture.url("/v1/session")).json(&body).send().await;
+    let answer = answer.expect("an answer");
+    let cookie = answer.headers()["set-cookie"].to_str().expect("text").to_owned();
+    let tossed = cookie.split([';', '=']).nth(1).expect("a value").to_owned();
+    // Of a longer path, so that browsers send it first.
+    ward.elsewhere.plant(format!("session={tossed}; path=/v1/images"));
+    ward.browser.page.goto(&ward.elsewhere.at("127.0.0.1")).await.expect("goes");
+    assert_eq!(secret(&ward.browser).await.len(), 2);
+    let before = ward.stored().await;
+    ward.browser.page.goto(&ward.fixture.url("/")).await.expect("goes");
+    // Two of them are nobody's: neither list, and no verdict under another's name.
+    let script = "const done = arguments[1]; fetch(arguments[0]).then(async (answer) => done(answer.status))";
+    for path in ["/v1/images".to_owned(), format!("/v1/images/{}", ward.other)] {
+        let said = ward.browser.page.execute_async(script, vec![json!(path)]).await;
+        assert_eq!(said.expect("a script"), 401, "{path}");
+    }
+    let after = ward.stored().await;
+    assert_eq!(after["verdict"], before["verdict"]);
+    ward.browser.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn after_signing_in_the_browser_stays_at_the_page_whatever_the_address_said() {
+    let fixture = Fixture::open().await;
+    fixture.person("jane", "clinician@north").await;
+    for address in [
+        "/?next=https://evil.example/&return_to=//evil.example&redirect_uri=https://evil.example",
+        "/#//evil.example/",
+        "/#https://evil.example/",
+        "/#javascript:document.title='owned'",
+        "/?show=javascript:alert(1)&site=<img src=x onerror=alert(1)>#/images/../../evil",
+    ] {
+        let browser = browser_of(&fixture, "jane", address).await;
+        browser.text_becomes("#count", "Showing 0 of 0").await;
+        let at = browser.page.current_url().await.expect("a URL");
+        assert_eq!(at.origin().ascii_serialization(), fixture.base, "{address}");
+        assert_eq!(browser.page.title().await.expect("a title"), "Lobar", "{address}");
+        browser.close().await;
+    }
+    let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
+    let http = http.build().expect("a client");
+    for path in [
+        "//evil.example",
+        "//evil.example/..",
+        "/docs//evil.example",
+        "/docs",
+        "/%2f%2fevil.example",
+        "/\\evil.example",
+    ] {
+        let answer = http.get(format!("{}{path}", fixture.base)).send().await.expect("an answer");
+        let leads = answer.headers().get("location").map(|to| to.to_str().expect("text"));
+        let stays = leads.is_none_or(|to| {
+            to.starts_with('/') && !to.starts_with("//") || to.starts_with("docs")
+        });
+        assert!(stays, "{path} leads to {leads:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_somebody_saw_is_not_in_the_browser_s_files_once_they_have_signed_out() {
+    let ward = Ward::open().await;
+    let browser = &ward.browser;
+    browser.click("tr[data-id] .open").await;
+    browser.becomes("return document.querySelector('.picture').naturalWidth === 700").await;
+    browser.press("h").await;
+    browser.becomes("return document.querySelector('.heat').naturalWidth === 448").await;
+    let secret = secret(browser).await.remove(0);
+    browser.click("#who > div > button:last-child").await;
+    browser.text_becomes(".door h1", "Sign in").await;
+    let find = browser.page.find(Locator::Css(".door")).await;
+    assert!(find.is_ok());
+    let token = ward.fixture.token("reader@north").await;
+    let url = ward.fixture.url(&format!("/v1/images/{}/picture", ward.own));
+    let png = ward.fixture.http.get(url).bearer_auth(token).send().await.expect("an answer");
+    let png = png.bytes().await.expect("a picture");
+    assert!(png.len() > 2000, "{}", png.len());
+    // From the middle of the picture: nothing that other files have too.
+    let picture = &png[1000..1064];
+    for (file, bytes) in browser.kept() {
+        let has = |part: &[u8]| bytes.windows(part.len()).any(|window| window == part);
+        assert!(!has(picture), "the picture is in {}", file.display());
+        assert!(!has(secret.as_bytes()), "the session is in {}", file.display());
+        assert!(!has(b"\"probability\":0"), "a result is in {}", file.display());
+    }
+    ward.browser.close().await;
+}
