@@ -17,6 +17,6 @@ pub mod totp;
 
 pub use secret::{Kind, Secret};
 pub use service::{
-    AddError, Became, ChangeError, ExternalError, GrantError, Guest, Opened, RedeemError, SignIn, SignInError,
-    SignInSettings,
+    AddError, Became, ChangeError, ExternalError, GrantError, Guest, Opened, RedeemError, SignIn,
+    SignInError, SignInSettings,
 };

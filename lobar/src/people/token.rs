@@ -12,7 +12,6 @@ use crate::on_record::{about, entry};
 use crate::service::s3_key_file;
 use crate::settings::Settings;
 
-
 pub async fn answer(command: &Token, open: &Open) -> Result<Answer, Failure> {
     let sign_in = &open.sign_in;
     let accounts = &**sign_in.accounts();

@@ -3,8 +3,8 @@
 mod codes;
 mod confirm;
 mod error;
-mod grants;
 mod external;
+mod grants;
 mod link;
 mod password;
 mod session;
@@ -19,9 +19,9 @@ use lobar_core::accounts::{Account, Accounts, NewToken, Token, is_name};
 use lobar_core::failure::PortError;
 use lobar_core::time::{Clock, Stamp};
 
-pub use grants::GrantError;
 pub use error::{AddError, ChangeError, ExternalError, RedeemError, SignInError};
 pub use external::{Became, Guest};
+pub use grants::GrantError;
 pub use session::Opened;
 pub use settings::SignInSettings;
 

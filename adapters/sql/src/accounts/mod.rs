@@ -14,9 +14,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use lobar_core::access::{Grants, SiteName};
 use lobar_core::accounts::{
-    Account, AccountError, AccountId, Accounts, External, ExternalEnd, KeptSession, NewAccount, NewLink,
-    NewSession, NewToken, PasswordHash, SecretHash, Session, SessionId, Site, Token, TokenId,
-    TotpSecret,
+    Account, AccountError, AccountId, Accounts, External, ExternalEnd, KeptSession, NewAccount,
+    NewLink, NewSession, NewToken, PasswordHash, SecretHash, Session, SessionId, Site, Token,
+    TokenId, TotpSecret,
 };
 use lobar_core::failure::PortError;
 use lobar_core::time::Stamp;

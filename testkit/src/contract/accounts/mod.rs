@@ -15,9 +15,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use lobar_core::access::{Grant, Grants, Right, SiteName};
 use lobar_core::accounts::{
-    Account, AccountError, AccountId, Accounts, External, ExternalEnd, FORGOTTEN, KeptSession, NewAccount,
-    NewLink, NewSession, NewToken, PasswordHash, STRANGERS, SecretHash, Session, SessionId, Site,
-    Token, TokenId, TotpSecret,
+    Account, AccountError, AccountId, Accounts, External, ExternalEnd, FORGOTTEN, KeptSession,
+    NewAccount, NewLink, NewSession, NewToken, PasswordHash, STRANGERS, SecretHash, Session,
+    SessionId, Site, Token, TokenId, TotpSecret,
 };
 use lobar_core::failure::chain;
 use lobar_core::reading::UnreadableCounts;
