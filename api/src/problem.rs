@@ -62,6 +62,7 @@ problems! {
     NameTaken = 409, "name-taken", "Somebody or something else is called so";
     LastAdmin = 409, "last-admin", "Nobody could manage people any more";
     StaleVerdict = 409, "stale-verdict", "The result has changed since it was shown";
+    Erased = 410, "erased", "The image was erased";
     TooLarge = 413, "too-large", "The body is larger than accepted";
     WrongMediaType = 415, "wrong-media-type", "The body has a media type that is not accepted";
     WrongEncoding = 415, "wrong-content-encoding", "The body is compressed, or coded in another way that is not accepted";
@@ -143,6 +144,11 @@ impl Problem {
     pub(crate) fn internal(what: &'static str, error: &dyn fmt::Display) -> Self {
         tracing::error!(operation = what, %error, "request failed: answering 500");
         Self::new(Kind::Internal, "The cause is in the server's log.")
+    }
+
+    /// Whether it tells of an erased image.
+    pub(crate) fn is_erased(&self) -> bool {
+        self.kind == Kind::Erased
     }
 
     #[cfg(test)]

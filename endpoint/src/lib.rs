@@ -34,6 +34,7 @@ mod form;
 pub mod fuzzing;
 mod guard;
 mod health;
+mod lifecycle;
 mod list_operations;
 mod listing;
 mod multipart;
@@ -69,6 +70,7 @@ use fault::EndpointFault;
 use form::Forms;
 use guard::Guard;
 pub use health::EndpointHealth;
+use lifecycle::Lifecycle;
 use outbox_relay::OutboxRelay;
 use ranges::SignedOnly;
 use receive::Limits;
@@ -111,6 +113,10 @@ pub struct EndpointOptions {
     pub clock: Arc<dyn Clock>,
     /// The largest object in bytes.
     pub max_object_size: u64,
+    /// For how long versions stay that were replaced or deleted; `None` for ever.
+    pub noncurrent: Option<Duration>,
+    /// How often it is looked for those whose time is over.
+    pub expire_every: Duration,
     /// How long a client may fall silent in the middle of a body.
     pub silence: Duration,
     /// How long requests under way may take to end after the stop.
@@ -141,6 +147,8 @@ impl EndpointOptions {
             uploads,
             clock: Arc::new(SystemClock),
             max_object_size: LARGEST,
+            noncurrent: None,
+            expire_every: Duration::from_secs(3600),
             silence: Duration::from_secs(60),
             drain: Duration::from_secs(10),
         }
@@ -214,6 +222,7 @@ pub struct Endpoint {
     address: SocketAddr,
     server: Server,
     drain: OutboxRelay,
+    lifecycle: Lifecycle,
     catalog: Arc<Catalog>,
     health: EndpointHealth,
     tasks: TaskTracker,
@@ -273,6 +282,12 @@ impl Endpoint {
         builder.set_auth(options.credentials);
         builder.set_access(SignedOnly);
         builder.set_config(config);
+        let lifecycle = Lifecycle {
+            catalog: catalog.clone(),
+            clock: clock.clone(),
+            kept: options.noncurrent,
+            every: options.expire_every,
+        };
         let server = Server {
             service: builder.build(),
             unchecked: unchecked.build(),
@@ -295,7 +310,7 @@ impl Endpoint {
         let listener = TcpListener::bind(options.listen).await.map_err(unusable)?;
         let address = listener.local_addr().map_err(unusable)?;
         let patience = options.drain;
-        Ok(Self { listener, address, server, drain, catalog, health, tasks, patience, lock })
+        Ok(Self { listener, address, server, drain, lifecycle, catalog, health, tasks, patience, lock })
     }
 
     /// Where it listens.
@@ -312,13 +327,15 @@ impl Endpoint {
     /// time, events go out once more, and the database is closed.
     pub async fn run(self, stop: CancellationToken) {
         let served = CancellationToken::new();
+        let expiring = stop.clone();
         let serve = async {
             self.server.run(self.listener, stop, self.patience).await;
             self.tasks.close();
             self.tasks.wait().await;
             served.cancel();
         };
-        tokio::join!(serve, self.drain.run(served.clone()));
+        let expire = self.lifecycle.run(expiring);
+        tokio::join!(serve, expire, self.drain.run(served.clone()));
         self.catalog.close().await;
         drop(self.lock);
     }

@@ -1,6 +1,7 @@
 //! The command line.
 
 mod audit;
+mod erase;
 #[cfg(feature = "torch")]
 mod learning;
 #[cfg(feature = "torch")]
@@ -16,6 +17,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 pub use audit::{Audit, Format};
+pub use erase::{Erase, EraseArgs};
 #[cfg(feature = "torch")]
 pub use learning::{DataExport, Retrain};
 #[cfg(feature = "torch")]
@@ -97,6 +99,9 @@ pub enum Command {
     /// The record of who saw and did what: verify, export, checkpoint.
     #[command(subcommand)]
     Audit(Box<Audit>),
+    /// Erase images for good, with their objects, results and verdicts: docs/erasure.md.
+    #[command(subcommand)]
+    Erase(Box<Erase>),
     /// Compare the bucket with the store: admit objects that have no image, and mark images whose object is gone. The
     /// answer to a lost database and to lost notifications; an ingest that runs does it once a day.
     Reconcile(Box<Reconcile>),

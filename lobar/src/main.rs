@@ -10,6 +10,7 @@ mod columns;
 #[cfg(feature = "torch")]
 mod data;
 mod doctor;
+mod erase;
 #[cfg(feature = "torch")]
 mod engine;
 #[cfg(feature = "torch")]
@@ -93,6 +94,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Site(command) => block_on(people::site(*command)),
         Command::Quarantine(command) => block_on(quarantine::run(*command)),
         Command::Audit(command) => block_on(audit::run(*command)),
+        Command::Erase(command) => block_on(erase::run(*command)),
         Command::Reconcile(command) => block_on(reconcile::run(*command)),
         Command::Model(command) => block_on(registry::run(*command)),
         #[cfg(feature = "torch")]

@@ -6,8 +6,8 @@ use utoipa::OpenApi;
 use utoipa_swagger_ui::SwaggerUi;
 
 use super::{
-    audit, events, images, models, password, people, picture, predict, problems, quarantine,
-    queues, receive, session, sites, tokens, totp, uploads, verdicts,
+    audit, erasure, events, images, models, password, people, picture, predict, problems,
+    quarantine, queues, receive, session, sites, tokens, totp, uploads, verdicts,
 };
 use crate::health;
 
@@ -15,7 +15,7 @@ use crate::health;
 #[openapi(
     info(title = "Lobar", description = "Chest X-rays in, results live. Errors are RFC 9457 `application/problem+json`."),
     paths(
-        images::list, images::one, receive::receive, picture::picture, picture::heatmap,
+        images::list, images::one, erasure::erase, receive::receive, picture::picture, picture::heatmap,
         verdicts::add, verdicts::list,
         uploads::presign, uploads::identify, uploads::known, events::events, predict::predict, queues::queues,
         models::list, models::one, models::activate, models::roll_back, models::retire, models::shadow,

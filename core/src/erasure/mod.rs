@@ -1,5 +1,5 @@
-//! Port of erasure: what is known of an image is deleted for good, and nothing brings it back. [`carry_out`] does it with
-//! the bucket; [`finish`] goes on where a process ended in the middle.
+//! Port of erasure: what is known of an image is deleted for good, and nothing brings it back. [`ErasurePorts`] does it
+//! with the bucket, and goes on where a process ended in the middle.
 //!
 //! An image is erased in two steps. The store forgets everything of it at once, in one transaction: from then on nothing is
 //! served. What names its object is kept beside until the bucket has deleted it. Then only a tombstone is left: the id, the
@@ -37,7 +37,7 @@ use crate::failure::PortError;
 use crate::object::{ImageId, ObjectVersion};
 use crate::time::Stamp;
 
-pub use finish::{Finished, below, carry_out, finish, finish_some, versions};
+pub use finish::{Erased, ErasurePorts};
 pub use mention::mentions;
 pub use reason::ErasureReason;
 

@@ -186,7 +186,7 @@ async fn erase<D: Driver>(
     let known: HashMap<ImageId, ErasedRow> =
         sql.all::<ErasedRow>(&mut tx).await?.into_iter().map(|row| (ImageId(row.id), row)).collect();
     let mut sql = Sql::<D>::new("select image from erasure where erased_at is null and image in (");
-    sql.list(ids.iter().copied()).push(")").push(D::LOCK_ROWS);
+    sql.list(ids.iter().copied()).push(")");
     let waiting: BTreeSet<Uuid> =
         sql.all::<(Uuid,)>(&mut tx).await?.into_iter().map(|(id,)| id).collect();
 
