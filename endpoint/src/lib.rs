@@ -310,7 +310,18 @@ impl Endpoint {
         let listener = TcpListener::bind(options.listen).await.map_err(unusable)?;
         let address = listener.local_addr().map_err(unusable)?;
         let patience = options.drain;
-        Ok(Self { listener, address, server, drain, lifecycle, catalog, health, tasks, patience, lock })
+        Ok(Self {
+            listener,
+            address,
+            server,
+            drain,
+            lifecycle,
+            catalog,
+            health,
+            tasks,
+            patience,
+            lock,
+        })
     }
 
     /// Where it listens.

@@ -25,7 +25,10 @@ impl Lifecycle {
             match self.catalog.expire(self.clock.now().minus(kept)).await {
                 Ok(0) => {}
                 Ok(versions) => {
-                    tracing::info!(versions, "embedded S3: replaced and deleted versions removed; their time was over");
+                    tracing::info!(
+                        versions,
+                        "embedded S3: replaced and deleted versions removed; their time was over"
+                    );
                 }
                 Err(error) => {
                     tracing::warn!(%error, "embedded S3: replaced and deleted versions not removed; trying again later");

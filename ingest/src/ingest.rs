@@ -61,17 +61,8 @@ pub struct Ingest {
 impl Ingest {
     /// A role that does nothing yet.
     pub fn new(parts: IngestPorts, settings: IngestSettings) -> Self {
-        let IngestPorts {
-            uploads,
-            jobs,
-            store,
-            objects,
-            listing,
-            erasure,
-            signal,
-            clock,
-            metrics,
-        } = parts;
+        let IngestPorts { uploads, jobs, store, objects, listing, erasure, signal, clock, metrics } =
+            parts;
         let health = Arc::new(IngestHealth::default());
         let services = Services::new(settings.backoff);
         let rejections = AllRejections::default();

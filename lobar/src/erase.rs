@@ -69,7 +69,8 @@ async fn carry_out(command: &Erase, settings: &Settings, opener: &Opener) -> Res
             (by_id(&open, &ids).await?, erase)
         }
         Erase::Patient { site, key_prefix, erase } => {
-            let site: SiteName = site.parse().map_err(|why| Failure::usage(format!("--site: {why}")))?;
+            let site: SiteName =
+                site.parse().map_err(|why| Failure::usage(format!("--site: {why}")))?;
             if key_prefix.is_empty() {
                 return Err(Failure::usage("--key-prefix is empty: that would be the whole site"));
             }
@@ -168,7 +169,10 @@ async fn forget(settings: &Settings, opener: &Opener, open: &Open, found: &Found
         }
     };
     if let Err(error) = told.await {
-        noteln!("lobar: the api was not told ({}); it sees the events within seconds", chain(&error));
+        noteln!(
+            "lobar: the api was not told ({}); it sees the events within seconds",
+            chain(&error)
+        );
     }
 }
 
@@ -189,7 +193,10 @@ fn confirm(args: &EraseArgs, found: &Found) -> Result<(), Failure> {
     if !std::io::stdin().is_terminal() {
         return Err(Failure::usage("nobody can be asked here: give --yes, or --dry-run to count"));
     }
-    noteln!("{} images are erased for good, with all versions of their objects.", found.objects.len());
+    noteln!(
+        "{} images are erased for good, with all versions of their objects.",
+        found.objects.len()
+    );
     noteln!("Type `erase` to go on:");
     let mut answer = String::new();
     std::io::stdin().lock().read_line(&mut answer).map_err(Failure::failed)?;
@@ -221,7 +228,9 @@ fn told(found: &Found, done: &Erased, dry_run: bool, as_json: bool) -> Result<()
     }
     match unknown {
         0 => Ok(()),
-        unknown => Err(Failure::failed(format!("{unknown} of what was asked for is not known here"))),
+        unknown => {
+            Err(Failure::failed(format!("{unknown} of what was asked for is not known here")))
+        }
     }
 }
 

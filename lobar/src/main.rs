@@ -10,9 +10,9 @@ mod columns;
 #[cfg(feature = "torch")]
 mod data;
 mod doctor;
-mod erase;
 #[cfg(feature = "torch")]
 mod engine;
+mod erase;
 #[cfg(feature = "torch")]
 mod evaluate;
 #[cfg(feature = "torch")]

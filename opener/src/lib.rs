@@ -89,8 +89,9 @@ pub trait Database:
 {
 }
 
-impl<T: Store + Erasures + ModelRegistry + Verdicts + Quarantine + Accounts + Audit + UnreadableCounts>
-    Database for T
+impl<
+    T: Store + Erasures + ModelRegistry + Verdicts + Quarantine + Accounts + Audit + UnreadableCounts,
+> Database for T
 {
 }
 

@@ -58,8 +58,8 @@ pub(crate) async fn erase(
 ) -> Result<HttpResponse, Problem> {
     let id = ImageId(id.into_inner());
     let reason = query.reason.parse::<ErasureReason>();
-    let reason = reason
-        .map_err(|error| Problem::new(Kind::BadParameter, format!("`reason`: {error}.")))?;
+    let reason =
+        reason.map_err(|error| Problem::new(Kind::BadParameter, format!("`reason`: {error}.")))?;
     let object = find(&context, &allowed, id).await?;
     let site = object.as_ref().and_then(ObjectVersion::site);
     let order = ErasureOrder {

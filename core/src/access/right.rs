@@ -73,7 +73,11 @@ impl Right {
     pub fn is_of_a_site(self) -> bool {
         matches!(
             self,
-            Self::ReadImages | Self::GiveVerdicts | Self::Upload | Self::Predict | Self::EraseImages
+            Self::ReadImages
+                | Self::GiveVerdicts
+                | Self::Upload
+                | Self::Predict
+                | Self::EraseImages
         )
     }
 }

@@ -90,7 +90,8 @@ mod tests {
             r#"{"key":"incoming/north/J%C3%BCrgen+D%C3%B6e+%2B+1.jpg"}"#.to_owned(),
             r#"{"key":"incoming%2fnorth%2fJ%c3%bcrgen%20D%c3%b6e%20%2b%201.jpg"}"#.to_owned(),
             r#"{"key":"incoming\/north\/J\u00fcrgen D\u00F6e + 1.jpg"}"#.to_owned(),
-            r#"{"Message":"{\"key\":\"incoming/north/J%C3%BCrgen+D%C3%B6e+%2B+1.jpg\"}"}"#.to_owned(),
+            r#"{"Message":"{\"key\":\"incoming/north/J%C3%BCrgen+D%C3%B6e+%2B+1.jpg\"}"}"#
+                .to_owned(),
             r#"{"Message":"{\"key\":\"incoming\\\/north\\\/J\\u00fcrgen D\\u00f6e + 1.jpg\"}"}"#
                 .to_owned(),
             format!("xrays/{key} cannot be read"),

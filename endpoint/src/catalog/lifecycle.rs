@@ -27,7 +27,10 @@ impl Catalog {
     /// Removes what has not been current since before `before`, and its files; answers how many versions.
     pub(crate) async fn expire(&self, before: Stamp) -> Result<usize, EndpointFault> {
         let (mut after, mut removed) = (0_i64, 0);
-        let page = "select v.seq, ".to_owned() + "coalesce(" + IS_OVER + "?, 0) from version as v
+        let page = "select v.seq, ".to_owned()
+            + "coalesce("
+            + IS_OVER
+            + "?, 0) from version as v
             where v.seq > ? order by v.seq limit ?";
         loop {
             let seen: Vec<(i64, bool)> = sqlx::query_as(sqlx::AssertSqlSafe(page.clone()))
@@ -38,7 +41,8 @@ impl Catalog {
                 .await?;
             let Some((last, _)) = seen.last() else { return Ok(removed) };
             after = *last;
-            let over: Vec<i64> = seen.iter().filter(|(_, over)| *over).map(|(seq, _)| *seq).collect();
+            let over: Vec<i64> =
+                seen.iter().filter(|(_, over)| *over).map(|(seq, _)| *seq).collect();
             for batch in over.chunks(TOGETHER) {
                 let batch = batch.to_vec();
                 removed += self

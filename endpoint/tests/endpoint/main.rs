@@ -10,6 +10,7 @@ mod crash;
 mod events;
 mod fixture;
 mod folder;
+mod lifecycle;
 mod pages;
 #[allow(clippy::print_stdout, reason = "a measurement is read by people")]
 mod speed;

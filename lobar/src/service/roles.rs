@@ -60,7 +60,10 @@ pub async fn start(
     dependencies.watch(running);
     if roles.has(Role::Ingest) {
         let erasure = erasure(parts, objects.clone());
-        let reads = (objects.clone() as Arc<dyn ObjectStore>, Some(objects.clone() as Arc<dyn ObjectListing>));
+        let reads = (
+            objects.clone() as Arc<dyn ObjectStore>,
+            Some(objects.clone() as Arc<dyn ObjectListing>),
+        );
         ingest(settings, parts, reads, Some(erasure), running)?;
     }
     // Before the worker, which takes seconds to load its network: an address that is taken is told at once.

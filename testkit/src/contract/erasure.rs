@@ -277,9 +277,7 @@ pub async fn an_older_version_of_an_erased_key_that_is_told_of_late_is_not_kept<
     assert_eq!(admit(&*kept.store, &later).await, Admission::New(later.id()));
 }
 
-pub async fn a_version_that_was_erased_before_it_was_admitted_is_not_admitted<
-    H: ErasureHarness,
->() {
+pub async fn a_version_that_was_erased_before_it_was_admitted_is_not_admitted<H: ErasureHarness>() {
     let harness = H::start().await;
     let kept = harness.open().await;
     // As the bucket lists it: without an order.
@@ -384,9 +382,8 @@ pub async fn objects_are_found_by_their_key_by_the_beginning_of_it_and_by_their_
     };
     let by_key = ObjectSelector::Key { bucket: bucket.clone(), key };
     assert_eq!(find(&by_key).await, ids(&[0, 3]));
-    let prefix = |prefix: &str| {
-        ObjectSelector::Prefix { bucket: bucket.clone(), prefix: prefix.to_owned() }
-    };
+    let prefix =
+        |prefix: &str| ObjectSelector::Prefix { bucket: bucket.clone(), prefix: prefix.to_owned() };
     assert_eq!(find(&prefix("incoming/north/7%/")).await, ids(&[0, 1, 3]));
     assert_eq!(find(&prefix("INCOMING/")).await, []);
     let elsewhere = ObjectSelector::Prefix { bucket: "other".into(), prefix: "incoming/".into() };
@@ -403,9 +400,8 @@ pub async fn objects_are_found_by_their_key_by_the_beginning_of_it_and_by_their_
 pub async fn hundreds_of_images_are_erased_at_once<H: ErasureHarness>() {
     let harness = H::start().await;
     let kept = harness.open().await;
-    let images: Vec<_> = (0..1_200)
-        .map(|n| object(&format!("incoming/north/{n}.jpg"), "v1", Some(1)))
-        .collect();
+    let images: Vec<_> =
+        (0..1_200).map(|n| object(&format!("incoming/north/{n}.jpg"), "v1", Some(1))).collect();
     let lane = lobar_core::image::Lane::Routine;
     let new: Vec<_> =
         images.iter().map(|object| NewImage { object: object.clone(), lane }).collect();

@@ -10,6 +10,7 @@ mod bodies;
 mod browser;
 mod certificates;
 mod clicks;
+mod erasing;
 mod events;
 mod figures;
 mod fixture;

@@ -112,9 +112,7 @@ async fn remember<'a, D: Driver>(
     let mut sql =
         Sql::<D>::new("select target, sequence, erased_sequence from removal where target in (");
     sql.list(ids.union(&keys).copied()).push(")");
-    for (target, sequence, erased) in
-        sql.all::<(Uuid, Option<String>, Option<String>)>(tx).await?
-    {
+    for (target, sequence, erased) in sql.all::<(Uuid, Option<String>, Option<String>)>(tx).await? {
         plan.removals.insert(ImageId(target), sequence);
         if let Some(erased) = erased {
             plan.erased_keys.insert(ImageId(target), erased);

@@ -103,9 +103,8 @@ impl<D: Driver> Erasures for Db<D> {
     }
 
     async fn tombstone(&self, id: ImageId) -> Result<Option<Tombstone>, PortError> {
-        let one = Sql::<D>::new(
-            "select site, reason, asked_at, erased_at from erasure where image = $1",
-        );
+        let one =
+            Sql::<D>::new("select site, reason, asked_at, erased_at from erasure where image = $1");
         let found = self.fetch_all::<TombstoneRow>(one.bind(id.0)).await;
         let found = found.map_err(|fault| fault.during("erasures: tombstone"))?;
         Ok(found.into_iter().next().map(|row| Tombstone {
@@ -123,7 +122,8 @@ impl<D: Driver> Erasures for Db<D> {
         after: Option<ImageId>,
         limit: usize,
     ) -> Result<Vec<ObjectVersion>, PortError> {
-        let mut sql = Sql::<D>::new("select bucket, key, version, etag, sequencer from image where ");
+        let mut sql =
+            Sql::<D>::new("select bucket, key, version, etag, sequencer from image where ");
         match which {
             ObjectSelector::Key { bucket, key } => {
                 sql.push("key_id = ").arg(key_id(&whole(bucket, key)).0);
@@ -183,8 +183,12 @@ async fn erase<D: Driver>(
         "select id, key_id, state, flag, lane, site, sequence from image where id in (",
     );
     sql.list(ids.iter().copied()).push(")").push(D::LOCK_ROWS);
-    let known: HashMap<ImageId, ErasedRow> =
-        sql.all::<ErasedRow>(&mut tx).await?.into_iter().map(|row| (ImageId(row.id), row)).collect();
+    let known: HashMap<ImageId, ErasedRow> = sql
+        .all::<ErasedRow>(&mut tx)
+        .await?
+        .into_iter()
+        .map(|row| (ImageId(row.id), row))
+        .collect();
     let mut sql = Sql::<D>::new("select image from erasure where erased_at is null and image in (");
     sql.list(ids.iter().copied()).push(")");
     let waiting: BTreeSet<Uuid> =
@@ -213,7 +217,8 @@ async fn erase<D: Driver>(
     }
     forget(&mut tx, &ids).await?;
     bury(&mut tx, &erased, order, now).await?;
-    let stored = known.values().filter_map(|row| Some((ImageId(row.key_id), row.sequence.clone()?)));
+    let stored =
+        known.values().filter_map(|row| Some((ImageId(row.key_id), row.sequence.clone()?)));
     let told = named.values().filter_map(|object| Some((key_id(object), sequence(object)?)));
     let mut newest: BTreeMap<ImageId, String> = BTreeMap::new();
     for (key, sequence) in stored.chain(told) {
