@@ -158,7 +158,7 @@ async fn assert_erased(rig: &Rig, object: &ObjectVersion, case: &str) {
     let id = object.id();
     assert_eq!(state(rig, id).await, None, "{case}");
     let claims = rig.store.inner.claim(&[id], 9).await.expect("asked");
-    assert_eq!(claims, [Claim::Unknown], "{case}");
+    assert_eq!(claims, [Claim::Settled(State::Removed)], "{case}");
     let again = lobar_core::image::NewImage { object: object.clone(), lane: Lane::Stat };
     let admitted = rig.store.inner.admit(&[again]).await.expect("asked");
     assert_eq!(admitted, [Admission::Settled(id)], "{case}");
