@@ -126,8 +126,9 @@ async fn interrupted(rig: &Rig, key: &str, calls: usize) -> bool {
         reached: Notify::new(),
     });
     let erasing = ErasurePorts { erasures: ports.clone(), objects: ports.clone() };
+    let order = order();
     tokio::select! {
-        done = erasing.erase_key(("xrays", key), &order()) => done.map(|_| true).expect("erased"),
+        done = erasing.erase_key(("xrays", key), &order) => done.map(|_| true).expect("erased"),
         () = ports.reached.notified() => false,
     }
 }
