@@ -8,14 +8,16 @@ use lobar_core::image::Lane;
 use lobar_core::object::ObjectVersion;
 use lobar_core::object_store::{ObjectListing as _, ObjectStore as _, Upload};
 use lobar_core::time::{Clock as _, ManualClock, SystemClock};
-use lobar_s3::S3ObjectStore;
 
-use crate::fixture::{noise, start_with};
+use crate::fixture::{Running, aws, noise, start_with};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 const SIZE: usize = 100_000;
 
-async fn put(objects: &S3ObjectStore, key: &str, seed: u64) -> ObjectVersion {
+/// Puts an object, by a client of its own: one that has seen the time of an answer signs by that, and the endpoint checks
+/// signatures by the machine's.
+async fn put(endpoint: &Running, key: &str, seed: u64) -> ObjectVersion {
+    let objects = endpoint.objects().await;
     let upload = Upload { key: key.into(), body: noise(SIZE, seed).into(), lane: Lane::Routine };
     objects.put(upload).await.expect("stored")
 }
@@ -51,30 +53,40 @@ async fn what_was_replaced_or_deleted_goes_when_its_time_is_over_and_what_is_cur
         options.expire_every = Duration::from_millis(20);
     })
     .await;
-    let objects = endpoint.objects().await;
-    let replaced = put(&objects, "incoming/a.jpg", 1).await;
-    let current = put(&objects, "incoming/a.jpg", 2).await;
-    let deleted = put(&objects, "incoming/b.jpg", 3).await;
-    objects.remove(&ObjectVersion { version: None, ..deleted.clone() }).await.expect("hidden");
+    let replaced = put(&endpoint, "incoming/a.jpg", 1).await;
+    let current = put(&endpoint, "incoming/a.jpg", 2).await;
+    let deleted = put(&endpoint, "incoming/b.jpg", 3).await;
+    endpoint
+        .objects()
+        .await
+        .remove(&ObjectVersion { version: None, ..deleted.clone() })
+        .await
+        .expect("hidden");
     assert_eq!(used(&bodies), 3 * SIZE);
     let events = endpoint.events(4).await.len();
     assert_eq!(events, 4);
 
     // Old, but not for long replaced: it counts from then.
     clock.advance(6 * DAY);
-    let newest = put(&objects, "incoming/a.jpg", 4).await;
+    let newest = put(&endpoint, "incoming/a.jpg", 4).await;
     clock.advance(2 * DAY);
     until("two versions are gone", || used(&bodies) == 2 * SIZE).await;
     for gone in [&replaced, &deleted] {
-        assert!(objects.fetch(gone, 1_000_000).await.is_err());
+        assert!(endpoint.objects().await.fetch(gone, 1_000_000).await.is_err());
     }
     for kept in [&current, &newest] {
-        assert_eq!(objects.fetch(kept, 1_000_000).await.expect("there").len(), SIZE);
+        assert_eq!(
+            endpoint.objects().await.fetch(kept, 1_000_000).await.expect("there").len(),
+            SIZE
+        );
     }
     clock.advance(6 * DAY);
     until("the second is gone, too", || used(&bodies) == SIZE).await;
-    assert_eq!(objects.fetch(&newest, 1_000_000).await.expect("there").len(), SIZE);
-    let listed = objects.versions("", None).await.expect("listed").versions;
+    assert_eq!(
+        endpoint.objects().await.fetch(&newest, 1_000_000).await.expect("there").len(),
+        SIZE
+    );
+    let listed = endpoint.objects().await.versions("", None).await.expect("listed").versions;
     assert_eq!(listed.len(), 1);
     // Nobody is told: what was found out of a replaced upload is kept.
     assert_eq!(endpoint.events(1).await.len(), 1, "of the newest upload alone");
@@ -92,26 +104,26 @@ async fn a_file_that_a_copy_shares_stays_and_an_undeleted_version_too() {
         options.expire_every = Duration::from_millis(20);
     })
     .await;
-    let objects = endpoint.objects().await;
-    let source = put(&objects, "incoming/a.jpg", 1).await;
+    let source = put(&endpoint, "incoming/a.jpg", 1).await;
     let url = endpoint.url();
     let copy = ["s3api", "copy-object", "--bucket", "xrays", "--key", "incoming/copy.jpg"];
-    let copied = crate::fixture::aws(
-        &url,
-        &[&copy[..], &["--copy-source", "xrays/incoming/a.jpg"]].concat(),
-    )
-    .await;
+    let copied = aws(&url, &[&copy[..], &["--copy-source", "xrays/incoming/a.jpg"]].concat()).await;
     assert!(copied.contains("ETag"), "{copied}");
-    put(&objects, "incoming/a.jpg", 2).await;
+    put(&endpoint, "incoming/a.jpg", 2).await;
     // A version whose delete marker was taken off is current.
-    let back = put(&objects, "incoming/b.jpg", 3).await;
+    let back = put(&endpoint, "incoming/b.jpg", 3).await;
     let hidden = ["s3api", "delete-object", "--bucket", "xrays", "--key", "incoming/b.jpg"];
-    let marker: serde_json::Value =
-        serde_json::from_str(&crate::fixture::aws(&url, &hidden).await).expect("JSON");
+    let marker: serde_json::Value = serde_json::from_str(&aws(&url, &hidden).await).expect("JSON");
     let marker = marker["VersionId"].as_str().expect("an id").to_owned();
-    objects.remove(&ObjectVersion { version: Some(marker), ..back.clone() }).await.expect("shown");
+    endpoint
+        .objects()
+        .await
+        .remove(&ObjectVersion { version: Some(marker), ..back.clone() })
+        .await
+        .expect("shown");
     clock.advance(3 * DAY);
-    let objects_of = async || objects.versions("", None).await.expect("listed").versions;
+    let objects_of =
+        async || endpoint.objects().await.versions("", None).await.expect("listed").versions;
     let began = Instant::now();
     while objects_of().await.iter().any(|one| one.object.id() == source.id()) {
         assert!(began.elapsed() < Duration::from_secs(60), "the source stays");
@@ -119,6 +131,6 @@ async fn a_file_that_a_copy_shares_stays_and_an_undeleted_version_too() {
     }
     assert_eq!(objects_of().await.len(), 3);
     assert_eq!(used(&bodies), 3 * SIZE, "the copy has the file of its source");
-    assert_eq!(objects.fetch(&back, 1_000_000).await.expect("there").len(), SIZE);
+    assert_eq!(endpoint.objects().await.fetch(&back, 1_000_000).await.expect("there").len(), SIZE);
     endpoint.stop().await;
 }
