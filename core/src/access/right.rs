@@ -15,7 +15,7 @@ pub enum Right {
     Upload,
     /// Put an image into a site and wait for its result.
     Predict,
-    /// Erase images of a site for good. The images themselves are not shown by it.
+    /// Erase images for good, of every site. The images themselves are not shown by it.
     EraseImages,
     /// See models, their cards and their history.
     ReadModels,
