@@ -71,13 +71,6 @@ impl Right {
     /// Whether it is about what belongs to one site. The others are about all of Lobar: a role allows them only
     /// where it is held at every site.
     pub fn is_of_a_site(self) -> bool {
-        matches!(
-            self,
-            Self::ReadImages
-                | Self::GiveVerdicts
-                | Self::Upload
-                | Self::Predict
-                | Self::EraseImages
-        )
+        matches!(self, Self::ReadImages | Self::GiveVerdicts | Self::Upload | Self::Predict)
     }
 }
