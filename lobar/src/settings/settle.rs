@@ -54,6 +54,8 @@ pub fn settle(
         events_retention: given.events_retention.unwrap_or(RetentionPeriod::days::<30>()),
         quarantine_retention: given.quarantine_retention.unwrap_or(RetentionPeriod::days::<90>()),
         results_retention: given.results_retention.unwrap_or(RetentionPeriod::FOREVER),
+        images_retention: given.images_retention.unwrap_or(RetentionPeriod::FOREVER),
+        versions_retention: given.versions_retention.unwrap_or(RetentionPeriod::days::<30>()),
         session_idle: given.session_idle.unwrap_or(SessionTime::minutes::<30>()),
         session_max: given.session_max.unwrap_or(SessionTime::minutes::<720>()),
         oidc,
