@@ -17,10 +17,10 @@ pub fn settle(
     env: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Settings, Failure> {
     let given = given.or(file);
+    let oidc = oidc::settle(&given, env)?;
     let data = given.data.unwrap_or_else(|| LocalPath::at("data"));
     let database = |name: &str| SqliteFile::at(data.join(name));
     let local = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    let oidc = oidc::settle(&given, env)?;
     let settings = Settings {
         listen: given.listen.unwrap_or(local(8080)),
         tls_cert: given.tls_cert,
