@@ -177,6 +177,7 @@ fn what_the_command_line_changes_is_on_record_before_it_is_done_and_when_it_ende
     let added = |grants: &str| json!({ "change": "added", "grants": [grants] });
     let change = |word: &str| json!({ "change": word });
     let (person, token, site) = ("person_changed", "token_changed", "site_changed");
+    let pair = json!({ "change": "added", "grants": ["uploader@north"], "s3": false });
     let changes = [
         (site, false, change("added"), "done"),
         (person, true, added("reader@north"), "done"),
@@ -186,7 +187,7 @@ fn what_the_command_line_changes_is_on_record_before_it_is_done_and_when_it_ende
         (person, true, change("enabled"), "done"),
         (person, true, change("link made, codes removed"), "done"),
         (person, true, change("signed out everywhere"), "done"),
-        (token, true, added("uploader@north"), "done"),
+        (token, true, pair, "done"),
         (token, true, change("revoked"), "done"),
         (site, false, change("removed"), "done"),
         ("model_changed", false, json!({ "change": "activate", "model": "none" }), "failed"),
