@@ -37,6 +37,7 @@ mod request;
 mod request_metrics;
 mod response_cache;
 mod routes;
+mod sending;
 mod server;
 mod settings;
 mod statement;
@@ -48,6 +49,7 @@ mod verdict;
 mod visible;
 
 pub use health::HealthServer;
+pub use intake::largest_body;
 pub use item::result_json;
 pub use peer::ProxyNetwork;
 pub use readiness::{Check, Readiness, ReadyGauge};

@@ -25,7 +25,7 @@ use crate::record::entry;
 use crate::response_cache::CachedResponse;
 use crate::statement::STATEMENT_OF_USE;
 use crate::stream::seen;
-use crate::visible::unknown;
+use crate::visible::{hidden, unknown};
 
 const DEFAULT_LIMIT: usize = 50;
 const MAX_LIMIT: usize = 200;
@@ -86,11 +86,21 @@ pub(crate) async fn list(
         (after.transpose()?, read_limit(query.limit.as_deref(), DEFAULT_LIMIT, MAX_LIMIT)?);
     // Before the page is read, so that no change falls between the two.
     let last_event = context.hub.position().number();
+    let mut seen = entry(&allowed, Action::Listed, None);
+    let states: Vec<_> = filter.states.iter().map(|state| state.as_str()).collect();
+    let mut detail = json!({
+        "sites": filter.sites.to_string(),
+        "status": states,
+        "flagged": filter.flagged,
+        "further": query.after.is_some(),
+    });
+    let which = format!("{detail} {}", query.after.as_deref().unwrap_or_default());
     let page =
         context.ask(move |store| async move { store.list(&filter, after, limit).await }).await?;
-    let mut seen = entry(&allowed, Action::Listed, None);
-    seen.detail = json!({ "images": page.items.len(), "sites": allowed.sites().to_string() });
-    context.recorder.note(seen)?;
+    (detail["images"], detail["total"]) = (page.items.len().into(), page.total.into());
+    seen.detail = detail;
+    let ids: Vec<Uuid> = page.items.iter().map(|image| image.id.0).collect();
+    context.recorder.note_list(seen, &which, &ids)?;
     Ok(Json(ImagePage {
         items: page.items.into_iter().map(ImageItem::from).collect(),
         next: page.next.map(page_token::encode),
@@ -125,7 +135,7 @@ pub(crate) async fn one(
     let shared = Data::clone(&context);
     let answer = match context.run(async move { answer(&shared, id, told).await }).await?? {
         Some(answer) if allowed.at(answer.site().as_deref()) => answer,
-        Some(_) => return Err(unknown()),
+        Some(answer) => return Err(hidden(&context, &allowed, id, answer.site().as_deref())),
         None => {
             let upload = context.accepted.get(id);
             let upload =

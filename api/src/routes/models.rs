@@ -7,6 +7,7 @@ use std::future::Future;
 use std::sync::Arc;
 
 use actix_web::web::{Data, Json, Path, Query};
+use lobar_core::access::Right;
 use lobar_core::audit::{Action, NewEntry};
 use lobar_core::model_registry::{ModelRegistry, RegisteredModel, RegistryError};
 use serde::Deserialize;
@@ -36,7 +37,7 @@ pub(crate) struct HistoryQuery {
 /// All models with their cards, and which one answers.
 #[utoipa::path(get, path = "/v1/models", tag = "models", responses((status = 200, body = ModelList)))]
 pub(crate) async fn list(
-    _: Allowed<need::ReadModels>,
+    allowed: Allowed<need::ReadModels>,
     context: Data<Context>,
 ) -> Result<Json<ModelList>, Problem> {
     let read = context.ask_port(&context.models, |models| async move {
@@ -45,7 +46,12 @@ pub(crate) async fn list(
         Ok::<_, RegistryError>((models.models().await?, last))
     });
     let (models, last) = read.await?;
-    Ok(Json(ModelList::new(models, last, context.settings.pinned)))
+    let mut list = ModelList::new(models, last, context.settings.pinned);
+    // It bears the name of whoever made it.
+    if !allowed.caller().grants.allow(Right::ManageModels) {
+        list.last_change = None;
+    }
+    Ok(Json(list))
 }
 
 /// One model.

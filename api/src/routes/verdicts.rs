@@ -77,9 +77,10 @@ pub(crate) async fn list(
     id: Path<Uuid>,
 ) -> Result<Json<VerdictList>, Problem> {
     let id = ImageId(id.into_inner());
-    visible(&context, &allowed, id).await?;
+    let image = visible(&context, &allowed, id).await?;
     let verdicts = Arc::clone(&context.verdicts);
     let given = context.run(async move { verdicts.of(id).await }).await??;
+    context.recorder.note(about(&allowed, Action::VerdictsViewed, &image))?;
     Ok(Json(VerdictList { items: given.into_iter().map(VerdictItem::from).collect() }))
 }
 

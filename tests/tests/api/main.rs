@@ -11,6 +11,7 @@ mod browser;
 mod certificates;
 mod clicks;
 mod events;
+mod fairness;
 mod figures;
 mod fixture;
 mod images;
