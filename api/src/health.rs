@@ -35,7 +35,10 @@ impl HealthServer {
         let make = move || {
             let headers = DefaultHeaders::new()
                 .add((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
-                .add((header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"))
+                .add((
+                    header::CONTENT_SECURITY_POLICY,
+                    "default-src 'none'; frame-ancestors 'none'",
+                ))
                 .add((header::REFERRER_POLICY, "no-referrer"))
                 .add(("cross-origin-resource-policy", "same-origin"))
                 .add((header::CACHE_CONTROL, "no-store"));

@@ -86,7 +86,9 @@ impl Intake {
         Self {
             limit,
             room: Arc::new(Semaphore::new(limit)),
-            shares: Shares::new((limit / 2).max(largest_body(settings.limits.max_bytes)).min(limit)),
+            shares: Shares::new(
+                (limit / 2).max(largest_body(settings.limits.max_bytes)).min(limit),
+            ),
             pressure: Notify::new(),
             grace,
             pace: (settings.body_rate as f64 * grace.as_secs_f64()) as usize,

@@ -174,9 +174,8 @@ impl Recorder {
     fn not_listed(&self, who: Uuid, images: &[Uuid]) -> Vec<Uuid> {
         let now = self.clock.now();
         let listed = self.listed.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_fresh = |image: &Uuid| {
-            listed.get(&(who, *image)).is_none_or(|at| now.since(*at) >= LISTED)
-        };
+        let is_fresh =
+            |image: &Uuid| listed.get(&(who, *image)).is_none_or(|at| now.since(*at) >= LISTED);
         images.iter().copied().filter(is_fresh).collect()
     }
 

@@ -173,11 +173,14 @@ async fn require<Args: Guarded + 'static>(
         tell(&mut response, standing);
     }
     let Some(place) = place else { return Ok(response) };
-    // A stream that is no event stream has none either; all else holds its place until it was taken.
+    // The place is held until the answer was taken. What was changed is answered whatever room there is.
     let reserved = response.response_mut().extensions_mut().remove::<Reserved>();
     let reserved = match (reserved, response.response().body().size()) {
-        (None, BodySize::Sized(bytes)) if bytes > SMALL => {
-            match context.sending.reserve(client, usize::try_from(bytes).unwrap_or(usize::MAX)).await
+        (None, BodySize::Sized(bytes)) if is_safe && bytes > SMALL => {
+            match context
+                .sending
+                .reserve(client, usize::try_from(bytes).unwrap_or(usize::MAX))
+                .await
             {
                 Ok(reserved) => Some(reserved),
                 Err(problem) => return Ok(response.into_response(problem.error_response())),

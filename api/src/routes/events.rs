@@ -62,9 +62,10 @@ pub(crate) async fn events(
         Who::Local => None,
         who => Some(limits.enter_stream(who.id())?),
     };
-    let open = OpenStream::open(&context.hub, context.settings.streams, place).ok_or_else(|| {
-        Problem::new(Kind::TooManyStreams, "Ask another process, or close a page.")
-    })?;
+    let open =
+        OpenStream::open(&context.hub, context.settings.streams, place).ok_or_else(|| {
+            Problem::new(Kind::TooManyStreams, "Ask another process, or close a page.")
+        })?;
     context.recorder.note(entry(&allowed, Action::EventsFollowed, None))?;
     // Subscribed first, so that nothing falls between the position and the live batches.
     let batches = context.hub.subscribe();

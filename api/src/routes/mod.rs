@@ -91,9 +91,7 @@ pub(crate) fn addresses() -> Vec<Address> {
         Address::new("/v1/password").put(password::change),
         Address::new("/v1/totp").post(totp::begin).put(totp::confirm).delete(totp::remove),
         Address::new("/v1/links").json(json(SMALLEST_JSON)).post(password::linked),
-        Address::new("/v1/links/redeem")
-            .json(json(SMALLEST_JSON))
-            .post(password::redeem),
+        Address::new("/v1/links/redeem").json(json(SMALLEST_JSON)).post(password::redeem),
         Address::new("/v1/people").get(people::list).post(people::invite),
         Address::new("/v1/people/{id}").put(people::change),
         Address::new("/v1/people/{id}/reset").post(people::reset),

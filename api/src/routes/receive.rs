@@ -182,7 +182,8 @@ pub(super) async fn site_or<N: Need>(
 /// Somebody tries to put images into a site that is not theirs. The record names it if there is such a site: what else
 /// was typed there may be anything.
 async fn refuse_site<N: Need>(context: &Context, allowed: &Allowed<N>, site: &str) -> Problem {
-    let asked = context.ask_port(&context.accounts, |accounts| async move { accounts.sites().await });
+    let asked =
+        context.ask_port(&context.accounts, |accounts| async move { accounts.sites().await });
     let sites = asked.await.unwrap_or_default();
     let known = sites.iter().any(|known| known.name.as_str() == site).then_some(site);
     match context.recorder.note_refused(refused(allowed, None, known)) {

@@ -14,6 +14,7 @@ mod events;
 mod fairness;
 mod figures;
 mod fixture;
+mod flood;
 mod images;
 mod models;
 mod network;

@@ -104,9 +104,8 @@ async fn figures_of_sites_are_of_registered_ones_and_shown_to_who_may_see_queues
     let keys = ["north/1.jpg", "north/stat/2.jpg", "south/3.jpg", "doe-jane/4.jpg"];
     let ids = fixture.admit(keys.map(|key| format!("incoming/{key}"))).await;
     fixture.finish(&ids[2..], &ready(0.5)).await;
-    let shown = |site: &str, state: &str| {
-        format!("lobar_site_images{{site=\"{site}\",state=\"{state}\"}}")
-    };
+    let shown =
+        |site: &str, state: &str| format!("lobar_site_images{{site=\"{site}\",state=\"{state}\"}}");
     let metrics = eventually("the images are counted", async || {
         let metrics = fixture.metrics().await;
         metrics.contains(&format!("{} 1\n", shown("south", "ready"))).then_some(metrics)
@@ -133,7 +132,10 @@ async fn figures_of_sites_are_of_registered_ones_and_shown_to_who_may_see_queues
         for grant in ["clinician@north", "clinician@*", "uploader@north", "auditor@*"] {
             assert_eq!(ask(grant, path).await.status(), 403, "{grant} {path}");
         }
-        assert_eq!(fixture.http.get(fixture.url(path)).send().await.expect("an answer").status(), 401);
+        assert_eq!(
+            fixture.http.get(fixture.url(path)).send().await.expect("an answer").status(),
+            401
+        );
     }
     // Who changed a model is for those who may.
     let models: Value = ask("clinician@north", "/v1/models").await.json().await.expect("JSON");

@@ -83,9 +83,7 @@ async fn sites<D: Driver>(db: &Db<D>) -> Result<Vec<SiteOverview>, DbError> {
     )
     .bind(most);
     let mut by_state = BTreeMap::<String, BTreeMap<State, i64>>::new();
-    for (name, stage, word, images) in
-        db.fetch_all::<(String, String, String, i64)>(kinds).await?
-    {
+    for (name, stage, word, images) in db.fetch_all::<(String, String, String, i64)>(kinds).await? {
         let Some(of_site) = found.get_mut(&name) else { continue };
         let states = by_state.entry(name).or_default();
         match stage.as_str() {
