@@ -316,8 +316,7 @@ mod tests {
         let series = |figures: &QueueFigures| {
             gauges.show_store(figures, &[], None);
             let families = registry.gather();
-            let of_sites =
-                families.iter().filter(|family| family.name().starts_with("lobar_site_"));
+            let of_sites = families.iter().filter(|family| family.name().contains("_site_"));
             of_sites.map(|family| family.get_metric().len()).collect::<Vec<_>>()
         };
         let mut figures = QueueFigures::default();
