@@ -54,16 +54,15 @@ impl Sending {
         client: Option<Client>,
         bytes: usize,
     ) -> Result<Reserved, Problem> {
-        let permits = |most: usize| u32::try_from(bytes.min(most)).unwrap_or(u32::MAX);
+        // What is larger than all that one may have takes all of that.
+        let most = client.map_or(self.limit, |_| self.shares.most());
+        let permits = u32::try_from(bytes.min(most)).unwrap_or(u32::MAX);
         let taking = async {
             let own = match client {
-                Some(client) => {
-                    let (share, permits) = (self.shares.of(client), permits(self.shares.most()));
-                    share.acquire_many_owned(permits).await.map(Some)
-                }
+                Some(client) => self.shares.of(client).acquire_many_owned(permits).await.map(Some),
                 None => Ok(None),
             };
-            let room = Arc::clone(&self.room).acquire_many_owned(permits(self.limit)).await;
+            let room = Arc::clone(&self.room).acquire_many_owned(permits).await;
             // Neither is ever closed.
             Some(Reserved { own: own.ok()?, room: room.ok()? })
         };
