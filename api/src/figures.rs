@@ -142,7 +142,7 @@ struct Counted {
 
 impl Counted {
     fn of(unfinished: &Lanes<u64>, by_state: &[(State, u64)]) -> Self {
-        let mut counted = Self { unfinished: unfinished.clone(), ..Self::default() };
+        let mut counted = Self { unfinished: *unfinished, ..Self::default() };
         for (state, images) in by_state {
             *counted.by_state.entry(*state).or_default() += images;
         }
@@ -181,7 +181,7 @@ impl Counted {
         SiteFigures {
             ready: counted(State::Queued),
             in_flight: counted(State::Analysing),
-            unfinished: self.unfinished.clone(),
+            unfinished: self.unfinished,
             oldest_age_seconds: oldest,
             backlog_seconds: backlog,
             images: State::ALL.map(|state| (state.as_str(), counted(state))).into(),
