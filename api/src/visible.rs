@@ -6,6 +6,7 @@ use lobar_core::object::ImageId;
 use crate::access::{Allowed, Need};
 use crate::context::Context;
 use crate::problem::{Kind, Problem};
+use crate::record::refused;
 
 /// The image, if it is of a site where the caller has the right `N`. Of another's image nobody learns more than of one
 /// that is not known.
@@ -15,7 +16,25 @@ pub(crate) async fn visible<N: Need>(
     id: ImageId,
 ) -> Result<Image, Problem> {
     let image = context.ask(move |store| async move { store.image(id).await }).await?;
-    image.filter(|image| allowed.at(image.object.site())).ok_or_else(unknown)
+    let image = image.ok_or_else(unknown)?;
+    if allowed.at(image.object.site()) {
+        return Ok(image);
+    }
+    Err(hidden(context, allowed, id, image.object.site()))
+}
+
+/// The image is of another site. That it was asked for is on record; the answer is as of one that is not known, whether or
+/// not that could be recorded.
+pub(crate) fn hidden<N: Need>(
+    context: &Context,
+    allowed: &Allowed<N>,
+    id: ImageId,
+    site: Option<&str>,
+) -> Problem {
+    if context.recorder.note_refused(refused(allowed, Some(id), site)).is_err() {
+        tracing::warn!("a refusal was not recorded: the audit record cannot be written");
+    }
+    unknown()
 }
 
 const DETAIL: &str = "An upload to the bucket is known as soon as its notification has been read.";
