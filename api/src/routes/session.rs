@@ -6,7 +6,7 @@ use std::sync::Arc;
 use actix_web::http::header::{self, HeaderName};
 use actix_web::web::{Data, Json, Path};
 use actix_web::{HttpRequest, HttpResponse};
-use lobar_core::access::Who;
+use lobar_core::access::{Caller, Who};
 use lobar_core::accounts::{Account, AccountId, Session, SessionId};
 use lobar_core::audit::{Action, Actor};
 use lobar_core::failure::PortError;
