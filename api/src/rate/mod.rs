@@ -252,7 +252,15 @@ fn is_counted(context: &Context, request: &ServiceRequest) -> bool {
 
 /// The addresses of the API that need no signing in.
 fn is_open(method: &Method, path: &str) -> bool {
-    method == Method::POST && matches!(path, "/v1/session" | "/v1/links" | "/v1/links/redeem")
+    match path {
+        "/v1/oidc" | "/v1/oidc/start" | "/v1/oidc/callback" => {
+            matches!(*method, Method::GET | Method::HEAD)
+        }
+        "/v1/session" | "/v1/links" | "/v1/links/redeem" | "/v1/oidc/logout" => {
+            method == Method::POST
+        }
+        _ => false,
+    }
 }
 
 #[cfg(test)]
