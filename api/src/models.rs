@@ -18,8 +18,7 @@ pub struct ModelList {
     pub pinned: bool,
     /// All of them.
     pub items: Vec<ModelItem>,
-    /// The newest change; null while nothing was registered, and for who may not change models, since it bears a name. More
-    /// of them: `/v1/models/history`.
+    /// The newest change; null while nothing was registered. More of them: `/v1/models/history`.
     pub last_change: Option<ChangeItem>,
 }
 

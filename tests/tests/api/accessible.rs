@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 
 use crate::browser::Browser;
 use crate::fixture::{Fixture, PASSWORD, blank, eventually, ready};
-use crate::signing_in::{SECRET, SEND, browser_of, fill, image, invite, sign_in};
+use crate::page_people::invite;
+use crate::signing_in::{SECRET, SEND, browser_of, fill, image, sign_in};
 
 /// axe-core, out of the tests' Python packages.
 fn axe() -> String {

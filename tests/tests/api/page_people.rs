@@ -110,7 +110,7 @@ async fn the_first_admin_is_invited_by_the_local_user_and_invites_others_by_link
 }
 
 /// Invites somebody on the people's page; the link.
-async fn invite(browser: &Browser, name: &str) -> String {
+pub(crate) async fn invite(browser: &Browser, name: &str) -> String {
     browser.run("document.querySelector('#people details').open = true").await;
     fill(browser, "#people section:first-of-type .field input", name).await;
     browser.click("#people section:first-of-type button[type=submit]").await;
