@@ -169,7 +169,7 @@ const HEADERS: [&str; 8] = [
 #[tokio::test]
 async fn every_answer_to_an_odd_request_carries_the_security_headers() {
     let fixture = Fixture::open().await;
-    let large = format!("content-length: {}\r\n", 1 << 40);
+    let large = format!("content-length: {}\r\n", 1_u64 << 40);
     let json = "content-type: application/json\r\ncontent-length: 1\r\n\r\n{";
     let odd: &[(&str, &str, &str)] = &[
         ("GET /nothing HTTP/1.1", "", "404"),
