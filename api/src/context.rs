@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use lobar_core::accounts::Accounts;
 use lobar_core::audit::{Audit, NewEntry};
+use lobar_core::erasure::ErasurePorts;
 use lobar_core::exposure::{Exposures, OpinionFirst};
 use lobar_core::failure::PortError;
 use lobar_core::model_registry::ModelRegistry;
@@ -71,6 +72,7 @@ pub(crate) struct Context {
     pub(crate) recorder: Recorder,
     pub(crate) uploads: Option<Arc<dyn Queue>>,
     pub(crate) objects: Arc<dyn ObjectStore>,
+    pub(crate) erasure: ErasurePorts,
     pub(crate) signal: Arc<dyn Signal>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) hub: Arc<Hub>,
@@ -109,6 +111,7 @@ pub(crate) struct Shared {
     pub(crate) recorder: Recorder,
     pub(crate) uploads: Option<Arc<dyn Queue>>,
     pub(crate) objects: Arc<dyn ObjectStore>,
+    pub(crate) erasure: ErasurePorts,
     pub(crate) signal: Arc<dyn Signal>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) hub: Arc<Hub>,
@@ -143,6 +146,7 @@ impl Context {
             quarantine: shared.quarantine,
             uploads: shared.uploads,
             objects: shared.objects,
+            erasure: shared.erasure,
             signal: shared.signal,
             clock: shared.clock,
             hub: shared.hub,

@@ -65,6 +65,7 @@ problems! {
     OwnOpinionFirst = 409, "own-opinion-first", "Your own opinion is asked for first";
     NoOpinionAsked = 409, "no-opinion-asked", "No opinion is asked for before the result";
     StaleVerdict = 409, "stale-verdict", "The result has changed since it was shown";
+    Erased = 410, "erased", "The image was erased";
     TooLarge = 413, "too-large", "The body is larger than accepted";
     WrongMediaType = 415, "wrong-media-type", "The body has a media type that is not accepted";
     WrongEncoding = 415, "wrong-content-encoding", "The body is compressed, or coded in another way that is not accepted";
@@ -148,6 +149,11 @@ impl Problem {
     pub(crate) fn internal(what: &'static str, error: &dyn fmt::Display) -> Self {
         tracing::error!(operation = what, %error, "request failed: answering 500");
         Self::new(Kind::Internal, "The cause is in the server's log.")
+    }
+
+    /// Whether it tells of an erased image.
+    pub(crate) fn is_erased(&self) -> bool {
+        self.kind == Kind::Erased
     }
 
     #[cfg(test)]

@@ -11,6 +11,7 @@ use governor::clock::MonotonicClock;
 use lobar_core::accounts::Accounts;
 use lobar_core::audit::Audit;
 use lobar_core::cache::Cache;
+use lobar_core::erasure::ErasurePorts;
 use lobar_core::exposure::{Exposures, OpinionFirst};
 use lobar_core::failure::PortError;
 use lobar_core::object_store::ObjectStore;
@@ -78,6 +79,8 @@ pub struct ApiPorts {
     pub audit: Arc<dyn Audit>,
     /// The uploads bucket.
     pub objects: Arc<dyn ObjectStore>,
+    /// The same and the store, to erase from.
+    pub erasure: ErasurePorts,
     /// Hints that events were written.
     pub signal: Arc<dyn Signal>,
     /// The job queues, to measure.
@@ -146,6 +149,7 @@ impl Api {
             accounts,
             audit,
             objects,
+            erasure,
             signal,
             jobs,
             clock,
@@ -215,6 +219,7 @@ impl Api {
             audit,
             recorder,
             objects,
+            erasure,
             signal,
             clock,
             hub,

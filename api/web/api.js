@@ -51,7 +51,7 @@ export async function image(id, signal) {
   try {
     return await (await get(`/v1/images/${encodeURIComponent(id)}`, signal)).json();
   } catch (error) {
-    if (error instanceof Problem && error.status === 404) return null;
+    if (error instanceof Problem && [404, 410].includes(error.status)) return null;
     throw error;
   }
 }

@@ -9,7 +9,7 @@ const ROLES = [
   ["uploader", "uploads, and sees no images", true],
   ["operator", "runs queues, quarantine and models; sees no images", false],
   ["auditor", "reads the record of who did what", false],
-  ["admin", "manages people, tokens and sites; sees no images", false],
+  ["admin", "manages people, tokens and sites, erases images; sees none", false],
 ];
 
 /** One grant to be typed. */

@@ -22,6 +22,7 @@ pub mod cache;
 pub mod compute;
 pub mod diagnostic;
 pub mod engine;
+pub mod erasure;
 pub mod event;
 pub mod exposure;
 pub mod failure;

@@ -119,3 +119,30 @@ pub trait ObjectListing: Send + Sync {
         after: Option<VersionMarker>,
     ) -> Result<VersionPage, PortError>;
 }
+
+/// Why a version was not deleted.
+#[derive(Debug, thiserror::Error)]
+pub enum EraseError {
+    /// The bucket has it, and refuses: a permission is missing (`s3:DeleteObjectVersion`, `s3:ListBucketVersions`,
+    /// `s3:GetObject`), deleting asks for MFA, or an object lock or a legal hold keeps it.
+    #[error(
+        "the bucket refuses to delete a version: a permission is missing, or MFA delete, an object lock or a legal \
+         hold keeps it"
+    )]
+    Refused,
+    /// The object store could not be asked.
+    #[error(transparent)]
+    Port(#[from] PortError),
+}
+
+/// Deleting for good: versions by their ids, so that nothing can be undeleted.
+#[async_trait]
+pub trait ObjectErasure: ObjectListing {
+    /// Deletes one version, in whichever bucket it says it is. It is no error if that is gone. Where the bucket has no
+    /// versions, another content that has been stored under the key since is left alone; one that is stored between the
+    /// look and the deletion is not seen.
+    async fn erase(&self, object: &ObjectVersion) -> Result<(), EraseError>;
+
+    /// Deletes the delete markers of a key of which no version is left.
+    async fn erase_markers(&self, bucket: &str, key: &str) -> Result<(), EraseError>;
+}

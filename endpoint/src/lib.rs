@@ -34,6 +34,7 @@ mod form;
 pub mod fuzzing;
 mod guard;
 mod health;
+mod lifecycle;
 mod list_operations;
 mod listing;
 mod multipart;
@@ -74,6 +75,7 @@ use fault::EndpointFault;
 use form::Forms;
 use guard::Guard;
 pub use health::EndpointHealth;
+use lifecycle::Lifecycle;
 use outbox_relay::OutboxRelay;
 use policy::Policy;
 use receive::Limits;
@@ -121,6 +123,10 @@ pub struct EndpointOptions {
     pub clock: Arc<dyn Clock>,
     /// The largest object in bytes.
     pub max_object_size: u64,
+    /// For how long versions stay that were replaced or deleted; `None` for ever.
+    pub noncurrent: Option<Duration>,
+    /// How often it is looked for those whose time is over.
+    pub expire_every: Duration,
     /// How long a client may fall silent in the middle of a body.
     pub silence: Duration,
     /// How long requests under way may take to end after the stop.
@@ -152,6 +158,8 @@ impl EndpointOptions {
             uploads,
             clock: Arc::new(SystemClock),
             max_object_size: LARGEST,
+            noncurrent: None,
+            expire_every: Duration::from_secs(3600),
             silence: Duration::from_secs(60),
             drain: Duration::from_secs(10),
         }
@@ -235,6 +243,7 @@ pub struct Endpoint {
     server: Server,
     drain: OutboxRelay,
     record: Option<RecordWriter>,
+    lifecycle: Lifecycle,
     catalog: Arc<Catalog>,
     health: EndpointHealth,
     tasks: TaskTracker,
@@ -299,6 +308,12 @@ impl Endpoint {
         builder.set_auth(auth.clone());
         builder.set_access(auth);
         builder.set_config(config);
+        let lifecycle = Lifecycle {
+            catalog: catalog.clone(),
+            clock: clock.clone(),
+            kept: options.noncurrent,
+            every: options.expire_every,
+        };
         let server = Server {
             service: builder.build(),
             unchecked: unchecked.build(),
@@ -327,6 +342,7 @@ impl Endpoint {
             server,
             drain,
             record,
+            lifecycle,
             catalog,
             health,
             tasks,
@@ -349,6 +365,7 @@ impl Endpoint {
     /// time, events go out once more, and the database is closed.
     pub async fn run(self, stop: CancellationToken) {
         let served = CancellationToken::new();
+        let expiring = stop.clone();
         let serve = async {
             self.server.run(self.listener, stop, self.patience).await;
             self.tasks.close();
@@ -360,7 +377,8 @@ impl Endpoint {
                 record.run(served.clone()).await;
             }
         };
-        tokio::join!(serve, self.drain.run(served.clone()), record);
+        let expire = self.lifecycle.run(expiring);
+        tokio::join!(serve, expire, self.drain.run(served.clone()), record);
         self.catalog.close().await;
         drop(self.lock);
     }

@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use futures::future::join_all;
 use lobar_consumer::{self as consumer, Keeper, Stop};
+use lobar_core::erasure::ErasurePorts;
 use lobar_core::failure::PortError;
 use lobar_core::object_store::{ObjectListing, ObjectStore};
 use lobar_core::queue::{Delivery, JobQueues, LeaseError, Queue};
@@ -37,6 +38,8 @@ pub struct IngestPorts {
     pub objects: Arc<dyn ObjectStore>,
     /// What lies in the bucket, to be compared with the store now and then; `None` for never.
     pub listing: Option<Arc<dyn ObjectListing>>,
+    /// To go on with erasures; `None` for never.
+    pub erasure: Option<ErasurePorts>,
     /// Told of every change.
     pub signal: Arc<dyn Signal>,
     /// The time by which the queues stamp their messages.
@@ -50,6 +53,7 @@ pub struct Ingest {
     pub(crate) uploads: Arc<dyn Queue>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) listing: Option<Arc<dyn ObjectListing>>,
+    pub(crate) erasure: Option<ErasurePorts>,
     pub(crate) intake: Intake,
     services: Services,
 }
@@ -57,7 +61,8 @@ pub struct Ingest {
 impl Ingest {
     /// A role that does nothing yet.
     pub fn new(parts: IngestPorts, settings: IngestSettings) -> Self {
-        let IngestPorts { uploads, jobs, store, objects, listing, signal, clock, metrics } = parts;
+        let IngestPorts { uploads, jobs, store, objects, listing, erasure, signal, clock, metrics } =
+            parts;
         let health = Arc::new(IngestHealth::default());
         let services = Services::new(settings.backoff);
         let rejections = AllRejections::default();
@@ -74,7 +79,7 @@ impl Ingest {
             rejections,
             notices,
         };
-        Self { uploads, clock, listing, intake, services }
+        Self { uploads, clock, listing, erasure, intake, services }
     }
 
     /// Whether it can do its work.
@@ -94,6 +99,7 @@ impl Ingest {
                 self.sweep_loop(&stop.receiving),
                 self.reconcile_loop(&stop.receiving),
                 self.prune_loop(&stop.receiving),
+                self.erase_loop(&stop.receiving),
             )
         };
         let readiness = async {

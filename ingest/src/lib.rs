@@ -9,9 +9,11 @@
 //!
 //! [`notification`] reads other people's bytes and is pure; `intake` carries out one batch of messages, by
 //! `admission` into the store and onto the job queues; `rejection` decides on what they reject for good;
-//! `reconcile` compares the bucket with the store; `retention` deletes what is old; and [`ingest`] receives, keeps the leases and waits out outages.
+//! `reconcile` compares the bucket with the store; `retention` deletes what is old;
+//! `erasure` goes on with what is to be erased; and [`ingest`] receives, keeps the leases and waits out outages.
 
 mod admission;
+mod erasure;
 mod fate;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;

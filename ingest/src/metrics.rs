@@ -17,6 +17,7 @@ pub struct IngestMetrics {
     pub(crate) quarantined: IntCounterVec,
     pub(crate) reconciled: IntCounterVec,
     pub(crate) pruned: IntCounterVec,
+    pub(crate) erased: IntCounterVec,
     pub(crate) leases_lost: IntCounter,
     pub(crate) newer_minor: IntCounter,
     pub(crate) batch_seconds: Histogram,
@@ -71,7 +72,16 @@ impl IngestMetrics {
         for kind in Retained::ALL {
             pruned.with_label_values(&[kind.as_str()]).inc_by(0);
         }
+        let erased = counter(
+            "lobar_ingest_erased_total",
+            "Objects of erased images: gone from the bucket, or refused by it each time it was asked",
+            "outcome",
+        )?;
+        for outcome in ["gone", "refused"] {
+            erased.with_label_values(&[outcome]).inc_by(0);
+        }
         Ok(Self {
+            erased,
             quarantined,
             reconciled,
             pruned,

@@ -19,6 +19,8 @@ pub struct Retention {
     pub quarantine: Option<Duration>,
     /// Results of images.
     pub results: Option<Duration>,
+    /// Images, with their objects: see [`erasure`](lobar_core::erasure).
+    pub images: Option<Duration>,
     /// Entries of the audit record.
     pub audit: Option<Duration>,
 }

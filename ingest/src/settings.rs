@@ -36,6 +36,8 @@ pub struct IngestSettings {
     pub sweep_limit: usize,
     /// How often the bucket is compared with the store; zero never.
     pub reconcile_every: Duration,
+    /// How often erasures are gone on with, and images erased whose time is over; zero never.
+    pub erase_every: Duration,
     /// How long things are kept; for ever unless said otherwise.
     pub retention: Retention,
     /// How often what is older is deleted; zero never.
@@ -61,6 +63,7 @@ impl IngestSettings {
             sweep_after: Duration::from_secs(120),
             sweep_limit: 500,
             reconcile_every: Duration::from_secs(24 * 3600),
+            erase_every: Duration::from_secs(60),
             retention: Retention::default(),
             prune_every: Duration::from_secs(3600),
             prune_batch: 1_000,

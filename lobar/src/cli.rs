@@ -1,6 +1,7 @@
 //! The command line.
 
 mod audit;
+mod erase;
 mod exposure;
 #[cfg(feature = "torch")]
 mod learning;
@@ -17,6 +18,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 pub use audit::{Audit, Format};
+pub use erase::{Erase, EraseArgs};
 pub use exposure::{Exposure, ReportArgs};
 #[cfg(feature = "torch")]
 pub use learning::{DataExport, Retrain};
@@ -99,6 +101,9 @@ pub enum Command {
     /// The record of who saw and did what: verify, export, checkpoint.
     #[command(subcommand)]
     Audit(Box<Audit>),
+    /// Erase images for good, with their objects, results and verdicts: docs/erasure.md.
+    #[command(subcommand)]
+    Erase(Box<Erase>),
     /// What readers met of the network's answers, and what that did to their opinions: report.
     #[command(subcommand)]
     Exposure(Box<Exposure>),

@@ -12,6 +12,7 @@ mod data;
 mod doctor;
 #[cfg(feature = "torch")]
 mod engine;
+mod erase;
 #[cfg(feature = "torch")]
 mod evaluate;
 #[cfg(feature = "torch")]
@@ -95,6 +96,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Site(command) => block_on(people::site(*command)),
         Command::Quarantine(command) => block_on(quarantine::run(*command)),
         Command::Audit(command) => block_on(audit::run(*command)),
+        Command::Erase(command) => block_on(erase::run(*command)),
         Command::Exposure(command) => block_on(exposure::run(*command)),
         Command::Reconcile(command) => block_on(reconcile::run(*command)),
         Command::Model(command) => block_on(registry::run(*command)),

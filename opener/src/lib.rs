@@ -26,6 +26,7 @@ use lobar_aws::Access;
 use lobar_core::accounts::Accounts;
 use lobar_core::audit::Audit;
 use lobar_core::cache::Cache;
+use lobar_core::erasure::Erasures;
 use lobar_core::exposure::Exposures;
 use lobar_core::failure::PortError;
 use lobar_core::model_registry::ModelRegistry;
@@ -85,12 +86,21 @@ pub struct Migrated {
 
 /// What a database holds beside queues. An `Arc` of it becomes one of any of its supertraits.
 pub trait Database:
-    Store + ModelRegistry + Verdicts + Exposures + Quarantine + Accounts + Audit + UnreadableCounts
+    Store
+    + Erasures
+    + ModelRegistry
+    + Verdicts
+    + Exposures
+    + Quarantine
+    + Accounts
+    + Audit
+    + UnreadableCounts
 {
 }
 
 impl<T> Database for T where
     T: Store
+        + Erasures
         + ModelRegistry
         + Verdicts
         + Exposures

@@ -35,9 +35,10 @@ locals {
   }
 
   object_actions = {
-    ingest = ["s3:GetObject", "s3:GetObjectVersion"] # HEAD, for `priority: stat`
+    # HEAD, for `priority: stat`; deleting only what is to be erased (docs/erasure.md).
+    ingest = ["s3:GetObject", "s3:GetObjectVersion", "s3:DeleteObject", "s3:DeleteObjectVersion"]
     worker = ["s3:GetObject", "s3:GetObjectVersion"]
-    api    = ["s3:GetObject", "s3:GetObjectVersion", "s3:PutObject"]
+    api    = ["s3:GetObject", "s3:GetObjectVersion", "s3:PutObject", "s3:DeleteObject", "s3:DeleteObjectVersion"]
     doctor = ["s3:GetObject", "s3:GetObjectVersion", "s3:PutObject", "s3:AbortMultipartUpload"]
   }
 
@@ -52,7 +53,7 @@ locals {
   bucket_actions = {
     ingest = ["s3:ListBucket", "s3:ListBucketVersions"] # the second compares the bucket with the store
     worker = ["s3:ListBucket"]
-    api    = ["s3:ListBucket"]
+    api    = ["s3:ListBucket", "s3:ListBucketVersions"]
     doctor = ["s3:ListBucket", "s3:ListBucketVersions", "s3:GetBucketVersioning", "s3:GetBucketNotification"]
   }
 }

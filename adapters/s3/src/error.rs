@@ -80,6 +80,15 @@ impl S3Error {
         }
     }
 
+    /// Whether it was understood, and is not allowed: by a permission, by MFA delete, or by a lock on the object. Not
+    /// where our credentials are at fault, which an operator can mend.
+    pub(super) fn refuses(&self) -> bool {
+        let Self::Answered { status, code } = self else { return false };
+        let locked = ["ObjectLocked", "InvalidRequest", "AccessDenied", "MethodNotAllowed"];
+        !OURS_TO_MEND.contains(&code.as_str())
+            && (matches!(status, 401 | 403) || locked.contains(&code.as_str()))
+    }
+
     pub(super) fn into_port(self, what: &'static str) -> PortError {
         PortError { what, disposition: self.disposition(), source: Box::new(self) }
     }
@@ -133,6 +142,14 @@ mod tests {
         assert_eq!(fetch(403, "AccessDenied", true), "Denied");
         assert_eq!(fetch(403, "SignatureDoesNotMatch", true), "transient");
         assert_eq!(fetch(403, "InvalidAccessKeyId", true), "transient");
+    }
+
+    #[test]
+    fn what_is_locked_or_not_permitted_is_refused_and_a_store_that_is_away_does_not_refuse() {
+        let refuses = |status, code| answered(status, code).refuses();
+        assert!(refuses(403, "AccessDenied") && refuses(400, "ObjectLocked") && refuses(403, ""));
+        assert!(!refuses(403, "ExpiredToken") && !refuses(404, "NoSuchBucket"));
+        assert!(!refuses(503, "SlowDown") && !S3Error::Timeout.refuses());
     }
 
     #[test]

@@ -4,6 +4,7 @@
 
 mod announcements;
 mod download;
+mod erasure;
 mod error;
 mod examine;
 mod listing;

@@ -18,7 +18,7 @@ use super::quarantine::{EntryRow, KeptRow};
 use super::queue::MessageRow;
 use super::registry::{AssignmentRow, ChangeRow, ComparisonRow, ModelRow};
 use super::statement::{Binds, Reads};
-use super::store::{ClaimRow, EventRow, ImageRow, StoredRow};
+use super::store::{ClaimRow, ErasedRow, EventRow, ImageRow, ObjectRow, StoredRow, TombstoneRow};
 use super::verdicts::{FindingRow, LabelledRow, ShownRow, VerdictRow};
 
 /// A statement with its arguments. The alias hides a `'static` that would defeat lifetime elision.
@@ -51,6 +51,7 @@ pub trait Driver:
     + Reads<(Uuid, i64)>
     + Reads<(Uuid, String)>
     + Reads<(Uuid, Option<String>)>
+    + Reads<(Uuid, Option<String>, Option<String>)>
     + Reads<(Uuid, String, Option<String>)>
     + Reads<(Uuid, i64, String, Option<String>)>
     + Reads<(Uuid, String, String, String, Option<String>)>
@@ -67,6 +68,7 @@ pub trait Driver:
     + Reads<ClaimRow>
     + Reads<ComparisonRow>
     + Reads<EntryRow>
+    + Reads<ErasedRow>
     + Reads<EventRow>
     + Reads<ExposureRow>
     + Reads<FindingRow>
@@ -76,12 +78,14 @@ pub trait Driver:
     + Reads<MessageRow>
     + Reads<ModelRow>
     + Reads<OpinionRow>
+    + Reads<ObjectRow>
     + Reads<SessionRow>
     + Reads<ShownRow>
     + Reads<SignedInRow>
     + Reads<SiteRow>
     + Reads<StoredRow>
     + Reads<TokenRow>
+    + Reads<TombstoneRow>
     + Reads<VerdictRow>
 {
     /// The schema.

@@ -40,6 +40,7 @@ pub(crate) mod need {
         GiveVerdicts,
         Upload,
         Predict,
+        EraseImages,
         ReadModels,
         ManageModels,
         ReadQueues,

@@ -27,7 +27,7 @@ use crate::record::entry;
 use crate::response_cache::CachedResponse;
 use crate::statement::STATEMENT_OF_USE;
 use crate::stream::seen;
-use crate::visible::{hidden, unknown};
+use crate::visible::{hidden, missing, unknown};
 
 const DEFAULT_LIMIT: usize = 50;
 const MAX_LIMIT: usize = 200;
@@ -144,6 +144,7 @@ pub(crate) async fn list(
         (status = 200, body = ImageItem),
         (status = 304, description = "The same as before."),
         (status = 404, description = "Not known.", content_type = "application/problem+json"),
+        (status = 410, description = "It was erased.", content_type = "application/problem+json"),
     ),
 )]
 pub(crate) async fn one(
@@ -159,9 +160,9 @@ pub(crate) async fn one(
     let answer = match context.run(async move { answer(&shared, id, told).await }).await?? {
         Some(answer) => shown(&context, &allowed, id, answer).await?,
         None => {
-            let upload = context.accepted.get(id);
-            let upload =
-                upload.filter(|upload| allowed.at(Some(&upload.site))).ok_or_else(unknown)?;
+            let none = missing(&context, &allowed, id).await?;
+            let upload = context.accepted.get(id).filter(|_| !none.is_erased());
+            let upload = upload.filter(|upload| allowed.at(Some(&upload.site))).ok_or(none)?;
             CachedResponse::of(&ImageItem::accepted(id, upload))
         }
     };

@@ -1,6 +1,7 @@
 //! The routes, one module a subject.
 
 mod audit;
+mod erasure;
 mod events;
 mod exposure;
 mod images;
@@ -64,7 +65,7 @@ pub(crate) fn configure(config: &mut web::ServiceConfig) {
 pub(crate) fn addresses() -> Vec<Address> {
     vec![
         Address::new("/v1/images").get(images::list).post(receive::receive),
-        Address::new("/v1/images/{id}").get(images::one),
+        Address::new("/v1/images/{id}").get(images::one).delete(erasure::erase),
         Address::new("/v1/images/{id}/picture").get(picture::picture),
         Address::new("/v1/images/{id}/heatmap").get(picture::heatmap),
         Address::new("/v1/images/{id}/verdicts").get(verdicts::list).post(verdicts::add),

@@ -6,8 +6,9 @@ use utoipa::OpenApi;
 use utoipa_swagger_ui::SwaggerUi;
 
 use super::{
-    audit, events, exposure, images, models, oidc, opinions, password, people, picture, predict,
-    problems, quarantine, queues, receive, session, sites, tokens, totp, uploads, verdicts,
+    audit, erasure, events, exposure, images, models, oidc, opinions, password, people, picture,
+    predict, problems, quarantine, queues, receive, session, sites, tokens, totp, uploads,
+    verdicts,
 };
 use crate::health;
 
@@ -15,7 +16,7 @@ use crate::health;
 #[openapi(
     info(title = "Lobar", description = "Chest X-rays in, results live. Errors are RFC 9457 `application/problem+json`."),
     paths(
-        images::list, images::one, receive::receive, picture::picture, picture::heatmap,
+        images::list, images::one, erasure::erase, receive::receive, picture::picture, picture::heatmap,
         verdicts::add, verdicts::list, opinions::give, exposure::painted, exposure::report,
         uploads::presign, uploads::identify, uploads::known, events::events, predict::predict, queues::queues,
         models::list, models::one, models::activate, models::roll_back, models::retire, models::shadow,

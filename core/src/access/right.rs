@@ -15,6 +15,8 @@ pub enum Right {
     Upload,
     /// Put an image into a site and wait for its result.
     Predict,
+    /// Erase images for good, of every site. The images themselves are not shown by it.
+    EraseImages,
     /// See models, their cards and their history.
     ReadModels,
     /// Register, activate and retire models.
@@ -31,13 +33,14 @@ pub enum Right {
 
 impl Right {
     /// All of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Open,
         Self::Own,
         Self::ReadImages,
         Self::GiveVerdicts,
         Self::Upload,
         Self::Predict,
+        Self::EraseImages,
         Self::ReadModels,
         Self::ManageModels,
         Self::ReadQueues,
@@ -55,6 +58,7 @@ impl Right {
             Self::GiveVerdicts => "give_verdicts",
             Self::Upload => "upload",
             Self::Predict => "predict",
+            Self::EraseImages => "erase_images",
             Self::ReadModels => "read_models",
             Self::ManageModels => "manage_models",
             Self::ReadQueues => "read_queues",

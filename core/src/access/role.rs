@@ -18,7 +18,7 @@ pub enum Role {
     Operator,
     /// Reads the record of who saw and did what.
     Auditor,
-    /// Manages people, tokens and sites, and sees no images.
+    /// Manages people, tokens and sites, erases images, and sees none.
     Admin,
 }
 
@@ -35,6 +35,8 @@ impl Role {
             Right::GiveVerdicts => matches!(self, Self::Clinician),
             Right::Upload => matches!(self, Self::Clinician | Self::Uploader),
             Right::Predict => matches!(self, Self::Clinician),
+            // Nobody who works with images takes them out of the record's reach.
+            Right::EraseImages => matches!(self, Self::Admin),
             // The page shows a model's validated figures beside each result.
             Right::ReadModels => !matches!(self, Self::Uploader),
             Right::ManageModels => matches!(self, Self::Operator),
@@ -107,6 +109,7 @@ mod tests {
                 "give_verdicts: clinician",
                 "upload: clinician uploader",
                 "predict: clinician",
+                "erase_images: admin",
                 "read_models: clinician reader operator auditor admin",
                 "manage_models: operator",
                 "read_queues: operator admin",

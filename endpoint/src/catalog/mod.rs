@@ -9,6 +9,7 @@ mod buckets;
 mod full_disk;
 mod group_commit;
 mod health;
+mod lifecycle;
 mod outbox;
 mod pages;
 mod transaction;
@@ -71,6 +72,8 @@ impl Catalog {
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
+            // Keys of deleted objects do not stay in free pages.
+            .pragma("secure_delete", "on")
             .busy_timeout(Duration::from_secs(10));
         let writer = SqlitePoolOptions::new()
             .max_connections(1)

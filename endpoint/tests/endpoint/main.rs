@@ -11,6 +11,7 @@ mod events;
 mod fixture;
 mod folder;
 mod key_pairs;
+mod lifecycle;
 mod pages;
 mod policies;
 mod signed;

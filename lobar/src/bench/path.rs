@@ -58,7 +58,7 @@ async fn measure(settings: &Settings, workers: usize, images: usize) -> Result<V
     }
     let cpu = Cpu::now();
     let began = Instant::now();
-    roles::ingest(settings, &parts, objects, None, &mut running)?;
+    roles::ingest(settings, &parts, (objects, None), None, &mut running)?;
     let (mut done, mut moved) = (0, Instant::now());
     while done < images as u64 {
         tokio::time::sleep(LOOK_EVERY).await;

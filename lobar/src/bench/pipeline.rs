@@ -56,7 +56,7 @@ pub async fn run(args: cli::Pipeline) -> Result<(), Failure> {
     worker::start(&settings, &parts, objects.clone(), Some(address), &mut running).await?;
 
     let began = Instant::now();
-    roles::ingest(&settings, &parts, objects, None, &mut running)?;
+    roles::ingest(&settings, &parts, (objects, None), None, &mut running)?;
     while finished(&parts).await? < images as u64 {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }

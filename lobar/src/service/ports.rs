@@ -7,6 +7,7 @@ use lobar_aws::Access;
 use lobar_core::accounts::Accounts;
 use lobar_core::audit::Audit;
 use lobar_core::cache::Cache;
+use lobar_core::erasure::Erasures;
 use lobar_core::exposure::Exposures;
 use lobar_core::image::{Lane, Lanes};
 use lobar_core::presence::Presence;
@@ -40,6 +41,8 @@ pub struct Ports {
     pub exposures: Arc<dyn Exposures>,
     /// What ingest put aside.
     pub quarantine: Arc<dyn Quarantine>,
+    /// What is erased.
+    pub erasures: Arc<dyn Erasures>,
     /// People, sessions, tokens, sites.
     pub accounts: Arc<dyn Accounts>,
     /// Who saw and did what.
@@ -100,6 +103,7 @@ impl Ports {
             verdicts: database.clone(),
             exposures: database.clone(),
             quarantine: database.clone(),
+            erasures: database.clone(),
             accounts: database.clone(),
             audit: database,
             signal: opener.signal("signal", &settings.signal).map_err(failed)?,

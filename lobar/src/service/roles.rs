@@ -8,6 +8,7 @@ use lobar_api::{Api, ApiPorts, ApiSettings, Check, HealthServer, Readiness};
 use lobar_aws::Credentials;
 use lobar_core::accounts::S3Keys;
 use lobar_core::audit::{Action, Actor, NewEntry};
+use lobar_core::erasure::ErasurePorts;
 use lobar_core::object_store::{ObjectListing, ObjectStore};
 use lobar_core::weights::WeightFiles;
 use lobar_ingest::{Ingest, IngestMetrics, IngestPorts, IngestSettings, Retention};
@@ -61,7 +62,12 @@ pub async fn start(
     }
     dependencies.watch(running);
     if roles.has(Role::Ingest) {
-        ingest(settings, parts, objects.clone(), Some(objects.clone()), running)?;
+        let erasure = erasure(parts, objects.clone());
+        let reads = (
+            objects.clone() as Arc<dyn ObjectStore>,
+            Some(objects.clone() as Arc<dyn ObjectListing>),
+        );
+        ingest(settings, parts, reads, Some(erasure), running)?;
     }
     // Before the worker, which takes seconds to load its network: an address that is taken is told at once.
     if roles.has(Role::Api) {
@@ -135,8 +141,8 @@ pub fn s3_options(
 pub fn ingest(
     settings: &Settings,
     parts: &Ports,
-    objects: Arc<dyn ObjectStore>,
-    listing: Option<Arc<dyn ObjectListing>>,
+    (objects, listing): (Arc<dyn ObjectStore>, Option<Arc<dyn ObjectListing>>),
+    erasure: Option<ErasurePorts>,
     running: &mut Running,
 ) -> Result<(), Failure> {
     let ingest = Ingest::new(
@@ -146,6 +152,7 @@ pub fn ingest(
             store: parts.store.clone(),
             objects,
             listing,
+            erasure,
             signal: parts.signal.clone(),
             clock: parts.clock.clone(),
             metrics: IngestMetrics::register(&parts.registry).map_err(Failure::failed)?,
@@ -169,12 +176,18 @@ pub fn ingest(
     Ok(())
 }
 
+/// The store and the bucket, to erase from.
+fn erasure(parts: &Ports, objects: Arc<S3ObjectStore>) -> ErasurePorts {
+    ErasurePorts { erasures: parts.erasures.clone(), objects }
+}
+
 /// How long things are kept.
 fn retention(settings: &Settings) -> Retention {
     Retention {
         events: settings.events_retention.time(),
         quarantine: settings.quarantine_retention.time(),
         results: settings.results_retention.time(),
+        images: settings.images_retention.time(),
         audit: settings.audit_retention.time(),
     }
 }
@@ -204,7 +217,7 @@ async fn way_in(settings: &Settings, parts: &Ports) -> Result<Option<WayIn>, Fai
 async fn api(
     settings: &Settings,
     parts: &Ports,
-    objects: Arc<dyn ObjectStore>,
+    objects: Arc<S3ObjectStore>,
     embedded: bool,
     running: &mut Running,
 ) -> Result<SocketAddr, Failure> {
@@ -219,6 +232,7 @@ async fn api(
             quarantine: parts.quarantine.clone(),
             accounts: parts.accounts.clone(),
             audit: parts.audit.clone(),
+            erasure: erasure(parts, objects.clone()),
             objects,
             signal: parts.signal.clone(),
             jobs: parts.jobs.clone(),

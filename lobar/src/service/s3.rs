@@ -45,6 +45,7 @@ pub async fn start(
     options.allowed_origins = page_origins(settings);
     options.hosts = settings.hosts.iter().map(ToString::to_string).collect();
     options.forms = settings.s3_forms.is_on();
+    options.noncurrent = settings.versions_retention.time();
     options.clock = parts.clock.clone();
     let open = async || Endpoint::open(options.clone()).await;
     let endpoint = Box::pin(waiting.until(open, EndpointError::is_full)).await;

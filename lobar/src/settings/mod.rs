@@ -101,6 +101,9 @@ pub struct Settings {
     /// Of what waits nothing is deleted.
     pub quarantine_retention: RetentionPeriod,
     pub results_retention: RetentionPeriod,
+    pub images_retention: RetentionPeriod,
+    /// Only of the embedded S3 endpoint.
+    pub versions_retention: RetentionPeriod,
     /// Not above `session_max`.
     pub session_idle: SessionTime,
     pub session_max: SessionTime,

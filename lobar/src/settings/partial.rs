@@ -127,6 +127,12 @@ pub struct PartialSettings {
     /// are removed from the list.
     #[arg(long, env = "LOBAR_RESULTS_RETENTION", value_name = "TIME", value_parser = read::<RetentionPeriod>())]
     pub results_retention: Option<RetentionPeriod>,
+    /// How long images are kept, from when they were received; then they are erased, with their objects in the bucket.
+    #[arg(long, env = "LOBAR_IMAGES_RETENTION", value_name = "TIME", value_parser = read::<RetentionPeriod>())]
+    pub images_retention: Option<RetentionPeriod>,
+    /// How long the embedded S3 endpoint keeps versions that were replaced or deleted.
+    #[arg(long, env = "LOBAR_VERSIONS_RETENTION", value_name = "TIME", value_parser = read::<RetentionPeriod>())]
+    pub versions_retention: Option<RetentionPeriod>,
     /// How long a session may go unused before it ends: minutes (`30m`), hours (`2h`), days.
     #[arg(long, env = "LOBAR_SESSION_IDLE", value_name = "TIME", value_parser = read::<SessionTime>())]
     pub session_idle: Option<SessionTime>,
@@ -217,6 +223,8 @@ impl PartialSettings {
             events_retention: self.events_retention.or(other.events_retention),
             quarantine_retention: self.quarantine_retention.or(other.quarantine_retention),
             results_retention: self.results_retention.or(other.results_retention),
+            images_retention: self.images_retention.or(other.images_retention),
+            versions_retention: self.versions_retention.or(other.versions_retention),
             session_idle: self.session_idle.or(other.session_idle),
             session_max: self.session_max.or(other.session_max),
             oidc_issuer: self.oidc_issuer.or(other.oidc_issuer),

@@ -43,6 +43,8 @@ pub fn toml(settings: &Settings) -> String {
     lines.text("events_retention", settings.events_retention);
     lines.text("quarantine_retention", settings.quarantine_retention);
     lines.text("results_retention", settings.results_retention);
+    lines.text("images_retention", settings.images_retention);
+    lines.text("versions_retention", settings.versions_retention);
     lines.text("session_idle", settings.session_idle);
     lines.text("session_max", settings.session_max);
     lines.oidc(settings);

@@ -17,10 +17,10 @@ pub fn settle(
     env: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Settings, Failure> {
     let given = given.or(file);
+    let oidc = oidc::settle(&given, env)?;
     let data = given.data.unwrap_or_else(|| LocalPath::at("data"));
     let database = |name: &str| SqliteFile::at(data.join(name));
     let local = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    let oidc = oidc::settle(&given, env)?;
     let settings = Settings {
         listen: given.listen.unwrap_or(local(8080)),
         tls_cert: given.tls_cert,
@@ -54,6 +54,8 @@ pub fn settle(
         events_retention: given.events_retention.unwrap_or(RetentionPeriod::days::<30>()),
         quarantine_retention: given.quarantine_retention.unwrap_or(RetentionPeriod::days::<90>()),
         results_retention: given.results_retention.unwrap_or(RetentionPeriod::FOREVER),
+        images_retention: given.images_retention.unwrap_or(RetentionPeriod::FOREVER),
+        versions_retention: given.versions_retention.unwrap_or(RetentionPeriod::days::<30>()),
         session_idle: given.session_idle.unwrap_or(SessionTime::minutes::<30>()),
         session_max: given.session_max.unwrap_or(SessionTime::minutes::<720>()),
         oidc,

@@ -39,6 +39,8 @@ const TABLE: &[(&str, &str, &[&str])] = &[
     ("events_retention", "7d", &["", "7", "0d", "7w"]),
     ("quarantine_retention", "36h", &["", "-1d"]),
     ("results_retention", "3650d", &["", "never"]),
+    ("images_retention", "3650d", &["", "0d", "never"]),
+    ("versions_retention", "7d", &["", "0h"]),
     ("session_idle", "45m", &["", "30", "0m", "31d"]),
     ("session_max", "7d", &["", "12", "forever"]),
     ("oidc_issuer", "https://id.example/realm", &["", "id.example", "http://id.example"]),

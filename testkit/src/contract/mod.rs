@@ -16,6 +16,7 @@
 pub mod accounts;
 pub mod audit;
 pub mod cache;
+pub mod erasure;
 pub mod exposure;
 pub mod presence;
 pub mod quarantine;

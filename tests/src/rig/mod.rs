@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use lobar_core::accounts::Accounts;
 use lobar_core::audit::Audit;
+use lobar_core::erasure::ErasurePorts;
 use lobar_core::event::{Event, Seq};
 use lobar_core::exposure::Exposures;
 use lobar_core::image::{Image, Lane, Lanes, NewImage, State};
@@ -59,6 +60,8 @@ pub struct Rig {
     pub verdicts: Arc<dyn Verdicts>,
     /// What ingest put aside, in the same database.
     pub quarantine: Arc<dyn Quarantine>,
+    /// What is erased, in the same database, and the bucket.
+    pub erasure: ErasurePorts,
     /// People, sessions, tokens, sites.
     pub accounts: Arc<dyn Accounts>,
     /// The audit record, in the same database.
@@ -104,6 +107,7 @@ impl Rig {
         let store = opener.database("store", &url).await.expect("opens");
         let (registry, verdicts) = (store.clone(), store.clone());
         let quarantine = store.clone();
+        let erasures = store.clone();
         let accounts = store.clone();
         let (audit, exposures) = (store.clone(), store.clone());
         let url = queues.unwrap_or(&file).parse().expect("a queue's URL");
@@ -135,6 +139,7 @@ impl Rig {
             registry,
             verdicts,
             quarantine,
+            erasure: ErasurePorts { erasures, objects: bucket.clone() },
             accounts,
             audit,
             exposures,

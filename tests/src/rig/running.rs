@@ -113,6 +113,7 @@ impl Rig {
             store: self.store.clone(),
             objects: self.objects.clone(),
             listing: None,
+            erasure: Some(self.erasure.clone()),
             signal: self.faulty_signal.clone(),
             clock: Arc::new(self.clock.clone()),
             metrics: IngestMetrics::register(&registry).expect("an empty registry"),

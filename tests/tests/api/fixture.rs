@@ -11,6 +11,7 @@ use lobar_api::{Api, ApiPorts, ApiSettings, Readiness};
 use lobar_core::access::Grants;
 use lobar_core::accounts::{AccountId, Accounts};
 use lobar_core::audit::Audit;
+use lobar_core::erasure::ErasurePorts;
 use lobar_core::event::{Event, Seq};
 use lobar_core::exposure::Exposures;
 use lobar_core::finding::{Finding, Heatmap, Label, ModelRef};
@@ -120,7 +121,8 @@ impl Fixture {
         let endpoint = Endpoint::open(options).await.expect("an S3 endpoint");
         let s3 = format!("http://{}", endpoint.local_addr());
         let options = s3_options("xrays", s3.clone());
-        let objects: Arc<dyn ObjectStore> = Arc::new(S3ObjectStore::connect(options).await);
+        let bucket = Arc::new(S3ObjectStore::connect(options).await);
+        let objects: Arc<dyn ObjectStore> = bucket.clone();
         let stop = CancellationToken::new();
         tokio::spawn(endpoint.run(stop.clone()));
         if with_ingest {
@@ -130,6 +132,7 @@ impl Fixture {
                 store: store.clone(),
                 objects: objects.clone(),
                 listing: None,
+                erasure: None,
                 signal: signal.clone(),
                 clock: clock.clone(),
                 metrics: IngestMetrics::register(&prometheus::Registry::new()).expect("metrics"),
@@ -151,6 +154,7 @@ impl Fixture {
             audit: audit.clone(),
             exposures: exposures.clone(),
             objects: objects.clone(),
+            erasure: ErasurePorts { erasures: store.clone(), objects: bucket },
             signal: signal.clone(),
             jobs,
             clock,

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use lobar_core::image::{Lane, NewImage};
 use lobar_core::presence::WorkerLoad;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::fixture::{Fixture, eventually, ready};
+use crate::fixture::{Fixture, eventually, new_image, ready};
 
 #[tokio::test]
 async fn a_server_is_ready_when_its_store_and_bucket_answer() {
@@ -101,9 +102,11 @@ async fn figures_of_sites_are_of_registered_ones_and_shown_to_who_may_see_queues
     for site in ["north", "south"] {
         fixture.accounts.add_site(&site.parse().expect("a name")).await.expect("added");
     }
-    let keys = ["north/1.jpg", "north/stat/2.jpg", "south/3.jpg", "doe-jane/4.jpg"];
+    let urgent = NewImage { lane: Lane::Stat, ..new_image("incoming/north/1.jpg") };
+    fixture.store.admit(&[urgent]).await.expect("admitted");
+    let keys = ["north/2.jpg", "south/3.jpg", "doe-jane/4.jpg"];
     let ids = fixture.admit(keys.map(|key| format!("incoming/{key}"))).await;
-    fixture.finish(&ids[2..], &ready(0.5)).await;
+    fixture.finish(&ids[1..], &ready(0.5)).await;
     let shown =
         |site: &str, state: &str| format!("lobar_site_images{{site=\"{site}\",state=\"{state}\"}}");
     let metrics = eventually("the images are counted", async || {

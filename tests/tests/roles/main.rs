@@ -2,6 +2,7 @@
 //! was killed at any call.
 
 mod crashes;
+mod erasing;
 mod errors;
 mod ingest;
 mod reconcile;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use lobar_core::image::Lane;
 use lobar_core::object::ObjectVersion;
-use lobar_core::object_store::{FetchError, ObjectStore, Upload};
+use lobar_core::object_store::{FetchError, ObjectErasure as _, ObjectStore, Upload};
 use lobar_s3::S3ObjectStore;
 use lobar_testkit::services::http_proxy::{Fault, HttpProxy, Response};
 use lobar_testkit::services::ministack::{self, MiniStack};
@@ -190,4 +190,34 @@ async fn errors_name_neither_keys_nor_addresses() {
     for secret in ["x&y", "dcm", "127.0.0.1", &bucket.name] {
         assert!(!text.contains(secret), "{text}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_version_is_erased_by_its_id_and_the_last_one_takes_the_delete_markers_along() {
+    let bucket = bucket(true).await;
+    let (old, new) = (bucket.put("old").await, bucket.put("new").await);
+    let s3 = bucket.ministack.s3().await;
+    s3.delete_object().bucket(&bucket.name).key(KEY).send().await.expect("hidden");
+    bucket.objects.erase(&old).await.expect("erased");
+    bucket.objects.erase(&old).await.expect("erased already");
+    bucket.objects.erase_markers(&bucket.name, KEY).await.expect("looked");
+    let left = s3.list_object_versions().bucket(&bucket.name).send().await.expect("listed");
+    assert_eq!((left.versions().len(), left.delete_markers().len()), (1, 1), "one is hidden still");
+    assert_eq!(bucket.fetch(&new).await.expect("there"), b"new");
+    bucket.objects.erase(&new).await.expect("erased");
+    bucket.objects.erase_markers(&bucket.name, KEY).await.expect("erased");
+    let left = s3.list_object_versions().bucket(&bucket.name).send().await.expect("listed");
+    assert!(left.versions().is_empty() && left.delete_markers().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_versions_only_the_content_that_is_meant_is_erased() {
+    let bucket = bucket(false).await;
+    let old = bucket.put("old").await;
+    let new = bucket.put("new").await;
+    bucket.objects.erase(&by_etag(&old)).await.expect("it is gone already");
+    assert_eq!(bucket.fetch(&by_etag(&new)).await.expect("there"), b"new");
+    bucket.objects.erase(&by_etag(&new)).await.expect("erased");
+    assert!(bucket.fetch(&by_etag(&new)).await.is_err());
+    bucket.objects.erase(&by_etag(&new)).await.expect("erased already");
 }

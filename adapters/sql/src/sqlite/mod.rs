@@ -100,6 +100,8 @@ async fn connect(path: &Path, clock: Arc<dyn Clock>) -> Result<SqliteStore, DbEr
         .synchronous(SqliteSynchronous::Full)
         .busy_timeout(BUSY)
         .pragma("cache_size", "-32768") // KiB
+        // What is deleted is overwritten with zeros: erased keys do not stay in free pages.
+        .pragma("secure_delete", "on")
         .statement_cache_capacity(512);
     let write = pool(1, options.clone().create_if_missing(true)).await?;
     let migrated = Db::migrate(&write).await?;

@@ -109,11 +109,18 @@ async fn remember<'a, D: Driver>(
         }
     }
 
-    let mut sql = Sql::<D>::new("select target, sequence from removal where target in (");
+    let mut sql =
+        Sql::<D>::new("select target, sequence, erased_sequence from removal where target in (");
     sql.list(ids.union(&keys).copied()).push(")");
-    for (target, sequence) in sql.all::<(Uuid, Option<String>)>(tx).await? {
+    for (target, sequence, erased) in sql.all::<(Uuid, Option<String>, Option<String>)>(tx).await? {
         plan.removals.insert(ImageId(target), sequence);
+        if let Some(erased) = erased {
+            plan.erased_keys.insert(ImageId(target), erased);
+        }
     }
+    let mut sql = Sql::<D>::new("select image from erasure where image in (");
+    sql.list(ids.iter().copied()).push(")");
+    plan.erased.extend(sql.all::<(Uuid,)>(tx).await?.into_iter().map(|(id,)| ImageId(id)));
     Ok((plan, stored))
 }
 

@@ -53,6 +53,12 @@ impl Changes {
         self.count(kind, to, 1);
     }
 
+    /// An image is counted no more.
+    pub(super) fn went(&mut self, id: ImageId, kind: Kind, from: Standing<'_>) {
+        self.told(id, State::Removed);
+        self.count(kind, from, -1);
+    }
+
     /// An image is counted elsewhere, and its state is as before.
     pub(super) fn recounted(&mut self, kind: Kind, from: Standing<'_>, to: Standing<'_>) {
         self.count(kind.clone(), from, -1);

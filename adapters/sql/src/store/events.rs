@@ -23,7 +23,7 @@ pub struct EventRow {
     at: i64,
     verdict: i64,
     trace: Option<String>,
-    /// Of its image. Missing where only the position is asked for.
+    /// Of its image, be it erased. Missing where only the position is asked for.
     #[sqlx(default)]
     site: Option<String>,
 }
@@ -87,7 +87,8 @@ async fn pruned<D: Driver>(db: &Db<D>) -> Result<Position, DbError> {
 async fn from<D: Driver>(db: &Db<D>, seq: Seq, limit: usize) -> Result<Vec<Event>, DbError> {
     let wanted = Sql::<D>::new(
         "select seq, image, state, at, verdict, trace,
-           (select site from image where image.id = event.image) as site
+           coalesce((select site from image where image.id = event.image),
+             (select site from erasure where erasure.image = event.image)) as site
          from event where seq >= $1 order by seq limit $2",
     );
     read(db, wanted.bind(seq.0).bind(rows(limit))).await

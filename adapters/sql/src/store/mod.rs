@@ -3,6 +3,7 @@
 mod admit;
 mod changes;
 mod count;
+mod erase;
 mod events;
 mod inference;
 mod overview;
@@ -33,6 +34,7 @@ use lobar_core::time::Stamp;
 use uuid::Uuid;
 
 pub(super) use admit::StoredRow;
+pub(super) use erase::{ErasedRow, ObjectRow, TombstoneRow};
 pub(super) use events::EventRow;
 pub(super) use row::{ImageRow, flagged};
 use work::Attempt;

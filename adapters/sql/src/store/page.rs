@@ -48,6 +48,14 @@ pub(super) async fn states<D: Driver>(
         sql.list(batch.iter().map(|id| id.0)).push(")");
         known.extend(db.fetch_all::<(Uuid, String)>(sql).await?);
     }
+    let unknown: Vec<Uuid> =
+        ids.iter().map(|id| id.0).filter(|id| !known.contains_key(id)).collect();
+    for batch in unknown.chunks(BATCH) {
+        let mut sql = Sql::<D>::new("select image from erasure where image in (");
+        sql.list(batch.iter().copied()).push(")");
+        let erased = db.fetch_all::<(Uuid,)>(sql).await?.into_iter();
+        known.extend(erased.map(|(id,)| (id, State::Removed.as_str().to_owned())));
+    }
     let known = |id: &ImageId| known.get(&id.0).map(|word| state(word));
     Ok(ids.iter().map(known).collect())
 }

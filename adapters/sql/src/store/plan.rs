@@ -8,6 +8,9 @@
 //! has the identity of the first; and in buckets with versioning an older version is current again when the
 //! delete marker or the newer version above it is gone. A version that was itself deleted never comes back.
 //!
+//! What was erased stays unknown, and so does an older version of its key that was never admitted: whatever tells of
+//! them, nothing is stored.
+//!
 //! An image that failed because its object could not be read is tried again when the object is put again: that
 //! is how an operator asks for it where the bucket has no versions.
 
@@ -41,6 +44,11 @@ pub(super) struct Plan<'a> {
     pub(super) newest: HashMap<ImageId, String>,
     /// Deletions, by image or by key, with their sequence.
     pub(super) removals: HashMap<ImageId, Option<String>>,
+
+    /// Images that were erased.
+    pub(super) erased: BTreeSet<ImageId>,
+    /// Up to which sequence keys were erased.
+    pub(super) erased_keys: HashMap<ImageId, String>,
 
     /// Images to insert.
     pub(super) fresh: Vec<Fresh<'a>>,
@@ -97,6 +105,9 @@ impl<'a> Plan<'a> {
     fn take(&mut self, image: &'a NewImage) -> bool {
         let object = &image.object;
         let (id, key_id, sequence) = (object.id(), key_id(object), sequence(object));
+        if self.erased.contains(&id) {
+            return false;
+        }
         if let Some(state) = self.state(id, key_id) {
             let gone = matches!(state, State::Superseded | State::Removed);
             let unread = state == State::Failed && self.unread.contains(&id);
@@ -110,6 +121,10 @@ impl<'a> Plan<'a> {
                 }
                 _ => {}
             }
+            return false;
+        }
+        let erased = self.erased_keys.get(&key_id);
+        if sequence.as_ref().zip(erased).is_some_and(|(own, erased)| own <= erased) {
             return false;
         }
         let newest = self.newest.get(&key_id);

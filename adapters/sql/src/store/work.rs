@@ -75,9 +75,18 @@ pub(super) async fn claim<D: Driver>(
             changes.moved(ImageId(id), Kind::new(site, lane), from, to);
         }
         let mut sql = Sql::<D>::new("select id, state from image where id in (");
-        sql.list(rest).push(")");
+        sql.list(rest.iter().copied()).push(")");
         for (id, word) in sql.all::<(Uuid, String)>(&mut tx).await? {
             claims.insert(ImageId(id), Claim::Settled(state(&word)));
+        }
+        rest.retain(|id| !claims.contains_key(&ImageId(*id)));
+        if rest.is_empty() {
+            continue;
+        }
+        let mut sql = Sql::<D>::new("select image from erasure where image in (");
+        sql.list(rest).push(")");
+        for (id,) in sql.all::<(Uuid,)>(&mut tx).await? {
+            claims.insert(ImageId(id), Claim::Settled(State::Removed));
         }
     }
     changes.record(&mut tx, now).await?;

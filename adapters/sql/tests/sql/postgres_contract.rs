@@ -19,6 +19,7 @@ use lobar_core::verdict::Verdicts;
 use lobar_sql::postgres::{self, PgStore};
 use lobar_testkit::contract::accounts::AccountsHarness;
 use lobar_testkit::contract::audit::AuditHarness;
+use lobar_testkit::contract::erasure::{ErasureHarness, Kept};
 use lobar_testkit::contract::exposure::{ExposureHarness, Ports};
 use lobar_testkit::contract::quarantine::QuarantineHarness;
 use lobar_testkit::contract::queue::QueueHarness;
@@ -323,6 +324,40 @@ impl AuditHarness for OwnAudit {
         let unguarded = "alter table audit disable trigger user; ";
         self.0.damage(&(unguarded.to_owned() + statement));
     }
+}
+
+struct OwnErasure(Opened);
+
+#[async_trait]
+impl ErasureHarness for OwnErasure {
+    async fn start() -> Self {
+        Self(Opened::new().await)
+    }
+
+    async fn open(&self) -> Kept {
+        let database = self.0.database().await;
+        Kept {
+            store: database.clone(),
+            erasures: database.clone(),
+            verdicts: database.clone(),
+            quarantine: database.clone(),
+            audit: database.clone(),
+            models: database,
+        }
+    }
+
+    async fn reopen(&self) -> Kept {
+        self.0.close().await;
+        self.open().await
+    }
+
+    async fn advance(&self, by: Duration) {
+        self.0.clock.advance(by);
+    }
+}
+
+mod erasure {
+    lobar_testkit::erasure_contract!(super::OwnErasure);
 }
 
 mod audit {

@@ -19,6 +19,7 @@ use lobar_core::verdict::Verdicts;
 use lobar_sql::sqlite::{self, SqliteQueue, SqliteStore};
 use lobar_testkit::contract::accounts::AccountsHarness;
 use lobar_testkit::contract::audit::AuditHarness;
+use lobar_testkit::contract::erasure::{ErasureHarness, Kept};
 use lobar_testkit::contract::exposure::{ExposureHarness, Ports};
 use lobar_testkit::contract::quarantine::QuarantineHarness;
 use lobar_testkit::contract::queue::QueueHarness;
@@ -346,6 +347,40 @@ impl AuditHarness for AuditFile {
             "drop trigger if exists audit_unchanged; drop trigger if exists audit_kept; ";
         self.0.damage("lobar.db", &(unguarded.to_owned() + statement)).await;
     }
+}
+
+struct ErasureFile(Files);
+
+#[async_trait]
+impl ErasureHarness for ErasureFile {
+    async fn start() -> Self {
+        Self(Files::new())
+    }
+
+    async fn open(&self) -> Kept {
+        let database = self.0.database("lobar.db").await;
+        Kept {
+            store: database.clone(),
+            erasures: database.clone(),
+            verdicts: database.clone(),
+            quarantine: database.clone(),
+            audit: database.clone(),
+            models: database,
+        }
+    }
+
+    async fn reopen(&self) -> Kept {
+        self.0.close().await;
+        self.open().await
+    }
+
+    async fn advance(&self, by: Duration) {
+        self.0.clock.advance(by);
+    }
+}
+
+mod erasure {
+    lobar_testkit::erasure_contract!(super::ErasureFile);
 }
 
 mod audit {

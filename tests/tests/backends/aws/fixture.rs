@@ -118,6 +118,7 @@ impl Cloud {
             store: self.store.clone(),
             objects: self.objects.clone(),
             listing: None,
+            erasure: None,
             signal: Arc::new(MemorySignal::new()),
             clock: Arc::new(SystemClock),
             metrics: IngestMetrics::register(&registry).expect("an empty registry"),

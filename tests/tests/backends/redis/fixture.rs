@@ -45,6 +45,7 @@ impl Page {
             exposures: rig.exposures.clone(),
             audit: rig.audit.clone(),
             objects: rig.objects.clone(),
+            erasure: rig.erasure.clone(),
             signal: opener.signal("signal", &url).expect("a signal"),
             jobs: rig.ports(),
             clock: Arc::new(SystemClock),
