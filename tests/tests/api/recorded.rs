@@ -170,7 +170,6 @@ async fn a_list_is_on_record_with_what_it_was_of_and_each_image_that_it_showed_o
     assert_eq!(shown, expected);
     assert_eq!(ids(&entries[3]), json!([second[0].to_string()]));
     assert!(entries.iter().all(|entry| !entry.detail.contains("Doe")));
-    eprintln!("an entry of 3 images has {} bytes of detail", entries[0].detail.len());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
