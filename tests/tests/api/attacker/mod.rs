@@ -284,7 +284,7 @@ async fn a_session_that_was_planted_before_is_not_the_one_that_somebody_signs_in
     // Cookies know no ports.
     elsewhere.plant(format!("session={planted}; path=/"));
     let browser = Browser::open_with(&elsewhere.at("127.0.0.1"), &[hosts()]).await;
-    assert_eq!(secret(&browser).await, [planted.clone()]);
+    assert_eq!(secret(&browser).await, std::slice::from_ref(&planted));
     // The page says whose session it is. Whoever signs in gets another one, and what was planted opens nothing any more.
     browser.page.goto(&fixture.url("/")).await.expect("goes");
     browser.text_becomes("#who", "eve").await;

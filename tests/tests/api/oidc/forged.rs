@@ -93,9 +93,9 @@ async fn a_sign_in_ends_once_in_the_browser_that_began_it_and_on_the_page() {
     let (fixture, _forger, _) = with_forger().await;
     // An answer that somebody else brings, or the same one again.
     let (mut ada, mut eve) = (Visitor::new(), Visitor::new());
-    let callback = ada.to_callback(&fixture, "").await;
+    let callback = ada.signed_in_there(&fixture, "").await;
     assert_eq!(landed(&eve.get(&callback).await), "/#/sign-in/expired");
-    eve.to_callback(&fixture, "").await;
+    eve.signed_in_there(&fixture, "").await;
     assert_eq!(landed(&eve.get(&callback).await), "/#/sign-in/expired");
     assert!(eve.session(&fixture).await.is_null());
     let kept = ada.cookies.clone();

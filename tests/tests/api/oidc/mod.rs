@@ -96,7 +96,7 @@ impl Visitor {
 
     /// Goes from redirection to redirection, filling in the provider's form, until the provider sends it back: the
     /// address of the callback.
-    async fn to_callback(&mut self, fixture: &Fixture, name: &str) -> String {
+    async fn signed_in_there(&mut self, fixture: &Fixture, name: &str) -> String {
         let mut answer = self.get(&fixture.url("/v1/oidc/start")).await;
         for _ in 0..12 {
             let here = answer.url().clone();
@@ -122,7 +122,7 @@ impl Visitor {
 
     /// Signs in at the provider; where the page is then.
     async fn sign_in(&mut self, fixture: &Fixture, name: &str) -> String {
-        let callback = self.to_callback(fixture, name).await;
+        let callback = self.signed_in_there(fixture, name).await;
         let answer = self.get(&callback).await;
         assert_eq!(answer.status(), StatusCode::SEE_OTHER);
         landed(&answer)
