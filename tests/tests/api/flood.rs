@@ -76,7 +76,7 @@ async fn a_hundred_wrong_passwords_and_guessed_tokens_a_second_harm_nobody_who_i
                 answer.map_or(0, |answer| answer.status().as_u16())
             });
         }
-        if n % 20 == 0 {
+        if n.is_multiple_of(20) {
             in_flood.push(list().await);
             most = (most.0.max(resident()), most.1.max(descriptors()));
         }
@@ -94,7 +94,7 @@ async fn a_hundred_wrong_passwords_and_guessed_tokens_a_second_harm_nobody_who_i
         times.sort_unstable();
         times[times.len() / 2]
     };
-    println!(
+    eprintln!(
         "{} wrong passwords and as many guessed tokens in {} s, answered {statuses:?}\n\
          a signed-in list: {:?} before, {:?} meanwhile, {} of {} answered 200\n\
          (MiB, descriptors) of server and clients: {before:?} before, {most:?} at most, {after:?} after",
