@@ -3,15 +3,11 @@
 
 use std::any::Any;
 use std::cell::Cell;
-use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
 
-use actix_web::body::{BodySize, BoxBody, MessageBody};
-use actix_web::dev::{Extensions, ServiceRequest, ServiceResponse};
+use actix_web::dev::{Extensions, ServiceRequest};
 use actix_web::http::Version;
 use actix_web::http::header::HeaderMap;
-use bytes::Bytes;
 
 use crate::problem::{Kind, Problem};
 
@@ -65,31 +61,6 @@ fn check_size(headers: &HeaderMap) -> Result<(), Problem> {
         return Err(Problem::new(Kind::HeadersTooLarge, detail));
     }
     Ok(())
-}
-
-/// Keeps the place until the body was sent.
-pub(crate) fn hold(response: ServiceResponse<BoxBody>, place: Place) -> ServiceResponse<BoxBody> {
-    response.map_body(|_, body| BoxBody::new(Held { body, _place: place }))
-}
-
-struct Held {
-    body: BoxBody,
-    _place: Place,
-}
-
-impl MessageBody for Held {
-    type Error = <BoxBody as MessageBody>::Error;
-
-    fn size(&self) -> BodySize {
-        self.body.size()
-    }
-
-    fn poll_next(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Bytes, Self::Error>>> {
-        Pin::new(&mut self.get_mut().body).poll_next(context)
-    }
 }
 
 #[cfg(test)]

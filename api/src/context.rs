@@ -36,14 +36,18 @@ use crate::file_room::FileRoom;
 use crate::intake::Intake;
 use crate::pending_uploads::PendingUploads;
 use crate::problem::Problem;
+use crate::rate::{Client, Shares};
 use crate::readiness::Readiness;
 use crate::record::Recorder;
 use crate::response_cache::ResponseCache;
+use crate::sending::Sending;
 use crate::settings::ApiSettings;
 use crate::stream::Hub;
 
 /// Pictures that are drawn at once.
 const DRAWN_AT_ONCE: usize = 4;
+/// Of these, for one client.
+const DRAWN_FOR_ONE: usize = 2;
 
 /// How long a scraper waits for fresh figures; it gets those of a moment ago then. Shorter than a scraper's own patience.
 const FIGURES_LIMIT: Duration = Duration::from_secs(3);
@@ -84,6 +88,10 @@ pub(crate) struct Context {
     pub(crate) intake: Intake,
     /// Bounds the pictures that are drawn at once.
     pub(crate) drawing: Arc<Semaphore>,
+    /// Bounds those of one client: however many it asks for, others wait for a few.
+    pub(crate) drawing_shares: Shares<Client>,
+    /// Bounds answers that are not sent yet.
+    pub(crate) sending: Sending,
     /// Bounds the bytes of the files whose pictures are drawn.
     pub(crate) room: FileRoom,
     runtime: Handle,
@@ -149,6 +157,8 @@ impl Context {
             accepted: PendingUploads::default(),
             intake: Intake::new(&settings),
             drawing: Arc::new(Semaphore::new(DRAWN_AT_ONCE)),
+            drawing_shares: Shares::new(DRAWN_FOR_ONE),
+            sending: Sending::new(settings.answer_bytes, settings.largest_picture()),
             room: FileRoom::new(settings.limits.max_bytes as u64),
             settings,
             runtime,

@@ -11,6 +11,9 @@ use lobar_core::time::Stamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+/// Under which images are counted whose site is not registered or not known. A site that is called so is counted with them.
+pub(crate) const OTHER: &str = "other";
+
 /// Messages of one queue; null when it does not answer.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, ToSchema)]
 pub(crate) struct Waiting {
@@ -38,6 +41,25 @@ pub(crate) struct LaneFigures {
     pub(crate) backlog_seconds: Option<f64>,
 }
 
+/// The images of one site, wherever their jobs wait: queues hold those of all.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, ToSchema)]
+pub(crate) struct SiteFigures {
+    /// Images that wait for a worker.
+    pub(crate) ready: u64,
+    /// Images in workers' hands.
+    pub(crate) in_flight: u64,
+    /// By lane: images that are not finished.
+    #[schema(value_type = std::collections::HashMap<String, u64>)]
+    pub(crate) unfinished: Lanes<u64>,
+    /// Age of its oldest unfinished image in seconds; null when there is none, and for `other`.
+    pub(crate) oldest_age_seconds: Option<f64>,
+    /// How long its last image will wait at most: the backlog of its lane, of which it has a part; null when no rate is
+    /// known.
+    pub(crate) backlog_seconds: Option<f64>,
+    /// Images by state.
+    pub(crate) images: BTreeMap<&'static str, u64>,
+}
+
 /// Both lanes and the workers.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, ToSchema)]
 pub(crate) struct QueueFigures {
@@ -48,6 +70,9 @@ pub(crate) struct QueueFigures {
     pub(crate) uploads: Option<Waiting>,
     /// Images by state.
     pub(crate) images: BTreeMap<&'static str, u64>,
+    /// By registered site; images of other sites and of unknown ones are under `other`.
+    #[schema(value_type = std::collections::HashMap<String, SiteFigures>)]
+    pub(crate) sites: BTreeMap<String, SiteFigures>,
     /// Workers now; null when it is not known.
     pub(crate) workers: Option<u32>,
     /// Workers there should be; null until it is known how many there are.
@@ -108,6 +133,62 @@ impl Waiting {
     }
 }
 
+/// Unfinished images and images by state, to be counted up and down.
+#[derive(Default)]
+struct Counted {
+    unfinished: Lanes<u64>,
+    by_state: BTreeMap<State, u64>,
+}
+
+impl Counted {
+    fn of(unfinished: &Lanes<u64>, by_state: &[(State, u64)]) -> Self {
+        let mut counted = Self { unfinished: *unfinished, ..Self::default() };
+        for (state, images) in by_state {
+            *counted.by_state.entry(*state).or_default() += images;
+        }
+        counted
+    }
+
+    /// The whole was read a moment before its parts, so a part may be larger.
+    fn take(&mut self, part: &Self) {
+        for lane in Lane::ALL {
+            let left = self.unfinished.of_mut(lane);
+            *left = left.saturating_sub(*part.unfinished.of(lane));
+        }
+        for (state, images) in &part.by_state {
+            let left = self.by_state.entry(*state).or_default();
+            *left = left.saturating_sub(*images);
+        }
+    }
+
+    fn add(&mut self, other: &Self) {
+        for lane in Lane::ALL {
+            *self.unfinished.of_mut(lane) += *other.unfinished.of(lane);
+        }
+        for (state, images) in &other.by_state {
+            *self.by_state.entry(*state).or_default() += images;
+        }
+    }
+
+    fn figures(&self, oldest: Option<f64>, lanes: &Lanes<LaneFigures>) -> SiteFigures {
+        let counted = |state: State| self.by_state.get(&state).copied().unwrap_or(0);
+        // The routine lane waits for the other one too.
+        let backlog = match (self.unfinished.routine, self.unfinished.stat) {
+            (0, 0) => Some(0.0),
+            (0, _) => lanes.stat.backlog_seconds,
+            _ => lanes.routine.backlog_seconds,
+        };
+        SiteFigures {
+            ready: counted(State::Queued),
+            in_flight: counted(State::Analysing),
+            unfinished: self.unfinished,
+            oldest_age_seconds: oldest,
+            backlog_seconds: backlog,
+            images: State::ALL.map(|state| (state.as_str(), counted(state))).into(),
+        }
+    }
+}
+
 /// Images a second of which all workers together are capable. One that has not worked yet counts as
 /// one like the others.
 fn capacity(members: &[PresentWorker]) -> Option<f64> {
@@ -134,6 +215,28 @@ impl Moment {
         }
     }
 
+    /// By site, and what is left of the whole under [`OTHER`].
+    fn sites(&self, lanes: &Lanes<LaneFigures>) -> BTreeMap<String, SiteFigures> {
+        let mut left = Counted::of(&self.overview.unfinished, &self.overview.by_state);
+        let mut sites = BTreeMap::new();
+        let mut namesake = None;
+        for of_site in &self.overview.sites {
+            let counted = Counted::of(&of_site.unfinished, &of_site.by_state);
+            left.take(&counted);
+            if of_site.site.as_str() == OTHER {
+                namesake = Some(counted);
+                continue;
+            }
+            let oldest = of_site.oldest_unfinished.map(|at| self.now.since(at).as_secs_f64());
+            sites.insert(of_site.site.to_string(), counted.figures(oldest, lanes));
+        }
+        if let Some(namesake) = namesake {
+            left.add(&namesake);
+        }
+        sites.insert(OTHER.into(), left.figures(None, lanes));
+        sites
+    }
+
     /// The same for people and programs.
     pub(crate) fn figures(&self, decision: Option<&Decision>) -> QueueFigures {
         let load = self.load();
@@ -158,8 +261,10 @@ impl Moment {
             let rows = self.overview.by_state.iter().filter(move |(one, _)| *one == state);
             rows.map(|(_, count)| count).sum()
         };
+        let lanes = Lanes { stat: lane(Lane::Stat), routine: lane(Lane::Routine) };
         QueueFigures {
-            lanes: Lanes { stat: lane(Lane::Stat), routine: lane(Lane::Routine) },
+            sites: self.sites(&lanes),
+            lanes,
             uploads: self.queues.uploads.map(Waiting::of),
             images: State::ALL.map(|state| (state.as_str(), counted(state))).into(),
             workers: load.workers,
@@ -175,8 +280,10 @@ impl Moment {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use lobar_core::access::SiteName;
     use lobar_core::presence::WorkerLoad;
     use lobar_core::scaling::{Policy, decide};
+    use lobar_core::store::SiteOverview;
     use uuid::Uuid;
 
     fn moment(rate: Option<f64>) -> Moment {
@@ -245,6 +352,32 @@ mod tests {
         idle.overview.unfinished = Lanes::default();
         assert_eq!(figures(&idle).lanes.routine.backlog_seconds, Some(0.0));
         assert_eq!(figures(&idle).workers_wanted, Some(1));
+    }
+
+    #[test]
+    fn sites_are_told_of_one_by_one_and_what_is_left_is_other() {
+        let of_site = |site: &str, stat, routine, ready| SiteOverview {
+            site: SiteName::parse(site).expect("a name"),
+            by_state: vec![(State::Queued, stat + routine), (State::Ready, ready)],
+            oldest_unfinished: Some(Stamp(1_000_000)),
+            unfinished: Lanes { stat, routine },
+        };
+        let mut moment = moment(Some(5.0));
+        moment.overview.by_state = vec![(State::Queued, 600), (State::Ready, 40)];
+        moment.overview.sites = vec![of_site("north", 10, 0, 7), of_site("south", 0, 500, 30)];
+        let sites = figures(&moment).sites;
+        let told = |name: &str| {
+            let site = &sites[name];
+            (site.ready, site.images["ready"], site.oldest_age_seconds, site.backlog_seconds)
+        };
+        assert_eq!(told("north"), (10, 7, Some(3.0), Some(2.0)));
+        assert_eq!(told("south"), (500, 30, Some(3.0), Some(120.0)));
+        assert_eq!(told(OTHER), (90, 3, None, Some(120.0)));
+        // One that is called so is counted with them.
+        moment.overview.sites = vec![of_site(OTHER, 10, 0, 7)];
+        let sites = figures(&moment).sites;
+        assert_eq!(sites.len(), 1);
+        assert_eq!((sites[OTHER].ready, sites[OTHER].images["ready"]), (600, 40));
     }
 
     #[test]

@@ -1,16 +1,17 @@
 //! The same as Prometheus gauges. What could not be read is absent, or NaN where other figures of its family were read:
 //! never the last value.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use lobar_core::image::Lane;
+use lobar_core::image::{Lane, State};
 use lobar_core::scaling::{Decision, ScalingReason};
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
 use prometheus::{Gauge, GaugeVec, IntGaugeVec, Opts, Registry};
 
-use crate::figures::{QueueFigures, QueueReading, Waiting};
+use crate::figures::{OTHER, QueueFigures, QueueReading, Waiting};
 use crate::quarantine::by_reason;
 
 /// How long a figure is shown after it was read: three times the pause between two readings.
@@ -72,6 +73,10 @@ pub(crate) struct Gauges {
     oldest: GaugeVec,
     images: IntGaugeVec,
     quarantined: IntGaugeVec,
+    site_images: IntGaugeVec,
+    site_oldest: GaugeVec,
+    /// Sites that are shown: one that is not registered any more has no series.
+    sites: Mutex<BTreeSet<String>>,
     workers: Gauge,
     wanted: WantedGauge,
     /// The queues and the presence service, each of which may be unknown within a reading.
@@ -97,8 +102,8 @@ impl Gauges {
             register(Box::new(gauge.clone()), source)?;
             Ok::<_, prometheus::Error>(gauge)
         };
-        let counts = |name: &str, help: &str, label: &str| {
-            let gauge = IntGaugeVec::new(Opts::new(name, help), &[label])?;
+        let counts = |name: &str, help: &str, labels: &[&str]| {
+            let gauge = IntGaugeVec::new(Opts::new(name, help), labels)?;
             register(Box::new(gauge.clone()), &store)?;
             Ok::<_, prometheus::Error>(gauge)
         };
@@ -133,13 +138,27 @@ impl Gauges {
             images: counts(
                 "lobar_images",
                 "Images in each state, as the store counts them; absent when it does not answer.",
-                "state",
+                &["state"],
             )?,
             quarantined: counts(
                 "lobar_quarantined",
                 "Messages in quarantine that wait for an operator; absent when the store does not answer.",
-                "reason",
+                &["reason"],
             )?,
+            site_images: counts(
+                "lobar_site_images",
+                "Images of each registered site in each state, `other` for all other sites; absent when the \
+                 store does not answer.",
+                &["site", "state"],
+            )?,
+            site_oldest: gauge(
+                "lobar_site_oldest_unfinished_seconds",
+                "Age of the oldest unfinished image of each registered site; 0 when there is none, absent \
+                 when the store does not answer.",
+                &["site"],
+                &store,
+            )?,
+            sites: Mutex::default(),
             workers: Gauge::new("lobar_workers", "Workers at work; NaN when not known.")?,
             wanted: WantedGauge::new()?,
             queues: queues.clone(),
@@ -180,6 +199,7 @@ impl Gauges {
         for (state, images) in &figures.images {
             self.images.with_label_values(&[state]).set(count(*images));
         }
+        self.show_sites(figures);
         for (reason, messages) in by_reason(waiting) {
             self.quarantined.with_label_values(&[reason]).set(count(messages));
         }
@@ -187,6 +207,29 @@ impl Gauges {
             self.wanted.set(decision.wanted, decision.reason);
         }
         self.store.read();
+    }
+
+    fn show_sites(&self, figures: &QueueFigures) {
+        let mut shown = self.sites.lock().unwrap_or_else(PoisonError::into_inner);
+        for (site, of_site) in &figures.sites {
+            for (state, images) in &of_site.images {
+                let images = i64::try_from(*images).unwrap_or(i64::MAX);
+                self.site_images.with_label_values(&[site.as_str(), state]).set(images);
+            }
+            if site != OTHER {
+                let oldest = of_site.oldest_age_seconds.unwrap_or(0.0);
+                self.site_oldest.with_label_values(&[site.as_str()]).set(oldest);
+            }
+        }
+        let now: BTreeSet<String> = figures.sites.keys().cloned().collect();
+        for gone in shown.difference(&now) {
+            for state in State::ALL {
+                // What was never shown is not there: no matter.
+                let _ = self.site_images.remove_label_values(&[gone.as_str(), state.as_str()]);
+            }
+            let _ = self.site_oldest.remove_label_values(&[gone.as_str()]);
+        }
+        *shown = now;
     }
 
     /// The store did not answer: nothing of it is known.
@@ -256,14 +299,38 @@ mod tests {
     use lobar_core::time::Stamp;
 
     use super::*;
+    use crate::figures::SiteFigures;
 
     fn names(registry: &Registry) -> Vec<String> {
         registry.gather().iter().map(|family| family.name().to_owned()).collect()
     }
 
+    fn site(queued: u64) -> SiteFigures {
+        SiteFigures { images: [("queued", queued)].into(), ..SiteFigures::default() }
+    }
+
+    #[test]
+    fn a_site_that_is_not_registered_any_more_has_no_series() {
+        let registry = Registry::new();
+        let gauges = Gauges::register(&registry).expect("registered");
+        let series = |figures: &QueueFigures| {
+            gauges.show_store(figures, &[], None);
+            let families = registry.gather();
+            let of_sites = families.iter().filter(|family| family.name().contains("_site_"));
+            of_sites.map(|family| family.get_metric().len()).collect::<Vec<_>>()
+        };
+        let mut figures = QueueFigures::default();
+        figures.sites.insert("north".into(), site(5));
+        figures.sites.insert(OTHER.into(), site(1));
+        assert_eq!(series(&figures), [2, 1], "the oldest of all others is not known");
+        figures.sites.remove("north");
+        assert_eq!(series(&figures), [1]);
+    }
+
     fn shown(gauges: &Gauges) {
         let mut figures = QueueFigures::default();
         figures.images.insert("queued", 5);
+        figures.sites.insert("north".into(), site(5));
         let load = Load {
             unfinished: Lanes::default(),
             uploads: 0,
@@ -287,6 +354,8 @@ mod tests {
             "lobar_images",
             "lobar_oldest_unfinished_seconds",
             "lobar_quarantined",
+            "lobar_site_images",
+            "lobar_site_oldest_unfinished_seconds",
             "lobar_workers_wanted",
         ];
         let of_queues = ["lobar_queue_dead", "lobar_queue_depth", "lobar_workers"];

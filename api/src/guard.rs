@@ -14,6 +14,7 @@ use crate::connection;
 use crate::context::Context;
 use crate::peer::Peer;
 use crate::problem::{Kind, Problem};
+use crate::sending;
 
 /// No inline script or style, nothing from elsewhere.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
@@ -50,7 +51,7 @@ pub(crate) async fn guard(
     });
     let mut response = match passed {
         Ok(None) => next.call(request).await?.map_into_boxed_body(),
-        Ok(Some(place)) => connection::hold(next.call(request).await?.map_into_boxed_body(), place),
+        Ok(Some(place)) => sending::hold(next.call(request).await?.map_into_boxed_body(), place),
         Err(problem) => request.into_response(problem.error_response()),
     };
     if secure {

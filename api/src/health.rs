@@ -7,12 +7,14 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use actix_web::dev::Server;
+use actix_web::http::header;
+use actix_web::middleware::DefaultHeaders;
 use actix_web::{App, HttpResponse, HttpServer, web};
 use prometheus::{Encoder as _, Registry, TextEncoder};
 use serde_json::{Map, json};
 use tokio_util::sync::CancellationToken;
 
-use crate::access::Open;
+use crate::access::{Allowed, Open, need};
 use crate::context::Context;
 use crate::problem::Problem;
 use crate::readiness::Readiness;
@@ -31,9 +33,19 @@ impl HealthServer {
         readiness: Readiness,
     ) -> std::io::Result<Self> {
         let make = move || {
+            let headers = DefaultHeaders::new()
+                .add((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
+                .add((
+                    header::CONTENT_SECURITY_POLICY,
+                    "default-src 'none'; frame-ancestors 'none'",
+                ))
+                .add((header::REFERRER_POLICY, "no-referrer"))
+                .add(("cross-origin-resource-policy", "same-origin"))
+                .add((header::CACHE_CONTROL, "no-store"));
             App::new()
                 .app_data(web::Data::new(readiness.clone()))
                 .app_data(web::Data::new(registry.clone()))
+                .wrap(headers)
                 .configure(routes)
         };
         let server = HttpServer::new(make).workers(1).disable_signals().bind(listen)?;
@@ -73,7 +85,7 @@ pub(crate) fn routes(config: &mut web::ServiceConfig) {
     config
         .route("/livez", web::get().to(live))
         .route("/readyz", web::get().to(ready))
-        .route("/metrics", web::get().to(metrics));
+        .route("/metrics", web::get().to(scraped));
 }
 
 /// Every loop of the process goes round, and the network answers. Says nothing of services that are away: a restart
@@ -109,18 +121,22 @@ pub(crate) async fn ready(_: Open, readiness: web::Data<Readiness>) -> HttpRespo
     response.json(json!({ "ready": ready, "checks": checks }))
 }
 
-/// Figures in the Prometheus text format.
+/// Figures of every site in the Prometheus text format, for who may see queues. A scraper has a token of an operator, or
+/// asks the listener that is for it alone (`LOBAR_METRICS_LISTEN`).
 #[utoipa::path(get, path = "/metrics", tag = "operations", responses(
     (status = 200, description = "Prometheus text format.", content_type = "text/plain"),
 ))]
 pub(crate) async fn metrics(
-    _: Open,
+    _: Allowed<need::ReadQueues>,
     registry: web::Data<Registry>,
-    context: Option<web::Data<Context>>,
+    context: web::Data<Context>,
 ) -> Result<HttpResponse, Problem> {
-    if let Some(context) = context {
-        context.refresh_figures().await;
-    }
+    context.refresh_figures().await;
+    scraped(registry).await
+}
+
+/// The same for whoever reaches the listener for scrapers, which only operators' machines should.
+async fn scraped(registry: web::Data<Registry>) -> Result<HttpResponse, Problem> {
     let encoder = TextEncoder::new();
     let mut text = Vec::new();
     encoder

@@ -2,7 +2,7 @@
 //!
 //! What counts against the bound is what has arrived and is still held, not what was announced nor how many requests
 //! there are: a body of one byte that never goes on costs one byte, and delays nobody. While others wait for room,
-//! bodies that have stood still are given up first.
+//! bodies that have stood still are given up first. One client may hold a share of it, so that others find room.
 
 use std::fmt;
 use std::io;
@@ -18,10 +18,11 @@ use actix_web::{Error, HttpMessage as _, HttpRequest, web};
 use bytes::Bytes;
 use futures::{Stream, StreamExt as _, stream};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::context::Context;
 use crate::problem::{Kind, Problem};
+use crate::rate::{Client, Shares};
 use crate::settings::ApiSettings;
 
 /// How long a body waits for room before its request is refused.
@@ -31,10 +32,17 @@ const ASK_EVERY: Duration = Duration::from_millis(250);
 /// How long a body may stand still while others wait for room.
 const STALLED: Duration = Duration::from_secs(1);
 
+/// The largest body that carries a file of so many bytes: in base64 with JSON around it, as `/v1/predict` takes it.
+pub const fn largest_body(file: usize) -> usize {
+    file / 3 * 4 + (1 << 20)
+}
+
 /// The bound on bodies in flight, and the pace that each must keep.
 pub(crate) struct Intake {
     limit: usize,
     room: Arc<Semaphore>,
+    /// What one client may hold of it.
+    shares: Shares<Client>,
     /// Told while somebody waits for room.
     pressure: Notify,
     grace: Duration,
@@ -44,8 +52,18 @@ pub(crate) struct Intake {
 }
 
 /// What one request holds of the room, until it is answered or has let go of its body.
+struct Held(Mutex<Holding>);
+
 #[derive(Default)]
-struct Held(Mutex<Option<OwnedSemaphorePermit>>);
+struct Holding {
+    /// Whose body it is; `None` for the local user's, who is alone.
+    client: Option<Client>,
+    own: Option<OwnedSemaphorePermit>,
+    room: Option<OwnedSemaphorePermit>,
+}
+
+/// Room for some bytes: of the client's share, and of all.
+type Taken = (Option<OwnedSemaphorePermit>, OwnedSemaphorePermit);
 
 /// Why a body is read no further.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,6 +72,8 @@ enum Refusal {
     Slow,
     /// There is no room for more.
     Full,
+    /// Other bodies of the same client have all that one may have.
+    Share,
     /// It alone is more than all may be together.
     TooLarge,
 }
@@ -66,6 +86,9 @@ impl Intake {
         Self {
             limit,
             room: Arc::new(Semaphore::new(limit)),
+            shares: Shares::new(
+                (limit / 2).max(largest_body(settings.limits.max_bytes)).min(limit),
+            ),
             pressure: Notify::new(),
             grace,
             pace: (settings.body_rate as f64 * grace.as_secs_f64()) as usize,
@@ -73,9 +96,22 @@ impl Intake {
         }
     }
 
-    /// Room for `bytes` more, when there is some or comes to be.
-    async fn take(&self, bytes: usize) -> Result<OwnedSemaphorePermit, Refusal> {
+    /// The most that one body of a client may be.
+    fn most(&self, client: Option<Client>) -> usize {
+        client.map_or(self.limit, |_| self.shares.most())
+    }
+
+    /// Room for `bytes` more, when there is some or comes to be. A client's own share comes first, so that nobody stands
+    /// in the common line for more than they may have; for it nobody else's body is given up.
+    async fn take(&self, client: Option<Client>, bytes: usize) -> Result<Taken, Refusal> {
         let count = u32::try_from(bytes).map_err(|_| Refusal::TooLarge)?;
+        let Some(client) = client else { return Ok((None, self.take_room(count).await?)) };
+        let own = timeout(PATIENCE, self.shares.of(client).acquire_many_owned(count)).await;
+        let own = own.map_err(|_| Refusal::Share)?.map_err(|_| Refusal::Share)?;
+        Ok((Some(own), self.take_room(count).await?))
+    }
+
+    async fn take_room(&self, count: u32) -> Result<OwnedSemaphorePermit, Refusal> {
         let mut taking = pin!(Arc::clone(&self.room).acquire_many_owned(count));
         let given_up = Instant::now() + PATIENCE;
         loop {
@@ -92,21 +128,27 @@ impl Intake {
 }
 
 impl Held {
-    fn add(&self, permit: OwnedSemaphorePermit) {
+    fn add(&self, (own, room): Taken) {
         let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match &mut *held {
-            Some(held) => held.merge(permit),
-            None => *held = Some(permit),
+        match (&mut held.own, own) {
+            (Some(held), Some(own)) => held.merge(own),
+            (held, own) => *held = own,
+        }
+        match &mut held.room {
+            Some(held) => held.merge(room),
+            held => *held = Some(room),
         }
     }
 
-    fn bytes(&self) -> usize {
+    /// Whose it is, and how many bytes of it are held.
+    fn state(&self) -> (Option<Client>, usize) {
         let held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        held.as_ref().map_or(0, OwnedSemaphorePermit::num_permits)
+        (held.client, held.room.as_ref().map_or(0, OwnedSemaphorePermit::num_permits))
     }
 
     fn release(&self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        (held.own, held.room) = (None, None);
     }
 }
 
@@ -120,13 +162,22 @@ pub(crate) async fn measure(
     if matches!(payload, Payload::None) {
         return next.call(request).await;
     }
-    let held = Arc::new(Held::default());
+    // Whoever asks without having signed in is counted by their address.
+    let holding = Holding { client: Client::address(&request), ..Holding::default() };
+    let held = Arc::new(Held(Mutex::new(holding)));
     request.extensions_mut().insert(Arc::clone(&held));
     let body = Body::new(payload, context, Arc::clone(&held));
     request.set_payload(Payload::Stream { payload: Box::pin(body.into_stream()) });
     let answered = next.call(request).await;
     held.release();
     answered
+}
+
+/// Tells whose a request is, before its body is read.
+pub(crate) fn belongs_to(request: &HttpRequest, client: Option<Client>) {
+    if let Some(held) = request.extensions().get::<Arc<Held>>() {
+        held.0.lock().unwrap_or_else(PoisonError::into_inner).client = client;
+    }
 }
 
 /// Tells that a request holds nothing of its body any more, though it is not answered yet.
@@ -151,6 +202,10 @@ pub(crate) fn problem(error: &PayloadError) -> Problem {
         ),
         Some(Refusal::Full) => {
             let detail = "Other requests hold all the room there is for bodies; send it again.";
+            Problem::new(Kind::Busy, detail)
+        }
+        Some(Refusal::Share) => {
+            let detail = "Your other requests hold all the room for bodies that one may have; send it again.";
             Problem::new(Kind::Busy, detail)
         }
         Some(Refusal::TooLarge) => {
@@ -196,10 +251,11 @@ impl Body {
         let intake = &context.intake;
         let Some(bytes) = self.arriving(intake).await? else { return Ok(None) };
         let bytes = bytes.map_err(Stop::Broken)?;
-        if self.held.bytes() + bytes.len() > intake.limit {
+        let (client, held) = self.held.state();
+        if held + bytes.len() > intake.most(client) {
             return Err(Stop::Refused(Refusal::TooLarge));
         }
-        self.held.add(intake.take(bytes.len()).await.map_err(Stop::Refused)?);
+        self.held.add(intake.take(client, bytes.len()).await.map_err(Stop::Refused)?);
         let now = Instant::now();
         self.last = now;
         self.since += bytes.len();
@@ -239,6 +295,7 @@ impl fmt::Display for Refusal {
         f.write_str(match self {
             Refusal::Slow => "the body is too slow",
             Refusal::Full => "no room for the body",
+            Refusal::Share => "no room for another body of this client",
             Refusal::TooLarge => "the body is too large",
         })
     }

@@ -39,6 +39,7 @@ mod request;
 mod request_metrics;
 mod response_cache;
 mod routes;
+mod sending;
 mod server;
 mod settings;
 mod statement;
@@ -51,6 +52,7 @@ mod visible;
 
 pub use health::HealthServer;
 pub use instant::read as read_instant;
+pub use intake::largest_body;
 pub use item::result_json;
 pub use peer::ProxyNetwork;
 pub use readiness::{Check, Readiness, ReadyGauge};

@@ -18,9 +18,10 @@ use lobar_core::access::{Role, SiteName};
 use lobar_core::audit::{Action, Actor, Audit, NewEntry};
 use lobar_core::failure::PortError;
 use lobar_core::image::Image;
+use lobar_core::object::ImageId;
 use lobar_core::retry::Backoff;
 use lobar_core::time::{Clock, Stamp};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::sync::mpsc::{Receiver, Sender, channel, error::TrySendError};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -46,6 +47,15 @@ const UNWRITABLE: &str =
 /// Views that are remembered for that.
 const REMEMBERED: usize = 50_000;
 
+/// An image in a list is recorded once in this time for each caller.
+const LISTED: Duration = Duration::from_secs(3600);
+/// Images in lists that are remembered for that.
+const LISTED_REMEMBERED: usize = 200_000;
+/// Refusals of one caller that are recorded in a minute: enough to be found by, and too few to fill the record with.
+const REFUSED: u32 = 30;
+/// Names pages of lists.
+const PAGES: Uuid = Uuid::from_u128(0x51f0_77aa_2c3b_4e19_8d64_0e9b_5a21_c7d3);
+
 /// One thing that one caller was shown.
 type Seen = (Uuid, Action, Option<Uuid>);
 
@@ -56,6 +66,10 @@ pub(crate) struct Recorder {
     waiting: Sender<NewEntry>,
     seen: Mutex<HashMap<Seen, Stamp>>,
     taken: Taken,
+    /// Images that a caller was shown in a list.
+    listed: Mutex<HashMap<(Uuid, Uuid), Stamp>>,
+    /// Since when how many refusals of a caller were recorded.
+    refused: Mutex<HashMap<Uuid, (Stamp, u32)>>,
 }
 
 /// Entries on their way to the store.
@@ -100,7 +114,16 @@ pub(crate) fn recorder(
     check.pass();
     let taken = Taken { refused: Arc::default(), check };
     let writer = Writer { audit: Arc::clone(&audit), waiting, taken: taken.clone() };
-    (Recorder { audit, clock, waiting: sender, seen: Mutex::default(), taken }, writer)
+    let recorder = Recorder {
+        audit,
+        clock,
+        waiting: sender,
+        seen: Mutex::default(),
+        taken,
+        listed: Mutex::default(),
+        refused: Mutex::default(),
+    };
+    (recorder, writer)
 }
 
 /// Begins an entry about what an allowed caller does. Its role is the one that allows it at `site`.
@@ -114,6 +137,18 @@ pub(crate) fn about<N: Need>(allowed: &Allowed<N>, action: Action, image: &Image
     let mut entry = entry(allowed, action, image.object.site());
     entry.image = Some(image.id);
     entry
+}
+
+/// An image of a site where the caller does not have the right was asked for.
+pub(crate) fn refused<N: Need>(
+    allowed: &Allowed<N>,
+    image: Option<ImageId>,
+    site: Option<&str>,
+) -> NewEntry {
+    let mut refused = by(Actor::from(&allowed.caller().who), None, Action::Refused, site);
+    refused.image = image;
+    refused.detail = json!({ "right": N::RIGHT.as_str() });
+    refused
 }
 
 /// The same, about an account or a token, and what was done.
@@ -162,6 +197,76 @@ impl Recorder {
         self.note_each(entry).inspect_err(|_| {
             self.seen.lock().unwrap_or_else(PoisonError::into_inner).remove(&seen);
         })
+    }
+
+    /// Records a page of a list, soon, with those of its images that the caller was not shown in a list within the hour. A
+    /// page without such images is recorded once a minute. `page` says which page of what it is.
+    ///
+    /// # Errors
+    /// As [`Recorder::note`].
+    pub(crate) fn note_list(
+        &self,
+        mut entry: NewEntry,
+        page: &str,
+        images: &[Uuid],
+    ) -> Result<(), Problem> {
+        let who = entry.actor.id.unwrap_or_default();
+        let fresh = self.not_listed(who, images);
+        let seen = (who, entry.action, Some(Uuid::new_v5(&PAGES, page.as_bytes())));
+        if !self.is_new(seen) && fresh.is_empty() {
+            return Ok(());
+        }
+        if let Value::Object(detail) = &mut entry.detail {
+            detail.insert("ids".into(), fresh.iter().map(Uuid::to_string).collect());
+        }
+        self.note_each(entry).inspect_err(|_| {
+            self.seen.lock().unwrap_or_else(PoisonError::into_inner).remove(&seen);
+        })?;
+        self.note_listed(who, fresh);
+        Ok(())
+    }
+
+    fn not_listed(&self, who: Uuid, images: &[Uuid]) -> Vec<Uuid> {
+        let now = self.clock.now();
+        let listed = self.listed.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_fresh =
+            |image: &Uuid| listed.get(&(who, *image)).is_none_or(|at| now.since(*at) >= LISTED);
+        images.iter().copied().filter(is_fresh).collect()
+    }
+
+    fn note_listed(&self, who: Uuid, images: Vec<Uuid>) {
+        let now = self.clock.now();
+        let mut listed = self.listed.lock().unwrap_or_else(PoisonError::into_inner);
+        if listed.len() + images.len() > LISTED_REMEMBERED {
+            listed.retain(|_, at| now.since(*at) < LISTED);
+        }
+        // What finds no room is recorded again the next time.
+        if listed.len() + images.len() <= LISTED_REMEMBERED {
+            listed.extend(images.into_iter().map(|image| ((who, image), now)));
+        }
+    }
+
+    /// Records that something was refused, soon; a few times a minute for each caller.
+    ///
+    /// # Errors
+    /// As [`Recorder::note`].
+    pub(crate) fn note_refused(&self, entry: NewEntry) -> Result<(), Problem> {
+        let (who, now) = (entry.actor.id.unwrap_or_default(), self.clock.now());
+        {
+            let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+            if refused.len() >= REMEMBERED {
+                refused.retain(|_, (since, _)| now.since(*since) < SAME);
+            }
+            let (since, count) = refused.entry(who).or_insert((now, 0));
+            if now.since(*since) >= SAME {
+                (*since, *count) = (now, 0);
+            }
+            if *count >= REFUSED {
+                return Ok(());
+            }
+            *count += 1;
+        }
+        self.note_each(entry)
     }
 
     /// The same, however often.

@@ -1,6 +1,6 @@
 //! The server: built, then run until stopped.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,6 +24,7 @@ use lobar_core::time::Clock;
 use lobar_core::verdict::Verdicts;
 use lobar_oidc::{Oidc, OidcError};
 use prometheus::{IntGauge, Registry};
+use socket2::{Domain, Protocol, Socket, Type};
 use tokio::runtime::Handle;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
@@ -55,6 +56,10 @@ const FIGURES_EVERY: Duration = Duration::from_secs(5);
 const SESSIONS_EVERY: Duration = Duration::from_secs(3600);
 /// How often the bucket is looked at for readiness.
 const BUCKET_EVERY: Duration = Duration::from_secs(10);
+/// Bytes of an answer that the system holds for a connection. At 50 ms to the client and back that is 4 MB/s for each.
+const SEND_BUFFER: usize = 208 << 10;
+/// Connections that wait to be accepted.
+const BACKLOG: i32 = 1024;
 
 /// The ports and the parts of the process that the API shares with other roles.
 pub struct ApiPorts {
@@ -185,6 +190,7 @@ impl Api {
         let requests = RequestMetrics::register(&registry)?;
         let limits = web::Data::new(RateLimits::register(
             settings.address_burst,
+            settings.streams_of_one(),
             MonotonicClock,
             &registry,
         )?);
@@ -225,6 +231,7 @@ impl Api {
             oidc,
         };
         let (listen, threads, drain) = (settings.listen, settings.threads.max(1), settings.drain);
+        let (patience, config) = (settings.reader_patience, tls.config()?);
         let context = web::Data::new(Context::new(shared, settings, runtime));
 
         let served = context.clone();
@@ -246,10 +253,10 @@ impl Api {
         .shutdown_timeout(drain.as_secs().max(1))
         .disable_signals()
         .on_connect(connected);
-        let bound = match tls.config()? {
-            Some(config) => server.bind_rustls_0_23(listen, config),
-            None => server.bind(listen),
-        };
+        let bound = listener(listen, patience).and_then(|listener| match config {
+            Some(config) => server.listen_rustls_0_23(listener, config),
+            None => server.listen(listener),
+        });
         let bound = bound.map_err(|source| BuildError::Bind { address: listen, source })?;
         let address = bound.addrs().first().copied().unwrap_or(listen);
         Ok(Self {
@@ -300,6 +307,22 @@ impl Api {
         let (result, _) = tokio::join!(serve, background);
         result
     }
+}
+
+/// A listening socket whose connections end when their clients take nothing for so long: the system probes a window that
+/// stays shut, and gives up (`TCP_USER_TIMEOUT`, RFC 5482; connections inherit it).
+fn listener(address: SocketAddr, patience: Duration) -> std::io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    #[cfg(target_os = "linux")]
+    socket.set_tcp_user_timeout(Some(patience))?;
+    #[cfg(not(target_os = "linux"))]
+    let _ = patience;
+    // What the system holds of an answer that is not taken; without it, it takes megabytes.
+    socket.set_send_buffer_size(SEND_BUFFER)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
 }
 
 /// Keeps the gauges fresh for a scraper, also when nobody asks for `/v1/queues`.

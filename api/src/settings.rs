@@ -42,6 +42,9 @@ pub struct ApiSettings {
     pub poll: Duration,
     /// Event streams that are open at once; more are refused, so that their descriptors leave room for requests.
     pub streams: usize,
+    /// Event streams of one person or machine that are open at once: pages, tabs, screens on a wall. Never more than a
+    /// quarter of all, so that others find room.
+    pub streams_of_one: usize,
     /// How often an open stream looks whether its session is still open.
     pub stream_check: Duration,
     /// Batches of events that a slow client may fall behind before it reads the store itself.
@@ -56,6 +59,10 @@ pub struct ApiSettings {
     pub body_rate: usize,
     /// Bytes that the bodies of all requests in flight may hold together. At least as much as the largest body.
     pub body_bytes: usize,
+    /// Bytes that answers above 32 KiB may hold together until their clients have taken them; one client has half.
+    pub answer_bytes: usize,
+    /// How long a client may take nothing of an answer before its connection is closed (`TCP_USER_TIMEOUT`, on Linux).
+    pub reader_patience: Duration,
     /// How long a presigned URL is valid.
     pub presigned_for: Duration,
     /// Makes the S3 key pairs of callers, where the bucket is at the embedded endpoint, which knows them. A URL to upload
@@ -94,6 +101,7 @@ impl Default for ApiSettings {
             heartbeat: Duration::from_secs(10),
             poll: Duration::from_secs(1),
             streams: 10_000,
+            streams_of_one: 100,
             stream_check: Duration::from_secs(10),
             lag: 256,
             predict_timeout: Duration::from_secs(30),
@@ -101,6 +109,8 @@ impl Default for ApiSettings {
             body_grace: Duration::from_secs(10),
             body_rate: 4 << 10,
             body_bytes: 256 << 20,
+            answer_bytes: 128 << 20,
+            reader_patience: Duration::from_secs(30),
             presigned_for: Duration::from_secs(15 * 60),
             s3_keys: None,
             drain: Duration::from_secs(10),
@@ -115,6 +125,17 @@ impl Default for ApiSettings {
 }
 
 impl ApiSettings {
+    /// Event streams of one caller.
+    pub(crate) fn streams_of_one(&self) -> usize {
+        self.streams_of_one.min(self.streams / 4).max(1)
+    }
+
+    /// The largest picture, in bytes: one a pixel, and what the format adds to pixels that cannot be compressed.
+    pub(crate) fn largest_picture(&self) -> usize {
+        let side = self.picture_side as usize;
+        side * side + side * side / 64 + (64 << 10)
+    }
+
     /// Whether there is a local user: only where no other machine reaches the server.
     pub(crate) fn has_local_user(&self) -> bool {
         self.local_user && self.listen.ip().is_loopback() && self.trusted_proxies.is_empty()

@@ -7,6 +7,7 @@ use lobar_core::object::ImageId;
 use crate::access::{Allowed, Need};
 use crate::context::Context;
 use crate::problem::{Kind, Problem};
+use crate::record::refused;
 use crate::timestamp::rfc3339;
 
 /// The image, if it is of a site where the caller has the right `N`. Of another's image nobody learns more than of one
@@ -19,9 +20,23 @@ pub(crate) async fn visible<N: Need>(
     let image = context.ask(move |store| async move { store.image(id).await }).await?;
     match image {
         Some(image) if allowed.at(image.object.site()) => Ok(image),
-        Some(_) => Err(unknown()),
+        Some(image) => Err(hidden(context, allowed, id, image.object.site())),
         None => Err(missing(context, allowed, id).await?),
     }
+}
+
+/// The image is of another site. That it was asked for is on record; the answer is as of one that is not known, whether or
+/// not that could be recorded.
+pub(crate) fn hidden<N: Need>(
+    context: &Context,
+    allowed: &Allowed<N>,
+    id: ImageId,
+    site: Option<&str>,
+) -> Problem {
+    if context.recorder.note_refused(refused(allowed, Some(id), site)).is_err() {
+        tracing::warn!("a refusal was not recorded: the audit record cannot be written");
+    }
+    unknown()
 }
 
 /// Why there is no such image: whoever would see it were it there is told when it was erased.

@@ -14,7 +14,7 @@ const LONGEST_WAIT = 10_000;
  * @typedef {object} Listener
  * @property {(event: { id: string, status: string }, position: string) => void} image an image has changed, by the event at this position
  * @property {() => void} reset what is known must be loaded anew
- * @property {(state: "live" | "reconnecting" | "stale", since?: Date) => void} state of the connection, and the time of the last news
+ * @property {(state: "live" | "reconnecting" | "stale" | "full", since?: Date) => void} state of the connection, and the time of the last news; `full` where no more pages may follow
  */
 
 /** Follows `/v1/events` after the event whose `id` is `after`, for ever. */
@@ -28,7 +28,7 @@ export class EventStream {
     this.closed = false;
     this.lastLife = new Date();
     this.abort = new AbortController();
-    /** @type {"live" | "reconnecting" | "stale" | undefined} */
+    /** @type {"live" | "reconnecting" | "stale" | "full" | undefined} */
     this.state = undefined;
     /** @type {number | undefined} */
     this.watchdog = undefined;
@@ -53,6 +53,10 @@ export class EventStream {
       } catch (error) {
         // The loop is the answer to everything else.
         if (error instanceof Problem && error.kind === "not-signed-in") sessionIsOver();
+        if (error instanceof Problem && ["too-many-requests", "too-many-streams"].includes(error.kind)) {
+          this.say("full", this.lastLife);
+          this.wait = Math.max(this.wait, (error.wait ?? 0) * 1000);
+        }
       }
       if (this.closed) return;
       this.lost();
@@ -112,13 +116,13 @@ export class EventStream {
 
   lost() {
     clearTimeout(this.watchdog);
-    if (this.state === "reconnecting" || this.state === "stale") return;
+    if (this.state === "reconnecting" || this.state === "stale" || this.state === "full") return;
     const since = this.lastLife;
     this.say("reconnecting", since);
     this.patience = setTimeout(() => this.say("stale", since), PATIENCE);
   }
 
-  /** @param {"live" | "reconnecting" | "stale"} state @param {Date} [since] */
+  /** @param {"live" | "reconnecting" | "stale" | "full"} state @param {Date} [since] */
   say(state, since) {
     if (state !== "reconnecting") clearTimeout(this.patience);
     if (state === this.state && state !== "stale") return;

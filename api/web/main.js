@@ -47,14 +47,15 @@ onLeave(() => {
   forgetExposures();
 });
 
-/** @param {"live" | "reconnecting" | "stale"} state @param {Date} [since] */
+/** @param {"live" | "reconnecting" | "stale" | "full"} state @param {Date} [since] */
 function showConnection(state, since) {
-  const words = { live: "live", reconnecting: "reconnecting…", stale: `stale since ${since ? hourMinute(since) : "now"}` }[state];
-  byId("connection").dataset.state = state;
+  const words = { live: "live", reconnecting: "reconnecting…", stale: `stale since ${since ? hourMinute(since) : "now"}`, full: "not live: too many pages are open" }[state];
+  const isOld = state === "stale" || state === "full";
+  byId("connection").dataset.state = isOld ? "stale" : state;
   byId("connection-words").textContent = words;
-  document.body.dataset.connection = state;
-  byId("stale").hidden = state !== "stale";
-  byId("stale").textContent = state === "stale" ? `No news since ${since ? hourMinute(since) : "a while"}: what you see may be out of date.` : "";
+  document.body.dataset.connection = isOld ? "stale" : state;
+  byId("stale").hidden = !isOld;
+  byId("stale").textContent = isOld ? `No news since ${since ? hourMinute(since) : "a while"}: what you see may be out of date.${state === "full" ? " As many pages are open as one may follow: close some." : ""}` : "";
 }
 
 /** Loads the list and follows everything after it. Tried until it works; what somebody points at stays where it is. */

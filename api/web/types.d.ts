@@ -148,6 +148,7 @@ export interface TokenItem {
 export interface NewTokenItem {
   token: TokenItem;
   secret: string;
+  s3?: { access_key_id: string; secret_access_key: string };
 }
 
 /** A site. */

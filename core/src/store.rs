@@ -36,6 +36,7 @@
 //! - A list holds images of the asked sites only, and its total counts no other.
 //! - Images of unknown site are listed for all sites only.
 //! - An event names the site of its image.
+//! - The overview tells of each registered site and of no other.
 //! - Events are numbered in the order of commit, without gaps for a reader that resumes.
 //! - Concurrent writers never let a reader miss an event.
 //! - A reader resumes at every position that it was given, and from the start.
@@ -64,7 +65,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use uuid::Uuid;
 
-use crate::access::Sites;
+use crate::access::{SiteName, Sites};
 use crate::audit::Digest;
 use crate::event::{Event, Seq};
 use crate::failure::PortError;
@@ -288,6 +289,27 @@ pub struct Overview {
     /// When the oldest unfinished image of each lane was received.
     pub oldest_unfinished: Lanes<Option<Stamp>>,
     /// Unfinished images of each lane.
+    pub unfinished: Lanes<u64>,
+    /// The same of each registered site, by name; of the first [`SITES`](Self::SITES) where there are more. Images of
+    /// other sites and of unknown ones are what is left of the whole.
+    pub sites: Vec<SiteOverview>,
+}
+
+impl Overview {
+    /// Most sites that are told of one by one: each is a handful of time series.
+    pub const SITES: usize = 200;
+}
+
+/// Figures over the images of one site.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SiteOverview {
+    /// Which.
+    pub site: SiteName,
+    /// Images in each state; states without images may be missing.
+    pub by_state: Vec<(State, u64)>,
+    /// When its oldest unfinished image was received.
+    pub oldest_unfinished: Option<Stamp>,
+    /// Its unfinished images of each lane.
     pub unfinished: Lanes<u64>,
 }
 

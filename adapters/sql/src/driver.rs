@@ -56,6 +56,8 @@ pub trait Driver:
     + Reads<(Uuid, i64, String, Option<String>)>
     + Reads<(Uuid, String, String, String, Option<String>)>
     + Reads<(String, String, i64)>
+    + Reads<(String, Option<i64>, Option<i64>)>
+    + Reads<(String, String, String, i64)>
     + Reads<(Option<i64>, Option<i64>)>
     + Reads<(i64, i64, i64, i64, Option<i64>)>
     + Reads<AccountRow>

@@ -63,22 +63,34 @@ impl Identity {
         Self { local_user, somebody, nobody, recent: RecentCallers::default() }
     }
 
-    /// The caller, if they have this right somewhere.
+    /// Who asks.
+    ///
+    /// # Errors
+    /// When nobody has signed in, or the request does not prove that it comes from the own page.
     pub(crate) async fn check(
         &self,
         context: &Context,
         request: &HttpRequest,
-        right: Right,
-    ) -> Result<Granted, Problem> {
+    ) -> Result<Known, Problem> {
         let known = self.of(context, request).await?.ok_or_else(not_signed_in)?;
         if known.session.is_some() && !request.method().is_safe() {
             csrf::check(request)?;
         }
+        Ok(known)
+    }
+
+    /// The caller, if they have this right somewhere.
+    pub(crate) fn grant(
+        &self,
+        context: &Context,
+        known: Known,
+        right: Right,
+    ) -> Result<Granted, Problem> {
         let sites = known.caller.grants.reach(right);
         if sites.is_empty() {
             let mut refused = by(Actor::from(&known.caller.who), None, Action::Refused, None);
             refused.detail = json!({ "right": right.as_str() });
-            context.recorder.note_each(refused)?;
+            context.recorder.note_refused(refused)?;
             let detail =
                 format!("It needs the right `{}`, which an admin can grant.", right.as_str());
             return Err(Problem::new(Kind::NotAllowed, detail).with("right", right.as_str()));
@@ -107,6 +119,13 @@ impl Identity {
             return Ok(Some(Known { caller: Arc::new(Caller::local()), session: None }));
         }
         Ok(None)
+    }
+
+    /// Whether what a request signs in with was good before: such a request is counted by its caller, others by their
+    /// address.
+    pub(crate) fn knows(&self, request: &HttpRequest) -> bool {
+        let secret = bearer(request.headers()).or_else(|| cookie::read(request));
+        secret.is_some_and(|secret| self.recent.knows(&secret))
     }
 
     /// Nobody of this account or token is let in any more while the store is away.

@@ -57,6 +57,12 @@ impl RecentCallers {
 }
 
 impl RecentCallers {
+    /// Whether somebody signed in with it once, and it was not found void since. It may have ended by itself.
+    pub(crate) fn knows(&self, secret: &str) -> bool {
+        let name = Uuid::new_v5(&SECRETS, secret.as_bytes());
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&name)
+    }
+
     /// Forgets an account or a token, whatever it signed in with.
     pub(crate) fn forget(&self, id: Uuid) {
         let mut recent = self.0.lock().unwrap_or_else(PoisonError::into_inner);

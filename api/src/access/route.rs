@@ -1,10 +1,11 @@
 //! The addresses of the API, each method with its handler and its right.
 
-use actix_web::body::{BoxBody, MessageBody};
+use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::guard::{self, Guard};
 use actix_web::middleware::{Next, from_fn};
 use actix_web::rt::spawn;
+use actix_web::web::JsonConfig;
 use actix_web::{
     Error, FromRequest, Handler, HttpMessage as _, HttpResponse, Resource, Responder,
     ResponseError as _, Route, web,
@@ -12,24 +13,35 @@ use actix_web::{
 use lobar_core::access::{Right, Who};
 use uuid::Uuid;
 
-use super::Granted;
 use super::allowed::Guarded;
 use crate::context::Context;
+use crate::intake;
 use crate::problem::Problem;
-use crate::rate::{RateLimits, Slot};
+use crate::rate::{Client, RateLimits, Slot, Standing, tell};
 use crate::request::continued;
+use crate::sending::{Reserved, hold};
+
+/// Answers up to so many bytes are sent without room of their own: the connection's buffer takes them.
+const SMALL: u64 = 32 << 10;
 
 /// One address. A handler whose arguments do not begin with a right does not compile here.
 pub(crate) struct Address {
     path: &'static str,
     methods: Vec<(&'static str, Right)>,
     routes: Vec<Route>,
+    json: Option<JsonConfig>,
 }
 
 impl Address {
     /// An address that takes no method yet.
     pub(crate) fn new(path: &'static str) -> Self {
-        Self { path, methods: Vec::new(), routes: Vec::new() }
+        Self { path, methods: Vec::new(), routes: Vec::new(), json: None }
+    }
+
+    /// Reads JSON with other bounds than the others.
+    pub(crate) fn json(mut self, config: JsonConfig) -> Self {
+        self.json = Some(config);
+        self
     }
 
     /// Takes GET, and HEAD with it.
@@ -106,6 +118,10 @@ impl Address {
             async move { Err::<HttpResponse, _>(problem) }
         };
         let resource = web::resource(self.path).default_service(web::to(refuse));
+        let resource = match self.json {
+            Some(json) => resource.app_data(json),
+            None => resource,
+        };
         self.routes.into_iter().fold(resource, Resource::route)
     }
 }
@@ -121,46 +137,82 @@ async fn require<Args: Guarded + 'static>(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    let granted = match context.recorder.ready() {
-        Ok(()) => context.identity.check(&context, request.request(), Args::RIGHT).await,
+    let known = match context.recorder.ready() {
+        Ok(()) => context.identity.check(&context, request.request()).await,
         Err(problem) => Err(problem),
     };
-    let passed = granted.and_then(|granted| {
-        let place = limit(&limits, &granted, request.path())?;
+    let passed = known.and_then(|known| {
+        let who = known.caller.who.clone();
+        let counted = limit(&limits, &who, Args::RIGHT, request.path())?;
+        let granted = match context.identity.grant(&context, known, Args::RIGHT) {
+            // What is refused is counted though what is asked for has no rate.
+            Err(problem) if counted.1.is_none() && who != Who::Local => {
+                limits.check_caller(who.id())?;
+                return Err(problem);
+            }
+            granted => granted?,
+        };
+        let client = Client::caller(&granted.caller.who);
+        intake::belongs_to(request.request(), client);
         request.extensions_mut().insert(granted);
-        Ok(place)
+        Ok((counted, client))
     });
-    match passed {
-        // What changes something is not given up half-way, between the change and its record, when the client hangs up.
-        Ok(place) if !request.method().is_safe() => {
-            let answer = next.call(request);
-            let whole = continued(async move {
-                let _place = place;
-                answer.await.map(ServiceResponse::map_into_boxed_body)
-            });
-            spawn(whole).await.map_err(|error| Problem::internal("request", &error))?
-        }
-        Ok(_place) => Ok(next.call(request).await?.map_into_boxed_body()),
-        Err(problem) => Ok(request.into_response(problem.error_response())),
+    let ((place, standing), client) = match passed {
+        Ok(passed) => passed,
+        Err(problem) => return Ok(request.into_response(problem.error_response())),
+    };
+    // What changes something is not given up half-way, between the change and its record, when the client hangs up.
+    let is_safe = request.method().is_safe();
+    let answer = next.call(request);
+    let whole = async move { (answer.await, place) };
+    let (answered, place) = if is_safe {
+        whole.await
+    } else {
+        let done = spawn(continued(whole)).await;
+        done.map_err(|error| Problem::internal("request", &error))?
+    };
+    let mut response = answered?.map_into_boxed_body();
+    if let Some(standing) = standing {
+        tell(&mut response, standing);
     }
+    let Some(place) = place else { return Ok(response) };
+    // The place is held until the answer was taken. What was changed is answered whatever room there is.
+    let reserved = response.response_mut().extensions_mut().remove::<Reserved>();
+    let reserved = match (reserved, response.response().body().size()) {
+        (None, BodySize::Sized(bytes)) if is_safe && bytes > SMALL => {
+            match context
+                .sending
+                .reserve(client, usize::try_from(bytes).unwrap_or(usize::MAX))
+                .await
+            {
+                Ok(reserved) => Some(reserved),
+                Err(problem) => return Ok(response.into_response(problem.error_response())),
+            }
+        }
+        (reserved, _) => reserved,
+    };
+    Ok(hold(response, (place, reserved)))
 }
 
 /// Counts a request of somebody who signed in. Thousands of uploads in a row are ordinary, and streams have a bound of
 /// their own.
 fn limit(
     limits: &RateLimits,
-    granted: &Granted,
+    who: &Who,
+    right: Right,
     path: &str,
-) -> Result<Option<Slot<Uuid>>, Problem> {
-    let caller = match &granted.caller.who {
-        Who::Local => return Ok(None),
+) -> Result<(Option<Slot<Uuid>>, Option<Standing>), Problem> {
+    let caller = match who {
+        Who::Local => return Ok((None, None)),
         who => who.id(),
     };
-    if !matches!(granted.right, Right::Upload | Right::Predict) {
-        limits.check_caller(caller)?;
-    }
-    Ok(match path {
+    let standing = match right {
+        Right::Upload | Right::Predict => None,
+        _ => Some(limits.check_caller(caller)?),
+    };
+    let place = match path {
         "/v1/events" => None,
         _ => Some(limits.enter_caller(caller)?),
-    })
+    };
+    Ok((place, standing))
 }

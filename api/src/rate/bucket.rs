@@ -54,9 +54,9 @@ pub(crate) struct Exceeded {
 }
 
 impl Exceeded {
-    /// Too much under way: it ends soon.
-    pub(super) fn at_once(limit: &'static str) -> Self {
-        Self { limit, policy: None, wait: Duration::from_secs(1) }
+    /// Too much under way: some of it may have ended after `wait`.
+    pub(super) fn at_once(limit: &'static str, wait: Duration) -> Self {
+        Self { limit, policy: None, wait }
     }
 
     /// Which limit.

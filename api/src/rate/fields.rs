@@ -73,6 +73,9 @@ mod tests {
                 "retry-after: 6"
             ]
         );
-        assert_eq!(texts(Exceeded::at_once("x").headers()), ["retry-after: 1"]);
+        assert_eq!(
+            texts(Exceeded::at_once("x", Duration::from_secs(1)).headers()),
+            ["retry-after: 1"]
+        );
     }
 }

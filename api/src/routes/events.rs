@@ -6,6 +6,7 @@ use actix_web::http::header;
 use actix_web::web::{Data, Query};
 use actix_web::{HttpRequest, HttpResponse};
 use futures::StreamExt as _;
+use lobar_core::access::Who;
 use lobar_core::audit::Action;
 use serde::Deserialize;
 use tokio::time::sleep;
@@ -15,6 +16,7 @@ use crate::access::identity::still;
 use crate::access::{Allowed, need};
 use crate::context::Context;
 use crate::problem::{Kind, Problem};
+use crate::rate::RateLimits;
 use crate::record::entry;
 use crate::stream::{Client, OpenStream, seen, start};
 
@@ -41,12 +43,14 @@ pub(crate) struct EventsQuery {
     responses(
         (status = 200, description = "The stream.", content_type = "text/event-stream"),
         (status = 400, description = "Not the `id` of an event.", content_type = "application/problem+json"),
+        (status = 429, description = "The caller follows as many as one may; `Retry-After` says when to come back.", content_type = "application/problem+json"),
         (status = 503, description = "As many streams are open as there is room for.", content_type = "application/problem+json"),
     ),
 )]
 pub(crate) async fn events(
     allowed: Allowed<need::ReadImages>,
     context: Data<Context>,
+    limits: Data<RateLimits>,
     request: HttpRequest,
     query: Query<EventsQuery>,
 ) -> Result<HttpResponse, Problem> {
@@ -54,9 +58,14 @@ pub(crate) async fn events(
     if context.hub.stop.is_cancelled() {
         return Err(Problem::new(Kind::Stopping, "Come back in a moment."));
     }
-    let open = OpenStream::open(&context.hub, context.settings.streams).ok_or_else(|| {
-        Problem::new(Kind::TooManyStreams, "Ask another process, or close a page.")
-    })?;
+    let place = match &allowed.caller().who {
+        Who::Local => None,
+        who => Some(limits.enter_stream(who.id())?),
+    };
+    let open =
+        OpenStream::open(&context.hub, context.settings.streams, place).ok_or_else(|| {
+            Problem::new(Kind::TooManyStreams, "Ask another process, or close a page.")
+        })?;
     context.recorder.note(entry(&allowed, Action::EventsFollowed, None))?;
     // Subscribed first, so that nothing falls between the position and the live batches.
     let batches = context.hub.subscribe();

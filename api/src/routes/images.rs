@@ -27,7 +27,7 @@ use crate::record::entry;
 use crate::response_cache::CachedResponse;
 use crate::statement::STATEMENT_OF_USE;
 use crate::stream::seen;
-use crate::visible::{missing, unknown};
+use crate::visible::{hidden, missing, unknown};
 
 const DEFAULT_LIMIT: usize = 50;
 const MAX_LIMIT: usize = 200;
@@ -93,11 +93,21 @@ pub(crate) async fn list(
         (after.transpose()?, read_limit(query.limit.as_deref(), DEFAULT_LIMIT, MAX_LIMIT)?);
     // Before the page is read, so that no change falls between the two.
     let last_event = context.hub.position().number();
+    let mut seen = entry(&allowed, Action::Listed, None);
+    let states: Vec<_> = filter.states.iter().map(|state| state.as_str()).collect();
+    let mut detail = json!({
+        "sites": filter.sites.to_string(),
+        "status": states,
+        "flagged": filter.flagged,
+        "further": query.after.is_some(),
+    });
+    let which = format!("{detail} {}", query.after.as_deref().unwrap_or_default());
     let page =
         context.ask(move |store| async move { store.list(&filter, after, limit).await }).await?;
-    let mut seen = entry(&allowed, Action::Listed, None);
-    seen.detail = json!({ "images": page.items.len(), "sites": allowed.sites().to_string() });
-    context.recorder.note(seen)?;
+    (detail["images"], detail["total"]) = (page.items.len().into(), page.total.into());
+    seen.detail = detail;
+    let ids: Vec<Uuid> = page.items.iter().map(|image| image.id.0).collect();
+    context.recorder.note_list(seen, &which, &ids)?;
     let with_result = page.items.iter().filter(|image| has_result(image));
     let drawn = with_result.map(|image| (image.id, image.object.site(), image.lane));
     let withheld = context.withheld(&allowed, drawn).await;
@@ -183,7 +193,7 @@ async fn shown(
     // What cannot be read is shown to nobody: it may tell of anything.
     let told = answer.told().ok_or_else(unknown)?;
     if !allowed.at(told.site.as_deref()) {
-        return Err(unknown());
+        return Err(hidden(context, allowed, id, told.site.as_deref()));
     }
     let Some(result) = &told.result else { return Ok(answer) };
     let drawn = (id, told.site.as_deref(), told.lane());

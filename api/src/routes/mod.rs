@@ -45,6 +45,8 @@ use crate::problem::{Kind, Problem};
 const SMALL_JSON: usize = 1 << 20;
 /// A form, which carries one token.
 const SMALL_FORM: usize = 32 << 10;
+/// A JSON body of whoever has not signed in: a name, a password, a secret.
+const SMALLEST_JSON: usize = 8 << 10;
 
 /// Everything under one roof.
 pub(crate) fn configure(config: &mut web::ServiceConfig) {
@@ -89,6 +91,7 @@ pub(crate) fn addresses() -> Vec<Address> {
         Address::new("/v1/quarantine/{id}/discard").post(quarantine::discard),
         Address::new("/v1/queues").get(queues::queues),
         Address::new("/v1/session")
+            .json(json(SMALLEST_JSON))
             .get(session::current)
             .post(session::sign_in)
             .delete(session::sign_out),
@@ -100,8 +103,8 @@ pub(crate) fn addresses() -> Vec<Address> {
         Address::new("/v1/sessions/{id}").delete(session::end),
         Address::new("/v1/password").put(password::change),
         Address::new("/v1/totp").post(totp::begin).put(totp::confirm).delete(totp::remove),
-        Address::new("/v1/links").post(password::linked),
-        Address::new("/v1/links/redeem").post(password::redeem),
+        Address::new("/v1/links").json(json(SMALLEST_JSON)).post(password::linked),
+        Address::new("/v1/links/redeem").json(json(SMALLEST_JSON)).post(password::redeem),
         Address::new("/v1/people").get(people::list).post(people::invite),
         Address::new("/v1/people/{id}").put(people::change),
         Address::new("/v1/people/{id}/reset").post(people::reset),

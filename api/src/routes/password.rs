@@ -16,7 +16,8 @@ use crate::access::{Allowed, Open, need};
 use crate::context::Context;
 use crate::people::SessionBody;
 use crate::problem::{Kind, Problem};
-use crate::record::{by, on};
+use crate::rate::RateLimits;
+use crate::record::{by, entry, on};
 
 /// A new password in the place of the one before.
 #[derive(Deserialize, ToSchema)]
@@ -62,20 +63,40 @@ pub(crate) async fn change(
     allowed: Allowed<need::Own>,
     context: Data<Context>,
     request: HttpRequest,
+    limits: Data<RateLimits>,
     body: Json<PasswordBody>,
 ) -> Result<HttpResponse, Problem> {
     let PasswordBody { current, new } = body.into_inner();
     let (account, session) = (account_of(&allowed), allowed.session());
+    limits.check_proof(account.0)?;
     let sign_in = Arc::clone(&context.sign_in);
     let changed =
         context.run(async move { sign_in.change_password(account, &current, &new, session).await });
-    let secret = changed.await??;
+    let secret = proven(&context, &allowed, changed.await?)?;
     context.identity.forget(account.0);
     context
         .record(on(&allowed, Action::PersonChanged, account.0, json!({ "change": "password" })))
         .await?;
     let (session, account) = in_session(&context, secret.expose()).await?;
     Ok(welcome(&context, &request, Opened { secret, session, account }))
+}
+
+/// What came of a proof that it is the account's own person who asks. That it failed is on record: it may be whoever
+/// found the session open.
+pub(super) fn proven<T, E: Into<Problem> + ToString>(
+    context: &Context,
+    allowed: &Allowed<need::Own>,
+    done: Result<T, E>,
+) -> Result<T, Problem> {
+    let error = match done {
+        Ok(done) => return Ok(done),
+        Err(error) => error,
+    };
+    let mut failed = entry(allowed, Action::SignInFailed, None);
+    failed.subject = Some(account_of(allowed).0);
+    failed.detail = json!({ "why": error.to_string(), "session": true });
+    context.recorder.note_each(failed)?;
+    Err(error.into())
 }
 
 /// Whose password a one-time link sets. It is not used up by that.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use actix_web::HttpResponse;
 use actix_web::http::header::{ETag, EntityTag};
 use actix_web::web::{Bytes, Data, Path};
+use futures::future::OptionFuture;
 use lobar_core::audit::Action;
 use lobar_core::exposure::{Answer, Visible};
 use lobar_core::image::{Image, State};
@@ -18,6 +19,7 @@ use crate::context::Context;
 use crate::file_room::Room;
 use crate::picture::rendering;
 use crate::problem::{Kind, Problem};
+use crate::rate::Client;
 use crate::record::about;
 use crate::visible::visible;
 
@@ -43,19 +45,28 @@ pub(crate) async fn picture(
     let seen = about(&allowed, Action::PictureViewed, &image);
     // Given up when the client hangs up; once there is room, the work ends by itself and holds it.
     let context = context.into_inner();
+    let client = Client::caller(&allowed.caller().who);
+    let mut reserved = context.sending.reserve(client, context.settings.largest_picture()).await?;
+    // One's own turn first: of many pictures that one asks for, two stand in the common line.
+    let turn = client.map(|client| context.drawing_shares.of(client).acquire_owned());
+    let turn = OptionFuture::from(turn).await;
     let slot = context.drawing.clone().acquire_owned().await;
     let room = context.room.of(image.object.size).await;
     let own = Arc::clone(&context);
     let side = context.settings.picture_side;
     let drawn = context.run(async move {
-        let _held = slot;
+        let _held = (turn, slot);
         let (bytes, _room) = fetched(&own, &image, room).await?;
         let limits = own.settings.limits;
         own.compute(move || draw(&bytes, &limits, side).map_err(not_drawn)).await?
     });
     let (name, drawn) = (EntityTag::new_strong(rendering(id, side)), drawn.await??);
     context.recorder.note(seen)?;
-    Ok(HttpResponse::Ok().content_type("image/png").insert_header(ETag(name)).body(drawn))
+    reserved.shrink(drawn.len());
+    let mut response = HttpResponse::Ok();
+    let mut response = response.content_type("image/png").insert_header(ETag(name)).body(drawn);
+    response.extensions_mut().insert(reserved);
+    Ok(response)
 }
 
 /// The file's bytes, in the room that was reserved for them, or for any file if it is larger than said.

@@ -27,9 +27,6 @@ use crate::intake;
 use crate::problem::{Kind, Problem};
 use crate::statement::STATEMENT_OF_USE;
 
-/// The largest body that is read at all: 64 MiB in base64, and the JSON around it. The image's own
-/// limit is checked after decoding.
-const BODY_MAX: usize = (64 << 20) / 3 * 4 + (1 << 20);
 /// Site under which these images are stored.
 const SITE: &str = "predict";
 /// How often the store is asked when no event says anything.
@@ -94,9 +91,11 @@ pub(crate) async fn predict(
         return Err(Problem::new(Kind::WrongMediaType, "Send Content-Type: application/json."));
     }
     let payload = payload.into_inner().map_err(|error| intake::problem(&error));
-    let body = capped(payload, BODY_MAX).await?;
-    let file = PredictBody::read(body.into(), context.settings.limits.max_bytes)?;
-    let site = site_or(SITE, &allowed, file.site)?;
+    // The image's own limit is checked after decoding.
+    let limit = context.settings.limits.max_bytes;
+    let body = capped(payload, intake::largest_body(limit)).await?;
+    let file = PredictBody::read(body.into(), limit)?;
+    let site = site_or(&context, SITE, &allowed, file.site).await?;
     let deadline = Instant::now() + context.settings.predict_timeout;
     let id = store(&context, file.bytes.into(), &site, file.lane, "").await?.id();
     context.recorder.note_upload(uploaded(&allowed, Action::Predicted, id, &site))?;

@@ -22,7 +22,7 @@ use crate::intake;
 use crate::key;
 use crate::pending_uploads::Upload;
 use crate::problem::{Kind, Problem};
-use crate::record::entry;
+use crate::record::{entry, refused};
 
 /// Longest text field of a form, in bytes.
 const FIELD_MAX: usize = 256;
@@ -105,7 +105,7 @@ pub(crate) async fn receive(
     refuse_declared_size(&request, limit)?;
     let mut received = read(&request, payload, limit).await?;
     let ReceiveQuery { site, priority } = query.into_inner();
-    let site = site_or_default(&context, &allowed, received.site.take().or(site))?;
+    let site = site_or_default(&context, &allowed, received.site.take().or(site)).await?;
     let lane = lane(received.priority.take().or(priority).as_deref())?;
     let body = received.file.take().ok_or_else(|| {
         Problem::new(Kind::MissingFile, "Send a form with the field `file`, or the bytes as body.")
@@ -150,16 +150,17 @@ pub(super) async fn store(
 
 /// The site that was named, if it can be one and the caller may put images there. Who may at one site only need not
 /// name it.
-pub(super) fn site_or_default<N: Need>(
+pub(super) async fn site_or_default<N: Need>(
     context: &Context,
     allowed: &Allowed<N>,
     named: Option<String>,
 ) -> Result<String, Problem> {
-    site_or(&context.settings.default_site, allowed, named)
+    site_or(context, &context.settings.default_site, allowed, named).await
 }
 
 /// The same, with another site for those who may everywhere and name none.
-pub(super) fn site_or<N: Need>(
+pub(super) async fn site_or<N: Need>(
+    context: &Context,
     default: &str,
     allowed: &Allowed<N>,
     named: Option<String>,
@@ -174,7 +175,20 @@ pub(super) fn site_or<N: Need>(
             Err(Problem::new(Kind::BadParameter, detail))
         }
         Some(site) if allowed.at(Some(&site)) => Ok(site),
-        Some(_) => Err(Problem::new(Kind::NotAllowed, "You cannot put images into this site.")),
+        Some(site) => Err(refuse_site(context, allowed, &site).await),
+    }
+}
+
+/// Somebody tries to put images into a site that is not theirs. The record names it if there is such a site: what else
+/// was typed there may be anything.
+async fn refuse_site<N: Need>(context: &Context, allowed: &Allowed<N>, site: &str) -> Problem {
+    let asked =
+        context.ask_port(&context.accounts, |accounts| async move { accounts.sites().await });
+    let sites = asked.await.unwrap_or_default();
+    let known = sites.iter().any(|known| known.name.as_str() == site).then_some(site);
+    match context.recorder.note_refused(refused(allowed, None, known)) {
+        Ok(()) => Problem::new(Kind::NotAllowed, "You cannot put images into this site."),
+        Err(problem) => problem,
     }
 }
 

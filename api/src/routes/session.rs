@@ -85,8 +85,9 @@ pub(crate) async fn sign_in(
     body: Json<SignInBody>,
 ) -> Result<HttpResponse, Problem> {
     let SignInBody { name, password, code } = body.into_inner();
-    if let Some(peer) = Peer::of(&request) {
-        limits.check_sign_in(peer.address, name_hash(&name))?;
+    let counted = Peer::of(&request).map(|peer| (peer.address, name_hash(&name)));
+    if let Some((address, name)) = counted {
+        limits.check_sign_in(address, name)?;
     }
     let (sign_in, client) = (Arc::clone(&context.sign_in), client_name(request.headers()));
     let signed_in = context
@@ -101,6 +102,9 @@ pub(crate) async fn sign_in(
             return Err(error.into());
         }
     };
+    if let Some((address, name)) = counted {
+        limits.signed_in(address, name);
+    }
     let who = Who::Person { id: opened.account.id.0, name: opened.account.name.clone() };
     context.record(by(Actor::from(&who), None, Action::SignedIn, None)).await?;
     // A session that the browser had before is over: nobody else's can be handed on to whoever signs in.

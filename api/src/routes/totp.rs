@@ -10,10 +10,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
 
+use super::password::proven;
 use super::session::account_of;
 use crate::access::{Allowed, need};
 use crate::context::Context;
 use crate::problem::{Kind, Problem};
+use crate::rate::RateLimits;
 use crate::record::on;
 
 /// What an app that makes codes takes in.
@@ -54,19 +56,22 @@ pub(crate) async fn begin(allowed: Allowed<need::Own>) -> Result<Json<TotpOffer>
 #[utoipa::path(put, path = "/v1/totp", tag = "people", request_body = TotpBody, responses(
     (status = 204, description = "Kept."),
     (status = 401, description = "The password or the code is wrong.", content_type = "application/problem+json"),
+    (status = 429, description = "Tried too often; `Retry-After` says when to come back.", content_type = "application/problem+json"),
 ))]
 pub(crate) async fn confirm(
     allowed: Allowed<need::Own>,
     context: Data<Context>,
+    limits: Data<RateLimits>,
     body: Json<TotpBody>,
 ) -> Result<HttpResponse, Problem> {
     let TotpBody { secret, code, password } = body.into_inner();
     let secret = totp::parse(&secret)
         .ok_or_else(|| Problem::new(Kind::BadParameter, "`secret` is what POST has answered."))?;
     let (account, sign_in) = (account_of(&allowed), Arc::clone(&context.sign_in));
+    limits.check_proof(account.0)?;
     let kept =
         context.run(async move { sign_in.enrol_codes(account, &password, &secret, &code).await });
-    kept.await??;
+    proven(&context, &allowed, kept.await?)?;
     context
         .record(on(&allowed, Action::PersonChanged, account.0, json!({ "change": "codes set" })))
         .await?;
@@ -77,15 +82,18 @@ pub(crate) async fn confirm(
 #[utoipa::path(delete, path = "/v1/totp", tag = "people", request_body = TotpRemoval, responses(
     (status = 204, description = "Removed."),
     (status = 401, description = "The password is wrong.", content_type = "application/problem+json"),
+    (status = 429, description = "Tried too often; `Retry-After` says when to come back.", content_type = "application/problem+json"),
 ))]
 pub(crate) async fn remove(
     allowed: Allowed<need::Own>,
     context: Data<Context>,
+    limits: Data<RateLimits>,
     body: Json<TotpRemoval>,
 ) -> Result<HttpResponse, Problem> {
     let (account, sign_in) = (account_of(&allowed), Arc::clone(&context.sign_in));
+    limits.check_proof(account.0)?;
     let removed = context.run(async move { sign_in.remove_codes(account, &body.password).await });
-    removed.await??;
+    proven(&context, &allowed, removed.await?)?;
     context
         .record(on(
             &allowed,

@@ -102,7 +102,8 @@ pub(crate) async fn presign(
     body: Json<PresignBody>,
 ) -> Result<Json<Presigned>, Problem> {
     let body = body.into_inner();
-    let (lane, site) = (body.check()?, site_or_default(&context, &allowed, body.site.clone())?);
+    let lane = body.check()?;
+    let site = site_or_default(&context, &allowed, body.site.clone()).await?;
     let noted = site.clone();
     let valid = context.settings.presigned_for;
     let expires_at = rfc3339(context.clock.now().plus(valid));

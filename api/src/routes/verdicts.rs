@@ -90,6 +90,7 @@ pub(crate) async fn list(
         Ok::<_, PortError>((verdicts.of(id).await?, exposures.opinions(id).await?))
     });
     let (given, own) = given.await??;
+    context.recorder.note(about(&allowed, Action::VerdictsViewed, &image))?;
     let own = own.into_iter().map(|opinion| (opinion.at, VerdictItem::from(opinion)));
     let given = given.into_iter().map(|verdict| (verdict.at, VerdictItem::from(verdict)));
     let mut items: Vec<_> = own.chain(given).collect();

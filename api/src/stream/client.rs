@@ -11,11 +11,13 @@ use lobar_core::store::{Resumed, Store};
 use prometheus::IntGauge;
 use tokio::sync::broadcast::{Receiver, error::RecvError};
 use tokio::time::{Instant, sleep, sleep_until};
+use uuid::Uuid;
 
 use super::Start;
 use super::batch::Batch;
 use super::frame;
 use super::hub::{Hub, PAGE};
+use crate::rate::Slot;
 
 /// A connected client, at a position of its own.
 pub(crate) struct Client {
@@ -36,21 +38,25 @@ pub(crate) struct Client {
 }
 
 /// Counts a client as long as it lives.
-pub(crate) struct OpenStream(IntGauge);
+pub(crate) struct OpenStream {
+    clients: IntGauge,
+    /// Its place among the streams of its caller.
+    _place: Option<Slot<Uuid>>,
+}
 
 impl OpenStream {
     /// Counts one more; `None` when that is more than `max`.
-    pub(crate) fn open(hub: &Hub, max: usize) -> Option<Self> {
+    pub(crate) fn open(hub: &Hub, max: usize, place: Option<Slot<Uuid>>) -> Option<Self> {
         // Counted before it is compared: of many that come at once, no more than `max` pass.
         hub.clients.inc();
-        let opened = Self(hub.clients.clone());
+        let opened = Self { clients: hub.clients.clone(), _place: place };
         (hub.open_streams() <= max).then_some(opened)
     }
 }
 
 impl Drop for OpenStream {
     fn drop(&mut self) {
-        self.0.dec();
+        self.clients.dec();
     }
 }
 

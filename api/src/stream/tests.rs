@@ -72,7 +72,7 @@ impl Process {
     }
 
     fn connect(&self, site: &str, after: Position) -> Client {
-        let open = OpenStream::open(&self.hub, 10).expect("room");
+        let open = OpenStream::open(&self.hub, 10, None).expect("room");
         let (hub, store) = (Arc::clone(&self.hub), Arc::clone(&self.store));
         let batches = hub.subscribe();
         let start = Start { after, reset: false };

@@ -44,6 +44,8 @@ actions! {
     PictureViewed "picture_viewed",
     /// An image's heatmap was shown.
     HeatmapViewed "heatmap_viewed",
+    /// The verdicts on an image were shown.
+    VerdictsViewed "verdicts_viewed",
     /// A verdict was given on an image.
     VerdictGiven "verdict_given",
     /// A reader gave their own opinion on an image whose result was withheld until then.

@@ -28,7 +28,9 @@ fn kind(action: Option<Action>) -> Kind {
     match action {
         Action::SignedIn | Action::SignInFailed | Action::SignedOut => (LOGIN, "E"),
         Action::Listed | Action::EventsFollowed => (QUERY, "E"),
-        Action::Viewed | Action::PictureViewed | Action::HeatmapViewed => (ACCESS, "R"),
+        Action::Viewed | Action::PictureViewed | Action::HeatmapViewed | Action::VerdictsViewed => {
+            (ACCESS, "R")
+        }
         Action::VerdictGiven | Action::OpinionGiven => (ACCESS, "U"),
         Action::Uploaded | Action::Predicted => (("110107", "Import"), "C"),
         Action::Exported => (("110106", "Export"), "R"),

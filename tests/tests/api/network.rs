@@ -94,14 +94,17 @@ async fn an_address_that_asks_too_often_is_told_when_to_come_back_and_no_other_i
     assert_eq!(problem["limit"], "address");
 
     assert_eq!(ask("/problems/internal", "2001:db8:0:1::1").await.status(), StatusCode::OK);
-    // Thousands of files at once are an ordinary upload, and probes ask from one address for ever.
+    // Thousands of files at once are an ordinary upload of who is known, and probes ask from one address for ever.
     let token = fixture.token("uploader@*").await;
+    let known = fixture.http.get(fixture.url("/v1/session")).bearer_auth(&token);
+    let known = send(known.header("x-forwarded-for", "2001:db8:0:2::1")).await;
+    assert_eq!(known.status(), StatusCode::OK);
     for _ in 0..20 {
         let upload = fixture.http.post(fixture.url("/v1/images")).bearer_auth(&token).body("x");
         let upload = send(upload.header("x-forwarded-for", "2001:db8::1")).await;
         assert_eq!(upload.status(), StatusCode::ACCEPTED);
-        for path in ["/livez", "/metrics"] {
-            assert_eq!(ask(path, "2001:db8::1").await.status(), StatusCode::OK);
+        for path in ["/livez", "/readyz"] {
+            assert_ne!(ask(path, "2001:db8::1").await.status(), StatusCode::TOO_MANY_REQUESTS);
         }
         // Who uses this very machine.
         assert_eq!(
@@ -148,6 +151,65 @@ async fn what_is_no_request_gets_a_status_without_a_body_and_the_end_of_the_conn
         let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
         assert!(head.to_lowercase().contains("content-length: 0"), "{start:?}: {answer}");
         assert_eq!(body, "", "{start:?}");
+    }
+}
+
+/// What no answer of ours may lack.
+const HEADERS: [&str; 8] = [
+    "content-security-policy",
+    "x-content-type-options",
+    "referrer-policy",
+    "permissions-policy",
+    "cross-origin-resource-policy",
+    "cross-origin-opener-policy",
+    "cache-control",
+    "x-request-id",
+];
+
+#[tokio::test]
+async fn every_answer_to_an_odd_request_carries_the_security_headers() {
+    let fixture = Fixture::open().await;
+    let large = format!("content-length: {}\r\n", 1_u64 << 40);
+    let json = "content-type: application/json\r\ncontent-length: 1\r\n\r\n{";
+    let odd: &[(&str, &str, &str)] = &[
+        ("GET /nothing HTTP/1.1", "", "404"),
+        ("GET /docs/nothing HTTP/1.1", "", "404"),
+        ("GET /web/../../etc/passwd HTTP/1.1", "", "404"),
+        ("GET /%00%ff%2e%2e/ HTTP/1.1", "", "404"),
+        ("GET //evil.example/ HTTP/1.1", "", "404"),
+        ("GET /docs HTTP/1.1", "", "308"),
+        ("DELETE /v1/images HTTP/1.1", "", "405"),
+        ("OPTIONS /v1/images HTTP/1.1", "", "405"),
+        ("TRACE / HTTP/1.1", "", "405"),
+        ("PROPFIND /v1/images HTTP/1.1", "", "405"),
+        ("HEAD /v1/images HTTP/1.1", "", "200"),
+        ("HEAD /nothing HTTP/1.1", "", "404"),
+        ("GET /v1/images/no-uuid HTTP/1.1", "", "400"),
+        ("GET /v1/images?limit=x HTTP/1.1", "", "400"),
+        ("GET /v1/events?after=x HTTP/1.1", "", "400"),
+        ("POST /v1/images HTTP/1.1", &large, "413"),
+        ("POST /v1/uploads HTTP/1.1", json, "400"),
+        ("POST /v1/session HTTP/1.1", json, "400"),
+        ("POST /v1/uploads HTTP/1.1", "content-length: 1\r\n\r\n{", "415"),
+        ("POST /v1/images HTTP/1.1", "content-encoding: gzip\r\n", "415"),
+        ("POST /v1/images HTTP/1.1", "origin: http://evil.example\r\n", "403"),
+        ("PUT /v1/password HTTP/1.1", "sec-fetch-site: cross-site\r\n", "403"),
+        ("GET http://evil.example/ HTTP/1.1", "", "421"),
+        ("GET /metrics HTTP/1.1", "authorization: Bearer x\r\n", "401"),
+        ("GET /v1/images HTTP/1.1", "cookie: session=x\r\nforwarded: for=1.2.3.4\r\n", "401"),
+        ("GET /livez HTTP/1.0", "", "200"),
+    ];
+    for (line, more, status) in odd {
+        let end = if more.contains("\r\n\r\n") { "" } else { "\r\n" };
+        let request = format!("{line}\r\nhost: localhost\r\nconnection: close\r\n{more}{end}");
+        let answer = raw(&fixture, request.as_bytes()).await;
+        assert!(answer.get(9..12) == Some(status), "{line} {more}: {answer}");
+        let (head, _) = answer.split_once("\r\n\r\n").expect("a head");
+        let head = head.to_lowercase();
+        for name in HEADERS {
+            let count = head.matches(&format!("\r\n{name}: ")).count();
+            assert_eq!(count, 1, "{line} {more}: {name}: {head}");
+        }
     }
 }
 

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use lobar_core::image::{Lane, NewImage};
 use lobar_core::presence::WorkerLoad;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::fixture::{Fixture, eventually, ready};
+use crate::fixture::{Fixture, eventually, new_image, ready};
 
 #[tokio::test]
 async fn a_server_is_ready_when_its_store_and_bucket_answer() {
@@ -93,6 +94,52 @@ async fn every_metric_of_the_queues_and_workers_has_its_name_and_its_labels() {
     let (_, figures) = fixture.get("/v1/queues").await;
     assert_eq!(figures["capacity_images_per_second"], 40.0);
     assert_eq!((&figures["workers"], &figures["workers_wanted"]), (&json!(2), &json!(2)));
+}
+
+#[tokio::test]
+async fn figures_of_sites_are_of_registered_ones_and_shown_to_who_may_see_queues() {
+    let fixture = Fixture::open().await;
+    for site in ["north", "south"] {
+        fixture.accounts.add_site(&site.parse().expect("a name")).await.expect("added");
+    }
+    let urgent = NewImage { lane: Lane::Stat, ..new_image("incoming/north/1.jpg") };
+    fixture.store.admit(&[urgent]).await.expect("admitted");
+    let keys = ["north/2.jpg", "south/3.jpg", "doe-jane/4.jpg"];
+    let ids = fixture.admit(keys.map(|key| format!("incoming/{key}"))).await;
+    fixture.finish(&ids[1..], &ready(0.5)).await;
+    let shown =
+        |site: &str, state: &str| format!("lobar_site_images{{site=\"{site}\",state=\"{state}\"}}");
+    let metrics = eventually("the images are counted", async || {
+        let metrics = fixture.metrics().await;
+        metrics.contains(&format!("{} 1\n", shown("south", "ready"))).then_some(metrics)
+    })
+    .await;
+    assert!(metrics.contains(&format!("{} 2\n", shown("north", "queued"))), "{metrics}");
+    assert!(metrics.contains(&format!("{} 1\n", shown("other", "ready"))), "{metrics}");
+    assert!(metrics.contains("lobar_site_oldest_unfinished_seconds{site=\"south\"} 0\n"));
+    assert!(!metrics.contains("doe-jane"), "what is typed into keys is no label");
+
+    fixture.person("somebody", "admin@*").await;
+    let ask = async |grant: &str, path: &str| {
+        let token = fixture.token(grant).await;
+        let answer = fixture.http.get(fixture.url(path)).bearer_auth(token).send().await;
+        answer.expect("an answer")
+    };
+    let queues: Value = ask("operator@*", "/v1/queues").await.json().await.expect("JSON");
+    let north = &queues["sites"]["north"];
+    assert_eq!((&north["ready"], &north["in_flight"]), (&json!(2), &json!(0)));
+    assert_eq!(north["unfinished"], json!({ "stat": 1, "routine": 1 }));
+    assert!(north["oldest_age_seconds"].as_f64().is_some_and(|age| age >= 0.0));
+    assert_eq!(queues["sites"]["other"]["images"]["ready"], 1);
+    for path in ["/v1/queues", "/metrics"] {
+        for grant in ["clinician@north", "clinician@*", "uploader@north", "auditor@*"] {
+            assert_eq!(ask(grant, path).await.status(), 403, "{grant} {path}");
+        }
+        assert_eq!(
+            fixture.http.get(fixture.url(path)).send().await.expect("an answer").status(),
+            401
+        );
+    }
 }
 
 #[tokio::test]

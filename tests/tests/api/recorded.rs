@@ -126,6 +126,99 @@ async fn a_change_that_cannot_be_recorded_is_not_answered_as_done() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_list_is_on_record_with_what_it_was_of_and_each_image_that_it_showed_once() {
+    let fixture = Fixture::open().await;
+    let key = |n: usize| format!("incoming/north/{n}.jpg");
+    let first = fixture.admit((0..3).map(key)).await;
+    fixture.person("somebody", "admin@*").await;
+    let token = fixture.token("reader@north").await;
+    let list = async |query: &str| {
+        let request = fixture.http.get(fixture.url(&format!("/v1/images{query}")));
+        assert_eq!(request.bearer_auth(&token).send().await.expect("answers").status(), 200);
+    };
+    for query in ["", "", "?limit=1", "?status=queued&site=north", "?site=Doe,Jane", ""] {
+        list(query).await;
+    }
+    let second = fixture.admit([key(3)]).await;
+    list("").await;
+    let entries = of_callers(&fixture, 4).await;
+    let told: Vec<_> = entries
+        .iter()
+        .map(|entry| {
+            let detail = entry.detail();
+            let ids = detail["ids"].as_array().expect("ids").len();
+            (ids, detail["images"].clone(), detail["status"].clone(), detail["sites"].clone())
+        })
+        .collect();
+    let (all, queued, nothing) = (json!([]), json!(["queued"]), json!(""));
+    let expected = [
+        (3, json!(3), all.clone(), json!("north")),
+        (0, json!(3), queued, json!("north")),
+        (0, json!(0), all.clone(), nothing),
+        (1, json!(4), all, json!("north")),
+    ];
+    assert_eq!(told.len(), expected.len(), "{told:?}");
+    for (told, expected) in told.iter().zip(&expected) {
+        assert_eq!((&told.0, &told.1, &told.2), (&expected.0, &expected.1, &expected.2));
+    }
+    let ids = |entry: &Entry| entry.detail()["ids"].clone();
+    let of_first: Vec<String> = first.iter().rev().map(ToString::to_string).collect();
+    let mut shown: Vec<String> = serde_json::from_value(ids(&entries[0])).expect("ids");
+    let mut expected = of_first;
+    shown.sort_unstable();
+    expected.sort_unstable();
+    assert_eq!(shown, expected);
+    assert_eq!(ids(&entries[3]), json!([second[0].to_string()]));
+    assert!(entries.iter().all(|entry| !entry.detail.contains("Doe")));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_reaches_for_another_site_is_on_record_and_cannot_fill_it() {
+    let fixture = Fixture::open().await;
+    let ids = fixture.admit(["incoming/south/1.jpg".to_owned()]).await;
+    fixture.finish(&ids, &ready(0.9)).await;
+    fixture.accounts.add_site(&"south".parse().expect("a name")).await.expect("added");
+    fixture.person("somebody", "admin@*").await;
+    let token = fixture.token("clinician@north").await;
+    let image = format!("/v1/images/{}", ids[0]);
+    let get = async |path: &str| {
+        let request = fixture.http.get(fixture.url(path)).bearer_auth(&token);
+        assert_eq!(request.send().await.expect("answers").status(), 404, "{path}");
+    };
+    for path in ["", "/picture", "/heatmap", "/verdicts"] {
+        get(&format!("{image}{path}")).await;
+    }
+    for site in ["south", "Doe.Jane"] {
+        let url = fixture.url(&format!("/v1/images?site={site}"));
+        let request = fixture.http.post(url).bearer_auth(&token).body("x");
+        assert_eq!(request.send().await.expect("answers").status(), 403);
+    }
+    let refused = of_callers(&fixture, 6).await;
+    let told: Vec<_> = refused
+        .iter()
+        .map(|entry| (entry.action.as_str(), entry.image, entry.site.as_deref()))
+        .collect();
+    let (south, id) = (Some("south"), Some(ids[0].0));
+    let reached = ("refused", id, south);
+    let put = ("refused", None, south);
+    assert_eq!(told, [reached, reached, reached, reached, put, ("refused", None, None)]);
+    assert_eq!(refused[4].detail(), json!({ "right": "upload" }));
+    for _ in 0..50 {
+        get(&image).await;
+    }
+    // Something that is recorded whatever else is.
+    let own = fixture.token("clinician@south").await;
+    let request = fixture.http.get(fixture.url(&format!("{image}/verdicts"))).bearer_auth(&own);
+    assert_eq!(request.send().await.expect("answers").status(), 200);
+    let all = eventually("it is recorded", async || {
+        let all = entries(&fixture).await;
+        all.iter().any(|entry| entry.action == "verdicts_viewed").then_some(all)
+    })
+    .await;
+    assert_eq!(all.iter().filter(|entry| entry.action == "refused").count(), 30);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_auditor_reads_the_record_and_its_lines_are_one_chain() {
     let fixture = Fixture::open().await;
     fixture.person("somebody", "admin@*").await;

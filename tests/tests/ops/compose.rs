@@ -134,6 +134,18 @@ fn the_settings_of_every_role_are_ones_that_lobar_takes() {
 }
 
 #[test]
+fn nothing_is_set_by_a_flag_which_an_operator_s_environment_could_not_change() {
+    let compose = compose();
+    for (name, service) in roles(&compose) {
+        let flags = words(&service["command"]).into_iter().filter(|word| word.starts_with('-'));
+        assert!(flags.into_iter().all(|flag| flag == "--roles"), "{name}");
+    }
+    let api = environment(&compose["services"]["api"]);
+    assert!(api.contains(&("LOBAR_TRUSTED_PROXIES".into(), "127.0.0.1".into())), "{api:?}");
+    assert!(api.contains(&("LOBAR_LISTEN".into(), "127.0.0.1:8080".into())), "{api:?}");
+}
+
+#[test]
 fn a_role_has_longer_to_stop_than_it_drains() {
     let compose = compose();
     for (name, service) in roles(&compose) {

@@ -152,6 +152,23 @@ fn pods_run_our_commands_with_settings_that_lobar_takes() {
 }
 
 #[test]
+fn nothing_is_set_by_a_flag_which_an_operator_s_environment_could_not_change() {
+    let maps = documents("ConfigMap");
+    let settings = at(named(&maps, "lobar-settings"), "/data");
+    assert_eq!(settings["LOBAR_LISTEN"], "127.0.0.1:8080", "where the proxy looks for it");
+    assert_eq!(settings["LOBAR_TRUSTED_PROXIES"], "127.0.0.1");
+    for pod in pods() {
+        for container in containers(&pod).iter().filter(|one| one["args"].is_array()) {
+            let arguments = container["args"].as_array().expect("arguments");
+            let flags = arguments.iter().filter_map(Value::as_str).filter(|it| it.starts_with('-'));
+            assert!(flags.into_iter().all(|flag| flag == "--roles"), "{arguments:?}");
+            // `env` goes before `envFrom`, in which operators set things.
+            assert!(container.get("env").is_none(), "{}", container["name"]);
+        }
+    }
+}
+
+#[test]
 fn no_pod_runs_as_root_writes_to_its_image_or_holds_a_token() {
     for pod in pods() {
         assert_eq!(at(&pod, "/securityContext/runAsNonRoot"), true);

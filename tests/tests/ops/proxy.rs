@@ -134,6 +134,91 @@ async fn nobody_sees_anything_who_did_not_sign_in_and_events_pass_at_once_to_who
     assert_eq!(lobar.stop(), 0);
 }
 
+/// The proxy's bound lets through what Lobar takes, so that it is Lobar that refuses, with a reason.
+#[test]
+fn the_proxy_takes_the_largest_body_that_lobar_takes_and_little_more() {
+    let shipped = text("ops/nginx/api.conf");
+    let bound = shipped.lines().find_map(|line| line.trim().strip_prefix("client_max_body_size "));
+    let bound = bound.and_then(|bound| bound.strip_suffix("m;")).expect("MiB");
+    let bound = bound.parse::<usize>().expect("a number") << 20;
+    let largest = lobar_api::largest_body(lobar_api::ApiSettings::default().limits.max_bytes);
+    assert!(bound >= largest, "{bound} < {largest}");
+    assert!(bound < largest + (4 << 20), "{bound} is far more than {largest}");
+}
+
+/// An nginx that speaks TLS, before the one of ops/nginx: an Ingress, a hospital's own proxy.
+fn outer(inner: &str, trust: &str) -> (Server, String) {
+    let folder = tempfile::tempdir().expect("a folder").keep();
+    let place = folder.to_str().expect("UTF-8").to_owned();
+    let made = rcgen::generate_simple_self_signed(vec!["127.0.0.1".into()]).expect("a certificate");
+    std::fs::write(folder.join("cert.pem"), made.cert.pem()).expect("written");
+    std::fs::write(folder.join("key.pem"), made.signing_key.serialize_pem()).expect("written");
+    let listen = format!("127.0.0.1:{}", free_port());
+    let user = if lobar_testkit::services::root() { "user root;" } else { "" };
+    let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+        .map(|kind| format!("{kind}_temp_path {place}/{kind};\n"))
+        .concat();
+    let main = format!(
+        "{user}\ndaemon off;\nworker_processes 1;\npid {place}/pid;\nevents {{}}\n\
+         http {{\n{temporary}access_log off;\nserver {{\nlisten {listen} ssl;\n\
+         ssl_certificate {place}/cert.pem;\nssl_certificate_key {place}/key.pem;\n\
+         location / {{\nproxy_pass {inner};\nproxy_set_header Host $http_host;\n{trust}\n}}\n}}\n}}\n"
+    );
+    let path = folder.join("nginx.conf");
+    std::fs::write(&path, main).expect("written");
+    let (program, path) = (program(), path.to_str().expect("UTF-8").to_owned());
+    run(Command::new(program).args(["-t", "-q", "-e", "stderr", "-c", &path]));
+    let server = Server::new(folder, &[program, "-e", "stderr", "-c", &path], &[]);
+    server.start();
+    (server, format!("https://{listen}"))
+}
+
+#[tokio::test]
+async fn tls_that_ends_at_a_proxy_before_the_proxy_is_known_through_both() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let lobar = Lobar::start(
+        &executable(),
+        &["up", "--trusted-proxies", "127.0.0.1"],
+        &dir.path().join("data"),
+    );
+    let (inner, between) = nginx(&lobar.page);
+    // Another test of this process may have chosen it already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let http = reqwest::Client::builder().danger_accept_invalid_certs(true).build();
+    let http = http.expect("a client");
+    answers(&http, &between, &inner).await;
+    let added = "proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;\n\
+                 proxy_set_header X-Forwarded-Proto $scheme;";
+    let (server, base) = outer(&between, added);
+    answers(&http, &base, &server).await;
+    for spoofed in [None, Some("http")] {
+        let mut request = http.get(&base);
+        if let Some(protocol) = spoofed {
+            request = request.header("x-forwarded-proto", protocol);
+        }
+        let answer = request.header("x-forwarded-for", "192.0.2.1").send().await.expect("answers");
+        assert_eq!(answer.status(), StatusCode::OK);
+        assert!(answer.headers().contains_key("strict-transport-security"), "{spoofed:?}");
+    }
+    // The cookie of a browser that speaks TLS is sent over TLS alone.
+    let token = token(&dir.path().join("data"), "admin@*");
+    let body = serde_json::json!({ "name": "jane", "grants": ["clinician@*"] });
+    let invited = http.post(format!("{base}/v1/people")).bearer_auth(&token).json(&body).send();
+    let invited: serde_json::Value = invited.await.expect("answers").json().await.expect("JSON");
+    let secret = invited["link_secret"].as_str().unwrap_or_else(|| panic!("{invited}"));
+    let password = "a long enough sentence";
+    let body = serde_json::json!({ "secret": secret, "password": password });
+    let redeemed = http.post(format!("{base}/v1/links/redeem")).json(&body).send().await;
+    assert_eq!(redeemed.expect("answers").status(), StatusCode::OK);
+    let body = serde_json::json!({ "name": "jane", "password": password });
+    let signed_in = http.post(format!("{base}/v1/session")).header("origin", &base).json(&body);
+    let signed_in = signed_in.send().await.expect("answers");
+    assert_eq!(signed_in.status(), StatusCode::OK);
+    let cookie = signed_in.headers()["set-cookie"].to_str().expect("text");
+    assert!(cookie.starts_with("__Host-session=") && cookie.contains("; Secure"), "{cookie}");
+    assert_eq!(lobar.stop(), 0);
+}
+
 /// A machine's token, made by the command on the server's own data.
 fn token(data: &Path, grant: &str) -> String {
     let added = Command::new(executable())

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use lobar_core::image::{Lane, State};
-use lobar_core::store::{Overview, Quarantined};
+use lobar_core::access::SiteName;
+use lobar_core::image::{Lane, Lanes, State};
+use lobar_core::store::{Overview, Quarantined, SiteOverview};
 use lobar_core::time::Stamp;
 
 use super::super::{Db, DbError, Driver, Sql};
@@ -45,7 +46,65 @@ pub(super) async fn overview<D: Driver>(db: &Db<D>) -> Result<Overview, DbError>
     let (stat, routine): (Option<i64>, Option<i64>) = db.fetch_one(ends).await?;
     *overview.oldest_unfinished.of_mut(Lane::Stat) = stat.map(Stamp);
     *overview.oldest_unfinished.of_mut(Lane::Routine) = routine.map(Stamp);
+    overview.sites = sites(db).await?;
     Ok(overview)
+}
+
+/// The same of registered sites. Keys name sites, and anybody who uploads names keys: what is not registered is not told.
+async fn sites<D: Driver>(db: &Db<D>) -> Result<Vec<SiteOverview>, DbError> {
+    let most = i64::try_from(Overview::SITES).unwrap_or(i64::MAX);
+    // Each minimum is the first of an index range: a site, a state, the images of it that nothing has replaced.
+    let registered = Sql::<D>::new(
+        "select s.name,
+           (select min(i.received_at) from image i
+             where i.site = s.name and i.state = 'queued' and i.flag = 'none'),
+           (select min(i.received_at) from image i
+             where i.site = s.name and i.state = 'analysing' and i.flag = 'none')
+         from site s order by s.name limit $1",
+    )
+    .bind(most);
+    let mut found = BTreeMap::new();
+    for (name, queued, analysing) in
+        db.fetch_all::<(String, Option<i64>, Option<i64>)>(registered).await?
+    {
+        if let Some(site) = SiteName::parse(&name) {
+            let oldest_unfinished = queued.into_iter().chain(analysing).min().map(Stamp);
+            let (by_state, unfinished) = (Vec::new(), Lanes::default());
+            found.insert(name, SiteOverview { site, by_state, oldest_unfinished, unfinished });
+        }
+    }
+    let kinds = Sql::<D>::new(
+        "select t.site, t.stage, t.lane, cast(sum(t.images) as bigint)
+         from (select name from site order by name limit $1) s join tally t on t.site = s.name
+         group by t.site, t.stage, t.lane
+         union all
+         select coalesce(site, ''), 'analysing', '', count(*) from image
+         where state = 'analysing' and flag = 'none' group by site",
+    )
+    .bind(most);
+    let mut by_state = BTreeMap::<String, BTreeMap<State, i64>>::new();
+    for (name, stage, word, images) in db.fetch_all::<(String, String, String, i64)>(kinds).await? {
+        let Some(of_site) = found.get_mut(&name) else { continue };
+        let states = by_state.entry(name).or_default();
+        match stage.as_str() {
+            IN_HAND => {
+                *states.entry(State::Analysing).or_default() += images;
+                *states.entry(State::Queued).or_default() -= images;
+            }
+            UNFINISHED => {
+                *of_site.unfinished.of_mut(lane(&word)) += count(images);
+                *states.entry(State::Queued).or_default() += images;
+            }
+            word => *states.entry(state(word)).or_default() += images,
+        }
+    }
+    for (name, states) in by_state {
+        if let Some(of_site) = found.get_mut(&name) {
+            of_site.by_state =
+                states.into_iter().map(|(state, images)| (state, count(images))).collect();
+        }
+    }
+    Ok(found.into_values().collect())
 }
 
 pub(super) async fn quarantine<D: Driver>(

@@ -96,6 +96,7 @@ macro_rules! store_contract {
             an_event_names_the_site_of_its_image,
             hostile_keys_are_kept_byte_for_byte,
             the_overview_counts_by_state_and_lane,
+            the_overview_tells_of_each_registered_site_and_of_no_other,
             a_finding_of_every_earlier_release_is_read,
             an_image_whose_finding_cannot_be_read_needs_a_human_and_hides_no_other,
             an_image_whose_state_or_reason_cannot_be_read_needs_a_human_and_hides_no_other,

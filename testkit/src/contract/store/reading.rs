@@ -280,6 +280,37 @@ pub async fn the_overview_counts_by_state_and_lane<H: StoreHarness>() {
     assert_eq!(overview.oldest_unfinished.stat, Some(oldest));
 }
 
+pub async fn the_overview_tells_of_each_registered_site_and_of_no_other<H: StoreHarness>() {
+    let harness = H::start().await;
+    let store = harness.open().await;
+    for site in ["north", "south"] {
+        harness.damage(&format!("insert into site (name, added_at) values ('{site}', 0)")).await;
+    }
+    let key = |site: &str, n: u32| object(&format!("incoming/{site}/{n}.jpg"), "v1", None);
+    let stat = NewImage { object: key("north", 0), lane: Lane::Stat };
+    store.admit(&[stat]).await.expect("admitted");
+    let oldest = image(&*store, key("north", 0).id()).await.received_at;
+    harness.advance(Duration::from_secs(1)).await;
+    let others = [key("north", 1), key("east", 2), key("north", 3)].map(|object| new(&object));
+    store.admit(&others).await.expect("admitted");
+    granted(&*store, key("north", 0).id()).await;
+    let claimed = granted(&*store, key("north", 3).id()).await;
+    assert!(complete(&*store, &claimed, ready(0.1)).await);
+
+    let sites = store.overview().await.expect("overview").sites;
+    let names: Vec<_> = sites.iter().map(|of_site| of_site.site.as_str()).collect();
+    assert_eq!(names, ["north", "south"]);
+    let count = |n: usize, state: State| {
+        let found = sites[n].by_state.iter().find(|(of, _)| *of == state);
+        found.map_or(0, |(_, images)| *images)
+    };
+    let states = [State::Queued, State::Analysing, State::Ready];
+    assert_eq!(states.map(|state| count(0, state)), [1, 1, 1]);
+    assert_eq!(states.map(|state| count(1, state)), [0, 0, 0]);
+    assert_eq!((sites[0].unfinished.stat, sites[0].unfinished.routine), (1, 1));
+    assert_eq!((sites[0].oldest_unfinished, sites[1].oldest_unfinished), (Some(oldest), None));
+}
+
 pub async fn everything_survives_closing_and_opening_the_store<H: StoreHarness>() {
     let harness = H::start().await;
     let store = harness.open().await;
