@@ -229,15 +229,18 @@ async fn erase<D: Driver>(
         .into_iter()
         .map(|row| (ImageId(row.id), row))
         .collect();
-    let mut sql = Sql::<D>::new("select image from erasure where erased_at is null and image in (");
+    let mut sql = Sql::<D>::new("select image from erasure where image in (");
     sql.list(ids.iter().copied()).push(")");
-    let waiting: BTreeSet<Uuid> =
+    if !order.is_by_age() {
+        sql.push(" and erased_at is null");
+    }
+    let done: BTreeSet<Uuid> =
         sql.all::<(Uuid,)>(&mut tx).await?.into_iter().map(|(id,)| id).collect();
 
     let (mut erased, mut changes) = (Vec::new(), Changes::default());
     for (id, object) in &named {
         let row = known.get(id);
-        if row.is_none() && waiting.contains(&id.0) {
+        if row.is_none() && done.contains(&id.0) {
             continue;
         }
         let site = row.map_or_else(|| object.site().map(str::to_owned), |row| row.site.clone());
