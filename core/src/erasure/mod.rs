@@ -94,7 +94,7 @@ pub enum ObjectSelector {
         /// The beginning. Personal.
         prefix: String,
     },
-    /// Finished images that were received longer ago.
+    /// Images that were received, and finished, longer ago: the same bytes put again are the same image, received long ago.
     OlderThan(Duration),
 }
 

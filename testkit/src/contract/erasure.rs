@@ -414,6 +414,11 @@ pub async fn objects_are_found_by_their_key_by_the_beginning_of_it_and_by_their_
     harness.advance(Duration::from_secs(61)).await;
     let found = kept.erasures.find(&old, None, 10).await.expect("asked");
     assert_eq!(found.iter().map(ObjectVersion::id).collect::<Vec<_>>(), ids(&[0]));
+    // Finished this moment, received long ago.
+    let claimed = granted(&*kept.store, images[3].id()).await;
+    assert!(complete(&*kept.store, &claimed, ready(0.9)).await);
+    let found = kept.erasures.find(&old, None, 10).await.expect("asked");
+    assert_eq!(found.iter().map(ObjectVersion::id).collect::<Vec<_>>(), ids(&[0]));
 }
 
 pub async fn hundreds_of_images_are_erased_at_once<H: ErasureHarness>() {

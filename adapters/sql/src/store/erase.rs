@@ -138,8 +138,9 @@ impl<D: Driver> Erasures for Db<D> {
             }
             ObjectSelector::OlderThan(age) => {
                 let mut sql = Sql::<D>::new(OBJECTS);
-                sql.push("received_at < ").arg(self.now().minus(*age).0);
-                sql.push(" and finished_at is not null order by received_at, id limit ");
+                let before = self.now().minus(*age).0;
+                sql.push("received_at < ").arg(before).push(" and finished_at < ").arg(before);
+                sql.push(" order by received_at, id limit ");
                 sql.arg(rows(limit));
                 self.fetch_all::<ObjectRow>(sql).await
             }
