@@ -219,21 +219,20 @@ impl RecordWriter {
 
 #[cfg(test)]
 mod tests {
-    use lobar_core::access::Grants;
     use lobar_core::time::ManualClock;
 
     use super::*;
 
     #[test]
     fn a_refused_operation_is_recorded_once_a_minute_whatever_sites_are_made_up() {
-        let clock = ManualClock::at(Stamp(1_700_000_000_000_000));
+        let clock = ManualClock::new(Stamp(1_700_000_000_000_000));
         let (waiting, mut written) = channel(WAITING);
         let recorder = Recorder {
             clock: Arc::new(clock.clone()),
             waiting,
             recent: Mutex::default(),
         };
-        let caller = Caller { grants: Grants::everything(), ..Caller::local() };
+        let caller = Caller::local();
         let mut refuse = |operation| {
             for n in 0..1_000 {
                 let site = format!("site{n}");
