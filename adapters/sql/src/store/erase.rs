@@ -272,7 +272,8 @@ async fn erase<D: Driver>(
         }
     }
     remember(&mut tx, &newest, now).await?;
-    let keys: BTreeSet<&str> = named.values().map(|object| object.key.as_str()).collect();
+    let keys: BTreeSet<(&str, &str)> =
+        named.values().map(|object| (object.bucket.as_str(), object.key.as_str())).collect();
     empty_quarantine(&mut tx, &keys, now).await?;
     changes.record(&mut tx, now).await?;
     tx.commit().await?;
@@ -371,7 +372,7 @@ async fn remember<D: Driver>(
 /// Takes the bytes of messages that name these keys. That they were there stays known.
 async fn empty_quarantine<D: Driver>(
     tx: &mut Tx<D>,
-    keys: &BTreeSet<&str>,
+    keys: &BTreeSet<(&str, &str)>,
     now: Stamp,
 ) -> Result<(), DbError> {
     let mut after = 0_i64;
@@ -383,7 +384,7 @@ async fn empty_quarantine<D: Driver>(
         let Some((last, _)) = page.last() else { return Ok(()) };
         after = *last;
         for (id, body) in page {
-            if !keys.iter().any(|key| mentions(&body, key)) {
+            if !keys.iter().any(|(bucket, key)| mentions(&body, bucket, key)) {
                 continue;
             }
             let empty: &[u8] = &[];
