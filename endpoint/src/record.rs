@@ -227,16 +227,14 @@ mod tests {
     fn a_refused_operation_is_recorded_once_a_minute_whatever_sites_are_made_up() {
         let clock = ManualClock::new(Stamp(1_700_000_000_000_000));
         let (waiting, mut written) = channel(WAITING);
-        let recorder = Recorder {
-            clock: Arc::new(clock.clone()),
-            waiting,
-            recent: Mutex::default(),
-        };
+        let recorder =
+            Recorder { clock: Arc::new(clock.clone()), waiting, recent: Mutex::default() };
         let caller = Caller::local();
         let mut refuse = |operation| {
             for n in 0..1_000 {
                 let site = format!("site{n}");
-                recorder.refused(operation, entry(Action::Refused, &caller, None, Some(&site), None));
+                recorder
+                    .refused(operation, entry(Action::Refused, &caller, None, Some(&site), None));
             }
             std::iter::from_fn(|| written.try_recv().ok()).count()
         };

@@ -97,8 +97,7 @@ impl S3ObjectStore {
 /// the bucket before.
 fn is_gone(error: &S3Error) -> bool {
     let S3Error::Answered { status, code } = error else { return false };
-    *status == 404
-        || *status == 400 && matches!(code.as_str(), "InvalidArgument" | "NoSuchVersion")
+    *status == 404 || *status == 400 && matches!(code.as_str(), "InvalidArgument" | "NoSuchVersion")
 }
 
 /// A bucket that refuses one version says nothing of the others.
@@ -118,7 +117,9 @@ mod tests {
         let gone = |status, code: &str| is_gone(&S3Error::Answered { status, code: code.into() });
         assert!(gone(404, "NoSuchKey") && gone(404, "NoSuchVersion") && gone(404, "NoSuchBucket"));
         assert!(gone(400, "InvalidArgument") && gone(400, "NoSuchVersion"));
-        assert!(!gone(400, "InvalidRequest") && !gone(403, "AccessDenied") && !gone(503, "SlowDown"));
+        assert!(
+            !gone(400, "InvalidRequest") && !gone(403, "AccessDenied") && !gone(503, "SlowDown")
+        );
         assert!(!is_gone(&S3Error::Timeout));
     }
 }

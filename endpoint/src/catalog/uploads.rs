@@ -200,7 +200,9 @@ impl Catalog {
             Box::pin(async move {
                 let upload = match change.upload(&new.bucket, &new.key, &id).await {
                     Ok(upload) => upload,
-                    Err(missing) => return change.made_of(&new.bucket, &new.key, &id).await?.ok_or(missing),
+                    Err(missing) => {
+                        return change.made_of(&new.bucket, &new.key, &id).await?.ok_or(missing);
+                    }
                 };
                 let parts = change.all_parts(&id).await?;
                 let chosen = choose(&parts, &wanted)?;

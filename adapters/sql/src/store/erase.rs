@@ -437,7 +437,8 @@ mod tests {
             let (mut found, mut after) = (Vec::new(), None);
             loop {
                 let which = ("xrays", "incoming/north/7/");
-                let page = beginning_with(&db, which, after, limit, looked_at).await.expect("asked");
+                let page =
+                    beginning_with(&db, which, after, limit, looked_at).await.expect("asked");
                 assert!(page.len() <= limit);
                 let last = page.len() < limit;
                 found.extend(page.into_iter().map(|row| row.object().id()));
