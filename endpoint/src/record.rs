@@ -34,6 +34,8 @@ const RESTS: Backoff = Backoff { first: Duration::from_millis(200), max: Duratio
 const SAME: Duration = Duration::from_secs(60);
 /// What is remembered for that.
 const REMEMBERED: usize = 50_000;
+/// It is gone through at most this often.
+const CLEARED: Duration = Duration::from_secs(1);
 /// How long the last entries may take when the process stops.
 const LAST: Duration = Duration::from_secs(5);
 
@@ -41,7 +43,15 @@ const LAST: Duration = Duration::from_secs(5);
 pub(super) struct Recorder {
     clock: Arc<dyn Clock>,
     waiting: Sender<NewEntry>,
-    recent: Mutex<HashMap<String, Stamp>>,
+    recent: Mutex<Recent>,
+}
+
+/// What was recorded a moment ago.
+#[derive(Default)]
+struct Recent {
+    at: HashMap<String, Stamp>,
+    /// When what is over was last taken out.
+    cleared: Option<Stamp>,
 }
 
 /// Entries on their way to the store.
@@ -115,15 +125,18 @@ impl Recorder {
     pub(super) fn note(&self, entry: NewEntry) {
         // What is only seen again and again is recorded once a minute; what is put in, each time.
         let image = entry.image.map(|image| image.to_string()).unwrap_or_default();
-        if entry.action == Action::Uploaded || self.is_new(entry.action.as_str(), &image, &entry) {
+        let site = entry.site.as_ref().map_or("", SiteName::as_str);
+        if entry.action == Action::Uploaded
+            || self.is_new(entry.action.as_str(), &image, site, &entry)
+        {
             self.send(entry);
         }
     }
 
-    /// Records that an operation was refused, once a minute.
+    /// Records that an operation was refused, once a minute: at whichever site, as whoever asks can make up sites.
     pub(super) fn refused(&self, operation: &'static str, mut entry: NewEntry) {
         entry.detail = json!({ "by": "s3", "operation": operation });
-        if self.is_new(operation, "", &entry) {
+        if self.is_new(operation, "", "", &entry) {
             self.send(entry);
         }
     }
@@ -136,16 +149,17 @@ impl Recorder {
         }
     }
 
-    fn is_new(&self, what: &str, image: &str, entry: &NewEntry) -> bool {
+    fn is_new(&self, what: &str, image: &str, site: &str, entry: &NewEntry) -> bool {
         let who = entry.actor.id.unwrap_or_default();
-        let site = entry.site.as_ref().map_or("", SiteName::as_str);
         let seen = format!("{who} {what} {image} {site}");
         let now = self.clock.now();
-        let mut known = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        let Recent { at: known, cleared } = &mut *recent;
         if known.get(&seen).is_some_and(|at| now.since(*at) < SAME) {
             return false;
         }
-        if known.len() >= REMEMBERED {
+        if known.len() >= REMEMBERED && cleared.is_none_or(|at| now.since(at) >= CLEARED) {
+            *cleared = Some(now);
             known.retain(|_, at| now.since(*at) < SAME);
         }
         if known.len() < REMEMBERED {
@@ -164,7 +178,10 @@ impl RecordWriter {
             .await
             .is_some_and(|received| received > 0)
         {
-            stop.run_until_cancelled(sleep(GATHERED)).await;
+            // A full batch waits for no more.
+            if entries.len() < TOGETHER {
+                stop.run_until_cancelled(sleep(GATHERED)).await;
+            }
             while entries.len() < TOGETHER
                 && let Ok(entry) = self.waiting.try_recv()
             {
@@ -197,5 +214,32 @@ impl RecordWriter {
             sleep(RESTS.delay(tries, 0.5)).await;
             tries += 1;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lobar_core::time::ManualClock;
+
+    use super::*;
+
+    #[test]
+    fn a_refused_operation_is_recorded_once_a_minute_whatever_sites_are_made_up() {
+        let clock = ManualClock::new(Stamp(1_700_000_000_000_000));
+        let (waiting, mut written) = channel(WAITING);
+        let recorder =
+            Recorder { clock: Arc::new(clock.clone()), waiting, recent: Mutex::default() };
+        let caller = Caller::local();
+        let mut refuse = |operation| {
+            for n in 0..1_000 {
+                let site = format!("site{n}");
+                recorder
+                    .refused(operation, entry(Action::Refused, &caller, None, Some(&site), None));
+            }
+            std::iter::from_fn(|| written.try_recv().ok()).count()
+        };
+        assert_eq!((refuse("GetObject"), refuse("PutObject"), refuse("GetObject")), (1, 1, 0));
+        clock.advance(SAME);
+        assert_eq!(refuse("GetObject"), 1);
     }
 }

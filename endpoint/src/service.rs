@@ -273,7 +273,11 @@ operations! {
         |s, r| s.list_parts(r.input);
     list_multipart_uploads: ListMultipartUploadsInput => ListMultipartUploadsOutput,
         asks |q| [Ask::list(&q.input.bucket, q.input.prefix.as_ref())],
-        |s, r| s.list_uploads(r.input);
+        |s, r| {
+            let ask = Ask::list(&r.input.bucket, r.input.prefix.as_ref());
+            let entry = s.policy.entry(Action::Listed, &r, &ask);
+            s.listed(entry, s.list_uploads(r.input))
+        };
 
     list_objects: ListObjectsInput => ListObjectsOutput,
         asks |q| [Ask::list(&q.input.bucket, q.input.prefix.as_ref())],

@@ -9,6 +9,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::ingest::Ingest;
 
+/// Batches by age in one round, so that what is asked for meanwhile does not wait for all of them.
+const BATCHES: usize = 20;
+
 impl Ingest {
     pub(crate) async fn erase_loop(&self, stop: &CancellationToken) {
         let every = self.intake.settings.erase_every;
@@ -41,14 +44,17 @@ impl Ingest {
         }
     }
 
-    /// One round.
+    /// One round: what was asked for first, then by age. An error of the one does not keep from the other.
     async fn erase(&self, ports: &ErasurePorts) -> Result<Erased, PortError> {
-        if let Some(age) = self.intake.settings.retention.images {
-            self.erase_old(ports, age).await?;
+        let done = ports.finish().await;
+        if let Ok(done) = &done {
+            self.count(done);
         }
-        let done = ports.finish().await?;
-        self.count(&done);
-        Ok(done)
+        if let Some(age) = self.intake.settings.retention.images {
+            self.erase_old(ports, age).await.and(done)
+        } else {
+            done
+        }
     }
 
     async fn erase_old(&self, ports: &ErasurePorts, age: Duration) -> Result<(), PortError> {
@@ -59,16 +65,20 @@ impl Ingest {
             request: None,
         };
         let mut images = 0;
-        let ended = loop {
+        let mut ended = Ok(());
+        for _ in 0..BATCHES {
             match ports.erase_old(age, self.clock.now(), &order).await {
-                Ok(None) => break Ok(()),
+                Ok(None) => break,
                 Ok(Some(done)) => {
                     self.count(&done);
                     images += done.images.len();
                 }
-                Err(error) => break Err(error),
+                Err(error) => {
+                    ended = Err(error);
+                    break;
+                }
             }
-        };
+        }
         if images > 0 {
             let hours = age.as_secs() / 3600;
             tracing::info!(images, "erased images that were kept for {hours} hours");

@@ -58,6 +58,9 @@ pub async fn run(command: Erase) -> Result<(), Failure> {
     done
 }
 
+/// The folder of urgent images, below a site's.
+const STAT: &str = "stat/";
+
 async fn carry_out(command: &Erase, settings: &Settings, opener: &Opener) -> Result<(), Failure> {
     let database = opener.database("store", &settings.store).await.map_err(failed)?;
     let objects = roles::objects(settings, settings.embedded_s3()).await?;
@@ -71,11 +74,9 @@ async fn carry_out(command: &Erase, settings: &Settings, opener: &Opener) -> Res
         Erase::Patient { site, key_prefix, erase } => {
             let site: SiteName =
                 site.parse().map_err(|why| Failure::usage(format!("--site: {why}")))?;
-            if key_prefix.is_empty() {
-                return Err(Failure::usage("--key-prefix is empty: that would be the whole site"));
-            }
+            check_prefix(key_prefix)?;
             let mut found = Found::default();
-            for folder in ["", "stat/"] {
+            for folder in ["", STAT] {
                 let prefix = format!("incoming/{}/{folder}{key_prefix}", site.as_str());
                 found.objects.extend(open.ports.below(&prefix).await.map_err(port)?);
             }
@@ -112,6 +113,19 @@ async fn carry_out(command: &Erase, settings: &Settings, opener: &Opener) -> Res
         ))
     })?;
     told(&found, &done, false, args.json)
+}
+
+/// What begins the folder of urgent images, too, is no patient's.
+fn check_prefix(prefix: &str) -> Result<(), Failure> {
+    if prefix.is_empty() {
+        return Err(Failure::usage("--key-prefix is empty: that would be the whole site"));
+    }
+    if STAT.starts_with(prefix) {
+        return Err(Failure::usage(
+            "--key-prefix is the beginning of `stat/`: that would be every urgent image of the site",
+        ));
+    }
+    Ok(())
 }
 
 /// Images that are there, each with every version of its key.
@@ -236,4 +250,19 @@ fn told(found: &Found, done: &Erased, dry_run: bool, as_json: bool) -> Result<()
 
 fn port(error: PortError) -> Failure {
     Failure::failed(chain(&error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_beginning_of_every_urgent_image_is_no_patients() {
+        for prefix in ["", "s", "st", "sta", "stat", "stat/"] {
+            assert!(check_prefix(prefix).is_err(), "{prefix}");
+        }
+        for prefix in ["7/", "smith", "state", "stat/7/", "Stat"] {
+            assert!(check_prefix(prefix).is_ok(), "{prefix}");
+        }
+    }
 }

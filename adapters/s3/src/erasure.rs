@@ -34,7 +34,11 @@ impl ObjectErasure for S3ObjectStore {
             let list = self.client.list_object_versions().bucket(bucket).prefix(key);
             let list = list.set_key_marker(at.clone()).set_version_id_marker(version.clone());
             let page = Box::pin(list.send().with_subscriber(self.log.clone())).await;
-            let page = page.map_err(|error| refused(S3Error::of(&error), LIST))?;
+            let page = match page.map_err(|error| S3Error::of(&error)) {
+                Ok(page) => page,
+                Err(error) if is_gone(&error) => return Ok(()),
+                Err(error) => return Err(refused(error, LIST)),
+            };
             // Keys are listed in their order, the shortest of a prefix first.
             let further = page.versions().iter().filter_map(|one| one.key());
             let mut keys = further.chain(page.delete_markers().iter().filter_map(|one| one.key()));
@@ -82,11 +86,18 @@ impl S3ObjectStore {
         match delete.send().with_subscriber(self.log.clone()).await {
             Ok(_) => Ok(()),
             Err(error) => match S3Error::of(&error) {
-                S3Error::Answered { status: 404, code } if code != "NoSuchBucket" => Ok(()),
+                error if is_gone(&error) => Ok(()),
                 error => Err(refused(error, DELETE)),
             },
         }
     }
+}
+
+/// Whether a version cannot be there: it was deleted, so was its bucket, or it is of the form of another store, which had
+/// the bucket before.
+fn is_gone(error: &S3Error) -> bool {
+    let S3Error::Answered { status, code } = error else { return false };
+    *status == 404 || *status == 400 && matches!(code.as_str(), "InvalidArgument" | "NoSuchVersion")
 }
 
 /// A bucket that refuses one version says nothing of the others.
@@ -94,5 +105,21 @@ fn refused(error: S3Error, what: &'static str) -> EraseError {
     match error.refuses() {
         true => EraseError::Refused,
         false => error.into_port(what).into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_deleted_with_its_bucket_or_is_of_another_store_is_gone() {
+        let gone = |status, code: &str| is_gone(&S3Error::Answered { status, code: code.into() });
+        assert!(gone(404, "NoSuchKey") && gone(404, "NoSuchVersion") && gone(404, "NoSuchBucket"));
+        assert!(gone(400, "InvalidArgument") && gone(400, "NoSuchVersion"));
+        assert!(
+            !gone(400, "InvalidRequest") && !gone(403, "AccessDenied") && !gone(503, "SlowDown")
+        );
+        assert!(!is_gone(&S3Error::Timeout));
     }
 }

@@ -155,7 +155,8 @@ pub(crate) struct KnownList {
     known: Vec<bool>,
 }
 
-/// Which images are known still, of those at sites where the caller may upload. It tells nothing else of them.
+/// Which images are known still, of those at sites where the caller may upload. It tells nothing else of them. Erased ones
+/// are known: they are not to be uploaded again.
 #[utoipa::path(post, path = "/v1/uploads/known", tag = "uploads", request_body = KnownBody,
     responses(
         (status = 200, body = KnownList),
@@ -174,9 +175,22 @@ pub(crate) async fn known(
         let image = context.ask(move |store| async move { store.image(id).await }).await?;
         let waiting = context.accepted.get(id).filter(|upload| allowed.at(Some(&upload.site)));
         let admitted = image.filter(|image| allowed.at(image.object.site()));
-        known.push(admitted.is_some() || waiting.is_some());
+        let here = admitted.is_some() || waiting.is_some();
+        known.push(here || is_erased(&context, &allowed, id).await?);
     }
     Ok(Json(KnownList { known }))
+}
+
+/// Whether it was erased, at a site where the caller may upload.
+async fn is_erased(
+    context: &Data<Context>,
+    allowed: &Allowed<need::Upload>,
+    id: ImageId,
+) -> Result<bool, Problem> {
+    let erasures = &context.erasure.erasures;
+    let tombstone = context.ask_port(erasures, move |port| async move { port.tombstone(id).await });
+    let site = tombstone.await?.map(|tombstone| tombstone.site);
+    Ok(site.is_some_and(|site| allowed.at(site.as_ref().map(|site| site.as_str()))))
 }
 
 impl PresignBody {

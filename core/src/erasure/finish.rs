@@ -148,16 +148,18 @@ impl ErasurePorts {
     /// Deletes the objects of all erased images that wait for it.
     ///
     /// # Errors
-    /// The store or the bucket could not be asked. What was deleted until then stays so.
+    /// The store or the bucket could not be asked. What was deleted until then stays so. An object that fails in a way that
+    /// will not pass holds up no other: the first such error is answered once all were tried.
     pub async fn finish(&self) -> Result<Erased, PortError> {
-        let (mut done, mut after) = (Erased::default(), None);
+        let (mut done, mut after, mut failed) = (Erased::default(), None, None);
         loop {
             let page = self.erasures.unfinished(after, TOGETHER).await?;
-            let Some(last) = page.last().map(ObjectVersion::id) else { return Ok(done) };
+            let Some(last) = page.last().map(ObjectVersion::id) else {
+                return failed.map_or(Ok(done), Err);
+            };
             after = Some(last);
-            let some = self.finish_some(&page).await?;
-            done.gone += some.gone;
-            done.refused += some.refused;
+            let of_page = self.delete(&page, &mut done).await?;
+            failed = failed.or(of_page);
         }
     }
 
@@ -186,20 +188,33 @@ impl ErasurePorts {
         Ok(images)
     }
 
-    /// Deletes objects of images that were forgotten.
     async fn finish_some(&self, objects: &[ObjectVersion]) -> Result<Erased, PortError> {
+        let mut done = Erased::default();
+        match self.delete(objects, &mut done).await? {
+            Some(failed) => Err(failed),
+            None => Ok(done),
+        }
+    }
+
+    /// Deletes objects of images that were forgotten, and answers the first error that will not pass, once all were tried.
+    async fn delete(
+        &self,
+        objects: &[ObjectVersion],
+        done: &mut Erased,
+    ) -> Result<Option<PortError>, PortError> {
         let mut of_keys: BTreeMap<(&str, &str), Vec<&ObjectVersion>> = BTreeMap::new();
         for object in objects {
             of_keys.entry((&object.bucket, &object.key)).or_default().push(object);
         }
-        let mut done = Erased::default();
+        let mut failed = None;
         for ((bucket, key), versions) in of_keys {
             let mut gone: Vec<ImageId> = Vec::new();
             for object in versions {
                 match self.objects.erase(object).await {
                     Ok(()) => gone.push(object.id()),
                     Err(EraseError::Refused) => done.refused += 1,
-                    Err(EraseError::Port(error)) => return Err(error),
+                    Err(EraseError::Port(error)) if error.is_transient() => return Err(error),
+                    Err(EraseError::Port(error)) => failed = failed.or(Some(error)),
                 }
             }
             // The markers bear the key, too.
@@ -209,12 +224,16 @@ impl ErasurePorts {
                     done.refused += gone.len() as u64;
                     continue;
                 }
-                Err(EraseError::Port(error)) => return Err(error),
+                Err(EraseError::Port(error)) if error.is_transient() => return Err(error),
+                Err(EraseError::Port(error)) => {
+                    failed = failed.or(Some(error));
+                    continue;
+                }
             }
             self.erasures.finish(&gone).await?;
             done.gone += gone.len() as u64;
         }
-        Ok(done)
+        Ok(failed)
     }
 }
 

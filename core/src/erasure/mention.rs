@@ -4,31 +4,39 @@
 /// How often escapes may lie in one another: JSON in JSON (SNS), with a key that S3 percent-encoded, is three.
 const NESTED: usize = 3;
 
-/// Whether `message` names the key: as it is, percent-encoded as S3 does (`+` for a space), escaped as JSON does, or one
+/// Whether `message` names the key, alone or behind its bucket and a `/`: as it is, percent-encoded as S3 does (`+` for a space), escaped as JSON does, or one
 /// within the other. A message that is cut off in the middle of a key does not name it.
-pub fn mentions(message: &[u8], key: &str) -> bool {
+pub fn mentions(message: &[u8], bucket: &str, key: &str) -> bool {
     if key.is_empty() {
         return false;
     }
     let (mut message, mut key) = (message.to_vec(), key.as_bytes().to_vec());
     for _ in 0..NESTED {
-        if names(&message, &key) {
+        if names(&message, bucket.as_bytes(), &key) {
             return true;
         }
         (message, key) = (plain(&message), plain(&key));
     }
-    names(&message, &key)
+    names(&message, bucket.as_bytes(), &key)
 }
 
-/// Whether the key stands there by itself, and not as a part of a longer one.
-fn names(message: &[u8], key: &[u8]) -> bool {
+/// Whether the key stands there by itself or behind its bucket, and not as a part of a longer one.
+fn names(message: &[u8], bucket: &[u8], key: &[u8]) -> bool {
     let places = message.windows(key.len()).enumerate().filter(|(_, part)| *part == key);
     places.map(|(at, _)| at).any(|at| {
-        let before = at.checked_sub(1).and_then(|before| message.get(before));
+        let before = message.get(..at).unwrap_or_default();
         let after = message.get(at + key.len());
-        let begins = before.is_none_or(|byte| b"\"'/ \n\t>=\\".contains(byte));
+        let begins = match before.strip_suffix(b"/") {
+            Some(path) => path.strip_suffix(bucket).is_some_and(|path| ends(path, b"/:")),
+            None => ends(before, b""),
+        };
         begins && after.is_none_or(|byte| b"\"' \n\t<&?\\".contains(byte))
     })
+}
+
+/// Whether something of its own can begin behind this.
+fn ends(before: &[u8], also: &[u8]) -> bool {
+    before.last().is_none_or(|byte| b"\"' \n\t>=\\".contains(byte) || also.contains(byte))
 }
 
 /// One level of JSON's and of URLs' escapes taken away.
@@ -95,10 +103,13 @@ mod tests {
             r#"{"Message":"{\"key\":\"incoming\\\/north\\\/J\\u00fcrgen D\\u00f6e + 1.jpg\"}"}"#
                 .to_owned(),
             format!("xrays/{key} cannot be read"),
+            format!(r#"{{"Key":"xrays/{key}"}}"#),
+            format!("arn:aws:s3:::xrays/{key}"),
+            format!("http://s3.example/xrays/{key}?versionId=1"),
         ] {
-            assert!(mentions(message.as_bytes(), key), "{message}");
+            assert!(mentions(message.as_bytes(), "xrays", key), "{message}");
         }
-        assert!(mentions(br#"{"key":"a/\ud83d\ude00.jpg"}"#, "a/\u{1f600}.jpg"));
+        assert!(mentions(br#"{"key":"a/\ud83d\ude00.jpg"}"#, "xrays", "a/\u{1f600}.jpg"));
     }
 
     #[test]
@@ -115,9 +126,12 @@ mod tests {
             "\\u",
             "\\ud83d\\u",
         ] {
-            assert!(!mentions(message.as_bytes(), key), "{message}");
+            assert!(!mentions(message.as_bytes(), "xrays", key), "{message}");
         }
-        assert!(!mentions(b"anything", ""));
-        assert!(!mentions(&[0xFF, b'%', 0xC3, b'\\'], key));
+        for message in [r#"{"key":"incoming/north/1.jpg"}"#, "xxrays/1.jpg", "xrays/north/1.jpg"] {
+            assert!(!mentions(message.as_bytes(), "xrays", "1.jpg"), "{message}");
+        }
+        assert!(!mentions(b"anything", "xrays", ""));
+        assert!(!mentions(&[0xFF, b'%', 0xC3, b'\\'], "xrays", key));
     }
 }

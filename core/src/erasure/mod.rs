@@ -19,6 +19,7 @@
 //! - A version that was erased before it was admitted is not admitted.
 //! - An erased object is named until it is finished, and afterwards nothing names it.
 //! - Erasing again what waits changes nothing, and what was finished waits again.
+//! - By age nothing is erased a second time, be it finished or not.
 //! - Messages in quarantine that name an erased object lose their bytes.
 //! - Objects are found by their key, by the beginning of it, and by their age.
 //! - Everything survives closing and opening.
@@ -32,7 +33,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::access::{Role, SiteName};
-use crate::audit::Actor;
+use crate::audit::{Actor, ActorKind};
 use crate::failure::PortError;
 use crate::object::{ImageId, ObjectVersion};
 use crate::time::Stamp;
@@ -52,6 +53,13 @@ pub struct ErasureOrder {
     pub role: Option<Role>,
     /// The request, as answers and logs name it.
     pub request: Option<String>,
+}
+
+impl ErasureOrder {
+    /// Whether nobody asked for it: the time of the images is over.
+    pub fn is_by_age(&self) -> bool {
+        self.reason == ErasureReason::Retention && self.actor.kind == ActorKind::System
+    }
 }
 
 /// What is left of an erased image.
@@ -86,7 +94,7 @@ pub enum ObjectSelector {
         /// The beginning. Personal.
         prefix: String,
     },
-    /// Finished images that were received longer ago.
+    /// Images that were received, and finished, longer ago: the same bytes put again are the same image, received long ago.
     OlderThan(Duration),
 }
 
@@ -94,7 +102,8 @@ pub enum ObjectSelector {
 #[async_trait]
 pub trait Erasures: Send + Sync {
     /// Forgets images, whether or not they were admitted, in one transaction; answers those that were not waiting to be
-    /// finished already. A few hundred objects at most.
+    /// finished already. By age ([`ErasureOrder::is_by_age`]) what was finished is passed over, too: another process came
+    /// first. A few hundred objects at most.
     async fn erase(
         &self,
         objects: &[ObjectVersion],

@@ -200,7 +200,9 @@ impl Catalog {
             Box::pin(async move {
                 let upload = match change.upload(&new.bucket, &new.key, &id).await {
                     Ok(upload) => upload,
-                    Err(missing) => return change.made_of(&id).await?.ok_or(missing),
+                    Err(missing) => {
+                        return change.made_of(&new.bucket, &new.key, &id).await?.ok_or(missing);
+                    }
                 };
                 let parts = change.all_parts(&id).await?;
                 let chosen = choose(&parts, &wanted)?;
@@ -255,9 +257,17 @@ impl WriteTx {
     }
 
     /// The version made of an upload that was completed before, if any.
-    async fn made_of(&mut self, upload: &str) -> Result<Option<Placed>, EndpointFault> {
-        let row = sqlx::query("select * from version where upload = ?")
+    async fn made_of(
+        &mut self,
+        bucket: &str,
+        key: &str,
+        upload: &str,
+    ) -> Result<Option<Placed>, EndpointFault> {
+        let sql = "select * from version where upload = ? and bucket = ? and key = ?";
+        let row = sqlx::query(sql)
             .bind(upload)
+            .bind(bucket)
+            .bind(key.as_bytes())
             .fetch_optional(self.sql())
             .await?;
         let stored = row.map(|row| Stored::from_row(&row)).transpose()?;

@@ -64,6 +64,7 @@ macro_rules! erasure_contract {
             a_version_that_was_erased_before_it_was_admitted_is_not_admitted,
             an_erased_object_is_named_until_it_is_finished_and_afterwards_nothing_names_it,
             erasing_again_what_waits_changes_nothing_and_what_was_finished_waits_again,
+            by_age_nothing_is_erased_a_second_time_be_it_finished_or_not,
             messages_in_quarantine_that_name_an_erased_object_lose_their_bytes,
             objects_are_found_by_their_key_by_the_beginning_of_it_and_by_their_age,
             hundreds_of_images_are_erased_at_once,
@@ -333,6 +334,22 @@ pub async fn erasing_again_what_waits_changes_nothing_and_what_was_finished_wait
     assert_eq!(total(&*kept.store).await, (0, 0));
 }
 
+pub async fn by_age_nothing_is_erased_a_second_time_be_it_finished_or_not<H: ErasureHarness>() {
+    let (_harness, kept, image) = finished::<H>().await;
+    let one = std::slice::from_ref(&image);
+    erase(&kept, one).await;
+    let last = kept.store.newest_position().await.expect("asked");
+    let reason = ErasureReason::Retention;
+    let by_age = ErasureOrder { reason, actor: Actor::system(), role: None, request: None };
+    assert_eq!(kept.erasures.erase(one, &by_age).await.expect("asked"), []);
+    kept.erasures.finish(&[image.id()]).await.expect("finished");
+    assert_eq!(kept.erasures.erase(one, &by_age).await.expect("asked"), []);
+    assert!(kept.erasures.unfinished(None, 10).await.expect("asked").is_empty());
+    assert_eq!(kept.store.newest_position().await.expect("asked"), last);
+    let grave = kept.erasures.tombstone(image.id()).await.expect("asked").expect("there");
+    assert_eq!(grave.reason, Some(ErasureReason::Request));
+}
+
 pub async fn messages_in_quarantine_that_name_an_erased_object_lose_their_bytes<
     H: ErasureHarness,
 >() {
@@ -395,6 +412,11 @@ pub async fn objects_are_found_by_their_key_by_the_beginning_of_it_and_by_their_
     let old = ObjectSelector::OlderThan(Duration::from_secs(60));
     assert!(kept.erasures.find(&old, None, 10).await.expect("asked").is_empty());
     harness.advance(Duration::from_secs(61)).await;
+    let found = kept.erasures.find(&old, None, 10).await.expect("asked");
+    assert_eq!(found.iter().map(ObjectVersion::id).collect::<Vec<_>>(), ids(&[0]));
+    // Finished this moment, received long ago.
+    let claimed = granted(&*kept.store, images[3].id()).await;
+    assert!(complete(&*kept.store, &claimed, ready(0.9)).await);
     let found = kept.erasures.find(&old, None, 10).await.expect("asked");
     assert_eq!(found.iter().map(ObjectVersion::id).collect::<Vec<_>>(), ids(&[0]));
 }

@@ -77,6 +77,22 @@ async fn an_erased_image_is_gone_from_every_answer_and_from_the_bucket() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_erased_image_is_known_to_its_uploader_who_does_not_send_it_again() {
+    let fixture = Fixture::open().await;
+    let id = fixture.uploaded().await;
+    assert_eq!(fixture.erase(id, "?reason=request").await.0, 200);
+    fixture.person("somebody", "admin@*").await;
+    let ids = json!({ "ids": [id.to_string(), uuid::Uuid::nil().to_string()] });
+    for (grant, known) in [("uploader@north", [true, false]), ("uploader@south", [false, false])] {
+        let token = fixture.token(grant).await;
+        let asked = fixture.http.post(fixture.url("/v1/uploads/known")).bearer_auth(token);
+        let answer = asked.json(&ids).send().await.expect("an answer");
+        let answer: Value = answer.json().await.expect("JSON");
+        assert_eq!(answer, json!({ "known": known }), "{grant}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_reason_is_asked_for_and_what_is_not_known_is_not_erased() {
     let fixture = Fixture::open().await;
     let id = fixture.uploaded().await;

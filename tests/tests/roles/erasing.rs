@@ -317,3 +317,65 @@ async fn what_the_bucket_refuses_is_not_shown_and_goes_on_waiting() {
     ingesting.stop().await;
     working.stop().await.expect("a clean stop");
 }
+
+/// A bucket that never answers for one key as it should.
+struct Broken {
+    inner: Arc<dyn ObjectErasure>,
+    key: &'static str,
+    error: fn() -> PortError,
+}
+
+#[async_trait]
+impl ObjectListing for Broken {
+    fn bucket(&self) -> &str {
+        self.inner.bucket()
+    }
+
+    async fn versions(
+        &self,
+        prefix: &str,
+        after: Option<VersionMarker>,
+    ) -> Result<VersionPage, PortError> {
+        self.inner.versions(prefix, after).await
+    }
+}
+
+#[async_trait]
+impl ObjectErasure for Broken {
+    async fn erase(&self, object: &ObjectVersion) -> Result<(), EraseError> {
+        match object.key == self.key {
+            true => Err((self.error)().into()),
+            false => self.inner.erase(object).await,
+        }
+    }
+
+    async fn erase_markers(&self, bucket: &str, key: &str) -> Result<(), EraseError> {
+        self.inner.erase_markers(bucket, key).await
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_object_that_can_never_be_deleted_holds_up_no_other() {
+    let rig = Rig::open().await;
+    // Keys are gone through in their order.
+    let (first, second) = ("incoming/north/1.jpg", "incoming/north/2.jpg");
+    let mut objects = Vec::new();
+    for key in [first, second] {
+        objects.push(rig.put(key, Lane::Stat, kit::radiograph_jpeg(320, 300, 1)).await);
+    }
+    rig.erasure.erasures.erase(&objects, &order()).await.expect("forgotten");
+    let broken = |error| ErasurePorts {
+        objects: Arc::new(Broken { inner: rig.erasure.objects.clone(), key: first, error }),
+        ..rig.erasure.clone()
+    };
+    let waiting = async || {
+        let waiting = rig.erasure.erasures.unfinished(None, 10).await.expect("asked");
+        waiting.into_iter().map(|object| object.key).collect::<Vec<_>>()
+    };
+    let away = broken(|| PortError::transient("bucket", "away")).finish().await;
+    assert!(away.is_err_and(|error| error.is_transient()));
+    assert_eq!(waiting().await.len(), 2, "a bucket that is away is not asked on");
+    let failed = broken(|| PortError::permanent("bucket", "never")).finish().await;
+    assert!(failed.is_err_and(|error| !error.is_transient()));
+    assert_eq!(waiting().await, [first]);
+}

@@ -24,6 +24,9 @@ use super::remove::forget_verdicts;
 use super::row::state;
 use super::rows;
 
+/// Images that one statement looks at for those whose key begins so: no index knows beginnings, and a statement over all
+/// images would be cancelled by `statement_timeout` on a large store.
+const LOOKED_AT: i64 = 20_000;
 /// Messages in quarantine that are looked through at once.
 const MESSAGES: i64 = 100;
 
@@ -122,35 +125,73 @@ impl<D: Driver> Erasures for Db<D> {
         after: Option<ImageId>,
         limit: usize,
     ) -> Result<Vec<ObjectVersion>, PortError> {
-        let mut sql =
-            Sql::<D>::new("select bucket, key, version, etag, sequencer from image where ");
-        match which {
+        let found = match which {
             ObjectSelector::Key { bucket, key } => {
+                let mut sql = Sql::<D>::new(OBJECTS);
                 sql.push("key_id = ").arg(key_id(&whole(bucket, key)).0);
-                in_order(&mut sql, after, limit);
+                sql.push(" and id > ").arg(after.map_or(Uuid::nil(), |id| id.0));
+                sql.push(" order by id limit ").arg(rows(limit));
+                self.fetch_all::<ObjectRow>(sql).await
             }
             ObjectSelector::Prefix { bucket, prefix } => {
-                sql.push("bucket = ").arg(bucket.as_str());
-                // Byte for byte: `like` has wildcards and, in SQLite, no case.
-                sql.push(" and substr(key, 1, length(").arg(prefix.as_str());
-                sql.push(")) = ").arg(prefix.as_str());
-                in_order(&mut sql, after, limit);
+                beginning_with(self, (bucket, prefix), after, limit, LOOKED_AT).await
             }
             ObjectSelector::OlderThan(age) => {
-                sql.push("received_at < ").arg(self.now().minus(*age).0);
-                sql.push(" and finished_at is not null order by received_at, id limit ");
+                let mut sql = Sql::<D>::new(OBJECTS);
+                let before = self.now().minus(*age).0;
+                sql.push("received_at < ").arg(before).push(" and finished_at < ").arg(before);
+                sql.push(" order by received_at, id limit ");
                 sql.arg(rows(limit));
+                self.fetch_all::<ObjectRow>(sql).await
             }
-        }
-        let found = self.fetch_all::<ObjectRow>(sql).await;
+        };
         let found = found.map_err(|fault| fault.during("erasures: find"))?;
         Ok(found.into_iter().map(ObjectRow::object).collect())
     }
 }
 
-fn in_order<D: Driver>(sql: &mut Sql<D>, after: Option<ImageId>, limit: usize) {
-    sql.push(" and id > ").arg(after.map_or(Uuid::nil(), |id| id.0));
+const OBJECTS: &str = "select bucket, key, version, etag, sequencer from image where ";
+
+/// Images whose key begins so, in the order of their ids. No statement looks at more than `looked_at` of them.
+async fn beginning_with<D: Driver>(
+    db: &Db<D>,
+    (bucket, prefix): (&str, &str),
+    after: Option<ImageId>,
+    limit: usize,
+    looked_at: i64,
+) -> Result<Vec<ObjectRow>, DbError> {
+    let (mut found, mut after) = (Vec::new(), after.map_or(Uuid::nil(), |id| id.0));
+    while found.len() < limit {
+        let end = db.fetch_all::<(Uuid,)>(end_of_range(after, looked_at)).await?;
+        let end = end.first().map(|(id,)| *id);
+        let range = (after, end.unwrap_or(Uuid::max()));
+        let left = limit.saturating_sub(found.len());
+        found.extend(db.fetch_all::<ObjectRow>(in_range((bucket, prefix), range, left)).await?);
+        let Some(end) = end else { break };
+        after = end;
+    }
+    Ok(found)
+}
+
+/// The last of the next `looked_at` ids; none where fewer are left.
+fn end_of_range<D: Driver>(after: Uuid, looked_at: i64) -> Sql<D> {
+    let sql = Sql::<D>::new("select id from image where id > $1 order by id limit 1 offset $2");
+    sql.bind(after).bind(looked_at.saturating_sub(1))
+}
+
+fn in_range<D: Driver>(
+    (bucket, prefix): (&str, &str),
+    (after, end): (Uuid, Uuid),
+    limit: usize,
+) -> Sql<D> {
+    let mut sql = Sql::<D>::new(OBJECTS);
+    sql.push("id > ").arg(after).push(" and id <= ").arg(end);
+    sql.push(" and bucket = ").arg(bucket);
+    // Byte for byte: `like` has wildcards and, in SQLite, no case.
+    sql.push(" and substr(key, 1, length(").arg(prefix);
+    sql.push(")) = ").arg(prefix);
     sql.push(" order by id limit ").arg(rows(limit));
+    sql
 }
 
 fn whole(bucket: &str, key: &str) -> ObjectVersion {
@@ -189,15 +230,18 @@ async fn erase<D: Driver>(
         .into_iter()
         .map(|row| (ImageId(row.id), row))
         .collect();
-    let mut sql = Sql::<D>::new("select image from erasure where erased_at is null and image in (");
+    let mut sql = Sql::<D>::new("select image from erasure where image in (");
     sql.list(ids.iter().copied()).push(")");
-    let waiting: BTreeSet<Uuid> =
+    if !order.is_by_age() {
+        sql.push(" and erased_at is null");
+    }
+    let done: BTreeSet<Uuid> =
         sql.all::<(Uuid,)>(&mut tx).await?.into_iter().map(|(id,)| id).collect();
 
     let (mut erased, mut changes) = (Vec::new(), Changes::default());
     for (id, object) in &named {
         let row = known.get(id);
-        if row.is_none() && waiting.contains(&id.0) {
+        if row.is_none() && done.contains(&id.0) {
             continue;
         }
         let site = row.map_or_else(|| object.site().map(str::to_owned), |row| row.site.clone());
@@ -228,7 +272,8 @@ async fn erase<D: Driver>(
         }
     }
     remember(&mut tx, &newest, now).await?;
-    let keys: BTreeSet<&str> = named.values().map(|object| object.key.as_str()).collect();
+    let keys: BTreeSet<(&str, &str)> =
+        named.values().map(|object| (object.bucket.as_str(), object.key.as_str())).collect();
     empty_quarantine(&mut tx, &keys, now).await?;
     changes.record(&mut tx, now).await?;
     tx.commit().await?;
@@ -327,7 +372,7 @@ async fn remember<D: Driver>(
 /// Takes the bytes of messages that name these keys. That they were there stays known.
 async fn empty_quarantine<D: Driver>(
     tx: &mut Tx<D>,
-    keys: &BTreeSet<&str>,
+    keys: &BTreeSet<(&str, &str)>,
     now: Stamp,
 ) -> Result<(), DbError> {
     let mut after = 0_i64;
@@ -339,7 +384,7 @@ async fn empty_quarantine<D: Driver>(
         let Some((last, _)) = page.last() else { return Ok(()) };
         after = *last;
         for (id, body) in page {
-            if !keys.iter().any(|key| mentions(&body, key)) {
+            if !keys.iter().any(|(bucket, key)| mentions(&body, bucket, key)) {
                 continue;
             }
             let empty: &[u8] = &[];
@@ -353,5 +398,70 @@ async fn empty_quarantine<D: Driver>(
             .run(tx)
             .await?;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use lobar_core::image::{Lane, NewImage};
+    use lobar_core::store::Store as _;
+    use lobar_core::time::SystemClock;
+    use sqlx::Sqlite;
+
+    use super::*;
+
+    async fn database() -> (tempfile::TempDir, Arc<Db<Sqlite>>) {
+        let folder = tempfile::TempDir::new().expect("a folder");
+        let file = folder.path().join("lobar.db");
+        let db = crate::sqlite::open(&file, Arc::new(SystemClock)).await.expect("a database");
+        (folder, db)
+    }
+
+    #[tokio::test]
+    async fn a_beginning_is_looked_for_in_ranges_and_on_behind_those_without_it() {
+        let (_folder, db) = database().await;
+        let key = |n: usize| match n % 7 {
+            0 => format!("incoming/north/7/{n}.jpg"),
+            _ => format!("incoming/north/8/{n}.jpg"),
+        };
+        let objects: Vec<_> = (0..50).map(|n| whole("xrays", &key(n))).collect();
+        let new = |object: &ObjectVersion| NewImage { object: object.clone(), lane: Lane::Stat };
+        let new: Vec<_> = objects.iter().map(new).collect();
+        db.admit(&new).await.expect("admitted");
+        let mut expected: Vec<_> =
+            objects.iter().filter(|one| one.key.contains("/7/")).map(ObjectVersion::id).collect();
+        expected.sort_unstable();
+        for (looked_at, limit) in [(1, 1), (1, 100), (3, 2), (50, 3), (1_000, 100)] {
+            let (mut found, mut after) = (Vec::new(), None);
+            loop {
+                let which = ("xrays", "incoming/north/7/");
+                let page =
+                    beginning_with(&db, which, after, limit, looked_at).await.expect("asked");
+                assert!(page.len() <= limit);
+                let last = page.len() < limit;
+                found.extend(page.into_iter().map(|row| row.object().id()));
+                after = found.last().copied();
+                if last {
+                    break;
+                }
+            }
+            assert_eq!(found, expected, "{looked_at} at once, {limit} a page");
+        }
+        db.close().await;
+    }
+
+    #[tokio::test]
+    async fn a_range_is_read_by_ids() {
+        let (_folder, db) = database().await;
+        let range = in_range::<Sqlite>(("xrays", "a"), (Uuid::nil(), Uuid::max()), 10);
+        let end = end_of_range::<Sqlite>(Uuid::nil(), 10);
+        for (sql, wanted) in [(range, "(id>? AND id<?)"), (end, "(id>?)")] {
+            let lines: Vec<(i64, i64, i64, String)> =
+                db.fetch_all(sql.explained()).await.expect("a plan");
+            assert!(lines.len() == 1 && lines[0].3.ends_with(wanted), "{lines:?}");
+        }
+        db.close().await;
     }
 }
