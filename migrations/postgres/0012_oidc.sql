@@ -1,6 +1,6 @@
--- The session at the provider that signed its person in (OpenID Connect: `sid`), by which the provider ends it.
+-- The session at the provider that signed its person in (OpenID Connect: `sid`), by which the provider ends it. Open sessions are few:
+-- no index.
 alter table session add column sid text;
-create index session_by_sid on session (sid) where sid is not null;
 
 -- SHA-256 of what may be used once: the `state` of a sign-in, the `jti` of a logout token. Deleted when its time is over.
 create table used_once (
