@@ -4,8 +4,8 @@
 /// How often escapes may lie in one another: JSON in JSON (SNS), with a key that S3 percent-encoded, is three.
 const NESTED: usize = 3;
 
-/// Whether `message` names the key, alone or behind its bucket and a `/`: as it is, percent-encoded as S3 does (`+` for a space), escaped as JSON does, or one
-/// within the other. A message that is cut off in the middle of a key does not name it.
+/// Whether `message` names the key, alone or behind its bucket and a `/`: as it is, percent-encoded as S3 does (`+` for a
+/// space), escaped as JSON does, or one within the other. A message that is cut off in the middle of a key does not name it.
 pub fn mentions(message: &[u8], bucket: &str, key: &str) -> bool {
     if key.is_empty() {
         return false;
