@@ -19,6 +19,9 @@ use crate::problem::Problem;
 use crate::rate::{RateLimits, Slot};
 use crate::request::continued;
 
+/// Where the browser comes back from another provider.
+const OIDC_CALLBACK: &str = "/v1/oidc/callback";
+
 /// One address. A handler whose arguments do not begin with a right does not compile here.
 pub(crate) struct Address {
     path: &'static str,
@@ -81,7 +84,7 @@ impl Address {
         let route = route.to(handler);
         self.methods.push((method, Args::RIGHT));
         self.routes.push(match Args::RIGHT {
-            Right::Open => route,
+            Right::Open => route.wrap(from_fn(finish)),
             _ => route.wrap(from_fn(require::<Args>)),
         });
         self
@@ -131,18 +134,36 @@ async fn require<Args: Guarded + 'static>(
         Ok(place)
     });
     match passed {
-        // What changes something is not given up half-way, between the change and its record, when the client hangs up.
-        Ok(place) if !request.method().is_safe() => {
-            let answer = next.call(request);
-            let whole = continued(async move {
-                let _place = place;
-                answer.await.map(ServiceResponse::map_into_boxed_body)
-            });
-            spawn(whole).await.map_err(|error| Problem::internal("request", &error))?
-        }
+        Ok(place) if !request.method().is_safe() => to_the_end(request, next, place).await,
         Ok(_place) => Ok(next.call(request).await?.map_into_boxed_body()),
         Err(problem) => Ok(request.into_response(problem.error_response())),
     }
+}
+
+/// What anybody may call: signing in changes something too, also by the GET that comes back from another provider.
+async fn finish(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    if request.method().is_safe() && request.path() != OIDC_CALLBACK {
+        return Ok(next.call(request).await?.map_into_boxed_body());
+    }
+    to_the_end(request, next, ()).await
+}
+
+/// What changes something is not given up half-way, between the change and its record, when the client hangs up. `held` is
+/// let go of afterwards.
+async fn to_the_end(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+    held: impl Sized + 'static,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let answer = next.call(request);
+    let whole = continued(async move {
+        let _held = held;
+        answer.await.map(ServiceResponse::map_into_boxed_body)
+    });
+    spawn(whole).await.map_err(|error| Problem::internal("request", &error))?
 }
 
 /// Counts a request of somebody who signed in. Thousands of uploads in a row are ordinary, and streams have a bound of
