@@ -15,8 +15,8 @@ use async_trait::async_trait;
 use lobar_core::access::{Grants, SiteName};
 use lobar_core::accounts::{
     Account, AccountError, AccountId, Accounts, External, ExternalEnd, KeptSession, NewAccount,
-    NewLink, NewSession, NewToken, PasswordHash, SecretHash, Session, SessionId, Site, Token,
-    TokenId, TotpSecret,
+    NewLink, NewSession, NewToken, PasswordHash, SecretHash, Session, SessionId, Site, StrangerKey,
+    Token, TokenId, TotpSecret,
 };
 use lobar_core::failure::PortError;
 use lobar_core::time::Stamp;
@@ -110,6 +110,11 @@ impl<D: Driver> Accounts for Db<D> {
     async fn note_sign_in(&self, id: AccountId, succeeded: bool) -> Result<(), PortError> {
         let noted = sign_in::note(self, id, succeeded).await;
         noted.map_err(|fault| fault.during("accounts: note sign-in"))
+    }
+
+    async fn stranger_key(&self, fresh: &StrangerKey) -> Result<StrangerKey, PortError> {
+        let kept = sign_in::stranger_key(self, fresh).await;
+        kept.map_err(|fault| fault.during("accounts: key of strangers"))
     }
 
     async fn stranger(&self, bucket: u32) -> Result<Option<(u32, Stamp)>, PortError> {

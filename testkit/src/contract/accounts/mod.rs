@@ -17,7 +17,7 @@ use lobar_core::access::{Grant, Grants, Right, SiteName};
 use lobar_core::accounts::{
     Account, AccountError, AccountId, Accounts, External, ExternalEnd, FORGOTTEN, KeptSession,
     NewAccount, NewLink, NewSession, NewToken, PasswordHash, STRANGERS, SecretHash, Session,
-    SessionId, Site, Token, TokenId, TotpSecret,
+    SessionId, Site, StrangerKey, Token, TokenId, TotpSecret,
 };
 use lobar_core::failure::chain;
 use lobar_core::reading::UnreadableCounts;
@@ -79,6 +79,7 @@ macro_rules! accounts_contract {
             a_link_is_no_use_for_an_account_that_is_disabled,
             failures_to_sign_in_are_counted_until_one_succeeds_or_a_day_passes_without_another,
             failures_of_names_that_nobody_has_are_counted_alike_whichever_process_notes_them,
+            the_first_key_of_names_that_nobody_has_is_kept_and_is_everybody_s_from_then_on,
             a_code_is_used_once_and_none_from_before_it_afterwards,
             a_session_is_not_opened_with_a_password_that_was_replaced_meanwhile,
             a_session_is_found_by_its_secret_with_its_account_as_it_is_now,
