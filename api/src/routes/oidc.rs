@@ -140,6 +140,8 @@ pub(crate) async fn callback(
     let oidc = known(&context)?;
     let answer = query.into_inner();
     let begun = oidc_cookie::read(&request).filter(|begun| begun.flow.is_answered_by(&answer));
+    // Again: the cookie is the browser's own, and not signed.
+    let begun = begun.filter(|begun| is_of_page(&begun.return_to));
     let Some(begun) = begun else { return Ok(refuse(&request, Why::Expired)) };
     if let Some(peer) = Peer::of(&request) {
         limits.check_sign_in_address(peer.address)?;
