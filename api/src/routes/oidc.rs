@@ -188,10 +188,7 @@ pub(crate) async fn logout(
     })?;
     let sign_in = Arc::clone(&context.sign_in);
     let done = context.run(async move {
-        if !sign_in.use_once(&format!("jti {}", ended.id), ended.until).await? {
-            return Ok(None);
-        }
-        sign_in.accounts().end_external(&ended.end).await.map(Some)
+        sign_in.end_external(&ended.end, &format!("jti {}", ended.id), ended.until).await
     });
     let Some(people) = done.await?? else {
         return Err(Problem::new(Kind::BadRequest, "The logout token was used before."));

@@ -194,8 +194,14 @@ pub trait Accounts: Send + Sync {
         keep: Option<SessionId>,
     ) -> Result<usize, PortError>;
 
-    /// Ends the sessions that another issuer says are over; whose they were, each once.
-    async fn end_external(&self, end: &ExternalEnd) -> Result<Vec<AccountId>, PortError>;
+    /// Ends the sessions that another issuer says are over, and uses `once` with that, or does neither; whose they were,
+    /// each once. `None` when it was used before. It is remembered until `until`.
+    async fn end_external(
+        &self,
+        end: &ExternalEnd,
+        once: &SecretHash,
+        until: Stamp,
+    ) -> Result<Option<Vec<AccountId>>, PortError>;
 
     /// Uses what may be used once; whether it was not used before. It is remembered until `until`.
     async fn use_once(&self, what: &SecretHash, until: Stamp) -> Result<bool, PortError>;

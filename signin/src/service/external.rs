@@ -4,7 +4,9 @@
 use std::time::Duration;
 
 use lobar_core::access::{Grants, Sites};
-use lobar_core::accounts::{Account, AccountError, External, NewAccount, SecretHash, is_name};
+use lobar_core::accounts::{
+    Account, AccountError, AccountId, External, ExternalEnd, NewAccount, SecretHash, is_name,
+};
 use lobar_core::failure::PortError;
 use lobar_core::time::Stamp;
 use sha2::{Digest as _, Sha256};
@@ -95,7 +97,21 @@ impl SignIn {
     /// # Errors
     /// When the store cannot be asked.
     pub async fn use_once(&self, what: &str, until: Stamp) -> Result<bool, PortError> {
-        self.accounts.use_once(&SecretHash(Sha256::digest(what).into()), until).await
+        self.accounts.use_once(&once(what), until).await
+    }
+
+    /// Ends the sessions that another issuer says are over, and uses its word with that; whose they were. `None` when it
+    /// was used before. Where it fails, neither is done, and the issuer may say it again.
+    ///
+    /// # Errors
+    /// When the store cannot be asked.
+    pub async fn end_external(
+        &self,
+        end: &ExternalEnd,
+        word: &str,
+        until: Stamp,
+    ) -> Result<Option<Vec<AccountId>>, PortError> {
+        self.accounts.end_external(end, &once(word), until).await
     }
 
     async fn add_guest(&self, guest: &Guest) -> Result<Account, ExternalError> {
@@ -122,6 +138,10 @@ impl SignIn {
         }
         Ok(())
     }
+}
+
+fn once(what: &str) -> SecretHash {
+    SecretHash(Sha256::digest(what).into())
 }
 
 impl From<AccountError> for ExternalError {

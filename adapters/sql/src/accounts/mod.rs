@@ -191,8 +191,13 @@ impl<D: Driver> Accounts for Db<D> {
         ended.map_err(|fault| fault.during("accounts: end sessions"))
     }
 
-    async fn end_external(&self, end: &ExternalEnd) -> Result<Vec<AccountId>, PortError> {
-        let ended = self.retry_on_conflict(|| external::end(self, end)).await;
+    async fn end_external(
+        &self,
+        end: &ExternalEnd,
+        once: &SecretHash,
+        until: Stamp,
+    ) -> Result<Option<Vec<AccountId>>, PortError> {
+        let ended = self.retry_on_conflict(|| external::end(self, end, once, until)).await;
         ended.map_err(|fault| fault.during("accounts: end another issuer's sessions"))
     }
 

@@ -97,6 +97,7 @@ macro_rules! accounts_contract {
             an_account_of_another_issuer_is_found_by_its_subject_there,
             an_account_of_another_issuer_gets_no_link,
             another_issuer_ends_the_sessions_that_it_names_of_its_own_people_alone,
+            what_another_issuer_says_once_ends_sessions_once,
             what_may_be_used_once_is_used_once_by_one_of_many_at_once,
             grants_that_cannot_be_read_allow_nothing_and_hide_no_other_account,
             everything_survives_closing_and_opening,
