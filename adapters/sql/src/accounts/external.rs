@@ -18,11 +18,11 @@ pub(super) async fn end<D: Driver>(
         return Ok(Some(Vec::new()));
     }
     let mut tx = db.begin().await?;
-    let used: Vec<(i64,)> = using(once, until).all(&mut tx).await?;
+    let used: Vec<(i64,)> = using::<D>(once, until).all(&mut tx).await?;
     if used.is_empty() {
         return tx.commit().await.map(|()| None);
     }
-    let ended: Vec<(Uuid,)> = ending(end).all(&mut tx).await?;
+    let ended: Vec<(Uuid,)> = ending::<D>(end).all(&mut tx).await?;
     tx.commit().await?;
     let mut ended: Vec<AccountId> = ended.into_iter().map(|(id,)| AccountId(id)).collect();
     ended.sort_unstable();
