@@ -1,6 +1,8 @@
 //! What is remembered of signing in: failures, and codes that were used.
 
-use lobar_core::accounts::{AccountError, AccountId, FORGOTTEN, PasswordHash, StrangerKey, TotpSecret};
+use lobar_core::accounts::{
+    AccountError, AccountId, FORGOTTEN, PasswordHash, StrangerKey, TotpSecret,
+};
 use lobar_core::time::Stamp;
 use uuid::Uuid;
 

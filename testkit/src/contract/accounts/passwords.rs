@@ -169,12 +169,16 @@ pub async fn the_first_key_of_names_that_nobody_has_is_kept_and_is_everybody_s_f
     H: AccountsHarness,
 >() {
     let harness = H::start().await;
-    let asking = (0..6).map(|n| (&harness, StrangerKey([n; 32]))).map(|(harness, fresh)| async move {
-        let (handle, _) = harness.open().await;
-        handle.stranger_key(&fresh).await.expect("kept")
-    });
+    let asking =
+        (0..6).map(|n| (&harness, StrangerKey([n; 32]))).map(|(harness, fresh)| async move {
+            let (handle, _) = harness.open().await;
+            handle.stranger_key(&fresh).await.expect("kept")
+        });
     let kept = futures::future::join_all(asking).await;
-    assert!(kept.iter().all(|key| *key == kept[0] && key.0[0] < 6), "one of those that were offered");
+    assert!(
+        kept.iter().all(|key| *key == kept[0] && key.0[0] < 6),
+        "one of those that were offered"
+    );
     let (accounts, _) = harness.open().await;
     let later = accounts.stranger_key(&StrangerKey([9; 32])).await.expect("kept");
     assert!(later == kept[0]);
