@@ -246,14 +246,12 @@ async fn sign_in(
     });
     let (sign_in, guest, admitted) = done.await.map_err(|_| Why::Away)??;
     if let Some(change) = changed(&admitted) {
+        if let Some(account) = change.subject {
+            context.identity.forget(account);
+        }
         context.record(change).await.map_err(|_| Why::Away)?;
     }
-    let (account, _) = admitted.map_err(|error| {
-        if let ExternalError::NothingGranted(Some(account)) = &error {
-            context.identity.forget(account.0);
-        }
-        not_admitted(&error)
-    })?;
+    let (account, _) = admitted.map_err(|error| not_admitted(&error))?;
     let opened =
         context.run(async move { sign_in.open(account, guest.sid, longest, &client).await });
     let opened = opened.await.map_err(|_| Why::Away)?.map_err(|error| not_admitted(&error))?;
@@ -308,7 +306,7 @@ fn not_admitted(error: &ExternalError) -> Why {
     tracing::warn!(%error, "somebody whom the OpenID provider signed in was not admitted");
     match error {
         ExternalError::NothingGranted(_) => Why::NoRole,
-        ExternalError::UnknownSite(_) | ExternalError::LastAdmin => Why::Settings,
+        ExternalError::LastAdmin => Why::Settings,
         ExternalError::NoName | ExternalError::NameTaken => Why::Name,
         ExternalError::Disabled => Why::Disabled,
         ExternalError::Port(_) => Why::Away,

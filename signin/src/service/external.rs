@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use lobar_core::access::{Grants, Sites};
+use lobar_core::access::{Grant, Grants, SiteName, Sites};
 use lobar_core::accounts::{
     Account, AccountError, AccountId, External, ExternalEnd, NewAccount, SecretHash, is_name,
 };
@@ -41,12 +41,12 @@ pub enum Became {
 
 impl SignIn {
     /// The account of a guest, added or granted what it must have: less, when they have less than before. Whom nothing is
-    /// granted has no session any more either.
+    /// granted has no session any more either. What is granted at sites that are not on the list is left out.
     ///
     /// # Errors
     /// See [`ExternalError`].
     pub async fn admit(&self, guest: &Guest) -> Result<(Account, Became), ExternalError> {
-        self.check_sites(&guest.grants).await?;
+        let guest = &Guest { grants: self.at_known_sites(&guest.grants).await?, ..guest.clone() };
         let known = match self.accounts.external(&guest.external).await? {
             Some(account) => account,
             None if guest.grants.is_empty() => return Err(ExternalError::NothingGranted(None)),
@@ -63,7 +63,11 @@ impl SignIn {
         if known.disabled {
             return Err(ExternalError::Disabled);
         }
-        if known.grants == guest.grants && !guest.grants.is_empty() {
+        if known.grants == guest.grants {
+            if guest.grants.is_empty() {
+                self.accounts.end_sessions(known.id, None).await?;
+                return Err(ExternalError::NothingGranted(None));
+            }
             return Ok((known, Became::Same));
         }
         let account = match self.accounts.grant(known.id, &guest.grants).await {
@@ -71,7 +75,10 @@ impl SignIn {
             granted => granted?,
         };
         if account.grants.is_empty() {
-            self.accounts.end_sessions(account.id, None).await?;
+            // They allow nothing any more; what was changed is told in either case.
+            if let Err(error) = self.accounts.end_sessions(account.id, None).await {
+                tracing::warn!(%error, "sessions of an account that is granted nothing were not ended");
+            }
             return Err(ExternalError::NothingGranted(Some(account.id)));
         }
         Ok((account, Became::Granted))
@@ -125,18 +132,23 @@ impl SignIn {
         Ok(self.accounts.add(&new).await?)
     }
 
-    /// A grant to a site that is not on the list gives nothing, or too much once another site is called so.
-    async fn check_sites(&self, grants: &Grants) -> Result<(), ExternalError> {
+    /// A grant at a site that is not on the list gives nothing, or too much once another site is called so.
+    async fn at_known_sites(&self, grants: &Grants) -> Result<Grants, PortError> {
         let known = self.accounts.sites().await?;
-        for grant in grants.iter() {
-            let Sites::Only(sites) = grant.sites else { continue };
-            let unknown =
-                sites.into_iter().find(|name| known.iter().all(|site| site.name != *name));
-            if let Some(unknown) = unknown {
-                return Err(ExternalError::UnknownSite(unknown));
+        let is_known = |name: &SiteName| {
+            let is_known = known.iter().any(|site| site.name == *name);
+            if !is_known {
+                tracing::warn!(site = %name, "a group is granted something at what is no site: it is left out; add it with `lobar site add`");
             }
-        }
-        Ok(())
+            is_known
+        };
+        let left = grants.iter().map(|Grant { role, sites }| match sites {
+            Sites::All => Grant { role, sites },
+            Sites::Only(names) => {
+                Grant { role, sites: Sites::Only(names.into_iter().filter(is_known).collect()) }
+            }
+        });
+        Ok(left.collect())
     }
 }
 
