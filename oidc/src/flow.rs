@@ -21,7 +21,7 @@ use url::Url;
 use crate::http::Unanswered;
 use crate::jws;
 use crate::provider::Metadata;
-use crate::{Oidc, OidcError, SKEW};
+use crate::{ClaimPath, Oidc, OidcError, SKEW};
 
 /// Claims that Discovery's standard ones do not name.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -147,26 +147,29 @@ impl Oidc {
         let request = request.set_pkce_verifier(PkceCodeVerifier::new(flow.verifier));
         let tokens = request.request_async(self.provider.http()).await.map_err(no_token)?;
         let claims = self.verified(&metadata, redirect, &tokens, Nonce::new(flow.nonce)).await?;
-        let mut said = object(&claims)?;
+        let said = object(&claims)?;
         self.check_others(&said)?;
         let missing = self.settings.groups_claim.find(&said).is_none()
             || self.settings.name_claim.find(&said).is_none();
-        if missing && metadata.userinfo_endpoint().is_some() {
-            let more = self.user_info(&client, tokens.access_token(), claims.subject()).await?;
-            // What the token says goes before.
-            for (name, value) in more {
-                said.entry(name).or_insert(value);
+        let more = match metadata.userinfo_endpoint() {
+            Some(_) if missing => {
+                self.user_info(&client, tokens.access_token(), claims.subject()).await?
             }
-        }
-        let text = |name: &str| said.get(name).and_then(Value::as_str).map(str::to_owned);
+            _ => Map::new(),
+        };
+        // Each is looked for as a whole, first in the token: one part of a nested claim hides no other part.
+        let texts = |path: &ClaimPath| match path.find(&said) {
+            Some(_) => path.texts(&said),
+            None => path.texts(&more),
+        };
         Ok(Person {
             external: External {
                 issuer: self.settings.issuer.as_str().to_owned(),
                 subject: claims.subject().as_str().to_owned(),
             },
-            name: self.settings.name_claim.texts(&said).and_then(|texts| texts.into_iter().next()),
-            groups: self.settings.groups_claim.texts(&said),
-            sid: text("sid"),
+            name: texts(&self.settings.name_claim).and_then(|texts| texts.into_iter().next()),
+            groups: texts(&self.settings.groups_claim),
+            sid: said.get("sid").and_then(Value::as_str).map(str::to_owned),
         })
     }
 

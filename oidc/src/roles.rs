@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
-use lobar_core::access::{Grant, Grants};
+use lobar_core::access::{Grant, Grants, Sites};
 
 /// Groups with their grants: `radiology=clinician@north,south; it=operator@* admin@*`. A group's name may have spaces and
 /// `=` in it, as distinguished names do, and no `;`.
@@ -30,6 +30,15 @@ impl FromStr for GroupRoles {
             let (group, grants) = entry.rsplit_once('=').ok_or(form)?;
             let grants = grants.split_whitespace().map(Grant::from_str);
             let grants: Grants = grants.collect::<Result<_, _>>()?;
+            // The rule of `lobar user grant`.
+            let apart = |grant: &Grant| grant.sites != Sites::All && !grant.role.is_of_a_site();
+            if let Some(grant) = grants.iter().find(apart) {
+                let role = grant.role;
+                return Err(format!(
+                    "the role {role} is about all of Lobar and allows nothing at {} alone: grant `{role}@*`",
+                    grant.sites
+                ));
+            }
             let group = group.trim();
             if group.is_empty() || grants.is_empty() {
                 return Err(form.into());
@@ -86,6 +95,8 @@ mod tests {
             "a=clinician",
             "a=root@*",
             "a=reader@Doe, Jane",
+            "it=admin@north",
+            "it=reader@north operator@north,south",
         ] {
             assert!(bad.parse::<GroupRoles>().is_err(), "{bad}");
         }

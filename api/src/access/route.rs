@@ -24,6 +24,9 @@ use crate::sending::{Reserved, hold};
 /// Answers up to so many bytes are sent without room of their own: the connection's buffer takes them.
 const SMALL: u64 = 32 << 10;
 
+/// Where the browser comes back from another provider.
+const OIDC_CALLBACK: &str = "/v1/oidc/callback";
+
 /// One address. A handler whose arguments do not begin with a right does not compile here.
 pub(crate) struct Address {
     path: &'static str,
@@ -93,7 +96,7 @@ impl Address {
         let route = route.to(handler);
         self.methods.push((method, Args::RIGHT));
         self.routes.push(match Args::RIGHT {
-            Right::Open => route,
+            Right::Open => route.wrap(from_fn(finish)),
             _ => route.wrap(from_fn(require::<Args>)),
         });
         self
@@ -161,16 +164,10 @@ async fn require<Args: Guarded + 'static>(
         Ok(passed) => passed,
         Err(problem) => return Ok(request.into_response(problem.error_response())),
     };
-    // What changes something is not given up half-way, between the change and its record, when the client hangs up.
     let is_safe = request.method().is_safe();
     let answer = next.call(request);
     let whole = async move { (answer.await, place) };
-    let (answered, place) = if is_safe {
-        whole.await
-    } else {
-        let done = spawn(continued(whole)).await;
-        done.map_err(|error| Problem::internal("request", &error))?
-    };
+    let (answered, place) = if is_safe { whole.await } else { to_the_end(whole).await? };
     let mut response = answered?.map_into_boxed_body();
     if let Some(standing) = standing {
         tell(&mut response, standing);
@@ -192,6 +189,22 @@ async fn require<Args: Guarded + 'static>(
         (reserved, _) => reserved,
     };
     Ok(hold(response, (place, reserved)))
+}
+
+/// What anybody may call: signing in changes something too, also by the GET that comes back from another provider.
+async fn finish(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    if request.method().is_safe() && request.path() != OIDC_CALLBACK {
+        return Ok(next.call(request).await?.map_into_boxed_body());
+    }
+    Ok(to_the_end(next.call(request)).await??.map_into_boxed_body())
+}
+
+/// What changes something is not given up half-way, between the change and its record, when the client hangs up.
+async fn to_the_end<A: 'static>(work: impl Future<Output = A> + 'static) -> Result<A, Problem> {
+    spawn(continued(work)).await.map_err(|error| Problem::internal("request", &error))
 }
 
 /// Counts a request of somebody who signed in. Thousands of uploads in a row are ordinary, and streams have a bound of

@@ -140,6 +140,8 @@ pub(crate) async fn callback(
     let oidc = known(&context)?;
     let answer = query.into_inner();
     let begun = oidc_cookie::read(&request).filter(|begun| begun.flow.is_answered_by(&answer));
+    // Again: the cookie is the browser's own, and not signed.
+    let begun = begun.filter(|begun| is_of_page(&begun.return_to));
     let Some(begun) = begun else { return Ok(refuse(&request, Why::Expired)) };
     if let Some(peer) = Peer::of(&request) {
         limits.check_sign_in_address(peer.address)?;
@@ -186,10 +188,7 @@ pub(crate) async fn logout(
     })?;
     let sign_in = Arc::clone(&context.sign_in);
     let done = context.run(async move {
-        if !sign_in.use_once(&format!("jti {}", ended.id), ended.until).await? {
-            return Ok(None);
-        }
-        sign_in.accounts().end_external(&ended.end).await.map(Some)
+        sign_in.end_external(&ended.end, &format!("jti {}", ended.id), ended.until).await
     });
     let Some(people) = done.await?? else {
         return Err(Problem::new(Kind::BadRequest, "The logout token was used before."));
@@ -247,14 +246,12 @@ async fn sign_in(
     });
     let (sign_in, guest, admitted) = done.await.map_err(|_| Why::Away)??;
     if let Some(change) = changed(&admitted) {
+        if let Some(account) = change.subject {
+            context.identity.forget(account);
+        }
         context.record(change).await.map_err(|_| Why::Away)?;
     }
-    let (account, _) = admitted.map_err(|error| {
-        if let ExternalError::NothingGranted(Some(account)) = &error {
-            context.identity.forget(account.0);
-        }
-        not_admitted(&error)
-    })?;
+    let (account, _) = admitted.map_err(|error| not_admitted(&error))?;
     let opened =
         context.run(async move { sign_in.open(account, guest.sid, longest, &client).await });
     let opened = opened.await.map_err(|_| Why::Away)?.map_err(|error| not_admitted(&error))?;
@@ -309,7 +306,7 @@ fn not_admitted(error: &ExternalError) -> Why {
     tracing::warn!(%error, "somebody whom the OpenID provider signed in was not admitted");
     match error {
         ExternalError::NothingGranted(_) => Why::NoRole,
-        ExternalError::UnknownSite(_) | ExternalError::LastAdmin => Why::Settings,
+        ExternalError::LastAdmin => Why::Settings,
         ExternalError::NoName | ExternalError::NameTaken => Why::Name,
         ExternalError::Disabled => Why::Disabled,
         ExternalError::Port(_) => Why::Away,

@@ -39,6 +39,7 @@
 //! - An account of another issuer gets no link.
 //! - Another issuer ends the sessions that it names, of its own people alone.
 //! - What may be used once is used once, by one of many at once.
+//! - The first key of names that nobody has is kept, by whichever of many at once, and is everybody's from then on.
 //! - Grants that cannot be read allow nothing and hide no other account.
 //! - Everything survives closing and opening.
 
@@ -59,7 +60,7 @@ pub use account::{
 pub use error::AccountError;
 pub use s3_key::{KeyOwner, S3KeyPair, S3Keys};
 pub use session::{KeptSession, NewSession, Session, SessionId};
-pub use token::{NewToken, SecretHash, Token, TokenId};
+pub use token::{NewToken, SecretHash, StrangerKey, Token, TokenId};
 
 use crate::access::{Grants, SiteName};
 use crate::failure::PortError;
@@ -140,6 +141,9 @@ pub trait Accounts: Send + Sync {
     /// Counts a failure to sign in, or forgets them after a success.
     async fn note_sign_in(&self, id: AccountId, succeeded: bool) -> Result<(), PortError>;
 
+    /// What names that nobody has are hashed with: the one that the store keeps, which is `fresh` where it keeps none yet.
+    async fn stranger_key(&self, fresh: &StrangerKey) -> Result<StrangerKey, PortError>;
+
     /// Failures to sign in with names of a bucket, which nobody has: how many, and when the last was. Buckets are numbers
     /// below [`STRANGERS`].
     async fn stranger(&self, bucket: u32) -> Result<Option<(u32, Stamp)>, PortError>;
@@ -190,8 +194,14 @@ pub trait Accounts: Send + Sync {
         keep: Option<SessionId>,
     ) -> Result<usize, PortError>;
 
-    /// Ends the sessions that another issuer says are over; whose they were, each once.
-    async fn end_external(&self, end: &ExternalEnd) -> Result<Vec<AccountId>, PortError>;
+    /// Ends the sessions that another issuer says are over, and uses `once` with that, or does neither; whose they were,
+    /// each once. `None` when it was used before. It is remembered until `until`.
+    async fn end_external(
+        &self,
+        end: &ExternalEnd,
+        once: &SecretHash,
+        until: Stamp,
+    ) -> Result<Option<Vec<AccountId>>, PortError>;
 
     /// Uses what may be used once; whether it was not used before. It is remembered until `until`.
     async fn use_once(&self, what: &SecretHash, until: Stamp) -> Result<bool, PortError>;

@@ -17,6 +17,16 @@ impl fmt::Debug for SecretHash {
     }
 }
 
+/// The key of HMAC-SHA256 over names that nobody has: 256 random bits, other ones in every store.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct StrangerKey(pub [u8; 32]);
+
+impl fmt::Debug for StrangerKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("StrangerKey")
+    }
+}
+
 /// Names a token; it is no secret, and opens nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TokenId(pub Uuid);

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use lobar_core::access::SiteName;
 use lobar_core::accounts::{AccountError, AccountId};
 use lobar_core::failure::PortError;
 
@@ -72,14 +71,9 @@ pub enum AddError {
 /// Why somebody whom another issuer names was not admitted.
 #[derive(Debug, thiserror::Error)]
 pub enum ExternalError {
-    /// None of their groups is granted anything. What the account had, if there is one, was taken away.
+    /// None of their groups is granted anything. What this account had was taken away.
     #[error("none of their groups is granted anything")]
     NothingGranted(Option<AccountId>),
-    /// The groups are granted something at a site that is not on the list.
-    #[error(
-        "a group is granted something at {0}, which is no site; add it with `lobar site add {0}`"
-    )]
-    UnknownSite(SiteName),
     /// The issuer does not say what they are called, or what cannot be a name.
     #[error("the provider gives no name of 1 to 64 characters")]
     NoName,

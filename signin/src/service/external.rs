@@ -3,8 +3,10 @@
 
 use std::time::Duration;
 
-use lobar_core::access::{Grants, Sites};
-use lobar_core::accounts::{Account, AccountError, External, NewAccount, SecretHash, is_name};
+use lobar_core::access::{Grant, Grants, SiteName, Sites};
+use lobar_core::accounts::{
+    Account, AccountError, AccountId, External, ExternalEnd, NewAccount, SecretHash, is_name,
+};
 use lobar_core::failure::PortError;
 use lobar_core::time::Stamp;
 use sha2::{Digest as _, Sha256};
@@ -39,12 +41,12 @@ pub enum Became {
 
 impl SignIn {
     /// The account of a guest, added or granted what it must have: less, when they have less than before. Whom nothing is
-    /// granted has no session any more either.
+    /// granted has no session any more either. What is granted at sites that are not on the list is left out.
     ///
     /// # Errors
     /// See [`ExternalError`].
     pub async fn admit(&self, guest: &Guest) -> Result<(Account, Became), ExternalError> {
-        self.check_sites(&guest.grants).await?;
+        let guest = &Guest { grants: self.at_known_sites(&guest.grants).await?, ..guest.clone() };
         let known = match self.accounts.external(&guest.external).await? {
             Some(account) => account,
             None if guest.grants.is_empty() => return Err(ExternalError::NothingGranted(None)),
@@ -61,7 +63,11 @@ impl SignIn {
         if known.disabled {
             return Err(ExternalError::Disabled);
         }
-        if known.grants == guest.grants && !guest.grants.is_empty() {
+        if known.grants == guest.grants {
+            if guest.grants.is_empty() {
+                self.accounts.end_sessions(known.id, None).await?;
+                return Err(ExternalError::NothingGranted(None));
+            }
             return Ok((known, Became::Same));
         }
         let account = match self.accounts.grant(known.id, &guest.grants).await {
@@ -69,7 +75,10 @@ impl SignIn {
             granted => granted?,
         };
         if account.grants.is_empty() {
-            self.accounts.end_sessions(account.id, None).await?;
+            // They allow nothing any more; what was changed is told in either case.
+            if let Err(error) = self.accounts.end_sessions(account.id, None).await {
+                tracing::warn!(%error, "sessions of an account that is granted nothing were not ended");
+            }
             return Err(ExternalError::NothingGranted(Some(account.id)));
         }
         Ok((account, Became::Granted))
@@ -95,7 +104,21 @@ impl SignIn {
     /// # Errors
     /// When the store cannot be asked.
     pub async fn use_once(&self, what: &str, until: Stamp) -> Result<bool, PortError> {
-        self.accounts.use_once(&SecretHash(Sha256::digest(what).into()), until).await
+        self.accounts.use_once(&once(what), until).await
+    }
+
+    /// Ends the sessions that another issuer says are over, and uses its word with that; whose they were. `None` when it
+    /// was used before. Where it fails, neither is done, and the issuer may say it again.
+    ///
+    /// # Errors
+    /// When the store cannot be asked.
+    pub async fn end_external(
+        &self,
+        end: &ExternalEnd,
+        word: &str,
+        until: Stamp,
+    ) -> Result<Option<Vec<AccountId>>, PortError> {
+        self.accounts.end_external(end, &once(word), until).await
     }
 
     async fn add_guest(&self, guest: &Guest) -> Result<Account, ExternalError> {
@@ -109,19 +132,28 @@ impl SignIn {
         Ok(self.accounts.add(&new).await?)
     }
 
-    /// A grant to a site that is not on the list gives nothing, or too much once another site is called so.
-    async fn check_sites(&self, grants: &Grants) -> Result<(), ExternalError> {
+    /// A grant at a site that is not on the list gives nothing, or too much once another site is called so.
+    async fn at_known_sites(&self, grants: &Grants) -> Result<Grants, PortError> {
         let known = self.accounts.sites().await?;
-        for grant in grants.iter() {
-            let Sites::Only(sites) = grant.sites else { continue };
-            let unknown =
-                sites.into_iter().find(|name| known.iter().all(|site| site.name != *name));
-            if let Some(unknown) = unknown {
-                return Err(ExternalError::UnknownSite(unknown));
+        let is_known = |name: &SiteName| {
+            let is_known = known.iter().any(|site| site.name == *name);
+            if !is_known {
+                tracing::warn!(site = %name, "a group is granted something at what is no site: it is left out; add it with `lobar site add`");
             }
-        }
-        Ok(())
+            is_known
+        };
+        let left = grants.iter().map(|Grant { role, sites }| match sites {
+            Sites::All => Grant { role, sites },
+            Sites::Only(names) => {
+                Grant { role, sites: Sites::Only(names.into_iter().filter(is_known).collect()) }
+            }
+        });
+        Ok(left.collect())
     }
+}
+
+fn once(what: &str) -> SecretHash {
+    SecretHash(Sha256::digest(what).into())
 }
 
 impl From<AccountError> for ExternalError {

@@ -1,6 +1,6 @@
 //! One-time links: invitations, resets, and the first admin's.
 
-use lobar_core::access::Grants;
+use lobar_core::access::{Grants, Right};
 use lobar_core::accounts::{Account, AccountError, AccountId, NewAccount, NewLink, is_name};
 use lobar_core::failure::PortError;
 
@@ -66,9 +66,9 @@ impl SignIn {
         Ok(account)
     }
 
-    /// While nobody can sign in yet: the account `admin` with a link. Where nobody has an account, it is added, with every
-    /// role at every site; where it has no password yet, its link is replaced. `None` once anybody can sign in, and where
-    /// somebody else was invited: their link stays good.
+    /// While nobody who can manage people can sign in yet: the account `admin` with a link. Where nobody has an account, it is
+    /// added, with every role at every site; where it has no password yet, its link is replaced. `None` once anybody can
+    /// sign in and manage people, and where there is no such account. Links of others stay good.
     ///
     /// # Errors
     /// When the store cannot be asked.
@@ -86,14 +86,16 @@ impl SignIn {
 
     async fn waiting_admin(&self) -> Result<Option<(Account, Secret)>, AccountError> {
         let accounts = self.accounts.accounts().await?;
-        let can_sign_in = |one: &Account| one.password.is_some() || one.external.is_some();
-        if accounts.iter().any(can_sign_in) {
-            return Ok(None);
+        let (mut manage, mut waiting) = (false, None);
+        let able = |one: &&Account| !one.disabled && one.grants.allow(Right::ManagePeople);
+        for one in accounts.iter().filter(able) {
+            if one.password.is_some() || one.external.is_some() {
+                manage = true;
+            } else if one.name == FIRST_ADMIN {
+                waiting = Some(one);
+            }
         }
-        let [admin] = &accounts[..] else { return Ok(None) };
-        if admin.disabled || admin.name != FIRST_ADMIN {
-            return Ok(None);
-        }
+        let Some(admin) = waiting.filter(|_| !manage) else { return Ok(None) };
         let secret = self.reset(admin.id).await?;
         Ok(Some((admin.clone(), secret)))
     }

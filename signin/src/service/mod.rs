@@ -15,9 +15,10 @@ use std::fmt;
 use std::sync::Arc;
 
 use lobar_core::access::Grants;
-use lobar_core::accounts::{Account, Accounts, NewToken, Token, is_name};
+use lobar_core::accounts::{Account, Accounts, NewToken, StrangerKey, Token, is_name};
 use lobar_core::failure::PortError;
 use lobar_core::time::{Clock, Stamp};
+use tokio::sync::OnceCell;
 
 pub use error::{AddError, ChangeError, ExternalError, RedeemError, SignInError};
 pub use external::{Became, Guest};
@@ -36,6 +37,7 @@ pub struct SignIn {
     clock: Arc<dyn Clock>,
     settings: SignInSettings,
     passwords: Passwords,
+    stranger_key: Arc<OnceCell<StrangerKey>>,
 }
 
 impl fmt::Debug for SignIn {
@@ -52,7 +54,7 @@ impl SignIn {
         settings: SignInSettings,
     ) -> Self {
         let passwords = Passwords::new(settings.hashes);
-        Self { accounts, clock, settings, passwords }
+        Self { accounts, clock, settings, passwords, stranger_key: Arc::default() }
     }
 
     /// The port behind it, for what needs nothing of this crate.
@@ -103,10 +105,18 @@ impl SignIn {
         if is_name(name) { self.accounts.named(name).await } else { Ok(None) }
     }
 
+    /// The bucket of a name that nobody has.
+    async fn bucket(&self, name: &str) -> Result<u32, PortError> {
+        let kept = self.stranger_key.get_or_try_init(|| async {
+            self.accounts.stranger_key(&StrangerKey(rand::random())).await
+        });
+        Ok(strangers::bucket(kept.await?, name))
+    }
+
     /// Names without an account are paused like those with one, so that a pause does not tell which is which.
     async fn may_try(&self, name: &str, account: Option<&Account>) -> Result<(), SignInError> {
         // Asked for in either case: it takes as long.
-        let stranger = self.accounts.stranger(strangers::bucket(name)).await?;
+        let stranger = self.accounts.stranger(self.bucket(name).await?).await?;
         let now = self.now();
         let may = match (account, stranger) {
             (Some(account), _) => lockout::may_try(account, now),
@@ -119,7 +129,7 @@ impl SignIn {
     async fn note_failure(&self, name: &str, account: Option<&Account>) -> Result<(), PortError> {
         match account {
             Some(account) => self.accounts.note_sign_in(account.id, false).await,
-            None => self.accounts.note_stranger(strangers::bucket(name)).await,
+            None => self.accounts.note_stranger(self.bucket(name).await?).await,
         }
     }
 }

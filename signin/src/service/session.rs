@@ -150,6 +150,11 @@ impl SignIn {
         let Ok(hash) = self.passwords.hash(password).await else { return Ok(()) };
         if self.accounts.renew_password(account.id, old, &hash).await? {
             account.password = Some(hash);
+        } else if let Some(now) = self.accounts.account(account.id).await?
+            // Made anew by another sign-in at the same time. A password that is another one opens no session.
+            && self.passwords.turn().await?.verify(password, now.password.as_ref()).await.1
+        {
+            *account = now;
         }
         Ok(())
     }

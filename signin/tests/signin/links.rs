@@ -81,6 +81,17 @@ async fn the_first_admin_gets_a_link_until_somebody_can_sign_in() {
 }
 
 #[tokio::test]
+async fn the_first_admin_s_link_is_made_anew_as_long_as_only_others_can_sign_in() {
+    let fixture = Fixture::open().await;
+    fixture.sign_in.first_admin().await.expect("answers").expect("a link");
+    fixture.person("jane").await;
+    let (admin, link) = fixture.sign_in.first_admin().await.expect("answers").expect("a link");
+    assert_eq!(admin.name, "admin");
+    fixture.sign_in.redeem(&link.expose(), PASSWORD).await.expect("redeemed");
+    assert!(fixture.sign_in.first_admin().await.expect("answers").is_none());
+}
+
+#[tokio::test]
 async fn no_link_is_made_for_who_may_not_manage_people() {
     let fixture = Fixture::open().await;
     fixture.sign_in.invite("jane", clinician()).await.expect("invited");

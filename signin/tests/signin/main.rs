@@ -1,5 +1,6 @@
 //! Signing in, on accounts in SQLite.
 
+mod external;
 mod fixture;
 mod links;
 mod passwords;

@@ -15,8 +15,8 @@ use async_trait::async_trait;
 use lobar_core::access::{Grants, SiteName};
 use lobar_core::accounts::{
     Account, AccountError, AccountId, Accounts, External, ExternalEnd, KeptSession, NewAccount,
-    NewLink, NewSession, NewToken, PasswordHash, SecretHash, Session, SessionId, Site, Token,
-    TokenId, TotpSecret,
+    NewLink, NewSession, NewToken, PasswordHash, SecretHash, Session, SessionId, Site, StrangerKey,
+    Token, TokenId, TotpSecret,
 };
 use lobar_core::failure::PortError;
 use lobar_core::time::Stamp;
@@ -112,6 +112,11 @@ impl<D: Driver> Accounts for Db<D> {
         noted.map_err(|fault| fault.during("accounts: note sign-in"))
     }
 
+    async fn stranger_key(&self, fresh: &StrangerKey) -> Result<StrangerKey, PortError> {
+        let kept = sign_in::stranger_key(self, fresh).await;
+        kept.map_err(|fault| fault.during("accounts: key of strangers"))
+    }
+
     async fn stranger(&self, bucket: u32) -> Result<Option<(u32, Stamp)>, PortError> {
         let found = sign_in::stranger(self, bucket).await;
         found.map_err(|fault| fault.during("accounts: failures of strangers"))
@@ -186,8 +191,13 @@ impl<D: Driver> Accounts for Db<D> {
         ended.map_err(|fault| fault.during("accounts: end sessions"))
     }
 
-    async fn end_external(&self, end: &ExternalEnd) -> Result<Vec<AccountId>, PortError> {
-        let ended = self.retry_on_conflict(|| external::end(self, end)).await;
+    async fn end_external(
+        &self,
+        end: &ExternalEnd,
+        once: &SecretHash,
+        until: Stamp,
+    ) -> Result<Option<Vec<AccountId>>, PortError> {
+        let ended = self.retry_on_conflict(|| external::end(self, end, once, until)).await;
         ended.map_err(|fault| fault.during("accounts: end another issuer's sessions"))
     }
 

@@ -1,6 +1,8 @@
 //! What is remembered of signing in: failures, and codes that were used.
 
-use lobar_core::accounts::{AccountError, AccountId, FORGOTTEN, PasswordHash, TotpSecret};
+use lobar_core::accounts::{
+    AccountError, AccountId, FORGOTTEN, PasswordHash, StrangerKey, TotpSecret,
+};
 use lobar_core::time::Stamp;
 use uuid::Uuid;
 
@@ -58,6 +60,24 @@ pub(super) async fn note<D: Driver>(
     });
     let _: Vec<(Uuid,)> = noted.await?;
     Ok(())
+}
+
+pub(super) async fn stranger_key<D: Driver>(
+    db: &Db<D>,
+    fresh: &StrangerKey,
+) -> Result<StrangerKey, DbError> {
+    // Written in either case: whichever was first, its key is the one that is answered.
+    let kept = db.execute(|_| {
+        Sql::<D>::new(
+            "insert into stranger_key (one, key) values (1, $1)
+             on conflict (one) do update set key = stranger_key.key returning one, key",
+        )
+        .bind(&fresh.0[..])
+    });
+    let kept: Vec<(i64, Vec<u8>)> = kept.await?;
+    // The table holds no other length.
+    let key = kept.into_iter().next().and_then(|(_, key)| key.try_into().ok());
+    Ok(key.map_or(*fresh, StrangerKey))
 }
 
 pub(super) async fn stranger<D: Driver>(

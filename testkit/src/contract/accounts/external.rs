@@ -74,13 +74,29 @@ pub async fn another_issuer_ends_the_sessions_that_it_names_of_its_own_people_al
             subject: subject.map(str::to_owned),
             sid: sid.map(str::to_owned),
         };
-        let ended = accounts.end_external(&end).await.expect("asked");
+        let until = harness.clock().now().plus(LIFE);
+        let ended = accounts.end_external(&end, &secret(7), until).await.expect("asked");
         let mut expected: Vec<AccountId> =
             whose.iter().map(|name| if *name == "ada" { ada.id } else { bob.id }).collect();
         expected.sort_unstable();
-        assert_eq!(ended, expected, "{subject:?} {sid:?}");
+        assert_eq!(ended, Some(expected), "{subject:?} {sid:?}");
         assert_eq!(open_ones(&*accounts, &all).await, left, "{subject:?} {sid:?}");
     }
+}
+
+pub async fn what_another_issuer_says_once_ends_sessions_once<H: AccountsHarness>() {
+    let harness = H::start().await;
+    let (accounts, _) = harness.open().await;
+    let ada = person(&*accounts, HERE, "ada").await;
+    let until = harness.clock().now().plus(LIFE);
+    let end = ExternalEnd { issuer: HERE.into(), subject: Some("ada".into()), sid: None };
+    open(&harness, &*accounts, &ada, 1, None).await;
+    let ended = accounts.end_external(&end, &secret(7), until).await.expect("asked");
+    assert_eq!(ended, Some(vec![ada.id]));
+    open(&harness, &*accounts, &ada, 2, None).await;
+    assert_eq!(accounts.end_external(&end, &secret(7), until).await.expect("asked"), None);
+    assert_eq!(open_ones(&*accounts, &[1, 2]).await, [2]);
+    assert!(!accounts.use_once(&secret(7), until).await.expect("asked"));
 }
 
 pub async fn what_may_be_used_once_is_used_once_by_one_of_many_at_once<H: AccountsHarness>() {

@@ -17,7 +17,7 @@ use lobar_core::access::{Grant, Grants, Right, SiteName};
 use lobar_core::accounts::{
     Account, AccountError, AccountId, Accounts, External, ExternalEnd, FORGOTTEN, KeptSession,
     NewAccount, NewLink, NewSession, NewToken, PasswordHash, STRANGERS, SecretHash, Session,
-    SessionId, Site, Token, TokenId, TotpSecret,
+    SessionId, Site, StrangerKey, Token, TokenId, TotpSecret,
 };
 use lobar_core::failure::chain;
 use lobar_core::reading::UnreadableCounts;
@@ -79,6 +79,7 @@ macro_rules! accounts_contract {
             a_link_is_no_use_for_an_account_that_is_disabled,
             failures_to_sign_in_are_counted_until_one_succeeds_or_a_day_passes_without_another,
             failures_of_names_that_nobody_has_are_counted_alike_whichever_process_notes_them,
+            the_first_key_of_names_that_nobody_has_is_kept_and_is_everybody_s_from_then_on,
             a_code_is_used_once_and_none_from_before_it_afterwards,
             a_session_is_not_opened_with_a_password_that_was_replaced_meanwhile,
             a_session_is_found_by_its_secret_with_its_account_as_it_is_now,
@@ -96,6 +97,7 @@ macro_rules! accounts_contract {
             an_account_of_another_issuer_is_found_by_its_subject_there,
             an_account_of_another_issuer_gets_no_link,
             another_issuer_ends_the_sessions_that_it_names_of_its_own_people_alone,
+            what_another_issuer_says_once_ends_sessions_once,
             what_may_be_used_once_is_used_once_by_one_of_many_at_once,
             grants_that_cannot_be_read_allow_nothing_and_hide_no_other_account,
             everything_survives_closing_and_opening,

@@ -165,6 +165,29 @@ pub async fn failures_of_names_that_nobody_has_are_counted_alike_whichever_proce
     assert_eq!(accounts.stranger(7).await.expect("asked"), Some((1, later)));
 }
 
+pub async fn the_first_key_of_names_that_nobody_has_is_kept_and_is_everybody_s_from_then_on<
+    H: AccountsHarness,
+>() {
+    let harness = H::start().await;
+    let asking =
+        (0..6).map(|n| (&harness, StrangerKey([n; 32]))).map(|(harness, fresh)| async move {
+            let (handle, _) = harness.open().await;
+            handle.stranger_key(&fresh).await.expect("kept")
+        });
+    let kept = futures::future::join_all(asking).await;
+    assert!(
+        kept.iter().all(|key| *key == kept[0] && key.0[0] < 6),
+        "one of those that were offered"
+    );
+    let (accounts, _) = harness.open().await;
+    let later = accounts.stranger_key(&StrangerKey([9; 32])).await.expect("kept");
+    assert!(later == kept[0]);
+    let other = H::start().await;
+    let (accounts, _) = other.open().await;
+    let theirs = accounts.stranger_key(&StrangerKey([9; 32])).await.expect("kept");
+    assert!(theirs != kept[0], "every store has its own");
+}
+
 pub async fn a_code_is_used_once_and_none_from_before_it_afterwards<H: AccountsHarness>() {
     let harness = H::start().await;
     let (accounts, _) = harness.open().await;

@@ -58,7 +58,7 @@ async fn a_token_that_is_wrong_in_any_way_signs_nobody_in() {
         (json!({ "callback": { "state": "another" } }), expired),
         (json!({ "callback": { "state": null } }), expired),
         (json!({ "token": "invalid_grant" }), refused),
-        (json!({ "token": "html" }), refused),
+        (json!({ "token": "html" }), "/#/sign-in/away"),
         (json!({ "token": "redirect" }), "/#/sign-in/away"),
         (json!({ "token": "huge" }), "/#/sign-in/away"),
         (json!({ "claims": { "groups": "x-rays" } }), "/"),
