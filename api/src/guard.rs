@@ -118,7 +118,10 @@ fn check(request: &ServiceRequest, peer: &Peer, names: &[String]) -> Result<(), 
         Problem::new(Kind::ForeignOrigin, "Send this request from the server's own page.");
     if request.method().is_safe() {
         let (mode, dest) = (text(headers, &FETCH_MODE), text(headers, &FETCH_DEST));
-        return if may_read(host, origin, site, mode, dest) { Ok(()) } else { Err(foreign) };
+        // Decoded, as routes see it.
+        let path = request.match_info().as_str();
+        let passes = may_read(host, path, origin, site, mode, dest);
+        return if passes { Ok(()) } else { Err(foreign) };
     }
     if is_from_own_page(host, origin, site) { check_encoding(headers) } else { Err(foreign) }
 }
@@ -201,5 +204,22 @@ mod tests {
         assert!(!passes(&[("sec-fetch-site", "same-site")]));
         assert!(passes(&[("content-encoding", "identity")]));
         assert!(!passes(&[("content-encoding", "gzip")]));
+    }
+
+    #[test]
+    fn a_window_that_a_page_elsewhere_leads_here_opens_pages_and_no_answer_of_the_api() {
+        let passes = |path: &str| {
+            let request = TestRequest::get().uri(path).insert_header(("host", "localhost:1"));
+            let request = request.insert_header(("sec-fetch-site", "cross-site"));
+            let request = request.insert_header(("sec-fetch-mode", "navigate"));
+            let request = request.insert_header(("sec-fetch-dest", "document")).to_srv_request();
+            check(&request, &peer(None), &[]).is_ok()
+        };
+        for page in ["/", "/docs", "/v1/oidc/callback?code=1&state=2"] {
+            assert!(passes(page), "{page}");
+        }
+        for answer in ["/v1/images", "/v1/images?site=north", "/%761/images", "/v1/session"] {
+            assert!(!passes(answer), "{answer}");
+        }
     }
 }

@@ -201,7 +201,12 @@ impl Api {
         let bucket = readiness.check("bucket");
         let (recorder, writer) =
             recorder(Arc::clone(&audit), Arc::clone(&clock), readiness.check("audit"));
-        let (sent, sent_writer) = sent(Arc::clone(&exposures), Arc::clone(&clock));
+        let (sent, sent_writer) = sent(
+            Arc::clone(&exposures),
+            Arc::clone(&clock),
+            readiness.check("exposure"),
+            !settings.opinion_first.is_none(),
+        );
         // A process that cannot draw must not show what others withhold.
         let opinion_first = match settings.opinion_first {
             share if share.is_none() => None,

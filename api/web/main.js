@@ -27,7 +27,7 @@ const mayUpload = may("upload");
 /** @type {Map<string, string>} */
 const names = new Map();
 const worklist = new Worklist();
-const viewer = new Viewer(() => worklist.order(), (id) => names.get(id) ?? null);
+const viewer = new Viewer(() => worklist.order(), (id) => names.get(id) ?? null, (id) => worklist.renewRow(id));
 const uploads = mayUpload ? setUpUploads((id, name) => {
   if (!mayRead) return;
   names.set(id, name);

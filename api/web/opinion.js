@@ -49,7 +49,7 @@ function choices(image) {
 export class OpinionPanel {
   /**
    * @param {() => { displayed: string[], rendering: string | null }} displayed what is on the screen, and which rendering of the picture
-   * @param {() => void} changed is called when the image must be asked for again
+   * @param {(id: string) => void} changed is called when the image must be asked for again
    */
   constructor(displayed, changed) {
     this.displayed = displayed;
@@ -106,7 +106,7 @@ export class OpinionPanel {
     try {
       if (verdict.opinion === "own") {
         await api.giveOpinion(image.id, { label: verdict.label ?? null, rendering: this.displayed().rendering });
-        if (this.image?.id === image.id) this.changed();
+        this.changed(image.id);
         return;
       }
       const version = image.result?.model.version ?? null;
@@ -119,7 +119,7 @@ export class OpinionPanel {
       }
       this.words.className = "fault";
       this.words.textContent = api.wordsOf(error);
-      if (error instanceof api.Problem && error.status === 409) this.changed();
+      if (error instanceof api.Problem && error.status === 409) this.changed(image.id);
     } finally {
       this.busy = false;
     }

@@ -84,8 +84,8 @@ export class Row {
   /** What of the answer the row shows is on record. @param {ImageItem} image */
   watch({ id, result }) {
     if (result) {
-      watch(this.assessment, id, "flag");
-      watch(this.score, id, "probability");
+      watch(this.assessment, id, result.model.sha256, "flag");
+      watch(this.score, id, result.model.sha256, "probability");
     } else {
       unwatch(this.assessment);
       unwatch(this.score);

@@ -112,7 +112,7 @@ async function look(byItself) {
   /** @type {SessionBody} */
   const body = await (await ask("GET", "/v1/session", { byItself })).json();
   if (!current) return;
-  const isSame = body.id === current.id && String(body.grants) === String(current.grants);
+  const isSame = body.id === current.id && String(body.grants) === String(current.grants) && body.opinion_first === current.opinion_first;
   const isBusy = document.querySelector("dialog[open]");
   // An answer about the session that the page has, however late it comes, says nothing new.
   if (isSame && body.csrf_token === current.csrf_token) return;

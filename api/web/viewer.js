@@ -13,14 +13,18 @@ import { band, clock, duration, figure, shortId, standing } from "./words.js";
 /** @import { ImageItem, ResultBody } from "./types.js" */
 
 const STEP = 0.1;
+/** How soon an image is asked for again whose result is withheld because the record cannot be read, in ms. */
+const AGAIN = 5_000;
 
 export class Viewer {
   /**
    * @param {() => string[]} order the ids of the list
    * @param {(id: string) => string | null} nameOf the file name of an own upload
+   * @param {(id: string) => void} changed is called when what is known of an image has changed for its reader
    */
-  constructor(order, nameOf) {
+  constructor(order, nameOf, changed) {
     this.order = order;
+    this.changed = changed;
     this.nameOf = nameOf;
     this.root = byId("viewer");
     /** @type {string | null} */
@@ -35,6 +39,8 @@ export class Viewer {
     /** Which rendering of the picture this image's reader has before their eyes; null while there is none. @type {string | null} */
     this.rendering = null;
     this.heatPainted = false;
+    /** @type {ReturnType<typeof setTimeout> | undefined} */
+    this.timer = undefined;
     this.heatOn = false;
     this.inverted = false;
     this.view = this.build();
@@ -76,6 +82,8 @@ export class Viewer {
       if (id !== this.id) return;
       if (image) this.image = image;
       this.draw(image ? null : "No image of this id is known.");
+      // No event tells when the record can be read again.
+      if (image?.withheld === "record_unavailable") this.askAgain(id);
       // It only adds to what is shown: a card that does not come must not keep the result from its reader.
       if (!image?.result) return;
       const card = await api.card(image.result.model.version);
@@ -85,6 +93,12 @@ export class Viewer {
     } catch (error) {
       if (!api.isAbort(error) && id === this.id) this.draw(api.wordsOf(error));
     }
+  }
+
+  /** Asks for an image again in a while, if it is still shown then. @param {string} id */
+  askAgain(id) {
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => { if (id === this.id) this.refresh(); }, AGAIN);
   }
 
   /** The elements of a view on an image, put into the page. */
@@ -101,7 +115,10 @@ export class Viewer {
       invertButton: button("Invert", "I", () => this.toggleInvert()),
       opacity: el("input", { type: "range", min: "0.1", max: "1", step: "0.1", oninput: () => this.drawLayers() }),
       heatWords: el("p", { class: "legend" }),
-      opinion: new OpinionPanel(() => this.displayed(), () => this.refresh()),
+      opinion: new OpinionPanel(() => this.displayed(), (id) => {
+        this.changed(id);
+        if (id === this.id) this.refresh();
+      }),
       facts: el("section", { class: "card facts", "aria-label": "Result" }),
     };
     this.root.replaceChildren(
@@ -157,6 +174,7 @@ export class Viewer {
   /** @param {"picture" | "heatmap"} what @param {HTMLImageElement} into */
   async load(what, into) {
     const id = this.id;
+    const model = this.image?.result?.model.sha256;
     if (!id) return;
     const { picture, absent, heatWords, layers } = this.view;
     try {
@@ -174,7 +192,7 @@ export class Viewer {
       if (into === picture) this.rendering = rendering;
       else {
         this.heatPainted = true;
-        watch(into, id, "heatmap");
+        if (model) watch(into, id, model, "heatmap");
       }
     } catch (error) {
       if (api.isAbort(error) || id !== this.id) return;
@@ -223,11 +241,11 @@ export class Viewer {
     const word = verdictElement(image);
     /** @type {HTMLElement[]} */
     const parts = [word];
-    if (result) watch(word, image.id, "word");
+    if (result) watch(word, image.id, result.model.sha256, "word");
     if (image.reason_detail) parts.push(el("p", {}, image.reason_detail));
     if (result) {
       const scored = el("div", {}, standingElement(result, this.card), bandElement(result));
-      watch(scored, image.id, "probability");
+      watch(scored, image.id, result.model.sha256, "probability");
       parts.push(scored);
     }
     if (result?.warnings.length) {

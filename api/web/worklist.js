@@ -15,6 +15,7 @@ const PAGE = 50;
 const GATHER = 60;
 const PAUSE = 400;
 const RETRY = 2000;
+const AGAIN = 5000;
 const AT_ONCE = 4;
 const REMEMBERED = 5000;
 
@@ -45,6 +46,8 @@ export class Worklist {
     byId("news").addEventListener("click", () => this.load());
     byId("more").addEventListener("click", () => this.loadMore());
     setInterval(() => this.rows.forEach((row) => row.tick()), 1000);
+    // No event tells when the record of exposures can be read again.
+    setInterval(() => this.rows.forEach(({ image }) => { if (image.withheld === "record_unavailable") this.renewRow(image.id); }), AGAIN);
   }
 
   /** Nothing of any image is known any more. */
@@ -112,6 +115,13 @@ export class Worklist {
       Object.assign(this, { next: page.next, total: page.total });
       this.draw();
     });
+  }
+
+  /** A shown image is another for this reader, of which no event tells. @param {string} id */
+  renewRow(id) {
+    if (!this.rows.has(id)) return;
+    this.touched.add(id);
+    this.schedule(GATHER);
   }
 
   forgetOldest() {

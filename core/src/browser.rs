@@ -7,6 +7,9 @@
 
 use std::net::IpAddr;
 
+/// Where signing in with a provider begins and ends: links and providers lead there.
+const SIGN_IN: [&str; 2] = ["/v1/oidc/start", "/v1/oidc/callback"];
+
 /// Whether `host`, the value of a `Host` header, is the name of this server: localhost, any IP address, or one
 /// of `names`, compared without regard to case. An address cannot be rebound; a name can.
 pub fn is_own_host(host: &str, names: &[String]) -> bool {
@@ -36,17 +39,20 @@ pub fn is_from_own_page(host: &str, origin: Option<&str>, sec_fetch_site: Option
 }
 
 /// Whether a request that only reads may be answered: one of an own page or of none, or one that leads a whole window
-/// here, as a link does. Other pages have no use of anything that is served, and what they ask for in a browser's
+/// to a page, as a link does. `path` is decoded. Nothing leads to the API but a provider, which sends people back from
+/// signing in: it would be read in the name of whoever is at this machine. Other pages have no use of anything that is served, and what they ask for in a browser's
 /// name must not count as what its user saw, nor tell by its time or its failure what is there. `mode` and `dest` are
 /// `Sec-Fetch-Mode` and `Sec-Fetch-Dest` (W3C Fetch Metadata).
 pub fn may_read(
     host: &str,
+    path: &str,
     origin: Option<&str>,
     sec_fetch_site: Option<&str>,
     mode: Option<&str>,
     dest: Option<&str>,
 ) -> bool {
-    let leads_here = mode == Some("navigate") && dest == Some("document");
+    let is_page = !path.starts_with("/v1/") || SIGN_IN.contains(&path);
+    let leads_here = is_page && mode == Some("navigate") && dest == Some("document");
     leads_here || is_from_own_page(host, origin, sec_fetch_site)
 }
 
@@ -82,7 +88,8 @@ mod tests {
 
     #[test]
     fn a_page_elsewhere_may_link_here_and_read_nothing() {
-        let reads = |origin, site, mode, dest| may_read("localhost:1", origin, site, mode, dest);
+        let reads =
+            |origin, site, mode, dest| may_read("localhost:1", "/", origin, site, mode, dest);
         assert!(reads(None, None, None, None), "no browser");
         assert!(reads(None, Some("none"), Some("navigate"), Some("document")));
         assert!(reads(None, Some("same-origin"), Some("cors"), Some("empty")));
@@ -91,6 +98,22 @@ mod tests {
             assert!(!reads(None, Some(site), Some("navigate"), Some("iframe")));
             assert!(!reads(None, Some(site), Some("no-cors"), Some("image")));
             assert!(!reads(None, Some(site), None, None));
+        }
+        let leads = |path| {
+            may_read(
+                "localhost:1",
+                path,
+                None,
+                Some("cross-site"),
+                Some("navigate"),
+                Some("document"),
+            )
+        };
+        for page in ["/", "/docs", "/v1/oidc/start", "/v1/oidc/callback"] {
+            assert!(leads(page), "{page}");
+        }
+        for answer in ["/v1/images", "/v1/session", "/v1/oidc/", "/v1/oidc/start/"] {
+            assert!(!leads(answer), "{answer}");
         }
         // Over plain HTTP under a name, browsers say no more than the origin.
         assert!(!reads(Some("http://localhost:2"), None, None, None));

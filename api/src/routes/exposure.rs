@@ -9,7 +9,6 @@ use lobar_core::exposure::{Answer, Exposure, Question, Report, Scope, Source, Tr
 use lobar_core::object::ImageId;
 use lobar_core::time::Stamp;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
@@ -40,6 +39,8 @@ pub(crate) struct PaintedItem {
     id: Uuid,
     /// Of which image.
     image: Uuid,
+    /// Whose answer: SHA-256 of the model's weights, as the result says it. What is not of the image's result is passed over.
+    model_sha256: String,
     /// What could be seen: `flag` (in the list), `word`, `probability`, `heatmap`.
     visible: Vec<String>,
     /// How long ago it began, in milliseconds, when this was sent.
@@ -92,6 +93,8 @@ pub(crate) async fn painted(
                 answer
             }
         };
+        // A page may tell late, when another model has answered.
+        let answer = answer.filter(|answer| answer.model_sha256 == item.model_sha256);
         let Some(answer) = answer else { continue };
         let (id, source, millis) = (item.id, Source::Painted, item.ms);
         exposures.push(Exposure {
@@ -170,7 +173,7 @@ pub(crate) async fn report(
         scope,
     };
     let mut asked = entry(&allowed, Action::ExposureRead, question.site.as_deref());
-    asked.detail = json!({ "small": scope.small, "by_person": scope.by_person });
+    asked.detail = question.detail();
     context.record(asked).await?;
     let report = context
         .ask_port(&context.exposures, move |port| async move { question.ask(&*port).await })

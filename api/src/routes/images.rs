@@ -215,6 +215,8 @@ async fn answer(
     let position = context.hub.position();
     if told <= position
         && let Some(answer) = context.answers.kept(id, position).await
+        // Another release may have kept what this one cannot read.
+        && answer.told().is_some()
     {
         return Ok(Some(answer));
     }

@@ -20,6 +20,7 @@
 //! - Cases are pages by time, and none is missed or told twice.
 //! - The labels of one reader are their newest.
 //! - Removing an image removes what was met of it.
+//! - Nothing is kept of an image that is not there any more.
 //! - Everything survives closing and opening.
 
 mod draw;
@@ -168,7 +169,7 @@ pub struct Case {
     pub last: Option<Last>,
     /// What was sent or painted before the first opinion: it was not the reader's own, then.
     pub before: Visible,
-    /// What was painted between the two.
+    /// What was painted between the two of the answer that had been withheld; what another model said is left out.
     pub between: Visible,
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{Case, CaseKey, Exposures, Report, Scope, report};
@@ -41,6 +42,26 @@ pub struct Question {
 }
 
 impl Question {
+    /// What the audit record says of it: what it narrows to can single somebody out. Times are in
+    /// microseconds since 1970.
+    pub fn detail(&self) -> Value {
+        let truth = match &self.truth {
+            Truth::Unknown => json!({}),
+            Truth::Labels(_) => json!({ "truth": "labels" }),
+            Truth::Reader(name) => json!({ "adjudicator": name }),
+        };
+        let mut detail = json!({ "small": self.scope.small, "by_person": self.scope.by_person });
+        for (name, value) in [("since", self.since), ("until", self.until)] {
+            if let Some(at) = value {
+                detail[name] = at.0.into();
+            }
+        }
+        if let (Some(detail), Value::Object(truth)) = (detail.as_object_mut(), truth) {
+            detail.extend(truth);
+        }
+        detail
+    }
+
     /// Reads all cases and counts them.
     ///
     /// # Errors

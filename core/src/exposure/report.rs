@@ -127,7 +127,6 @@ pub fn report<'a>(
 impl Counts {
     fn add(&mut self, case: &Case, right: Option<Label>) {
         let first = &case.first;
-        self.readers.insert(first.opinion.reader.id);
         self.opinions += 1;
         if !case.before.is_nothing() {
             self.exposed_before += 1;
@@ -149,6 +148,8 @@ impl Counts {
             rate[0] += u64::from(hit);
             rate[1] += 1;
         };
+        // Whoever's cases are all left out hides nobody.
+        self.readers.insert(first.opinion.reader.id);
         count(&mut self.changed, own != end);
         if own != first.found {
             count(&mut self.followed, end == first.found);
@@ -327,6 +328,13 @@ mod tests {
             cases().into_iter().filter(|case| case.first.id.as_u128() % 3 < 2).collect();
         let told = report(&of_two, Some(&truth()), Scope::default());
         assert!(told.sites[0].few_readers && told.sites[0].opinions.is_none());
+        // A third reader, of whom no case counts.
+        let mut with_idle = cases();
+        for case in with_idle.iter_mut().filter(|case| case.first.id.as_u128() % 3 == 2) {
+            case.last = None;
+        }
+        let told = report(&with_idle, Some(&truth()), Scope::default());
+        assert!(told.sites[0].few_readers && told.sites[0].changed.count.is_none());
         let by_person = report(&of_two, Some(&truth()), Scope { by_person: true, small: false });
         assert_eq!(by_person.sites.len(), 2);
         assert!(by_person.sites.iter().all(|row| row.reader.is_some() && row.opinions.is_some()));

@@ -39,9 +39,6 @@ pub struct ReportArgs {
     /// A row for each person at each site, for an auditor.
     #[arg(long)]
     pub by_person: bool,
-    /// Who asks; kept in the audit record.
-    #[arg(long, env = "USER", hide_env = true, value_name = "NAME", default_value = "cli")]
-    pub by: String,
     /// Print one JSON object.
     #[arg(long)]
     pub json: bool,

@@ -7,7 +7,8 @@ mod truth;
 use std::sync::Arc;
 
 use lobar_console::{out, outln};
-use lobar_core::audit::{Action, Actor, NewEntry};
+use lobar_core::access::SiteName;
+use lobar_core::audit::Action;
 use lobar_core::exposure::{Question, Scope, Truth};
 use lobar_core::failure::PortError;
 use lobar_core::time::SystemClock;
@@ -16,6 +17,7 @@ use serde_json::json;
 
 use crate::cli::{Exposure, ReportArgs};
 use crate::failure::{Failure, chain};
+use crate::on_record::entry;
 use crate::registry::refuse_nowhere;
 use crate::service::{failed, opener};
 use crate::settings::Settings;
@@ -43,10 +45,10 @@ pub async fn run(command: Exposure) -> Result<(), Failure> {
 async fn report(args: &ReportArgs, truth: Truth, database: &dyn Database) -> Result<(), Failure> {
     let scope = Scope { small: args.small, by_person: args.by_person };
     let (site, since, until) = (args.site.clone(), args.since, args.until);
-    let mut asked = NewEntry::new(Action::ExposureRead, Actor::local(&args.by));
-    asked.detail = json!({ "small": scope.small, "by_person": scope.by_person });
-    database.append(&[asked]).await.map_err(port)?;
     let question = Question { site, since, until, truth, scope };
+    let mut asked = entry(Action::ExposureRead, question.detail());
+    asked.site = question.site.as_deref().and_then(SiteName::parse);
+    database.append(&[asked]).await.map_err(port)?;
     let report = question.ask(database).await.map_err(port)?;
     match args.json {
         true => outln!("{}", json!(report)),

@@ -290,7 +290,8 @@ async fn what_was_sent_and_what_was_painted_is_on_record_apart() {
     jane.get(&fixture, &format!("/v1/images/{id}/heatmap")).await;
     let items: Vec<_> = [("word", 900), ("heatmap", 200)]
         .map(|(part, ago)| {
-            json!({ "id": Uuid::new_v4(), "image": id, "visible": [part, "probability"], "ago_ms": ago, "ms": 100 })
+            json!({ "id": Uuid::new_v4(), "image": id, "model_sha256": "ab".repeat(32),
+                "visible": [part, "probability"], "ago_ms": ago, "ms": 100 })
         })
         .into();
     for _ in 0..2 {
@@ -333,6 +334,8 @@ async fn what_was_sent_and_what_was_painted_is_on_record_apart() {
     }
     let unknown = one(|item| item["image"] = json!(Uuid::nil()));
     assert_eq!(jane.post(&fixture, "/v1/exposure", unknown).await.1["kept"], 0);
+    let of_another = one(|item| item["model_sha256"] = json!("cd".repeat(32)));
+    assert_eq!(jane.post(&fixture, "/v1/exposure", of_another).await.1["kept"], 0);
     let elsewhere = person(&fixture, "olga", "reader@south").await;
     assert_eq!(elsewhere.post(&fixture, "/v1/exposure", one(|_| {})).await.1["kept"], 0);
 }
@@ -389,6 +392,40 @@ async fn the_report_counts_what_happened_and_says_who_asked() {
         .collect();
     assert_eq!(asked.len(), 4);
     assert!(asked[2].contains("\"by_person\":true"), "{asked:?}");
+    assert!(asked[2].contains("\"adjudicator\":\"chief\""), "{asked:?}");
+    assert!(asked[3].contains("\"since\":4102444800000000"), "{asked:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_that_refuses_exposures_keeps_results_back_only_where_opinions_are_asked_for() {
+    let refusing =
+        "create trigger no_more before insert on exposure begin select raise(abort, 'no'); end";
+    for is_asked in [true, false] {
+        let fixture = match is_asked {
+            true => Fixture::open_with(of_all).await,
+            false => Fixture::open().await,
+        };
+        let student = person(&fixture, "student", "reader@north").await;
+        let [one, other] = two(&fixture).await.map(|id| format!("/v1/images/{id}"));
+        let is_ready = async |wanted: u16| {
+            eventually("readiness is as it should be", async || {
+                let status = fixture.http.get(fixture.url("/readyz")).send().await;
+                (status.expect("answers").status() == wanted).then_some(())
+            })
+            .await;
+        };
+        is_ready(200).await;
+        fixture.damage(refusing).await;
+        assert_eq!(student.get(&fixture, &one).await.0, 200, "nobody knows yet");
+        if is_asked {
+            is_ready(503).await;
+            assert_eq!(student.get(&fixture, &other).await.0, 503);
+            fixture.damage("drop trigger no_more").await;
+            is_ready(200).await;
+        }
+        assert_eq!(student.get(&fixture, &other).await.0, 200);
+        is_ready(200).await;
+    }
 }
 
 /// Gives a first opinion, sees the result painted, and gives a verdict.
@@ -397,8 +434,7 @@ async fn read(fixture: &Fixture, reader: &As, id: ImageId, first: &str, last: &s
     let (status, _) =
         reader.post(fixture, &format!("{path}/opinion"), json!({ "label": first })).await;
     assert_eq!(status, 201);
-    let item =
-        json!({ "id": Uuid::new_v4(), "image": id, "visible": ["word"], "ago_ms": 0, "ms": 0 });
+    let item = json!({ "id": Uuid::new_v4(), "image": id, "model_sha256": "ab".repeat(32), "visible": ["word"], "ago_ms": 0, "ms": 0 });
     assert_eq!(reader.post(fixture, "/v1/exposure", json!({ "items": [item] })).await.0, 200);
     let verdict = match last {
         "PNEUMONIA" => json!({ "opinion": "agree", "model_version": "test-1" }),

@@ -53,7 +53,10 @@ pub(super) async fn page<D: Driver>(
         let before = met_in(&|exposure| exposure.at < first.at);
         let end = last.as_ref().map_or(Stamp(i64::MAX), |last| last.at);
         let between = met_in(&|exposure| {
-            exposure.source == Source::Painted && exposure.at >= first.at && exposure.at <= end
+            exposure.source == Source::Painted
+                && exposure.answer.model_sha256 == first.answer.model_sha256
+                && exposure.at >= first.at
+                && exposure.at <= end
         });
         Case { site, last, before, between, first }
     };

@@ -52,9 +52,18 @@ pub(super) async fn met<D: Driver>(
 }
 
 pub(super) async fn expose<D: Driver>(db: &Db<D>, all: &[Exposure]) -> Result<(), DbError> {
+    // What shows nothing is no exposure.
+    let all = all.iter().filter(|exposure| exposure.visible != Visible::NOTHING);
+    let all: Vec<&Exposure> = all.collect();
     for batch in all.chunks(ROWS) {
-        // What shows nothing is no exposure.
-        let rows = batch.iter().filter(|exposure| exposure.visible != Visible::NOTHING);
+        let images: BTreeSet<Uuid> = batch.iter().map(|exposure| exposure.image.0).collect();
+        let mut tx = db.begin().await?;
+        // Held to the end of the transaction: what removes or erases an image finds what was kept of it, or comes first.
+        let mut sql = Sql::<D>::new("select id from image where id in (");
+        sql.list(images).push(") and state <> 'removed'").push(D::LOCK_ROWS);
+        let there = sql.all::<(Uuid,)>(&mut tx).await?;
+        let there: BTreeSet<Uuid> = there.into_iter().map(|(id,)| id).collect();
+        let rows = batch.iter().filter(|exposure| there.contains(&exposure.image.0));
         let rows: Vec<_> = rows
             .map(|exposure| {
                 (
@@ -71,19 +80,16 @@ pub(super) async fn expose<D: Driver>(db: &Db<D>, all: &[Exposure]) -> Result<()
                 )
             })
             .collect();
-        if rows.is_empty() {
-            continue;
-        }
-        db.execute::<(i64,)>(|_| {
-            let mut sql = Sql::new(
+        if !rows.is_empty() {
+            let mut sql = Sql::<D>::new(
                 "insert into exposure
                    (id, image, reader, session, source, visible, model_version, model_sha256, at, millis)
                  values ",
             );
             sql.rows(rows).push(" on conflict do nothing");
-            sql
-        })
-        .await?;
+            sql.run(&mut tx).await?;
+        }
+        tx.commit().await?;
     }
     Ok(())
 }

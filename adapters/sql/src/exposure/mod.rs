@@ -43,7 +43,8 @@ impl<D: Driver> Exposures for Db<D> {
     }
 
     async fn expose(&self, exposures: &[Exposure]) -> Result<(), PortError> {
-        kept::expose(self, exposures).await.map_err(|fault| fault.during("exposures: expose"))
+        let done = self.retry_on_conflict(|| kept::expose(self, exposures)).await;
+        done.map_err(|fault| fault.during("exposures: expose"))
     }
 
     async fn of_image(&self, image: ImageId) -> Result<Vec<Exposure>, PortError> {

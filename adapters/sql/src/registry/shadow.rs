@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use lobar_core::model_registry::{Comparison, ShadowFinding};
+use uuid::Uuid;
 
 use super::super::{BATCH, Db, DbError, Driver, Sql};
 
@@ -39,6 +40,18 @@ pub(super) async fn record<D: Driver>(
     let mut tx = db.begin().await?;
     let now = db.now();
     for batch in findings.chunks(BATCH) {
+        // Held to the end of the transaction: what erases an image finds what was kept of it, or has left its mark.
+        let mut sql = Sql::<D>::new("select id from image where id in (");
+        sql.list(batch.iter().map(|finding| finding.image.0)).push(")").push(D::LOCK_ROWS);
+        sql.all::<(Uuid,)>(&mut tx).await?;
+        let mut sql = Sql::<D>::new("select image from erasure where image in (");
+        sql.list(batch.iter().map(|finding| finding.image.0)).push(")");
+        let erased = sql.all::<(Uuid,)>(&mut tx).await?;
+        let is_there = |finding: &&&ShadowFinding| !erased.contains(&(finding.image.0,));
+        let batch: Vec<&ShadowFinding> = batch.iter().filter(is_there).copied().collect();
+        if batch.is_empty() {
+            continue;
+        }
         let mut sql = Sql::<D>::new(
             "insert into shadow_finding (version, image, probability, flagged, shown_version,
                shown_probability, shown_flagged, made_at) values ",

@@ -49,12 +49,19 @@ pub async fn a_case_tells_what_was_met_before_the_first_opinion_and_what_was_pai
     met(Source::Sent, Visible::HEATMAP).await;
     met(Source::Painted, Visible::WORD).await;
     met(Source::Painted, Visible::PROBABILITY).await;
+    let mut of_another = exposure(image, ADA, Source::Painted, Visible::HEATMAP, harness.now());
+    of_another.answer.model_sha256 = "another model's".into();
+    exposures.expose(&[of_another]).await.expect("kept");
     judge(&*verdicts, image, ADA, Opinion::Agree).await;
     harness.advance(Duration::from_secs(1)).await;
     met(Source::Painted, Visible::HEATMAP).await;
     let [case] = cases(&*exposures).await.try_into().expect("one");
     assert_eq!(case.before, Visible::FLAG, "what another reader met is theirs");
-    assert_eq!(case.between, Visible::WORD | Visible::PROBABILITY, "painted, and in time");
+    assert_eq!(
+        case.between,
+        Visible::WORD | Visible::PROBABILITY,
+        "painted, in time, and of the same answer"
+    );
 }
 
 pub async fn cases_are_pages_by_time_and_none_is_missed_or_told_twice<H: ExposureHarness>() {

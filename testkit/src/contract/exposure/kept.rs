@@ -142,6 +142,21 @@ pub async fn removing_an_image_removes_what_was_met_of_it<H: ExposureHarness>() 
     assert_eq!(cases(&*exposures).await.len(), 1);
 }
 
+pub async fn nothing_is_kept_of_an_image_that_is_not_there_any_more<H: ExposureHarness>() {
+    let harness = H::start().await;
+    let (store, _, exposures) = harness.open().await;
+    let (gone, kept) = (flagged(&*store, 1).await, flagged(&*store, 2).await);
+    store.remove(&key(1)).await.expect("removed");
+    // Told late, as pages and other processes do.
+    let of = |image| exposure(image, ADA, Source::Painted, Visible::WORD, harness.now());
+    let unknown = key(3).id();
+    exposures.expose(&[of(gone), of(unknown), of(kept)]).await.expect("left out");
+    for image in [gone, unknown] {
+        assert_eq!(exposures.of_image(image).await.expect("asked"), []);
+    }
+    assert_eq!(exposures.of_image(kept).await.expect("asked").len(), 1);
+}
+
 pub async fn everything_survives_closing_and_opening<H: ExposureHarness>() {
     let harness = H::start().await;
     let (store, verdicts, exposures) = harness.open().await;

@@ -61,6 +61,7 @@ macro_rules! exposure_contract {
             cases_are_pages_by_time_and_none_is_missed_or_told_twice,
             the_labels_of_one_reader_are_their_newest,
             removing_an_image_removes_what_was_met_of_it,
+            nothing_is_kept_of_an_image_that_is_not_there_any_more,
             everything_survives_closing_and_opening,
         ] }
     };
