@@ -178,7 +178,7 @@ async fn an_image_of_another_site_is_as_unknown_as_one_that_does_not_exist() {
         }
         compared += 1;
     }
-    assert_eq!(compared, 6);
+    assert_eq!(compared, 7);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -38,8 +38,8 @@ async fn on_the_page_somebody_signs_in_at_the_provider_reads_their_images_and_si
     assert!(cookies.iter().all(|one| one.name() != "oidc"), "what was needed once is gone");
     // There is no password to change.
     browser.click(".who-name").await;
-    browser.text_becomes("dialog", "Your sessions").await;
-    assert!(!browser.text("dialog").await.contains("Change the password"));
+    browser.text_becomes("dialog.card", "Your sessions").await;
+    assert!(!browser.text("dialog.card").await.contains("Change the password"));
     browser.press(&Key::Escape.to_string()).await;
 
     // The provider ends the session: what she reads is covered, and goes on when she is back, from another window.
