@@ -94,6 +94,7 @@ const TRIES: &[(&str, &str)] = &[
     ("the page in a frame", "frame(API + '/')"),
     ("an answer in a frame", "frame(`${API}/v1/images`)"),
     ("the page in a window that is held", "hold(API + '/')"),
+    ("an answer in a window that is held", "hold(`${API}/v1/images`)"),
     // Guessing: what differs tells.
     (
         "whether an image exists",
@@ -151,6 +152,13 @@ impl Ward {
         let audit = contents.remove("audit").expect("a table");
         let of_jane: Vec<_> = audit.lines().filter(|line| line.contains("'jane'")).collect();
         contents.insert("audit of jane".into(), of_jane.join("\n"));
+        // The failure above is one of a name that nobody has.
+        contents.remove("stranger").expect("a table");
+        // Her own page tells what it painted when it is left, whoever leads away from it. Of other images it tells nothing.
+        let exposures = contents.remove("exposure").expect("a table");
+        let own = format!("X'{}'", self.own.0.simple().to_string().to_uppercase());
+        let of_others: Vec<_> = exposures.lines().filter(|line| !line.contains(&own)).collect();
+        contents.insert("exposure of other images".into(), of_others.join("\n"));
         contents
     }
 
@@ -225,6 +233,26 @@ async fn an_attacker_s_page_reads_nothing_and_changes_nothing() {
     let workers = ward.browser.page.execute_async(workers, Vec::new()).await.expect("a script");
     assert_eq!(workers, 0, "nothing stands between the page and its server");
     ward.browser.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_window_that_a_page_elsewhere_leads_to_the_api_is_not_the_local_user_s() {
+    let fixture = Fixture::open().await;
+    let id = fixture.admit(["incoming/north/0.jpg".to_owned()]).await.remove(0);
+    fixture.finish(&[id], &ready(0.9)).await;
+    let led = async |path: &str, site: &str| {
+        let request = fixture.http.get(fixture.url(path)).header("sec-fetch-site", site);
+        let request = request.header("sec-fetch-mode", "navigate");
+        let request = request.header("sec-fetch-dest", "document");
+        request.send().await.expect("an answer").status().as_u16()
+    };
+    for path in ["/v1/images".to_owned(), format!("/v1/images/{id}"), "/v1/session".to_owned()] {
+        assert_eq!(led(&path, "none").await, 200, "{path}, which the local user typed");
+        for site in ["cross-site", "same-site"] {
+            assert_eq!(led(&path, site).await, 403, "{path}");
+        }
+    }
+    assert_eq!(led("/", "cross-site").await, 200, "a link");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
