@@ -93,11 +93,12 @@ impl S3ObjectStore {
     }
 }
 
-/// Whether a version cannot be there: it was deleted, so was its bucket, or it is of the form of another store, which had
-/// the bucket before.
+/// Whether a version cannot be there: it was deleted, or it is of the form of another store, which had the bucket before. A
+/// bucket that is not there proves nothing: the settings may lead to the wrong store.
 fn is_gone(error: &S3Error) -> bool {
     let S3Error::Answered { status, code } = error else { return false };
-    *status == 404 || *status == 400 && matches!(code.as_str(), "InvalidArgument" | "NoSuchVersion")
+    *status == 404 && code != "NoSuchBucket"
+        || *status == 400 && matches!(code.as_str(), "InvalidArgument" | "NoSuchVersion")
 }
 
 /// A bucket that refuses one version says nothing of the others.
@@ -113,9 +114,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_deleted_with_its_bucket_or_is_of_another_store_is_gone() {
+    fn what_was_deleted_or_is_of_another_store_is_gone() {
         let gone = |status, code: &str| is_gone(&S3Error::Answered { status, code: code.into() });
-        assert!(gone(404, "NoSuchKey") && gone(404, "NoSuchVersion") && gone(404, "NoSuchBucket"));
+        assert!(gone(404, "NoSuchKey") && gone(404, "NoSuchVersion"));
+        assert!(!gone(404, "NoSuchBucket"));
         assert!(gone(400, "InvalidArgument") && gone(400, "NoSuchVersion"));
         assert!(
             !gone(400, "InvalidRequest") && !gone(403, "AccessDenied") && !gone(503, "SlowDown")
