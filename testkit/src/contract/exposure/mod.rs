@@ -105,7 +105,7 @@ fn exposure(image: ImageId, reader: Uuid, source: Source, visible: Visible, at: 
         session: None,
         source,
         visible,
-        answer: Answer { model_version: "7".into(), model_sha256: "ab".into() },
+        answer: Answer { model_version: "7".into(), model_sha256: "00ff".into() },
         at,
         millis: 250,
     }
