@@ -416,7 +416,7 @@ mod tests {
         let folder = tempfile::TempDir::new().expect("a folder");
         let file = folder.path().join("lobar.db");
         let db = crate::sqlite::open(&file, Arc::new(SystemClock)).await.expect("a database");
-        (folder, db)
+        (folder, Arc::new(db))
     }
 
     #[tokio::test]
