@@ -46,7 +46,7 @@ fn a_report_is_printed_and_who_asked_for_it_is_on_record() {
         .filter(|entry: &Value| entry["action"] == "exposure_read")
         .collect();
     assert_eq!(asked.len(), 2);
-    assert!(asked.iter().all(|entry| entry["actor"] == "ada"), "{asked:?}");
+    assert!(asked.iter().all(|entry| entry["actor"] == "command line"), "{asked:?}");
     assert!(asked[1]["detail"].as_str().expect("text").contains("\"by_person\":true"), "{asked:?}");
 }
 
