@@ -112,6 +112,8 @@ export class OpinionPanel {
       const version = image.result?.model.version ?? null;
       const given = await api.giveVerdict(image.id, { ...verdict, model_version: version, ...this.displayed() });
       if (this.image?.id === image.id) this.draw({ ...this.image, verdict: given });
+      // What was asked before the verdict may be answered after it.
+      this.changed(image.id);
     } catch (error) {
       if (this.image?.id !== image.id) {
         notKept(image.id, api.wordsOf(error));

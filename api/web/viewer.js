@@ -32,6 +32,8 @@ export class Viewer {
     /** @type {ImageItem | null} */
     this.image = null;
     this.abort = new AbortController();
+    /** How often the image was asked for: an answer that comes after that to a later question says nothing new. */
+    this.asked = 0;
     /** @type {string[]} */
     this.urls = [];
     /** @type {ModelCard | null} */
@@ -77,9 +79,10 @@ export class Viewer {
   async refresh() {
     const id = this.id;
     if (!id) return;
+    const turn = ++this.asked;
     try {
       const image = await api.image(id, this.abort.signal);
-      if (id !== this.id) return;
+      if (id !== this.id || turn !== this.asked) return;
       if (image) this.image = image;
       this.draw(image ? null : "No image of this id is known.");
       // No event tells when the record can be read again.
@@ -91,7 +94,7 @@ export class Viewer {
       this.card = card;
       this.draw(null);
     } catch (error) {
-      if (!api.isAbort(error) && id === this.id) this.draw(api.wordsOf(error));
+      if (!api.isAbort(error) && id === this.id && turn === this.asked) this.draw(api.wordsOf(error));
     }
   }
 

@@ -39,7 +39,7 @@
 //! - An account of another issuer gets no link.
 //! - Another issuer ends the sessions that it names, of its own people alone.
 //! - What may be used once is used once, by one of many at once.
-//! - The first key of names that nobody has is kept, by whichever of many at once, and is everybody's from then on.
+//! - The first key of names that nobody has is kept, and is everybody's from then on.
 //! - Grants that cannot be read allow nothing and hide no other account.
 //! - Everything survives closing and opening.
 

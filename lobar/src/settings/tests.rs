@@ -49,7 +49,7 @@ const TABLE: &[(&str, &str, &[&str])] = &[
     ("oidc_scopes", "profile,groups", &["", "a b"]),
     ("oidc_groups_claim", "realm_access.roles", &["", "a..b"]),
     ("oidc_name_claim", "email", &["", "a b"]),
-    ("oidc_roles", "x-rays=clinician@north; it=operator@*", &["", "x", "x=root@*"]),
+    ("oidc_roles", "it=operator@*; x-rays=clinician@north", &["", "x", "x=root@*"]),
     ("oidc_label", "Hospital ID", &["", "a\tb"]),
     ("oidc_session_max", "1h", &["", "1"]),
     ("audit_retention", "365d", &["", "179d", "never"]),

@@ -74,7 +74,10 @@ async fn everything(accounts: &dyn Accounts) {
         accounts.set_password(account.id, None, &password, None).await.expect("set");
         assert!(accounts.renew_password(account.id, &password, &password).await.expect("asked"));
         let expires_at = SystemClock.now().plus(IDLE);
-        let (of, new) = (account.id, secret(3 * PEOPLE + n));
+        // Whom another issuer signs in has no link.
+        let own = format!("person {}", n - 1);
+        let own = accounts.named(&own).await.expect("asked").expect("known");
+        let (of, new) = (own.id, secret(3 * PEOPLE + n));
         let link = NewLink { account: of, secret: new, expires_at };
         accounts.add_link(&link).await.expect("added");
         assert!(accounts.linked(&new).await.expect("asked").is_some());

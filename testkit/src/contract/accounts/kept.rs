@@ -53,14 +53,14 @@ pub async fn everything_survives_closing_and_opening<H: AccountsHarness>() {
     let ada = add(&*accounts, "ada", &["admin@*", "reader@north,south"]).await;
     let external = External { issuer: "https://id.example".into(), subject: "7".into() };
     let bob = NewAccount { external: Some(external), ..new("bob", &[]) };
-    let bob = accounts.add(&bob).await.expect("added");
+    accounts.add(&bob).await.expect("added");
     set_password(&*accounts, ada.id, 1).await;
     let totp = TotpSecret((0..20).collect());
     accounts.set_totp(ada.id, Some((&totp, 6)), None).await.expect("set");
     accounts.use_code(ada.id, 7).await.expect("used");
     accounts.note_sign_in(ada.id, false).await.expect("noted");
     let session = open_session(&harness, &*accounts, ada.id, 1).await;
-    add_link(&harness, &*accounts, bob.id, 2).await;
+    add_link(&harness, &*accounts, ada.id, 2).await;
     add_token(&*accounts, "scanner", 3, Some(harness.clock().now().plus(LIFE))).await;
     accounts.add_site(&site("north")).await.expect("added");
     let people = accounts.accounts().await.expect("asked");
@@ -73,7 +73,7 @@ pub async fn everything_survives_closing_and_opening<H: AccountsHarness>() {
     assert_eq!(people[0].failures, 1);
     assert!(!accounts.use_code(ada.id, 7).await.expect("asked"));
     assert_eq!(found(&*accounts, 1).await, Some((session, people[0].clone())));
-    assert_eq!(linked(&*accounts, 2).await, Some(bob.id));
+    assert_eq!(linked(&*accounts, 2).await, Some(ada.id));
     assert_eq!(accounts.tokens().await.expect("asked"), tokens);
     assert_eq!(accounts.sites().await.expect("asked"), sites);
 }

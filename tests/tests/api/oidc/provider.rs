@@ -33,7 +33,7 @@ async fn who_signs_in_at_the_provider_may_what_their_groups_say_each_time_anew()
 
     // Nobody's group; a site that is none; a name that somebody else has.
     assert_eq!(Visitor::new().sign_in(&fixture, "bob").await, "/#/sign-in/no-role");
-    assert_eq!(Visitor::new().sign_in(&fixture, "elsewhere").await, "/#/sign-in/settings");
+    assert_eq!(Visitor::new().sign_in(&fixture, "elsewhere").await, "/#/sign-in/no-role");
     fixture.person("Root", "admin@*").await;
     assert_eq!(Visitor::new().sign_in(&fixture, "root").await, "/#/sign-in/name");
     assert_eq!(fixture.accounts.accounts().await.expect("asked").len(), 2, "ada, and Root");
