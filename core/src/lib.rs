@@ -4,6 +4,7 @@
 //! The domain: [`object`] (what was uploaded), [`image`] (what becomes of it), [`finding`] (what the
 //! network saw), [`job`] (the message between ingest and worker), [`event`] (what a page follows),
 //! [`position`] (where it is in them),
+//! [`study`] (whose image it is: patient, study, series, instance),
 //! [`reading`] (what is stored and cannot be read), [`failure`] (what must happen after an error),
 //! [`access`] (who may do what), [`compute`] (where the network is to compute), [`browser`] (which requests a page elsewhere may have sent),
 //! [`retry`], [`scaling`], [`statement`] (what results are for), [`time`], [`liveness`] (which loops go round),
@@ -45,6 +46,7 @@ pub mod scaling;
 pub mod signal;
 pub mod statement;
 pub mod store;
+pub mod study;
 pub mod time;
 pub mod trace;
 pub mod verdict;

@@ -47,7 +47,7 @@ pub use limits::Limits;
 pub use memory::limit_decoding_memory;
 pub use network_input::network_input;
 pub use picture::{DrawError, RenderError, draw, picture_png};
-pub use prepare::{Prepared, prepare};
+pub use prepare::{Prepared, Read, prepare, read};
 pub use radiograph::Radiograph;
 pub use rejection::Rejection;
 pub use resize::resize;

@@ -1,6 +1,7 @@
 //! The whole way from a file's bytes to the network's input.
 
 use lobar_core::engine::NetworkInput;
+use lobar_core::study::Attributes;
 
 use crate::decode::decode_reserved;
 use crate::{
@@ -22,6 +23,19 @@ pub struct Prepared {
     pub height: u32,
     /// What a reader should know, each once.
     pub warnings: Vec<Warning>,
+}
+
+/// What a file says and shows.
+pub struct Read {
+    /// Whose it is, as it says itself; `None` where its format has no such thing, or it cannot be made out.
+    pub attributes: Option<Attributes>,
+    /// The network's input, or why there is none.
+    pub prepared: Result<Prepared, Rejection>,
+}
+
+/// Reads a file whole: [`prepare()`], and whose image it is. That is told of a file that is refused, too.
+pub fn read(bytes: &[u8], limits: &Limits) -> Read {
+    Read { attributes: None, prepared: prepare(bytes, limits) }
 }
 
 /// Decodes, checks and resizes, or says why not.

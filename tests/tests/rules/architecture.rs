@@ -14,6 +14,7 @@ const VENDORS: &[(&str, &[&str])] = &[
     ("tch", &["lobar-model", "lobar-lab"]),
     ("torch-sys", &["lobar-model", "lobar-lab"]),
     ("actix-web", &["lobar-api"]),
+    ("dicom-ul", &["lobar-dicom"]),
 ];
 
 /// The adapters, one a technology.
@@ -30,6 +31,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("lobar-imaging", &["lobar-core"]),
     ("lobar-model", &["lobar-core"]),
     ("lobar-lab", &["lobar-console", "lobar-core", "lobar-imaging", "lobar-model"]),
+    ("lobar-dicom", &["lobar-core", "lobar-imaging", "lobar-trace"]),
+    ("lobar-deidentify", &["lobar-core"]),
     ("lobar-upload", &["lobar-console", "lobar-core"]),
     ("lobar-aws", &[]),
     ("lobar-memory", &["lobar-core"]),

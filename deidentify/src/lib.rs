@@ -1,0 +1,1 @@
+//! DICOM files without persons: PS3.15, Annex E.

@@ -1,0 +1,1 @@
+//! The DICOM role: C-ECHO and C-STORE in, storage commitment.
