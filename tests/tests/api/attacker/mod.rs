@@ -294,7 +294,7 @@ async fn the_page_cannot_be_framed_under_a_button_of_somebody_else_s() {
 async fn secret(browser: &Browser) -> Vec<String> {
     let cookies = browser.devtools("Network.getAllCookies", json!({})).await;
     let cookies = cookies["cookies"].as_array().expect("a list").iter();
-    let sessions = cookies.filter(|cookie| cookie["name"] == "session");
+    let sessions = cookies.filter(|cookie| cookie["name"] == "lobar_session");
     sessions.map(|cookie| cookie["value"].as_str().expect("text").to_owned()).collect()
 }
 
@@ -310,7 +310,7 @@ async fn a_session_that_was_planted_before_is_not_the_one_that_somebody_signs_in
     let planted = cookie.split([';', '=']).nth(1).expect("a value").to_owned();
     let elsewhere = Elsewhere::start().await;
     // Cookies know no ports.
-    elsewhere.plant(format!("session={planted}; path=/"));
+    elsewhere.plant(format!("lobar_session={planted}; path=/"));
     let browser = Browser::open_with(&elsewhere.at("127.0.0.1"), &[hosts()]).await;
     assert_eq!(secret(&browser).await, std::slice::from_ref(&planted));
     // The page says whose session it is. Whoever signs in gets another one, and what was planted opens nothing any more.
@@ -323,7 +323,7 @@ async fn a_session_that_was_planted_before_is_not_the_one_that_somebody_signs_in
     assert_eq!(own.len(), 1);
     assert_ne!(own[0], planted);
     let request = fixture.http.get(fixture.url("/v1/session"));
-    let answer = request.header("cookie", format!("session={planted}")).send().await;
+    let answer = request.header("cookie", format!("lobar_session={planted}")).send().await;
     assert_eq!(answer.expect("an answer").status(), 401);
     browser.close().await;
 }
@@ -337,16 +337,19 @@ async fn a_cookie_tossed_beside_the_own_one_makes_nobody_else_of_a_reader() {
     let cookie = answer.headers()["set-cookie"].to_str().expect("text").to_owned();
     let tossed = cookie.split([';', '=']).nth(1).expect("a value").to_owned();
     // Of a longer path, so that browsers send it first.
-    ward.elsewhere.plant(format!("session={tossed}; path=/v1/images"));
+    ward.elsewhere.plant(format!("lobar_session={tossed}; path=/v1/images"));
     ward.browser.page.goto(&ward.elsewhere.at("127.0.0.1")).await.expect("goes");
     assert_eq!(secret(&ward.browser).await.len(), 2);
     let before = ward.stored().await;
     ward.browser.page.goto(&ward.fixture.url("/")).await.expect("goes");
     // Two of them are nobody's: neither list, and no verdict under another's name.
-    let script = "const done = arguments[1]; fetch(arguments[0]).then(async (answer) => done(answer.status))";
+    let script = "const done = arguments[1]; fetch(arguments[0]).then(async (answer) => done([answer.status, await answer.text()]))";
     for path in ["/v1/images".to_owned(), format!("/v1/images/{}", ward.other)] {
         let said = ward.browser.page.execute_async(script, vec![json!(path)]).await;
-        assert_eq!(said.expect("a script"), 401, "{path}");
+        let said = said.expect("a script");
+        assert_eq!(said[0], 401, "{path}");
+        let why = said[1].as_str().expect("text");
+        assert!(why.contains("two cookies `lobar_session`"), "what to do is said: {why}");
     }
     let after = ward.stored().await;
     assert_eq!(after["verdict"], before["verdict"]);
