@@ -64,6 +64,10 @@ impl Erasures for Interrupted {
         self.inner.erasures.unfinished(after, limit).await
     }
 
+    async fn unfinished_of(&self, id: ImageId) -> Result<Option<ObjectVersion>, PortError> {
+        self.inner.erasures.unfinished_of(id).await
+    }
+
     async fn finish(&self, erased: &[ImageId]) -> Result<(), PortError> {
         self.call().await;
         let done = self.inner.erasures.finish(erased).await;
@@ -135,7 +139,8 @@ async fn interrupted(rig: &Rig, key: &str, calls: usize) -> bool {
 
 fn order() -> ErasureOrder {
     let (actor, role, request) = (Actor::local("ada"), None, None);
-    ErasureOrder { reason: ErasureReason::Request, actor, role, request }
+    let (reason, detail) = (ErasureReason::Request, serde_json::Value::Null);
+    ErasureOrder { reason, actor, role, request, detail }
 }
 
 /// Uploads a picture, and waits until it is assessed.
