@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use lobar_api::ApiSettings;
 use lobar_core::audit::{Cursor, Filter};
-use lobar_core::exposure::{Source, Visible};
+use lobar_core::exposure::{Share, Source, Visible};
 use lobar_core::image::Lane;
 use lobar_core::object::ImageId;
 use reqwest::header::{COOKIE, ETAG, IF_NONE_MATCH, SET_COOKIE};
@@ -16,7 +16,7 @@ use crate::fixture::{Fixture, PASSWORD, eventually, new_image, ready};
 
 /// Of every image that is not urgent.
 pub fn of_all(settings: &mut ApiSettings) {
-    settings.opinion_first = "1".parse().expect("a share");
+    settings.opinion_first = "1".parse::<Share>().expect("a share").into();
 }
 
 /// Somebody who has signed in, or a machine.
