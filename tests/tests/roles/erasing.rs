@@ -218,6 +218,27 @@ async fn interrupted_at_any_call_an_erasure_shows_nothing_once_begun_and_ends_in
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn one_erasure_is_finished_by_itself_while_others_wait() {
+    let rig = Rig::open().await;
+    let working = rig.work(ScriptedEngine::new(ScriptedEngine::answer), Rig::worker_settings());
+    let ingesting = rig.ingest(Rig::ingest_settings());
+    let one = assessed(&rig, "incoming/north/one.jpg", 1).await;
+    let other = assessed(&rig, "incoming/north/other.jpg", 2).await;
+    ingesting.stop().await;
+    let both = [one.clone(), other.clone()];
+    let forgotten = rig.erasure.erasures.erase(&both, &order()).await.expect("forgotten");
+    assert_eq!(forgotten.len(), 2);
+    let done = rig.erasure.finish_one(one.id()).await.expect("finished");
+    assert_eq!((done.gone, done.refused), (1, 0));
+    let waiting = rig.erasure.erasures.unfinished(None, 10).await.expect("asked");
+    assert_eq!(waiting.iter().map(ObjectVersion::id).collect::<Vec<_>>(), [other.id()]);
+    assert_eq!(listed(&rig).await, 1);
+    assert_eq!(rig.erasure.finish_one(one.id()).await.expect("nothing to do").gone, 0);
+    assert_erased(&rig, &one, "by itself").await;
+    working.stop().await.expect("a clean stop");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_key_is_erased_with_all_its_versions_and_delete_markers_and_put_again_it_is_a_new_image()
 {
     let rig = Rig::open().await;
