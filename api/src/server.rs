@@ -205,12 +205,12 @@ impl Api {
             Arc::clone(&exposures),
             Arc::clone(&clock),
             readiness.check("exposure"),
-            !settings.opinion_first.is_none(),
+            !settings.opinion_first.are_none(),
         );
         // A process that cannot draw must not show what others withhold.
-        let opinion_first = match settings.opinion_first {
-            share if share.is_none() => None,
-            share => Some(OpinionFirst::new(share, exposures.draw_key().await?)),
+        let opinion_first = match settings.opinion_first.clone() {
+            shares if shares.are_none() => None,
+            shares => Some(OpinionFirst::new(shares, exposures.draw_key().await?)),
         };
         let shared = Shared {
             store,

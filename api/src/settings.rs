@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use lobar_core::accounts::S3Keys;
-use lobar_core::exposure::Share;
+use lobar_core::exposure::SiteShares;
 use lobar_core::scaling::Policy;
 use lobar_oidc::OidcSettings;
 use lobar_signin::SignInSettings;
@@ -77,7 +77,7 @@ pub struct ApiSettings {
     /// Whether whoever uses this machine itself is let in as long as nobody has an account.
     pub local_user: bool,
     /// Of which share of images readers' own opinions are asked for before the result is shown.
-    pub opinion_first: Share,
+    pub opinion_first: SiteShares,
     /// How many workers there should be for a load.
     pub scaling: Policy,
     /// Whether this process was started with a model file of its own, which its worker then serves
@@ -117,7 +117,7 @@ impl Default for ApiSettings {
             sign_in: SignInSettings::default(),
             oidc: None,
             local_user: true,
-            opinion_first: Share::default(),
+            opinion_first: SiteShares::default(),
             scaling: Policy::default(),
             pinned: false,
         }

@@ -14,9 +14,21 @@ export const onceClosed = () => shown;
  * @param {string} title
  * @param {string} words what it is for
  * @param {string} secret
+ * @param {(Node | null)[]} more below it
  */
-export function showOnce(title, words, secret) {
-  const field = el("input", { type: "text", class: "secret", readOnly: true, "aria-label": title, spellcheck: "false" });
+export function showOnce(title, words, secret, ...more) {
+  const dialog = showDialog(title, el("p", {}, words), ...secretLine(title, secret), ...more.filter((part) => part !== null));
+  shown = new Promise((resolve) => { dialog.addEventListener("close", () => resolve()); });
+  return shown;
+}
+
+/**
+ * A secret that can be copied, with what came of that.
+ * @param {string} label
+ * @param {string} secret
+ */
+export function secretLine(label, secret) {
+  const field = el("input", { type: "text", class: "secret", readOnly: true, "aria-label": label, spellcheck: "false" });
   field.value = secret;
   const said = el("p", { role: "status" });
   const copy = async () => {
@@ -28,7 +40,5 @@ export function showOnce(title, words, secret) {
       said.textContent = "It is selected: copy it with your browser.";
     }
   };
-  const dialog = showDialog(title, el("p", {}, words), el("p", { class: "secret-line" }, field, el("button", { type: "button", class: "primary", onclick: copy }, "Copy")), said);
-  shown = new Promise((resolve) => { dialog.addEventListener("close", () => resolve()); });
-  return shown;
+  return [el("p", { class: "secret-line" }, field, el("button", { type: "button", class: "primary", "aria-label": `Copy: ${label}`, onclick: copy }, "Copy")), said];
 }

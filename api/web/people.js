@@ -1,11 +1,12 @@
 // The page of those who manage people: people, machines' tokens, sites.
 
 import { byId, el } from "./elements.js";
+import { eraseSection } from "./erase.js";
 import { Form, labelled, showDialog } from "./forms.js";
 import { GrantsField } from "./grants.js";
 import { showOnce } from "./once.js";
 import { ask, askJson } from "./request.js";
-import { session } from "./session.js";
+import { may, session } from "./session.js";
 import { Section } from "./section.js";
 import { sitesSection } from "./sites.js";
 import { tokensSection } from "./tokens.js";
@@ -20,7 +21,7 @@ export function showPeople() {
   const title = el("h1", { tabindex: "-1" }, "People and sites");
   byId("people").replaceChildren(
     el("div", { class: "people-bar" }, el("a", { href: "#/" }, "Back to the images"), title),
-    people.element, tokensSection().element, sitesSection().element);
+    people.element, tokensSection().element, sitesSection().element, ...(may("erase_images") ? [eraseSection()] : []));
   title.focus();
 }
 

@@ -49,7 +49,8 @@ export class SignInForm {
     // In another page when this one has something to go on with: it hears of the session then.
     const more = isOver ? { target: "_blank", rel: "noopener" } : {};
     const back = isOver ? "/" : location.pathname + location.search + location.hash;
-    const href = `/v1/oidc/start?return_to=${encodeURIComponent(back)}`;
+    // Somebody else may sit there by now, whom the provider would let in as the person before.
+    const href = `/v1/oidc/start?return_to=${encodeURIComponent(back)}${isOver ? "&anew=true" : ""}`;
     this.other.replaceChildren(el("a", { class: "button provider", href, ...more }, `Sign in with ${label}`));
     this.other.hidden = false;
   }

@@ -151,6 +151,12 @@ export interface NewTokenItem {
   s3?: { access_key_id: string; secret_access_key: string };
 }
 
+/** What is left of an erased image. */
+export interface ErasedItem {
+  id: string;
+  state: "erased" | "erasing";
+}
+
 /** A site. */
 export interface SiteItem {
   name: string;

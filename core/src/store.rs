@@ -247,11 +247,15 @@ pub enum Retained {
     /// Entries of the [audit record](crate::audit), by when they were recorded. The newest stays, and an entry says what
     /// went.
     Audit,
+    /// The [exposure record](crate::exposure): first opinions by when they were given, and what readers met by when they
+    /// did. What belongs to a first opinion stays as long as it.
+    Exposure,
 }
 
 impl Retained {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Events, Self::Quarantine, Self::Results, Self::Audit];
+    pub const ALL: [Self; 5] =
+        [Self::Events, Self::Quarantine, Self::Results, Self::Audit, Self::Exposure];
 
     /// The word used in storage and metrics.
     pub fn as_str(self) -> &'static str {
@@ -260,6 +264,7 @@ impl Retained {
             Self::Quarantine => "quarantine",
             Self::Results => "results",
             Self::Audit => "audit",
+            Self::Exposure => "exposure",
         }
     }
 }

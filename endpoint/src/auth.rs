@@ -7,11 +7,13 @@
 
 use std::sync::Arc;
 
+use hyper::http::Extensions;
 use lobar_core::access::{Caller, Who};
 use lobar_core::accounts::{Accounts, KeyOwner, S3Keys};
 use lobar_core::failure::PortError;
 use s3s::access::{S3Access, S3AccessContext};
 use s3s::auth::{S3Auth, SecretKey};
+use s3s::region::Region;
 use s3s::{S3Error, S3ErrorCode, S3Result};
 
 use super::ranges::Signed;
@@ -107,6 +109,20 @@ async fn caller(accounts: &dyn Accounts, owner: KeyOwner) -> Result<Option<Calle
         KeyOwner::Local => (!accounts.any().await?).then(Caller::local),
     })
 }
+
+/// Refuses what is signed by Signature Version 2, which alone names no region: it covers neither the body nor all headers,
+/// and `s3s` takes it in headers, URLs and forms.
+pub(super) fn check_version(region: Option<&Region>, extensions: &Extensions) -> S3Result<()> {
+    if region.is_some() || extensions.get::<AskedAgain>().is_some() {
+        return Ok(());
+    }
+    let why = "Sign with AWS Signature Version 4 (AWS4-HMAC-SHA256); version 2 is not taken.";
+    Err(S3Error::with_message(S3ErrorCode::AccessDenied, why))
+}
+
+/// Marks a request whose signature was checked, and taken off, before.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct AskedAgain;
 
 #[async_trait::async_trait]
 impl S3Auth for Auth {

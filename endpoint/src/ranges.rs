@@ -11,7 +11,7 @@ use hyper::{Method, Request, StatusCode};
 use s3s::dto::Range;
 use s3s::{Body, HttpResponse};
 
-use super::auth::Signer;
+use super::auth::{AskedAgain, Signer};
 
 /// Who signed a request whose signature was found good.
 #[derive(Clone, Debug, Default)]
@@ -59,6 +59,7 @@ impl Unranged {
     pub(super) fn again(mut self, answer: &HttpResponse) -> Option<Request<Body>> {
         let signer = self.signed.0.get().filter(|_| answer.status() == StatusCode::BAD_REQUEST)?;
         self.request.extensions_mut().insert(signer.clone());
+        self.request.extensions_mut().insert(AskedAgain);
         Some(self.request)
     }
 }

@@ -14,8 +14,8 @@ use lobar_core::object::{ImageId, ObjectVersion};
 use lobar_core::retry::Backoff;
 use lobar_core::time::{Clock, Stamp};
 use s3s::dto::{
-    CompleteMultipartUploadOutput, CopyObjectOutput, ETag, GetObjectOutput, PostObjectOutput,
-    PutObjectOutput,
+    CompleteMultipartUploadOutput, CopyObjectOutput, ETag, GetObjectOutput, HeadObjectOutput,
+    PostObjectOutput, PutObjectOutput,
 };
 use serde_json::json;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
@@ -82,6 +82,12 @@ pub(super) fn entry(
     entry
 }
 
+/// The same, of an operation that is told apart from others of its action.
+pub(super) fn of_operation(operation: &'static str, mut entry: NewEntry) -> NewEntry {
+    entry.detail = json!({ "by": "s3", "operation": operation });
+    entry
+}
+
 /// An answer that says which version of an object it is of.
 pub(super) trait OfVersion {
     /// The version and the entity tag, as far as they are told.
@@ -98,7 +104,13 @@ macro_rules! of_version {
     };
 }
 
-of_version!(PutObjectOutput, PostObjectOutput, CompleteMultipartUploadOutput, GetObjectOutput);
+of_version!(
+    PutObjectOutput,
+    PostObjectOutput,
+    CompleteMultipartUploadOutput,
+    GetObjectOutput,
+    HeadObjectOutput
+);
 
 impl OfVersion for CopyObjectOutput {
     fn version(&self) -> (Option<&String>, Option<&ETag>) {
@@ -126,16 +138,17 @@ impl Recorder {
         // What is only seen again and again is recorded once a minute; what is put in, each time.
         let image = entry.image.map(|image| image.to_string()).unwrap_or_default();
         let site = entry.site.as_ref().map_or("", SiteName::as_str);
-        if entry.action == Action::Uploaded
-            || self.is_new(entry.action.as_str(), &image, site, &entry)
-        {
+        // What only looked at an object does not stand for what fetched it.
+        let operation = entry.detail["operation"].as_str().unwrap_or_default();
+        let what = format!("{} {operation}", entry.action.as_str());
+        if entry.action == Action::Uploaded || self.is_new(&what, &image, site, &entry) {
             self.send(entry);
         }
     }
 
     /// Records that an operation was refused, once a minute: at whichever site, as whoever asks can make up sites.
     pub(super) fn refused(&self, operation: &'static str, mut entry: NewEntry) {
-        entry.detail = json!({ "by": "s3", "operation": operation });
+        entry = of_operation(operation, entry);
         if self.is_new(operation, "", "", &entry) {
             self.send(entry);
         }

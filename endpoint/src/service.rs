@@ -8,6 +8,7 @@ use lobar_core::audit::{Action, NewEntry};
 use s3s::dto::*;
 use s3s::{S3, S3ErrorCode, S3Request, S3Response, S3Result};
 
+use super::auth::check_version;
 use super::bodies::Bodies;
 use super::catalog::{Catalog, Versioning};
 use super::conditions::timestamp;
@@ -16,7 +17,7 @@ use super::fault::EndpointFault;
 use super::form::FileName;
 use super::policy::{Ask, Policy};
 use super::receive::Limits;
-use super::record::{OfVersion, image};
+use super::record::{OfVersion, image, of_operation};
 
 /// What every operation works with.
 #[derive(Clone)]
@@ -149,6 +150,7 @@ macro_rules! operations {
                 $request: S3Request<$input>,
             ) -> S3Result<S3Response<$output>> {
                 let ($this, $asked) = (self, &$request);
+                check_version($asked.region.as_ref(), &$asked.extensions)?;
                 self.policy.check(name(stringify!($input)), &$asked.extensions, &[$($ask),+])?;
                 Ok(S3Response::new($work.await?))
             })*
@@ -226,7 +228,12 @@ operations! {
         };
     head_object: HeadObjectInput => HeadObjectOutput,
         asks |q| [Ask::get(&q.input.bucket, &q.input.key, q.input.version_id.as_ref())],
-        |s, r| s.head(r.input);
+        |s, r| {
+            let (bucket, key) = (r.input.bucket.clone(), r.input.key.clone());
+            let entry = s.policy.entry(Action::Exported, &r, &Ask::get(&bucket, &key, None));
+            let entry = entry.map(|entry| of_operation("HeadObject", entry));
+            s.recorded(entry, (bucket, key), s.head(r.input))
+        };
 
     get_object_tagging: GetObjectTaggingInput => GetObjectTaggingOutput,
         asks |q| [Ask::get(&q.input.bucket, &q.input.key, q.input.version_id.as_ref())],

@@ -5,6 +5,7 @@ use std::time::Duration;
 use lobar_core::audit::Actor;
 use lobar_core::erasure::{Erased, ErasureOrder, ErasurePorts, ErasureReason};
 use lobar_core::failure::PortError;
+use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use crate::ingest::Ingest;
@@ -63,6 +64,7 @@ impl Ingest {
             actor: Actor::system(),
             role: None,
             request: None,
+            detail: Value::Null,
         };
         let mut images = 0;
         let mut ended = Ok(());

@@ -23,6 +23,8 @@ pub struct Retention {
     pub images: Option<Duration>,
     /// Entries of the audit record.
     pub audit: Option<Duration>,
+    /// First opinions, and what readers met of answers.
+    pub exposure: Option<Duration>,
 }
 
 impl Retention {
@@ -33,6 +35,7 @@ impl Retention {
             Retained::Quarantine => self.quarantine,
             Retained::Results => self.results,
             Retained::Audit => self.audit,
+            Retained::Exposure => self.exposure,
         }
     }
 }

@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use lobar_console::{noteln, outln};
 use lobar_core::access::SiteName;
-use lobar_core::audit::Actor;
 use lobar_core::erasure::{Erased, ErasureOrder, ErasurePorts, ObjectSelector};
 use lobar_core::failure::PortError;
 use lobar_core::object::{ImageId, ObjectVersion};
@@ -20,6 +19,7 @@ use serde_json::json;
 
 use crate::cli::{Erase, EraseArgs, Service};
 use crate::failure::{Failure, chain};
+use crate::on_record;
 use crate::registry::refuse_nowhere;
 use crate::service::{failed, opener, roles};
 use crate::settings::Settings;
@@ -100,9 +100,10 @@ async fn carry_out(command: &Erase, settings: &Settings, opener: &Opener) -> Res
     confirm(args, &found)?;
     let order = ErasureOrder {
         reason: args.reason,
-        actor: Actor::local(&args.by),
+        actor: on_record::actor(),
         role: None,
         request: None,
+        detail: json!({ "by": args.by, "os_user": on_record::os_user() }),
     };
     let done = open.ports.erase(&found.objects, &order).await;
     forget(settings, opener, &open, &found).await;

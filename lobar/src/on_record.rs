@@ -82,7 +82,7 @@ impl Record {
 
 /// An entry about what a command does.
 pub fn entry(action: Action, detail: Value) -> NewEntry {
-    let mut entry = NewEntry::new(action, Actor::local(COMMAND_LINE));
+    let mut entry = NewEntry::new(action, actor());
     entry.detail = detail;
     entry.detail["os_user"] = json!(os_user());
     entry
@@ -96,6 +96,11 @@ pub fn about(action: Action, subject: Uuid, detail: Value) -> NewEntry {
 /// The same, about a site.
 pub fn at(action: Action, site: &SiteName, detail: Value) -> NewEntry {
     NewEntry { site: Some(site.clone()), ..entry(action, detail) }
+}
+
+/// Whoever runs a command.
+pub fn actor() -> Actor {
+    Actor::local(COMMAND_LINE)
 }
 
 /// The real user id of this process.

@@ -103,11 +103,12 @@ impl Flow {
 }
 
 impl Oidc {
-    /// Where to send the browser, and what it must keep meanwhile. `redirect` is the address to which it comes back.
+    /// Where to send the browser, and what it must keep meanwhile. `redirect` is the address to which it comes back. With
+    /// `anew` the provider asks who it is even where it knows (`prompt=login`, OpenID Connect Core 1.0, 3.1.2.1).
     ///
     /// # Errors
     /// [`OidcError::Away`] when the provider was never heard of and cannot be asked.
-    pub async fn begin(&self, redirect: &str) -> Result<(Url, Flow), OidcError> {
+    pub async fn begin(&self, redirect: &str, anew: bool) -> Result<(Url, Flow), OidcError> {
         let metadata = self.provider.metadata().await?;
         let client = self.client(&metadata, redirect)?;
         let (challenge, verifier) = PkceCodeChallenge::new_random_sha256();
@@ -117,6 +118,10 @@ impl Oidc {
             || Nonce::new_random_len(32),
         );
         let scopes = self.settings.scopes.iter().cloned().map(Scope::new);
+        let request = match anew {
+            true => request.add_prompt(CoreAuthPrompt::Login),
+            false => request,
+        };
         let (url, state, nonce) = request.add_scopes(scopes).set_pkce_challenge(challenge).url();
         let (state, nonce) = (state.into_secret(), nonce.secret().clone());
         Ok((url, Flow { state, nonce, verifier: verifier.into_secret() }))

@@ -9,6 +9,8 @@
 //             not published), `none`, `hs256` (by the published key's own text as a shared secret), `rotate` (the published
 //             key is another one from now on)
 //   callback  members of the redirection's query
+//   userinfo  what is said of the person beside the token
+//   discovery members of the provider's own description
 //   token     `invalid_grant`, `huge`, `slow`, `redirect`, `html`: how the token endpoint fails
 // GET /test/logout-token?… gives a logout token with the same members, as JSON in `next`.
 
@@ -95,6 +97,7 @@ const routes = {
     const claims = { iss: issuer, aud: "lobar", sub: "ada", preferred_username: "ada", groups: ["x-rays"], nonce, iat: now(), exp: now() + 300 };
     return json(answer, { access_token: "opaque", token_type: "Bearer", id_token: await signed(claims, {}) });
   },
+  "/userinfo": (_, answer) => json(answer, next.userinfo ?? {}),
   "/test/next": async (_, answer, request) => {
     next = JSON.parse(await read(request));
     next.claims = timed(next.claims);

@@ -8,8 +8,9 @@ use actix_web::cookie::{Cookie, SameSite};
 
 use crate::peer::Peer;
 
-/// Over plain HTTP, which is for loopback.
-const PLAIN: &str = "session";
+/// Over plain HTTP. Browsers send a cookie to every port of a host, so another server there may have one that is called
+/// `session`.
+const PLAIN: &str = "lobar_session";
 /// Over TLS: browsers take it only with `Secure`, without `Domain` and with `Path=/`, so that no neighbour under the same
 /// domain can plant one (RFC 6265bis, 4.1.3.2).
 const SECURE: &str = "__Host-session";
@@ -17,10 +18,19 @@ const SECURE: &str = "__Host-session";
 /// The session's secret, if the request bears one. Of two, nobody knows which a neighbour on this host has planted, for a
 /// longer path or another port (RFC 6265, 8.6): they are nobody's.
 pub(crate) fn read(request: &HttpRequest) -> Option<String> {
-    let (name, cookies) = (name(request), request.cookies().ok()?);
-    let mut own = cookies.iter().filter(|cookie| cookie.name() == name);
-    let only = own.next().filter(|_| own.next().is_none())?;
-    Some(only.value().to_owned())
+    let mut own = secrets(request);
+    own.pop().filter(|_| own.is_empty())
+}
+
+/// The name of the cookie, where a request bears several.
+pub(crate) fn doubled(request: &HttpRequest) -> Option<&'static str> {
+    (secrets(request).len() > 1).then(|| name(request))
+}
+
+fn secrets(request: &HttpRequest) -> Vec<String> {
+    let Ok(cookies) = request.cookies() else { return Vec::new() };
+    let own = cookies.iter().filter(|cookie| cookie.name() == name(request));
+    own.map(|cookie| cookie.value().to_owned()).collect()
 }
 
 /// Gives the secret to a browser, which sends it from this server's own pages only.

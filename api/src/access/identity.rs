@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use actix_web::HttpRequest;
 use actix_web::http::header::{self, HeaderMap, HeaderName};
@@ -12,6 +13,8 @@ use lobar_core::audit::{Action, Actor};
 use lobar_core::failure::PortError;
 use lobar_core::time::Stamp;
 use serde_json::json;
+use tokio::sync::broadcast;
+use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::Granted;
@@ -25,6 +28,9 @@ use crate::record::by;
 /// Sent with a request that a person has just caused: it keeps a session from ending for want of use. What the page does
 /// by itself, such as following events, does not.
 const ACTIVITY: &str = "lobar-activity";
+/// How long the store may take to say who asks. It is timed on the thread that answers, so that whoever was known not long
+/// ago reads figures also while the runtime that asks stands still.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// Where pages tell by themselves what they painted.
 const EXPOSURE: &str = "/v1/exposure";
 /// Beginnings of the names of headers that proxies add: what bears one does not come from this machine's own user.
@@ -40,7 +46,12 @@ pub(crate) struct Identity {
     nobody: AtomicBool,
     /// Callers of the last minutes, for while the store is away.
     recent: RecentCallers,
+    /// Accounts and tokens about which something changed, for streams, which outlive the request that opened them.
+    forgotten: broadcast::Sender<Uuid>,
 }
+
+/// Accounts that one may hear of late before everybody asks the store.
+const FORGOTTEN: usize = 64;
 
 /// Who asks, before it is known what for.
 #[derive(Clone)]
@@ -60,7 +71,8 @@ impl Identity {
     /// With a local user, or without.
     pub(crate) fn new(local_user: bool) -> Self {
         let (somebody, nobody) = (AtomicBool::new(false), AtomicBool::new(false));
-        Self { local_user, somebody, nobody, recent: RecentCallers::default() }
+        let (recent, forgotten) = (RecentCallers::default(), broadcast::Sender::new(FORGOTTEN));
+        Self { local_user, somebody, nobody, recent, forgotten }
     }
 
     /// Who asks.
@@ -72,7 +84,7 @@ impl Identity {
         context: &Context,
         request: &HttpRequest,
     ) -> Result<Known, Problem> {
-        let known = self.of(context, request).await?.ok_or_else(not_signed_in)?;
+        let known = self.of(context, request).await?.ok_or_else(|| not_signed_in(request))?;
         if known.session.is_some() && !request.method().is_safe() {
             csrf::check(request)?;
         }
@@ -102,14 +114,14 @@ impl Identity {
     /// Who asks; `None` for nobody who is known.
     async fn of(&self, context: &Context, request: &HttpRequest) -> Result<Option<Known>, Problem> {
         if let Some(token) = bearer(request.headers()) {
-            let found = machine(context, token.clone()).await;
+            let found = in_time(machine(context, token.clone())).await;
             let known = self.or_recent(context, request, &token, found)?;
             return known.map(Some).ok_or_else(|| {
                 Problem::new(Kind::NotSignedIn, "The token is wrong, has expired or was revoked.")
             });
         }
         if let Some(secret) = cookie::read(request) {
-            let found = person(context, request, secret.clone()).await;
+            let found = in_time(person(context, request, secret.clone())).await;
             if let Some(known) = self.or_recent(context, request, &secret, found)? {
                 return Ok(Some(known));
             }
@@ -128,9 +140,17 @@ impl Identity {
         secret.is_some_and(|secret| self.recent.knows(&secret))
     }
 
-    /// Nobody of this account or token is let in any more while the store is away.
+    /// Nobody of this account or token is let in any more while the store is away, and their streams ask at once whether
+    /// they may go on.
     pub(crate) fn forget(&self, id: Uuid) {
         self.recent.forget(id);
+        // Nobody listening is no error.
+        let _ = self.forgotten.send(id);
+    }
+
+    /// Hears of everybody who is forgotten from now on.
+    pub(crate) fn hear(&self) -> broadcast::Receiver<Uuid> {
+        self.forgotten.subscribe()
     }
 
     /// While the store is away, who was known not long ago may read on, and change nothing.
@@ -153,7 +173,7 @@ impl Identity {
         }
         let any =
             context.ask_port(&context.accounts, |accounts| async move { accounts.any().await });
-        match any.await {
+        match in_time(any).await {
             Ok(any) => {
                 self.somebody.store(any, Ordering::Relaxed);
                 self.nobody.store(!any, Ordering::Relaxed);
@@ -187,6 +207,14 @@ pub(crate) async fn still(context: &Context, granted: &Granted) -> Result<bool, 
         })
     });
     Ok(grants.await?.is_some_and(|grants| grants.reach(granted.right) == granted.sites))
+}
+
+async fn in_time<T>(asked: impl Future<Output = Result<T, Problem>>) -> Result<T, Problem> {
+    timeout(PATIENCE, asked).await.unwrap_or_else(|_| {
+        let detail =
+            "Who asks cannot be looked up now: the store does not answer, or nobody asks it.";
+        Err(Problem::new(Kind::Unavailable, detail))
+    })
 }
 
 async fn machine(context: &Context, token: String) -> Result<Option<Known>, Problem> {
@@ -255,8 +283,20 @@ fn bearer(headers: &HeaderMap) -> Option<String> {
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().to_owned())
 }
 
-fn not_signed_in() -> Problem {
-    Problem::new(Kind::NotSignedIn, "Sign in on the page, or send a token: Authorization: Bearer.")
+fn not_signed_in(request: &HttpRequest) -> Problem {
+    match cookie::doubled(request) {
+        None => Problem::new(
+            Kind::NotSignedIn,
+            "Sign in on the page, or send a token: Authorization: Bearer.",
+        ),
+        Some(name) => {
+            let detail = format!(
+                "The browser sends two cookies `{name}`, and nobody can tell which one Lobar gave it: delete the cookies of \
+                 this address in the browser, then sign in again."
+            );
+            Problem::new(Kind::NotSignedIn, detail)
+        }
+    }
 }
 
 #[cfg(test)]

@@ -11,10 +11,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use lobar_oidc::Flow;
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use super::cookie::is_secure;
 
-const PLAIN: &str = "oidc";
+const PLAIN: &str = "lobar_oidc";
 const SECURE: &str = "__Host-oidc";
 /// How long somebody may take at the provider, in seconds.
 pub(crate) const LASTS: u32 = 600;
@@ -26,6 +27,18 @@ pub(crate) struct Begun {
     pub(crate) flow: Flow,
     /// The page's address to go to then.
     pub(crate) return_to: String,
+    /// The session that the browser had then, if it had one.
+    #[serde(default)]
+    pub(crate) earlier: Option<Earlier>,
+}
+
+/// A session that ends when somebody signs in. Its id is told to nobody but its own account.
+#[derive(Deserialize, Serialize)]
+pub(crate) struct Earlier {
+    /// Whose it was.
+    pub(crate) account: Uuid,
+    /// Its id.
+    pub(crate) session: Uuid,
 }
 
 /// The sign-in that this browser has begun, if it has.

@@ -59,8 +59,8 @@ impl Context {
     /// Whether this caller is ever asked for an opinion first, at some site.
     pub(crate) fn asks_first(&self, caller: &Caller) -> bool {
         let is_person = !matches!(caller.who, Who::Machine { .. });
-        let judges = !caller.grants.reach(Right::GiveVerdicts).is_empty();
-        self.opinion_first.is_some() && is_person && judges
+        let judged = caller.grants.reach(Right::GiveVerdicts);
+        is_person && self.opinion_first.as_ref().is_some_and(|draw| draw.draws_at(&judged))
     }
 
     /// Which of these images' results are withheld from the caller.
@@ -75,8 +75,8 @@ impl Context {
         };
         let sites = allowed.caller().grants.reach(Right::GiveVerdicts);
         let drawn = images.into_iter();
-        let drawn =
-            drawn.filter(|(id, site, lane)| sites.include(*site) && draw.chooses(*id, *lane));
+        let drawn = drawn
+            .filter(|(id, site, lane)| sites.include(*site) && draw.chooses(*id, *site, *lane));
         let drawn: BTreeSet<ImageId> = drawn.map(|(id, ..)| id).collect();
         if drawn.is_empty() {
             return BTreeMap::new();

@@ -3,10 +3,11 @@
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Path, Query};
 use lobar_core::audit::Actor;
-use lobar_core::erasure::{Erased, ErasureOrder, ErasureReason, Tombstone};
+use lobar_core::erasure::{ErasureOrder, ErasureReason, Tombstone};
 use lobar_core::failure::PortError;
 use lobar_core::object::{ImageId, ObjectVersion};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
@@ -67,6 +68,7 @@ pub(crate) async fn erase(
         actor: Actor::from(&allowed.caller().who),
         role: allowed.role(site),
         request: RequestId::current().map(|id| id.to_string()),
+        detail: Value::Null,
     };
     let shared = Data::clone(&context);
     let tombstone = context.run(async move { carry_out(&shared, id, object, &order).await });
@@ -103,10 +105,7 @@ async fn carry_out(
     let ports = &context.erasure;
     let done = match object {
         Some(object) => ports.erase_key((&object.bucket, &object.key), order).await,
-        None => match ports.erasures.tombstone(id).await? {
-            Some(Tombstone { erased_at: None, .. }) => ports.finish().await,
-            _ => Ok(Erased::default()),
-        },
+        None => ports.finish_one(id).await,
     };
     let tombstone = ports.erasures.tombstone(id).await?;
     match done {

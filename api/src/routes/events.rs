@@ -89,9 +89,18 @@ pub(crate) async fn events(
 }
 
 /// Waits until the caller may not follow the stream any more: they signed out, their session has ended, or their rights
-/// are others. A store that does not answer ends no stream: nothing new can be read from it either.
+/// are others. What this process does to them it hears of at once, what another does at the next look. A store that does not answer ends no stream: nothing new can be read from it either.
 async fn over(context: Data<Context>, allowed: Allowed<need::ReadImages>) {
+    let (own, mut forgotten) = (allowed.caller().who.id(), context.identity.hear());
     while still(&context, allowed.granted()).await.unwrap_or(true) {
-        sleep(context.settings.stream_check).await;
+        let pause = sleep(context.settings.stream_check);
+        tokio::pin!(pause);
+        loop {
+            tokio::select! {
+                () = &mut pause => break,
+                // Who has missed some of them may have missed their own.
+                heard = forgotten.recv() => if heard.map_or(true, |id| id == own) { break },
+            }
+        }
     }
 }

@@ -1,11 +1,11 @@
 //! `/v1/exposure`: what a page painted of answers, and the report of what that did to opinions.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use actix_web::web::{Data, Json, Query};
 use lobar_core::access::Who;
 use lobar_core::audit::Action;
-use lobar_core::exposure::{Answer, Exposure, Question, Report, Scope, Source, Truth, Visible};
+use lobar_core::exposure::{Exposure, Question, Report, Scope, Source, Truth, Visible};
 use lobar_core::object::ImageId;
 use lobar_core::time::Stamp;
 use serde::{Deserialize, Serialize};
@@ -76,26 +76,21 @@ pub(crate) async fn painted(
     let now = context.clock.now();
     let reader = allowed.caller().who.id();
     let session = allowed.session().map(|session| session.0);
-    let mut answers: BTreeMap<ImageId, Option<Answer>> = BTreeMap::new();
+    let read =
+        items.into_iter().map(|item| item.read(now).map(|(visible, at)| (item, visible, at)));
+    let items = read.collect::<Result<Vec<_>, _>>()?;
+    let images: BTreeSet<ImageId> = items.iter().map(|(item, ..)| ImageId(item.image)).collect();
+    let images = Vec::from_iter(images);
+    let answers = context
+        .ask_port(&context.exposures, move |port| async move { port.answers(&images).await })
+        .await?;
     let mut exposures = Vec::new();
-    for item in items {
-        let (visible, at) = item.read(now)?;
+    for (item, visible, at) in items {
         let image = ImageId(item.image);
-        let known = answers.get(&image).cloned();
-        let answer = match known {
-            Some(answer) => answer,
-            None => {
-                let found =
-                    context.ask(move |store| async move { store.image(image).await }).await?;
-                let found = found.filter(|image| allowed.at(image.object.site()));
-                let answer = found.and_then(|image| image.finding.as_ref().map(Answer::from));
-                answers.insert(image, answer.clone());
-                answer
-            }
-        };
+        let answered = answers.get(&image).filter(|answered| allowed.at(answered.site.as_deref()));
         // A page may tell late, when another model has answered.
-        let answer = answer.filter(|answer| answer.model_sha256 == item.model_sha256);
-        let Some(answer) = answer else { continue };
+        let answered = answered.filter(|known| known.answer.model_sha256 == item.model_sha256);
+        let Some(answer) = answered.map(|answered| answered.answer.clone()) else { continue };
         let (id, source, millis) = (item.id, Source::Painted, item.ms);
         exposures.push(Exposure {
             id,

@@ -17,7 +17,7 @@ use actix_web::http::header;
 use actix_web::web::{Data, Form, Json, Query};
 use actix_web::{HttpRequest, HttpResponse};
 use lobar_core::access::Who;
-use lobar_core::accounts::{Account, AccountId};
+use lobar_core::accounts::{Account, AccountId, SessionId};
 use lobar_core::audit::{Action, Actor, NewEntry};
 use lobar_core::failure::PortError;
 use lobar_oidc::{Answer, Flow, Oidc, OidcError, Person};
@@ -26,7 +26,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::access::oidc_cookie::{self, Begun};
+use super::session::{end_earlier, in_session};
+use crate::access::oidc_cookie::{self, Begun, Earlier};
 use crate::access::{Open, cookie};
 use crate::client_name::client_name;
 use crate::context::Context;
@@ -51,6 +52,9 @@ pub(crate) struct Provider {
 pub(crate) struct Start {
     /// An address of the page: `/`, `/?…`, `/#…`. Anything else is taken for `/`.
     return_to: Option<String>,
+    /// `true`: the provider asks anew, also whom it still knows. So the page has it while a session is over, since whoever
+    /// sits there then may be somebody else.
+    anew: Option<bool>,
 }
 
 /// What the provider sends (OpenID Connect Back-Channel Logout 1.0, 2.5).
@@ -111,13 +115,17 @@ pub(crate) async fn start(
 ) -> Result<HttpResponse, Problem> {
     let oidc = known(&context)?;
     let redirect = callback_address(&request)?;
-    let begun = context.run(async move { oidc.begin(&redirect).await }).await?;
+    let Start { return_to, anew } = query.into_inner();
+    let anew = anew.unwrap_or_default();
+    let begun = context.run(async move { oidc.begin(&redirect, anew).await }).await?;
     let (url, flow) = match begun {
         Ok(begun) => begun,
         Err(error) => return Ok(refuse(&request, told(&error))),
     };
-    let wanted = query.into_inner().return_to.filter(|address| is_of_page(address));
-    let begun = Begun { flow, return_to: wanted.unwrap_or_else(|| "/".into()) };
+    let return_to = return_to.filter(|address| is_of_page(address)).unwrap_or_else(|| "/".into());
+    // Its cookie does not come back with the browser, which another site's page sends (`SameSite=Strict`).
+    let earlier = session_of(&context, &request).await;
+    let begun = Begun { flow, return_to, earlier };
     Ok(HttpResponse::SeeOther()
         .cookie(oidc_cookie::issue(&request, &begun))
         .insert_header((header::LOCATION, url.as_str()))
@@ -147,11 +155,17 @@ pub(crate) async fn callback(
         limits.check_sign_in_address(peer.address)?;
     }
     match sign_in(&context, &request, oidc, begun.flow, answer).await {
-        Ok(cookie) => Ok(HttpResponse::SeeOther()
-            .cookie(cookie)
-            .cookie(oidc_cookie::expire(&request))
-            .insert_header((header::LOCATION, begun.return_to))
-            .finish()),
+        Ok(cookie) => {
+            // Nobody else's can be handed on to whoever signs in.
+            if let Some(Earlier { account, session }) = begun.earlier {
+                end_earlier(&context, AccountId(account), SessionId(session)).await;
+            }
+            Ok(HttpResponse::SeeOther()
+                .cookie(cookie)
+                .cookie(oidc_cookie::expire(&request))
+                .insert_header((header::LOCATION, begun.return_to))
+                .finish())
+        }
         Err(why) => {
             let mut failed = by(Actor::nobody(), None, Action::SignInFailed, None);
             failed.detail = json!({ "way": "oidc", "why": why.to_string() });
@@ -200,6 +214,12 @@ pub(crate) async fn logout(
         context.record(entry).await?;
     }
     Ok(HttpResponse::Ok().finish())
+}
+
+/// The session that the browser has when it goes to the provider.
+async fn session_of(context: &Context, request: &HttpRequest) -> Option<Earlier> {
+    let (session, account) = in_session(context, cookie::read(request)?).await.ok()?;
+    Some(Earlier { account: account.id.0, session: session.id.0 })
 }
 
 /// Where whoever signs out goes on to sign out at the provider too, if it is the provider that signed them in: otherwise the

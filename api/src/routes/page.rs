@@ -37,6 +37,7 @@ const FILES: &[File] = &[
     web_file!("/web/chain.js", SCRIPT, "chain.js"),
     web_file!("/web/door.js", SCRIPT, "door.js"),
     web_file!("/web/elements.js", SCRIPT, "elements.js"),
+    web_file!("/web/erase.js", SCRIPT, "erase.js"),
     web_file!("/web/events.js", SCRIPT, "events.js"),
     web_file!("/web/exposure.js", SCRIPT, "exposure.js"),
     web_file!("/web/filters.js", SCRIPT, "filters.js"),

@@ -9,7 +9,6 @@ use actix_web::{HttpRequest, HttpResponse};
 use lobar_core::access::{Caller, Who};
 use lobar_core::accounts::{Account, AccountId, Session, SessionId};
 use lobar_core::audit::{Action, Actor};
-use lobar_core::failure::PortError;
 use lobar_signin::{Opened, SignInError};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -146,16 +145,26 @@ pub(super) fn welcome(context: &Context, request: &HttpRequest, opened: Opened) 
 
 async fn end_old(context: &Context, secret: String) {
     let sign_in = Arc::clone(&context.sign_in);
-    let accounts = Arc::clone(&context.accounts);
-    let ended = context.run(async move {
-        if let Some((session, account)) = sign_in.session(&secret).await? {
-            accounts.end_session(account.id, session.id).await?;
-        }
-        Ok::<_, PortError>(())
-    });
-    if !matches!(ended.await, Ok(Ok(()))) {
-        tracing::warn!("the session before was not ended; it ends by itself when its time is over");
+    match context.run(async move { sign_in.session(&secret).await }).await {
+        Ok(Ok(Some((session, account)))) => end_earlier(context, account.id, session.id).await,
+        Ok(Ok(None)) => {}
+        _ => not_ended(),
     }
+}
+
+/// Ends the session that a browser had before somebody signed in there.
+pub(super) async fn end_earlier(context: &Context, account: AccountId, session: SessionId) {
+    let ended = context.ask_port(&context.accounts, move |accounts| async move {
+        accounts.end_session(account, session).await
+    });
+    match ended.await {
+        Ok(_) => context.identity.forget(account.0),
+        Err(_) => not_ended(),
+    }
+}
+
+fn not_ended() {
+    tracing::warn!("the session before was not ended; it ends by itself when its time is over");
 }
 
 /// Signs out: the session is over, and the browser forgets what it kept.

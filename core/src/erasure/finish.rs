@@ -163,6 +163,17 @@ impl ErasurePorts {
         }
     }
 
+    /// Deletes the object of one erased image, if it waits for that.
+    ///
+    /// # Errors
+    /// The store or the bucket could not be asked.
+    pub async fn finish_one(&self, id: ImageId) -> Result<Erased, PortError> {
+        match self.erasures.unfinished_of(id).await? {
+            Some(object) => self.finish_some(&[object]).await,
+            None => Ok(Erased::default()),
+        }
+    }
+
     async fn known(&self, which: &ObjectSelector) -> Result<Vec<ObjectVersion>, PortError> {
         let (mut found, mut after) = (Vec::new(), None);
         loop {

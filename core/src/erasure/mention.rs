@@ -4,20 +4,31 @@
 /// How often escapes may lie in one another: JSON in JSON (SNS), with a key that S3 percent-encoded, is three.
 const NESTED: usize = 3;
 
-/// Whether `message` names the key, alone or behind its bucket and a `/`: as it is, percent-encoded as S3 does (`+` for a
-/// space), escaped as JSON does, or one within the other. A message that is cut off in the middle of a key does not name it.
-pub fn mentions(message: &[u8], bucket: &str, key: &str) -> bool {
-    if key.is_empty() {
-        return false;
-    }
-    let (mut message, mut key) = (message.to_vec(), key.as_bytes().to_vec());
-    for _ in 0..NESTED {
-        if names(&message, bucket.as_bytes(), &key) {
-            return true;
+/// A message with its escapes taken away, a level at a time, so that any number of keys is looked for in it.
+pub struct Mentions(Vec<Vec<u8>>);
+
+impl Mentions {
+    /// Those of a message.
+    pub fn of(message: &[u8]) -> Self {
+        let mut levels = vec![message.to_vec()];
+        for _ in 0..NESTED {
+            levels.extend(levels.last().map(|level| plain(level)));
         }
-        (message, key) = (plain(&message), plain(&key));
+        Self(levels)
     }
-    names(&message, bucket.as_bytes(), &key)
+
+    /// Whether the message names the key, alone or behind its bucket and a `/`: as it is, percent-encoded as S3 does (`+`
+    /// for a space), escaped as JSON does, or one within the other. A message that is cut off in the middle of a key does
+    /// not name it.
+    pub fn name(&self, bucket: &str, key: &str) -> bool {
+        let mut key = key.as_bytes().to_vec();
+        !key.is_empty()
+            && self.0.iter().any(|level| {
+                let found = names(level, bucket.as_bytes(), &key);
+                key = plain(&key);
+                found
+            })
+    }
 }
 
 /// Whether the key stands there by itself or behind its bucket, and not as a part of a longer one.
@@ -89,6 +100,10 @@ fn hex(text: &[u8], at: usize, digits: usize) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn mentions(message: &[u8], bucket: &str, key: &str) -> bool {
+        Mentions::of(message).name(bucket, key)
+    }
 
     #[test]
     fn a_key_is_found_however_it_is_written() {

@@ -31,6 +31,7 @@ mod reason;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use serde_json::Value;
 
 use crate::access::{Role, SiteName};
 use crate::audit::{Actor, ActorKind};
@@ -39,7 +40,7 @@ use crate::object::{ImageId, ObjectVersion};
 use crate::time::Stamp;
 
 pub use finish::{Erased, ErasurePorts};
-pub use mention::mentions;
+pub use mention::Mentions;
 pub use reason::ErasureReason;
 
 /// Who erases, and why. It goes into the audit record.
@@ -53,6 +54,8 @@ pub struct ErasureOrder {
     pub role: Option<Role>,
     /// The request, as answers and logs name it.
     pub request: Option<String>,
+    /// What else the audit record tells of whoever asked: an object, or null.
+    pub detail: Value,
 }
 
 impl ErasureOrder {
@@ -116,6 +119,9 @@ pub trait Erasures: Send + Sync {
         after: Option<ImageId>,
         limit: usize,
     ) -> Result<Vec<ObjectVersion>, PortError>;
+
+    /// The object of one erased image that the bucket may still have; `None` where it waits for nothing.
+    async fn unfinished_of(&self, id: ImageId) -> Result<Option<ObjectVersion>, PortError>;
 
     /// The objects of these erased images are gone: what named them is deleted.
     async fn finish(&self, erased: &[ImageId]) -> Result<(), PortError>;

@@ -12,6 +12,7 @@
 //! - A reader's first opinion on an image is given once and stays.
 //! - There is no first opinion on an image without a result.
 //! - Who gave a first opinion or was sent a result has met it, and nobody else has.
+//! - The answers to many images are told at once with their sites.
 //! - What was sent is kept once however often it is sent.
 //! - What was painted is kept once by its id.
 //! - An image's exposures are told in the order of time.
@@ -21,11 +22,13 @@
 //! - The labels of one reader are their newest.
 //! - Removing an image removes what was met of it.
 //! - Nothing is kept of an image that is not there any more.
+//! - What is no longer kept goes with its first opinion and not before.
 //! - Everything survives closing and opening.
 
 mod draw;
 mod question;
 mod report;
+mod small;
 mod visible;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -39,7 +42,7 @@ use crate::finding::{Finding, Label};
 use crate::object::ImageId;
 use crate::time::Stamp;
 
-pub use draw::{DrawKey, OpinionFirst, Share};
+pub use draw::{DrawKey, OpinionFirst, Share, SiteShares};
 pub use question::{Question, Truth};
 pub use report::{Figures, Rate, Report, Scope, report};
 pub use visible::Visible;
@@ -77,6 +80,15 @@ impl From<&Finding> for Answer {
         let model = &finding.model;
         Self { model_version: model.version.clone(), model_sha256: model.sha256.clone() }
     }
+}
+
+/// The answer to one image, and where the image belongs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answered {
+    /// The image's site, where it is known.
+    pub site: Option<String>,
+    /// Whose answer it is.
+    pub answer: Answer,
 }
 
 /// One reader could see something of one answer.
@@ -214,6 +226,9 @@ pub trait Exposures: Send + Sync {
 
     /// Which of these images this reader has met: they gave their first opinion, or were sent the result.
     async fn met(&self, reader: Uuid, images: &[ImageId]) -> Result<BTreeSet<ImageId>, PortError>;
+
+    /// The answers to these images. Images that have none, that are removed or not known are left out.
+    async fn answers(&self, images: &[ImageId]) -> Result<BTreeMap<ImageId, Answered>, PortError>;
 
     /// Keeps a first opinion, with the result that the image has at that moment.
     async fn give(&self, opinion: &NewOpinion) -> Result<FirstOpinion, OpinionError>;

@@ -5,12 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 use uuid::Uuid;
 
+use super::small::{Cell, Cells, RATES, Told};
 use super::{Case, Visible};
 use crate::finding::Label;
 use crate::object::ImageId;
 
-/// A number of cases below this is not told, unless an auditor asks.
-const SMALL: u64 = 5;
 /// The figures of a site with fewer readers are almost those of one person.
 const FEW_READERS: usize = 3;
 /// Of the normal distribution, for an interval of 95 %.
@@ -172,32 +171,57 @@ impl Counts {
         }
     }
 
-    fn figures(self, site: Option<String>, reader: Option<Uuid>, small: bool) -> Figures {
-        let count = |count: u64| (small || count == 0 || count >= SMALL).then_some(count);
-        let rate = |[hits, of]: [u64; 2]| {
-            // Neither the hits nor the rest may be small: each tells the other.
-            let told = small || [hits, of - hits].into_iter().all(|n| n == 0 || n >= SMALL);
-            match told {
-                true => Rate::of(hits, of),
-                false => Rate { of: count(of), ..Rate::default() },
-            }
+    fn cells(&self) -> Cells {
+        let mut cells = Cells::default();
+        let counts = [
+            (Cell::Opinions, self.opinions),
+            (Cell::ExposedBefore, self.exposed_before),
+            (Cell::Unfinished, self.unfinished),
+            (Cell::NotPainted, self.not_painted),
+            (Cell::NotAssessable, self.not_assessable),
+            (Cell::WithoutTruth, self.without_truth),
+        ];
+        for (cell, count) in counts {
+            cells[cell as usize] = count;
+        }
+        let rates = [
+            self.changed,
+            self.followed,
+            self.turned_wrong,
+            self.turned_right,
+            self.misled,
+            self.helped,
+        ];
+        for ((hits, of), rate) in RATES.into_iter().zip(rates) {
+            [cells[hits as usize], cells[of as usize]] = rate;
+        }
+        cells
+    }
+
+    fn figures(&self, site: Option<String>, reader: Option<Uuid>, small: bool) -> Figures {
+        let cells = self.cells();
+        let told = if small { Told::all() } else { Told::safe(&cells) };
+        let count = |cell: Cell| told.tells(cell).then_some(cells[cell as usize]);
+        let rate = |hits: Cell, of: Cell| match (count(hits), count(of)) {
+            (Some(hits), Some(of)) => Rate::of(hits, of),
+            (_, of) => Rate { of, ..Rate::default() },
         };
         Figures {
             site,
             reader,
             few_readers: false,
-            opinions: count(self.opinions),
-            exposed_before: count(self.exposed_before),
-            unfinished: count(self.unfinished),
-            not_painted: count(self.not_painted),
-            not_assessable: count(self.not_assessable),
-            changed: rate(self.changed),
-            followed: rate(self.followed),
-            without_truth: count(self.without_truth),
-            turned_wrong: rate(self.turned_wrong),
-            turned_right: rate(self.turned_right),
-            misled: rate(self.misled),
-            helped: rate(self.helped),
+            opinions: count(Cell::Opinions),
+            exposed_before: count(Cell::ExposedBefore),
+            unfinished: count(Cell::Unfinished),
+            not_painted: count(Cell::NotPainted),
+            not_assessable: count(Cell::NotAssessable),
+            changed: rate(Cell::Changed, Cell::ChangedOf),
+            followed: rate(Cell::Followed, Cell::FollowedOf),
+            without_truth: count(Cell::WithoutTruth),
+            turned_wrong: rate(Cell::TurnedWrong, Cell::TurnedWrongOf),
+            turned_right: rate(Cell::TurnedRight, Cell::TurnedRightOf),
+            misled: rate(Cell::Misled, Cell::MisledOf),
+            helped: rate(Cell::Helped, Cell::HelpedOf),
         }
     }
 }
@@ -321,6 +345,7 @@ mod tests {
         let told = report(&some, Some(&truth()), Scope::default());
         assert_eq!(pair(told.sites[0].misled), (None, Some(18)), "four would tell four people");
         assert_eq!(told.sites[0].misled.share, None);
+        assert_eq!(pair(told.sites[0].helped), (None, Some(12)), "9 followed, 5 of them helped");
         let asked = report(&some, Some(&truth()), Scope { small: true, ..Scope::default() });
         assert_eq!(pair(asked.sites[0].misled), (Some(4), Some(18)));
 

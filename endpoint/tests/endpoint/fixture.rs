@@ -141,7 +141,8 @@ fn client(program: PathBuf, url: &str) -> Command {
         .env("AWS_SECRET_ACCESS_KEY", KEY_PAIR.1)
         .env("AWS_DEFAULT_REGION", "us-east-1")
         .env("AWS_ENDPOINT_URL", url)
-        .env("AWS_CONFIG_FILE", "/dev/null")
+        // The AWS CLI 1 and boto3 sign URLs by Signature Version 2 unless they are told.
+        .env("AWS_CONFIG_FILE", Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients/aws.ini"))
         .env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
         .env("AWS_EC2_METADATA_DISABLED", "true")
         .env("NO_PROXY", "127.0.0.1");

@@ -214,6 +214,70 @@ async fn what_a_key_pair_did_and_was_refused_is_on_record_without_its_keys() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_look_at_an_object_is_on_record_and_does_not_stand_for_fetching_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let running = begin(folder.path()).await;
+    let (_, pair) = machine(&running, &["reader@north"], None).await;
+    for _ in 0..2 {
+        for method in ["HEAD", "GET"] {
+            let there = request(method, "/xrays/incoming/north/there.jpg");
+            assert_eq!(send(running.address, &pair, &there).await.status, 200, "{method}");
+        }
+    }
+    let found = entries(&running, Action::Exported, 2).await;
+    let operations: Vec<_> =
+        found.iter().map(|entry| entry.detail()["operation"].clone()).collect();
+    assert_eq!(operations, [serde_json::json!("HeadObject"), serde_json::Value::Null]);
+    assert!(found[0].image.is_some() && found[0].image == found[1].image);
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_signature_of_version_2_is_refused_whoever_signs_and_however() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let running = begin(folder.path()).await;
+    let (_, pair) = machine(&running, &["clinician@north"], None).await;
+    for pair in [&pair, &operator()] {
+        python_as(&running.url(), pair, "s3_version_2.py").await;
+    }
+    let form = request("HEAD", "/xrays/incoming/north/form.jpg");
+    assert_eq!(send(running.address, &operator(), &form).await.status, 404, "it was not stored");
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn uploads_in_parts_are_listed_of_the_own_site_alone() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let running = begin(folder.path()).await;
+    let address = running.address;
+    for place in PLACES {
+        let begun = asked("CreateMultipartUpload", place, &operator(), address);
+        assert_eq!(send(address, &operator(), &begun).await.status, 200);
+    }
+    let (_, reader) = machine(&running, &["reader@north"], None).await;
+    let (_, uploader) = machine(&running, &["uploader@north"], None).await;
+    let own = asked("ListMultipartUploads", OWN, &reader, address);
+    let listed = send(address, &reader, &own).await;
+    assert_eq!(listed.status, 200, "{}", listed.body);
+    assert!(listed.body.contains("<Key>incoming/north/large.jpg</Key>"), "{}", listed.body);
+    assert_eq!(listed.body.matches("<Key>").count(), 1, "{}", listed.body);
+    // Of others, of all, and beginnings that more than one site has.
+    for query in [
+        "prefix=incoming%2Fsouth%2F&uploads=",
+        "uploads=",
+        "prefix=incoming%2F&uploads=",
+        "prefix=incoming%2Fnorth&uploads=",
+    ] {
+        let others = Request { query: query.to_owned(), ..request("GET", "/xrays") };
+        let told = send(address, &reader, &others).await;
+        assert_eq!(told.status, 403, "{query}");
+        assert!(!told.body.contains("large.jpg"), "{query}: {}", told.body);
+    }
+    assert_eq!(send(address, &uploader, &own).await.status, 403, "who only uploads lists nothing");
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_aws_cli_and_boto3_upload_for_their_site_and_read_nothing() {
     let folder = tempfile::tempdir().expect("a folder");
     let running = begin(folder.path()).await;

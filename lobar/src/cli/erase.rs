@@ -59,7 +59,7 @@ pub struct EraseArgs {
     /// Do not ask.
     #[arg(long)]
     pub yes: bool,
-    /// Who erases; kept in the audit record.
+    /// Who erases; the audit record has it as `by`, beside the number of the operating system's user.
     #[arg(long, env = "USER", hide_env = true, value_name = "NAME", default_value = "cli")]
     pub by: String,
     /// Print one JSON object.

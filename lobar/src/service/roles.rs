@@ -189,6 +189,7 @@ fn retention(settings: &Settings) -> Retention {
         results: settings.results_retention.time(),
         images: settings.images_retention.time(),
         audit: settings.audit_retention.time(),
+        exposure: settings.exposure_retention.time(),
     }
 }
 
@@ -256,7 +257,7 @@ async fn api(
             local_user: settings.has_local_user(),
             s3_keys,
             sign_in: settings.sign_in(),
-            opinion_first: settings.opinion_first,
+            opinion_first: settings.opinion_shares(),
             oidc: settings.oidc.as_ref().map(OidcProvider::settings).transpose()?,
             ..ApiSettings::default()
         },

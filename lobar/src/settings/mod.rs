@@ -19,6 +19,7 @@ mod logging;
 mod models;
 mod names;
 mod oidc;
+mod opinion;
 mod partial;
 mod redact;
 mod relations;
@@ -37,7 +38,7 @@ use std::path::PathBuf;
 use lobar_api::{ProxyNetwork, TlsFiles};
 use lobar_core::compute::{DeviceChoice, PrecisionChoice};
 use lobar_core::engine::NoveltyPolicy;
-use lobar_core::exposure::Share;
+use lobar_core::exposure::{Share, SiteShares};
 use lobar_core::scaling::Policy;
 use lobar_signin::SignInSettings;
 
@@ -48,6 +49,7 @@ pub use logging::{LogFilter, LogFormat};
 pub use models::ModelsPlace;
 pub use names::{BucketName, EndpointUrl, HostName, LocalPath};
 pub use oidc::OidcProvider;
+pub use opinion::OwnShares;
 pub use partial::PartialSettings;
 pub use retention::{AuditRetention, RetentionPeriod};
 pub use roles::{Role, Roles};
@@ -111,12 +113,21 @@ pub struct Settings {
     pub oidc: Option<OidcProvider>,
     pub audit_retention: AuditRetention,
     pub opinion_first: Share,
+    /// In its place, for single sites.
+    pub opinion_first_sites: OwnShares,
+    pub exposure_retention: RetentionPeriod,
     pub log: LogFilter,
     pub log_format: LogFormat,
     pub otlp: Option<Collector>,
 }
 
 impl Settings {
+    /// Of which share of each site's images readers say first what they see.
+    pub fn opinion_shares(&self) -> SiteShares {
+        let sites = self.opinion_first_sites.by_site().clone();
+        SiteShares { others: self.opinion_first, sites }
+    }
+
     /// Whether whoever uses this machine itself may be let in without signing in. Where a proxy on this machine passes
     /// on what others ask, nobody can tell the two apart.
     pub fn has_local_user(&self) -> bool {

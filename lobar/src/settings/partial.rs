@@ -15,6 +15,7 @@ use super::logging::{LogFilter, LogFormat};
 use super::models::ModelsPlace;
 use super::names::{BucketName, EndpointUrl, HostName, LocalPath};
 use super::oidc::{Label, Word};
+use super::opinion::OwnShares;
 use super::retention::{AuditRetention, RetentionPeriod};
 use super::session_time::SessionTime;
 use super::source::read;
@@ -174,6 +175,12 @@ pub struct PartialSettings {
     /// the same for every process of the role api.
     #[arg(long, env = "LOBAR_OPINION_FIRST", value_name = "SHARE", value_parser = read::<Share>())]
     pub opinion_first: Option<Share>,
+    /// The share of single sites, in the place of that of all: `SITE=SHARE`; with commas.
+    #[arg(long, env = "LOBAR_OPINION_FIRST_SITES", value_name = "SITE=SHARE,…", value_parser = read::<OwnShares>())]
+    pub opinion_first_sites: Option<OwnShares>,
+    /// How long first opinions are kept, and what readers met of answers: days, hours, `forever`.
+    #[arg(long, env = "LOBAR_EXPOSURE_RETENTION", value_name = "TIME", value_parser = read::<RetentionPeriod>())]
+    pub exposure_retention: Option<RetentionPeriod>,
     /// What to log: a level, or a filter such as `info,lobar_worker=debug`.
     #[arg(long, env = "LOBAR_LOG", value_name = "FILTER", value_parser = read::<LogFilter>())]
     pub log: Option<LogFilter>,
@@ -238,6 +245,8 @@ impl PartialSettings {
             oidc_session_max: self.oidc_session_max.or(other.oidc_session_max),
             audit_retention: self.audit_retention.or(other.audit_retention),
             opinion_first: self.opinion_first.or(other.opinion_first),
+            opinion_first_sites: self.opinion_first_sites.or(other.opinion_first_sites),
+            exposure_retention: self.exposure_retention.or(other.exposure_retention),
             log: self.log.or(other.log),
             log_format: self.log_format.or(other.log_format),
             otlp: self.otlp.or(other.otlp),

@@ -50,6 +50,9 @@ pub fn toml(settings: &Settings) -> String {
     lines.oidc(settings);
     lines.text("audit_retention", settings.audit_retention);
     lines.text("opinion_first", settings.opinion_first);
+    let own = Some(&settings.opinion_first_sites).filter(|own| !own.by_site().is_empty());
+    lines.maybe("opinion_first_sites", own);
+    lines.text("exposure_retention", settings.exposure_retention);
     lines.text("log", &settings.log);
     lines.text("log_format", settings.log_format);
     lines.maybe("otlp", settings.otlp.as_ref());

@@ -61,6 +61,8 @@ pub fn settle(
         oidc,
         audit_retention: given.audit_retention.unwrap_or(AuditRetention::FOREVER),
         opinion_first: given.opinion_first.unwrap_or_default(),
+        opinion_first_sites: given.opinion_first_sites.unwrap_or_default(),
+        exposure_retention: given.exposure_retention.unwrap_or(RetentionPeriod::FOREVER),
         log: given.log.unwrap_or_default(),
         log_format: given.log_format.unwrap_or_default(),
         otlp: given.otlp,

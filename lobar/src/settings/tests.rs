@@ -54,6 +54,8 @@ const TABLE: &[(&str, &str, &[&str])] = &[
     ("oidc_session_max", "1h", &["", "1"]),
     ("audit_retention", "365d", &["", "179d", "never"]),
     ("opinion_first", "0.05", &["", "1.5", "5%", "-0.1"]),
+    ("opinion_first_sites", "north=0.5,south=0", &["", "north", "north=2", "a b=0", "a=0,a=1"]),
+    ("exposure_retention", "365d", &["", "0d", "never"]),
     ("log", "debug,lobar_worker=trace", &["", "info,lobar=loud"]),
     ("log_format", "json", &["", "xml"]),
     ("otlp", "http://collector:4318", &["", "collector:4318", "grpc://c", "http://me:hidden@c"]),

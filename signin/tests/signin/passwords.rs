@@ -151,6 +151,24 @@ async fn a_hash_of_older_parameters_is_made_anew_and_signs_nobody_out() {
     fixture.enter("jane", PASSWORD).await.expect("signed in");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn sign_ins_at_the_same_time_that_make_a_hash_anew_all_succeed() {
+    let fixture = Fixture::open().await;
+    for round in 0..3 {
+        let person = fixture.person(&format!("jane{round}")).await;
+        let present = person.password.as_ref();
+        fixture.accounts.set_password(person.id, present, &older_hash(), None).await.expect("set");
+        let enter = || fixture.enter(&person.name, PASSWORD);
+        let (one, two, three) = tokio::join!(enter(), enter(), enter());
+        for opened in [one, two, three] {
+            let opened = opened.expect("signed in");
+            assert!(fixture.is_open(&opened.secret).await);
+        }
+        let account = fixture.accounts.account(person.id).await.expect("answers").expect("there");
+        assert!(account.password.expect("set").0.contains("m=19456,t=2,p=1"));
+    }
+}
+
 /// The password with one pass over 8 MiB.
 fn older_hash() -> PasswordHash {
     let parameters = argon2::Params::new(8 * 1024, 1, 1, None).expect("parameters");

@@ -17,7 +17,7 @@ use lobar_core::quarantine::{EntryState, Quarantine};
 use lobar_core::store::{Admission, Claim, Filter, Quarantined, Store};
 use lobar_core::time::Stamp;
 use lobar_core::verdict::{NewVerdict, Opinion, VerdictError, Verdicts};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::store::{admit, complete, granted, object, ready, told};
 
@@ -85,6 +85,7 @@ fn order() -> ErasureOrder {
         actor: Actor::local("ada"),
         role: Some(Role::Admin),
         request: Some("r-1".into()),
+        detail: json!({ "by": "ada" }),
     }
 }
 
@@ -196,7 +197,7 @@ pub async fn the_audit_record_says_who_erased_an_image_and_why<H: ErasureHarness
     assert_eq!((&*entry.action, entry.image), ("erased", Some(image.id().0)));
     assert_eq!((&*entry.actor, entry.site.as_deref()), ("ada", Some("north")));
     assert_eq!((entry.role.as_deref(), entry.request.as_deref()), (Some("admin"), Some("r-1")));
-    assert_eq!(entry.detail(), json!({ "reason": "request" }));
+    assert_eq!(entry.detail(), json!({ "by": "ada", "reason": "request" }));
     let all = kept.audit.page(&Default::default(), Cursor::After(0), 100).await.expect("asked");
     assert!(lobar_core::audit::verify(None, &all).is_ok(), "the chain is whole");
 }
@@ -304,6 +305,10 @@ pub async fn an_erased_object_is_named_until_it_is_finished_and_afterwards_nothi
     assert_eq!(waiting.iter().map(ObjectVersion::id).collect::<Vec<_>>(), [image.id()]);
     assert_eq!((&waiting[0].key, &waiting[0].version), (&image.key, &image.version));
     assert!(kept.erasures.unfinished(Some(image.id()), 10).await.expect("asked").is_empty());
+    let of = async || kept.erasures.unfinished_of(image.id()).await.expect("asked");
+    assert_eq!(of().await.map(|object| object.id()), Some(image.id()));
+    let other = kept.erasures.unfinished_of(ImageId(uuid::Uuid::nil())).await.expect("asked");
+    assert_eq!(other, None);
     let grave = kept.erasures.tombstone(image.id()).await.expect("asked").expect("there");
     assert_eq!((grave.reason, grave.erased_at), (Some(ErasureReason::Request), None));
 
@@ -311,6 +316,7 @@ pub async fn an_erased_object_is_named_until_it_is_finished_and_afterwards_nothi
     kept.erasures.finish(&[image.id()]).await.expect("finished");
     kept.erasures.finish(&[image.id()]).await.expect("finished already");
     assert!(kept.erasures.unfinished(None, 10).await.expect("asked").is_empty());
+    assert_eq!(of().await, None);
     let grave = kept.erasures.tombstone(image.id()).await.expect("asked").expect("there");
     assert!(grave.erased_at.is_some_and(|at| at > grave.asked_at), "{grave:?}");
     let bucket = image.bucket.clone();
@@ -340,7 +346,8 @@ pub async fn by_age_nothing_is_erased_a_second_time_be_it_finished_or_not<H: Era
     erase(&kept, one).await;
     let last = kept.store.newest_position().await.expect("asked");
     let reason = ErasureReason::Retention;
-    let by_age = ErasureOrder { reason, actor: Actor::system(), role: None, request: None };
+    let (actor, role, request, detail) = (Actor::system(), None, None, Value::Null);
+    let by_age = ErasureOrder { reason, actor, role, request, detail };
     assert_eq!(kept.erasures.erase(one, &by_age).await.expect("asked"), []);
     kept.erasures.finish(&[image.id()]).await.expect("finished");
     assert_eq!(kept.erasures.erase(one, &by_age).await.expect("asked"), []);

@@ -139,9 +139,9 @@ async fn the_people_s_page_and_its_dialogs_are_accessible() {
         let open =
             "document.querySelectorAll('#people details').forEach((part) => { part.open = true; })";
         browser.run(open).await;
-        fill(&browser, "#people section:last-of-type form input", "north").await;
-        browser.click("#people section:last-of-type button[type=submit]").await;
-        browser.text_becomes("#people section:last-of-type tbody", "north").await;
+        fill(&browser, "#people section:nth-of-type(3) form input", "north").await;
+        browser.click("#people section:nth-of-type(3) button[type=submit]").await;
+        browser.text_becomes("#people section:nth-of-type(3) tbody", "north").await;
         fill(&browser, "#people section:first-of-type .grant input", "north").await;
         report.look(&browser, "people with forms").await;
         invite(&browser, "Jane").await

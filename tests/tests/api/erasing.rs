@@ -8,6 +8,7 @@ use reqwest::StatusCode;
 use serde_json::{Value, json};
 
 use crate::fixture::{Fixture, eventually, ready};
+use crate::signing_in::{browser_of, fill};
 
 impl Fixture {
     async fn erase(&self, id: ImageId, query: &str) -> (StatusCode, Value) {
@@ -125,4 +126,49 @@ async fn that_an_image_was_erased_is_told_at_its_site_only() {
     assert_eq!(ask(get.clone(), "clinician@north").await, 410);
     assert_eq!(ask(get, "clinician@south").await, 404);
     assert_eq!(ask(delete, "admin@*").await, 200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn on_the_page_an_admin_erases_an_image_by_its_id_with_a_reason_and_on_purpose() {
+    let fixture = Fixture::open().await;
+    let (id, other) =
+        (fixture.uploaded().await, fixture.admit(["incoming/north/b.jpg".into()]).await[0]);
+    fixture.person("ada", "admin@*").await;
+    let browser = browser_of(&fixture, "ada", "/#/people").await;
+    browser.text_becomes("#erase h2", "Erase an image").await;
+    browser.click("#erase summary").await;
+    let send = "#erase button[type=submit]";
+    let why = "document.querySelector('#erase select').value = 'request'";
+    fill(&browser, "#erase input[type=text]", &id.to_string()).await;
+    // Neither without a reason nor unless it is meant.
+    browser.click(send).await;
+    browser.run(why).await;
+    browser.click(send).await;
+    assert!(fixture.store.image(id).await.expect("asked").is_some());
+    browser.click("#erase input[type=checkbox]").await;
+    browser.screenshot("erase.png").await;
+    browser.click(send).await;
+    browser.text_becomes("#erase [role=status]", &format!("{id} is erased.")).await;
+    assert!(fixture.store.image(id).await.expect("asked").is_none());
+    assert!(fixture.store.image(other).await.expect("asked").is_some(), "that one alone");
+    let filter = Filter { action: Some(Action::Erased), ..Filter::default() };
+    let entries = fixture.audit.page(&filter, Cursor::After(0), 10).await.expect("read");
+    let [entry] = entries.as_slice() else { panic!("one entry") };
+    assert_eq!((entry.image, entry.actor.as_str()), (Some(id.0), "ada"));
+    assert_eq!(entry.detail(), json!({ "reason": "request" }));
+
+    // What nobody knows is said to be unknown.
+    fill(&browser, "#erase input[type=text]", &uuid::Uuid::nil().to_string()).await;
+    browser.run(why).await;
+    browser.click("#erase input[type=checkbox]").await;
+    browser.click(send).await;
+    browser.text_becomes("#erase .form-fault", "o image").await;
+    browser.close().await;
+
+    // Who manages no people has no such form.
+    fixture.person("jane", "clinician@north").await;
+    let browser = browser_of(&fixture, "jane", "/#/people").await;
+    browser.text_becomes("#connection", "live").await;
+    assert_eq!(browser.run("return document.querySelector('#erase')").await, Value::Null);
+    browser.close().await;
 }

@@ -196,7 +196,7 @@ async fn every_answer_to_an_odd_request_carries_the_security_headers() {
         ("PUT /v1/password HTTP/1.1", "sec-fetch-site: cross-site\r\n", "403"),
         ("GET http://evil.example/ HTTP/1.1", "", "421"),
         ("GET /metrics HTTP/1.1", "authorization: Bearer x\r\n", "401"),
-        ("GET /v1/images HTTP/1.1", "cookie: session=x\r\nforwarded: for=1.2.3.4\r\n", "401"),
+        ("GET /v1/images HTTP/1.1", "cookie: lobar_session=x\r\nforwarded: for=1.2.3.4\r\n", "401"),
         ("GET /livez HTTP/1.0", "", "200"),
     ];
     for (line, more, status) in odd {

@@ -1,6 +1,7 @@
 //! People on the page: the first admin, invitations, one-time codes, and what each may see.
 
 use fantoccini::Locator;
+use lobar_core::accounts::{KeyOwner, S3Keys};
 use serde_json::json;
 
 use crate::browser::{Browser, file, rows};
@@ -30,7 +31,8 @@ async fn code(browser: &Browser, secret: &str, next: u8) -> String {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_first_admin_is_invited_by_the_local_user_and_invites_others_by_links() {
-    let fixture = Fixture::open().await;
+    let keys = S3Keys::of_operator(&"k".repeat(40)).expect("long enough");
+    let fixture = Fixture::open_with(|set| set.s3_keys = Some(keys.clone())).await;
     let browser = Browser::open(&fixture.url("/")).await;
     browser.text_becomes("#who", "local user, all rights").await;
     browser.text_becomes("#who", "Adding an account turns sign-in on").await;
@@ -54,9 +56,9 @@ async fn the_first_admin_is_invited_by_the_local_user_and_invites_others_by_link
             "document.querySelectorAll('#people details').forEach((part) => { part.open = true; })",
         )
         .await;
-    fill(&browser, "#people section:last-of-type form input", "north").await;
-    browser.click("#people section:last-of-type button[type=submit]").await;
-    browser.text_becomes("#people section:last-of-type tbody", "north").await;
+    fill(&browser, "#people section:nth-of-type(3) form input", "north").await;
+    browser.click("#people section:nth-of-type(3) button[type=submit]").await;
+    browser.text_becomes("#people section:nth-of-type(3) tbody", "north").await;
     fill(&browser, "#people section:first-of-type .grant input", "north").await;
     let link = invite(&browser, "Jane").await;
     browser.click(".dialog .dialog-close").await;
@@ -65,9 +67,16 @@ async fn the_first_admin_is_invited_by_the_local_user_and_invites_others_by_link
     let tokens = "#people section:nth-of-type(2)";
     fill(&browser, &format!("{tokens} input[maxlength]"), "the PACS").await;
     fill(&browser, &format!("{tokens} .grant input"), "north").await;
+    browser.click(&format!("{tokens} input[type=checkbox]")).await;
     browser.click(&format!("{tokens} button[type=submit]")).await;
     browser.text_becomes(".dialog", "It is shown this once").await;
+    browser.screenshot("token-with-key-pair.png").await;
     let secret = value(&browser, ".dialog .secret").await;
+    let token = fixture.accounts.tokens().await.expect("asked").remove(0);
+    let pair = keys.pair(KeyOwner::Machine(token.id));
+    let shown = |label: &str| format!(".dialog .secret[aria-label='{label}']");
+    assert_eq!(value(&browser, &shown("Access key id")).await, pair.access_key);
+    assert_eq!(value(&browser, &shown("Secret access key")).await, pair.secret_key);
     let request = fixture.http.get(fixture.url("/v1/session")).bearer_auth(&secret);
     assert_eq!(request.send().await.expect("an answer").status(), 200);
     browser.click(".dialog .dialog-close").await;
@@ -78,6 +87,13 @@ async fn the_first_admin_is_invited_by_the_local_user_and_invites_others_by_link
             .await
             .to_string()
             .contains(&secret)
+    );
+    assert!(
+        !browser
+            .run("return document.documentElement.innerHTML")
+            .await
+            .to_string()
+            .contains(&pair.secret_key)
     );
     browser.screenshot("people.png").await;
 

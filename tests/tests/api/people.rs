@@ -1,10 +1,14 @@
 //! People and machines: signing in, sessions, and what ends them.
 
+use std::time::Duration;
+
 use lobar_core::access::Grants;
 use lobar_core::accounts::NewAccount;
+use lobar_core::audit::{Action, Cursor, Filter};
 use reqwest::header::{COOKIE, SET_COOKIE};
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt as _;
 
 use crate::fixture::{Fixture, PASSWORD, eventually};
 
@@ -389,4 +393,32 @@ async fn a_verdict_bears_its_reader_and_the_role_that_allowed_it() {
     })
     .await;
     assert_eq!((given.verdict.reader.as_str(), given.verdict.role.as_str()), ("jane", "clinician"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_hangs_up_while_they_sign_in_leaves_no_session_without_a_record() {
+    const TRIES: usize = 8;
+    let fixture = Fixture::open().await;
+    let jane = fixture.person("jane", "clinician@north").await;
+    let address = fixture.base.trim_start_matches("http://");
+    let body = json!({ "name": "jane", "password": PASSWORD }).to_string();
+    let request = format!(
+        "POST /v1/session HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/json\r\n\
+         content-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    for _ in 0..TRIES {
+        let mut connection = tokio::net::TcpStream::connect(address).await.expect("connects");
+        connection.write_all(request.as_bytes()).await.expect("sent");
+        // A moment later, when its password is looked at.
+        tokio::task::yield_now().await;
+    }
+    let signed_in = Filter { action: Some(Action::SignedIn), ..Filter::default() };
+    eventually("each session is on record", async || {
+        let open = fixture.accounts.sessions(jane, Duration::from_secs(3600)).await;
+        let open = open.expect("asked").len();
+        let entries = fixture.audit.page(&signed_in, Cursor::After(0), 100).await.expect("read");
+        (open == TRIES && entries.len() == TRIES).then_some(())
+    })
+    .await;
 }

@@ -90,8 +90,8 @@ async fn every_route_but_the_open_ones_refuses_whoever_did_not_sign_in() {
         ("authorization", "Bearer lobar_t_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"),
         ("authorization", "Bearer "),
         ("authorization", "Basic YWRtaW46YWRtaW4="),
-        ("cookie", "session=lobar_s_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"),
-        ("cookie", "session="),
+        ("cookie", "lobar_session=lobar_s_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"),
+        ("cookie", "lobar_session="),
         ("x-forwarded-user", "admin"),
     ];
     for route in route_rights() {

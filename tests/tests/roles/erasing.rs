@@ -64,6 +64,10 @@ impl Erasures for Interrupted {
         self.inner.erasures.unfinished(after, limit).await
     }
 
+    async fn unfinished_of(&self, id: ImageId) -> Result<Option<ObjectVersion>, PortError> {
+        self.inner.erasures.unfinished_of(id).await
+    }
+
     async fn finish(&self, erased: &[ImageId]) -> Result<(), PortError> {
         self.call().await;
         let done = self.inner.erasures.finish(erased).await;
@@ -135,7 +139,8 @@ async fn interrupted(rig: &Rig, key: &str, calls: usize) -> bool {
 
 fn order() -> ErasureOrder {
     let (actor, role, request) = (Actor::local("ada"), None, None);
-    ErasureOrder { reason: ErasureReason::Request, actor, role, request }
+    let (reason, detail) = (ErasureReason::Request, serde_json::Value::Null);
+    ErasureOrder { reason, actor, role, request, detail }
 }
 
 /// Uploads a picture, and waits until it is assessed.
@@ -209,6 +214,27 @@ async fn interrupted_at_any_call_an_erasure_shows_nothing_once_begun_and_ends_in
         calls += 1;
     }
     assert!(calls >= 8, "{calls} calls were interrupted");
+    working.stop().await.expect("a clean stop");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_erasure_is_finished_by_itself_while_others_wait() {
+    let rig = Rig::open().await;
+    let working = rig.work(ScriptedEngine::new(ScriptedEngine::answer), Rig::worker_settings());
+    let ingesting = rig.ingest(Rig::ingest_settings());
+    let one = assessed(&rig, "incoming/north/one.jpg", 1).await;
+    let other = assessed(&rig, "incoming/north/other.jpg", 2).await;
+    ingesting.stop().await;
+    let both = [one.clone(), other.clone()];
+    let forgotten = rig.erasure.erasures.erase(&both, &order()).await.expect("forgotten");
+    assert_eq!(forgotten.len(), 2);
+    let done = rig.erasure.finish_one(one.id()).await.expect("finished");
+    assert_eq!((done.gone, done.refused), (1, 0));
+    let waiting = rig.erasure.erasures.unfinished(None, 10).await.expect("asked");
+    assert_eq!(waiting.iter().map(ObjectVersion::id).collect::<Vec<_>>(), [other.id()]);
+    assert_eq!(listed(&rig).await, 1);
+    assert_eq!(rig.erasure.finish_one(one.id()).await.expect("nothing to do").gone, 0);
+    assert_erased(&rig, &one, "by itself").await;
     working.stop().await.expect("a clean stop");
 }
 

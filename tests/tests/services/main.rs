@@ -10,6 +10,7 @@ mod health;
 mod journey;
 mod kills;
 mod latency;
+mod names;
 mod start;
 mod stops;
 mod traces;

@@ -145,5 +145,10 @@ async fn an_erased_patient_is_gone_from_every_answer_and_from_every_file_of_the_
     let record = String::from_utf8(exported.stdout).expect("text");
     let erased = record.lines().filter(|line| line.contains("\"action\":\"erased\"")).count();
     assert_eq!(erased, 2 * IMAGES);
+    let named = r#""detail":"{\"by\":\"ada\",\"os_user\":"#;
+    let entries = record.lines().filter(|line| line.contains("\"action\":\"erased\""));
+    for line in entries {
+        assert!(line.contains("\"actor\":\"command line\"") && line.contains(named), "{line}");
+    }
     assert!(!record.contains(NAME));
 }

@@ -1,11 +1,13 @@
 //! The key of the draw, exposures as they come, and what one image or one reader has of them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use lobar_core::exposure::{DrawKey, Exposure, FirstOpinion, Visible};
+use lobar_core::exposure::{Answer, Answered, DrawKey, Exposure, FirstOpinion, Visible};
+use lobar_core::image::State;
 use lobar_core::object::ImageId;
 use uuid::Uuid;
 
+use super::super::store::images as images_of;
 use super::super::{BATCH, Db, DbError, Driver, Sql};
 use super::row::{ExposureRow, OpinionRow};
 
@@ -49,6 +51,18 @@ pub(super) async fn met<D: Driver>(
         met.extend(db.fetch_all::<(Uuid,)>(sql).await?.into_iter().map(|(id,)| ImageId(id)));
     }
     Ok(met)
+}
+
+pub(super) async fn answers<D: Driver>(
+    db: &Db<D>,
+    images: &[ImageId],
+) -> Result<BTreeMap<ImageId, Answered>, DbError> {
+    let images = images_of(db, images).await?.into_iter();
+    let answered = images.filter(|image| image.state != State::Removed).filter_map(|image| {
+        let answer = Answer::from(image.finding.as_ref()?);
+        Some((image.id, Answered { site: image.object.site().map(str::to_owned), answer }))
+    });
+    Ok(answered.collect())
 }
 
 pub(super) async fn expose<D: Driver>(db: &Db<D>, all: &[Exposure]) -> Result<(), DbError> {

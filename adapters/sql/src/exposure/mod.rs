@@ -3,13 +3,14 @@
 mod cases;
 mod give;
 mod kept;
+mod prune;
 mod row;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 use lobar_core::exposure::{
-    Case, CaseKey, DrawKey, Exposure, Exposures, FirstOpinion, NewOpinion, OpinionError,
+    Answered, Case, CaseKey, DrawKey, Exposure, Exposures, FirstOpinion, NewOpinion, OpinionError,
 };
 use lobar_core::failure::PortError;
 use lobar_core::finding::Label;
@@ -17,6 +18,7 @@ use lobar_core::object::ImageId;
 use lobar_core::time::Stamp;
 use uuid::Uuid;
 
+pub(super) use prune::prune;
 pub(super) use row::{CaseRow, ExposureRow, OpinionRow};
 
 use super::{Db, Driver};
@@ -29,6 +31,10 @@ impl<D: Driver> Exposures for Db<D> {
 
     async fn met(&self, reader: Uuid, images: &[ImageId]) -> Result<BTreeSet<ImageId>, PortError> {
         kept::met(self, reader, images).await.map_err(|fault| fault.during("exposures: met"))
+    }
+
+    async fn answers(&self, images: &[ImageId]) -> Result<BTreeMap<ImageId, Answered>, PortError> {
+        kept::answers(self, images).await.map_err(|fault| fault.during("exposures: answers"))
     }
 
     async fn give(&self, opinion: &NewOpinion) -> Result<FirstOpinion, OpinionError> {

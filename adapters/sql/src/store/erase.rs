@@ -6,13 +6,12 @@ use async_trait::async_trait;
 use lobar_core::access::SiteName;
 use lobar_core::audit::{Action, NewEntry};
 use lobar_core::erasure::{
-    ErasureOrder, ErasureReason, Erasures, ObjectSelector, Tombstone, mentions,
+    ErasureOrder, ErasureReason, Erasures, Mentions, ObjectSelector, Tombstone,
 };
 use lobar_core::failure::PortError;
 use lobar_core::image::State;
 use lobar_core::object::{ImageId, ObjectVersion};
 use lobar_core::time::Stamp;
-use serde_json::json;
 use uuid::Uuid;
 
 use super::super::tx::Tx;
@@ -87,6 +86,15 @@ impl<D: Driver> Erasures for Db<D> {
         let found = self.fetch_all::<ObjectRow>(page).await;
         let found = found.map_err(|fault| fault.during("erasures: unfinished"))?;
         Ok(found.into_iter().map(ObjectRow::object).collect())
+    }
+
+    async fn unfinished_of(&self, id: ImageId) -> Result<Option<ObjectVersion>, PortError> {
+        let one = Sql::<D>::new(
+            "select bucket, key, version, etag from erasure where erased_at is null and image = $1",
+        );
+        let found = self.fetch_all::<ObjectRow>(one.bind(id.0)).await;
+        let found = found.map_err(|fault| fault.during("erasures: unfinished, of an image"))?;
+        Ok(found.into_iter().next().map(ObjectRow::object))
     }
 
     async fn finish(&self, erased: &[ImageId]) -> Result<(), PortError> {
@@ -285,7 +293,8 @@ fn entry(id: ImageId, site: Option<&str>, order: &ErasureOrder) -> NewEntry {
     entry.role = order.role;
     entry.image = Some(id);
     entry.site = site.and_then(SiteName::parse);
-    entry.detail = json!({ "reason": order.reason.as_str() });
+    entry.detail = order.detail.clone();
+    entry.detail["reason"] = order.reason.as_str().into();
     entry.request.clone_from(&order.request);
     entry
 }
@@ -384,7 +393,8 @@ async fn empty_quarantine<D: Driver>(
         let Some((last, _)) = page.last() else { return Ok(()) };
         after = *last;
         for (id, body) in page {
-            if !keys.iter().any(|(bucket, key)| mentions(&body, bucket, key)) {
+            let mentions = Mentions::of(&body);
+            if !keys.iter().any(|(bucket, key)| mentions.name(bucket, key)) {
                 continue;
             }
             let empty: &[u8] = &[];

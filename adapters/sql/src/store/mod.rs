@@ -36,6 +36,7 @@ use uuid::Uuid;
 pub(super) use admit::StoredRow;
 pub(super) use erase::{ErasedRow, ObjectRow, TombstoneRow};
 pub(super) use events::EventRow;
+pub(super) use page::images;
 pub(super) use row::{ImageRow, flagged};
 use work::Attempt;
 pub(super) use work::ClaimRow;
@@ -169,6 +170,6 @@ fn site_batches(sites: &Sites) -> Vec<Vec<&str>> {
 }
 
 /// A count of rows as SQL takes it.
-fn rows(limit: usize) -> i64 {
+pub(super) fn rows(limit: usize) -> i64 {
     i64::try_from(limit).unwrap_or(i64::MAX)
 }

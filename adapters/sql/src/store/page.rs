@@ -38,6 +38,23 @@ pub(super) async fn image<D: Driver>(db: &Db<D>, id: ImageId) -> Result<Option<I
     Ok(row.map(|row| row.image(db.unreadable())))
 }
 
+/// Several images, in no order; those that are not known are left out.
+pub(in super::super) async fn images<D: Driver>(
+    db: &Db<D>,
+    ids: &[ImageId],
+) -> Result<Vec<Image>, DbError> {
+    let mut images = Vec::with_capacity(ids.len());
+    for batch in ids.chunks(BATCH) {
+        let mut sql = Sql::<D>::new("select ");
+        sql.push(COLUMNS)
+            .push(" from image left join finding on finding.image = image.id where image.id in (");
+        sql.list(batch.iter().map(|id| id.0)).push(")");
+        let rows: Vec<ImageRow> = db.fetch_all(sql).await?;
+        images.extend(rows.into_iter().map(|row| row.image(db.unreadable())));
+    }
+    Ok(images)
+}
+
 pub(super) async fn states<D: Driver>(
     db: &Db<D>,
     ids: &[ImageId],

@@ -11,7 +11,7 @@ use lobar_core::time::Stamp;
 use uuid::Uuid;
 
 use super::super::tx::Tx;
-use super::super::{BATCH, Db, DbError, Driver, Sql, audit};
+use super::super::{BATCH, Db, DbError, Driver, Sql, audit, exposure};
 use super::changes::{Changes, Kind};
 use super::events::EventRow;
 use super::remove::forget_verdicts;
@@ -54,6 +54,7 @@ pub(super) async fn prune<D: Driver>(
         Retained::Events | Retained::Quarantine | Retained::Results => 0,
         // It has a row of its own to lock.
         Retained::Audit => audit::prune(&mut tx, before, now, limit).await?,
+        Retained::Exposure => exposure::prune(&mut tx, before, limit).await?,
     };
     tx.commit().await?;
     Ok(pruned)

@@ -1,9 +1,10 @@
 //! First opinions and exposures as they are kept.
 #![allow(missing_docs)] // a sentence says it
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use lobar_core::exposure::OpinionError;
+use lobar_core::exposure::{Answered, OpinionError};
+use lobar_core::store::Retained;
 
 use super::*;
 
@@ -84,6 +85,23 @@ pub async fn who_gave_a_first_opinion_or_was_sent_a_result_has_met_it_and_nobody
     assert_eq!(exposures.met(ADA, &[]).await.expect("asked"), BTreeSet::new());
 }
 
+pub async fn the_answers_to_many_images_are_told_at_once_with_their_sites<H: ExposureHarness>() {
+    let harness = H::start().await;
+    let (store, _, exposures) = harness.open().await;
+    let shown = [flagged(&*store, 1).await, flagged(&*store, 2).await];
+    let gone = flagged(&*store, 3).await;
+    store.remove(&key(3)).await.expect("removed");
+    admit(&*store, &key(4)).await;
+    let asked = [shown[0], gone, key(4).id(), key(5).id(), shown[1], shown[0]];
+    let answer = Answer { model_version: "7".into(), model_sha256: "00ff".into() };
+    let answered = Answered { site: Some("north".into()), answer };
+    assert_eq!(
+        exposures.answers(&asked).await.expect("asked"),
+        BTreeMap::from(shown.map(|image| (image, answered.clone())))
+    );
+    assert!(exposures.answers(&[]).await.expect("asked").is_empty());
+}
+
 pub async fn what_was_sent_is_kept_once_however_often_it_is_sent<H: ExposureHarness>() {
     let harness = H::start().await;
     let (store, _, exposures) = harness.open().await;
@@ -155,6 +173,38 @@ pub async fn nothing_is_kept_of_an_image_that_is_not_there_any_more<H: ExposureH
         assert_eq!(exposures.of_image(image).await.expect("asked"), []);
     }
     assert_eq!(exposures.of_image(kept).await.expect("asked").len(), 1);
+}
+
+pub async fn what_is_no_longer_kept_goes_with_its_first_opinion_and_not_before<
+    H: ExposureHarness,
+>() {
+    const AGE: Duration = Duration::from_secs(3600);
+    let harness = H::start().await;
+    let (store, _, exposures) = harness.open().await;
+    let (old, young) = (flagged(&*store, 1).await, flagged(&*store, 2).await);
+    let met = async |image, reader| {
+        let painted = exposure(image, reader, Source::Painted, Visible::WORD, harness.now());
+        exposures.expose(&[painted]).await.expect("kept");
+    };
+    give(&*exposures, old, ADA, Label::Normal).await;
+    met(old, ADA).await;
+    met(young, ADA).await;
+    met(young, BEN).await;
+    harness.advance(AGE).await;
+    give(&*exposures, young, ADA, Label::Normal).await;
+    let prune = async |limit| store.prune(Retained::Exposure, AGE, limit).await.expect("pruned");
+    assert_eq!(prune(10).await, 0, "none is that old");
+    harness.advance(Duration::from_secs(1)).await;
+    assert_eq!(prune(1).await, 1, "a batch");
+    assert_eq!(prune(10).await, 2);
+    assert_eq!(prune(10).await, 0);
+    assert_eq!(exposures.opinions(old).await.expect("asked"), []);
+    assert_eq!(exposures.of_image(old).await.expect("asked"), []);
+    let left = exposures.of_image(young).await.expect("asked");
+    let readers: Vec<_> = left.iter().map(|exposure| exposure.reader).collect();
+    assert_eq!(readers, [ADA], "what was met before a first opinion that stays");
+    let [case] = cases(&*exposures).await.try_into().expect("one");
+    assert_eq!(case.before, Visible::WORD);
 }
 
 pub async fn everything_survives_closing_and_opening<H: ExposureHarness>() {

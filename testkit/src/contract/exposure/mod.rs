@@ -53,6 +53,7 @@ macro_rules! exposure_contract {
             a_reader_s_first_opinion_on_an_image_is_given_once_and_stays,
             there_is_no_first_opinion_on_an_image_without_a_result,
             who_gave_a_first_opinion_or_was_sent_a_result_has_met_it_and_nobody_else_has,
+            the_answers_to_many_images_are_told_at_once_with_their_sites,
             what_was_sent_is_kept_once_however_often_it_is_sent,
             what_was_painted_is_kept_once_by_its_id,
             an_image_s_exposures_are_told_in_the_order_of_time,
@@ -62,6 +63,7 @@ macro_rules! exposure_contract {
             the_labels_of_one_reader_are_their_newest,
             removing_an_image_removes_what_was_met_of_it,
             nothing_is_kept_of_an_image_that_is_not_there_any_more,
+            what_is_no_longer_kept_goes_with_its_first_opinion_and_not_before,
             everything_survives_closing_and_opening,
         ] }
     };

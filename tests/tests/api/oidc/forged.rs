@@ -2,18 +2,25 @@
 
 use std::collections::BTreeMap;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use lobar_api::ApiSettings;
 use lobar_core::accounts::{External, NewAccount};
 use lobar_testkit::services::openid::OpenidProvider;
 use reqwest::header;
 use serde_json::{Value, json};
 use url::Url;
 
-use super::{Visitor, landed, with_provider};
+use super::{Visitor, landed, with_provider_and};
 use crate::fixture::{Fixture, eventually};
 
 /// A server whose provider lies.
 async fn with_forger() -> (Fixture, OpenidProvider, u16) {
-    let (fixture, _, port) = with_provider().await;
+    with_forger_and(|_| {}).await
+}
+
+async fn with_forger_and(more: impl FnOnce(&mut ApiSettings)) -> (Fixture, OpenidProvider, u16) {
+    let (fixture, _, port) = with_provider_and(more).await;
     let forger = OpenidProvider::forger(port);
     forger.start().await;
     (fixture, forger, port)
@@ -129,6 +136,69 @@ async fn a_sign_in_ends_once_in_the_browser_that_began_it_and_on_the_page() {
     let begun = Visitor::new().get(&fixture.url("/v1/oidc/start")).await;
     let cookie = begun.headers()[header::SET_COOKIE].to_str().expect("text").to_owned();
     assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Lax"), "{cookie}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sign_in_whose_cookie_was_changed_or_planted_goes_nowhere() {
+    let (fixture, _forger, _) = with_forger().await;
+    let host = fixture.base.trim_start_matches("http://").to_owned();
+    // The cookie is the browser's own and not signed: what it says is looked at again.
+    for (wanted, goes) in [
+        ("/#/images/1", "/#/images/1"),
+        ("https://evil.example/", "/#/sign-in/expired"),
+        ("//evil.example", "/#/sign-in/expired"),
+        ("/v1/session", "/#/sign-in/expired"),
+    ] {
+        let mut visitor = Visitor::new();
+        let callback = visitor.signed_in_there(&fixture, "").await;
+        let cookies = visitor.cookies.get_mut(&host).expect("cookies");
+        let cookie = cookies.get_mut("lobar_oidc").expect("what was begun");
+        let begun = BASE64_URL_SAFE_NO_PAD.decode(&*cookie).expect("base64");
+        let mut begun: Value = serde_json::from_slice(&begun).expect("JSON");
+        begun["return_to"] = wanted.into();
+        *cookie = BASE64_URL_SAFE_NO_PAD.encode(begun.to_string());
+        let answer = visitor.get(&callback).await;
+        assert_eq!(landed(&answer), goes, "{wanted}");
+        let signs_in = visitor.cookies[&host].contains_key("lobar_session");
+        assert_eq!(signs_in, goes == wanted, "{wanted}");
+        assert!(!visitor.cookies[&host].contains_key("lobar_oidc"), "it is taken back");
+    }
+    // Of two, one was planted by another server on this host: which, is not told.
+    let mut visitor = Visitor::new();
+    let callback = visitor.signed_in_there(&fixture, "").await;
+    let own = visitor.cookies[&host]["lobar_oidc"].clone();
+    for cookies in
+        [format!("lobar_oidc={own}; lobar_oidc={own}"), "lobar_oidc=x".into(), "lobar_oidc=".into()]
+    {
+        let answer = visitor.http.get(&callback).header(header::COOKIE, cookies).send().await;
+        assert_eq!(landed(&answer.expect("an answer")), "/#/sign-in/expired");
+    }
+    assert_eq!(landed(&visitor.get(&callback).await), "/", "its own still does");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn groups_that_the_token_lacks_are_asked_for_also_where_it_has_other_parts_of_their_claim() {
+    let nested = |set: &mut ApiSettings| {
+        let oidc = set.oidc.as_mut().expect("a provider");
+        oidc.groups_claim = "realm_access.roles".parse().expect("a claim");
+    };
+    let (fixture, _forger, port) = with_forger_and(nested).await;
+    let userinfo = format!("http://localhost:{port}/userinfo");
+    let part = json!({ "realm_access": { "verified": true } });
+    let roles = |subject: &str, roles: &[&str]| json!({ "sub": subject, "realm_access": { "roles": roles } });
+    for (claims, said, ends) in [
+        (json!({ "realm_access": { "roles": ["x-rays"] } }), roles("ada", &["nobody"]), "/"),
+        (part.clone(), roles("ada", &["x-rays"]), "/"),
+        (part.clone(), roles("ada", &["nobody"]), "/#/sign-in/no-role"),
+        (part.clone(), json!({ "sub": "ada" }), "/#/sign-in/no-role"),
+        // Of somebody else it says nothing.
+        (part.clone(), roles("eve", &["x-rays"]), "/#/sign-in/away"),
+    ] {
+        let discovery = json!({ "userinfo_endpoint": userinfo });
+        let lie = json!({ "claims": claims, "userinfo": said, "discovery": discovery });
+        next(&fixture, port, lie.clone()).await;
+        assert_eq!(Visitor::new().sign_in(&fixture, "").await, ends, "{lie}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -7,6 +7,7 @@ mod provider;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use lobar_api::ApiSettings;
 use lobar_core::access::SiteName;
 use lobar_oidc::{ClientSecret, OidcSettings};
 use lobar_testkit::services::free_port;
@@ -34,11 +35,16 @@ fn settings(port: u16) -> OidcSettings {
 
 /// A server whose people sign in at a provider that is not started yet.
 async fn with_provider() -> (Fixture, OpenidProvider, u16) {
+    with_provider_and(|_| {}).await
+}
+
+async fn with_provider_and(more: impl FnOnce(&mut ApiSettings)) -> (Fixture, OpenidProvider, u16) {
     let port = free_port();
     let fixture = Fixture::open_with(|set| {
         set.oidc = Some(settings(port));
         set.local_user = false;
         set.stream_check = Duration::from_millis(100);
+        more(set);
     })
     .await;
     let north: SiteName = "north".parse().expect("a site");

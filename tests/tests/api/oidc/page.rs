@@ -33,9 +33,9 @@ async fn on_the_page_somebody_signs_in_at_the_provider_reads_their_images_and_si
     browser.text_becomes("#who", "ada").await;
     browser.text_becomes("#viewer .facts", "Suspected pneumonia").await;
     let cookies = browser.page.get_all_cookies().await.expect("cookies");
-    let session = cookies.iter().find(|one| one.name() == "session").expect("signed in");
+    let session = cookies.iter().find(|one| one.name() == "lobar_session").expect("signed in");
     assert_eq!(session.same_site().map(|site| site.is_strict()), Some(true), "{session:?}");
-    assert!(cookies.iter().all(|one| one.name() != "oidc"), "what was needed once is gone");
+    assert!(cookies.iter().all(|one| one.name() != "lobar_oidc"), "what was needed once is gone");
     // There is no password to change.
     browser.click(".who-name").await;
     browser.text_becomes("dialog.card", "Your sessions").await;
@@ -54,7 +54,8 @@ async fn on_the_page_somebody_signs_in_at_the_provider_reads_their_images_and_si
     .await;
     let windows = browser.page.windows().await.expect("windows");
     browser.page.switch_to_window(windows[1].clone()).await.expect("the other one");
-    // The provider still knows her.
+    // The provider still knows her, and asks all the same: somebody else may sit there.
+    at_the_provider(&browser, "ada").await;
     browser.text_becomes("#who", "ada").await;
     browser.page.switch_to_window(windows[0].clone()).await.expect("the first one");
     browser.becomes("return !document.querySelector('#lock').open").await;

@@ -1,10 +1,13 @@
 //! A real provider: `oidc-provider` of npm.
 
+use std::time::Duration;
+
+use lobar_api::ApiSettings;
 use lobar_core::audit::{Cursor, Filter};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use super::{Visitor, landed, tell, with_provider};
+use super::{Visitor, landed, tell, with_provider, with_provider_and};
 use crate::fixture::{Fixture, PASSWORD, PATIENCE, eventually};
 
 /// Waits until this is on record.
@@ -94,7 +97,9 @@ async fn a_provider_that_is_away_stops_nothing_and_one_that_changes_its_keys_goe
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_person_who_is_revoked_at_the_provider_is_signed_out_everywhere_and_their_streams_end() {
-    let (fixture, provider, port) = with_provider().await;
+    // Nobody would look within the test's time.
+    let never = |set: &mut ApiSettings| set.stream_check = Duration::from_secs(3600);
+    let (fixture, provider, port) = with_provider_and(never).await;
     provider.start().await;
     let (mut one, mut two, mut root) = (Visitor::new(), Visitor::new(), Visitor::new());
     for (visitor, name) in [(&mut one, "ada"), (&mut two, "ada"), (&mut root, "root")] {
@@ -110,6 +115,37 @@ async fn a_person_who_is_revoked_at_the_provider_is_signed_out_everywhere_and_th
     let ended = async { while let Ok(Some(_)) = stream.chunk().await {} };
     tokio::time::timeout(PATIENCE, ended).await.expect("the stream ends");
     recorded(&fixture, "signed_out", json!({ "way": "oidc" })).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_session_that_a_browser_had_ends_when_somebody_signs_in_there_at_the_provider() {
+    let (fixture, provider, _) = with_provider().await;
+    provider.start().await;
+    let (mut visitor, mut elsewhere) = (Visitor::new(), Visitor::new());
+    for visitor in [&mut visitor, &mut elsewhere] {
+        assert_eq!(visitor.sign_in(&fixture, "ada").await, "/");
+    }
+    let mut before = Visitor { http: visitor.http.clone(), cookies: visitor.cookies.clone() };
+    let callback = visitor.signed_in_there(&fixture, "ada").await;
+    // As a browser does: what is `SameSite=Strict` comes with no request that another site's page began.
+    let host = fixture.base.trim_start_matches("http://");
+    let own = visitor.cookies.get_mut(host).expect("cookies");
+    assert!(own.remove("lobar_session").is_some());
+    let answer = visitor.get(&callback).await;
+    assert_eq!(landed(&answer), "/");
+    assert_eq!(visitor.session(&fixture).await["name"], "ada");
+    assert_eq!(before.session(&fixture).await, Value::Null, "it ended");
+    assert_eq!(elsewhere.session(&fixture).await["name"], "ada", "another browser's goes on");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_is_known_to_the_provider_is_asked_anew_where_the_page_wants_it() {
+    let (fixture, provider, _) = with_provider().await;
+    provider.start().await;
+    for (path, prompts) in [("/v1/oidc/start", false), ("/v1/oidc/start?anew=true", true)] {
+        let answer = Visitor::new().get(&fixture.url(path)).await;
+        assert_eq!(landed(&answer).contains("prompt=login"), prompts, "{path}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,69 +1,25 @@
 //! The same as Prometheus gauges. What could not be read is absent, or NaN where other figures of its family were read:
 //! never the last value.
 
+mod wanted;
+mod while_fresh;
+
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use lobar_core::image::{Lane, State};
-use lobar_core::scaling::{Decision, ScalingReason};
-use prometheus::core::{Collector, Desc};
-use prometheus::proto::MetricFamily;
+use lobar_core::scaling::Decision;
+use prometheus::core::Collector;
 use prometheus::{Gauge, GaugeVec, IntGaugeVec, Opts, Registry};
 
 use crate::figures::{OTHER, QueueFigures, QueueReading, Waiting};
 use crate::quarantine::by_reason;
+use wanted::WantedGauge;
+use while_fresh::{Boxed, LastRead, WhileFresh};
 
 /// How long a figure is shown after it was read: three times the pause between two readings.
 const STALE: Duration = Duration::from_secs(15);
-
-const WANTED: &str = "lobar_workers_wanted";
-const WANTED_HELP: &str = "Workers there should be for the load, and why.";
-
-/// When a source of figures was read last.
-#[derive(Clone, Default)]
-struct LastRead(Arc<Mutex<Option<Instant>>>);
-
-impl LastRead {
-    fn set(&self, at: Option<Instant>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = at;
-    }
-
-    /// It was read just now.
-    fn read(&self) {
-        self.set(Some(Instant::now()));
-    }
-
-    /// It could not be read.
-    fn failed(&self) {
-        self.set(None);
-    }
-
-    fn is_younger_than(&self, age: Duration) -> bool {
-        let last = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        last.is_some_and(|at| at.elapsed() < age)
-    }
-}
-
-/// A metric that is absent unless its source was read of late.
-struct WhileFresh<C> {
-    metric: C,
-    source: LastRead,
-    stale: Duration,
-}
-
-impl<C: Collector> Collector for WhileFresh<C> {
-    fn desc(&self) -> Vec<&Desc> {
-        self.metric.desc()
-    }
-
-    fn collect(&self) -> Vec<MetricFamily> {
-        match self.source.is_younger_than(self.stale) {
-            true => self.metric.collect(),
-            false => Vec::new(),
-        }
-    }
-}
 
 /// Everything that [`QueueFigures`] shows, and the quarantine. Before the first reading there are no series.
 pub(crate) struct Gauges {
@@ -244,53 +200,6 @@ impl Gauges {
     }
 }
 
-/// A collector behind a pointer, which is none itself.
-struct Boxed(Box<dyn Collector>);
-
-impl Collector for Boxed {
-    fn desc(&self) -> Vec<&Desc> {
-        self.0.desc()
-    }
-
-    fn collect(&self) -> Vec<MetricFamily> {
-        self.0.collect()
-    }
-}
-
-/// One series whose label changes: a scraper never finds two of them, or none.
-#[derive(Clone)]
-struct WantedGauge {
-    desc: Desc,
-    now: Arc<Mutex<Option<(u32, ScalingReason)>>>,
-}
-
-impl WantedGauge {
-    fn new() -> prometheus::Result<Self> {
-        let labels = vec!["reason".to_owned()];
-        let desc = Desc::new(WANTED.into(), WANTED_HELP.into(), labels, Default::default())?;
-        Ok(Self { desc, now: Arc::default() })
-    }
-
-    fn set(&self, wanted: u32, reason: ScalingReason) {
-        *self.now.lock().unwrap_or_else(PoisonError::into_inner) = Some((wanted, reason));
-    }
-}
-
-impl Collector for WantedGauge {
-    fn desc(&self) -> Vec<&Desc> {
-        vec![&self.desc]
-    }
-
-    fn collect(&self) -> Vec<MetricFamily> {
-        let now = *self.now.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some((wanted, reason)) = now else { return Vec::new() };
-        let options = Opts::new(WANTED, WANTED_HELP).const_label("reason", reason.as_str());
-        let Ok(gauge) = Gauge::with_opts(options) else { return Vec::new() };
-        gauge.set(f64::from(wanted));
-        gauge.collect()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use lobar_core::image::Lanes;
@@ -392,24 +301,6 @@ mod tests {
                 let value = series.get_gauge().get_value();
                 assert!(value.is_nan(), "{} {value}", family.name());
             }
-        }
-    }
-
-    #[test]
-    fn the_workers_wanted_are_one_series_whose_reason_changes() {
-        let wanted = WantedGauge::new().expect("a metric");
-        let registry = Registry::new();
-        registry.register(Box::new(wanted.clone())).expect("registered");
-        assert!(registry.gather().is_empty());
-        for (count, reason) in
-            [(3, ScalingReason::Backlog), (2, ScalingReason::Calming), (2, ScalingReason::Floor)]
-        {
-            wanted.set(count, reason);
-            let families = registry.gather();
-            let series = families[0].get_metric();
-            assert_eq!(series.len(), 1);
-            assert_eq!(series[0].get_gauge().get_value(), f64::from(count));
-            assert_eq!(series[0].get_label()[0].value(), reason.as_str());
         }
     }
 }
