@@ -102,7 +102,7 @@ async fn a_class_that_nobody_configured_is_not_accepted() {
     succeed("dcmodify", &["-nb", "-m", &format!("0008,0016={class}"), &path]).await;
     let lobar = serve(&rig, settings()).await;
     let refused = run("storescu", &["-v", "127.0.0.1", &lobar.port(), &path]).await;
-    assert!(said(&refused).contains("No Acceptable Presentation Contexts"), "{}", said(&refused));
+    assert!(said(&refused).contains("No presentation context for"), "{}", said(&refused));
     assert!(versions(&rig).await.is_empty());
     lobar.stop().await;
     configured.more_classes = vec![class.into()];

@@ -64,7 +64,7 @@ async fn kills_at_random_while_a_modality_sends_lose_and_double_nothing() {
         endpoint: Some(lobar.s3.clone()),
         region: Some("us-east-1".into()),
         credentials: Some(lobar.key_pair()),
-        ..S3Options::new("lobar")
+        ..S3Options::new("xrays")
     };
     let bucket = S3ObjectStore::connect(options).await;
     let page = bucket.versions("incoming/local/dicom/", None).await.expect("lists");

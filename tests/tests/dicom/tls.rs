@@ -4,7 +4,7 @@ use std::path::Path;
 
 use lobar_dicom::DicomTls;
 use lobar_tests::rig::Rig;
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 
 use super::fixture::{run, serve, settings, succeed, versions, write_image};
 
@@ -16,7 +16,9 @@ fn write_certificates(folder: &Path) {
     let authority = CertifiedIssuer::self_signed(params, key).expect("signed");
     std::fs::write(folder.join("ca.pem"), authority.pem()).expect("written");
     for name in ["server", "modality"] {
-        let params = CertificateParams::new(vec!["127.0.0.1".into()]).expect("names");
+        let mut params = CertificateParams::new(vec!["127.0.0.1".into()]).expect("names");
+        // Another name than the authority has: OpenSSL would take it for self-signed.
+        params.distinguished_name.push(DnType::CommonName, name);
         let key = KeyPair::generate().expect("a key");
         let certificate = params.signed_by(&key, &authority).expect("signed");
         std::fs::write(folder.join(format!("{name}.pem")), certificate.pem()).expect("written");
