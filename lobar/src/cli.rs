@@ -54,7 +54,7 @@ pub enum Command {
     Up(Service),
     /// Run chosen roles on configured services.
     Run {
-        /// Which: any of s3, ingest, worker, api, separated by commas.
+        /// Which: any of s3, ingest, dicom, worker, api, separated by commas.
         #[arg(long, value_name = "ROLES")]
         roles: Roles,
         #[command(flatten)]

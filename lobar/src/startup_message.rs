@@ -1,6 +1,7 @@
 //! The start-up message on standard output: addresses and credentials file.
 
 use lobar_console::outln;
+use lobar_dicom::AeTitle;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -11,6 +12,8 @@ use crate::settings::{Roles, Settings};
 pub struct StartupMessage {
     pub page: Option<SocketAddr>,
     pub s3: Option<SocketAddr>,
+    /// The AE title and the address of the DICOM role.
+    pub dicom: Option<(AeTitle, SocketAddr)>,
     /// How somebody gets in, where that is not by signing in.
     pub way_in: Option<WayIn>,
     /// The name under which the page is reached, if one is set.
@@ -44,6 +47,7 @@ impl StartupMessage {
         Self {
             page: None,
             s3: None,
+            dicom: None,
             way_in: None,
             host: settings.hosts.first().map(ToString::to_string),
             scheme: if settings.tls().is_some() { "https" } else { "http" },
@@ -66,6 +70,9 @@ impl StartupMessage {
                 outln!("        export AWS_SHARED_CREDENTIALS_FILE={}", for_a_shell(path));
             }
             (None, _) => {}
+        }
+        if let Some((title, address)) = &self.dicom {
+            outln!("  DICOM {title}@{address}");
         }
         if let Some(page) = self.page {
             let host = self.host.as_ref().map(|host| format!("{host}:{}", page.port()));

@@ -16,6 +16,12 @@ pub fn instance_key(site: &SiteName, lane: Lane, uid: &Uid, data_set: &[u8]) -> 
     format!("incoming/{site}/{lane}dicom/{}/{hash}.dcm", uid.as_str())
 }
 
+/// The key of a data set that cannot be read, so that nobody knows which instance it is.
+pub fn unreadable_key(site: &SiteName, data_set: &[u8]) -> String {
+    let hash = hex::encode(&Sha256::digest(data_set)[..16]);
+    format!("incoming/{site}/dicom/unreadable/{hash}.dcm")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -30,5 +36,12 @@ mod tests {
         assert!(
             instance_key(&site, Lane::Stat, &uid, b"abc").starts_with("incoming/north/stat/dicom/")
         );
+    }
+
+    #[test]
+    fn what_cannot_be_read_has_a_key_too() {
+        let site = SiteName::parse("north").expect("a name");
+        let key = unreadable_key(&site, b"abc");
+        assert_eq!(key, "incoming/north/dicom/unreadable/ba7816bf8f01cfea414140de5dae2223.dcm");
     }
 }

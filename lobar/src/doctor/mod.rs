@@ -1,5 +1,6 @@
 //! `lobar doctor`: looks at everything that the settings name, and says what to do about it.
 
+mod dicom;
 mod probe;
 
 use std::path::Path;
@@ -42,6 +43,7 @@ pub async fn run(
     }
     checks.extend(examine::signal(&opener, &settings.signal).await);
     checks.extend(bucket(&settings, &opener).await);
+    checks.extend(dicom::peers(&settings).await);
     checks.extend(examine::quarantine(&opener, &settings.store).await);
     if let Some(patience) = probe {
         checks.extend(probed(&settings, &opener, patience).await);

@@ -63,7 +63,8 @@ impl<'a> Dependencies<'a> {
         let up = up.map_err(Failure::failed)?;
         parts.registry.register(Box::new(up.clone())).map_err(Failure::failed)?;
         let mut all = Self { parts, up, all: Vec::new() };
-        if [Role::Ingest, Role::Worker, Role::Api].iter().any(|role| roles.has(*role)) {
+        if [Role::Ingest, Role::Dicom, Role::Worker, Role::Api].iter().any(|role| roles.has(*role))
+        {
             all.of_roles(roles, objects);
         }
         if is_local(settings, roles) {

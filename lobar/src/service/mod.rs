@@ -6,6 +6,7 @@
 
 mod dependencies;
 mod descriptors;
+pub mod dicom;
 mod disk;
 #[cfg(feature = "torch")]
 mod heartbeat;

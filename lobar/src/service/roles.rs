@@ -74,6 +74,10 @@ pub async fn start(
         ready.page = Some(api(settings, parts, objects.clone(), s3.is_some(), running).await?);
         ready.way_in = way_in(settings, parts).await?;
     }
+    if roles.has(Role::Dicom) {
+        let address = super::dicom::start(settings, parts, objects.clone(), running).await?;
+        ready.dicom = address.map(|address| (settings.dicom_ae_title.clone(), address));
+    }
     #[cfg(feature = "torch")]
     if roles.has(Role::Worker) {
         super::worker::start(settings, parts, objects, s3, running).await?;

@@ -24,6 +24,15 @@ pub fn validate(settings: &Settings, roles: &Roles) -> Result<(), Failure> {
             settings.listen
         )));
     }
+    let dicom = settings.dicom_listen.filter(|listen| !listen.ip().is_loopback());
+    if let Some(listen) =
+        dicom.filter(|_| roles.has(Role::Dicom) && settings.dicom_peers.is_empty())
+    {
+        return Err(Failure::usage(format!(
+            "dicom_listen is {listen}, which other machines can reach, and nobody is named who may send; set \
+             LOBAR_DICOM_PEERS, as in `CR1=10.0.0.5 site=north`"
+        )));
+    }
     if settings.s3_endpoint.is_some() && roles.has(Role::S3) {
         return Err(Failure::usage(
             "s3_endpoint names an S3 endpoint elsewhere, but the role s3 runs one here; drop one",
@@ -38,7 +47,7 @@ pub fn validate(settings: &Settings, roles: &Roles) -> Result<(), Failure> {
     if roles.has(Role::Worker) && cfg!(not(feature = "torch")) {
         return Err(Failure::usage(
             "this build has no network (feature `torch`), so it cannot run the role worker; \
-             run it with --roles s3,ingest,api, or build with default features",
+             run it with --roles s3,ingest,dicom,api, or build with default features",
         ));
     }
     Ok(())
@@ -83,6 +92,18 @@ mod tests {
         };
         assert!(reached(tls).is_ok());
         assert!(reached(|it| it.listen = "[::1]:8080".parse().expect("an address")).is_ok());
+    }
+
+    #[test]
+    fn a_dicom_address_that_others_reach_wants_a_list_of_those_who_may_send() {
+        let mut settings = settings(PartialSettings::default());
+        settings.dicom_listen = "0.0.0.0:11112".parse().ok();
+        let error = validate(&settings, &Roles::all()).expect_err("refused").to_string();
+        assert!(error.contains("LOBAR_DICOM_PEERS"), "{error}");
+        settings.dicom_peers = "CR1=10.0.0.5 site=north".parse().expect("a list");
+        assert!(validate(&settings, &Roles::all()).is_ok());
+        (settings.dicom_peers, settings.dicom_listen) = Default::default();
+        assert!(validate(&settings, &Roles::all()).is_ok());
     }
 
     #[test]

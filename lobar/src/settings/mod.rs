@@ -6,13 +6,14 @@
 //!
 //! - `given`: every setting, as it may be given; here a new one is added.
 //! - `source`: how one is read, and how a wrong one is refused. `file`, `environment`: where they stand.
-//! - `bounded`, `collector`, `names`, `logging`, `models`, `oidc`, `retention`, `roles`, `session_time`, `switch`: their types.
+//! - `bounded`, `collector`, `dicom`, `names`, `logging`, `models`, `oidc`, `retention`, `roles`, `session_time`, `switch`: their types.
 //! - `settle`: which value holds, and the defaults. `relations`: what several of them say together.
 //! - `shown`: how they are printed: without secrets, and so that they read again.
 
 mod bounded;
 mod collector;
 mod credentials;
+mod dicom;
 pub mod environment;
 mod file;
 mod logging;
@@ -40,11 +41,13 @@ use lobar_core::compute::{DeviceChoice, PrecisionChoice};
 use lobar_core::engine::NoveltyPolicy;
 use lobar_core::exposure::{Share, SiteShares};
 use lobar_core::scaling::Policy;
+use lobar_dicom::{AeTitle, DicomTls, Peers, Unreadable};
 use lobar_signin::SignInSettings;
 
 pub use bounded::{BatchSize, Seconds, SomeSeconds, Threads, Workers};
 pub use collector::Collector;
 pub use credentials::KeyPair;
+pub use dicom::SopClass;
 pub use logging::{LogFilter, LogFormat};
 pub use models::ModelsPlace;
 pub use names::{BucketName, EndpointUrl, HostName, LocalPath};
@@ -78,6 +81,17 @@ pub struct Settings {
     pub s3_listen: SocketAddr,
     /// Whether browsers may upload to the embedded S3 endpoint by a form.
     pub s3_forms: Switch,
+    /// `None`: the usual address, and no DICOM where that is taken.
+    pub dicom_listen: Option<SocketAddr>,
+    pub dicom_ae_title: AeTitle,
+    pub dicom_check_called: Switch,
+    pub dicom_peers: Peers,
+    pub dicom_classes: Vec<SopClass>,
+    pub dicom_unreadable: Unreadable,
+    /// Certificate and key are both given, or neither is.
+    pub dicom_tls_cert: Option<LocalPath>,
+    pub dicom_tls_key: Option<LocalPath>,
+    pub dicom_tls_client_ca: Option<LocalPath>,
     pub s3_endpoint: Option<EndpointUrl>,
     /// `None`: the data folder's own pair for the embedded endpoint, the usual AWS chain elsewhere.
     pub s3_credentials: Option<KeyPair>,
@@ -156,6 +170,14 @@ impl Settings {
     pub fn tls(&self) -> Option<TlsFiles> {
         let (certificate, key) = self.tls_cert.as_deref().zip(self.tls_key.as_deref())?;
         Some(TlsFiles::new(certificate, key))
+    }
+
+    /// The certificates of the DICOM role, where it speaks TLS.
+    pub fn dicom_tls(&self) -> Option<DicomTls> {
+        let (certificate, key) =
+            self.dicom_tls_cert.as_deref().zip(self.dicom_tls_key.as_deref())?;
+        let client_authorities = self.dicom_tls_client_ca.as_deref().map(Into::into);
+        Some(DicomTls { certificate: certificate.into(), key: key.into(), client_authorities })
     }
 
     /// Where the embedded S3 endpoint listens, when the settings mean that one.

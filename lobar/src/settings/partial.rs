@@ -5,12 +5,14 @@ use lobar_api::ProxyNetwork;
 use lobar_core::compute::{DeviceChoice, PrecisionChoice};
 use lobar_core::engine::NoveltyPolicy;
 use lobar_core::exposure::Share;
+use lobar_dicom::{AeTitle, Peers, Unreadable};
 use lobar_oidc::{ClaimPath, GroupRoles, Issuer};
 
 use std::net::SocketAddr;
 
 use super::bounded::{BatchSize, Seconds, SomeSeconds, Threads, Workers};
 use super::collector::Collector;
+use super::dicom::SopClass;
 use super::logging::{LogFilter, LogFormat};
 use super::models::ModelsPlace;
 use super::names::{BucketName, EndpointUrl, HostName, LocalPath};
@@ -62,6 +64,35 @@ pub struct PartialSettings {
     /// Whether browsers may upload to the embedded S3 endpoint by a form with a signed policy: `off`, `on`.
     #[arg(long, env = "LOBAR_S3_FORMS", value_name = "SWITCH", value_parser = read::<Switch>())]
     pub s3_forms: Option<Switch>,
+    /// Address of the DICOM role. Left out, it is `127.0.0.1:11112`, and `lobar up` goes on without where that is taken.
+    #[arg(long, env = "LOBAR_DICOM_LISTEN", value_name = "ADDR", value_parser = read::<SocketAddr>())]
+    pub dicom_listen: Option<SocketAddr>,
+    /// Lobar's own AE title.
+    #[arg(long, env = "LOBAR_DICOM_AE_TITLE", value_name = "TITLE", value_parser = read::<AeTitle>())]
+    pub dicom_ae_title: Option<AeTitle>,
+    /// Whether who calls another AE title than Lobar's own is rejected: `off`, `on`.
+    #[arg(long, env = "LOBAR_DICOM_CHECK_CALLED", value_name = "SWITCH", value_parser = read::<Switch>())]
+    pub dicom_check_called: Option<Switch>,
+    /// Who may send by DICOM, and to which site it belongs:
+    /// `AE=HOST,… site=NAME [lane=stat] [store=off] [address=HOST:PORT]; …`. Without it whoever comes from this machine.
+    #[arg(long, env = "LOBAR_DICOM_PEERS", value_name = "AE=HOST,…;…", value_parser = read::<Peers>())]
+    pub dicom_peers: Option<Peers>,
+    /// UIDs of storage SOP classes that are taken beside CR, DX and secondary capture; with commas.
+    #[arg(long, env = "LOBAR_DICOM_CLASSES", value_name = "UID,…", value_delimiter = ',', value_parser = read::<SopClass>())]
+    pub dicom_classes: Option<Vec<SopClass>>,
+    /// What a modality is answered when its data set cannot be read, which is kept either way: `refuse`, `accept`.
+    #[arg(long, env = "LOBAR_DICOM_UNREADABLE", value_name = "WHAT", value_parser = read::<Unreadable>())]
+    pub dicom_unreadable: Option<Unreadable>,
+    /// File with the TLS certificate of the DICOM role, and the chain behind it, in PEM. With it all associations come by
+    /// TLS.
+    #[arg(long, env = "LOBAR_DICOM_TLS_CERT", value_name = "FILE", value_parser = read::<LocalPath>())]
+    pub dicom_tls_cert: Option<LocalPath>,
+    /// File with the private key of that certificate, in PEM.
+    #[arg(long, env = "LOBAR_DICOM_TLS_KEY", value_name = "FILE", value_parser = read::<LocalPath>())]
+    pub dicom_tls_key: Option<LocalPath>,
+    /// File with the certificates of the authorities, one of which must have certified who sends by DICOM, in PEM.
+    #[arg(long, env = "LOBAR_DICOM_TLS_CLIENT_CA", value_name = "FILE", value_parser = read::<LocalPath>())]
+    pub dicom_tls_client_ca: Option<LocalPath>,
     /// Address of an S3 endpoint elsewhere, instead of the embedded one.
     #[arg(long, env = "LOBAR_S3_ENDPOINT", value_name = "URL", value_parser = read::<EndpointUrl>())]
     pub s3_endpoint: Option<EndpointUrl>,
@@ -210,6 +241,15 @@ impl PartialSettings {
             metrics_listen: self.metrics_listen.or(other.metrics_listen),
             s3_listen: self.s3_listen.or(other.s3_listen),
             s3_forms: self.s3_forms.or(other.s3_forms),
+            dicom_listen: self.dicom_listen.or(other.dicom_listen),
+            dicom_ae_title: self.dicom_ae_title.or(other.dicom_ae_title),
+            dicom_check_called: self.dicom_check_called.or(other.dicom_check_called),
+            dicom_peers: self.dicom_peers.or(other.dicom_peers),
+            dicom_classes: self.dicom_classes.or(other.dicom_classes),
+            dicom_unreadable: self.dicom_unreadable.or(other.dicom_unreadable),
+            dicom_tls_cert: self.dicom_tls_cert.or(other.dicom_tls_cert),
+            dicom_tls_key: self.dicom_tls_key.or(other.dicom_tls_key),
+            dicom_tls_client_ca: self.dicom_tls_client_ca.or(other.dicom_tls_client_ca),
             s3_endpoint: self.s3_endpoint.or(other.s3_endpoint),
             bucket: self.bucket.or(other.bucket),
             store: self.store.or(other.store),

@@ -21,6 +21,17 @@ pub fn toml(settings: &Settings) -> String {
     lines.maybe("metrics_listen", settings.metrics_listen);
     lines.text("s3_listen", settings.s3_listen);
     lines.text("s3_forms", settings.s3_forms);
+    lines.maybe("dicom_listen", settings.dicom_listen);
+    lines.text("dicom_ae_title", &settings.dicom_ae_title);
+    lines.text("dicom_check_called", settings.dicom_check_called);
+    if !settings.dicom_peers.is_empty() {
+        lines.text("dicom_peers", &settings.dicom_peers);
+    }
+    lines.list("dicom_classes", settings.dicom_classes.iter().map(ToString::to_string));
+    lines.text("dicom_unreadable", settings.dicom_unreadable);
+    lines.maybe("dicom_tls_cert", settings.dicom_tls_cert.as_ref());
+    lines.maybe("dicom_tls_key", settings.dicom_tls_key.as_ref());
+    lines.maybe("dicom_tls_client_ca", settings.dicom_tls_client_ca.as_ref());
     lines.maybe("s3_endpoint", settings.s3_endpoint.as_ref());
     lines.text("bucket", &settings.bucket);
     lines.text("store", &settings.store);

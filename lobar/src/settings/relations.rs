@@ -30,6 +30,17 @@ pub fn check(settings: &Settings) -> Result<(), Failure> {
             "tls_cert and tls_key belong together: set LOBAR_TLS_CERT and LOBAR_TLS_KEY, or neither",
         ));
     }
+    if settings.dicom_tls_cert.is_some() != settings.dicom_tls_key.is_some() {
+        return Err(Failure::usage(
+            "dicom_tls_cert and dicom_tls_key belong together: set LOBAR_DICOM_TLS_CERT and LOBAR_DICOM_TLS_KEY, or neither",
+        ));
+    }
+    if settings.dicom_tls_client_ca.is_some() && settings.dicom_tls_cert.is_none() {
+        return Err(Failure::usage(
+            "dicom_tls_client_ca asks for certificates of those who send, which only TLS has: set LOBAR_DICOM_TLS_CERT \
+             and LOBAR_DICOM_TLS_KEY too",
+        ));
+    }
     if settings.session_idle > settings.session_max {
         return Err(Failure::usage(format!(
             "session_idle is {} and session_max is {}; a session cannot go unused for longer than it lasts",
@@ -44,7 +55,13 @@ pub fn check_places(settings: &Settings) -> Result<(), Failure> {
     if settings.data.exists() && !settings.data.is_dir() {
         return Err(Failure::usage(format!("data is {}, which is no folder", settings.data)));
     }
-    for (name, file) in [("tls_cert", &settings.tls_cert), ("tls_key", &settings.tls_key)] {
+    for (name, file) in [
+        ("tls_cert", &settings.tls_cert),
+        ("tls_key", &settings.tls_key),
+        ("dicom_tls_cert", &settings.dicom_tls_cert),
+        ("dicom_tls_key", &settings.dicom_tls_key),
+        ("dicom_tls_client_ca", &settings.dicom_tls_client_ca),
+    ] {
         file.as_ref().map_or(Ok(()), |file| file.require_file(name))?;
     }
     if let Some(file) = settings.oidc.as_ref().and_then(|oidc| oidc.secret_file.as_ref()) {

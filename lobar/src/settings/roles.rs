@@ -10,6 +10,8 @@ pub enum Role {
     S3,
     /// Notification to durable job.
     Ingest,
+    /// Images from modalities and PACS, by DICOM.
+    Dicom,
     /// Job to result.
     Worker,
     /// HTTP, events, the page.
@@ -18,13 +20,14 @@ pub enum Role {
 
 impl Role {
     /// Every role, in the order in which they start.
-    pub const ALL: [Role; 4] = [Role::S3, Role::Ingest, Role::Worker, Role::Api];
+    pub const ALL: [Role; 5] = [Role::S3, Role::Ingest, Role::Dicom, Role::Worker, Role::Api];
 
     /// Its word on the command line.
     pub fn as_str(self) -> &'static str {
         match self {
             Role::S3 => "s3",
             Role::Ingest => "ingest",
+            Role::Dicom => "dicom",
             Role::Worker => "worker",
             Role::Api => "api",
         }
@@ -65,7 +68,9 @@ impl FromStr for Roles {
     fn from_str(text: &str) -> Result<Self, String> {
         let roles = text.split(',').map(|word| {
             let known = Role::ALL.into_iter().find(|role| role.as_str() == word.trim());
-            known.ok_or_else(|| format!("{word:?} is no role; roles are s3, ingest, worker, api"))
+            known.ok_or_else(|| {
+                format!("{word:?} is no role; roles are s3, ingest, dicom, worker, api")
+            })
         });
         roles.collect::<Result<_, _>>().map(Self)
     }

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use super::bounded::{BatchSize, Seconds, SomeSeconds, Workers};
 use super::{
     AuditRetention, LocalPath, PartialSettings, RetentionPeriod, SessionTime, Settings, Switch,
-    credentials, oidc, relations,
+    credentials, dicom, oidc, relations,
 };
 use crate::failure::Failure;
 use lobar_opener::url::{QueueUrl, SignalUrl, SqliteFile, StoreUrl};
@@ -32,6 +32,15 @@ pub fn settle(
         metrics_listen: given.metrics_listen,
         s3_listen: given.s3_listen.unwrap_or(local(9000)),
         s3_forms: given.s3_forms.unwrap_or_default(),
+        dicom_listen: given.dicom_listen,
+        dicom_ae_title: given.dicom_ae_title.map_or_else(dicom::own_title, Ok)?,
+        dicom_check_called: given.dicom_check_called.unwrap_or_default(),
+        dicom_peers: given.dicom_peers.unwrap_or_default(),
+        dicom_classes: given.dicom_classes.unwrap_or_default(),
+        dicom_unreadable: given.dicom_unreadable.unwrap_or_default(),
+        dicom_tls_cert: given.dicom_tls_cert,
+        dicom_tls_key: given.dicom_tls_key,
+        dicom_tls_client_ca: given.dicom_tls_client_ca,
         s3_endpoint: given.s3_endpoint,
         s3_credentials: credentials::key_pair(&given.s3, env)?,
         s3_region: credentials::region(&given.s3, env),

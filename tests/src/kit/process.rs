@@ -38,6 +38,8 @@ pub struct Lobar {
     pub page: String,
     /// The S3 endpoint's address.
     pub s3: String,
+    /// The address of the DICOM role: `127.0.0.1:PORT`.
+    pub dicom: String,
     /// The file of the S3 endpoint's key pair, as AWS's clients read it.
     pub credentials: PathBuf,
     /// What it said at its start, line by line.
@@ -67,7 +69,11 @@ impl Lobar {
         let log = log.expect("a log file");
         let mut command = Command::new(executable);
         command.args(arguments).arg("--data").arg(data);
-        for listen in ["--listen", "--s3-listen"] {
+        let mut listens = vec!["--listen", "--s3-listen"];
+        // An older release knows no DICOM.
+        let has_dicom = arguments.iter().any(|word| *word == "up" || word.contains("dicom"));
+        listens.extend(has_dicom.then_some("--dicom-listen"));
+        for listen in listens {
             if !arguments.contains(&listen) {
                 command.args([listen, "127.0.0.1:0"]);
             }
@@ -94,8 +100,8 @@ impl Lobar {
             }
         });
         let credentials = credentials(data);
-        let (page, s3, said) = (String::new(), String::new(), Vec::new());
-        let mut lobar = Self { child, page, s3, credentials, said };
+        let (page, s3, dicom) = (String::new(), String::new(), String::new());
+        let mut lobar = Self { child, page, s3, dicom, credentials, said: Vec::new() };
         loop {
             let line = told.recv_timeout(START).unwrap_or_else(|_| {
                 let text = std::fs::read_to_string(data.with_extension("log")).unwrap_or_default();
@@ -104,6 +110,9 @@ impl Lobar {
             let words: Vec<&str> = line.split_whitespace().collect();
             match words[..] {
                 ["S3", url, ..] => lobar.s3 = url.to_owned(),
+                ["DICOM", who] => {
+                    lobar.dicom = who.rsplit('@').next().unwrap_or_default().to_owned();
+                }
                 ["page", url, ..] => lobar.page = url.to_owned(),
                 // The statement of use comes last.
                 ["Decision", "support", ..] => return lobar,

@@ -1,0 +1,222 @@
+//! Who may come, and to which site what they send belongs.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::str::FromStr;
+
+use ipnet::IpNet;
+use lobar_core::access::SiteName;
+use lobar_core::image::Lane;
+
+use crate::AeTitle;
+
+/// An application entity that may come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Peer {
+    /// Its title.
+    pub title: AeTitle,
+    /// Where it comes from.
+    pub hosts: Vec<IpNet>,
+    /// To which site what it sends belongs. It may write there, and nowhere else, and reads nothing.
+    pub site: SiteName,
+    /// How urgent what it sends is.
+    pub lane: Lane,
+    /// Whether it may store; if not, it may only ask whether Lobar is there.
+    pub may_store: bool,
+    /// Where it listens: for reports on storage commitment, and for `lobar doctor`.
+    pub address: Option<HostPort>,
+}
+
+/// A host and a port: `10.0.0.9:104`, `[fd00::9]:104`, `cr1.example:104`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostPort(String);
+
+impl HostPort {
+    /// As text, in which form `tokio` connects to it.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for HostPort {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let parts = text.rsplit_once(':').and_then(|(host, port)| Some((host, port.parse().ok()?)));
+        let is_host = |host: &str| match host.strip_prefix('[').and_then(|it| it.strip_suffix(']'))
+        {
+            Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
+            None => {
+                let named = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
+                !host.is_empty() && host.bytes().all(named)
+            }
+        };
+        match parts {
+            Some((host, 1_u16..)) if is_host(host) => Ok(Self(text.to_owned())),
+            _ => Err(format!("{text:?} is no HOST:PORT")),
+        }
+    }
+}
+
+/// The list of those that may come. Empty: whoever comes from this machine itself, of site `local`.
+///
+/// Written `AE=HOST,… site=NAME [lane=stat] [store=off] [address=HOST:PORT]; …`; a host is an address or a network.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Peers(Vec<Peer>);
+
+impl Peers {
+    /// The site of what is sent from this machine itself while there is no list.
+    pub const LOCAL_SITE: &str = "local";
+
+    /// Whether there is no list.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// All on the list.
+    pub fn iter(&self) -> impl Iterator<Item = &Peer> {
+        self.0.iter()
+    }
+
+    /// Who comes under this title from this address, if they may.
+    pub fn find(&self, title: &AeTitle, from: IpAddr) -> Option<Peer> {
+        let from = from.to_canonical();
+        if self.0.is_empty() {
+            let site = SiteName::parse(Self::LOCAL_SITE)?;
+            let local = || Peer {
+                title: title.clone(),
+                hosts: Vec::new(),
+                site,
+                lane: Lane::Routine,
+                may_store: true,
+                address: None,
+            };
+            return from.is_loopback().then(local);
+        }
+        let is_they = |peer: &&Peer| {
+            peer.title == *title && peer.hosts.iter().any(|hosts| hosts.contains(&from))
+        };
+        self.0.iter().find(is_they).cloned()
+    }
+}
+
+impl FromStr for Peers {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let entries = text.split(';').map(str::trim).filter(|entry| !entry.is_empty());
+        entries.map(peer).collect::<Result<_, _>>().map(Self)
+    }
+}
+
+fn peer(entry: &str) -> Result<Peer, String> {
+    let form = "an entry is AE=HOST,… site=NAME [lane=stat] [store=off] [address=HOST:PORT]";
+    let (title, rest) = entry.split_once('=').ok_or_else(|| format!("{entry:?}: {form}"))?;
+    let title: AeTitle = title.parse().map_err(|why| format!("{title:?}: {why}"))?;
+    let mut words = rest.split_whitespace();
+    let hosts = words.next().unwrap_or_default().split(',').filter(|host| !host.is_empty());
+    let hosts: Vec<IpNet> = hosts.map(|it| network(it, &title)).collect::<Result<_, _>>()?;
+    if hosts.is_empty() {
+        return Err(format!("{title}: no host; {form}"));
+    }
+    let (mut site, mut lane, mut may_store, mut address) = (None, Lane::Routine, true, None);
+    for word in words {
+        match word.split_once('=') {
+            Some(("site", name)) => {
+                let name = name.parse::<SiteName>().map_err(|why| format!("{title}: {why}"))?;
+                site = Some(name);
+            }
+            Some(("lane", "stat")) => lane = Lane::Stat,
+            Some(("lane", "routine")) => lane = Lane::Routine,
+            Some(("store", "on")) => may_store = true,
+            Some(("store", "off")) => may_store = false,
+            Some(("address", at)) => {
+                address = Some(at.parse().map_err(|why| format!("{title}: {why}"))?);
+            }
+            _ => return Err(format!("{title}: {word:?} is not understood; {form}")),
+        }
+    }
+    let site = site.ok_or_else(|| format!("{title}: no site; {form}"))?;
+    Ok(Peer { title, hosts, site, lane, may_store, address })
+}
+
+fn network(text: &str, title: &AeTitle) -> Result<IpNet, String> {
+    let address = text.parse::<IpAddr>().map(|one| IpNet::from(one.to_canonical()));
+    let network = address.or_else(|_| text.parse::<IpNet>());
+    network
+        .map_err(|_| format!("{title}: {text:?} is no address and no network such as 10.0.0.0/8"))
+}
+
+impl fmt::Display for Peers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, peer) in self.0.iter().enumerate() {
+            let hosts: Vec<String> = peer.hosts.iter().map(ToString::to_string).collect();
+            let between = if index == 0 { "" } else { "; " };
+            write!(f, "{between}{}={} site={}", peer.title, hosts.join(","), peer.site)?;
+            if peer.lane == Lane::Stat {
+                f.write_str(" lane=stat")?;
+            }
+            if !peer.may_store {
+                f.write_str(" store=off")?;
+            }
+            if let Some(address) = &peer.address {
+                write!(f, " address={}", address.as_str())?;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIST: &str = "CR1=10.0.0.5 site=north lane=stat address=10.0.0.5:104; \
+                        OLD PACS=10.1.0.0/16,fd00::/8 site=south store=off";
+
+    fn find(peers: &Peers, title: &str, from: &str) -> Option<Peer> {
+        peers.find(&title.parse().expect("a title"), from.parse().expect("an address"))
+    }
+
+    #[test]
+    fn a_peer_is_who_comes_under_its_title_from_its_host() {
+        let peers: Peers = LIST.parse().expect("a list");
+        let room = find(&peers, "CR1", "10.0.0.5").expect("listed");
+        assert_eq!((room.site.as_str(), room.lane, room.may_store), ("north", Lane::Stat, true));
+        assert!(find(&peers, "CR1", "::ffff:10.0.0.5").is_some(), "the same address");
+        assert!(find(&peers, "CR1", "10.0.0.6").is_none(), "another host");
+        assert!(find(&peers, "CR2", "10.0.0.5").is_none(), "another title");
+        assert!(find(&peers, "CR1", "127.0.0.1").is_none(), "with a list, only the list");
+        assert!(!find(&peers, "OLD PACS", "fd00::7").expect("listed").may_store);
+    }
+
+    #[test]
+    fn without_a_list_it_is_who_comes_from_this_machine() {
+        let peers = Peers::default();
+        assert_eq!(find(&peers, "ANY", "127.0.0.1").expect("local").site.as_str(), "local");
+        assert!(find(&peers, "ANY", "10.0.0.5").is_none());
+    }
+
+    #[test]
+    fn a_list_is_written_so_that_it_reads_again() {
+        let peers: Peers = LIST.parse().expect("a list");
+        assert_eq!(peers.to_string().parse(), Ok(peers));
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_refused_by_the_entry() {
+        for (list, named) in [
+            ("CR1", "CR1"),
+            ("CR1=10.0.0.5", "no site"),
+            ("CR1= site=north", "\"site=north\" is no address"),
+            ("CR1=10.0.0.300 site=north", "10.0.0.300"),
+            ("CR1=10.0.0.5 site=north lane=soon", "lane=soon"),
+            ("CR1=10.0.0.5 site=../x", "site"),
+            ("CR1=10.0.0.5 site=north address=10.0.0.5", "HOST:PORT"),
+            ("SEVENTEEN_LETTERS=10.0.0.5 site=north", "SEVENTEEN_LETTERS"),
+        ] {
+            let error = list.parse::<Peers>().expect_err("refused");
+            assert!(error.contains(named), "{list}: {error}");
+        }
+    }
+}

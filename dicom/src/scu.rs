@@ -1,0 +1,183 @@
+//! Calling others: C-ECHO, and reports on storage commitment.
+
+use std::sync::Arc;
+
+use dicom_ul::pdu::{
+    AssociationRQ, Pdu, PresentationContextProposed, PresentationContextResultReason,
+    RequestorRoles, UserVariableItem,
+};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use crate::command::{Command, field};
+use crate::message::{End, Messages};
+use crate::negotiation::{Service, send_limit};
+use crate::pdu::{self, Connection, Lengths, ReadError};
+use crate::tables::{
+    APPLICATION_CONTEXT, IMPLEMENTATION_CLASS, IMPLEMENTATION_VERSION, TRANSFER_SYNTAXES,
+    TransferSyntax, VERIFICATION, is_plain,
+};
+use crate::{AeTitle, HostPort, Limits, Peer};
+use lobar_core::study::Uid;
+
+/// Why another application entity did not answer as it should.
+#[derive(Debug, thiserror::Error)]
+pub enum EchoError {
+    /// It has no address in the list.
+    #[error("it has no address")]
+    NoAddress,
+    /// There is no connection to it.
+    #[error("cannot connect: {0}")]
+    Connect(std::io::Error),
+    /// It does not answer in time.
+    #[error("no answer in time")]
+    Silent,
+    /// It closed the connection or aborted the association.
+    #[error("it closed the connection")]
+    Closed,
+    /// It rejects the association.
+    #[error("it rejects the association: {0}")]
+    Rejected(String),
+    /// It does not take what is asked of it.
+    #[error("it does not accept {0}")]
+    NotAccepted(&'static str),
+    /// It answered with an error.
+    #[error("it answers with status {0:04X}")]
+    Status(u16),
+    /// What it sends cannot be read.
+    #[error("it does not keep to the standard: {0}")]
+    Invalid(&'static str),
+}
+
+impl From<End> for EchoError {
+    fn from(end: End) -> Self {
+        match end {
+            End::Silent | End::Stopping => Self::Silent,
+            End::Invalid(why, _) => Self::Invalid(why),
+            End::Released | End::Aborted | End::Closed => Self::Closed,
+        }
+    }
+}
+
+/// Asks a peer whether it is there (C-ECHO, PS3.4, annex A).
+///
+/// # Errors
+/// When it is not, or does not let Lobar ask.
+pub async fn echo(peer: &Peer, own: &AeTitle, limits: &Limits) -> Result<(), EchoError> {
+    let limits = Arc::new(limits.clone());
+    let wanted = Wanted { service: Service::Verification, uid: VERIFICATION.uid, as_scp: false };
+    let (mut messages, _) = associate(peer, own, wanted, &limits).await?;
+    let command = Command {
+        field: field::ECHO,
+        class: Uid::parse(VERIFICATION.uid),
+        message: 1,
+        ..Command::default()
+    };
+    let answered = ask(&mut messages, &command, None, &limits).await;
+    messages.release().await;
+    answered
+}
+
+/// What an association is wanted for.
+pub(crate) struct Wanted {
+    pub(crate) service: Service,
+    pub(crate) uid: &'static str,
+    /// Whether Lobar is its SCP, although it asks for the association.
+    pub(crate) as_scp: bool,
+}
+
+/// An association for one service, with the transfer syntax that the peer chose.
+pub(crate) async fn associate(
+    peer: &Peer,
+    own: &AeTitle,
+    wanted: Wanted,
+    limits: &Arc<Limits>,
+) -> Result<(Messages, &'static TransferSyntax), EchoError> {
+    let address = peer.address.as_ref().map(HostPort::as_str).ok_or(EchoError::NoAddress)?;
+    let stream = timeout(limits.calling, TcpStream::connect(address)).await;
+    let mut stream = stream.map_err(|_| EchoError::Silent)?.map_err(EchoError::Connect)?;
+    let _ = stream.set_nodelay(true);
+    let request = request(peer, own, &wanted, limits);
+    let write = pdu::write(&mut stream, &Pdu::AssociationRQ(request), limits.write).await;
+    write.map_err(|_| EchoError::Closed)?;
+    let lengths = Lengths { associate: limits.request_bytes, data: 0 };
+    let answer = match pdu::read(&mut stream, lengths, limits.calling).await {
+        Ok(Pdu::AssociationAC(answer)) => answer,
+        Ok(Pdu::AssociationRJ(rejected)) => {
+            return Err(EchoError::Rejected(rejected.source.to_string()));
+        }
+        Ok(_) | Err(ReadError::Closed) => return Err(EchoError::Closed),
+        Err(ReadError::Silent) => return Err(EchoError::Silent),
+        Err(ReadError::Invalid { why, .. }) => return Err(EchoError::Invalid(why)),
+    };
+    let limit = send_limit(&answer.user_variables);
+    let connection: Box<dyn Connection> = Box::new(stream);
+    let messages = Messages::new(connection, vec![ID], Arc::clone(limits), limit);
+    let accepted = answer
+        .presentation_contexts
+        .iter()
+        .find(|one| one.id == ID && one.reason == PresentationContextResultReason::Acceptance);
+    let syntax = accepted.and_then(|one| {
+        let chosen = one.transfer_syntax.trim_end_matches(['\0', ' ']);
+        TRANSFER_SYNTAXES.iter().find(|ours| is_plain(ours) && ours.uid == chosen)
+    });
+    match syntax {
+        Some(syntax) => Ok((messages, syntax)),
+        None => {
+            messages.release().await;
+            Err(EchoError::NotAccepted(match wanted.service {
+                Service::Commitment => "reports on storage commitment",
+                Service::Verification | Service::Storage => "C-ECHO",
+            }))
+        }
+    }
+}
+
+/// The one presentation context of such an association.
+const ID: u8 = 1;
+
+fn request(peer: &Peer, own: &AeTitle, wanted: &Wanted, limits: &Limits) -> AssociationRQ {
+    let plain = TRANSFER_SYNTAXES.iter().filter(|one| is_plain(one));
+    let mut user_variables = vec![
+        UserVariableItem::MaxLength(limits.pdu_bytes),
+        UserVariableItem::ImplementationClassUID(IMPLEMENTATION_CLASS.into()),
+    ];
+    if wanted.as_scp {
+        let roles = RequestorRoles { scu: false, scp: true };
+        let item = UserVariableItem::ScuScpRoleSelectionSubItem(wanted.uid.into(), roles);
+        user_variables.push(item);
+    }
+    user_variables.push(UserVariableItem::ImplementationVersionName(IMPLEMENTATION_VERSION.into()));
+    AssociationRQ {
+        protocol_version: 1,
+        calling_ae_title: own.to_string(),
+        called_ae_title: peer.title.to_string(),
+        application_context_name: APPLICATION_CONTEXT.into(),
+        presentation_contexts: vec![PresentationContextProposed {
+            id: ID,
+            abstract_syntax: wanted.uid.into(),
+            transfer_syntaxes: plain.map(|one| one.uid.into()).collect(),
+        }],
+        user_variables,
+    }
+}
+
+/// Sends a request and waits for its answer.
+pub(crate) async fn ask(
+    messages: &mut Messages,
+    command: &Command,
+    data: Option<&[u8]>,
+    limits: &Limits,
+) -> Result<(), EchoError> {
+    messages.send(ID, command, data).await?;
+    let never = CancellationToken::new();
+    let answer = timeout(limits.calling, messages.command(&never)).await;
+    let (_, answer) = answer.map_err(|_| EchoError::Silent)??;
+    match answer.status {
+        _ if !answer.is_response() => Err(EchoError::Invalid("a request instead of an answer")),
+        Some(0) => Ok(()),
+        Some(status) => Err(EchoError::Status(status)),
+        None => Err(EchoError::Invalid("an answer without a status")),
+    }
+}

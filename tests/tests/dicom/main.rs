@@ -1,0 +1,16 @@
+//! The DICOM role under peers that are not ours (DCMTK, pynetdicom), and under bytes that no peer should send. It runs in
+//! this process, on a real bucket; the executable is tried where the process itself matters.
+
+#![allow(unreachable_pub, clippy::disallowed_methods, clippy::print_stdout)] // a suite exports nothing, spawns and prints
+
+mod client;
+mod commitment;
+mod conformance;
+mod dcmtk;
+mod executable;
+mod faults;
+mod fixture;
+mod hostile;
+mod intake;
+mod peers;
+mod tls;

@@ -1,0 +1,63 @@
+//! TLS with DCMTK, and certificates of those who send.
+
+use std::path::Path;
+
+use lobar_dicom::DicomTls;
+use lobar_tests::rig::Rig;
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+
+use super::fixture::{run, serve, settings, succeed, versions, write_image};
+
+/// An authority with its certificate, and a pair for the server and one for a modality, as files of a folder.
+fn write_certificates(folder: &Path) {
+    let mut params = CertificateParams::new(Vec::new()).expect("no names");
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let key = KeyPair::generate().expect("a key");
+    let authority = CertifiedIssuer::self_signed(params, key).expect("signed");
+    std::fs::write(folder.join("ca.pem"), authority.pem()).expect("written");
+    for name in ["server", "modality"] {
+        let mut params = CertificateParams::new(vec!["127.0.0.1".into()]).expect("names");
+        // Another name than the authority has: OpenSSL would take it for self-signed.
+        params.distinguished_name.push(DnType::CommonName, name);
+        let key = KeyPair::generate().expect("a key");
+        let certificate = params.signed_by(&key, &authority).expect("signed");
+        std::fs::write(folder.join(format!("{name}.pem")), certificate.pem()).expect("written");
+        std::fs::write(folder.join(format!("{name}.key")), key.serialize_pem()).expect("written");
+    }
+}
+
+#[tokio::test]
+async fn storescu_sends_by_tls_and_who_has_no_certificate_is_turned_away() {
+    let rig = Rig::open().await;
+    let folder = tempfile::tempdir().expect("a folder");
+    write_certificates(folder.path());
+    let file = |name: &str| folder.path().join(name).display().to_string();
+    let image = write_image(folder.path(), 0).display().to_string();
+    let mut secured = settings();
+    let tls = DicomTls {
+        certificate: file("server.pem").into(),
+        key: file("server.key").into(),
+        client_authorities: None,
+    };
+    secured.tls = Some(tls.clone());
+    let lobar = serve(&rig, secured.clone()).await;
+    let anonymous = ["+tla", "+cf", &file("ca.pem"), "127.0.0.1"].map(String::from);
+    let store = async |how: &[String], port: &str| {
+        let how: Vec<&str> = how.iter().map(String::as_str).collect();
+        run("storescu", &[&how[..], &[port, &image]].concat()).await
+    };
+    assert!(store(&anonymous, &lobar.port()).await.status.success());
+    assert_eq!(versions(&rig).await.len(), 1);
+    let plain = run("echoscu", &["-ta", "5", "-to", "5", "127.0.0.1", &lobar.port()]).await;
+    assert!(!plain.status.success(), "without TLS nobody is answered");
+    lobar.stop().await;
+
+    secured.tls = Some(DicomTls { client_authorities: Some(file("ca.pem").into()), ..tls });
+    let lobar = serve(&rig, secured).await;
+    assert!(!store(&anonymous, &lobar.port()).await.status.success());
+    let (key, certificate, ca) = (file("modality.key"), file("modality.pem"), file("ca.pem"));
+    let port = lobar.port();
+    succeed("storescu", &["+tls", &key, &certificate, "+cf", &ca, "127.0.0.1", &port, &image])
+        .await;
+    lobar.stop().await;
+}
