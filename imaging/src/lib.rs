@@ -20,6 +20,7 @@
 mod chroma;
 mod decode;
 mod depth;
+mod dicom;
 mod format;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
@@ -40,6 +41,7 @@ mod warning;
 
 pub use chroma::Chroma;
 pub use decode::decode;
+pub use dicom::attributes;
 pub use format::{Format, is_picture_ending, sniff};
 pub use gate::{check_contrast, check_shape_and_colour};
 pub use heatmap::heatmap_png;

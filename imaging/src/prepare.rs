@@ -35,7 +35,7 @@ pub struct Read {
 
 /// Reads a file whole: [`prepare()`], and whose image it is. That is told of a file that is refused, too.
 pub fn read(bytes: &[u8], limits: &Limits) -> Read {
-    Read { attributes: None, prepared: prepare(bytes, limits) }
+    Read { attributes: crate::attributes(bytes), prepared: prepare(bytes, limits) }
 }
 
 /// Decodes, checks and resizes, or says why not.
