@@ -114,6 +114,11 @@ impl<'a> DataSet<'a> {
         self.elements.iter().find(|element| element.tag == tag).map(|element| element.value)
     }
 
+    /// The value representation that the file gives an element.
+    pub(super) fn vr(&self, tag: Tag) -> Option<[u8; 2]> {
+        self.elements.iter().find(|element| element.tag == tag)?.vr
+    }
+
     /// A value's bytes; `None` where it is absent, empty or a sequence.
     pub(super) fn bytes(&self, tag: Tag) -> Option<&'a [u8]> {
         match self.value(tag) {

@@ -50,6 +50,8 @@ pub(super) enum Value<'a> {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Element<'a> {
     pub(super) tag: Tag,
+    /// Its value representation, where one is written.
+    pub(super) vr: Option<[u8; 2]>,
     pub(super) value: Value<'a>,
 }
 
@@ -93,13 +95,17 @@ impl<'a> Elements<'a> {
             if tag == PIXEL_DATA {
                 let end = fragments_end(self.bytes, after).ok_or(broken)?;
                 self.at = end.after;
-                return Ok(Element { tag, value: Value::Fragments(&self.bytes[after..end.at]) });
+                return Ok(Element {
+                    tag,
+                    vr,
+                    value: Value::Fragments(&self.bytes[after..end.at]),
+                });
             }
             // PS3.5, 6.2.2: unknown, of undefined length, is a sequence in implicit VR.
             let inner = if vr == Some(*b"UN") { Encoding::IMPLICIT } else { self.encoding };
             let end = sequence_end(self.bytes, after, inner, self.depth).ok_or(broken)?;
             self.at = end.after;
-            return Ok(Element { tag, value: Value::Items(&self.bytes[after..end.at], inner) });
+            return Ok(Element { tag, vr, value: Value::Items(&self.bytes[after..end.at], inner) });
         }
         let end = after.checked_add(length as usize).filter(|&end| end <= self.bytes.len());
         let end = end.ok_or(broken)?;
@@ -110,7 +116,7 @@ impl<'a> Elements<'a> {
             true => Value::Items(value, self.encoding),
             false => Value::Bytes(value),
         };
-        Ok(Element { tag, value })
+        Ok(Element { tag, vr, value })
     }
 }
 
