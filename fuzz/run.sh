@@ -6,7 +6,7 @@ set -eu
 cd "$(dirname "$0")"
 seconds=$1
 shift
-[ $# -gt 0 ] || set -- notification image s3_listing sse_position api_bodies
+[ $# -gt 0 ] || set -- notification image dicom rle jpeg_lossless s3_listing sse_position api_bodies
 
 target=${FUZZ_TARGET_DIR:-target}
 cargo fuzz build --fuzz-dir . -s none --target-dir "$target"
@@ -16,7 +16,7 @@ for name; do
     set -- "corpus/$name" "seeds/$name"
     case $name in
         notification) set -- "$@" ../ingest/tests/fixtures ;;
-        image) set -- "$@" ../imaging/tests/fixtures ;;
+        image | dicom) set -- "$@" ../imaging/tests/fixtures ;;
     esac
     echo "fuzz: $name for $seconds s"
     nice -n 19 "$target/x86_64-unknown-linux-gnu/release/$name" -artifact_prefix="artifacts/$name/" \

@@ -174,6 +174,16 @@ reasons! {
     ColourPhotograph = "colour_photograph", "The image is a colour picture, not an X-ray.";
     /// One even grey.
     Blank = "blank", "The image is blank.";
+    /// By its DICOM attributes it is something else than a frontal chest radiograph.
+    NotAChestRadiograph = "not_a_chest_radiograph", "The file does not say that it is a frontal chest X-ray.";
+    /// A DICOM image FOR PROCESSING: what the detector measured, before it was made for the eye.
+    ForProcessing = "for_processing", "The image is raw detector data that is not meant to be read.";
+    /// A DICOM transfer syntax that is not read.
+    UnsupportedTransferSyntax = "unsupported_transfer_syntax", "The image is compressed in a way that is not supported.";
+    /// DICOM pixels of a kind that is not read: several frames, a palette, floating point.
+    UnsupportedPixels = "unsupported_pixels", "The image's pixels are stored in a form that is not supported.";
+    /// What should be dark in a chest radiograph is bright, and the reverse.
+    UncertainPolarity = "uncertain_polarity", "Black and white seem to be exchanged in the image.";
     /// The object is gone from the bucket.
     ObjectMissing = "object_missing", "The file is no longer in the bucket.";
     /// The bucket refuses to give it.

@@ -1,4 +1,4 @@
-//! JPEG and PNG files: see `lobar_imaging::fuzzing`.
+//! JPEG, PNG and DICOM files: see `lobar_imaging::fuzzing`.
 
 #![no_main]
 

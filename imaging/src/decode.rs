@@ -4,12 +4,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::memory::Reserved;
 use crate::radiograph::Decoded;
-use crate::{Format, Limits, Radiograph, Rejection, Warning, format, jpeg, orientation, png_file};
+use crate::{
+    Format, Limits, Radiograph, Rejection, Warning, dicom, format, jpeg, orientation, png_file,
+};
 
 /// Decodes a file of one of [`Format::READ`] whole, or refuses it: `empty`, `too_large`, `not_an_image`,
 /// `unsupported_format`, `too_many_pixels` (from the header, before any allocation) or `undecodable`.
 /// What takes more memory than this process may use is refused as `too_many_pixels`; what has to wait for
-/// memory blocks. Whether it looks like an X-ray is not asked here.
+/// memory blocks. DICOM is refused by its attributes, too. Whether it looks like an X-ray is not asked here.
 pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Radiograph, Rejection> {
     decode_reserved(bytes, limits).map(|(radiograph, _)| radiograph)
 }
@@ -23,7 +25,8 @@ pub(crate) fn decode_reserved(
     let codec: Codec = match format::sniff(bytes) {
         Some(Format::Jpeg) => jpeg::decode,
         Some(Format::Png) => png_file::decode,
-        other @ (None | Some(Format::Dicom | Format::OtherImage(_) | Format::NotImage(_))) => {
+        Some(Format::Dicom) => return dicom::decode(bytes, limits),
+        other @ (None | Some(Format::OtherImage(_) | Format::NotImage(_))) => {
             return Err(format::refuse(other));
         }
     };

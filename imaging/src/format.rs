@@ -11,7 +11,7 @@ pub enum Format {
     Jpeg,
     /// Read: ISO 15948.
     Png,
-    /// DICOM with its preamble, or a bare data set. Recognised, not read.
+    /// Read: DICOM (PS3.10), with its preamble or as a bare data set.
     Dicom,
     /// Another image format, by name. Recognised, not read.
     OtherImage(&'static str),
@@ -21,7 +21,7 @@ pub enum Format {
 
 impl Format {
     /// Those that are read.
-    pub const READ: [Format; 2] = [Format::Jpeg, Format::Png];
+    pub const READ: [Format; 3] = [Format::Jpeg, Format::Png, Format::Dicom];
 
     /// What people call it.
     pub fn name(self) -> &'static str {
@@ -38,7 +38,8 @@ impl Format {
         match self {
             Format::Jpeg => &["jpeg", "jpg"],
             Format::Png => &["png"],
-            Format::Dicom | Format::OtherImage(_) | Format::NotImage(_) => &[],
+            Format::Dicom => &["dcm", "dicom"],
+            Format::OtherImage(_) | Format::NotImage(_) => &[],
         }
     }
 }
@@ -72,7 +73,7 @@ const PREFIXES: [(&[u8], Format); 16] = [
 
 /// Tells the format of a file, or `None` when its bytes say nothing.
 pub fn sniff(bytes: &[u8]) -> Option<Format> {
-    if bytes.get(128..132) == Some(b"DICM") {
+    if bytes.get(128..132) == Some(b"DICM") || bytes.starts_with(b"DICM") {
         return Some(Format::Dicom);
     }
     if let Some((_, format)) = PREFIXES.iter().find(|(prefix, _)| bytes.starts_with(prefix)) {
@@ -116,12 +117,8 @@ fn is_text(bytes: &[u8]) -> bool {
 
 /// The refusal of a format that is not read.
 pub(crate) fn refuse(format: Option<Format>) -> Rejection {
-    let read = listed("and");
+    let read = listed();
     match format {
-        Some(Format::Dicom) => Rejection::unsupported(format!(
-            "A DICOM file; DICOM is not read yet. Export the image as {}.",
-            listed("or")
-        )),
         Some(Format::OtherImage(name)) => {
             Rejection::unsupported(format!("A {name} file; {read} are read."))
         }
@@ -134,10 +131,10 @@ pub(crate) fn refuse(format: Option<Format>) -> Rejection {
     }
 }
 
-/// The formats that are read: `JPEG and PNG`.
-fn listed(and: &str) -> String {
+/// The formats that are read: `JPEG, PNG and DICOM`.
+fn listed() -> String {
     let [first @ .., last] = Format::READ.map(Format::name);
-    format!("{} {and} {last}", first.join(", "))
+    format!("{} and {last}", first.join(", "))
 }
 
 #[cfg(test)]
@@ -170,8 +167,6 @@ mod tests {
 
     #[test]
     fn a_refusal_names_the_format() {
-        assert!(refuse(Some(Format::Dicom)).detail.contains("DICOM"));
-        assert_eq!(refuse(Some(Format::Dicom)).reason, Reason::UnsupportedFormat);
         assert_eq!(refuse(Some(Format::OtherImage("TIFF"))).reason, Reason::UnsupportedFormat);
         assert_eq!(refuse(Some(Format::NotImage("PDF"))).reason, Reason::NotAnImage);
         assert_eq!(refuse(None).reason, Reason::NotAnImage);
@@ -184,6 +179,6 @@ mod tests {
             assert!(format.endings().iter().all(|ending| is_picture_ending(ending)));
         }
         assert!(is_picture_ending("PNG") && !is_picture_ending("csv") && !is_picture_ending(""));
-        assert_eq!(refuse(None).detail, "An unknown kind of file; JPEG and PNG are read.");
+        assert_eq!(refuse(None).detail, "An unknown kind of file; JPEG, PNG and DICOM are read.");
     }
 }

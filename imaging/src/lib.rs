@@ -13,18 +13,23 @@
 //! figures. A file that is cut short, or of which bytes are missing at a marker in its middle, is refused, never
 //! shown half; a panic inside a decoder is caught and is the reason `undecodable`.
 //!
-//! Memory while decoding, at most, for `p` pixels: PNG `2p` bytes (16-bit `3p`); JPEG `3p` (`5p` in planes), progressive
+//! DICOM is decoded in processes of their own, where the program gives them ([`isolation`]).
+//!
+//! Memory while decoding, at most, for `p` pixels: PNG `2p` bytes (16-bit `3p`); DICOM `3p`, with JPEG lossless and
+//! JPEG-LS `5p`, with JPEG 2000 `11p`; JPEG `3p` (`5p` in planes), progressive
 //! `9p`, progressive CMYK `11p`, and the file once more: with 16 bytes for each restart marker of a JPEG (more where
 //! coefficients are refined), and the first scan of a progressive one twice.
 
 mod chroma;
 mod decode;
 mod depth;
+mod dicom;
 mod format;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 mod gate;
 mod heatmap;
+pub mod isolation;
 mod jpeg;
 mod limits;
 mod memory;
@@ -32,6 +37,7 @@ mod network_input;
 mod orientation;
 mod picture;
 mod png_file;
+mod polarity;
 mod prepare;
 mod radiograph;
 mod rejection;
@@ -40,6 +46,7 @@ mod warning;
 
 pub use chroma::Chroma;
 pub use decode::decode;
+pub use dicom::{attributes, transfer_syntaxes};
 pub use format::{Format, is_picture_ending, sniff};
 pub use gate::{check_contrast, check_shape_and_colour};
 pub use heatmap::heatmap_png;

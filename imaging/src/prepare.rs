@@ -5,7 +5,8 @@ use lobar_core::study::Attributes;
 
 use crate::decode::decode_reserved;
 use crate::{
-    Limits, Radiograph, Rejection, Warning, check_contrast, check_shape_and_colour, network_input,
+    Format, Limits, Radiograph, Rejection, Warning, check_contrast, check_shape_and_colour,
+    network_input, polarity,
 };
 
 /// Mean chroma above which a picture counts as tinted, 0..=255. Compression of a grey picture stored in
@@ -35,7 +36,7 @@ pub struct Read {
 
 /// Reads a file whole: [`prepare()`], and whose image it is. That is told of a file that is refused, too.
 pub fn read(bytes: &[u8], limits: &Limits) -> Read {
-    Read { attributes: None, prepared: prepare(bytes, limits) }
+    Read { attributes: crate::attributes(bytes), prepared: prepare(bytes, limits) }
 }
 
 /// Decodes, checks and resizes, or says why not.
@@ -44,6 +45,9 @@ pub fn prepare(bytes: &[u8], limits: &Limits) -> Result<Prepared, Rejection> {
     check_shape_and_colour(&radiograph)?;
     let input = network_input(&radiograph)?;
     check_contrast(&input)?;
+    if radiograph.format == Format::Dicom {
+        polarity::check(&input)?;
+    }
     let Radiograph { width, height, chroma, mut warnings, .. } = radiograph;
     if chroma.mean > TINT {
         warnings.push(Warning::Tinted);

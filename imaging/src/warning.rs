@@ -15,16 +15,19 @@ pub enum Warning {
     Tinted,
     /// Smaller than the network's input in one direction, so enlarged.
     LowResolution,
+    /// A DICOM file whose transfer syntax is another than that of its pixels, which were read by what they are.
+    Mislabelled,
 }
 
 impl Warning {
     /// Every warning.
-    pub const ALL: [Warning; 5] = [
+    pub const ALL: [Warning; 6] = [
         Warning::Oriented,
         Warning::ReducedDepth,
         Warning::Transparent,
         Warning::Tinted,
         Warning::LowResolution,
+        Warning::Mislabelled,
     ];
 
     /// The stable code.
@@ -35,6 +38,7 @@ impl Warning {
             Warning::Transparent => "transparent",
             Warning::Tinted => "tinted",
             Warning::LowResolution => "low_resolution",
+            Warning::Mislabelled => "mislabelled",
         }
     }
 
@@ -46,6 +50,9 @@ impl Warning {
             Warning::Transparent => "Transparent parts of the image were laid on black.",
             Warning::Tinted => "The image is slightly coloured and was read as grey.",
             Warning::LowResolution => "The image has fewer pixels than the network reads.",
+            Warning::Mislabelled => {
+                "The file names another compression than its image has; it was read by what it has."
+            }
         }
     }
 }

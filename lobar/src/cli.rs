@@ -129,6 +129,9 @@ pub enum Command {
     /// Write a model in a form that other programs load, its card inside.
     #[cfg(feature = "torch")]
     Export(Export),
+    /// Decode DICOM files for the process at the other end of standard input: started by that process, not by people.
+    #[command(hide = true)]
+    DecodeDicom,
     /// Measure this machine.
     Bench(Bench),
     /// Print the settings in force, secrets left out.

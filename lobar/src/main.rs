@@ -9,6 +9,7 @@ mod cli;
 mod columns;
 #[cfg(feature = "torch")]
 mod data;
+mod decoding;
 mod doctor;
 #[cfg(feature = "torch")]
 mod engine;
@@ -60,7 +61,11 @@ use failure::Failure;
 use settings::{Roles, Settings};
 
 fn main() -> ExitCode {
-    let ended = run(Cli::parse().command);
+    let command = Cli::parse().command;
+    if !matches!(command, Command::DecodeDicom) {
+        decoding::isolate();
+    }
+    let ended = run(command);
     let ended = ended.and_then(|()| lobar_console::finish().map_err(unwritten));
     match ended {
         Ok(()) => ExitCode::SUCCESS,
@@ -110,6 +115,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Data { what: cli::DataWhat::Export(args) } => block_on(labelled::run(*args)),
         #[cfg(feature = "torch")]
         Command::Export(args) => export::run(&args),
+        Command::DecodeDicom => decoding::serve(),
         Command::Bench(args) => bench::run(args),
         Command::Config(args) => {
             print_config(&load(args)?);

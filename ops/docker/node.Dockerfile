@@ -2,6 +2,9 @@
 #   docker build -f ops/docker/node.Dockerfile -t lobar-node:0.1.0 .
 
 FROM rust:1.95-bookworm AS build
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends cmake g++ \
+    && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 COPY . .
 # Nothing of this build may look for libtorch.
@@ -12,7 +15,7 @@ RUN mkdir -p /out/bin && cp target/release/lobar ops/docker/healthcheck.sh /out/
 
 FROM debian:bookworm-slim
 RUN apt-get update \
-    && apt-get install -y --no-install-recommends bash ca-certificates \
+    && apt-get install -y --no-install-recommends bash ca-certificates libstdc++6 \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --system --uid 10001 --home-dir /var/lib/lobar --create-home lobar
 COPY --from=build /out /usr/local

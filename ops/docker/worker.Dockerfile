@@ -3,7 +3,7 @@
 
 FROM rust:1.95-bookworm AS build
 RUN apt-get update \
-    && apt-get install -y --no-install-recommends g++ python3 python3-venv \
+    && apt-get install -y --no-install-recommends cmake g++ python3 python3-venv \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 # libtorch first: it changes seldom and takes longest.

@@ -79,6 +79,7 @@ case $what in build | check | test) ;; *) stop "usage: prepare.sh build|check|te
 
 need cc gcc
 need c++ g++
+need cmake cmake
 need python3 python3
 if [ "$what" = test ]; then
     need chromium chromium

@@ -76,14 +76,15 @@ fn every_format_that_is_read_has_fixtures_and_each_fixture_is_drawn_and_compared
     let listed = file("imaging/tests/fixture/mod.rs");
     let listed = listed.split_once("FIXTURES").and_then(|(_, list)| list.split_once("];"));
     let (listed, _) = listed.expect("the list of fixtures");
-    let drawn = file("imaging/tests/fixtures/make.py");
+    let drawn = ["make.py", "make_dicom.py"];
+    let drawn = drawn.map(|name| file(&format!("imaging/tests/fixtures/{name}"))).concat();
     let mut formats = Vec::new();
     for (name, bytes) in &fixtures {
         let is_made = |other: &(String, _)| other.0 == format!("{name}.grey");
         if sniff(bytes).is_some_and(|format| Format::READ.contains(&format)) {
             let quoted = format!("\"{name}\"");
             assert!(listed.contains(&quoted), "FIXTURES of imaging/tests/fixture lacks {name}");
-            assert!(drawn.contains(&quoted), "imaging/tests/fixtures/make.py lacks {name}");
+            assert!(drawn.contains(&quoted), "imaging/tests/fixtures/make*.py lack {name}");
             assert!(fixtures.iter().any(is_made), "imaging/tests/fixtures lacks {name}.grey");
             formats.extend(sniff(bytes));
         }

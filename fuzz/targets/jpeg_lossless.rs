@@ -1,0 +1,5 @@
+//! JPEG lossless streams: see `lobar_imaging::fuzzing`.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| lobar_imaging::fuzzing::jpeg_lossless(bytes));

@@ -1,0 +1,215 @@
+//! What is not a frontal chest radiograph of CR or DX by its own attributes (`docs/dicom.md`).
+//!
+//! A value is repeated in a refusal only where it is one of a closed vocabulary of the standard: everything else may
+//! have been typed, and name somebody.
+
+use dicom_dictionary_std::{tags, uids};
+use lobar_core::image::Reason;
+
+use super::data_set::DataSet;
+use super::tag::named;
+use crate::Rejection;
+
+/// SOP classes of radiographs for the eye, and of what was photographed or scanned, which is read where Modality says
+/// that it is CR or DX.
+const CLASSES: [&str; 3] = [
+    uids::COMPUTED_RADIOGRAPHY_IMAGE_STORAGE,
+    uids::DIGITAL_X_RAY_IMAGE_STORAGE_FOR_PRESENTATION,
+    uids::SECONDARY_CAPTURE_IMAGE_STORAGE,
+];
+const MODALITIES: [&str; 2] = ["CR", "DX"];
+
+/// Other terms of Modality (PS3.3, C.7.3.1.1.1).
+const OTHER_MODALITIES: [&str; 30] = [
+    "CT", "MR", "US", "MG", "XA", "RF", "NM", "PT", "OT", "ES", "XC", "GM", "SM", "PX", "IO", "RG",
+    "BI", "EC", "ECG", "OP", "OCT", "SR", "PR", "KO", "DOC", "SEG", "REG", "RTIMAGE", "RTDOSE",
+    "BMD",
+];
+
+/// Parts of words that stand for the chest, in the languages of the modalities that were seen.
+const CHEST: [&str; 8] = ["CHEST", "THORA", "TORA", "LUNG", "PULM", "POITRINE", "BRUST", "CXR"];
+/// What is written where nobody chose a part of the body.
+const NO_PART: [&str; 6] = ["UNKNOWN", "OTHER", "DEFAULT", "NONE", "UNDEFINED", "N/A"];
+/// Other parts of the body that radiographs show (PS3.16, L); descriptions are searched for them, too.
+const OTHER_PARTS: [&str; 36] = [
+    "ABDOMEN",
+    "ANKLE",
+    "ARM",
+    "BREAST",
+    "CALCANEUS",
+    "CLAVICLE",
+    "COCCYX",
+    "CSPINE",
+    "DSPINE",
+    "ELBOW",
+    "EXTREMITY",
+    "FEMUR",
+    "FINGER",
+    "FOOT",
+    "FOREARM",
+    "HAND",
+    "HEAD",
+    "HIP",
+    "HUMERUS",
+    "JAW",
+    "KNEE",
+    "LEG",
+    "LSPINE",
+    "MANDIBLE",
+    "NECK",
+    "PELVIS",
+    "SACRUM",
+    "SHOULDER",
+    "SKULL",
+    "SPINE",
+    "SSPINE",
+    "TIBIA",
+    "TOE",
+    "TSPINE",
+    "WRIST",
+    "TEETH",
+];
+
+/// Codes of the chest and of what lies in it, in Anatomic Region Sequence (PS3.16, CID 4009), SNOMED CT and RT.
+const CHEST_CODES: [&str; 6] =
+    ["51185008", "T-D3000", "39607008", "T-28000", "816094009", "43799004"];
+
+/// Terms of View Position that are not frontal (PS3.3, C.8.1.2 and C.8.11.5).
+const OTHER_VIEWS: [&str; 9] =
+    ["LL", "RL", "LLD", "RLD", "LLO", "RLO", "LAT", "LATERAL", "OBLIQUE"];
+
+/// Refuses what is no frontal chest radiograph by what it says of itself. What it does not say is no refusal, but SOP
+/// Class UID or Modality must say that it is CR or DX.
+pub(super) fn check(data_set: &DataSet<'_>) -> Result<(), Rejection> {
+    kind(data_set)?;
+    intent(data_set)?;
+    body_part(data_set)?;
+    view(data_set)
+}
+
+fn other(detail: String) -> Rejection {
+    Rejection::new(Reason::NotAChestRadiograph, detail)
+}
+
+/// CR or DX, by SOP class and modality.
+fn kind(data_set: &DataSet<'_>) -> Result<(), Rejection> {
+    let class = data_set.word(tags::SOP_CLASS_UID);
+    let modality = data_set.word(tags::MODALITY).map(str::to_ascii_uppercase);
+    if class == Some(uids::DIGITAL_X_RAY_IMAGE_STORAGE_FOR_PROCESSING) {
+        return Ok(()); // refused by its intent
+    }
+    if let Some(class) = class
+        && !CLASSES.contains(&class)
+    {
+        let class = if class.starts_with("1.2.840.10008.") { class } else { "a private class" };
+        let detail = format!("{} is {class}; CR and DX are assessed.", named(tags::SOP_CLASS_UID));
+        return Err(other(detail));
+    }
+    match modality.as_deref() {
+        Some(modality) if MODALITIES.contains(&modality) => Ok(()),
+        Some(modality) => {
+            let shown = known(modality, &OTHER_MODALITIES);
+            Err(other(format!("{} is {shown}; CR and DX are assessed.", named(tags::MODALITY))))
+        }
+        None if class.is_some_and(|class| class != uids::SECONDARY_CAPTURE_IMAGE_STORAGE) => Ok(()),
+        None => Err(other(format!(
+            "Neither {} nor {} says that it is CR or DX.",
+            named(tags::SOP_CLASS_UID),
+            named(tags::MODALITY)
+        ))),
+    }
+}
+
+fn known<'a>(word: &'a str, vocabulary: &[&str]) -> &'a str {
+    if vocabulary.contains(&word) { word } else { "another value" }
+}
+
+fn intent(data_set: &DataSet<'_>) -> Result<(), Rejection> {
+    let refused = |tag| Err(Rejection::new(Reason::ForProcessing, format!("By {}.", named(tag))));
+    let class = data_set.word(tags::SOP_CLASS_UID);
+    if class == Some(uids::DIGITAL_X_RAY_IMAGE_STORAGE_FOR_PROCESSING) {
+        return refused(tags::SOP_CLASS_UID);
+    }
+    let intent = data_set.word(tags::PRESENTATION_INTENT_TYPE).map(str::to_ascii_uppercase);
+    if intent.as_deref().is_some_and(|intent| intent.contains("PROCESSING")) {
+        return refused(tags::PRESENTATION_INTENT_TYPE);
+    }
+    Ok(())
+}
+
+fn is_chest(text: &str) -> bool {
+    CHEST.iter().any(|part| text.contains(part))
+}
+
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty())
+}
+
+/// By Body Part Examined, else the coded region, else what descriptions name.
+fn body_part(data_set: &DataSet<'_>) -> Result<(), Rejection> {
+    let upper = |tag| data_set.word(tag).map(str::to_ascii_uppercase);
+    let part = upper(tags::BODY_PART_EXAMINED).filter(|part| !NO_PART.contains(&part.as_str()));
+    if let Some(part) = part {
+        // TSPINE is no chest, and neither is a spine that is called thoracic.
+        if is_chest(&part) && !part.contains("SPINE") {
+            return Ok(());
+        }
+        let shown = known(&part, &OTHER_PARTS);
+        return Err(other(format!("{} is {shown}.", named(tags::BODY_PART_EXAMINED))));
+    }
+    let region = data_set.item(tags::ANATOMIC_REGION_SEQUENCE);
+    if let Some(code) = region.as_ref().and_then(|item| item.word(tags::CODE_VALUE)) {
+        return if CHEST_CODES.contains(&code) {
+            Ok(())
+        } else {
+            Err(other(format!("{} is not the chest.", named(tags::ANATOMIC_REGION_SEQUENCE))))
+        };
+    }
+    let described = [tags::SERIES_DESCRIPTION, tags::PROTOCOL_NAME, tags::STUDY_DESCRIPTION];
+    let described = described.map(|tag| (tag, upper(tag).unwrap_or_default()));
+    if described.iter().any(|(_, text)| is_chest(text)) {
+        return Ok(());
+    }
+    let elsewhere = |(_, text): &&(_, String)| words(text).any(|word| OTHER_PARTS.contains(&word));
+    match described.iter().find(elsewhere) {
+        Some((tag, _)) => Err(other(format!("{} names another part of the body.", named(*tag)))),
+        None => Ok(()),
+    }
+}
+
+/// Frontal, by View Position, else the coded view, else the orientation, else the description of the series.
+fn view(data_set: &DataSet<'_>) -> Result<(), Rejection> {
+    let lateral = |tag| Err(other(format!("By {} it is not a frontal view.", named(tag))));
+    let position = data_set.word(tags::VIEW_POSITION).map(str::to_ascii_uppercase);
+    let position = position.filter(|position| !NO_PART.contains(&position.as_str()));
+    if let Some(position) = position {
+        let first = words(&position).next().unwrap_or_default();
+        if ["PA", "AP", "FRONTAL"].contains(&first) {
+            return Ok(());
+        }
+        let shown = known(&position, &OTHER_VIEWS);
+        return Err(other(format!(
+            "{} is {shown}; PA and AP are assessed.",
+            named(tags::VIEW_POSITION)
+        )));
+    }
+    if let Some(item) = data_set.item(tags::VIEW_CODE_SEQUENCE)
+        && let Some(meaning) = item.word(tags::CODE_MEANING)
+    {
+        let meaning = meaning.to_ascii_lowercase();
+        if ["lateral", "oblique", "decubitus"].iter().any(|word| meaning.contains(word)) {
+            return lateral(tags::VIEW_CODE_SEQUENCE);
+        }
+    }
+    // The direction of rows: towards the front or the back of the patient (PS3.3, C.7.6.1.1.1).
+    let rows = data_set.word(tags::PATIENT_ORIENTATION).unwrap_or_default();
+    if rows.starts_with(['A', 'P']) {
+        return lateral(tags::PATIENT_ORIENTATION);
+    }
+    let series = data_set.word(tags::SERIES_DESCRIPTION).unwrap_or_default().to_ascii_uppercase();
+    let any = |of: &[&str]| words(&series).any(|word| of.contains(&word));
+    if any(&["LAT", "LATERAL", "LL", "RL"]) && !any(&["PA", "AP", "FRONTAL"]) {
+        return lateral(tags::SERIES_DESCRIPTION);
+    }
+    Ok(())
+}

@@ -1,0 +1,107 @@
+//! DICOM: a file's bytes to whose image it is, and to its picture.
+//!
+//! ```text
+//! bytes ─▶ open ─▶ data set ─┬▶ attributes
+//!                            └▶ gate ─▶ codec ─▶ stored values ─▶ modality values ─▶ window ─▶ inversion ─▶ grey
+//! ```
+//!
+//! What is read and what is refused, and why: `docs/dicom.md`. How 12 bits become 8: `docs/adr/0029`. The codecs run in
+//! a process of their own where the program gives one ([`isolation`](crate::isolation), `docs/adr/0030`); all before
+//! them only looks at the bytes, in linear time and constant memory.
+
+mod attributes;
+mod codec;
+mod data_set;
+mod element;
+mod gate;
+mod grey;
+mod layout;
+mod open;
+mod tag;
+mod text;
+mod transfer_syntax;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod trial;
+mod values;
+mod window;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use lobar_core::study::{Attributes, Uid};
+
+use crate::memory::{self, Reserved};
+use crate::{Chroma, Format, Limits, Radiograph, Rejection, Warning, isolation, sniff};
+
+/// Whose image it is, as a DICOM file says itself: without its pixels, and also where those are refused. `None` for other
+/// files, and where nothing can be made out.
+pub fn attributes(bytes: &[u8]) -> Option<Attributes> {
+    if sniff(bytes) != Some(Format::Dicom) {
+        return None;
+    }
+    let read = catch_unwind(|| {
+        let file = open::open(bytes, &Limits::default()).ok()?;
+        Some(attributes::read(&file))
+    });
+    read.ok().flatten().filter(|read| *read != Attributes::default())
+}
+
+/// The transfer syntaxes of images that have a name here: UID, name, and whether their pixels are read. Of JPEG Extended
+/// those of 8 bits are.
+pub fn transfer_syntaxes() -> impl Iterator<Item = (&'static str, &'static str, bool)> {
+    transfer_syntax::ALL.iter().map(|syntax| (syntax.uid, syntax.name, syntax.codec.is_some()))
+}
+
+/// The picture of a DICOM file, decoded in a process of its own where there is one.
+pub(crate) fn decode(bytes: &[u8], limits: &Limits) -> Result<(Radiograph, Reserved), Rejection> {
+    let needed = contained(|| memory_needed(bytes, limits))?;
+    if isolation::is_on() {
+        // The other process counts for this one: they live within the same bounds.
+        let reserved = memory::reserve(needed)?;
+        if let Some(answer) = isolation::decode(bytes, limits) {
+            return answer.map(|radiograph| (radiograph, reserved));
+        }
+    }
+    decode_here(bytes, limits)
+}
+
+/// Refuses what its attributes refuse, and tells what decoding the rest takes, bytes.
+fn memory_needed(bytes: &[u8], limits: &Limits) -> Result<u64, Rejection> {
+    let file = open::open(bytes, limits)?;
+    let data_set = file.data_set();
+    gate::check(&data_set)?;
+    let layout = layout::read(&data_set, limits)?;
+    let coded = codec::find(&data_set, file.transfer_syntax.as_ref().map(Uid::as_str))?;
+    Ok(coded.memory(&layout))
+}
+
+/// Decodes in this process. A panic costs this one file.
+pub(crate) fn decode_here(
+    bytes: &[u8],
+    limits: &Limits,
+) -> Result<(Radiograph, Reserved), Rejection> {
+    contained(|| {
+        let file = open::open(bytes, limits)?;
+        let data_set = file.data_set();
+        gate::check(&data_set)?;
+        let layout = layout::read(&data_set, limits)?;
+        let coded = codec::find(&data_set, file.transfer_syntax.as_ref().map(Uid::as_str))?;
+        let frame = coded.decode(&data_set, &layout, limits)?;
+        let mut warnings = Vec::new();
+        if layout.stored > 8 {
+            warnings.push(Warning::ReducedDepth);
+        }
+        if frame.mislabelled {
+            warnings.push(Warning::Mislabelled);
+        }
+        let (pixels, reserved) = grey::picture(&data_set, &layout, frame)?;
+        let (width, height, chroma) = (layout.width, layout.height, Chroma::default());
+        let radiograph =
+            Radiograph { width, height, pixels, chroma, format: Format::Dicom, warnings };
+        Ok((radiograph, reserved))
+    })
+}
+
+fn contained<T>(work: impl FnOnce() -> Result<T, Rejection>) -> Result<T, Rejection> {
+    catch_unwind(AssertUnwindSafe(work))
+        .unwrap_or_else(|_| Err(Rejection::undecodable("The decoder broke on this file.")))
+}

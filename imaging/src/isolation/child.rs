@@ -1,0 +1,145 @@
+//! A child, as its parent sees it.
+
+use std::io::{self, Read as _, Write as _};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use super::{Program, message};
+use crate::{Limits, Radiograph, Rejection};
+
+/// How long a child may take to start: the executable is read from the disk, on a machine that may be busy.
+const START: Duration = Duration::from_secs(60);
+
+/// A running child.
+pub(super) struct Child {
+    process: std::process::Child,
+    socket: UnixStream,
+}
+
+/// Why a child gave no answer. It is gone afterwards.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Failed {
+    /// It was gone before it was asked.
+    NotAsked,
+    /// It ended while it was given the file.
+    NotTaken,
+    /// It was killed when its time was over.
+    TooLong,
+    /// It ended while it worked.
+    Ended,
+}
+
+impl Failed {
+    pub(super) fn refusal(self, program: &Program) -> Rejection {
+        Rejection::undecodable(match self {
+            Failed::TooLong => format!("Decoding took longer than {:?}.", program.time),
+            Failed::NotAsked | Failed::NotTaken | Failed::Ended => {
+                let mib = program.memory >> 20;
+                format!("Decoding broke down, or took more than {mib} MiB of memory.")
+            }
+        })
+    }
+}
+
+impl Child {
+    /// Starts a child and waits until it is ready. It has one socket and nothing else that is open here, and nothing of the
+    /// environment, which holds secrets, but where libraries lie; what it writes goes nowhere.
+    pub(super) fn start(program: &Program) -> io::Result<Self> {
+        let (socket, other) = UnixStream::pair()?;
+        let process = Command::new(&program.path)
+            .args(&program.arguments)
+            .env_clear()
+            .envs(libraries())
+            .current_dir("/")
+            .stdin(Stdio::from(OwnedFd::from(other)))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()?;
+        let mut child = Self { process, socket };
+        child.socket.set_read_timeout(Some(START))?;
+        let mut ready = [0];
+        child.socket.read_exact(&mut ready)?;
+        if ready == [message::READY] { Ok(child) } else { Err(io::ErrorKind::InvalidData.into()) }
+    }
+
+    /// Has a file decoded.
+    pub(super) fn decode(
+        &mut self,
+        program: &Program,
+        bytes: &[u8],
+        limits: &Limits,
+    ) -> Result<Result<Radiograph, Rejection>, Failed> {
+        let until = Instant::now() + program.time;
+        let mut socket = Bounded { socket: &self.socket, until };
+        let failed = |by: Failed| {
+            move |error: io::Error| if is_timeout(&error) { Failed::TooLong } else { by }
+        };
+        message::write_question(&mut socket, program, bytes.len(), limits)
+            .map_err(failed(Failed::NotAsked))?;
+        socket.write_all(bytes).map_err(failed(Failed::NotTaken))?;
+        message::read_answer(&mut socket, limits).map_err(failed(Failed::Ended))
+    }
+}
+
+#[cfg(test)]
+impl Child {
+    /// Ends it, as the system may.
+    pub(super) fn kill(&mut self) {
+        self.process.kill().expect("a child");
+        self.process.wait().expect("its end");
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        // Both fail only for a child that is gone already.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the loader's, handed on; not a setting of the product"
+)]
+fn libraries() -> Option<(&'static str, std::ffi::OsString)> {
+    const NAME: &str = "LD_LIBRARY_PATH";
+    std::env::var_os(NAME).map(|value| (NAME, value))
+}
+
+fn is_timeout(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
+}
+
+/// A socket that fails when the time is over, however many small reads and writes it takes.
+struct Bounded<'a> {
+    socket: &'a UnixStream,
+    until: Instant,
+}
+
+impl Bounded<'_> {
+    fn left(&self) -> io::Result<Option<Duration>> {
+        let left = self.until.saturating_duration_since(Instant::now());
+        if left.is_zero() { Err(io::ErrorKind::TimedOut.into()) } else { Ok(Some(left)) }
+    }
+}
+
+impl io::Read for Bounded<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.socket.set_read_timeout(self.left()?)?;
+        self.socket.read(buffer)
+    }
+}
+
+impl io::Write for Bounded<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.socket.set_write_timeout(self.left()?)?;
+        self.socket.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,55 @@
+//! Decoding in child processes: a panic, an endless loop or a bomb of memory costs one file, and not the process that
+//! serves others (`docs/adr/0030`).
+//!
+//! ```text
+//! decode() ─▶ pool: an idle child, or a new one ─▶ file over a socket ─▶ child decodes ─▶ picture, or why not
+//!                                  └─ no answer in time, or the child ended: it is killed and the file refused
+//! ```
+//!
+//! A program says once how its children are started ([`use_children`]); each runs [`serve`], works on one file at a time
+//! and is kept for the next. Where nobody said so, as in the tests of a library, and where no child can be started,
+//! the file is decoded in this process, behind a wall for panics.
+
+mod child;
+mod limits;
+mod message;
+mod pool;
+mod serve;
+#[cfg(test)]
+mod tests;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::{Limits, Radiograph, Rejection};
+
+pub use serve::serve;
+
+/// How a child is started, and what it may take.
+#[derive(Clone, Debug)]
+pub struct Program {
+    /// The executable.
+    pub path: PathBuf,
+    /// What makes it run [`serve`].
+    pub arguments: Vec<OsString>,
+    /// How long it may work on one file.
+    pub time: Duration,
+    /// What it may take beyond what it has when it starts, bytes.
+    pub memory: u64,
+}
+
+/// Has all decoding of DICOM in this process done by children from now on. The first call counts.
+pub fn use_children(program: Program) {
+    pool::set(program);
+}
+
+/// Whether children do it.
+pub(crate) fn is_on() -> bool {
+    pool::get().is_some()
+}
+
+/// The picture of a file, by a child; `None` where there is no child and none can be started.
+pub(crate) fn decode(bytes: &[u8], limits: &Limits) -> Option<Result<Radiograph, Rejection>> {
+    pool::get()?.decode(bytes, limits)
+}

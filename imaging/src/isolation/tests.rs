@@ -1,0 +1,175 @@
+//! Children that do their work, and children that do not.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use lobar_core::image::Reason;
+
+use super::Program;
+use super::pool::Pool;
+use crate::{Limits, Rejection};
+
+/// What a child runs that is this executable again.
+#[test]
+#[ignore = "run by other tests, in a process of its own"]
+fn the_child() {
+    let _ = super::serve();
+}
+
+/// Long enough for a machine that does ten things at once.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+fn children(time: Duration, memory: u64) -> Pool {
+    let arguments = ["--exact", "isolation::tests::the_child", "--ignored", "--nocapture"];
+    Pool::new(Program {
+        path: std::env::current_exe().expect("this executable"),
+        arguments: arguments.map(Into::into).into(),
+        time,
+        memory,
+    })
+}
+
+/// Children that say that they are ready, and then do this.
+fn script(then: &str, time: Duration) -> Pool {
+    let script = format!("printf R >&0; {then}");
+    let arguments = vec!["-c".into(), script.into()];
+    Pool::new(Program { path: PathBuf::from("/bin/sh"), arguments, time, memory: 1 << 30 })
+}
+
+fn fixture(name: &str) -> Vec<u8> {
+    let path = format!("{}/tests/fixtures/{name}", env!("CARGO_MANIFEST_DIR"));
+    std::fs::read(path).expect("a fixture")
+}
+
+fn refused(pool: &Pool, file: &[u8]) -> Rejection {
+    let answer = pool.decode(file, &Limits::default()).expect("a child");
+    let refused = answer.expect_err("it must be refused");
+    assert_eq!(refused.reason, Reason::Undecodable);
+    refused
+}
+
+/// A chest CR of this many pixels a side, of zeros, in RLE: a byte stands for 128.
+fn packed(side: u16) -> Vec<u8> {
+    let count = usize::from(side) * usize::from(side);
+    let segment = [0x81u8, 0].repeat(count.div_ceil(128));
+    let mut frame = vec![0; 64];
+    frame[0] = 1;
+    frame[4] = 64;
+    frame.extend(segment);
+    let mut file = vec![0; 128];
+    let mut put = |tag: [u8; 4], vr: &[u8], length: &[u8], value: &[u8]| {
+        file.extend([&tag[..], vr, length, value].concat());
+    };
+    file_elements(&mut put, side);
+    put([0xe0, 0x7f, 0x10, 0], b"OB\0\0", &[0xff; 4], &[]);
+    put([0xfe, 0xff, 0, 0xe0], b"", &[0; 4], &[]);
+    put([0xfe, 0xff, 0, 0xe0], b"", &(frame.len() as u32).to_le_bytes(), &frame);
+    file
+}
+
+type Put<'a> = &'a mut dyn FnMut([u8; 4], &[u8], &[u8], &[u8]);
+
+fn file_elements(put: Put<'_>, side: u16) {
+    let side = side.to_le_bytes();
+    put(*b"DICM", b"", b"", b"");
+    put([2, 0, 0x10, 0], b"UI", &[20, 0], b"1.2.840.10008.1.2.5\0");
+    put([8, 0, 0x60, 0], b"CS", &[2, 0], b"CR");
+    put([0x28, 0, 4, 0], b"CS", &[12, 0], b"MONOCHROME2 ");
+    put([0x28, 0, 0x10, 0], b"US", &[2, 0], &side);
+    put([0x28, 0, 0x11, 0], b"US", &[2, 0], &side);
+    put([0x28, 0, 0, 1], b"US", &[2, 0], &[8, 0]);
+    put([0x28, 0, 1, 1], b"US", &[2, 0], &[8, 0]);
+}
+
+#[test]
+fn a_child_decodes_file_after_file() {
+    let pool = children(PATIENCE, 1 << 30);
+    for name in ["native_12.dcm", "dicom/jpeg_2000_12.dcm", "dicom/jpeg_ls_12.dcm", "rle_8.dcm"] {
+        let picture = pool.decode(&fixture(name), &Limits::default()).expect("a child");
+        let picture = picture.expect("a picture");
+        assert_eq!(picture.pixels, fixture(&format!("{name}.grey")), "{name}");
+        assert_eq!((picture.width, picture.height), (72, 56));
+        // What it refuses is refused in the same words, and costs no child.
+        let cut = fixture(name);
+        let here = crate::dicom::decode_here(&cut[..cut.len() / 2], &Limits::default());
+        assert_eq!(refused(&pool, &cut[..cut.len() / 2]), here.expect_err("cut short"));
+        assert_eq!(pool.idle(), 1, "{name}");
+    }
+}
+
+#[test]
+fn a_child_that_takes_too_long_is_killed_and_the_next_file_gets_another() {
+    // An endless loop.
+    let endless = script("while :; do :; done", Duration::from_millis(50));
+    assert!(refused(&endless, &fixture("native_8.dcm")).detail.contains("longer than 50ms"));
+    assert_eq!(endless.idle(), 0);
+    // A file that takes longer than it may: 64 million pixels.
+    let hurried = children(Duration::from_millis(1), 1 << 30);
+    assert!(refused(&hurried, &packed(8_000)).detail.contains("longer than 1ms"));
+    assert_eq!(hurried.idle(), 0);
+    let patient = children(PATIENCE, 1 << 30);
+    let picture = patient.decode(&packed(8_000), &Limits::default()).expect("a child");
+    assert_eq!(picture.expect("a picture").pixels.len(), 64_000_000);
+}
+
+#[test]
+fn a_child_that_ends_costs_one_file() {
+    for then in ["exit 0", "kill -ABRT $$", "head -c 100 >/dev/null; kill -SEGV $$"] {
+        let pool = script(then, PATIENCE);
+        // Ended before it had the file: that is not the file's fault, and nobody's answer.
+        if let Some(answer) = pool.decode(&fixture("native_8.dcm"), &Limits::default()) {
+            let refused = answer.expect_err("no picture");
+            assert!(refused.detail.contains("broke down"), "{refused}");
+        }
+        assert_eq!(pool.idle(), 0, "{then}");
+    }
+    let answers_nonsense = script("head -c 1000 >/dev/null; printf xyz >&0; sleep 1000", PATIENCE);
+    assert!(refused(&answers_nonsense, &fixture("native_8.dcm")).detail.contains("broke down"));
+}
+
+#[test]
+fn a_child_takes_no_more_memory_than_it_may() {
+    let pool = children(PATIENCE, 24 << 20);
+    // The file alone is more: the system gives the child none.
+    let large = [packed(100), vec![0; 60 << 20]].concat();
+    assert!(refused(&pool, &large).detail.contains("24 MiB"));
+    assert_eq!(pool.idle(), 0);
+    // What its header tells is refused before.
+    let answer = pool.decode(&packed(8_000), &Limits::default()).expect("a child");
+    assert_eq!(answer.expect_err("too large").reason, Reason::TooManyPixels);
+    let small = pool.decode(&packed(100), &Limits::default()).expect("a child");
+    assert_eq!(small.expect("a picture").pixels, vec![0; 10_000]);
+}
+
+#[test]
+fn an_idle_child_that_was_killed_is_replaced() {
+    let pool = children(PATIENCE, 1 << 30);
+    for _ in 0..3 {
+        let picture = pool.decode(&packed(100), &Limits::default()).expect("a child");
+        assert!(picture.is_ok());
+        pool.kill_idle();
+    }
+}
+
+#[test]
+fn where_no_child_can_be_started_there_is_no_answer() {
+    for (path, argument) in [("/nowhere", ""), ("/bin/true", ""), ("/bin/sh", "-c:")] {
+        let arguments = vec![argument.into()];
+        let program = Program { path: path.into(), arguments, time: PATIENCE, memory: 1 << 30 };
+        assert!(Pool::new(program).decode(b"x", &Limits::default()).is_none(), "{path}");
+    }
+}
+
+#[test]
+fn files_side_by_side_have_children_of_their_own() {
+    let pool = children(PATIENCE, 1 << 30);
+    let file = fixture("dicom/jpeg_2000_12.dcm");
+    std::thread::scope(|scope| {
+        let decode = || pool.decode(&file, &Limits::default()).expect("a child").expect("read");
+        let threads: Vec<_> = (0..4).map(|_| scope.spawn(decode)).collect();
+        for thread in threads {
+            assert_eq!(thread.join().expect("no panic").pixels.len(), 72 * 56);
+        }
+    });
+    assert!((1..=4).contains(&pool.idle()));
+}

@@ -1,0 +1,134 @@
+//! What is no frontal chest radiograph by its own attributes is refused by them, and nothing personal is repeated.
+
+use lobar_core::image::Reason;
+
+use crate::file::{File, Value, text};
+
+const CLASS: (u16, u16) = (0x0008, 0x0016);
+const MODALITY: (u16, u16) = (0x0008, 0x0060);
+const PART: (u16, u16) = (0x0018, 0x0015);
+const VIEW: (u16, u16) = (0x0018, 0x5101);
+const STUDY: (u16, u16) = (0x0008, 0x1030);
+const SERIES: (u16, u16) = (0x0008, 0x103e);
+const SECONDARY: &str = "1.2.840.10008.5.1.4.1.1.7";
+
+fn file() -> File {
+    File::row(8, &[0, 100, 200])
+}
+
+#[track_caller]
+fn other(file: &File, tag: &str) -> String {
+    let (reason, detail) = file.refused();
+    assert_eq!(reason, Reason::NotAChestRadiograph, "{detail}");
+    assert!(detail.contains(tag), "{detail}");
+    detail
+}
+
+#[test]
+fn other_classes_and_modalities_are_refused_by_name() {
+    let mut file = file();
+    file.text(CLASS, b"UI", "1.2.840.10008.5.1.4.1.1.2").text(MODALITY, b"CS", "CT");
+    assert!(other(&file, "SOPClassUID (0008,0016)").contains("1.2.840.10008.5.1.4.1.1.2"));
+    file.text(CLASS, b"UI", "1.9.7777.SECRET");
+    other(&file, "(0008,0016)");
+    file.text(CLASS, b"UI", "1.2.840.10008.5.1.4.1.1.1").text(MODALITY, b"CS", "MG");
+    assert!(other(&file, "Modality (0008,0060)").contains("MG"));
+    file.text(MODALITY, b"CS", "SECRET");
+    other(&file, "(0008,0060)");
+}
+
+#[test]
+fn one_of_class_and_modality_is_enough_and_none_is_not() {
+    let mut file = file();
+    file.remove(MODALITY);
+    assert!(file.decode().is_ok());
+    file.remove(CLASS);
+    other(&file, "Neither");
+    file.text(MODALITY, b"CS", "DX");
+    assert!(file.decode().is_ok());
+}
+
+#[test]
+fn a_secondary_capture_is_read_where_its_modality_is_that_of_a_radiograph() {
+    let mut file = file();
+    file.text(CLASS, b"UI", SECONDARY);
+    assert!(file.decode().is_ok());
+    file.text(MODALITY, b"CS", "OT");
+    other(&file, "(0008,0060)");
+    file.remove(MODALITY);
+    other(&file, "Neither");
+}
+
+#[test]
+fn what_is_for_processing_needs_a_human() {
+    let mut file = file();
+    file.text((0x0008, 0x0068), b"CS", "FOR PRESENTATION");
+    assert!(file.decode().is_ok());
+    file.text((0x0008, 0x0068), b"CS", "FOR PROCESSING");
+    assert_eq!(file.refused().0, Reason::ForProcessing);
+    assert!(file.refused().1.contains("(0008,0068)"));
+    file.remove((0x0008, 0x0068)).text(CLASS, b"UI", "1.2.840.10008.5.1.4.1.1.1.1.1");
+    assert_eq!(file.refused().0, Reason::ForProcessing);
+}
+
+#[test]
+fn another_part_of_the_body_is_refused() {
+    let mut file = file();
+    for part in ["CHEST", "Thorax", "CHEST PA", "LUNG", "UNKNOWN", ""] {
+        file.text(PART, b"CS", part);
+        assert!(file.decode().is_ok(), "{part}");
+    }
+    for part in ["HAND", "TSPINE", "ABDOMEN"] {
+        file.text(PART, b"CS", part);
+        assert!(other(&file, "BodyPartExamined (0018,0015)").contains(part));
+    }
+    file.text(PART, b"CS", "SECRET");
+    other(&file, "(0018,0015)");
+}
+
+#[test]
+fn without_a_body_part_the_coded_region_and_the_descriptions_tell() {
+    let mut file = file();
+    file.remove(PART);
+    assert!(file.decode().is_ok(), "nothing is said");
+    file.text(STUDY, b"LO", "XR HAND 2 VIEWS SECRET");
+    other(&file, "StudyDescription (0008,1030)");
+    file.text(SERIES, b"LO", "W033 Chest PA");
+    assert!(file.decode().is_ok());
+    file.remove(STUDY).text(SERIES, b"LO", "knee SECRET");
+    other(&file, "SeriesDescription (0008,103E)");
+    file.remove(SERIES);
+    let region = |code: &str| Value::Items(vec![vec![((0x0008, 0x0100), *b"SH", text(code))]]);
+    file.set((0x0008, 0x2218), b"SQ", region("51185008"));
+    assert!(file.decode().is_ok());
+    file.set((0x0008, 0x2218), b"SQ", region("T-D8800"));
+    other(&file, "AnatomicRegionSequence (0008,2218)");
+}
+
+#[test]
+fn a_view_that_is_not_frontal_is_refused() {
+    let mut file = file();
+    for view in ["PA", "AP", "AP SUPINE", "pa", ""] {
+        file.text(VIEW, b"CS", view);
+        assert!(file.decode().is_ok(), "{view}");
+    }
+    for view in ["LL", "RL", "LATERAL", "LLD"] {
+        file.text(VIEW, b"CS", view);
+        assert!(other(&file, "ViewPosition (0018,5101)").contains(view));
+    }
+    file.text(VIEW, b"CS", "SECRET");
+    other(&file, "(0018,5101)");
+    file.remove(VIEW);
+    assert!(file.decode().is_ok(), "nothing is said");
+    file.text(STUDY, b"LO", "CHEST PA AND LATERAL");
+    assert!(file.decode().is_ok(), "a study has both");
+    file.text(SERIES, b"LO", "Chest LAT SECRET");
+    other(&file, "(0008,103E)");
+    file.text(SERIES, b"LO", "Chest").text((0x0020, 0x0020), b"CS", "A\\F");
+    other(&file, "PatientOrientation (0020,0020)");
+    file.text((0x0020, 0x0020), b"CS", "L\\F");
+    assert!(file.decode().is_ok());
+    let meaning = vec![((0x0008, 0x0104), *b"LO", text("left lateral"))];
+    file.set((0x0054, 0x0220), b"SQ", Value::Items(vec![meaning]));
+    other(&file, "ViewCodeSequence (0054,0220)");
+}
