@@ -250,7 +250,7 @@ async fn an_upload_past_the_page_by_any_s3_client_appears_as_well() {
     let fixture = Arc::new(Fixture::open().await);
     fixture.play_worker(Outcome::Superseded);
     let upload =
-        Upload { key: "incoming/east/1.jpg".into(), body: vec![7; 9].into(), lane: Lane::Routine };
+        Upload { key: "incoming/east/1.jpg".into(), body: vec![7; 9].into(), lane: Lane::Routine, metadata: Default::default() };
     let object = fixture.objects.put(upload).await.expect("stored");
     let item = item_when_known(&fixture, &object.id().to_string()).await;
     assert_eq!(item["site"], "east");

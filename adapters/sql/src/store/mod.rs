@@ -5,7 +5,9 @@ mod changes;
 mod count;
 mod erase;
 mod events;
+mod identity;
 mod inference;
+mod of_patient;
 mod overview;
 mod page;
 mod plan;
@@ -34,9 +36,11 @@ use lobar_core::time::Stamp;
 use uuid::Uuid;
 
 pub(super) use admit::StoredRow;
+pub(super) use changes::Changes;
 pub(super) use erase::{ErasedRow, ObjectRow, TombstoneRow};
 pub(super) use events::EventRow;
-pub(super) use row::{ImageRow, flagged};
+pub(super) use page::COLUMNS;
+pub(super) use row::{ImageRow, flagged, state};
 use work::Attempt;
 pub(super) use work::ClaimRow;
 
@@ -169,6 +173,6 @@ fn site_batches(sites: &Sites) -> Vec<Vec<&str>> {
 }
 
 /// A count of rows as SQL takes it.
-fn rows(limit: usize) -> i64 {
+pub(super) fn rows(limit: usize) -> i64 {
     i64::try_from(limit).unwrap_or(i64::MAX)
 }
