@@ -20,6 +20,7 @@ use lobar_core::quarantine::Quarantine;
 use lobar_core::queue::Queue;
 use lobar_core::signal::Signal;
 use lobar_core::store::Store;
+use lobar_core::study::Studies;
 use lobar_core::time::Clock;
 use lobar_core::verdict::Verdicts;
 use lobar_oidc::Oidc;

@@ -18,10 +18,10 @@ use super::quarantine::{EntryRow, KeptRow};
 use super::queue::MessageRow;
 use super::registry::{AssignmentRow, ChangeRow, ComparisonRow, ModelRow};
 use super::statement::{Binds, Reads};
+use super::store::{ClaimRow, ErasedRow, EventRow, ImageRow, ObjectRow, StoredRow, TombstoneRow};
 use super::studies::{
     AliasRow, ChildRow, IdentityRow, MovedRow, NewestRow, PatientRow, PlaceRow, StandingRow,
 };
-use super::store::{ClaimRow, ErasedRow, EventRow, ImageRow, ObjectRow, StoredRow, TombstoneRow};
 use super::verdicts::{FindingRow, LabelledRow, ShownRow, VerdictRow};
 
 /// A statement with its arguments. The alias hides a `'static` that would defeat lifetime elision.

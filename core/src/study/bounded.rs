@@ -72,8 +72,10 @@ fn keep(value: &mut Option<String>, read: fn(&str) -> Option<String>) {
 /// `YYYYMMDD`, of a day that there can be.
 fn date(text: &str) -> Option<String> {
     let digits = text.len() == 8 && text.bytes().all(|byte| byte.is_ascii_digit());
-    let part = |range: std::ops::Range<usize>| text.get(range).and_then(|part| part.parse::<u32>().ok());
-    (digits && part(4..6).is_some_and(|month| (1..=12).contains(&month))
+    let part =
+        |range: std::ops::Range<usize>| text.get(range).and_then(|part| part.parse::<u32>().ok());
+    (digits
+        && part(4..6).is_some_and(|month| (1..=12).contains(&month))
         && part(6..8).is_some_and(|day| (1..=31).contains(&day)))
     .then(|| text.to_owned())
 }
@@ -82,7 +84,8 @@ fn date(text: &str) -> Option<String> {
 fn time(text: &str) -> Option<String> {
     let text: String = text.split('.').next().unwrap_or_default().replace(':', "");
     let digits = matches!(text.len(), 2 | 4 | 6) && text.bytes().all(|byte| byte.is_ascii_digit());
-    let part = |range: std::ops::Range<usize>| text.get(range).and_then(|part| part.parse::<u32>().ok());
+    let part =
+        |range: std::ops::Range<usize>| text.get(range).and_then(|part| part.parse::<u32>().ok());
     let within = |range, most| part(range).is_none_or(|part| part <= most);
     // A leap second is one.
     (digits && within(0..2, 23) && within(2..4, 59) && within(4..6, 60)).then_some(text)

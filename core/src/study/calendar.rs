@@ -7,7 +7,9 @@ use crate::time::Stamp;
 pub fn made_at(date: Option<&str>, time: Option<&str>) -> Option<Stamp> {
     let (year, month, day) = parts(date?)?;
     let time = time.unwrap_or_default();
-    let part = |range: std::ops::Range<usize>| time.get(range).and_then(|part| part.parse::<i64>().ok()).unwrap_or(0);
+    let part = |range: std::ops::Range<usize>| {
+        time.get(range).and_then(|part| part.parse::<i64>().ok()).unwrap_or(0)
+    };
     let seconds = (part(0..2) * 60 + part(2..4)) * 60 + part(4..6);
     Some(Stamp((days(year, month, day) * 86_400 + seconds) * 1_000_000))
 }
@@ -15,7 +17,8 @@ pub fn made_at(date: Option<&str>, time: Option<&str>) -> Option<Stamp> {
 /// The age on a day (`YYYYMMDD`) of who was born on another, as DICOM writes ages (PS3.5, 6.2, AS): in years from two
 /// years on, in months from one month on, else in days. `None` where a date is none, or the birth comes after.
 pub fn age_on(day: &str, birth_date: &str) -> Option<String> {
-    let ((year, month, date), (born_year, born_month, born_date)) = (parts(day)?, parts(birth_date)?);
+    let ((year, month, date), (born_year, born_month, born_date)) =
+        (parts(day)?, parts(birth_date)?);
     let months = (year - born_year) * 12 + month - born_month - i64::from(date < born_date);
     let age = days(year, month, date) - days(born_year, born_month, born_date);
     match (age, months) {

@@ -29,13 +29,8 @@ pub const OTHER_PATIENT_SAID: &str = "patient_id_differs";
 const LONGEST: usize = 2048;
 
 /// What a header may hold as it is, of which nothing is taken for another encoding.
-const PLAIN: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'_')
-    .remove(b'.')
-    .remove(b'^')
-    .remove(b'/')
-    .remove(b':');
+const PLAIN: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'^').remove(b'/').remove(b':');
 
 /// A value as metadata holds it.
 pub fn encode(value: &str) -> String {
@@ -50,10 +45,8 @@ pub fn of_metadata(metadata: &ObjectMetadata) -> Option<Attributes> {
     };
     let date = |name: &str| said(name).map(|date| date.replace('-', ""));
     let [id, issuer, name, birth_date, sex, accession, study_date, view_position] = METADATA;
-    let id = PatientId {
-        id: said(id).unwrap_or_default(),
-        issuer: said(issuer).unwrap_or_default(),
-    };
+    let id =
+        PatientId { id: said(id).unwrap_or_default(), issuer: said(issuer).unwrap_or_default() };
     let attributes = Attributes {
         patient: Patient {
             id,
@@ -107,7 +100,9 @@ fn decode(value: &str) -> String {
         return decode_words(value);
     }
     // What is no UTF-8 after it was not encoded so.
-    percent_decode_str(value).decode_utf8().map_or_else(|_| value.to_owned(), |text| text.into_owned())
+    percent_decode_str(value)
+        .decode_utf8()
+        .map_or_else(|_| value.to_owned(), |text| text.into_owned())
 }
 
 /// The encoded words of RFC 2047, section 2; whatever else stands between them is as it is. White space between two of

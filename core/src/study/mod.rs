@@ -18,7 +18,7 @@ pub use derived::Uids;
 pub use metadata::{METADATA, OTHER_PATIENT_SAID, encode, join, of_metadata};
 pub use object_key::instance_key;
 pub use studies::{
-    ANOTHER_PERSON, ANOTHER_VERSION, Changed, Correction, Identity, PatientError, SAME_INSTANCE,
-    NEWER_VERSION, Studies,
+    ANOTHER_PERSON, ANOTHER_VERSION, Changed, Correction, Identity, NEWER_VERSION, PatientError,
+    SAME_INSTANCE, Studies,
 };
 pub use uid::Uid;

@@ -124,10 +124,16 @@ async fn a_presigned_url_lets_its_holder_put_this_key_and_no_other() {
         let request = if stat { request.header("x-amz-meta-priority", "stat") } else { request };
         request.send().await.expect("an answer").status().as_u16()
     };
-    let url = objects.presign_put("in/a b+é.jpg", Lane::Routine, &Default::default(), hour, None).await.expect("signed");
+    let url = objects
+        .presign_put("in/a b+é.jpg", Lane::Routine, &Default::default(), hour, None)
+        .await
+        .expect("signed");
     assert_eq!(put(&url, false).await, 200);
     assert_eq!(put(&url.replace("in/", "out/"), false).await, 403);
-    let url = objects.presign_put("in/urgent.jpg", Lane::Stat, &Default::default(), hour, None).await.expect("signed");
+    let url = objects
+        .presign_put("in/urgent.jpg", Lane::Stat, &Default::default(), hour, None)
+        .await
+        .expect("signed");
     assert_eq!(put(&url, false).await, 403);
     assert_eq!(put(&url, true).await, 200);
 

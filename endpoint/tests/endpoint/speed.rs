@@ -16,8 +16,12 @@ async fn speed() {
     let folder = tempfile::tempdir().expect("a folder");
     let endpoint = start(folder.path()).await;
     let objects = endpoint.objects().await;
-    let upload =
-        |key: String, body: &bytes::Bytes| Upload { key, body: body.clone(), lane: Lane::Routine, metadata: Default::default() };
+    let upload = |key: String, body: &bytes::Bytes| Upload {
+        key,
+        body: body.clone(),
+        lane: Lane::Routine,
+        metadata: Default::default(),
+    };
 
     let large = bytes::Bytes::from(noise(256 * MIB, 1));
     let began = Instant::now();

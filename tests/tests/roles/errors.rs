@@ -119,7 +119,8 @@ async fn upload(rig: &Rig) -> Uploads {
     let lost = rig.objects.inner.put(lobar_core::object_store::Upload {
         key: "incoming/north/lost.jpg".into(),
         body: picture(6).into(),
-        lane: Lane::Routine, metadata: Default::default()
+        lane: Lane::Routine,
+        metadata: Default::default(),
     });
     let lost = NewImage { object: lost.await.expect("stored"), lane: Lane::Routine };
     others.push(lost.object.id());

@@ -34,7 +34,10 @@ async fn start(cluster: &Arc<Cluster>, otlp: &str) -> Vec<Lobar> {
 async fn upload(cluster: &Cluster) -> String {
     let body = radiograph_jpeg(900, 700, 7).into();
     let key = "incoming/north/stat/DOE^JANE-19620304.jpg".to_owned();
-    let put = cluster.bucket.put(Upload { key, body, lane: Lane::Stat, metadata: Default::default() }).await;
+    let put = cluster
+        .bucket
+        .put(Upload { key, body, lane: Lane::Stat, metadata: Default::default() })
+        .await;
     let id = put.expect("stored").id().to_string();
     let images = cluster.client().settled(1).await;
     assert_eq!((&images[0]["id"], &images[0]["status"]), (&id.clone().into(), &"ready".into()));

@@ -97,7 +97,11 @@ impl Changes {
 
     /// Writes everything. It must be the last thing that a transaction does: others wait for their turn
     /// from here to its end.
-    pub(in super::super) async fn record<D: Driver>(self, tx: &mut Tx<D>, at: Stamp) -> Result<(), DbError> {
+    pub(in super::super) async fn record<D: Driver>(
+        self,
+        tx: &mut Tx<D>,
+        at: Stamp,
+    ) -> Result<(), DbError> {
         for batch in self.events.chunks(BATCH) {
             let mut sql =
                 Sql::<D>::new("with fresh (image, state, at, verdict, trace) as (values ");

@@ -139,13 +139,17 @@ impl<D: Driver> Erasures for Db<D> {
             ObjectSelector::Patient { site, id } => {
                 let mut sql = Sql::<D>::new(OBJECTS);
                 sql.push("id > ").arg(after.map_or(Uuid::nil(), |id| id.0));
-                sql.push(" and id in (select instance.image from study
+                sql.push(
+                    " and id in (select instance.image from study
                      join series on series.study = study.id
                      join instance on instance.series = series.id where study.patient in (
-                       select id from patient where site = ").arg(site.as_str());
+                       select id from patient where site = ",
+                )
+                .arg(site.as_str());
                 sql.push(" and issuer = ").arg(id.issuer.as_str());
                 sql.push(" and patient_id = ").arg(id.id.as_str());
-                sql.push(" union select patient from patient_alias where site = ").arg(site.as_str());
+                sql.push(" union select patient from patient_alias where site = ")
+                    .arg(site.as_str());
                 sql.push(" and issuer = ").arg(id.issuer.as_str());
                 sql.push(" and patient_id = ").arg(id.id.as_str());
                 sql.push(")) order by id limit ").arg(rows(limit));

@@ -27,8 +27,7 @@ pub(super) async fn list<D: Driver>(
     sql.push(" and ");
     newest(&mut sql, after, limit.saturating_add(1));
     let found: Vec<ImageRow> = db.fetch_all(sql).await?;
-    let mut items: Vec<Image> =
-        found.into_iter().map(|row| row.image(db.unreadable())).collect();
+    let mut items: Vec<Image> = found.into_iter().map(|row| row.image(db.unreadable())).collect();
     let more = items.len() > limit;
     items.truncate(limit);
     let last = items.last().filter(|_| more);

@@ -225,8 +225,7 @@ mod tests {
                     (named(1), "image_by_site (site=? AND state=? AND flag=? AND "),
                     (named(30), "image_by_site (site=? AND state=? AND flag=? AND "),
                 ] {
-                    let filter =
-                        Filter { states: states.to_vec(), flagged, ..Filter::at(sites) };
+                    let filter = Filter { states: states.to_vec(), flagged, ..Filter::at(sites) };
                     let (kinds, batches) = (kinds(&filter), site_batches(&filter.sites));
                     let every = filter.states.is_empty() && filter.flagged.is_none();
                     let kinds_and_every = (kinds.as_deref(), every);

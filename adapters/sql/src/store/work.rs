@@ -17,8 +17,8 @@ use uuid::Uuid;
 use super::super::tx::Tx;
 use super::super::{BATCH, Db, DbError, Driver, Sql, studies};
 use super::changes::{Changes, Kind, Standing};
-use super::{identity, inference};
 use super::row::{lane, state};
+use super::{identity, inference};
 
 /// What a claim gives back.
 #[derive(sqlx::FromRow)]

@@ -101,7 +101,8 @@ pub(super) async fn separate<D: Driver>(
     let AliasRow { patient, former, name, birth_date, sex, .. } = alias;
     let (at, id) = (Some(site.as_str().to_owned()), Some(from.id.clone()));
     let issuer = from.issuer.clone();
-    let restored = PatientRow { id: former, site: at, issuer, patient_id: id, name, birth_date, sex };
+    let restored =
+        PatientRow { id: former, site: at, issuer, patient_id: id, name, birth_date, sex };
     insert(&mut tx, &restored).await?;
     let mut images = BTreeSet::new();
     for study in studies_of(&mut tx, patient).await? {
@@ -374,12 +375,10 @@ async fn given<D: Driver>(
 }
 
 /// Gives a study to a patient; answers the study that has its images then: one of the same uid that they had, or itself.
-async fn give<D: Driver>(
-    tx: &mut Tx<D>,
-    study: &ChildRow,
-    patient: Uuid,
-) -> Result<Uuid, DbError> {
-    let there = Sql::<D>::new("select id, patient as parent, uid from study where patient = $1 and uid = $2");
+async fn give<D: Driver>(tx: &mut Tx<D>, study: &ChildRow, patient: Uuid) -> Result<Uuid, DbError> {
+    let there = Sql::<D>::new(
+        "select id, patient as parent, uid from study where patient = $1 and uid = $2",
+    );
     let there = there.bind(patient).bind(study.uid.as_str());
     let Some(there) = there.optional::<ChildRow>(tx).await? else {
         let sql = Sql::<D>::new("update study set patient = $1 where id = $2");
@@ -413,9 +412,8 @@ async fn redirect<'a, D: Driver>(
     ids: impl Iterator<Item = &'a PatientId>,
 ) -> Result<(), DbError> {
     for id in ids {
-        let mut sql = Sql::<D>::new(
-            "insert into study_moved (site, issuer, patient_id, uid, study) values ",
-        );
+        let mut sql =
+            Sql::<D>::new("insert into study_moved (site, issuer, patient_id, uid, study) values ");
         sql.rows([(site.as_str(), id.issuer.as_str(), id.id.as_str(), uid, study)]);
         sql.push(
             " on conflict (site, issuer, patient_id, uid) do update set study = excluded.study",

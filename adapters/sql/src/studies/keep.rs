@@ -311,9 +311,8 @@ async fn insert<D: Driver>(
         let Attributes { patient, study, instance, .. } = one.attributes;
         let made = made_at(study.date.as_deref(), study.time.as_deref())
             .or_else(|| made_at(instance.date.as_deref(), instance.time.as_deref()));
-        let uid = |uid: &Option<lobar_core::study::Uid>| {
-            uid.as_ref().map(|uid| uid.as_str().to_owned())
-        };
+        let uid =
+            |uid: &Option<lobar_core::study::Uid>| uid.as_ref().map(|uid| uid.as_str().to_owned());
         (
             one.image.0,
             place.series,

@@ -1,9 +1,7 @@
 //! Rows as the database keeps them.
 
 use lobar_core::object::ImageId;
-use lobar_core::study::{
-    Attributes, Identity, Instance, Patient, PatientId, Series, Study, Uid,
-};
+use lobar_core::study::{Attributes, Identity, Instance, Patient, PatientId, Series, Study, Uid};
 use lobar_core::time::Stamp;
 use uuid::Uuid;
 

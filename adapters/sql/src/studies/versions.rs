@@ -65,12 +65,8 @@ pub(super) async fn decide<D: Driver>(
     let mut sql =
         Sql::<D>::new("select image, site, uid, sha256, newest from instance where image in (");
     sql.list(seen.iter().map(|one| one.image.0)).push(")");
-    let own: HashMap<ImageId, NewestRow> = sql
-        .all::<NewestRow>(tx)
-        .await?
-        .into_iter()
-        .map(|row| (ImageId(row.image), row))
-        .collect();
+    let own: HashMap<ImageId, NewestRow> =
+        sql.all::<NewestRow>(tx).await?.into_iter().map(|row| (ImageId(row.image), row)).collect();
     versions.known.extend(own.keys().copied());
     let mut named: Vec<(&Seen<'_>, Name)> =
         seen.iter().filter_map(|one| Some((one, one.name()?))).collect();

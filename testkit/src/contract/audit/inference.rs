@@ -34,7 +34,8 @@ pub async fn an_answered_image_is_recorded_with_its_input_its_model_and_its_scor
     let harness = H::start().await;
     let (store, audit) = harness.open().await;
     let input = Digest::of(b"a picture");
-    finish(&*store, &film("a"), ready(0.75), Basis { input: Some(input), ..Basis::default() }).await;
+    finish(&*store, &film("a"), ready(0.75), Basis { input: Some(input), ..Basis::default() })
+        .await;
     let entry = of_image(&*audit, &film("a")).await.remove(0);
     assert_eq!((&*entry.action, &*entry.actor_kind), ("inferred", "system"));
     assert_eq!(entry.site.as_deref(), Some("north"));

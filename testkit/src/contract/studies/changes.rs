@@ -112,9 +112,8 @@ pub async fn a_correction_stands_against_what_later_images_say_and_what_was_befo
     let (_harness, kept) = fresh::<H>().await;
     let a = finish(&kept, &film("north", "a"), of("7", "1.1", "20260101"), b"a").await;
     let correction = Correction { name: Some("Roe^7".into()), ..Correction::default() };
-    let correct = async |which: &str| {
-        kept.studies.correct(&north(), &id(which), &correction, &by()).await
-    };
+    let correct =
+        async |which: &str| kept.studies.correct(&north(), &id(which), &correction, &by()).await;
     assert_eq!(correct("7").await.expect("corrected").images, [a]);
     assert_eq!(correct("7").await.expect("nothing to do").images, []);
     assert!(matches!(correct("8").await, Err(PatientError::Unknown)));

@@ -131,9 +131,7 @@ pub async fn what_is_said_first_of_a_patient_stands_and_what_was_missing_is_fill
     assert_eq!(patient.sex.as_deref(), Some("M"));
 }
 
-pub async fn another_birth_date_or_sex_under_the_same_patient_id_is_warned_of<
-    H: ErasureHarness,
->() {
+pub async fn another_birth_date_or_sex_under_the_same_patient_id_is_warned_of<H: ErasureHarness>() {
     let (_harness, kept) = fresh::<H>().await;
     let born = |study, day: &str| {
         let mut attributes = of("7", study, "20260301");
@@ -163,7 +161,7 @@ pub async fn earlier_images_of_the_same_patient_come_newest_first_and_those_of_t
     }
     // Of the newest study, another view; and one of no day, which is as old as its receipt.
     let view = finish(&kept, &film("north", "v"), of("7", "1.5", "20260301"), b"v").await;
-    let mut undated = of("7", "1.6", "x");
+    let mut undated = of("8", "1.6", "x");
     undated.study.date = None;
     let undated = finish(&kept, &film("north", "u"), undated, b"u").await;
     let [jan26, jan24, jan25, mar26] = all[..] else { panic!("four") };

@@ -85,8 +85,7 @@ pub async fn an_older_version_that_is_finished_late_is_superseded_and_the_newer_
     harness.advance(Duration::from_secs(1)).await;
     finish(&kept, &newer, instance("7", "1.9"), b"two").await;
     assert!(!is_warned(&kept, newer.id()).await);
-    let done =
-        completion(&kept, &older, ready(0.9), Some(instance("7", "1.9")), b"one").await;
+    let done = completion(&kept, &older, ready(0.9), Some(instance("7", "1.9")), b"one").await;
     assert_eq!(kept.store.complete(&[done]).await.expect("completed"), [true]);
     assert_eq!(state(&kept, older.id()).await, superseded(NEWER_VERSION));
     assert_eq!(state(&kept, newer.id()).await.0, State::Ready);
@@ -135,10 +134,8 @@ pub async fn two_workers_that_finish_the_same_instance_leave_one_image<H: Erasur
             let known = Some(instance("7", &uid));
             done.push(completion(&kept, object, ready(0.9), known, bytes).await);
         }
-        let (first, second) = tokio::join!(
-            kept.store.complete(&done[..1]),
-            other.store.complete(&done[1..])
-        );
+        let (first, second) =
+            tokio::join!(kept.store.complete(&done[..1]), other.store.complete(&done[1..]));
         assert_eq!((first.expect("done"), second.expect("done")), (vec![true], vec![true]));
         let states = [state(&kept, objects[0].id()).await.0, state(&kept, objects[1].id()).await.0];
         let left = states.iter().filter(|state| **state == State::Ready).count();
@@ -187,8 +184,7 @@ pub async fn a_duplicate_is_not_restored_by_a_look_into_the_bucket_while_its_ima
     assert!(!restored);
     kept.store.remove(&first).await.expect("removed");
     assert!(kept.store.restore(&second, Stamp(i64::MAX)).await.expect("asked"));
-    let done =
-        completion(&kept, &second, ready(0.9), Some(instance("7", "1.9")), b"same").await;
+    let done = completion(&kept, &second, ready(0.9), Some(instance("7", "1.9")), b"same").await;
     assert_eq!(kept.store.complete(&[done]).await.expect("completed"), [true]);
     assert_eq!(state(&kept, second.id()).await.0, State::Ready);
 }
