@@ -40,7 +40,8 @@ export function particulars({ patient, study }) {
 export const madeWords = (image) => dateWords(image.study?.date) || `received ${image.received_at.slice(0, 10)}`;
 
 /** What is known of whose image it is, as rows of facts. @param {ImageItem} image @returns {[string, string | null | undefined][]} */
-export function identityFacts({ patient, study, series, instance }) {
+export function identityFacts(image) {
+  const [patient, study, series, instance] = [image.patient, image.study, image.series, image.instance];
   const time = study?.time?.match(/../g)?.join(":");
   return [
     ["Patient", patient && who(patient)],

@@ -5,14 +5,14 @@ use lobar_core::object::ImageId;
 use lobar_core::study::{Attributes, PatientId, Uid};
 use lobar_tests::kit::radiograph_jpeg;
 use reqwest::Method;
-use reqwest::multipart::{Form, Part};
+use reqwest::header::CONTENT_TYPE;
 use serde_json::{Value, json};
 
 use crate::browser::Browser;
 use crate::fixture::{Fixture, blank, eventually, ready};
 
 /// A patient's study on a day.
-fn known(id: &str, study: &str, day: &str) -> Attributes {
+pub(crate) fn known(id: &str, study: &str, day: &str) -> Attributes {
     let mut known = Attributes::default();
     known.patient.id = PatientId { issuer: String::new(), id: id.into() };
     known.patient.name = Some("Müller^Jana".into());
@@ -91,13 +91,17 @@ async fn what_an_upload_says_of_its_patient_becomes_metadata_of_the_object() {
     let fixture = Fixture::open_without_ingest().await;
     let picture = radiograph_jpeg(320, 300, 1);
     let send = async |fields: &[(&str, &str)]| {
-        let file = Part::bytes(picture.clone()).file_name("a.jpg");
-        let mut form = Form::new().part("file", file).text("site", "north");
-        for (name, value) in fields {
-            form = form.text((*name).to_owned(), (*value).to_owned());
+        let mut form = Vec::new();
+        let head = "--x\r\ncontent-disposition: form-data; name=\"";
+        form.extend_from_slice(format!("{head}file\"; filename=\"a.jpg\"\r\n\r\n").as_bytes());
+        form.extend_from_slice(&picture);
+        for (name, value) in [("site", "north")].iter().chain(fields) {
+            form.extend_from_slice(format!("\r\n{head}{name}\"\r\n\r\n{value}").as_bytes());
         }
-        let sent = fixture.http.post(fixture.url("/v1/images")).multipart(form).send().await;
-        sent.expect("answers").status().as_u16()
+        form.extend_from_slice(b"\r\n--x--\r\n");
+        let request = fixture.http.post(fixture.url("/v1/images"));
+        let request = request.header(CONTENT_TYPE, "multipart/form-data; boundary=x").body(form);
+        request.send().await.expect("answers").status().as_u16()
     };
     assert_eq!(send(&[("patient_id", "7"), ("patient_name", "Müller^Jana")]).await, 202);
     assert_eq!(send(&[("patient_sex", "female")]).await, 400);
@@ -268,6 +272,26 @@ async fn an_answer_that_was_kept_tells_of_a_patient_as_they_are_now() {
     assert_ne!(tag().await, before);
     // Pages that show it are told to look again.
     assert_eq!(events.image().await.id, id.to_string());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_of_a_patient_is_in_events_or_metrics_and_only_readers_of_the_site_find_them() {
+    let fixture = Fixture::open().await;
+    let mut sown = known("SOWN-71", "1.99.1", "20240101");
+    sown.patient.name = Some("SOWN^Jana".into());
+    let id = fixture.film("incoming/north/1.jpg", &sown).await;
+    let mut stream = fixture.events("?after=0").await;
+    assert_eq!(stream.images(3).await[2].id, id.to_string());
+    fixture.person("somebody", "admin@*").await;
+    for (grants, found) in [("reader@north", 1), ("reader@south", 0)] {
+        let token = fixture.token(grants).await;
+        let path = "/v1/images?patient=SOWN-71";
+        let (_, list) = fixture.ask(Method::GET, path, &token, &Value::Null).await;
+        assert_eq!(list["total"], json!(found), "{grants}");
+    }
+    for text in [&stream.text, &fixture.metrics().await] {
+        assert!(!text.contains("SOWN") && !text.contains("1.99.1"), "{text}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
