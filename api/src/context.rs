@@ -20,6 +20,7 @@ use lobar_core::quarantine::Quarantine;
 use lobar_core::queue::Queue;
 use lobar_core::signal::Signal;
 use lobar_core::store::Store;
+use lobar_core::study::Studies;
 use lobar_core::time::Clock;
 use lobar_core::verdict::Verdicts;
 use lobar_oidc::Oidc;
@@ -58,6 +59,7 @@ pub(crate) struct Context {
     pub(crate) models: Arc<dyn ModelRegistry>,
     pub(crate) verdicts: Arc<dyn Verdicts>,
     pub(crate) exposures: Arc<dyn Exposures>,
+    pub(crate) studies: Arc<dyn Studies>,
     /// Of which images readers' own opinions are asked for first; `None` for none.
     pub(crate) opinion_first: Option<OpinionFirst>,
     /// Records what readers are sent.
@@ -103,6 +105,7 @@ pub(crate) struct Shared {
     pub(crate) models: Arc<dyn ModelRegistry>,
     pub(crate) verdicts: Arc<dyn Verdicts>,
     pub(crate) exposures: Arc<dyn Exposures>,
+    pub(crate) studies: Arc<dyn Studies>,
     pub(crate) opinion_first: Option<OpinionFirst>,
     pub(crate) sent: Sent,
     pub(crate) quarantine: Arc<dyn Quarantine>,
@@ -141,6 +144,7 @@ impl Context {
             models: shared.models,
             verdicts: shared.verdicts,
             exposures: shared.exposures,
+            studies: shared.studies,
             opinion_first: shared.opinion_first,
             sent: shared.sent,
             quarantine: shared.quarantine,

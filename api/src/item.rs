@@ -16,6 +16,7 @@ use crate::pending_uploads::Upload;
 use crate::statement::STATEMENT_OF_USE;
 use crate::timestamp::rfc3339;
 use crate::verdict::VerdictMark;
+use crate::whose::{InstanceBody, PatientBody, SeriesBody, StudyBody, Whose};
 
 /// One image.
 #[derive(Debug, Serialize, ToSchema)]
@@ -50,6 +51,14 @@ pub(crate) struct ImageItem {
     /// have. It says nothing about the result.
     #[schema(value_type = Option<String>, example = json!(null))]
     withheld: Option<&'static str>,
+    /// Whom it shows; null where nothing is known of it.
+    patient: Option<PatientBody>,
+    /// The examination; as the patient.
+    study: Option<StudyBody>,
+    /// The series; as the patient.
+    series: Option<SeriesBody>,
+    /// The image as an instance of DICOM; as the patient.
+    instance: Option<InstanceBody>,
     /// The newest verdict, null when there is none. Not in lists.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<VerdictMark>)]
@@ -125,12 +134,22 @@ impl From<Image> for ImageItem {
             // Who deletes an X-ray wants nothing of it shown any more.
             result: image.finding.filter(|_| image.state != State::Removed).map(ResultBody::from),
             withheld: None,
+            patient: None,
+            study: None,
+            series: None,
+            instance: None,
             verdict: None,
         }
     }
 }
 
 impl ImageItem {
+    /// With whose image it is.
+    pub(crate) fn with_whose(self, whose: Option<Whose>) -> Self {
+        let Whose { patient, study, series, instance } = whose.unwrap_or_default();
+        Self { patient, study, series, instance, ..self }
+    }
+
     /// An upload that is stored and waits to be admitted.
     pub(crate) fn accepted(id: ImageId, upload: Upload) -> Self {
         Self {
@@ -145,6 +164,10 @@ impl ImageItem {
             finished_at: None,
             result: None,
             withheld: None,
+            patient: None,
+            study: None,
+            series: None,
+            instance: None,
             verdict: Some(None),
         }
     }

@@ -39,6 +39,7 @@ mod request;
 mod request_metrics;
 mod response_cache;
 mod routes;
+mod said;
 mod sending;
 mod server;
 mod settings;
@@ -49,6 +50,7 @@ mod timestamp;
 mod tls;
 mod verdict;
 mod visible;
+mod whose;
 
 pub use health::HealthServer;
 pub use instant::read as read_instant;

@@ -49,6 +49,7 @@ problems! {
     UnknownImage = 404, "unknown-image", "No image of this id is known";
     NoPicture = 404, "no-picture", "There is no picture of this image";
     NoHeatmap = 404, "no-heatmap", "There is no heatmap of this image";
+    UnknownPatient = 404, "unknown-patient", "No such patient is known at this site";
     UnknownModel = 404, "unknown-model", "No model of this version is registered";
     UnknownEntry = 404, "unknown-quarantine-entry", "The quarantine has no entry of this id";
     UnknownPerson = 404, "unknown-person", "There is no such account, session, token or site";
@@ -64,6 +65,7 @@ problems! {
     LastAdmin = 409, "last-admin", "Nobody could manage people any more";
     OwnOpinionFirst = 409, "own-opinion-first", "Your own opinion is asked for first";
     NoOpinionAsked = 409, "no-opinion-asked", "No opinion is asked for before the result";
+    PatientMerged = 409, "patient-merged", "This patient id was merged into another one";
     StaleVerdict = 409, "stale-verdict", "The result has changed since it was shown";
     Erased = 410, "erased", "The image was erased";
     TooLarge = 413, "too-large", "The body is larger than accepted";

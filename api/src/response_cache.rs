@@ -23,6 +23,7 @@ use uuid::Uuid;
 
 use crate::exposure::Withheld;
 use crate::item::ImageItem;
+use crate::whose::Whose;
 
 /// How long an answer is kept.
 const KEPT: Duration = Duration::from_secs(10 * 60);
@@ -69,6 +70,20 @@ impl CachedResponse {
     /// What must be known of it before it is sent; `None` where it cannot be read, from what another release kept.
     pub(crate) fn told(&self) -> Option<Told> {
         serde_json::from_slice(&self.body).ok()
+    }
+
+    /// The same answer with whose image it is, which no cache keeps. Its tag is of that body.
+    pub(crate) fn with_whose(self, whose: Option<Whose>) -> Self {
+        let Some(whose) = whose else { return self };
+        let with = || {
+            let mut body: Map<String, Value> = serde_json::from_slice(&self.body).ok()?;
+            let Ok(Value::Object(known)) = serde_json::to_value(whose) else { return None };
+            body.extend(known);
+            serde_json::to_vec(&body).ok()
+        };
+        let Some(body) = with() else { return self };
+        let tag = Uuid::new_v5(&BODIES, &body).simple().to_string();
+        Self { tag, body: body.into() }
     }
 
     /// The same answer without the result and what anybody said of it. Its tag is of that body alone.

@@ -20,6 +20,7 @@ use lobar_core::quarantine::Quarantine;
 use lobar_core::queue::{JobQueues, Queue};
 use lobar_core::signal::Signal;
 use lobar_core::store::Store;
+use lobar_core::study::Studies;
 use lobar_core::time::Clock;
 use lobar_core::verdict::Verdicts;
 use lobar_oidc::{Oidc, OidcError};
@@ -71,6 +72,8 @@ pub struct ApiPorts {
     pub verdicts: Arc<dyn Verdicts>,
     /// What readers met of answers.
     pub exposures: Arc<dyn Exposures>,
+    /// Whose images are.
+    pub studies: Arc<dyn Studies>,
     /// What ingest put aside.
     pub quarantine: Arc<dyn Quarantine>,
     /// People, their sessions, machines' tokens, sites.
@@ -145,6 +148,7 @@ impl Api {
             models,
             verdicts,
             exposures,
+            studies,
             quarantine,
             accounts,
             audit,
@@ -217,6 +221,7 @@ impl Api {
             models,
             verdicts,
             exposures,
+            studies,
             opinion_first,
             sent,
             quarantine,

@@ -57,6 +57,16 @@ export async function image(id, signal) {
 }
 
 /**
+ * Earlier images of the same patient, newest first.
+ * @param {string} id
+ * @param {AbortSignal} [signal]
+ * @returns {Promise<ImageItem[]>}
+ */
+export async function priors(id, signal) {
+  return (await (await get(`/v1/images/${encodeURIComponent(id)}/priors`, signal)).json()).items;
+}
+
+/**
  * Adds a verdict on an image; answers it as it is kept.
  * @param {string} id
  * @param {VerdictBody} verdict

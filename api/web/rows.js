@@ -5,6 +5,7 @@
 import { open } from "./address.js";
 import { el, shape } from "./elements.js";
 import { unwatch, watch } from "./exposure.js";
+import { particulars, who } from "./patient.js";
 import { band, clock, duration, figure, shortId, verdict } from "./words.js";
 
 /** The verdict as shape, word and colour. @param {ImageItem} image */
@@ -31,6 +32,12 @@ function score(result) {
   return [el("div", { class: "score", title }, el("span", {}, band(result)), bandElement(result))];
 }
 
+/** Whom it shows. @param {ImageItem} image */
+function patient(image) {
+  if (!image.patient) return [el("span", { class: "muted", "aria-label": "not known" }, "–")];
+  return [el("span", {}, who(image.patient)), el("small", {}, particulars(image))];
+}
+
 /** How long an image waits, or how long it took. @param {ImageItem} image */
 function waiting(image) {
   const received = Date.parse(image.received_at);
@@ -44,13 +51,14 @@ export class Row {
   constructor(image) {
     // A cell of a table grows with what is in it, whatever its style says: the boxes in the cells have the height.
     this.assessment = el("div", { class: "cell" });
+    this.patient = el("div", { class: "cell patient" });
     this.score = el("div", { class: "cell" });
     this.site = el("div", { class: "cell short" });
     this.received = el("div", { class: "cell short" });
     this.wait = el("div", { class: "cell short" });
     this.model = el("div", { class: "cell short" });
     const link = el("a", { class: "open", href: `#/images/${image.id}`, "aria-label": `Open image ${shortId(image.id)}` }, shortId(image.id));
-    const boxes = [this.assessment, this.score, this.site, this.received, this.wait, this.model, el("div", { class: "cell" }, link)];
+    const boxes = [this.assessment, this.patient, this.score, this.site, this.received, this.wait, this.model, el("div", { class: "cell" }, link)];
     this.element = el("tr", { "data-id": image.id, ondblclick: () => open(image.id) }, ...boxes.map((box) => el("td", {}, box)));
     this.image = image;
     this.status = "";
@@ -66,6 +74,8 @@ export class Row {
     this.assessment.replaceChildren(verdictElement(image),
       ...(image.priority === "stat" ? [el("span", { class: "badge", title: "Urgent" }, "STAT")] : []));
     this.assessment.title = this.assessment.textContent ?? "";
+    this.patient.replaceChildren(...patient(image));
+    this.patient.title = image.patient ? `${who(image.patient)}, ${particulars(image)}` : "";
     this.score.replaceChildren(...score(image.result));
     this.watch(image);
     this.site.textContent = image.site ?? "–";

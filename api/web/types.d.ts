@@ -14,8 +14,62 @@ export interface ImageItem {
   finished_at: string | null;
   result: ResultBody | null;
   withheld: string | null;
+  patient: PatientBody | null;
+  study: StudyBody | null;
+  series: SeriesBody | null;
+  instance: InstanceBody | null;
   /** Not in lists. */
   verdict?: VerdictMark | null;
+}
+
+/** Whom an image shows. */
+export interface PatientBody {
+  id: string | null;
+  issuer: string;
+  name: string | null;
+  birth_date: string | null;
+  sex: string | null;
+  age: string | null;
+  former: string | null;
+}
+
+/** The examination. */
+export interface StudyBody {
+  uid: string | null;
+  id: string | null;
+  accession: string | null;
+  date: string | null;
+  time: string | null;
+  description: string | null;
+  referring_physician: string | null;
+}
+
+/** The series. */
+export interface SeriesBody {
+  uid: string | null;
+  modality: string | null;
+  number: number | null;
+  description: string | null;
+  body_part: string | null;
+}
+
+/** The image as an instance. */
+export interface InstanceBody {
+  uid: string | null;
+  class: string | null;
+  transfer_syntax: string | null;
+  number: number | null;
+  view_position: string | null;
+  rows: number | null;
+  columns: number | null;
+  bits_stored: number | null;
+  replaces: string | null;
+}
+
+/** Earlier images of the same patient. */
+export interface Priors {
+  items: ImageItem[];
+  statement_of_use: string;
 }
 
 /** What the network saw. */

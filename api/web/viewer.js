@@ -6,6 +6,8 @@ import * as api from "./api.js";
 import { byId, el } from "./elements.js";
 import { watch } from "./exposure.js";
 import { OpinionPanel } from "./opinion.js";
+import { identityFacts, particulars, who } from "./patient.js";
+import { PriorsPanel } from "./priors.js";
 import { bandElement, verdictElement } from "./rows.js";
 import { band, clock, duration, figure, shortId, standing } from "./words.js";
 
@@ -85,6 +87,7 @@ export class Viewer {
       if (id !== this.id || turn !== this.asked) return;
       if (image) this.image = image;
       this.draw(image ? null : "No image of this id is known.");
+      if (image) this.view.priors.load(image);
       // No event tells when the record can be read again.
       if (image?.withheld === "record_unavailable") this.askAgain(id);
       // It only adds to what is shown: a card that does not come must not keep the result from its reader.
@@ -122,6 +125,7 @@ export class Viewer {
         this.changed(id);
         if (id === this.id) this.refresh();
       }),
+      priors: new PriorsPanel(this.abort.signal),
       facts: el("section", { class: "card facts", "aria-label": "Result" }),
     };
     this.root.replaceChildren(
@@ -129,11 +133,11 @@ export class Viewer {
         button("Back to the list", "Esc", () => open(null)), view.title,
         button("Previous", "K", () => this.step(-1)), button("Next", "J", () => this.step(1))),
       el("section", { "aria-label": "Picture" },
-        el("div", { class: "stage" }, view.layers, view.absent),
+        el("div", { class: "stage" }, view.layers, view.absent, view.priors.beside),
         el("div", { class: "tools" }, view.heatButton,
           el("label", {}, "Opacity ", el("kbd", {}, "["), view.opacity, el("kbd", {}, "]")),
           view.invertButton, button("Reset", "Space", () => this.reset())),
-        view.heatWords, view.opinion.element),
+        view.heatWords, view.opinion.element, view.priors.element),
       view.facts);
     return view;
   }
@@ -230,8 +234,10 @@ export class Viewer {
     if (!this.id) return;
     const image = this.image;
     const name = this.nameOf(this.id);
-    this.view.title.replaceChildren(`Image ${shortId(this.id)}`,
-      el("small", {}, [name, image?.site && `site ${image.site}`, image && `received ${clock(image.received_at)}`].filter(Boolean).join(" · ")));
+    const patient = image?.patient ? [who(image.patient), particulars(image)].filter(Boolean).join(" · ") : null;
+    const place = [patient && `image ${shortId(this.id)}`, name, image?.site && `site ${image.site}`, image && `received ${clock(image.received_at)}`];
+    this.view.title.replaceChildren(patient ?? `Image ${shortId(this.id)}`, el("small", {}, place.filter(Boolean).join(" · ")));
+    // No name: titles stay in the history of the browser.
     document.title = `Image ${shortId(this.id)} · Lobar`;
     this.view.facts.replaceChildren(...(fault ? [el("p", { class: "fault", role: "alert" }, fault)] : []), ...(image ? this.resultElements(image) : []));
     this.view.opinion.draw(image);
@@ -314,6 +320,7 @@ function facts(image) {
   const subtype = result?.subtype;
   /** @type {[string, string | null | undefined][]} */
   const rows = [
+    ...identityFacts(image),
     ["Score", result && `${figure(result.probability)} on the model's own scale from 0 to 1; not a probability`],
     ["Threshold", result && figure(result.threshold)],
     ["Subtype", subtype && `${subtype.label.toLowerCase()} (experimental)`],

@@ -17,7 +17,7 @@ use crate::trace::TraceContext;
 #[serde(transparent)]
 pub struct Seq(pub i64);
 
-/// One image changed its state, or a reader said something of it. Carries nothing personal.
+/// One image changed its state, or what is said of it changed. Carries nothing personal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
     /// Its place in the order of commit.
@@ -28,7 +28,8 @@ pub struct Event {
     pub site: Option<SiteName>,
     /// Its state by then.
     pub state: State,
-    /// Whether it tells of a [verdict](crate::verdict): the state is as before then.
+    /// Whether it tells of a [verdict](crate::verdict), or that whose image it is was [changed](crate::study): the state is
+    /// as before then.
     pub verdict: bool,
     /// When.
     pub at: Stamp,

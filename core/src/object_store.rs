@@ -1,6 +1,8 @@
 //! Port of the object store. There is one implementation, on the S3 API; it is a port because roles
 //! may not name a vendor (docs/adr/0002).
 
+use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -44,13 +46,59 @@ pub struct Upload {
     pub body: Bytes,
     /// Which lane it asks for.
     pub lane: Lane,
+    /// What else is said of it.
+    pub metadata: ObjectMetadata,
+}
+
+/// What whoever stored an object said of it beside the bytes: `x-amz-meta-NAME`, by lower-case name, values as they were
+/// sent. Personal: `Debug` says nothing.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct ObjectMetadata(BTreeMap<String, String>);
+
+impl ObjectMetadata {
+    /// The value of a name.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+
+    /// Each name with its value.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+}
+
+impl FromIterator<(String, String)> for ObjectMetadata {
+    fn from_iter<T: IntoIterator<Item = (String, String)>>(pairs: T) -> Self {
+        Self(pairs.into_iter().map(|(name, value)| (name.to_ascii_lowercase(), value)).collect())
+    }
+}
+
+impl fmt::Debug for ObjectMetadata {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ObjectMetadata(…)")
+    }
+}
+
+/// What was fetched of an object.
+#[derive(Clone)]
+pub struct Fetched {
+    /// Its bytes.
+    pub bytes: Bytes,
+    /// What was said of it when it was stored.
+    pub metadata: ObjectMetadata,
+}
+
+impl fmt::Debug for Fetched {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Fetched({} bytes)", self.bytes.len())
+    }
 }
 
 /// See the module's documentation.
 #[async_trait]
 pub trait ObjectStore: Send + Sync {
-    /// Exactly the bytes of the notified version, at most `limit` of them.
-    async fn fetch(&self, object: &ObjectVersion, limit: u64) -> Result<Bytes, FetchError>;
+    /// Exactly the bytes of the notified version, at most `limit` of them, and its metadata: one request.
+    async fn fetch(&self, object: &ObjectVersion, limit: u64) -> Result<Fetched, FetchError>;
 
     /// Whether the object asks for the fast lane in its metadata (`priority: stat`).
     async fn lane(&self, object: &ObjectVersion) -> Result<Lane, FetchError>;
@@ -64,12 +112,13 @@ pub trait ObjectStore: Send + Sync {
     async fn put(&self, upload: Upload) -> Result<ObjectVersion, PortError>;
 
     /// A URL that lets its holder PUT this key, and nothing else, until it expires. The same
-    /// `lane` must then be sent as the header `x-amz-meta-priority` when it is `stat`. It is signed with `pair`
-    /// where one is given: then it holds no longer than that does.
+    /// `lane` must then be sent as the header `x-amz-meta-priority` when it is `stat`, and `metadata` as
+    /// `x-amz-meta-NAME`. It is signed with `pair` where one is given: then it holds no longer than that does.
     async fn presign_put(
         &self,
         key: &str,
         lane: Lane,
+        metadata: &ObjectMetadata,
         valid: Duration,
         pair: Option<&S3KeyPair>,
     ) -> Result<String, PortError>;

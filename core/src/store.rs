@@ -73,6 +73,7 @@ use crate::finding::{Finding, ModelRef};
 use crate::image::{Image, Lane, Lanes, NewImage, Reason, State};
 use crate::object::{ImageId, ObjectVersion};
 use crate::position::Position;
+use crate::study::Attributes;
 use crate::time::Stamp;
 use crate::trace::TraceContext;
 
@@ -194,6 +195,8 @@ pub struct Basis {
     pub input: Option<Digest>,
     /// The model that was asked; `None` where none was.
     pub model: Option<ModelRef>,
+    /// Whose image it is ([`study`](crate::study)), [bounded](Attributes::bounded); `None` where nothing is known of it.
+    pub identity: Option<Box<Attributes>>,
 }
 
 /// Which images to list.
@@ -206,12 +209,24 @@ pub struct Filter {
     pub states: Vec<State>,
     /// Only flagged, or only not flagged, as stored. Images without a finding are neither.
     pub flagged: Option<bool>,
+    /// Only images of patients of this id, or of whom it was merged into.
+    pub patient: Option<PatientKey>,
+}
+
+/// A patient's id that is looked for. Personal: `Debug` says nothing.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PatientKey(pub String);
+
+impl std::fmt::Debug for PatientKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("PatientKey(…)")
+    }
 }
 
 impl Filter {
     /// Every image of these sites.
     pub fn at(sites: Sites) -> Self {
-        Self { sites, states: Vec::new(), flagged: None }
+        Self { sites, states: Vec::new(), flagged: None, patient: None }
     }
 }
 

@@ -13,6 +13,7 @@ use lobar_core::erasure::{Erased, ErasureOrder, ErasurePorts, ObjectSelector};
 use lobar_core::failure::PortError;
 use lobar_core::object::{ImageId, ObjectVersion};
 use lobar_core::store::Store;
+use lobar_core::study::PatientId;
 use lobar_core::time::SystemClock;
 use lobar_opener::Opener;
 use serde_json::json;
@@ -71,15 +72,18 @@ async fn carry_out(command: &Erase, settings: &Settings, opener: &Opener) -> Res
             let ids: Vec<ImageId> = ids.iter().copied().map(ImageId).collect();
             (by_id(&open, &ids).await?, erase)
         }
-        Erase::Patient { site, key_prefix, erase } => {
+        Erase::Patient { site, patient_id, issuer, key_prefix, erase } => {
             let site: SiteName =
                 site.parse().map_err(|why| Failure::usage(format!("--site: {why}")))?;
-            check_prefix(key_prefix)?;
-            let mut found = Found::default();
-            for folder in ["", STAT] {
-                let prefix = format!("incoming/{}/{folder}{key_prefix}", site.as_str());
-                found.objects.extend(open.ports.below(&prefix).await.map_err(port)?);
-            }
+            let found = match (patient_id, key_prefix) {
+                (Some(id), _) => {
+                    let id = PatientId { issuer: issuer.clone(), id: id.clone() }.bounded();
+                    of_patient(&open, site, id).await?
+                }
+                (None, prefix) => {
+                    below(&open, &site, prefix.as_deref().unwrap_or_default()).await?
+                }
+            };
             (found, erase)
         }
         Erase::Keys { file, erase } => (by_key(&open, &lines(file)?).await?, erase),
@@ -127,6 +131,31 @@ fn check_prefix(prefix: &str) -> Result<(), Failure> {
         ));
     }
     Ok(())
+}
+
+/// What begins so, urgent or not.
+async fn below(open: &Open, site: &SiteName, key_prefix: &str) -> Result<Found, Failure> {
+    check_prefix(key_prefix)?;
+    let mut found = Found::default();
+    for folder in ["", STAT] {
+        let prefix = format!("incoming/{}/{folder}{key_prefix}", site.as_str());
+        found.objects.extend(open.ports.below(&prefix).await.map_err(port)?);
+    }
+    Ok(found)
+}
+
+/// Images of a patient, each with every version of its key.
+async fn of_patient(open: &Open, site: SiteName, id: PatientId) -> Result<Found, Failure> {
+    if id.id.is_empty() {
+        return Err(Failure::usage("--patient-id is empty, too long, or has control characters"));
+    }
+    let which = ObjectSelector::Patient { site, id };
+    let objects = open.ports.erasures.find(&which, None, usize::MAX).await.map_err(port)?;
+    let mut found = Found::default();
+    for object in objects {
+        found.objects.extend(of_key(open, (&object.bucket, &object.key)).await?);
+    }
+    Ok(found)
 }
 
 /// Images that are there, each with every version of its key.

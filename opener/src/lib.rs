@@ -36,6 +36,7 @@ use lobar_core::queue::Queue;
 use lobar_core::reading::UnreadableCounts;
 use lobar_core::signal::Signal;
 use lobar_core::store::Store;
+use lobar_core::study::Studies;
 use lobar_core::time::Clock;
 use lobar_core::verdict::Verdicts;
 use lobar_memory::{MemoryCache, MemoryPresence, MemorySignal, PollSignal};
@@ -94,6 +95,7 @@ pub trait Database:
     + Quarantine
     + Accounts
     + Audit
+    + Studies
     + UnreadableCounts
 {
 }
@@ -107,6 +109,7 @@ impl<T> Database for T where
         + Quarantine
         + Accounts
         + Audit
+        + Studies
         + UnreadableCounts
 {
 }

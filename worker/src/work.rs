@@ -9,11 +9,12 @@ use lobar_consumer::Cause;
 use lobar_core::audit::Digest;
 use lobar_core::failure::PortError;
 use lobar_core::image::Reason;
-use lobar_core::object_store::FetchError;
+use lobar_core::object_store::{FetchError, Fetched};
 use lobar_core::queue::Settlement;
 use lobar_core::store::{Claimed, Outcome};
+use lobar_core::study::{self, Attributes, OTHER_PATIENT_SAID};
 use lobar_core::time::{Clock, SystemClock};
-use lobar_imaging::{Prepared, Rejection};
+use lobar_imaging::{Prepared, Read, Rejection};
 use tracing::Instrument as _;
 
 use crate::context::Context;
@@ -36,9 +37,11 @@ async fn prepare_and_pass_on(context: Arc<Context>, mut item: WorkItem) {
         () = lost.cancelled() => End::Lost,
         () = context.give_up.cancelled() => End::Release(Settlement::Release),
         prepared = prepare(&context, &mut item) => match prepared {
-            Ok((prepared, timings_ms)) => {
+            Ok(Ready { prepared, other_patient, timings_ms }) => {
                 let Prepared { input, warnings, .. } = prepared;
-                let warnings = warnings.iter().map(ToString::to_string).collect();
+                let warnings = warnings.iter().map(ToString::to_string);
+                let said = other_patient.then(|| OTHER_PATIENT_SAID.to_owned());
+                let warnings = warnings.chain(said).collect();
                 let since = Instant::now();
                 let decoded = Decoded { item, input, warnings, timings_ms, since };
                 match context.decoded.send(decoded).await {
@@ -56,14 +59,19 @@ async fn prepare_and_pass_on(context: Arc<Context>, mut item: WorkItem) {
     context.finish(Finished::Image(item, end)).await;
 }
 
-type Ready = (Prepared, BTreeMap<String, f64>);
+struct Ready {
+    prepared: Prepared,
+    /// Whether the metadata of the object names another patient than the file does.
+    other_patient: bool,
+    timings_ms: BTreeMap<String, f64>,
+}
 
 async fn prepare(context: &Context, item: &mut WorkItem) -> Result<Ready, End> {
     // Held until the bytes are gone again: bounds the files in memory.
     let _room = context.fetches.acquire().await;
     let started = Instant::now();
     let fetching = fetch(context, &item.claimed, item.message.receive_count);
-    let bytes = fetching.instrument(tracing::info_span!("fetch")).await?;
+    let Fetched { bytes, metadata } = fetching.instrument(tracing::info_span!("fetch")).await?;
     let fetched = started.elapsed();
     context.metrics.stage("fetch", fetched.as_secs_f64());
 
@@ -77,21 +85,28 @@ async fn prepare(context: &Context, item: &mut WorkItem) -> Result<Ready, End> {
     let decoding = tokio::task::spawn_blocking(move || {
         // Held by the work itself, which goes on when nobody waits for it any more.
         let _decoder = decoder;
-        span.in_scope(|| lobar_imaging::prepare(&bytes, &limits))
+        span.in_scope(|| lobar_imaging::read(&bytes, &limits))
     });
-    let prepared = match decoding.await {
-        Ok(prepared) => prepared,
+    let Read { attributes, prepared } = match decoding.await {
+        Ok(read) => read,
         Err(failed) if failed.is_panic() => {
             tracing::error!(image = %item.claimed.id, "decoder panicked; the image needs a human");
-            Err(Rejection::new(Reason::Undecodable, "The decoder gave up on this file."))
+            let gave_up = "The decoder gave up on this file.";
+            let prepared = Err(Rejection::new(Reason::Undecodable, gave_up));
+            Read { attributes: None, prepared }
         }
         // The runtime is going away.
         Err(_) => return Err(End::Release(Settlement::Release)),
     };
     let decoded = started.elapsed();
     context.metrics.stage("decode", decoded.as_secs_f64());
+    let attributes = attributes.map(Attributes::bounded);
+    let (identity, other_patient) = study::join(attributes, study::of_metadata(&metadata));
+    item.basis.identity = identity.map(Box::new);
     let prepared = prepared.map_err(|Rejection { reason, detail }| needs_human(reason, detail))?;
-    Ok((prepared, BTreeMap::from([("fetch".into(), ms(fetched)), ("decode".into(), ms(decoded))])))
+    let timings_ms =
+        BTreeMap::from([("fetch".into(), ms(fetched)), ("decode".into(), ms(decoded))]);
+    Ok(Ready { prepared, other_patient, timings_ms })
 }
 
 /// The digest of a file, for the record; in a step of its own, so that a decoder that gives up does not lose it.
@@ -101,7 +116,7 @@ async fn hash(bytes: Bytes) -> Result<Digest, End> {
     hashing.await.map_err(|_| End::Release(Settlement::Release))
 }
 
-async fn fetch(context: &Context, claimed: &Claimed, receives: u32) -> Result<Bytes, End> {
+async fn fetch(context: &Context, claimed: &Claimed, receives: u32) -> Result<Fetched, End> {
     let limit = u64::try_from(context.settings.limits.max_bytes).unwrap_or(u64::MAX);
     let fetching = context.objects.fetch(&claimed.object, limit);
     let Ok(fetched) = tokio::time::timeout(FETCH_LIMIT, fetching).await else {
@@ -114,7 +129,7 @@ async fn fetch(context: &Context, claimed: &Claimed, receives: u32) -> Result<By
         context.failing_fetches.answered(claimed.id, fetched.is_ok());
     }
     match fetched {
-        Ok(bytes) => Ok(bytes),
+        Ok(fetched) => Ok(fetched),
         Err(FetchError::Gone) => Err(End::Complete(Outcome::Superseded)),
         Err(FetchError::Missing) => {
             Err(needs_human(Reason::ObjectMissing, "There is no object of this name."))

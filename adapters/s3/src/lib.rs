@@ -21,14 +21,14 @@ use aws_sdk_s3::config::{Config, Credentials as KeyPair, RequestChecksumCalculat
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use aws_sdk_s3::presigning::PresigningConfig;
 use aws_sdk_s3::primitives::ByteStream;
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use lobar_aws::{Access, Credentials};
 use lobar_core::accounts::S3KeyPair;
 use lobar_core::failure::PortError;
 use lobar_core::image::{Lane, NewImage};
 use lobar_core::log_filter;
 use lobar_core::object::ObjectVersion;
-use lobar_core::object_store::{FetchError, ObjectStore, Upload};
+use lobar_core::object_store::{FetchError, Fetched, ObjectMetadata, ObjectStore, Upload};
 use lobar_core::retry::Backoff;
 use tracing::Dispatch;
 use tracing::instrument::WithSubscriber as _;
@@ -114,8 +114,9 @@ impl S3ObjectStore {
             .map_err(|error| S3Error::of(&error).into_fetch("s3: get", pinned.is_some()))
     }
 
-    async fn read(&self, object: &ObjectVersion, limit: u64) -> Result<Bytes, FetchError> {
-        let output = self.open(object).await?;
+    async fn read(&self, object: &ObjectVersion, limit: u64) -> Result<Fetched, FetchError> {
+        let mut output = self.open(object).await?;
+        let metadata = output.metadata.take().unwrap_or_default().into_iter().collect();
         let broken = |why| PortError::transient("s3: get", why);
         let announced = output.content_length().and_then(|length| u64::try_from(length).ok());
         if announced.is_some_and(|length| length > limit) {
@@ -127,7 +128,7 @@ impl S3ObjectStore {
         if announced.is_some_and(|length| length != bytes.len() as u64) {
             return Err(broken(BodyError::Short).into());
         }
-        Ok(bytes.freeze())
+        Ok(Fetched { bytes: bytes.freeze(), metadata })
     }
 
     /// All of a body, at most `limit` bytes of it.
@@ -167,7 +168,7 @@ impl S3ObjectStore {
 
 #[async_trait]
 impl ObjectStore for S3ObjectStore {
-    async fn fetch(&self, object: &ObjectVersion, limit: u64) -> Result<Bytes, FetchError> {
+    async fn fetch(&self, object: &ObjectVersion, limit: u64) -> Result<Fetched, FetchError> {
         for attempt in 1..BODY_ATTEMPTS {
             match self.read(object, limit).await {
                 // The SDK has tried again already unless the answer had begun.
@@ -218,10 +219,8 @@ impl ObjectStore for S3ObjectStore {
 
     async fn put(&self, upload: Upload) -> Result<ObjectVersion, PortError> {
         let size = upload.body.len() as u64;
-        let mut put = self.client.put_object().bucket(&self.bucket).key(&upload.key);
-        if upload.lane == Lane::Stat {
-            put = put.metadata(PRIORITY.0, PRIORITY.1);
-        }
+        let put = self.client.put_object().bucket(&self.bucket).key(&upload.key);
+        let put = put.set_metadata(Some(said(upload.lane, &upload.metadata)));
         let done = put
             .body(upload.body.into())
             .send()
@@ -242,16 +241,15 @@ impl ObjectStore for S3ObjectStore {
         &self,
         key: &str,
         lane: Lane,
+        metadata: &ObjectMetadata,
         valid: Duration,
         pair: Option<&S3KeyPair>,
     ) -> Result<String, PortError> {
         const WHAT: &str = "s3: presign";
         let config = PresigningConfig::expires_in(valid)
             .map_err(|error| PortError::permanent(WHAT, error))?;
-        let mut put = self.client.put_object().bucket(&self.bucket).key(key);
-        if lane == Lane::Stat {
-            put = put.metadata(PRIORITY.0, PRIORITY.1);
-        }
+        let put = self.client.put_object().bucket(&self.bucket).key(key);
+        let put = put.set_metadata(Some(said(lane, metadata)));
         let mut put = put.customize();
         if let Some(pair) = pair {
             let pair = KeyPair::new(&pair.access_key, &pair.secret_key, None, None, "lobar");
@@ -310,6 +308,13 @@ fn bare(etag: &str) -> String {
 /// their events.
 fn named(version: Option<&str>) -> Option<String> {
     version.filter(|id| *id != "null").map(str::to_owned)
+}
+
+/// What is said of an object when it is put.
+fn said(lane: Lane, metadata: &ObjectMetadata) -> HashMap<String, String> {
+    let stat = (lane == Lane::Stat).then_some(PRIORITY);
+    let all = metadata.iter().chain(stat);
+    all.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
 
 /// The lane that an object's metadata asks for.

@@ -19,6 +19,9 @@ use super::queue::MessageRow;
 use super::registry::{AssignmentRow, ChangeRow, ComparisonRow, ModelRow};
 use super::statement::{Binds, Reads};
 use super::store::{ClaimRow, ErasedRow, EventRow, ImageRow, ObjectRow, StoredRow, TombstoneRow};
+use super::studies::{
+    AliasRow, ChildRow, IdentityRow, MovedRow, NewestRow, PatientRow, PlaceRow, StandingRow,
+};
 use super::verdicts::{FindingRow, LabelledRow, ShownRow, VerdictRow};
 
 /// A statement with its arguments. The alias hides a `'static` that would defeat lifetime elision.
@@ -48,12 +51,13 @@ pub trait Driver:
     + Reads<(i64, Vec<u8>)>
     + Reads<(Uuid,)>
     + Reads<(String, i64)>
+    + Reads<(String, Option<String>)>
     + Reads<(Uuid, i64)>
     + Reads<(Uuid, String)>
     + Reads<(Uuid, Option<String>)>
     + Reads<(Uuid, Option<String>, Option<String>)>
     + Reads<(Uuid, String, Option<String>)>
-    + Reads<(Uuid, i64, String, Option<String>)>
+    + Reads<(Uuid, i64, String, Option<String>, i64)>
     + Reads<(Uuid, String, String, String, Option<String>)>
     + Reads<(String, String, i64)>
     + Reads<(String, Option<i64>, Option<i64>)>
@@ -61,9 +65,11 @@ pub trait Driver:
     + Reads<(Option<i64>, Option<i64>)>
     + Reads<(i64, i64, i64, i64, Option<i64>)>
     + Reads<AccountRow>
+    + Reads<AliasRow>
     + Reads<AssignmentRow>
     + Reads<AuditRow>
     + Reads<CaseRow>
+    + Reads<ChildRow>
     + Reads<ChangeRow>
     + Reads<ClaimRow>
     + Reads<ComparisonRow>
@@ -72,17 +78,23 @@ pub trait Driver:
     + Reads<EventRow>
     + Reads<ExposureRow>
     + Reads<FindingRow>
+    + Reads<IdentityRow>
     + Reads<ImageRow>
     + Reads<KeptRow>
     + Reads<LabelledRow>
     + Reads<MessageRow>
     + Reads<ModelRow>
+    + Reads<MovedRow>
+    + Reads<NewestRow>
     + Reads<OpinionRow>
     + Reads<ObjectRow>
+    + Reads<PatientRow>
+    + Reads<PlaceRow>
     + Reads<SessionRow>
     + Reads<ShownRow>
     + Reads<SignedInRow>
     + Reads<SiteRow>
+    + Reads<StandingRow>
     + Reads<StoredRow>
     + Reads<TokenRow>
     + Reads<TombstoneRow>

@@ -1,6 +1,5 @@
-//! The store, the queues, the model registry, the verdicts, the exposure record, the quarantine, the accounts and the audit
-//! record in SQL,
-//! written once for every database.
+//! The store, the queues, the model registry, the verdicts, the exposure record, the quarantine, the patients, the accounts
+//! and the audit record in SQL, written once for every database.
 //!
 //! [`driver::Driver`] holds all that differs between databases: a handful of constants, how an error
 //! is classed, and the types that may cross. [`statement::Sql`] builds a statement with `$n` arguments
@@ -27,6 +26,7 @@ mod registry;
 pub mod sqlite;
 mod statement;
 mod store;
+mod studies;
 mod tx;
 mod unreadable;
 mod verdicts;

@@ -40,6 +40,7 @@ pub(crate) mod need {
         GiveVerdicts,
         Upload,
         Predict,
+        ManagePatients,
         EraseImages,
         ReadModels,
         ManageModels,

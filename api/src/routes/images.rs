@@ -7,10 +7,10 @@ use lobar_core::access::{SiteName, Sites};
 use lobar_core::audit::Action;
 use lobar_core::exposure::{Answer, Visible};
 use lobar_core::failure::PortError;
-use lobar_core::image::State;
+use lobar_core::image::{Image, State};
 use lobar_core::object::ImageId;
 use lobar_core::position::Position;
-use lobar_core::store::Filter;
+use lobar_core::store::{Filter, PatientKey};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
@@ -43,6 +43,8 @@ pub(crate) struct ListQuery {
     /// `true` or `false`: only flagged, or only assessed and not flagged.
     #[param(value_type = Option<bool>)]
     flagged: Option<String>,
+    /// Only images of the patient of this id, to the letter, whoever issued it.
+    patient: Option<String>,
     /// Only this site. One that is not among the caller's has no images, like one that does not exist.
     site: Option<String>,
     /// The `next` of the page before.
@@ -99,38 +101,52 @@ pub(crate) async fn list(
         "sites": filter.sites.to_string(),
         "status": states,
         "flagged": filter.flagged,
+        "patient": filter.patient.is_some(),
         "further": query.after.is_some(),
     });
-    let which = format!("{detail} {}", query.after.as_deref().unwrap_or_default());
+    // Hashed: a page of one patient is not that of another.
+    let (after_key, patient) = (query.after.as_deref(), query.patient.as_deref());
+    let which = format!("{detail} {after_key:?} {patient:?}");
     let page =
         context.ask(move |store| async move { store.list(&filter, after, limit).await }).await?;
     (detail["images"], detail["total"]) = (page.items.len().into(), page.total.into());
     seen.detail = detail;
     let ids: Vec<Uuid> = page.items.iter().map(|image| image.id.0).collect();
     context.recorder.note_list(seen, &which, &ids)?;
-    let with_result = page.items.iter().filter(|image| has_result(image));
-    let drawn = with_result.map(|image| (image.id, image.object.site(), image.lane));
-    let withheld = context.withheld(&allowed, drawn).await;
-    let mut items = Vec::with_capacity(page.items.len());
-    for image in page.items {
-        let (id, item) = (image.id, ImageItem::from(image));
-        items.push(match withheld.get(&id) {
-            Some(why) => item.withhold(*why),
-            None => {
-                if let Some(answer) = item.answer() {
-                    context.sent.note(&allowed, id, Visible::RESULT, || answer)?;
-                }
-                item
-            }
-        });
-    }
     Ok(Json(ImagePage {
-        items,
+        items: items(&context, &allowed, page.items).await?,
         next: page.next.map(page_token::encode),
         total: page.total,
         last_event,
         statement_of_use: STATEMENT_OF_USE,
     }))
+}
+
+/// Images as this caller may see them, in their order.
+pub(super) async fn items(
+    context: &Context,
+    allowed: &Allowed<need::ReadImages>,
+    images: Vec<Image>,
+) -> Result<Vec<ImageItem>, Problem> {
+    let with_result = images.iter().filter(|image| has_result(image));
+    let drawn = with_result.map(|image| (image.id, image.object.site(), image.lane));
+    let withheld = context.withheld(allowed, drawn).await;
+    let mut whose = context.whose(images.iter().map(|image| image.id).collect()).await?;
+    let mut items = Vec::with_capacity(images.len());
+    for image in images {
+        let (id, item) = (image.id, ImageItem::from(image));
+        let item = item.with_whose(whose.remove(&id));
+        items.push(match withheld.get(&id) {
+            Some(why) => item.withhold(*why),
+            None => {
+                if let Some(answer) = item.answer() {
+                    context.sent.note(allowed, id, Visible::RESULT, || answer)?;
+                }
+                item
+            }
+        });
+    }
+    Ok(items)
 }
 
 /// One image. Its ETag names the body; a client that sends it back gets 304 while it is the same.
@@ -158,7 +174,10 @@ pub(crate) async fn one(
     let told = seen(&request, None)?.unwrap_or_default();
     let shared = Data::clone(&context);
     let answer = match context.run(async move { answer(&shared, id, told).await }).await?? {
-        Some(answer) => shown(&context, &allowed, id, answer).await?,
+        Some(answer) => {
+            let shown = shown(&context, &allowed, id, answer).await?;
+            shown.with_whose(context.whose(vec![id]).await?.remove(&id))
+        }
         None => {
             let none = missing(&context, &allowed, id).await?;
             let upload = context.accepted.get(id).filter(|_| !none.is_erased());
@@ -252,7 +271,8 @@ fn filter(query: &ListQuery, sites: &Sites) -> Result<Filter, Problem> {
         }
     };
     let sites = narrowed(sites, query.site.as_deref());
-    Ok(Filter { sites, states: states.collect::<Result<_, _>>()?, flagged })
+    let patient = query.patient.clone().filter(|id| !id.is_empty()).map(PatientKey);
+    Ok(Filter { sites, states: states.collect::<Result<_, _>>()?, flagged, patient })
 }
 
 #[cfg(test)]

@@ -12,9 +12,11 @@ mod opinions;
 mod page;
 mod parameters;
 mod password;
+mod patients;
 mod people;
 mod picture;
 mod predict;
+mod priors;
 mod problems;
 mod quarantine;
 mod queues;
@@ -69,6 +71,11 @@ pub(crate) fn addresses() -> Vec<Address> {
         Address::new("/v1/images/{id}/picture").get(picture::picture),
         Address::new("/v1/images/{id}/heatmap").get(picture::heatmap),
         Address::new("/v1/images/{id}/verdicts").get(verdicts::list).post(verdicts::add),
+        Address::new("/v1/images/{id}/priors").get(priors::list),
+        Address::new("/v1/images/{id}/patient").post(patients::move_study),
+        Address::new("/v1/patients").put(patients::correct),
+        Address::new("/v1/patients/merge").post(patients::merge),
+        Address::new("/v1/patients/separate").post(patients::separate),
         Address::new("/v1/images/{id}/opinion").post(opinions::give),
         Address::new("/v1/exposure").get(exposure::report).post(exposure::painted),
         Address::new("/v1/uploads").post(uploads::presign),

@@ -6,9 +6,9 @@ use utoipa::OpenApi;
 use utoipa_swagger_ui::SwaggerUi;
 
 use super::{
-    audit, erasure, events, exposure, images, models, oidc, opinions, password, people, picture,
-    predict, problems, quarantine, queues, receive, session, sites, tokens, totp, uploads,
-    verdicts,
+    audit, erasure, events, exposure, images, models, oidc, opinions, password, patients, people,
+    picture, predict, priors, problems, quarantine, queues, receive, session, sites, tokens, totp,
+    uploads, verdicts,
 };
 use crate::health;
 
@@ -17,6 +17,7 @@ use crate::health;
     info(title = "Lobar", description = "Chest X-rays in, results live. Errors are RFC 9457 `application/problem+json`."),
     paths(
         images::list, images::one, erasure::erase, receive::receive, picture::picture, picture::heatmap,
+        priors::list, patients::merge, patients::separate, patients::correct, patients::move_study,
         verdicts::add, verdicts::list, opinions::give, exposure::painted, exposure::report,
         uploads::presign, uploads::identify, uploads::known, events::events, predict::predict, queues::queues,
         models::list, models::one, models::activate, models::roll_back, models::retire, models::shadow,
@@ -126,7 +127,7 @@ mod page_tests {
             assert_eq!(members, said, "api/web/types.d.ts and the schema {name}");
             compared += 1;
         }
-        assert_eq!(compared, 17);
+        assert_eq!(compared, 22);
     }
 
     /// What the page leaves out on purpose: `reason_text` is the reason in words.
@@ -139,6 +140,7 @@ mod page_tests {
             include_str!("../../web/rows.js"),
             include_str!("../../web/words.js"),
             include_str!("../../web/opinion.js"),
+            include_str!("../../web/patient.js"),
         ];
         let used = |member: &str| {
             let access = format!(".{member}");

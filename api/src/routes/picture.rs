@@ -75,10 +75,10 @@ async fn fetched(context: &Context, image: &Image, room: Room) -> Result<(Bytes,
         Err(FetchError::TooLarge { limit }) if limit < context.settings.limits.max_bytes as u64 => {
             drop(room);
             let room = context.room.of(None).await;
-            let bytes = context.objects.fetch(&image.object, room.bytes()).await;
-            Ok((bytes.map_err(not_fetched)?, room))
+            let fetched = context.objects.fetch(&image.object, room.bytes()).await;
+            Ok((fetched.map_err(not_fetched)?.bytes, room))
         }
-        fetched => Ok((fetched.map_err(not_fetched)?, room)),
+        fetched => Ok((fetched.map_err(not_fetched)?.bytes, room)),
     }
 }
 

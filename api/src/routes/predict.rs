@@ -20,7 +20,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::receive::{capped, lane, site_or, store, uploaded};
+use super::receive::{Named, capped, lane, site_or, store, uploaded};
 use crate::access::{Allowed, need};
 use crate::context::Context;
 use crate::intake;
@@ -97,7 +97,7 @@ pub(crate) async fn predict(
     let file = PredictBody::read(body.into(), limit)?;
     let site = site_or(&context, SITE, &allowed, file.site).await?;
     let deadline = Instant::now() + context.settings.predict_timeout;
-    let id = store(&context, file.bytes.into(), &site, file.lane, "").await?.id();
+    let id = store(&context, file.bytes.into(), &site, file.lane, Named::default()).await?.id();
     context.recorder.note_upload(uploaded(&allowed, Action::Predicted, id, &site))?;
     intake::let_go(&request);
     tracing::Span::current().record("image", tracing::field::display(id));

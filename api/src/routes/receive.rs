@@ -11,7 +11,7 @@ use futures::{Stream, StreamExt as _, TryStreamExt as _};
 use lobar_core::audit::{Action, NewEntry};
 use lobar_core::image::{Lane, State};
 use lobar_core::object::{ImageId, ObjectVersion, is_site_name};
-use lobar_core::object_store;
+use lobar_core::object_store::{self, ObjectMetadata};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
@@ -23,6 +23,7 @@ use crate::key;
 use crate::pending_uploads::Upload;
 use crate::problem::{Kind, Problem};
 use crate::record::{entry, refused};
+use crate::said::Said;
 
 /// Longest text field of a form, in bytes.
 const FIELD_MAX: usize = 256;
@@ -49,6 +50,22 @@ pub(crate) struct ReceiveForm {
     site: Option<String>,
     /// As in the address.
     priority: Option<String>,
+    /// Whom it shows, for a JPEG or PNG: the patient's id at the site.
+    patient_id: Option<String>,
+    /// Who gave out that id.
+    patient_issuer: Option<String>,
+    /// `Doe^Jane`.
+    patient_name: Option<String>,
+    /// `YYYYMMDD`.
+    patient_birth_date: Option<String>,
+    /// `M`, `F`, `O`.
+    patient_sex: Option<String>,
+    /// The accession number.
+    accession: Option<String>,
+    /// `YYYYMMDD`.
+    study_date: Option<String>,
+    /// `PA`, `AP`, `LL`.
+    view_position: Option<String>,
 }
 
 /// A stored upload.
@@ -80,6 +97,7 @@ struct Received {
     name: String,
     site: Option<String>,
     priority: Option<String>,
+    said: Said,
 }
 
 /// Stores one file: a form with the field `file`, or the bytes themselves as the body.
@@ -110,7 +128,8 @@ pub(crate) async fn receive(
     let body = received.file.take().ok_or_else(|| {
         Problem::new(Kind::MissingFile, "Send a form with the field `file`, or the bytes as body.")
     })?;
-    let id = store(&context, body, &site, lane, &received.name).await?.id();
+    let named = Named { name: &received.name, metadata: received.said.metadata()? };
+    let id = store(&context, body, &site, lane, named).await?.id();
     context.recorder.note_upload(uploaded(&allowed, Action::Uploaded, id, &site))?;
     tracing::Span::current().record("image", tracing::field::display(id));
     let own = format!("/v1/images/{id}");
@@ -132,15 +151,22 @@ pub(super) fn uploaded<N: Need>(
     uploaded
 }
 
+/// A file's name and what is said of it.
+#[derive(Default)]
+pub(super) struct Named<'a> {
+    pub(super) name: &'a str,
+    pub(super) metadata: ObjectMetadata,
+}
+
 /// Puts a file into the bucket, and remembers its id until ingest has admitted it.
 pub(super) async fn store(
     context: &Context,
     body: Bytes,
     site: &str,
     lane: Lane,
-    name: &str,
+    Named { name, metadata }: Named<'_>,
 ) -> Result<ObjectVersion, Problem> {
-    let upload = object_store::Upload { key: key::fresh(site, lane, name), body, lane };
+    let upload = object_store::Upload { key: key::fresh(site, lane, name), body, lane, metadata };
     let objects = std::sync::Arc::clone(&context.objects);
     let object = context.run(async move { objects.put(upload).await }).await??;
     let noted = Upload { site: site.to_owned(), lane, at: context.clock.now() };
@@ -246,8 +272,12 @@ async fn read_form(mut form: Multipart, limit: usize) -> Result<Received, Proble
             }
             Some("site") => received.site = Some(text_of(&mut field).await?),
             Some("priority") => received.priority = Some(text_of(&mut field).await?),
+            Some(name) if received.said.field(name).is_some() => {
+                let text = text_of(&mut field).await?;
+                received.said.field(name).map(|field| field.replace(text));
+            }
             _ => {
-                let detail = "A form has the fields `file`, `site` and `priority`.";
+                let detail = "A form has the fields `file`, `site`, `priority`, and those that say whom it shows.";
                 return Err(Problem::new(Kind::BadMultipart, detail));
             }
         }

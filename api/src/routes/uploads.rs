@@ -11,6 +11,7 @@ use lobar_core::accounts::KeyOwner;
 use lobar_core::audit::Action;
 use lobar_core::image::Lane;
 use lobar_core::object::ImageId;
+use lobar_core::object_store::ObjectMetadata;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
@@ -22,6 +23,7 @@ use crate::context::Context;
 use crate::key;
 use crate::problem::{Kind, Problem};
 use crate::record::entry;
+use crate::said::Said;
 use crate::timestamp::rfc3339;
 
 const NAMES_MAX: usize = 1000;
@@ -40,6 +42,9 @@ pub(crate) struct PresignBody {
     /// digest of their content. An interrupted upload that is tried again with the same word puts
     /// the same objects, not further ones. A fresh word for each file when left out.
     folder: Option<String>,
+    /// Whom the files show, for JPEG and PNG. It is the same for all of them.
+    #[serde(default)]
+    identity: Said,
     /// File names, 1 to 1,000; only the last component is kept, in the key.
     names: Vec<String>,
 }
@@ -103,6 +108,7 @@ pub(crate) async fn presign(
 ) -> Result<Json<Presigned>, Problem> {
     let body = body.into_inner();
     let lane = body.check()?;
+    let metadata = body.identity.metadata()?;
     let site = site_or_default(&context, &allowed, body.site.clone()).await?;
     let noted = site.clone();
     let valid = context.settings.presigned_for;
@@ -114,8 +120,9 @@ pub(crate) async fn presign(
         let mut uploads = Vec::with_capacity(body.names.len());
         for name in body.names {
             let key = key_of(&site, lane, body.folder.as_deref(), &name);
-            let url = objects.presign_put(&key, lane, valid, pair.as_ref()).await?;
-            uploads.push(PresignedPut { name, key, method: "PUT", url, headers: headers(lane) });
+            let url = objects.presign_put(&key, lane, &metadata, valid, pair.as_ref()).await?;
+            let headers = headers(lane, &metadata);
+            uploads.push(PresignedPut { name, key, method: "PUT", url, headers });
         }
         Ok::<_, lobar_core::failure::PortError>(uploads)
     });
@@ -247,7 +254,8 @@ fn check_count(count: usize) -> Result<(), Problem> {
     Err(Problem::new(Kind::BadParameter, format!("1 to {NAMES_MAX} files a request.")))
 }
 
-fn headers(lane: Lane) -> BTreeMap<String, String> {
-    let stat = (lane == Lane::Stat).then(|| ("x-amz-meta-priority".into(), "stat".into()));
-    stat.into_iter().collect()
+fn headers(lane: Lane, metadata: &ObjectMetadata) -> BTreeMap<String, String> {
+    let stat = (lane == Lane::Stat).then_some(("priority", "stat"));
+    let all = metadata.iter().chain(stat);
+    all.map(|(name, value)| (format!("x-amz-meta-{name}"), value.to_owned())).collect()
 }

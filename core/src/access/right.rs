@@ -15,6 +15,8 @@ pub enum Right {
     Upload,
     /// Put an image into a site and wait for its result.
     Predict,
+    /// Merge, separate and correct patients of a site, and move studies between them.
+    ManagePatients,
     /// Erase images for good, of every site. The images themselves are not shown by it.
     EraseImages,
     /// See models, their cards and their history.
@@ -33,13 +35,14 @@ pub enum Right {
 
 impl Right {
     /// All of them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Open,
         Self::Own,
         Self::ReadImages,
         Self::GiveVerdicts,
         Self::Upload,
         Self::Predict,
+        Self::ManagePatients,
         Self::EraseImages,
         Self::ReadModels,
         Self::ManageModels,
@@ -58,6 +61,7 @@ impl Right {
             Self::GiveVerdicts => "give_verdicts",
             Self::Upload => "upload",
             Self::Predict => "predict",
+            Self::ManagePatients => "manage_patients",
             Self::EraseImages => "erase_images",
             Self::ReadModels => "read_models",
             Self::ManageModels => "manage_models",
@@ -71,6 +75,13 @@ impl Right {
     /// Whether it is about what belongs to one site. The others are about all of Lobar: a role allows them only
     /// where it is held at every site.
     pub fn is_of_a_site(self) -> bool {
-        matches!(self, Self::ReadImages | Self::GiveVerdicts | Self::Upload | Self::Predict)
+        matches!(
+            self,
+            Self::ReadImages
+                | Self::GiveVerdicts
+                | Self::Upload
+                | Self::Predict
+                | Self::ManagePatients
+        )
     }
 }

@@ -35,6 +35,8 @@ impl Role {
             Right::GiveVerdicts => matches!(self, Self::Clinician),
             Right::Upload => matches!(self, Self::Clinician | Self::Uploader),
             Right::Predict => matches!(self, Self::Clinician),
+            // Whoever says that two are one must see the images of both.
+            Right::ManagePatients => matches!(self, Self::Clinician),
             // Nobody who works with images takes them out of the record's reach.
             Right::EraseImages => matches!(self, Self::Admin),
             // The page shows a model's validated figures beside each result.
@@ -109,6 +111,7 @@ mod tests {
                 "give_verdicts: clinician",
                 "upload: clinician uploader",
                 "predict: clinician",
+                "manage_patients: clinician",
                 "erase_images: admin",
                 "read_models: clinician reader operator auditor admin",
                 "manage_models: operator",

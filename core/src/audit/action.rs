@@ -64,6 +64,8 @@ actions! {
     TokenChanged "token_changed",
     /// A site was added or removed.
     SiteChanged "site_changed",
+    /// Patients were merged or separated, corrected, or a study was moved to another: by their opaque ids.
+    PatientChanged "patient_changed",
     /// A model was registered, activated, retired or rolled back.
     ModelChanged "model_changed",
     /// A message in quarantine was shown, which bears the names of objects.

@@ -37,6 +37,7 @@ use crate::access::{Role, SiteName};
 use crate::audit::{Actor, ActorKind};
 use crate::failure::PortError;
 use crate::object::{ImageId, ObjectVersion};
+use crate::study::PatientId;
 use crate::time::Stamp;
 
 pub use finish::{Erased, ErasurePorts};
@@ -96,6 +97,13 @@ pub enum ObjectSelector {
         bucket: String,
         /// The beginning. Personal.
         prefix: String,
+    },
+    /// Every image of a patient, by their id or by one that was merged into it.
+    Patient {
+        /// Their site.
+        site: SiteName,
+        /// Their id.
+        id: PatientId,
     },
     /// Images that were received, and finished, longer ago: the same bytes put again are the same image, received long ago.
     OlderThan(Duration),

@@ -4,9 +4,21 @@
 //! never in logs, metrics, events or spans: `Debug` of these types says nothing, and none has a `Display`.
 
 mod attributes;
+mod bounded;
+mod calendar;
+mod derived;
+mod metadata;
 mod object_key;
+mod studies;
 mod uid;
 
 pub use attributes::{Attributes, Instance, Patient, PatientId, Series, Study};
+pub use calendar::{age_on, day_of, made_at};
+pub use derived::Uids;
+pub use metadata::{METADATA, OTHER_PATIENT_SAID, encode, join, of_metadata};
 pub use object_key::{instance_key, unreadable_key};
+pub use studies::{
+    ANOTHER_PERSON, ANOTHER_VERSION, Changed, Correction, Identity, NEWER_VERSION, PatientError,
+    SAME_INSTANCE, Studies,
+};
 pub use uid::Uid;

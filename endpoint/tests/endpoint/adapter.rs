@@ -13,7 +13,7 @@ use crate::fixture::{aws, http, key_pair, noise, start};
 const LIMIT: u64 = 1 << 20;
 
 fn upload(key: &str, body: impl Into<Bytes>, lane: Lane) -> Upload {
-    Upload { key: key.to_owned(), body: body.into(), lane }
+    Upload { key: key.to_owned(), body: body.into(), lane, metadata: Default::default() }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -26,13 +26,13 @@ async fn exactly_the_notified_version_is_fetched() {
     let old = objects.put(upload(key, "old", Lane::Stat)).await.expect("stored");
     let new = objects.put(upload(key, "new", Lane::Routine)).await.expect("stored");
     assert_ne!(old.id(), new.id());
-    assert_eq!(objects.fetch(&old, LIMIT).await.expect("there"), "old");
-    assert_eq!(objects.fetch(&new, LIMIT).await.expect("there"), "new");
+    assert_eq!(objects.fetch(&old, LIMIT).await.expect("there").bytes, "old");
+    assert_eq!(objects.fetch(&new, LIMIT).await.expect("there").bytes, "new");
     assert_eq!(objects.lane(&old).await.expect("there"), Lane::Stat);
     assert_eq!(objects.lane(&new).await.expect("there"), Lane::Routine);
 
     let by_etag = |object: &ObjectVersion| ObjectVersion { version: None, ..object.clone() };
-    assert_eq!(objects.fetch(&by_etag(&new), LIMIT).await.expect("there"), "new");
+    assert_eq!(objects.fetch(&by_etag(&new), LIMIT).await.expect("there").bytes, "new");
     assert!(matches!(objects.fetch(&by_etag(&old), LIMIT).await, Err(FetchError::Gone)));
     let absent = ObjectVersion { version: Some("0".repeat(32)), ..new.clone() };
     assert!(matches!(objects.fetch(&absent, LIMIT).await, Err(FetchError::Gone)));
@@ -88,7 +88,7 @@ async fn an_object_beyond_the_limit_is_not_read() {
     let put = objects.put(upload("large", body.clone(), Lane::Routine)).await.expect("stored");
     let refused = objects.fetch(&put, LIMIT).await;
     assert!(matches!(refused, Err(FetchError::TooLarge { limit: LIMIT })), "{refused:?}");
-    assert!(objects.fetch(&put, LIMIT + 1).await.expect("there")[..] == body[..]);
+    assert!(objects.fetch(&put, LIMIT + 1).await.expect("there").bytes[..] == body[..]);
     endpoint.stop().await;
 }
 
@@ -124,10 +124,16 @@ async fn a_presigned_url_lets_its_holder_put_this_key_and_no_other() {
         let request = if stat { request.header("x-amz-meta-priority", "stat") } else { request };
         request.send().await.expect("an answer").status().as_u16()
     };
-    let url = objects.presign_put("in/a b+é.jpg", Lane::Routine, hour, None).await.expect("signed");
+    let url = objects
+        .presign_put("in/a b+é.jpg", Lane::Routine, &Default::default(), hour, None)
+        .await
+        .expect("signed");
     assert_eq!(put(&url, false).await, 200);
     assert_eq!(put(&url.replace("in/", "out/"), false).await, 403);
-    let url = objects.presign_put("in/urgent.jpg", Lane::Stat, hour, None).await.expect("signed");
+    let url = objects
+        .presign_put("in/urgent.jpg", Lane::Stat, &Default::default(), hour, None)
+        .await
+        .expect("signed");
     assert_eq!(put(&url, false).await, 403);
     assert_eq!(put(&url, true).await, 200);
 

@@ -111,7 +111,10 @@ async fn a_signed_url_serves_our_page_and_no_other_for_a_change() {
     let folder = tempfile::tempdir().expect("a folder");
     let endpoint = start(folder.path()).await;
     let objects = endpoint.objects().await;
-    let url = objects.presign_put("k", Lane::Routine, HOUR, None).await.expect("signed");
+    let url = objects
+        .presign_put("k", Lane::Routine, &Default::default(), HOUR, None)
+        .await
+        .expect("signed");
     let put = async |origin: &str| {
         let request = http().put(&url).header("origin", origin).body("picture");
         request.header("sec-fetch-site", "cross-site").send().await.expect("an answer")

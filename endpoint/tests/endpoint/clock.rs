@@ -28,7 +28,12 @@ async fn the_process_whose_clock_is_set_back() {
     let endpoint = start(folder.path()).await;
     let objects = endpoint.objects().await;
     let put = async |n: u32| {
-        let upload = Upload { key: n.to_string(), body: "x".into(), lane: Lane::Routine };
+        let upload = Upload {
+            key: n.to_string(),
+            body: "x".into(),
+            lane: Lane::Routine,
+            metadata: Default::default(),
+        };
         objects.put(upload).await
     };
     for n in 0..8 {

@@ -49,7 +49,8 @@ fn body(key: &str) -> Bytes {
 
 async fn put(endpoint: &Running, key: String) -> Option<ObjectVersion> {
     let objects = endpoint.objects().await;
-    let upload = Upload { body: body(&key), key, lane: Lane::Routine };
+    let upload =
+        Upload { body: body(&key), key, lane: Lane::Routine, metadata: Default::default() };
     objects.put(upload).await.ok()
 }
 
@@ -124,7 +125,8 @@ async fn check_all(endpoint: &Running, told: &mut BTreeSet<String>) -> BTreeMap<
             sequencer: None,
             size: None,
         };
-        let bytes = objects.fetch(&object, 1 << 30).await.expect("a listed object can be read");
+        let fetched = objects.fetch(&object, 1 << 30).await;
+        let bytes = fetched.expect("a listed object can be read").bytes;
         assert!(bytes == body(&key), "an object that is not whole");
         shown.insert(version, key);
     }
@@ -155,8 +157,12 @@ async fn the_process_without_room() {
     let endpoint = start(&folder).await;
     let objects = endpoint.objects().await;
     let put = async |key: &str, size| {
-        let upload =
-            Upload { key: key.to_owned(), body: noise(size, 1).into(), lane: Lane::Routine };
+        let upload = Upload {
+            key: key.to_owned(),
+            body: noise(size, 1).into(),
+            lane: Lane::Routine,
+            metadata: Default::default(),
+        };
         objects.put(upload).await
     };
     put("before", 1000).await.expect("there is room for this");

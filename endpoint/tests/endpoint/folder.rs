@@ -11,7 +11,7 @@ use crate::fixture::{noise, start};
 const FILES: usize = 1_005;
 
 fn file(key: String, body: Vec<u8>) -> Upload {
-    Upload { key, body: body.into(), lane: Lane::Routine }
+    Upload { key, body: body.into(), lane: Lane::Routine, metadata: Default::default() }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

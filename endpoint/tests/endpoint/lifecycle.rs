@@ -18,7 +18,12 @@ const SIZE: usize = 100_000;
 /// signatures by the machine's.
 async fn put(endpoint: &Running, key: &str, seed: u64) -> ObjectVersion {
     let objects = endpoint.objects().await;
-    let upload = Upload { key: key.into(), body: noise(SIZE, seed).into(), lane: Lane::Routine };
+    let upload = Upload {
+        key: key.into(),
+        body: noise(SIZE, seed).into(),
+        lane: Lane::Routine,
+        metadata: Default::default(),
+    };
     objects.put(upload).await.expect("stored")
 }
 
@@ -76,14 +81,14 @@ async fn what_was_replaced_or_deleted_goes_when_its_time_is_over_and_what_is_cur
     }
     for kept in [&current, &newest] {
         assert_eq!(
-            endpoint.objects().await.fetch(kept, 1_000_000).await.expect("there").len(),
+            endpoint.objects().await.fetch(kept, 1_000_000).await.expect("there").bytes.len(),
             SIZE
         );
     }
     clock.advance(6 * DAY);
     until("the second is gone, too", || used(&bodies) == SIZE).await;
     assert_eq!(
-        endpoint.objects().await.fetch(&newest, 1_000_000).await.expect("there").len(),
+        endpoint.objects().await.fetch(&newest, 1_000_000).await.expect("there").bytes.len(),
         SIZE
     );
     let listed = endpoint.objects().await.versions("", None).await.expect("listed").versions;
@@ -131,6 +136,9 @@ async fn a_file_that_a_copy_shares_stays_and_an_undeleted_version_too() {
     }
     assert_eq!(objects_of().await.len(), 3);
     assert_eq!(used(&bodies), 3 * SIZE, "the copy has the file of its source");
-    assert_eq!(endpoint.objects().await.fetch(&back, 1_000_000).await.expect("there").len(), SIZE);
+    assert_eq!(
+        endpoint.objects().await.fetch(&back, 1_000_000).await.expect("there").bytes.len(),
+        SIZE
+    );
     endpoint.stop().await;
 }

@@ -47,8 +47,10 @@ async fn a_body_that_stops_halfway_leaves_nothing() {
     let endpoint = start_with(folder.path(), |options| options.silence = silence).await;
     let objects = endpoint.objects().await;
     let lane = Lane::Routine;
-    let url =
-        objects.presign_put("half", lane, Duration::from_secs(60), None).await.expect("signed");
+    let url = objects
+        .presign_put("half", lane, &Default::default(), Duration::from_secs(60), None)
+        .await
+        .expect("signed");
     let target = url.strip_prefix(&endpoint.url()).expect("this endpoint");
     let head = format!(
         "PUT {target} HTTP/1.1\r\nhost: {}\r\ncontent-length: 4000000\r\n\r\n",
@@ -88,8 +90,10 @@ async fn an_answer_in_place_of_100_continue_ends_the_connection() {
     let endpoint = start(folder.path()).await;
     let objects = endpoint.objects().await;
     let lane = Lane::Routine;
-    let url =
-        objects.presign_put("empty", lane, Duration::from_secs(60), None).await.expect("signed");
+    let url = objects
+        .presign_put("empty", lane, &Default::default(), Duration::from_secs(60), None)
+        .await
+        .expect("signed");
     let target = url.strip_prefix(&endpoint.url()).expect("this endpoint");
     for (target, status) in [(target, "200 OK"), ("/xrays/unsigned", "403 Forbidden")] {
         let mut client =
@@ -122,7 +126,14 @@ async fn an_object_larger_than_allowed_is_refused_before_it_is_sent() {
     let objects = endpoint.objects().await;
     let put = async |length| {
         let body = vec![1; length].into();
-        objects.put(Upload { key: "k".to_owned(), body, lane: Lane::Routine }).await
+        objects
+            .put(Upload {
+                key: "k".to_owned(),
+                body,
+                lane: Lane::Routine,
+                metadata: Default::default(),
+            })
+            .await
     };
     put(10).await.expect("just small enough");
     let refused = put(11).await.expect_err("too large");

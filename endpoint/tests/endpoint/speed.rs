@@ -16,15 +16,19 @@ async fn speed() {
     let folder = tempfile::tempdir().expect("a folder");
     let endpoint = start(folder.path()).await;
     let objects = endpoint.objects().await;
-    let upload =
-        |key: String, body: &bytes::Bytes| Upload { key, body: body.clone(), lane: Lane::Routine };
+    let upload = |key: String, body: &bytes::Bytes| Upload {
+        key,
+        body: body.clone(),
+        lane: Lane::Routine,
+        metadata: Default::default(),
+    };
 
     let large = bytes::Bytes::from(noise(256 * MIB, 1));
     let began = Instant::now();
     let put = objects.put(upload("large".to_owned(), &large)).await.expect("stored");
     println!("put of 256 MiB: {:.2} s", began.elapsed().as_secs_f64());
     let began = Instant::now();
-    let got = objects.fetch(&put, u64::MAX).await.expect("there");
+    let got = objects.fetch(&put, u64::MAX).await.expect("there").bytes;
     println!("get of 256 MiB: {:.2} s", began.elapsed().as_secs_f64());
     assert!(got == large);
 

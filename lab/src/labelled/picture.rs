@@ -36,10 +36,11 @@ pub(crate) async fn decoded(
 ) -> Result<Decoded, NoPicture> {
     let limits = Limits::default();
     let fetched = objects.fetch(object, limits.max_bytes as u64).await;
-    let bytes = fetched.map_err(|error| match error {
+    let fetched = fetched.map_err(|error| match error {
         FetchError::Port(error) => NoPicture::Away(chain(&error)),
         error => NoPicture::Unreadable(chain(&error)),
     })?;
+    let bytes = fetched.bytes;
     let decode = move || {
         let radiograph = lobar_imaging::decode(&bytes, &limits)?;
         let input = lobar_imaging::network_input(&radiograph)?;

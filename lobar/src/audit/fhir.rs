@@ -37,6 +37,7 @@ fn kind(action: Option<Action>) -> Kind {
         Action::Refused | Action::PersonChanged | Action::TokenChanged | Action::SiteChanged => {
             (SECURITY, "U")
         }
+        Action::PatientChanged => (("110110", "Patient Record"), "U"),
         Action::ModelChanged | Action::Reconciled => (ACTIVITY, "U"),
         Action::QuarantineViewed => (ACTIVITY, "R"),
         Action::QuarantineChanged => (ACTIVITY, "U"),

@@ -13,7 +13,7 @@ use lobar_core::failure::PortError;
 use lobar_core::finding::ModelRef;
 use lobar_core::image::{Lane, NewImage};
 use lobar_core::object::ObjectVersion;
-use lobar_core::object_store::{FetchError, ObjectStore, Upload};
+use lobar_core::object_store::{FetchError, Fetched, ObjectMetadata, ObjectStore, Upload};
 
 use crate::failure::Failure;
 
@@ -38,8 +38,8 @@ impl OnePicture {
 
 #[async_trait]
 impl ObjectStore for OnePicture {
-    async fn fetch(&self, _: &ObjectVersion, _: u64) -> Result<Bytes, FetchError> {
-        Ok(self.0.clone())
+    async fn fetch(&self, _: &ObjectVersion, _: u64) -> Result<Fetched, FetchError> {
+        Ok(Fetched { bytes: self.0.clone(), metadata: ObjectMetadata::default() })
     }
 
     async fn lane(&self, _: &ObjectVersion) -> Result<Lane, FetchError> {
@@ -58,6 +58,7 @@ impl ObjectStore for OnePicture {
         &self,
         _: &str,
         _: Lane,
+        _: &ObjectMetadata,
         _: Duration,
         _: Option<&S3KeyPair>,
     ) -> Result<String, PortError> {

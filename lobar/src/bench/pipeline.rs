@@ -50,7 +50,7 @@ pub async fn run(args: cli::Pipeline) -> Result<(), Failure> {
     for n in 0..images {
         let body = Bytes::from(pictures[n % pictures.len()].clone());
         let key = format!("incoming/bench/{n}");
-        let upload = Upload { key, body, lane: Lane::Routine };
+        let upload = Upload { key, body, lane: Lane::Routine, metadata: Default::default() };
         objects.put(upload).await.map_err(|e| Failure::failed(chain(&e)))?;
     }
     worker::start(&settings, &parts, objects.clone(), Some(address), &mut running).await?;

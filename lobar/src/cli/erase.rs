@@ -18,15 +18,28 @@ pub enum Erase {
         #[command(flatten)]
         erase: EraseArgs,
     },
-    /// Everything of one patient: all keys of a site that begin so, `stat/` or not.
+    /// Everything of one patient of a site: by the id that their images name, or all keys that begin so, `stat/` or not.
+    #[command(group = clap::ArgGroup::new("whom").required(true).args(["patient_id", "key_prefix"]))]
     Patient {
         /// The site.
         #[arg(long, value_name = "NAME")]
         site: String,
+        /// The patient's id, to the letter. Of one that was merged into another's, the images of both are meant.
+        #[arg(long, value_name = "ID")]
+        patient_id: Option<String>,
+        /// Who gave out the id; left out where that is the site.
+        #[arg(
+            long,
+            value_name = "ISSUER",
+            requires = "patient_id",
+            default_value = "",
+            hide_default_value = true
+        )]
+        issuer: String,
         /// How the keys begin after `incoming/SITE/` and `incoming/SITE/stat/`. It is taken to the letter: `7` is the
         /// beginning of `71/` too, so end it with what ends the patient's name there, such as `7/`.
         #[arg(long, value_name = "PREFIX")]
-        key_prefix: String,
+        key_prefix: Option<String>,
         #[command(flatten)]
         erase: EraseArgs,
     },

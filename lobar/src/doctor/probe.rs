@@ -21,7 +21,12 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 pub async fn run(store: &dyn Store, bucket: &S3ObjectStore, patience: Duration) -> Vec<Diagnostic> {
     let id = Uuid::new_v4();
     let body = "Put here by `lobar doctor --probe`, which removes it. No X-ray.\n";
-    let upload = Upload { key: probe::key(id), body: body.into(), lane: Lane::Routine };
+    let upload = Upload {
+        key: probe::key(id),
+        body: body.into(),
+        lane: Lane::Routine,
+        metadata: Default::default(),
+    };
     let began = Instant::now();
     let object = match bucket.put(upload).await {
         Ok(object) => object,

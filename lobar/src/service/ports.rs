@@ -15,6 +15,7 @@ use lobar_core::quarantine::Quarantine;
 use lobar_core::queue::{JobQueues, Queue};
 use lobar_core::signal::Signal;
 use lobar_core::store::Store;
+use lobar_core::study::Studies;
 use lobar_core::time::{Clock, SystemClock};
 use lobar_core::verdict::Verdicts;
 use lobar_opener::{OpenError, Opener};
@@ -39,6 +40,8 @@ pub struct Ports {
     pub verdicts: Arc<dyn Verdicts>,
     /// What readers met of answers.
     pub exposures: Arc<dyn Exposures>,
+    /// Whose images are.
+    pub studies: Arc<dyn Studies>,
     /// What ingest put aside.
     pub quarantine: Arc<dyn Quarantine>,
     /// What is erased.
@@ -102,6 +105,7 @@ impl Ports {
             models: database.clone(),
             verdicts: database.clone(),
             exposures: database.clone(),
+            studies: database.clone(),
             quarantine: database.clone(),
             erasures: database.clone(),
             accounts: database.clone(),

@@ -234,6 +234,7 @@ async fn api(
             models: parts.models.clone(),
             verdicts: parts.verdicts.clone(),
             exposures: parts.exposures.clone(),
+            studies: parts.studies.clone(),
             quarantine: parts.quarantine.clone(),
             accounts: parts.accounts.clone(),
             audit: parts.audit.clone(),

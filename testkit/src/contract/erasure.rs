@@ -15,6 +15,7 @@ use lobar_core::model_registry::{ModelRegistry, NewModel, ShadowFinding};
 use lobar_core::object::{ImageId, ObjectVersion};
 use lobar_core::quarantine::{EntryState, Quarantine};
 use lobar_core::store::{Admission, Claim, Filter, Quarantined, Store};
+use lobar_core::study::Studies;
 use lobar_core::time::Stamp;
 use lobar_core::verdict::{NewVerdict, Opinion, VerdictError, Verdicts};
 use serde_json::{Value, json};
@@ -32,6 +33,7 @@ pub struct Kept {
     pub quarantine: Arc<dyn Quarantine>,
     pub audit: Arc<dyn Audit>,
     pub models: Arc<dyn ModelRegistry>,
+    pub studies: Arc<dyn Studies>,
 }
 
 /// An adapter under test.

@@ -24,6 +24,7 @@ pub mod queue;
 pub mod registry;
 pub mod signal;
 pub mod store;
+pub mod studies;
 pub mod verdict;
 
 /// Makes a test of each sentence of a suite.

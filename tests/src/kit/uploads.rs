@@ -88,7 +88,8 @@ impl BulkUpload {
                 let bucket = bucket.clone();
                 async move {
                     let Planned { key, body, stat, reason } = planned;
-                    let upload = Upload { key, body, lane: Lane::Routine };
+                    let upload =
+                        Upload { key, body, lane: Lane::Routine, metadata: Default::default() };
                     let object = bucket.put(upload).await.expect("stored");
                     Uploaded { object, place, stat, reason, at: std::time::Instant::now() }
                 }

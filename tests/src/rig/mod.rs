@@ -26,6 +26,7 @@ use lobar_core::object::{ImageId, ObjectVersion};
 use lobar_core::object_store::Upload;
 use lobar_core::quarantine::Quarantine;
 use lobar_core::queue::{Depth, JobQueues, Outgoing, Queue};
+use lobar_core::study::Studies;
 use lobar_core::time::{Clock, ManualClock, SystemClock};
 use lobar_core::verdict::Verdicts;
 use lobar_endpoint::{Endpoint, EndpointOptions};
@@ -68,6 +69,8 @@ pub struct Rig {
     pub audit: Arc<dyn Audit>,
     /// What readers met of answers, in the same database.
     pub exposures: Arc<dyn Exposures>,
+    /// Whose images are, in the same database.
+    pub studies: Arc<dyn Studies>,
     /// The uploads queue.
     pub uploads: Arc<FaultyQueue>,
     /// The job queues.
@@ -109,7 +112,7 @@ impl Rig {
         let quarantine = store.clone();
         let erasures = store.clone();
         let accounts = store.clone();
-        let (audit, exposures) = (store.clone(), store.clone());
+        let (audit, exposures, studies) = (store.clone(), store.clone(), store.clone());
         let url = queues.unwrap_or(&file).parse().expect("a queue's URL");
         let line = Arc::new(Line::default());
         let injector = Arc::new(Injector::default());
@@ -143,6 +146,7 @@ impl Rig {
             accounts,
             audit,
             exposures,
+            studies,
             uploads,
             jobs,
             bucket,
@@ -177,7 +181,8 @@ impl Rig {
 
     /// Puts an object, and says which version it became. Its event goes onto the uploads queue.
     pub async fn put(&self, key: &str, lane: Lane, body: impl Into<Bytes>) -> ObjectVersion {
-        let upload = Upload { key: key.into(), body: body.into(), lane };
+        let metadata = Default::default();
+        let upload = Upload { key: key.into(), body: body.into(), lane, metadata };
         self.objects.inner.put(upload).await.expect("stored")
     }
 

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::browser::Browser;
 use crate::fixture::{Fixture, PASSWORD, blank, eventually, ready};
 use crate::page_people::invite;
+use crate::patients::known;
 use crate::signing_in::{SECRET, SEND, browser_of, fill, image, sign_in};
 
 /// axe-core, out of the tests' Python packages.
@@ -104,6 +105,21 @@ async fn every_view_is_accessible_in_light_and_dark_and_at_the_double_size() {
     browser.press("a").await;
     browser.text_becomes(".opinion", "agreed: pneumonia").await;
     report.look(&browser, "verdict").await;
+    browser.press(&Key::Escape.to_string()).await;
+
+    let films = ["incoming/north/4.jpg", "incoming/north/5.jpg"].map(str::to_owned);
+    let films = fixture.admit(films).await;
+    for (film, day) in films.iter().zip(["20240101", "20260301"]) {
+        let known = known("71", &format!("1.2.{day}"), day);
+        fixture.finish_known(&[*film], &ready(0.9), Some(&known)).await;
+    }
+    browser.page.goto(&fixture.url("/")).await.expect("opens");
+    browser.text_becomes(&format!("tr[data-id='{}'] .patient", films[1]), "ID 71").await;
+    report.look(&browser, "list with patients").await;
+    browser.click(&format!("tr[data-id='{}'] .open", films[1])).await;
+    browser.click(".priors button").await;
+    browser.text_becomes(".prior figcaption", "Prior, 2024-01-01").await;
+    report.look(&browser, "viewer with a prior").await;
     browser.press(&Key::Escape.to_string()).await;
 
     browser.click(".who-name").await;

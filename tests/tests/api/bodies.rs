@@ -224,7 +224,7 @@ async fn base64url_without_padding_is_an_image_too() {
         let id = problem["id"].as_str().expect("an id").parse().expect("an id");
         let kept =
             eventually("admitted", async || fixture.store.image(id).await.expect("asked")).await;
-        let bytes = fixture.objects.fetch(&kept.object, 100).await.expect("there");
+        let bytes = fixture.objects.fetch(&kept.object, 100).await.expect("there").bytes;
         assert_eq!(bytes.as_ref(), [0xff, 0xef], "{image}");
     }
 }

@@ -38,7 +38,12 @@ async fn from_a_put_to_the_event_in_a_client_s_hands() {
     let mut times = Vec::new();
     for n in 0..ROUNDS {
         let key = format!("incoming/north/{n}");
-        let upload = Upload { key, body: vec![7; 1000].into(), lane: Lane::Routine };
+        let upload = Upload {
+            key,
+            body: vec![7; 1000].into(),
+            lane: Lane::Routine,
+            metadata: Default::default(),
+        };
         fixture.objects.put(upload).await.expect("stored");
         // The bucket's answer is the moment from which its event counts.
         let stored = Instant::now();

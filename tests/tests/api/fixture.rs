@@ -24,6 +24,7 @@ use lobar_core::quarantine::Quarantine;
 use lobar_core::queue::Queue;
 use lobar_core::signal::Signal;
 use lobar_core::store::{Basis, Claim, Completion, Outcome, Store};
+use lobar_core::study::{Attributes, Studies};
 use lobar_core::time::{Clock, SystemClock};
 use lobar_core::verdict::Verdicts;
 use lobar_endpoint::{Endpoint, EndpointOptions};
@@ -61,6 +62,7 @@ pub struct Fixture {
     pub accounts: Arc<dyn Accounts>,
     pub audit: Arc<dyn Audit>,
     pub exposures: Arc<dyn Exposures>,
+    pub studies: Arc<dyn Studies>,
     pub uploads: Arc<dyn Queue>,
     pub objects: Arc<dyn ObjectStore>,
     pub signal: Arc<dyn Signal>,
@@ -105,7 +107,7 @@ impl Fixture {
         let store = opener.database("store", &url).await.expect("a database");
         let (models, verdicts, quarantine) = (store.clone(), store.clone(), store.clone());
         let accounts = store.clone();
-        let (audit, exposures) = (store.clone(), store.clone());
+        let (audit, exposures, studies) = (store.clone(), store.clone(), store.clone());
         let url = QueueUrl::Sqlite(file);
         let uploads = opener.queue("uploads", &url, "uploads").await.expect("a queue");
         let jobs = Lanes {
@@ -153,6 +155,7 @@ impl Fixture {
             accounts: accounts.clone(),
             audit: audit.clone(),
             exposures: exposures.clone(),
+            studies: studies.clone(),
             objects: objects.clone(),
             erasure: ErasurePorts { erasures: store.clone(), objects: bucket },
             signal: signal.clone(),
@@ -178,6 +181,7 @@ impl Fixture {
             accounts,
             audit,
             exposures,
+            studies,
             uploads,
             objects,
             signal,
@@ -323,6 +327,16 @@ impl Fixture {
 
     /// Finishes images, as the worker does.
     pub async fn finish(&self, ids: &[ImageId], outcome: &Outcome) {
+        self.finish_known(ids, outcome, None).await;
+    }
+
+    /// Finishes images of which this is known.
+    pub async fn finish_known(
+        &self,
+        ids: &[ImageId],
+        outcome: &Outcome,
+        known: Option<&Attributes>,
+    ) {
         let claims = self.store.claim(ids, 5).await.expect("claimed");
         let completions: Vec<_> = claims
             .into_iter()
@@ -334,7 +348,7 @@ impl Fixture {
                         fence,
                         outcome: outcome.clone(),
                         trace: None,
-                        basis: Basis::default(),
+                        basis: Basis { identity: known.cloned().map(Box::new), ..Basis::default() },
                     }
                 }
                 other => panic!("not granted: {other:?}"),

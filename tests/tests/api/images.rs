@@ -249,8 +249,12 @@ async fn a_presigned_upload_can_be_identified_from_what_the_bucket_answers() {
 async fn an_upload_past_the_page_by_any_s3_client_appears_as_well() {
     let fixture = Arc::new(Fixture::open().await);
     fixture.play_worker(Outcome::Superseded);
-    let upload =
-        Upload { key: "incoming/east/1.jpg".into(), body: vec![7; 9].into(), lane: Lane::Routine };
+    let upload = Upload {
+        key: "incoming/east/1.jpg".into(),
+        body: vec![7; 9].into(),
+        lane: Lane::Routine,
+        metadata: Default::default(),
+    };
     let object = fixture.objects.put(upload).await.expect("stored");
     let item = item_when_known(&fixture, &object.id().to_string()).await;
     assert_eq!(item["site"], "east");

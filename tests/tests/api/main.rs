@@ -27,6 +27,7 @@ mod oidc;
 mod operations;
 mod page_people;
 mod painted;
+mod patients;
 mod people;
 mod predict;
 mod problems;

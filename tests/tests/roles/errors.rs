@@ -120,6 +120,7 @@ async fn upload(rig: &Rig) -> Uploads {
         key: "incoming/north/lost.jpg".into(),
         body: picture(6).into(),
         lane: Lane::Routine,
+        metadata: Default::default(),
     });
     let lost = NewImage { object: lost.await.expect("stored"), lane: Lane::Routine };
     others.push(lost.object.id());

@@ -27,7 +27,8 @@ async fn an_upload_to_an_idle_system_is_on_the_page_after() {
     let mut took = Vec::new();
     for n in 0..UPLOADS {
         let key = format!("incoming/north/{n}.jpeg");
-        let upload = Upload { key, body: body.clone(), lane: Lane::Routine };
+        let upload =
+            Upload { key, body: body.clone(), lane: Lane::Routine, metadata: Default::default() };
         let image = cluster.bucket.put(upload).await.expect("stored").id().to_string();
         let answered = std::time::Instant::now();
         let seen = loop {

@@ -30,11 +30,14 @@ async fn start(cluster: &Arc<Cluster>, otlp: &str) -> Vec<Lobar> {
     fleet
 }
 
-/// Uploads a picture under a key with a patient's name and waits for its result.
+/// Uploads a picture under a key with a patient's name, and with metadata that says it, and waits for its result.
 async fn upload(cluster: &Cluster) -> String {
     let body = radiograph_jpeg(900, 700, 7).into();
     let key = "incoming/north/stat/DOE^JANE-19620304.jpg".to_owned();
-    let put = cluster.bucket.put(Upload { key, body, lane: Lane::Stat }).await;
+    let said = [("patient-id", "DOE-1"), ("patient-name", "DOE%5EJANE"), ("accession", "19620304")];
+    let metadata = said.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let metadata = metadata.into_iter().collect();
+    let put = cluster.bucket.put(Upload { key, body, lane: Lane::Stat, metadata }).await;
     let id = put.expect("stored").id().to_string();
     let images = cluster.client().settled(1).await;
     assert_eq!((&images[0]["id"], &images[0]["status"]), (&id.clone().into(), &"ready".into()));

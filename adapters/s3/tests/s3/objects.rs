@@ -35,12 +35,17 @@ async fn bucket(versions: bool) -> Bucket {
 impl Bucket {
     async fn put(&self, body: impl Into<Vec<u8>>) -> ObjectVersion {
         let body: Vec<u8> = body.into();
-        let upload = Upload { key: KEY.to_owned(), body: body.into(), lane: Lane::Stat };
+        let upload = Upload {
+            key: KEY.to_owned(),
+            body: body.into(),
+            lane: Lane::Stat,
+            metadata: Default::default(),
+        };
         self.objects.put(upload).await.expect("stored")
     }
 
     async fn fetch(&self, object: &ObjectVersion) -> Result<Vec<u8>, FetchError> {
-        self.objects.fetch(object, LIMIT).await.map(Vec::from)
+        self.objects.fetch(object, LIMIT).await.map(|fetched| fetched.bytes.into())
     }
 }
 

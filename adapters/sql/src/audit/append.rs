@@ -18,7 +18,7 @@ pub(super) async fn append<D: Driver>(db: &Db<D>, entries: &[NewEntry]) -> Resul
 }
 
 /// Waits until every transaction that numbered events or entries has ended; others wait from here to the end of this one.
-pub(super) async fn turn<D: Driver>(tx: &mut Tx<D>) -> Result<(), DbError> {
+pub(in super::super) async fn turn<D: Driver>(tx: &mut Tx<D>) -> Result<(), DbError> {
     let mut turn = Sql::<D>::new("select one.n from (select cast(1 as bigint) as n) as one");
     turn.push(D::EVENT_LOCK);
     turn.all::<(i64,)>(tx).await.map(drop)

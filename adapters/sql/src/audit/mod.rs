@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use lobar_core::audit::{Audit, Checkpoint, Cursor, Entry, Filter, NewEntry};
 use lobar_core::failure::PortError;
 
-pub(super) use append::write;
+pub(super) use append::{turn, write};
 pub(super) use prune::prune;
 pub(super) use row::AuditRow;
 

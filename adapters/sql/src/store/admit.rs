@@ -66,7 +66,7 @@ pub(super) async fn admit<D: Driver>(
 }
 
 /// How many groups of keys there are: a batch of thousands takes no more locks than this, and two small
-/// batches seldom have one in common.
+/// batches seldom have one in common. The number after the last is [`studies::LOCK`](super::super::studies::LOCK).
 const GROUPS: u16 = 512;
 
 /// The groups that the keys of objects are in.

@@ -26,10 +26,19 @@ pub(super) struct Kind {
 /// A state with what is known of the finding: `none`, `no`, `yes`.
 pub(super) type Standing<'a> = (State, &'a str);
 
+/// One event to be.
+struct Told {
+    image: ImageId,
+    state: State,
+    /// Whether the state is as before.
+    aside: bool,
+    trace: Option<TraceContext>,
+}
+
 /// See the module's documentation.
 #[derive(Default)]
-pub(super) struct Changes {
-    events: Vec<(ImageId, State, Option<TraceContext>)>,
+pub(in super::super) struct Changes {
+    events: Vec<Told>,
     counts: BTreeMap<(Kind, &'static str, String), i64>,
     entries: Vec<NewEntry>,
 }
@@ -37,7 +46,12 @@ pub(super) struct Changes {
 impl Changes {
     /// An image changed its state in a way that is not counted: between queued and analysing.
     pub(super) fn told(&mut self, id: ImageId, state: State) {
-        self.events.push((id, state, None));
+        self.events.push(Told { image: id, state, aside: false, trace: None });
+    }
+
+    /// An image is in the state that it was in, but what is shown of it changed.
+    pub(in super::super) fn retold(&mut self, id: ImageId, state: State) {
+        self.events.push(Told { image: id, state, aside: true, trace: None });
     }
 
     /// An image that is new.
@@ -66,14 +80,14 @@ impl Changes {
     }
 
     /// Something for the audit record. It needs an event beside it, whose turn it is written in.
-    pub(super) fn recorded(&mut self, entry: NewEntry) {
+    pub(in super::super) fn recorded(&mut self, entry: NewEntry) {
         self.entries.push(entry);
     }
 
     /// What the event that was told of last continues.
     pub(super) fn traced(&mut self, trace: Option<TraceContext>) {
-        if let Some((_, _, continues)) = self.events.last_mut() {
-            *continues = trace;
+        if let Some(last) = self.events.last_mut() {
+            last.trace = trace;
         }
     }
 
@@ -83,15 +97,21 @@ impl Changes {
 
     /// Writes everything. It must be the last thing that a transaction does: others wait for their turn
     /// from here to its end.
-    pub(super) async fn record<D: Driver>(self, tx: &mut Tx<D>, at: Stamp) -> Result<(), DbError> {
+    pub(in super::super) async fn record<D: Driver>(
+        self,
+        tx: &mut Tx<D>,
+        at: Stamp,
+    ) -> Result<(), DbError> {
         for batch in self.events.chunks(BATCH) {
-            let mut sql = Sql::<D>::new("with fresh (image, state, at, trace) as (values ");
-            sql.rows(batch.iter().map(|(image, state, trace)| {
-                (image.0, state.as_str(), at.0, trace.map(|trace| trace.to_string()))
+            let mut sql =
+                Sql::<D>::new("with fresh (image, state, at, verdict, trace) as (values ");
+            sql.rows(batch.iter().map(|Told { image, state, aside, trace }| {
+                let trace = trace.map(|trace| trace.to_string());
+                (image.0, state.as_str(), at.0, i64::from(*aside), trace)
             }));
             sql.push(
-                ") insert into event (image, state, at, trace)
-                 select image, state, at, trace from fresh",
+                ") insert into event (image, state, at, verdict, trace)
+                 select image, state, at, verdict, trace from fresh",
             );
             sql.push(D::EVENT_LOCK);
             sql.run(tx).await?;

@@ -15,11 +15,11 @@ use lobar_core::time::Stamp;
 use uuid::Uuid;
 
 use super::super::tx::Tx;
-use super::super::{BATCH, Db, DbError, Driver, Sql};
+use super::super::{BATCH, Db, DbError, Driver, Sql, studies};
 use super::admit::groups;
 use super::changes::{Changes, Kind};
 use super::plan::{key_id, sequence};
-use super::remove::forget_verdicts;
+use super::remove::forget_persons;
 use super::row::state;
 use super::rows;
 
@@ -144,6 +144,25 @@ impl<D: Driver> Erasures for Db<D> {
             ObjectSelector::Prefix { bucket, prefix } => {
                 beginning_with(self, (bucket, prefix), after, limit, LOOKED_AT).await
             }
+            ObjectSelector::Patient { site, id } => {
+                let mut sql = Sql::<D>::new(OBJECTS);
+                sql.push("id > ").arg(after.map_or(Uuid::nil(), |id| id.0));
+                sql.push(
+                    " and id in (select instance.image from study
+                     join series on series.study = study.id
+                     join instance on instance.series = series.id where study.patient in (
+                       select id from patient where site = ",
+                )
+                .arg(site.as_str());
+                sql.push(" and issuer = ").arg(id.issuer.as_str());
+                sql.push(" and patient_id = ").arg(id.id.as_str());
+                sql.push(" union select patient from patient_alias where site = ")
+                    .arg(site.as_str());
+                sql.push(" and issuer = ").arg(id.issuer.as_str());
+                sql.push(" and patient_id = ").arg(id.id.as_str());
+                sql.push(")) order by id limit ").arg(rows(limit));
+                self.fetch_all::<ObjectRow>(sql).await
+            }
             ObjectSelector::OlderThan(age) => {
                 let mut sql = Sql::<D>::new(OBJECTS);
                 let before = self.now().minus(*age).0;
@@ -222,7 +241,9 @@ async fn erase<D: Driver>(
     if objects.is_empty() {
         return Ok(Vec::new());
     }
-    let mut tx = db.begin_on(&groups(objects.iter())).await?;
+    let mut held = groups(objects.iter());
+    held.insert(studies::LOCK);
+    let mut tx = db.begin_on(&held).await?;
     let now = db.now();
     let named: BTreeMap<ImageId, &ObjectVersion> =
         objects.iter().map(|object| (object.id(), object)).collect();
@@ -301,7 +322,7 @@ fn entry(id: ImageId, site: Option<&str>, order: &ErasureOrder) -> NewEntry {
 
 /// Everything that is kept of images, but for what the audit record and the events have: their ids.
 async fn forget<D: Driver>(tx: &mut Tx<D>, ids: &[ImageId]) -> Result<(), DbError> {
-    forget_verdicts(tx, ids).await?;
+    forget_persons(tx, ids).await?;
     for batch in ids.chunks(BATCH) {
         let each = || batch.iter().map(|id| id.0);
         // By version first, as its key is.

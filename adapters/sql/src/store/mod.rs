@@ -5,7 +5,9 @@ mod changes;
 mod count;
 mod erase;
 mod events;
+mod identity;
 mod inference;
+mod of_patient;
 mod overview;
 mod page;
 mod plan;
@@ -34,10 +36,11 @@ use lobar_core::time::Stamp;
 use uuid::Uuid;
 
 pub(super) use admit::StoredRow;
+pub(super) use changes::Changes;
 pub(super) use erase::{ErasedRow, ObjectRow, TombstoneRow};
 pub(super) use events::EventRow;
-pub(super) use page::images;
-pub(super) use row::{ImageRow, flagged};
+pub(super) use page::{COLUMNS, images};
+pub(super) use row::{ImageRow, flagged, state};
 use work::Attempt;
 pub(super) use work::ClaimRow;
 

@@ -21,10 +21,10 @@ use uuid::Uuid;
 use super::super::{BATCH, Db, DbError, Driver, Sql};
 use super::count::total;
 use super::row::{ImageRow, state};
-use super::{rows, site_batches};
+use super::{of_patient, rows, site_batches};
 
 /// The columns of [`ImageRow`].
-const COLUMNS: &str =
+pub(in super::super) const COLUMNS: &str =
     "image.id, image.bucket, image.key, image.version, image.etag, image.sequencer,
     image.size, image.lane, image.state, image.reason, image.detail, image.flag, image.attempts,
     image.received_at, image.finished_at, finding.body as finding";
@@ -83,6 +83,9 @@ pub(super) async fn list<D: Driver>(
     after: Option<PageKey>,
     limit: usize,
 ) -> Result<Page, DbError> {
+    if let Some(patient) = &filter.patient {
+        return of_patient::list(db, filter, patient, after, limit).await;
+    }
     let total = total(db, filter).await?;
     let (kinds, batches) = (kinds(filter), site_batches(&filter.sites));
     let mut items: Vec<Image> = Vec::new();
@@ -194,7 +197,7 @@ const UNKNOWN_STATES: &str = " union select found_state.state, flag.flag from fo
     where found_state.state not in (";
 
 /// The newest after a key: ends the subquery of one ordered range.
-fn newest<D: Driver>(sql: &mut Sql<D>, after: Option<PageKey>, limit: usize) {
+pub(super) fn newest<D: Driver>(sql: &mut Sql<D>, after: Option<PageKey>, limit: usize) {
     // Nothing comes before the end of time.
     let end = PageKey { received_at: Stamp(i64::MAX), id: ImageId(Uuid::max()) };
     let after = after.unwrap_or(end);
@@ -239,7 +242,7 @@ mod tests {
                     (named(1), "image_by_site (site=? AND state=? AND flag=? AND "),
                     (named(30), "image_by_site (site=? AND state=? AND flag=? AND "),
                 ] {
-                    let filter = Filter { sites, states: states.to_vec(), flagged };
+                    let filter = Filter { states: states.to_vec(), flagged, ..Filter::at(sites) };
                     let (kinds, batches) = (kinds(&filter), site_batches(&filter.sites));
                     let every = filter.states.is_empty() && filter.flagged.is_none();
                     let kinds_and_every = (kinds.as_deref(), every);

@@ -11,10 +11,10 @@ use lobar_core::time::Stamp;
 use uuid::Uuid;
 
 use super::super::tx::Tx;
-use super::super::{BATCH, Db, DbError, Driver, Sql, audit, exposure};
+use super::super::{BATCH, Db, DbError, Driver, Sql, audit, exposure, studies};
 use super::changes::{Changes, Kind};
 use super::events::EventRow;
-use super::remove::forget_verdicts;
+use super::remove::forget_persons;
 use super::row::state;
 use super::rows;
 
@@ -40,7 +40,10 @@ pub(super) async fn prune<D: Driver>(
     older_than: Duration,
     limit: usize,
 ) -> Result<usize, DbError> {
-    let mut tx = db.begin().await?;
+    let mut tx = match what {
+        Retained::Results => studies::begin(db).await?,
+        Retained::Events | Retained::Quarantine | Retained::Audit => db.begin().await?,
+    };
     let now = db.now();
     let before = now.minus(older_than);
     let pruned = match what {
@@ -147,7 +150,7 @@ async fn results<D: Driver>(
         images.list(batch.iter().map(|id| id.0)).push(")");
         images.run(tx).await?;
     }
-    forget_verdicts(tx, &pruned).await?;
+    forget_persons(tx, &pruned).await?;
     changes.record(tx, now).await?;
     Ok(pruned.len())
 }

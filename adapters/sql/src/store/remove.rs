@@ -6,7 +6,7 @@ use lobar_core::time::Stamp;
 use uuid::Uuid;
 
 use super::super::tx::Tx;
-use super::super::{BATCH, Db, DbError, Driver, Sql};
+use super::super::{BATCH, Db, DbError, Driver, Sql, studies};
 use super::admit::groups;
 use super::changes::{Changes, Kind};
 use super::plan::{key_id, sequence};
@@ -19,7 +19,9 @@ pub(super) async fn remove<D: Driver>(
     let whole_key = object.version.is_none() && object.etag.is_none();
     let target = if whole_key { key_id(object) } else { object.id() };
     let sequence = sequence(object);
-    let mut tx = db.begin_on(&groups(std::iter::once(object))).await?;
+    let mut held = groups(std::iter::once(object));
+    held.insert(studies::LOCK);
+    let mut tx = db.begin_on(&held).await?;
     let now = db.now();
 
     // Without an order, what comes after the deletion of a key is a new upload, not a late one.
@@ -44,7 +46,7 @@ pub(super) async fn remove<D: Driver>(
         removed.push(ImageId(id));
     }
     mark(&mut tx, &removed, now).await?;
-    forget_verdicts(&mut tx, &removed).await?;
+    forget_persons(&mut tx, &removed).await?;
     changes.record(&mut tx, now).await?;
     tx.commit().await?;
     Ok(removed)
@@ -65,8 +67,8 @@ async fn mark<D: Driver>(tx: &mut Tx<D>, removed: &[ImageId], now: Stamp) -> Res
 }
 
 /// What readers said of an image goes with it: their names and words may be personal. What they met of its answer does,
-/// too.
-pub(super) async fn forget_verdicts<D: Driver>(
+/// too, and whose image it is. Only in a transaction that holds [`studies::LOCK`].
+pub(super) async fn forget_persons<D: Driver>(
     tx: &mut Tx<D>,
     removed: &[ImageId],
 ) -> Result<(), DbError> {
@@ -78,7 +80,7 @@ pub(super) async fn forget_verdicts<D: Driver>(
             sql.run(tx).await?;
         }
     }
-    Ok(())
+    studies::forget(tx, removed).await
 }
 
 /// Keeps the deletion for uploads whose notification comes later.

@@ -5,7 +5,7 @@ use lobar_core::object::{ImageId, ObjectVersion};
 use lobar_core::time::Stamp;
 use uuid::Uuid;
 
-use super::super::{Db, DbError, Driver, Sql};
+use super::super::{Db, DbError, Driver, Sql, studies};
 use super::admit::{groups, is_current, queue_again};
 use super::changes::{Changes, Kind};
 use super::plan::key_id;
@@ -29,6 +29,9 @@ pub(super) async fn restore<D: Driver>(
     sql.push(D::LOCK_ROWS);
     let of_key = sql.all::<(Uuid, String, String, String, Option<String>)>(&mut tx).await?;
     if !of_key.iter().any(|one| one.0 == id.0 && !is_current(state(&one.1))) {
+        return Ok(false);
+    }
+    if studies::is_duplicate(&mut tx, id).await? {
         return Ok(false);
     }
     let mut changes = Changes::default();

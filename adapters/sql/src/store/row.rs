@@ -35,7 +35,7 @@ pub struct ImageRow {
 
 impl ImageRow {
     /// The image, which says what of it cannot be read; an operator is told as well.
-    pub(super) fn image(self, unreadable: &Unreadable) -> Image {
+    pub(in super::super) fn image(self, unreadable: &Unreadable) -> Image {
         let id = self.id;
         let text = |what, column: Option<Column<String>>| {
             let read = Column::reading_of(column, Some);
@@ -86,7 +86,7 @@ impl ImageRow {
 const UNKNOWN_LANE: Lane = Lane::Stat;
 
 /// The state of a stored word. An image in one that this release does not know needs a human, and no work of ours.
-pub(super) fn state(word: &str) -> State {
+pub(in super::super) fn state(word: &str) -> State {
     State::parse(word).unwrap_or(State::NeedsHuman)
 }
 

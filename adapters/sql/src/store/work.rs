@@ -3,6 +3,7 @@
 //! Images are named by their ids, and their states are only looked at: `state || ''` keeps a planner from
 //! reading the range of a state instead, which may hold millions, or the traces of millions that left it.
 
+use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 
 use lobar_core::finding::Finding;
@@ -14,10 +15,10 @@ use sqlx::types::Json;
 use uuid::Uuid;
 
 use super::super::tx::Tx;
-use super::super::{BATCH, Db, DbError, Driver, Sql};
+use super::super::{BATCH, Db, DbError, Driver, Sql, studies};
 use super::changes::{Changes, Kind, Standing};
-use super::inference;
 use super::row::{lane, state};
+use super::{identity, inference};
 
 /// What a claim gives back.
 #[derive(sqlx::FromRow)]
@@ -202,25 +203,41 @@ pub(super) async fn complete<D: Driver>(
         .map(|(done, _)| done)
         .collect();
 
-    let mut tx = db.begin().await?;
+    let mut tx = match distinct.iter().any(|done| done.basis.identity.is_some()) {
+        true => studies::begin(db).await?,
+        false => db.begin().await?,
+    };
     let now = db.now();
     let (mut accepted, mut changes) = (BTreeSet::new(), Changes::default());
     for batch in distinct.chunks(BATCH) {
         let mut finished = HashMap::new();
-        for (id, fence, lane, site) in finish(&mut tx, batch, now).await? {
-            finished.insert((ImageId(id), Fence(fence)), Kind::new(site, lane));
+        for (id, fence, lane, site, received_at) in finish(&mut tx, batch, now).await? {
+            let finished_one = (Kind::new(site, lane), Stamp(received_at));
+            finished.insert((ImageId(id), Fence(fence)), finished_one);
         }
-        let mut fresh: Vec<&Completion> = Vec::with_capacity(batch.len());
-        for done in batch {
-            let Some(kind) = finished.remove(&(done.id, done.fence)) else { continue };
-            let (from, to) = ((State::Analysing, "none"), ending(&done.outcome));
-            if let Some(entry) = inference::entry(done, &kind.site) {
+        let taken: Vec<Finished<'_>> = batch
+            .iter()
+            .filter_map(|done| {
+                let (kind, received_at) = finished.remove(&(done.id, done.fence))?;
+                Some(Finished { done, kind, received_at })
+            })
+            .collect();
+        let kept = identity::keep(&mut tx, &taken, now, &mut changes).await?;
+        let mut fresh: Vec<(ImageId, Cow<'_, Finding>)> = Vec::with_capacity(taken.len());
+        for Finished { done, kind, .. } in taken {
+            let superseded = kept.ends.contains_key(&done.id);
+            let to = if superseded { SUPERSEDED } else { ending(&done.outcome) };
+            if let Some(entry) = inference::entry(done, &kind.site).filter(|_| !superseded) {
                 changes.recorded(entry);
             }
-            changes.moved(done.id, kind, from, to);
+            changes.moved(done.id, kind, (State::Analysing, "none"), to);
             changes.traced(done.trace);
             accepted.insert((done.id, done.fence));
-            fresh.push(done);
+            if let Outcome::Ready(finding) = &done.outcome
+                && !superseded
+            {
+                fresh.push((done.id, identity::warned(finding, kept.warnings.get(&done.id))));
+            }
         }
         keep_findings(&mut tx, &fresh, now).await?;
     }
@@ -229,6 +246,16 @@ pub(super) async fn complete<D: Driver>(
     let accepted = |done: &Completion| accepted.contains(&(done.id, done.fence));
     Ok(completions.iter().zip(firsts).map(|(done, first)| first && accepted(done)).collect())
 }
+
+/// A completion that is accepted.
+pub(super) struct Finished<'a> {
+    pub(super) done: &'a Completion,
+    pub(super) kind: Kind,
+    pub(super) received_at: Stamp,
+}
+
+/// Of what was never shown.
+const SUPERSEDED: Standing<'static> = (State::Superseded, "none");
 
 /// The state in which an outcome leaves its image, and the flag.
 fn ending(outcome: &Outcome) -> Standing<'static> {
@@ -241,12 +268,12 @@ fn ending(outcome: &Outcome) -> Standing<'static> {
     }
 }
 
-/// Moves the images whose fence is current to their ends; answers which, with lane and site.
+/// Moves the images whose fence is current to their ends; answers which, with lane, site and when they were received.
 async fn finish<D: Driver>(
     tx: &mut Tx<D>,
     batch: &[&Completion],
     now: Stamp,
-) -> Result<Vec<(Uuid, i64, String, Option<String>)>, DbError> {
+) -> Result<Vec<(Uuid, i64, String, Option<String>, i64)>, DbError> {
     let mut sql = Sql::<D>::new("with done (target, held, ending, why, more, answer) as (values ");
     sql.rows(batch.iter().map(|done| {
         let (state, flag) = ending(&done.outcome);
@@ -268,23 +295,16 @@ async fn finish<D: Driver>(
     .push(
         " from done
           where image.id = done.target and image.fence = done.held and image.state || '' = 'analysing'
-          returning id, fence, lane, site",
+          returning id, fence, lane, site, received_at",
     );
     sql.all(tx).await
 }
 
 async fn keep_findings<D: Driver>(
     tx: &mut Tx<D>,
-    done: &[&Completion],
+    findings: &[(ImageId, Cow<'_, Finding>)],
     now: Stamp,
 ) -> Result<(), DbError> {
-    let findings: Vec<(ImageId, &Finding)> = done
-        .iter()
-        .filter_map(|done| match &done.outcome {
-            Outcome::Ready(finding) => Some((done.id, finding.as_ref())),
-            _ => None,
-        })
-        .collect();
     if findings.is_empty() {
         return Ok(());
     }
@@ -293,7 +313,7 @@ async fn keep_findings<D: Driver>(
     );
     sql.rows(findings.iter().map(|(id, finding)| {
         let version = finding.model.version.as_str();
-        (id.0, version, finding.probability, Json(*finding), now.0)
+        (id.0, version, finding.probability, Json(finding.as_ref()), now.0)
     }));
     sql.run(tx).await?;
     Ok(())

@@ -342,7 +342,8 @@ impl ErasureHarness for OwnErasure {
             verdicts: database.clone(),
             quarantine: database.clone(),
             audit: database.clone(),
-            models: database,
+            models: database.clone(),
+            studies: database,
         }
     }
 
@@ -358,6 +359,10 @@ impl ErasureHarness for OwnErasure {
 
 mod erasure {
     lobar_testkit::erasure_contract!(super::OwnErasure);
+}
+
+mod studies {
+    lobar_testkit::studies_contract!(super::OwnErasure);
 }
 
 mod audit {

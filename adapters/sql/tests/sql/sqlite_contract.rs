@@ -365,7 +365,8 @@ impl ErasureHarness for ErasureFile {
             verdicts: database.clone(),
             quarantine: database.clone(),
             audit: database.clone(),
-            models: database,
+            models: database.clone(),
+            studies: database,
         }
     }
 
@@ -381,6 +382,10 @@ impl ErasureHarness for ErasureFile {
 
 mod erasure {
     lobar_testkit::erasure_contract!(super::ErasureFile);
+}
+
+mod studies {
+    lobar_testkit::studies_contract!(super::ErasureFile);
 }
 
 mod audit {

@@ -34,7 +34,8 @@ pub async fn an_answered_image_is_recorded_with_its_input_its_model_and_its_scor
     let harness = H::start().await;
     let (store, audit) = harness.open().await;
     let input = Digest::of(b"a picture");
-    finish(&*store, &film("a"), ready(0.75), Basis { input: Some(input), model: None }).await;
+    finish(&*store, &film("a"), ready(0.75), Basis { input: Some(input), ..Basis::default() })
+        .await;
     let entry = of_image(&*audit, &film("a")).await.remove(0);
     assert_eq!((&*entry.action, &*entry.actor_kind), ("inferred", "system"));
     assert_eq!(entry.site.as_deref(), Some("north"));
@@ -55,7 +56,7 @@ pub async fn an_image_that_is_not_assessed_is_recorded_with_its_reason<H: AuditH
     let model =
         ModelRef { version: "7".into(), sha256: "00ff".into(), preprocessing: "grey".into() };
     let unlike = Outcome::NeedsHuman { reason: Reason::UnlikeTraining, detail: detail() };
-    let basis = Basis { input: Some(Digest::of(b"")), model: Some(model) };
+    let basis = Basis { input: Some(Digest::of(b"")), model: Some(model), identity: None };
     finish(&*store, &film("unlike"), unlike, basis).await;
     let entry = of_image(&*audit, &film("unlike")).await.remove(0);
     assert_eq!(entry.action, "not_assessed");

@@ -150,7 +150,7 @@ pub async fn filters_narrow_a_list_and_its_total<H: StoreHarness>() {
         for flagged in [None, Some(true), Some(false)] {
             for site in [None, Some("north"), Some("south"), Some("nowhere")] {
                 let sites = site.map_or(Sites::All, at);
-                let filter = Filter { sites, states: states.to_vec(), flagged };
+                let filter = Filter { states: states.to_vec(), flagged, ..Filter::at(sites) };
                 let expected: HashSet<ImageId> = made
                     .iter()
                     .filter(|(_, state, _)| states.is_empty() || states.contains(state))

@@ -91,7 +91,8 @@ pub async fn an_image_whose_finding_cannot_be_read_needs_a_human_and_hides_no_ot
     let of = format!("(select id from image where key = '{}')", key("lost").key);
     harness.damage(&format!("delete from finding where image = {of}")).await;
 
-    let ready = Filter { states: vec![State::Ready], flagged: Some(false), sites: Sites::All };
+    let (states, flagged) = (vec![State::Ready], Some(false));
+    let ready = Filter { states, flagged, ..Filter::at(Sites::All) };
     for filter in [Filter::at(Sites::All), ready] {
         let listed = listed(&*store, &filter).await;
         assert_eq!(listed.len(), unreadable.len() + 3, "they are listed where they were");

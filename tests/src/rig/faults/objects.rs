@@ -9,7 +9,7 @@ use lobar_core::accounts::S3KeyPair;
 use lobar_core::failure::PortError;
 use lobar_core::image::{Lane, NewImage};
 use lobar_core::object::ObjectVersion;
-use lobar_core::object_store::{FetchError, ObjectStore, Upload};
+use lobar_core::object_store::{FetchError, Fetched, ObjectMetadata, ObjectStore, Upload};
 
 use super::Switch;
 use crate::rig::inject::{Injector, Kind};
@@ -50,14 +50,17 @@ impl FaultyObjects {
 
 #[async_trait]
 impl ObjectStore for FaultyObjects {
-    async fn fetch(&self, object: &ObjectVersion, limit: u64) -> Result<Bytes, FetchError> {
+    async fn fetch(&self, object: &ObjectVersion, limit: u64) -> Result<Fetched, FetchError> {
         if self.allowing.is_off() {
             return Err(FetchError::Denied);
         }
         self.switch.pass()?;
         self.flowing.wait().await;
         match self.inject("objects.fetch", Some(object)) {
-            Some(Kind::Unreadable) => return Ok(Bytes::from_static(b"no picture")),
+            Some(Kind::Unreadable) => {
+                let bytes = Bytes::from_static(b"no picture");
+                return Ok(Fetched { bytes, metadata: ObjectMetadata::default() });
+            }
             Some(kind) => return Err(kind.error().into()),
             None => {}
         }
@@ -90,10 +93,11 @@ impl ObjectStore for FaultyObjects {
         &self,
         key: &str,
         lane: Lane,
+        metadata: &ObjectMetadata,
         valid: Duration,
         pair: Option<&S3KeyPair>,
     ) -> Result<String, PortError> {
-        self.inner.presign_put(key, lane, valid, pair).await
+        self.inner.presign_put(key, lane, metadata, valid, pair).await
     }
     async fn check(&self) -> Result<(), PortError> {
         self.switch.pass()?;

@@ -1,6 +1,7 @@
 //! The worker, against a real store, real queues and a real bucket, with an engine that does as told.
 
 mod engine;
+mod identity;
 mod journey;
 mod models;
 mod outages;

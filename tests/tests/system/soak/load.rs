@@ -116,7 +116,8 @@ async fn upload(
         let lane = if n % 20 == 0 { "stat/" } else { "" };
         let key = format!("incoming/north/{lane}soak-{n:06}.jpeg");
         counts.attempted.fetch_add(1, Relaxed);
-        let upload = Upload { key, body: body.clone(), lane: Lane::Routine };
+        let upload =
+            Upload { key, body: body.clone(), lane: Lane::Routine, metadata: Default::default() };
         match bucket.put(upload).await {
             Ok(_) => counts.acknowledged.fetch_add(1, Relaxed),
             Err(_) => counts.failed.fetch_add(1, Relaxed),

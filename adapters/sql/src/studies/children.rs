@@ -1,0 +1,113 @@
+//! Studies of patients and series of studies: found by their uid, or made.
+
+use std::collections::{BTreeMap, HashMap};
+
+use lobar_core::study::Attributes;
+use uuid::Uuid;
+
+use super::super::tx::Tx;
+use super::super::{DbError, Driver, Sql};
+use super::row::ChildRow;
+
+/// One of them as an image says it.
+pub(super) struct Child<'a> {
+    parent: Uuid,
+    uid: &'a str,
+    attributes: &'a Attributes,
+}
+
+impl<'a> Child<'a> {
+    pub(super) fn new(parent: Uuid, uid: &'a str, attributes: &'a Attributes) -> Self {
+        Self { parent, uid, attributes }
+    }
+}
+
+/// What they are known by: their parent and their uid.
+pub(super) type Name = (Uuid, String);
+
+/// Each once: a statement must not meet a row twice.
+fn distinct(children: Vec<Child<'_>>) -> BTreeMap<(Uuid, &str), &Attributes> {
+    let mut distinct = BTreeMap::new();
+    for child in children {
+        distinct.entry((child.parent, child.uid)).or_insert(child.attributes);
+    }
+    distinct
+}
+
+pub(super) async fn studies<D: Driver>(
+    tx: &mut Tx<D>,
+    children: Vec<Child<'_>>,
+) -> Result<HashMap<Name, Uuid>, DbError> {
+    let children = distinct(children);
+    if children.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let mut sql = Sql::<D>::new(
+        "insert into study (id, patient, uid, study_id, accession, study_date, study_time,
+           description, referring_physician) values ",
+    );
+    sql.rows(children.iter().map(|((patient, uid), attributes)| {
+        let study = &attributes.study;
+        (
+            Uuid::now_v7(),
+            *patient,
+            *uid,
+            study.id.clone(),
+            study.accession.clone(),
+            study.date.clone(),
+            study.time.clone(),
+            study.description.clone(),
+            study.referring_physician.clone(),
+        )
+    }));
+    sql.push(
+        " on conflict (patient, uid) do update set
+            study_id = coalesce(study.study_id, excluded.study_id),
+            accession = coalesce(study.accession, excluded.accession),
+            study_date = coalesce(study.study_date, excluded.study_date),
+            study_time = coalesce(study.study_time, excluded.study_time),
+            description = coalesce(study.description, excluded.description),
+            referring_physician = coalesce(study.referring_physician, excluded.referring_physician)
+          returning id, patient as parent, uid",
+    );
+    found(sql, tx).await
+}
+
+pub(super) async fn series<D: Driver>(
+    tx: &mut Tx<D>,
+    children: Vec<Child<'_>>,
+) -> Result<HashMap<Name, Uuid>, DbError> {
+    let children = distinct(children);
+    if children.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let mut sql = Sql::<D>::new(
+        "insert into series (id, study, uid, modality, number, description, body_part) values ",
+    );
+    sql.rows(children.iter().map(|((study, uid), attributes)| {
+        let series = &attributes.series;
+        (
+            Uuid::now_v7(),
+            *study,
+            *uid,
+            series.modality.clone(),
+            series.number.map(i64::from),
+            series.description.clone(),
+            series.body_part.clone(),
+        )
+    }));
+    sql.push(
+        " on conflict (study, uid) do update set
+            modality = coalesce(series.modality, excluded.modality),
+            number = coalesce(series.number, excluded.number),
+            description = coalesce(series.description, excluded.description),
+            body_part = coalesce(series.body_part, excluded.body_part)
+          returning id, study as parent, uid",
+    );
+    found(sql, tx).await
+}
+
+async fn found<D: Driver>(sql: Sql<D>, tx: &mut Tx<D>) -> Result<HashMap<Name, Uuid>, DbError> {
+    let rows: Vec<ChildRow> = sql.all(tx).await?;
+    Ok(rows.into_iter().map(|row| ((row.parent, row.uid), row.id)).collect())
+}

@@ -1,0 +1,69 @@
+//! Forgetting whose images are: their instances, and what has no images left.
+
+use std::collections::BTreeSet;
+
+use lobar_core::object::ImageId;
+use uuid::Uuid;
+
+use super::super::tx::Tx;
+use super::super::{BATCH, DbError, Driver, Sql};
+
+/// Nobody's from now on. Only in a transaction that [began](super::begin) so.
+pub(in super::super) async fn forget<D: Driver>(
+    tx: &mut Tx<D>,
+    images: &[ImageId],
+) -> Result<(), DbError> {
+    for batch in images.chunks(BATCH) {
+        let mut sql = Sql::<D>::new("delete from instance where image in (");
+        sql.list(batch.iter().map(|id| id.0)).push(") returning series");
+        let series = ids(sql, tx).await?;
+        prune_series(tx, series).await?;
+    }
+    Ok(())
+}
+
+/// Deletes those of these series that have no images, and what is left without any by that.
+pub(super) async fn prune_series<D: Driver>(
+    tx: &mut Tx<D>,
+    series: BTreeSet<Uuid>,
+) -> Result<(), DbError> {
+    if series.is_empty() {
+        return Ok(());
+    }
+    let mut sql = Sql::<D>::new(
+        "delete from series where not exists (
+           select 1 from instance where instance.series = series.id) and id in (",
+    );
+    sql.list(series).push(") returning study");
+    let studies = ids(sql, tx).await?;
+    if studies.is_empty() {
+        return Ok(());
+    }
+    let mut sql = Sql::<D>::new(
+        "delete from study where not exists (
+           select 1 from series where series.study = study.id) and id in (",
+    );
+    sql.list(studies).push(") returning patient");
+    let patients = ids(sql, tx).await?;
+    prune_patients(tx, patients).await
+}
+
+/// Deletes those of these patients who have no studies.
+pub(super) async fn prune_patients<D: Driver>(
+    tx: &mut Tx<D>,
+    patients: BTreeSet<Uuid>,
+) -> Result<(), DbError> {
+    if patients.is_empty() {
+        return Ok(());
+    }
+    let mut sql = Sql::<D>::new(
+        "delete from patient where not exists (
+           select 1 from study where study.patient = patient.id) and id in (",
+    );
+    sql.list(patients).push(")");
+    sql.run(tx).await.map(drop)
+}
+
+async fn ids<D: Driver>(sql: Sql<D>, tx: &mut Tx<D>) -> Result<BTreeSet<Uuid>, DbError> {
+    Ok(sql.all::<(Uuid,)>(tx).await?.into_iter().map(|(id,)| id).collect())
+}

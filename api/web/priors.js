@@ -1,0 +1,127 @@
+// Earlier images of the same patient: a list, and one of them beside the image that is open.
+
+import * as api from "./api.js";
+import { el } from "./elements.js";
+import { watch } from "./exposure.js";
+import { madeWords, who } from "./patient.js";
+import { bandElement, verdictElement } from "./rows.js";
+import { band } from "./words.js";
+
+/** @import { ImageItem } from "./types.js" */
+
+export class PriorsPanel {
+  /** @param {AbortSignal} signal ends with the view */
+  constructor(signal) {
+    this.signal = signal;
+    /** @type {ImageItem[]} */
+    this.items = [];
+    /** Which one is shown beside. @type {string | null} */
+    this.chosen = null;
+    /** @type {string | null} */
+    this.url = null;
+    this.asked = 0;
+    this.words = el("p", { role: "status" });
+    this.list = el("ul", { class: "priors-list" });
+    this.element = el("section", { class: "priors", "aria-labelledby": "priors-title", hidden: true },
+      el("h2", { id: "priors-title" }, "Priors"), this.words, this.list);
+    /** The place beside the picture. */
+    this.beside = el("figure", { class: "prior", hidden: true });
+    signal.addEventListener("abort", () => this.revoke());
+  }
+
+  /** Asks for the priors of an image, where its patient is known. @param {ImageItem} image */
+  async load(image) {
+    const turn = ++this.asked;
+    this.element.hidden = !image.patient;
+    if (!image.patient) return;
+    try {
+      const items = await api.priors(image.id, this.signal);
+      if (turn !== this.asked) return;
+      this.items = items;
+      this.draw(image.patient.id
+        ? `No earlier image of ${who(image.patient)} is known here.`
+        : "The image names no patient: which ones are earlier is not known.");
+    } catch (error) {
+      if (api.isAbort(error) || turn !== this.asked) return;
+      this.items = [];
+      this.draw(api.wordsOf(error));
+    }
+  }
+
+  /** @param {string} none what is said where there are none */
+  draw(none) {
+    this.words.textContent = this.items.length === 0 ? none : "Choose one to see it beside this image.";
+    const focus = this.list.querySelector(":focus")?.getAttribute("data-id");
+    this.list.replaceChildren(...this.items.map((item) => this.line(item)));
+    if (focus) /** @type {HTMLElement | null} */ (this.list.querySelector(`[data-id="${focus}"]`))?.focus();
+    const chosen = this.items.find(({ id }) => id === this.chosen);
+    if (chosen) this.caption(chosen);
+    else this.hide();
+  }
+
+  /** @param {ImageItem} item */
+  line(item) {
+    const word = verdictElement(item);
+    if (item.result) watch(word, item.id, item.result.model.sha256, "flag");
+    const button = el("button", { type: "button", "data-id": item.id, "aria-pressed": String(item.id === this.chosen), onclick: () => this.toggle(item) },
+      el("span", {}, [madeWords(item), item.instance?.view_position].filter(Boolean).join(", ")));
+    return el("li", {}, button, word);
+  }
+
+  /** @param {ImageItem} item */
+  async toggle(item) {
+    const open = item.id !== this.chosen;
+    this.hide();
+    if (!open) return;
+    this.chosen = item.id;
+    this.press();
+    const picture = el("img", { class: "picture", alt: `Prior chest X-ray, ${madeWords(item)}` });
+    const absent = el("p", { role: "status" }, "Loading the prior…");
+    this.beside.replaceChildren(absent, el("figcaption"));
+    this.caption(item);
+    this.beside.hidden = false;
+    try {
+      const { url } = await api.png(item.id, "picture", this.signal);
+      if (this.chosen !== item.id || this.signal.aborted) return URL.revokeObjectURL(url);
+      this.url = url;
+      picture.src = url;
+      await picture.decode();
+      if (this.chosen === item.id) absent.replaceWith(picture);
+    } catch (error) {
+      if (api.isAbort(error) || this.chosen !== item.id) return;
+      absent.textContent = error instanceof DOMException ? "What arrived is no picture that can be shown." : api.wordsOf(error);
+    }
+  }
+
+  /** The date and the result of the one that is shown. @param {ImageItem} item */
+  caption(item) {
+    const word = verdictElement(item);
+    const parts = [el("strong", {}, `Prior, ${madeWords(item)}`), word];
+    if (item.result) {
+      watch(word, item.id, item.result.model.sha256, "word");
+      const score = el("span", { class: "prior-score" }, `Score ${band(item.result)}`, bandElement(item.result));
+      watch(score, item.id, item.result.model.sha256, "probability");
+      parts.push(score);
+    }
+    this.beside.querySelector("figcaption")?.replaceChildren(...parts);
+  }
+
+  hide() {
+    this.chosen = null;
+    this.revoke();
+    this.beside.hidden = true;
+    this.beside.replaceChildren();
+    this.press();
+  }
+
+  press() {
+    for (const button of this.list.querySelectorAll("button")) {
+      button.setAttribute("aria-pressed", String(button.dataset.id === this.chosen));
+    }
+  }
+
+  revoke() {
+    if (this.url) URL.revokeObjectURL(this.url);
+    this.url = null;
+  }
+}

@@ -1,0 +1,166 @@
+//! Port of patients and their studies: whose image each is, which came before, and what people change of it.
+//!
+//! What is known of an image is written by [`Store::complete`](crate::store::Store::complete), in the transaction of its
+//! outcome. Patients are of one site: the same number elsewhere is somebody else's.
+//!
+//! What it promises, each sentence a test of the contract suite:
+//!
+//! - What is known of an image is kept with its outcome, also where it needs a human.
+//! - An image of which nothing is known has no patient.
+//! - An outcome that is refused says nothing of whose image it is.
+//! - Images of one patient id at one site are one patient's, and those of another site or issuer another's.
+//! - An image without a patient id, or of an unknown site, is a patient's of its own.
+//! - What is said first of a patient stands, and what was missing is filled in.
+//! - Another birth date or sex under the same patient id is warned of.
+//! - Earlier images of the same patient come newest first, and those of the same study are not among them.
+//! - Superseded and removed images are nobody's prior.
+//! - The same instance with the same bytes is one image, and the later one is superseded.
+//! - The same instance with other bytes is a new version, with a warning, and the older one is superseded.
+//! - An older version that is finished late is superseded, and the newer one has the warning.
+//! - The same instance again after the earlier one was removed is a new image.
+//! - The same instance at another site is another image.
+//! - Two workers that finish the same instance leave one image.
+//! - A duplicate is not restored by a look into the bucket while its image is there.
+//! - Merged patients are one, and late images of the old id come to the one that is left.
+//! - A patient merged into an id that is not known takes it.
+//! - Merging again changes nothing, and what was merged is merged into no third.
+//! - Separated patients have the images of their own ids again.
+//! - A correction stands against what later images say, and what was before is kept.
+//! - A moved study is another patient's, with what comes of it later.
+//! - A study is not moved to an id that was merged into another.
+//! - A list of images is narrowed to one patient, by their id and by one that was merged into it.
+//! - A change of patients is on record without a name.
+//! - Images finished while their patients are merged are lost to neither.
+//! - An erased image leaves nothing of its patient, and others keep theirs.
+//! - A removed image, or one whose result is pruned, is nobody's.
+//! - Images of a patient are found to be erased.
+//! - Text that no database would take does not lose a result.
+//! - Everything survives closing and opening.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use uuid::Uuid;
+
+use super::{Attributes, PatientId};
+use crate::access::SiteName;
+use crate::audit::NewEntry;
+use crate::failure::PortError;
+use crate::image::Image;
+use crate::object::ImageId;
+use crate::time::Stamp;
+
+/// The warning of a result whose instance came before with other bytes.
+pub const ANOTHER_VERSION: &str = "new_version";
+/// The warning of a result whose patient has another birth date or sex by earlier images of the same id.
+pub const ANOTHER_PERSON: &str = "patient_differs";
+/// What an image says that is superseded because its instance is there already.
+pub const SAME_INSTANCE: &str = "The same instance with the same bytes was there already.";
+/// What an image says that is superseded by a newer version of its instance.
+pub const NEWER_VERSION: &str = "A newer version of the same instance took its place.";
+
+/// Whose image it is, as it is kept.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Identity {
+    /// What is known, after merges and corrections. UIDs are there: where the file has none, derived ones.
+    pub attributes: Attributes,
+    /// The patient's opaque id, as the audit record names them.
+    pub patient: Uuid,
+    /// The study's opaque id.
+    pub study: Uuid,
+    /// The patient's id as the object says it; it differs from theirs after a merge or a move.
+    pub given: PatientId,
+    /// When it was made: the study's date and time, read as UTC, or else when it was received.
+    pub made_at: Stamp,
+    /// The image whose place it took, as a newer version of the same instance.
+    pub replaces: Option<ImageId>,
+}
+
+/// What a person corrects of a patient; what is `None` stays.
+#[derive(Clone, PartialEq, Eq, Default)]
+pub struct Correction {
+    /// Patient's Name.
+    pub name: Option<String>,
+    /// Patient's Birth Date, `YYYYMMDD`.
+    pub birth_date: Option<String>,
+    /// Patient's Sex: `M`, `F`, `O`.
+    pub sex: Option<String>,
+}
+
+/// What a change came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Changed {
+    /// The opaque id of the patient who has the images now.
+    pub patient: Uuid,
+    /// The images that it is about, in the order of their ids; none where nothing changed.
+    pub images: Vec<ImageId>,
+}
+
+/// Why a change of patients was refused.
+#[derive(Debug, thiserror::Error)]
+pub enum PatientError {
+    /// There is no such patient, or nothing is known of the image.
+    #[error("no such patient or image is known")]
+    Unknown,
+    /// The id was merged into another patient's.
+    #[error("this patient id was merged into another's")]
+    Merged,
+    /// Both ids are the same.
+    #[error("the two patient ids are the same")]
+    Same,
+    /// The store could not be asked.
+    #[error(transparent)]
+    Port(#[from] PortError),
+}
+
+/// See the module's documentation. Changes are recorded in their transaction: `by` says who, and is completed by what was
+/// changed, in opaque ids.
+#[async_trait]
+pub trait Studies: Send + Sync {
+    /// Whose these images are; those of which nothing is known are left out.
+    async fn of(&self, images: &[ImageId]) -> Result<BTreeMap<ImageId, Identity>, PortError>;
+
+    /// Up to `limit` earlier images of the same patient, of other studies than this image's, newest first.
+    async fn priors(&self, image: ImageId, limit: usize) -> Result<Vec<Image>, PortError>;
+
+    /// `from` was `into` all along (HL7 A40): the images of both are `into`'s, and so are later ones of `from`'s id.
+    async fn merge(
+        &self,
+        site: &SiteName,
+        from: &PatientId,
+        into: &PatientId,
+        by: &NewEntry,
+    ) -> Result<Changed, PatientError>;
+
+    /// Undoes a merge: `from` is a patient of their own again, with the studies all of whose images say so.
+    async fn separate(
+        &self,
+        site: &SiteName,
+        from: &PatientId,
+        by: &NewEntry,
+    ) -> Result<Changed, PatientError>;
+
+    /// Corrects what is known of a patient (HL7 A08).
+    async fn correct(
+        &self,
+        site: &SiteName,
+        patient: &PatientId,
+        correction: &Correction,
+        by: &NewEntry,
+    ) -> Result<Changed, PatientError>;
+
+    /// The study of an image is another patient's, who need not be known yet. What comes of it later under the former
+    /// patient's id goes there too.
+    async fn move_study(
+        &self,
+        image: ImageId,
+        to: &PatientId,
+        by: &NewEntry,
+    ) -> Result<Changed, PatientError>;
+}
+
+impl std::fmt::Debug for Correction {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Correction(…)")
+    }
+}
