@@ -42,7 +42,9 @@ pub(super) async fn prune<D: Driver>(
 ) -> Result<usize, DbError> {
     let mut tx = match what {
         Retained::Results => studies::begin(db).await?,
-        Retained::Events | Retained::Quarantine | Retained::Audit => db.begin().await?,
+        Retained::Events | Retained::Quarantine | Retained::Audit | Retained::Exposure => {
+            db.begin().await?
+        }
     };
     let now = db.now();
     let before = now.minus(older_than);
