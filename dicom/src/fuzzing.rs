@@ -46,6 +46,18 @@ fn message(bytes: &[u8]) {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
+    #[test]
+    fn every_seed_is_read_without_a_panic() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/seeds/dicom_peer");
+        let seeds: Vec<_> = std::fs::read_dir(folder).expect("seeds").flatten().collect();
+        for seed in &seeds {
+            super::peer_bytes(&std::fs::read(seed.path()).expect("a seed"));
+        }
+        assert!(seeds.len() > 5);
+    }
+
     #[test]
     fn short_input_is_read_without_a_panic() {
         for kind in 0..=8 {

@@ -1,6 +1,5 @@
-//! See `lobar_dicom::fuzzing::peer_bytes`.
+//! What DICOM peers send: see `lobar_dicom::fuzzing`.
+
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
-
-fuzz_target!(|input: &[u8]| lobar_dicom::fuzzing::peer_bytes(input));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| lobar_dicom::fuzzing::peer_bytes(bytes));
