@@ -9,7 +9,7 @@ use futures::future::{BoxFuture, Shared as SharedFuture};
 use lobar_core::failure::{PortError, chain};
 use lobar_core::image::Lane;
 use lobar_core::object::ObjectVersion;
-use lobar_core::object_store::{FetchError, ObjectStore, Upload};
+use lobar_core::object_store::{FetchError, ObjectMetadata, ObjectStore, Upload};
 use lobar_core::study::{Uid, instance_key, unreadable_key};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tokio_util::task::TaskTracker;
@@ -99,7 +99,12 @@ pub(crate) async fn store(shared: &Shared, peer: &Peer, received: Received) -> S
             "a data set cannot be read; it is kept, and a person must look"
         );
     }
-    let upload = Upload { key: judged.key, body: judged.body, lane: peer.lane };
+    let upload = Upload {
+        key: judged.key,
+        body: judged.body,
+        lane: peer.lane,
+        metadata: ObjectMetadata::default(),
+    };
     let kept = shared.puts.put(upload, judged.held);
     match tokio::time::timeout(shared.limits.storing, kept).await {
         Ok(Ok(())) => judged.status,

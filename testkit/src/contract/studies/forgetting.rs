@@ -13,7 +13,8 @@ use super::{by, film, finish, fresh, id, identity, known, north, of, priors};
 
 async fn erase(kept: &Kept, objects: &[ObjectVersion]) {
     let (reason, actor) = (ErasureReason::Request, Actor::local("ada"));
-    let order = ErasureOrder { reason, actor, role: None, request: None };
+    let order =
+        ErasureOrder { reason, actor, role: None, request: None, detail: serde_json::json!({}) };
     kept.erasures.erase(objects, &order).await.expect("erased");
 }
 
