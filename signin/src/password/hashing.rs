@@ -1,11 +1,11 @@
 //! Passwords as argon2id, a bounded number at once.
 
 use std::num::NonZeroUsize;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use argon2::password_hash::phc::PasswordHash as Phc;
-use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};
-use argon2::{Algorithm, Argon2, Params, Version};
+use argon2::password_hash::PasswordHasher as _;
+use argon2::password_hash::phc::{Output, PasswordHash as Phc};
+use argon2::{Algorithm, Argon2, Block, Params, Version};
 use lobar_core::accounts::PasswordHash;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -40,6 +40,22 @@ pub struct Busy;
 pub struct Passwords {
     admitted: Arc<Semaphore>,
     computing: Arc<Semaphore>,
+    memory: Memory,
+}
+
+/// What checks computed in, for the next ones: as many as compute at once. Memory that is freed stays with the heap of the
+/// thread that had it, so that in a flood each of the runtime's threads would come to hold as much.
+#[derive(Clone, Debug, Default)]
+struct Memory(Arc<Mutex<Vec<Vec<Block>>>>);
+
+impl Memory {
+    fn take(&self) -> Vec<Block> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
+    }
+
+    fn give_back(&self, memory: Vec<Block>) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(memory);
+    }
 }
 
 /// The right to compute one hash; given back when it is dropped.
@@ -47,6 +63,7 @@ pub struct Passwords {
 pub struct Turn {
     _admitted: OwnedSemaphorePermit,
     _computing: OwnedSemaphorePermit,
+    memory: Memory,
 }
 
 impl Passwords {
@@ -56,6 +73,7 @@ impl Passwords {
         Self {
             admitted: Arc::new(Semaphore::new(at_once.saturating_mul(1 + WAITING))),
             computing: Arc::new(Semaphore::new(at_once)),
+            memory: Memory::default(),
         }
     }
 
@@ -66,7 +84,7 @@ impl Passwords {
     pub async fn turn(&self) -> Result<Turn, Busy> {
         let admitted = self.admitted.clone().try_acquire_owned().map_err(|_| Busy)?;
         let computing = self.computing.clone().acquire_owned().await.map_err(|_| Busy)?;
-        Ok(Turn { _admitted: admitted, _computing: computing })
+        Ok(Turn { _admitted: admitted, _computing: computing, memory: self.memory.clone() })
     }
 
     /// Hashes a password that [`accept`](super::accept) took.
@@ -83,7 +101,14 @@ impl Turn {
     /// after as long. The turn comes back, so that what follows from the answer can be noted before the next one.
     pub async fn verify(self, password: &str, hash: Option<&PasswordHash>) -> (Self, bool) {
         let (password, hash) = (password.to_owned(), hash.cloned());
-        compute(self, move || verify(&password, hash.as_ref())).await
+        let memory = self.memory.clone();
+        compute(self, move || {
+            let mut blocks = memory.take();
+            let is_known = verify(&password, hash.as_ref(), &mut blocks);
+            memory.give_back(blocks);
+            is_known
+        })
+        .await
     }
 
     /// Hashes a password that [`accept`](super::accept) took.
@@ -111,14 +136,33 @@ fn hash(password: &str) -> PasswordHash {
     PasswordHash(hash.expect("the parameters are fixed and good").to_string())
 }
 
-fn verify(password: &str, hash: Option<&PasswordHash>) -> bool {
+fn verify(password: &str, hash: Option<&PasswordHash>, memory: &mut Vec<Block>) -> bool {
     let nobody = Phc::new(NOBODY).expect("it is well formed");
     let known = hash.and_then(|hash| Phc::new(&hash.0).ok());
     let password = normalized(password);
     let compared = known.as_ref().unwrap_or(&nobody);
     let text = password.as_deref().unwrap_or_default();
-    let same = argon2().verify_password(text.as_bytes(), compared).is_ok();
+    let computed = computed(text.as_bytes(), compared, memory);
+    // Outputs are compared in constant time.
+    let same = computed.is_some() && computed == compared.hash;
     same && known.is_some() && password.is_some()
+}
+
+/// What a password comes to with the salt and the parameters of a hash; `None` where they cannot be computed with.
+fn computed(password: &[u8], hash: &Phc, memory: &mut Vec<Block>) -> Option<Output> {
+    let (salt, output) = (hash.salt.as_ref()?, hash.hash.as_ref()?);
+    let algorithm = Algorithm::try_from(hash.algorithm.as_str()).ok()?;
+    let version = hash.version.map(Version::try_from).transpose().ok()?.unwrap_or_default();
+    let params = Params::try_from(hash).ok()?;
+    let count = params.block_count();
+    if memory.len() < count {
+        memory.resize(count, Block::default());
+    }
+    let blocks = memory.get_mut(..count)?;
+    let mut computed = vec![0; output.len()];
+    let argon2 = Argon2::new(algorithm, version, params);
+    argon2.hash_password_into_with_memory(password, salt, &mut computed, blocks).ok()?;
+    Output::new(&computed).ok()
 }
 
 /// Whether a hash was made with other parameters than the present ones.

@@ -106,6 +106,7 @@ async fn a_hundred_wrong_passwords_and_guessed_tokens_a_second_harm_nobody_who_i
         in_flood.len(),
     );
     assert!(!statuses.contains_key(&200) && !statuses.contains_key(&202), "{statuses:?}");
-    assert!(most.0 < before.0 + 300, "{most:?}");
+    // Before passwords were checked in memory that is used again it was 420 on two processors, and stayed.
+    assert!(most.0 < before.0 + 150, "{most:?}");
     assert!(after.1 < before.1 + 300, "{after:?}");
 }

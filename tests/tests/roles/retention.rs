@@ -53,6 +53,7 @@ async fn events_and_results_are_deleted_when_their_time_is_over_and_nothing_else
         results: Some(2 * HOUR),
         audit: Some(HOUR),
         images: None,
+        exposure: Some(HOUR),
     };
     let ingesting = rig.ingest(keeping(retention));
     for id in &old {

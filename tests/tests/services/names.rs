@@ -160,6 +160,8 @@ async fn a_name_that_was_sown_comes_up_only_where_it_is_meant_to_be_read() {
     let place = data.clone();
     let start = move || Lobar::start_with(&executable(), &["up"], &place, &settings);
     let lobar_up = tokio::task::spawn_blocking(start).await.expect("started");
+    // A second test of this process finds it installed.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let house = Arc::new(House { lobar: lobar_up, http: reqwest::Client::new() });
 
     // Sites, machines, people.

@@ -259,6 +259,7 @@ async fn a_runtime_that_stands_still_is_neither_live_nor_ready_and_both_once_it_
     let url = |path: &str| format!("{}{path}", site.lobar.page);
     until(&url("/readyz"), "it is ready", |status, _| status == 200).await;
     assert_eq!(get(&url("/livez")).await.0, 200);
+    assert_eq!(get(&url("/metrics")).await.0, 200, "they were read before");
     let thaw = freeze_runtime(site.lobar.pid());
     // Their last turns were not at the same moment, so they are not told of at the same moment either.
     until(&url("/livez"), "none of the three is live", |status, text| {

@@ -5,13 +5,12 @@ mod sessions;
 
 use std::collections::BTreeMap;
 
-use fantoccini::Locator;
 use lobar_core::object::ImageId;
 use serde_json::{Value, json};
 
 use crate::browser::Browser;
 use crate::fixture::{Fixture, PASSWORD, eventually, ready};
-use crate::signing_in::{browser_of, image, sign_in};
+use crate::signing_in::{image, sign_in};
 use elsewhere::Elsewhere;
 
 /// What the attacker's page does with, in the browser.

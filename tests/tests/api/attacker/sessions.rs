@@ -1,12 +1,13 @@
 //! Sessions: planted, tossed beside the own one, and what is left of them.
 
+use fantoccini::Locator;
 use serde_json::json;
 
 use super::elsewhere::Elsewhere;
 use super::{Ward, hosts};
 use crate::browser::Browser;
-use crate::fixture::{Fixture, PASSWORD, eventually, ready};
-use crate::signing_in::{browser_of, image, sign_in};
+use crate::fixture::{Fixture, PASSWORD};
+use crate::signing_in::{browser_of, sign_in};
 
 /// The secret of the session that the browser has.
 async fn secret(browser: &Browser) -> Vec<String> {
