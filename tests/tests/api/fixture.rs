@@ -24,7 +24,7 @@ use lobar_core::quarantine::Quarantine;
 use lobar_core::queue::Queue;
 use lobar_core::signal::Signal;
 use lobar_core::store::{Basis, Claim, Completion, Outcome, Store};
-use lobar_core::study::{Attributes, Studies};
+use lobar_core::study::Attributes;
 use lobar_core::time::{Clock, SystemClock};
 use lobar_core::verdict::Verdicts;
 use lobar_endpoint::{Endpoint, EndpointOptions};
@@ -62,7 +62,6 @@ pub struct Fixture {
     pub accounts: Arc<dyn Accounts>,
     pub audit: Arc<dyn Audit>,
     pub exposures: Arc<dyn Exposures>,
-    pub studies: Arc<dyn Studies>,
     pub uploads: Arc<dyn Queue>,
     pub objects: Arc<dyn ObjectStore>,
     pub signal: Arc<dyn Signal>,
@@ -107,7 +106,7 @@ impl Fixture {
         let store = opener.database("store", &url).await.expect("a database");
         let (models, verdicts, quarantine) = (store.clone(), store.clone(), store.clone());
         let accounts = store.clone();
-        let (audit, exposures, studies) = (store.clone(), store.clone(), store.clone());
+        let (audit, exposures) = (store.clone(), store.clone());
         let url = QueueUrl::Sqlite(file);
         let uploads = opener.queue("uploads", &url, "uploads").await.expect("a queue");
         let jobs = Lanes {
@@ -155,7 +154,7 @@ impl Fixture {
             accounts: accounts.clone(),
             audit: audit.clone(),
             exposures: exposures.clone(),
-            studies: studies.clone(),
+            studies: store.clone(),
             objects: objects.clone(),
             erasure: ErasurePorts { erasures: store.clone(), objects: bucket },
             signal: signal.clone(),
@@ -181,7 +180,6 @@ impl Fixture {
             accounts,
             audit,
             exposures,
-            studies,
             uploads,
             objects,
             signal,

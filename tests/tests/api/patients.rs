@@ -297,8 +297,8 @@ async fn nothing_of_a_patient_is_in_events_or_metrics_and_only_readers_of_the_si
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_page_shows_whose_image_it_is_and_a_prior_beside_it_by_the_keyboard_alone() {
     let fixture = Fixture::open().await;
-    let mut hostile = known("7<b>", "1.1", "20240101");
-    hostile.patient.name = Some("<img src=x onerror=\"document.title='owned'\">^Jana".into());
+    let mut hostile = known("7<img src=x onerror=document.title='owned'>", "1.1", "20240101");
+    hostile.patient.name = Some("<b>Doe</b>^Jana".into());
     let picture = radiograph_jpeg(700, 640, 3);
     let upload = async || {
         let sent = fixture.http.post(fixture.url("/v1/images?site=north")).body(picture.clone());
@@ -319,10 +319,11 @@ async fn the_page_shows_whose_image_it_is_and_a_prior_beside_it_by_the_keyboard_
 
     let browser = Browser::open(&fixture.url("/")).await;
     let row = format!("tr[data-id='{id}'] .patient");
-    browser.text_becomes(&row, "<img src=x onerror=\"document.title='owned'\">, Jana").await;
-    browser.text_becomes(&row, "ID 7<b> · 4 y · F · 2026-03-01").await;
+    let particulars = "ID 7<img src=x onerror=document.title='owned'> · 4 y · F · 2026-03-01";
+    browser.text_becomes(&row, "<b>Doe</b>, Jana").await;
+    browser.text_becomes(&row, particulars).await;
     browser.click(&format!("tr[data-id='{id}'] .open")).await;
-    browser.text_becomes(".viewer-bar h1", "ID 7<b> · 4 y · F · 2026-03-01").await;
+    browser.text_becomes(".viewer-bar h1", particulars).await;
     browser.text_becomes("#viewer .facts", "A-1").await;
     browser.text_becomes(".priors", "2024-01-01, AP").await;
     browser.run("document.querySelector('.priors button').focus()").await;
@@ -339,7 +340,9 @@ async fn the_page_shows_whose_image_it_is_and_a_prior_beside_it_by_the_keyboard_
     browser.becomes("return document.querySelector('.prior').hidden").await;
     let title = browser.run("return document.title").await;
     assert!(!title.to_string().contains("Jana") && !title.to_string().contains("owned"));
-    let injected = browser.run("return document.querySelectorAll('img[src=x], b b').length").await;
+    let injected = browser
+        .run("return document.querySelectorAll('img[src=x], .patient b, h1 b, dd b').length")
+        .await;
     assert_eq!(injected, json!(0));
     browser.close().await;
 }

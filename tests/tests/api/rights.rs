@@ -4,9 +4,10 @@
 use lobar_api::{RouteRight, route_rights};
 use lobar_core::access::{Grants, Right, Role};
 use reqwest::{Method, RequestBuilder, StatusCode};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::fixture::{Fixture, blank, ready};
+use crate::patients::known;
 
 /// Images at two sites and at an unknown one; the server has forgotten its local user.
 struct Hospital {
@@ -21,7 +22,8 @@ impl Hospital {
         let fixture = Fixture::open().await;
         let keys = ["incoming/north/1.jpg", "incoming/south/1.jpg", "1.jpg"].map(str::to_owned);
         let ids = fixture.admit(keys).await;
-        fixture.finish(&ids[..2], &ready(0.9)).await;
+        let patient = known("7", "1.2.3", "20260301");
+        fixture.finish_known(&ids[..2], &ready(0.9), Some(&patient)).await;
         fixture.finish(&ids[2..], &blank()).await;
         fixture.person("somebody", "admin@*").await;
         let [north, south, nowhere] = [0, 1, 2].map(|n: usize| ids[n].to_string());
@@ -147,10 +149,11 @@ async fn an_image_of_another_site_is_as_unknown_as_one_that_does_not_exist() {
         let erases = route.right == Right::EraseImages;
         let (token, everywhere) = if erases { &admins } else { &clinicians };
         let ask = async |image: &str, token: &str| {
-            let body = match route.path.ends_with("/opinion") {
-                true => serde_json::json!({ "label": "NORMAL" }),
-                false => {
-                    serde_json::json!({ "opinion": "disagree", "label": "NORMAL", "model_version": "test-1" })
+            let body = match route.path {
+                "/v1/images/{id}/opinion" => json!({ "label": "NORMAL" }),
+                "/v1/images/{id}/patient" => json!({ "patient": { "id": "8" } }),
+                _ => {
+                    json!({ "opinion": "disagree", "label": "NORMAL", "model_version": "test-1" })
                 }
             };
             let request = hospital.request(&route, image).bearer_auth(token);
@@ -178,7 +181,7 @@ async fn an_image_of_another_site_is_as_unknown_as_one_that_does_not_exist() {
         }
         compared += 1;
     }
-    assert_eq!(compared, 7);
+    assert_eq!(compared, 9);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
