@@ -6,6 +6,7 @@ use std::future::Future;
 use actix_web::Error;
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::Method;
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use lobar_core::trace::TraceContext;
@@ -101,7 +102,7 @@ fn span(request: &ServiceRequest, caller: Option<TraceContext>) -> Span {
     if matches!(request.path(), "/livez" | "/readyz" | "/metrics") {
         return Span::none();
     }
-    let method = request.method().as_str();
+    let method = known(request.method());
     let span = tracing::info_span!(
         "request",
         method,
@@ -112,6 +113,21 @@ fn span(request: &ServiceRequest, caller: Option<TraceContext>) -> Span {
     );
     lobar_trace::continue_from(&span, caller);
     span
+}
+
+/// A method as logs and spans name it. A word that a client made up may be anything, a patient's name too: it is `_OTHER`,
+/// as OpenTelemetry's conventions have it.
+fn known(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::DELETE => "DELETE",
+        Method::PATCH => "PATCH",
+        Method::OPTIONS => "OPTIONS",
+        _ => "_OTHER",
+    }
 }
 
 fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
@@ -138,6 +154,12 @@ mod tests {
         ] {
             assert_eq!(RequestId::parse(other), None, "{other:?}");
         }
+    }
+
+    #[test]
+    fn a_method_that_is_none_is_not_repeated() {
+        assert_eq!(known(&Method::DELETE), "DELETE");
+        assert_eq!(known(&Method::from_bytes(b"QUIGLEY").expect("a token")), "_OTHER");
     }
 
     #[test]
