@@ -11,7 +11,7 @@ use crate::{
 /// Decodes a file of one of [`Format::READ`] whole, or refuses it: `empty`, `too_large`, `not_an_image`,
 /// `unsupported_format`, `too_many_pixels` (from the header, before any allocation) or `undecodable`.
 /// What takes more memory than this process may use is refused as `too_many_pixels`; what has to wait for
-/// memory blocks. DICOM is refused by its attributes, too. Whether it looks like an X-ray is not asked here.
+/// memory blocks. Whether it is an X-ray is not asked here.
 pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Radiograph, Rejection> {
     decode_reserved(bytes, limits).map(|(radiograph, _)| radiograph)
 }

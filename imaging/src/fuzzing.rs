@@ -57,27 +57,68 @@ pub fn jpeg_lossless(bytes: &[u8]) {
 mod tests {
     use std::path::Path;
 
-    /// Runs a target on every file of the folders; how many there were.
-    fn run(target: fn(&[u8]), folders: &[&str]) -> usize {
-        let mut seeds = 0;
+    fn files(folders: &[&str]) -> Vec<Vec<u8>> {
+        let mut files = Vec::new();
         for folder in folders {
             let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
             let entries = std::fs::read_dir(folder).expect("seeds");
             let paths = entries.map(|entry| entry.expect("a seed").path());
-            for file in paths.filter(|path| path.is_file()) {
-                target(&std::fs::read(file).expect("read"));
-                seeds += 1;
-            }
+            let read = |path| std::fs::read(path).expect("read");
+            files.extend(paths.filter(|path| path.is_file()).map(read));
         }
-        seeds
+        files
+    }
+
+    /// Runs a target on every file of the folders, and on damaged copies of them; how many there were.
+    fn run(target: fn(&[u8]), folders: &[&str], damaged: usize) -> usize {
+        let mut random = Damage(0x9e37_79b9_7f4a_7c15);
+        let seeds = files(folders);
+        seeds.iter().for_each(|seed| target(seed));
+        for round in 0..damaged {
+            target(&random.damage(&seeds[round % seeds.len()]));
+        }
+        seeds.len()
     }
 
     #[test]
     fn every_seed_of_the_fuzz_targets_is_read() {
-        assert!(run(super::image, &["tests/fixtures", "../fuzz/seeds/image"]) > 20);
-        let files = ["tests/fixtures", "tests/fixtures/dicom", "../fuzz/seeds/dicom"];
-        assert!(run(super::dicom, &files) > 40);
-        assert!(run(super::rle, &["../fuzz/seeds/rle"]) >= 4);
-        assert!(run(super::jpeg_lossless, &["../fuzz/seeds/jpeg_lossless"]) >= 4);
+        assert!(run(super::image, &["tests/fixtures", "../fuzz/seeds/image"], 0) > 20);
+        let of_dicom = ["tests/fixtures", "tests/fixtures/dicom", "../fuzz/seeds/dicom"];
+        assert!(run(super::dicom, &of_dicom, 4_000) > 40);
+        assert!(run(super::rle, &["../fuzz/seeds/rle"], 4_000) >= 4);
+        assert!(run(super::jpeg_lossless, &["../fuzz/seeds/jpeg_lossless"], 4_000) >= 4);
+    }
+}
+
+/// Damages files, by Marsaglia's xorshift: the same on every run.
+#[cfg(test)]
+pub(crate) struct Damage(pub(crate) u64);
+
+#[cfg(test)]
+impl Damage {
+    pub(crate) fn below(&mut self, bound: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 % bound.max(1) as u64) as usize
+    }
+
+    /// A copy with a few changes.
+    pub(crate) fn damage(&mut self, whole: &[u8]) -> Vec<u8> {
+        let mut bytes = whole.to_vec();
+        for _ in 0..=self.below(6) {
+            let at = self.below(bytes.len());
+            if bytes.is_empty() {
+                break;
+            }
+            match self.below(5) {
+                0 => bytes[at] ^= 1 << self.below(8),
+                1 => bytes[at] = [0, 1, 0x7f, 0x80, 0xff, 0xfe, 0xd9][self.below(7)],
+                2 => drop(bytes.drain(at..(at + 1 + self.below(16)).min(bytes.len()))),
+                3 => bytes.insert(at, self.below(256) as u8),
+                _ => bytes.truncate(at + 1),
+            }
+        }
+        bytes
     }
 }

@@ -5,8 +5,8 @@ use lobar_core::study::Attributes;
 
 use crate::decode::decode_reserved;
 use crate::{
-    Format, Limits, Radiograph, Rejection, Warning, check_contrast, check_shape_and_colour,
-    network_input, polarity,
+    Format, Limits, Radiograph, Rejection, Warning, check_contrast, check_shape_and_colour, dicom,
+    network_input, polarity, sniff,
 };
 
 /// Mean chroma above which a picture counts as tinted, 0..=255. Compression of a grey picture stored in
@@ -41,6 +41,10 @@ pub fn read(bytes: &[u8], limits: &Limits) -> Read {
 
 /// Decodes, checks and resizes, or says why not.
 pub fn prepare(bytes: &[u8], limits: &Limits) -> Result<Prepared, Rejection> {
+    limits.admit_bytes(bytes.len())?;
+    if sniff(bytes) == Some(Format::Dicom) {
+        dicom::check(bytes, limits)?;
+    }
     let (radiograph, _reserved) = decode_reserved(bytes, limits)?;
     check_shape_and_colour(&radiograph)?;
     let input = network_input(&radiograph)?;

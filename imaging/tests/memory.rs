@@ -4,6 +4,8 @@
 //! after the other, since the limit and the measure are the whole process's.
 #![allow(clippy::unwrap_used, reason = "a test that cannot measure has failed")]
 
+#[path = "dicom/file.rs"]
+mod file;
 mod fixture;
 mod libjpeg;
 
@@ -46,6 +48,27 @@ fn text_chunks_are_not_unpacked() {
     assert!(taken < BESIDE, "{taken} bytes");
 }
 
+/// A film of zeros in 12 bits: native, in RLE, or deflated.
+fn dicom(width: u32, height: u32, syntax: Option<&str>) -> Vec<u8> {
+    let pixels = (width * height) as usize;
+    let mut file = file::File::chest(width as u16, height as u16, 12, &vec![0; pixels]);
+    let Some(syntax) = syntax else { return file.bytes() };
+    let frame = if syntax.ends_with("2.5") {
+        let segment = [0x81u8, 0].repeat(pixels.div_ceil(128));
+        let header = [2u32, 64, 64 + segment.len() as u32].into_iter().chain([0; 13]);
+        let header: Vec<u8> = header.flat_map(u32::to_le_bytes).collect();
+        [header.as_slice(), &segment, &segment].concat()
+    } else {
+        let encoder = flate2::Compression::fast();
+        let mut encoder = flate2::write::DeflateEncoder::new(Vec::new(), encoder);
+        std::io::Write::write_all(&mut encoder, &vec![0; pixels * 2]).unwrap();
+        encoder.finish().unwrap()
+    };
+    file.transfer_syntax = Some(syntax.into());
+    file.set(file::PIXELS, b"OB", file::Value::Fragments(vec![frame]));
+    file.bytes()
+}
+
 #[test]
 fn what_would_take_more_memory_than_there_is_is_refused_by_name() {
     let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
@@ -73,6 +96,9 @@ fn what_would_take_more_memory_than_there_is_is_refused_by_name() {
         ("inks, planes", inks),
         ("PNG", png(png::ColorType::Grayscale, png::BitDepth::Eight, &texture(width, height))),
         ("PNG of 16 bits", png(png::ColorType::Grayscale, png::BitDepth::Sixteen, &deep)),
+        ("DICOM", dicom(width, height, None)),
+        ("DICOM in RLE", dicom(width, height, Some("1.2.840.10008.1.2.5"))),
+        ("DICOM, deflated", dicom(width, height, Some("1.2.840.10008.1.2.8.1"))),
         ("PNG in colour", png(png::ColorType::Rgb, png::BitDepth::Eight, &picture.rgb)),
     ];
     for (name, file) in &files {

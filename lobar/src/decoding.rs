@@ -11,8 +11,10 @@ use crate::failure::Failure;
 /// The file that this process runs, also when another was put in its place since.
 const SELF: &str = "/proc/self/exe";
 
-/// How long a child may work on one file: the largest picture of the slowest codec takes half of it.
-const TIME: Duration = Duration::from_secs(10);
+/// How long a child may work on one file on a processor, seconds: twice what the largest picture of the slowest codec takes.
+const PROCESSOR: u64 = 8;
+/// The same by the clock, on a machine that is busy with other things.
+const TIME: Duration = Duration::from_secs(30);
 /// What a child may take beyond the executable and its libraries, bytes: the largest picture of JPEG 2000 fits.
 const MEMORY: u64 = 1 << 30;
 
@@ -22,6 +24,7 @@ pub fn isolate() {
         path: PathBuf::from(SELF),
         arguments: vec!["decode-dicom".into()],
         time: TIME,
+        processor: PROCESSOR,
         memory: MEMORY,
     });
 }

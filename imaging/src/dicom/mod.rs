@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! bytes ─▶ open ─▶ data set ─┬▶ attributes
-//!                            └▶ gate ─▶ codec ─▶ stored values ─▶ modality values ─▶ window ─▶ inversion ─▶ grey
+//!                            ├▶ gate (for the network alone: a doctor sees what was refused)
+//!                            └▶ codec ─▶ stored values ─▶ modality values ─▶ window ─▶ inversion ─▶ grey
 //! ```
 //!
 //! What is read and what is refused, and why: `docs/dicom.md`. How 12 bits become 8: `docs/adr/0029`. The codecs run in
@@ -51,6 +52,11 @@ pub fn transfer_syntaxes() -> impl Iterator<Item = (&'static str, &'static str, 
     transfer_syntax::ALL.iter().map(|syntax| (syntax.uid, syntax.name, syntax.codec.is_some()))
 }
 
+/// Refuses what is no frontal chest radiograph of CR or DX by its own attributes. Its picture is shown all the same.
+pub(crate) fn check(bytes: &[u8], limits: &Limits) -> Result<(), Rejection> {
+    contained(|| gate::check(&open::open(bytes, limits)?.data_set()))
+}
+
 /// The picture of a DICOM file, decoded in a process of its own where there is one.
 pub(crate) fn decode(bytes: &[u8], limits: &Limits) -> Result<(Radiograph, Reserved), Rejection> {
     let needed = contained(|| memory_needed(bytes, limits))?;
@@ -64,11 +70,10 @@ pub(crate) fn decode(bytes: &[u8], limits: &Limits) -> Result<(Radiograph, Reser
     decode_here(bytes, limits)
 }
 
-/// Refuses what its attributes refuse, and tells what decoding the rest takes, bytes.
+/// What decoding a file takes, bytes; refuses what is not decoded.
 fn memory_needed(bytes: &[u8], limits: &Limits) -> Result<u64, Rejection> {
     let file = open::open(bytes, limits)?;
     let data_set = file.data_set();
-    gate::check(&data_set)?;
     let layout = layout::read(&data_set, limits)?;
     let coded = codec::find(&data_set, file.transfer_syntax.as_ref().map(Uid::as_str))?;
     Ok(coded.memory(&layout))
@@ -82,7 +87,6 @@ pub(crate) fn decode_here(
     contained(|| {
         let file = open::open(bytes, limits)?;
         let data_set = file.data_set();
-        gate::check(&data_set)?;
         let layout = layout::read(&data_set, limits)?;
         let coded = codec::find(&data_set, file.transfer_syntax.as_ref().map(Uid::as_str))?;
         let frame = coded.decode(&data_set, &layout, limits)?;

@@ -58,8 +58,10 @@ pub(crate) fn rle(frame: &[u8], (width, height): (u16, u16)) {
 
 /// A JPEG lossless picture is as large as it must be, or refused.
 pub(crate) fn lossless(stream: &[u8], (width, height): (u16, u16)) {
-    if let Ok(picture) = lossless::decode(stream, (width.into(), height.into())) {
-        let pixels = usize::from(width) * usize::from(height);
-        assert_eq!(count(&picture.samples), pixels * picture.channels);
+    for channels in [1, 3] {
+        if let Ok(samples) = lossless::decode(stream, (width.into(), height.into()), channels) {
+            let pixels = usize::from(width) * usize::from(height);
+            assert_eq!(count(&samples), pixels * channels);
+        }
     }
 }

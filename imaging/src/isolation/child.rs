@@ -3,8 +3,11 @@
 use std::io::{self, Read as _, Write as _};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
+use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
 
 use super::{Program, message};
 use crate::{Limits, Radiograph, Rejection};
@@ -25,8 +28,10 @@ pub(super) enum Failed {
     NotAsked,
     /// It ended while it was given the file.
     NotTaken,
-    /// It was killed when its time was over.
+    /// It was killed when its time by the clock was over.
     TooLong,
+    /// The system ended it when its time on a processor was over.
+    TooMuchWork,
     /// It ended while it worked.
     Ended,
 }
@@ -35,6 +40,9 @@ impl Failed {
     pub(super) fn refusal(self, program: &Program) -> Rejection {
         Rejection::undecodable(match self {
             Failed::TooLong => format!("Decoding took longer than {:?}.", program.time),
+            Failed::TooMuchWork => {
+                format!("Decoding took longer than {} s on a processor.", program.processor)
+            }
             Failed::NotAsked | Failed::NotTaken | Failed::Ended => {
                 let mib = program.memory >> 20;
                 format!("Decoding broke down, or took more than {mib} MiB of memory.")
@@ -79,7 +87,18 @@ impl Child {
         message::write_question(&mut socket, program, bytes.len(), limits)
             .map_err(failed(Failed::NotAsked))?;
         socket.write_all(bytes).map_err(failed(Failed::NotTaken))?;
-        message::read_answer(&mut socket, limits).map_err(failed(Failed::Ended))
+        let answer = message::read_answer(&mut socket, limits).map_err(failed(Failed::Ended));
+        answer.map_err(|failed| if failed == Failed::Ended { self.end() } else { failed })
+    }
+
+    /// Why a child that gave no answer ended.
+    fn end(&mut self) -> Failed {
+        // It has ended, or must: what it says is nothing. A child that is dead already stays dead of what it died of.
+        let _ = self.process.kill();
+        match self.process.wait().ok().and_then(|status| status.signal()) {
+            Some(signal) if signal == Signal::XCPU.as_raw() => Failed::TooMuchWork,
+            _ => Failed::Ended,
+        }
     }
 }
 

@@ -46,7 +46,7 @@ pub(super) fn write_question(
     length: usize,
     limits: &Limits,
 ) -> io::Result<()> {
-    for number in [program.memory, program.time.as_secs() + 1] {
+    for number in [program.memory, program.processor] {
         write_number(to, number)?;
     }
     let Limits { max_bytes, max_pixels, max_side } = *limits;

@@ -33,8 +33,10 @@ pub struct Program {
     pub path: PathBuf,
     /// What makes it run [`serve`].
     pub arguments: Vec<OsString>,
-    /// How long it may work on one file.
+    /// How long it may work on one file, by the clock.
     pub time: Duration,
+    /// How long it may work on one file on a processor, whole seconds: what a file costs on a machine however busy.
+    pub processor: u64,
     /// What it may take beyond what it has when it starts, bytes.
     pub memory: u64,
 }

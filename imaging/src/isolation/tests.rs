@@ -7,6 +7,7 @@ use lobar_core::image::Reason;
 
 use super::Program;
 use super::pool::Pool;
+use crate::fuzzing::Damage;
 use crate::{Limits, Rejection};
 
 /// What a child runs that is this executable again.
@@ -25,6 +26,7 @@ fn children(time: Duration, memory: u64) -> Pool {
         path: std::env::current_exe().expect("this executable"),
         arguments: arguments.map(Into::into).into(),
         time,
+        processor: 300,
         memory,
     })
 }
@@ -33,7 +35,8 @@ fn children(time: Duration, memory: u64) -> Pool {
 fn script(then: &str, time: Duration) -> Pool {
     let script = format!("printf R >&0; {then}");
     let arguments = vec!["-c".into(), script.into()];
-    Pool::new(Program { path: PathBuf::from("/bin/sh"), arguments, time, memory: 1 << 30 })
+    let path = PathBuf::from("/bin/sh");
+    Pool::new(Program { path, arguments, time, processor: 300, memory: 1 << 30 })
 }
 
 fn fixture(name: &str) -> Vec<u8> {
@@ -113,6 +116,13 @@ fn a_child_that_takes_too_long_is_killed_and_the_next_file_gets_another() {
 }
 
 #[test]
+fn a_child_that_works_too_long_is_ended_by_the_system() {
+    let endless = script("ulimit -S -t 1; while :; do :; done", PATIENCE);
+    assert!(refused(&endless, &fixture("native_8.dcm")).detail.contains("on a processor"));
+    assert_eq!(endless.idle(), 0);
+}
+
+#[test]
 fn a_child_that_ends_costs_one_file() {
     for then in ["exit 0", "kill -ABRT $$", "head -c 100 >/dev/null; kill -SEGV $$"] {
         let pool = script(then, PATIENCE);
@@ -155,8 +165,9 @@ fn an_idle_child_that_was_killed_is_replaced() {
 fn where_no_child_can_be_started_there_is_no_answer() {
     for (path, argument) in [("/nowhere", ""), ("/bin/true", ""), ("/bin/sh", "-c:")] {
         let arguments = vec![argument.into()];
-        let program = Program { path: path.into(), arguments, time: PATIENCE, memory: 1 << 30 };
-        assert!(Pool::new(program).decode(b"x", &Limits::default()).is_none(), "{path}");
+        let (path, time) = (PathBuf::from(path), PATIENCE);
+        let program = Program { path, arguments, time, processor: 300, memory: 1 << 30 };
+        assert!(Pool::new(program).decode(b"x", &Limits::default()).is_none());
     }
 }
 
@@ -172,4 +183,25 @@ fn files_side_by_side_have_children_of_their_own() {
         }
     });
     assert!((1..=4).contains(&pool.idle()));
+}
+
+#[test]
+fn damaged_files_of_every_codec_cost_no_more_than_themselves() {
+    let pool = children(Duration::from_secs(60), 256 << 20);
+    let mut random = Damage(0x2545_f491_4f6c_dd1d);
+    let names =
+        ["jpeg_2000_12", "jpeg_2000_boxes", "htj2k", "jpeg_ls_12", "jpeg_ls_near", "baseline"];
+    let files = names.map(|name| fixture(&format!("dicom/{name}.dcm")));
+    for round in 0..300 {
+        let whole = &files[round % files.len()];
+        // The attributes in front are as they were.
+        let (head, frame) = whole.split_at(700);
+        let damaged = [head, &random.damage(frame)].concat();
+        match pool.decode(&damaged, &Limits::default()).expect("a child") {
+            Ok(picture) => assert_eq!(picture.pixels.len(), 72 * 56),
+            Err(refused) => assert!(refused.detail.len() < 400, "{refused}"),
+        }
+    }
+    let picture = pool.decode(&files[0], &Limits::default()).expect("a child");
+    assert!(picture.is_ok());
 }

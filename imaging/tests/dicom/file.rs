@@ -1,7 +1,8 @@
 //! Makes DICOM files, right and wrong ones: so by bytes, and not by a writer that would mend them.
+#![allow(dead_code, reason = "each suite uses a part")]
 
 use lobar_core::image::Reason;
-use lobar_imaging::{Limits, Radiograph, Rejection, decode};
+use lobar_imaging::{Limits, Radiograph, Rejection, decode, prepare};
 
 /// How elements are written.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -141,6 +142,21 @@ impl File {
     #[track_caller]
     pub(crate) fn refused(&self) -> (Reason, String) {
         let refused = self.decode().unwrap_err();
+        assert!(!refused.detail.contains("SECRET"), "{refused}");
+        (refused.reason, refused.detail)
+    }
+}
+
+impl File {
+    /// Whether its attributes keep it from the network; what is too small comes after.
+    pub(crate) fn passes(&self) -> bool {
+        prepare(&self.bytes(), &Limits::default()).unwrap_err().reason == Reason::TooSmall
+    }
+
+    /// The refusal by its attributes, which names no value that could be personal.
+    #[track_caller]
+    pub(crate) fn kept_out(&self) -> (Reason, String) {
+        let refused = prepare(&self.bytes(), &Limits::default()).unwrap_err();
         assert!(!refused.detail.contains("SECRET"), "{refused}");
         (refused.reason, refused.detail)
     }

@@ -53,7 +53,7 @@ fn a_true_monochrome1_without_preamble_is_inverted() {
 fn slices_are_refused_by_their_class() {
     for name in ["ood_CT_small.dcm", "ood_MR_small.dcm"] {
         let Some(file) = dicom(name) else { return };
-        let refused = decode(&file, &Limits::default()).unwrap_err();
+        let refused = prepare(&file, &Limits::default()).unwrap_err();
         assert_eq!(refused.reason, Reason::NotAChestRadiograph, "{name}");
         assert!(refused.detail.contains("(0008,0016)"), "{refused}");
     }

@@ -9,7 +9,6 @@ use crate::Rejection;
 /// What was decoded.
 pub(super) struct Picture {
     pub(super) samples: Samples,
-    pub(super) channels: usize,
     pub(super) signed: bool,
 }
 
@@ -25,8 +24,8 @@ pub(super) fn decode(bytes: &[u8], layout: &Layout) -> Result<Picture, Rejection
     if channels != layout.samples() {
         return Err(undecodable(&format!("{channels} components, and not {}", layout.samples())));
     }
-    // The decoder fills what is missing: a stream without its end is refused here.
-    if !stream.iter().rev().take(16).collect::<Vec<_>>().windows(2).any(|w| w == [&0xd9, &0xff]) {
+    // A decoder may fill what is missing. These two bytes stand nowhere but at the end.
+    if !stream.windows(2).rev().any(|window| window == [0xff, 0xd9]) {
         return Err(undecodable("it is cut short"));
     }
     let image = Image::from_bytes_with(stream, DecodeParameters::new().strict(true))
@@ -50,7 +49,7 @@ pub(super) fn decode(bytes: &[u8], layout: &Layout) -> Result<Picture, Rejection
         }
     }
     let signed = components[0].is_signed();
-    Ok(Picture { samples: Samples::Sixteen(samples), channels, signed })
+    Ok(Picture { samples: Samples::Sixteen(samples), signed })
 }
 
 /// Width, height and number of components that a code stream says (ISO 15444-1, A.5.1).

@@ -6,13 +6,6 @@
 use super::Samples;
 use crate::Rejection;
 
-/// What was decoded.
-#[derive(Debug)]
-pub(crate) struct Picture {
-    pub(crate) samples: Samples,
-    pub(crate) channels: usize,
-}
-
 fn undecodable(detail: &str) -> Rejection {
     Rejection::undecodable(format!("JPEG lossless: {detail}."))
 }
@@ -145,12 +138,18 @@ struct Header {
     tables: [Option<Table>; 4],
     interval: usize,
     precision: u32,
+    /// How many components there must be.
+    channels: usize,
     components: Vec<u8>,
 }
 
-/// Decodes a stream whose picture must have this width and height.
-pub(crate) fn decode(bytes: &[u8], size: (u32, u32)) -> Result<Picture, Rejection> {
-    let mut header = Header::default();
+/// Decodes a stream whose picture must have this width and height, and this number of components.
+pub(crate) fn decode(
+    bytes: &[u8],
+    size: (u32, u32),
+    channels: usize,
+) -> Result<Samples, Rejection> {
+    let mut header = Header { channels, ..Header::default() };
     let mut at = 2;
     loop {
         let rest = bytes.get(at..).ok_or_else(cut_short)?;
@@ -187,7 +186,7 @@ impl Header {
         if (u32::from(x), u32::from(y)) != (width, height) {
             return Err(undecodable(&format!("{x}×{y} pixels, not {width}×{height}")));
         }
-        if !(2..=16).contains(&precision) || !matches!(count, 1 | 3) {
+        if !(2..=16).contains(&precision) || usize::from(count) != self.channels {
             return Err(undecodable(&format!("{count} components of {precision} bits")));
         }
         let components = body[6..].chunks_exact(3).take(count.into());
@@ -214,7 +213,7 @@ impl Header {
         Ok(())
     }
 
-    fn scan(&self, body: &[u8], data: &[u8], size: (u32, u32)) -> Result<Picture, Rejection> {
+    fn scan(&self, body: &[u8], data: &[u8], size: (u32, u32)) -> Result<Samples, Rejection> {
         let channels = self.components.len();
         if channels == 0 {
             return Err(undecodable("a scan before the frame"));
@@ -234,11 +233,10 @@ impl Header {
             return Err(undecodable("a predictor or point transform that cannot be"));
         }
         let samples = self.samples(data, size, &tables, predictor, transform)?;
-        let samples = match self.precision {
+        Ok(match self.precision {
             ..=8 => Samples::Eight(samples.into_iter().map(|sample| sample as u8).collect()),
             _ => Samples::Sixteen(samples),
-        };
-        Ok(Picture { samples, channels })
+        })
     }
 
     fn samples(

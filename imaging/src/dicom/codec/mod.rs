@@ -140,21 +140,19 @@ impl Coded<'_> {
         }
         let reserved = memory::reserve(self.memory(layout))?;
         let mut signed = None;
-        let mut channels = layout.samples();
+        let channels = layout.samples();
         let bytes = &self.bytes;
         let samples = match self.kind {
             Kind::Native => native::decode(bytes, native::Order::of(data_set, layout), layout)?,
             Kind::Deflated => deflated::decode(bytes, layout)?,
             Kind::Rle => rle::decode(bytes, layout)?,
             Kind::Stream(Stream::Lossless) => {
-                let picture = lossless::decode(bytes, (layout.width, layout.height))?;
-                channels = picture.channels;
-                picture.samples
+                lossless::decode(bytes, (layout.width, layout.height), channels)?
             }
             Kind::Stream(Stream::JpegLs) => jpeg_ls::decode(bytes, layout)?,
             Kind::Stream(Stream::Jpeg2000) => {
                 let picture = jpeg_2000::decode(bytes, layout)?;
-                (channels, signed) = (picture.channels, Some(picture.signed));
+                signed = Some(picture.signed);
                 picture.samples
             }
             Kind::Stream(Stream::Dct) => return Err(Rejection::undecodable("No codec.")),
