@@ -307,8 +307,10 @@ async fn a_result_that_cannot_be_read_is_shown_as_needing_a_human_wherever_it_is
     browser.text_becomes("#count", "Showing 2 of 2").await;
     browser.text_becomes(&row, words).await;
     browser.text_becomes(&format!("tr[data-id='{}']", ids[1]), "Not flagged").await;
-    // Among those that were not flagged, where its result put it.
+    // Among those that were not flagged, where its result put it. The rows are drawn anew, and look the same.
+    browser.run("document.querySelector('tr[data-id]').dataset.before = 'yes'").await;
     browser.click("#views a:nth-child(5)").await;
+    browser.becomes("return document.querySelector('tr[data-before]') === null").await;
     browser.text_becomes("#count", "Showing 2 of 2").await;
     browser.text_becomes(&row, words).await;
     browser.click(&format!("{row} .open")).await;

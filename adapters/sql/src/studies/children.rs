@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use lobar_core::study::Attributes;
+use lobar_core::study::{Attributes, Series, Study};
 use uuid::Uuid;
 
 use super::super::tx::Tx;
 use super::super::{DbError, Driver, Sql};
+use super::keep::fill;
 use super::row::ChildRow;
 
 /// One of them as an image says it.
@@ -25,20 +26,42 @@ impl<'a> Child<'a> {
 /// What they are known by: their parent and their uid.
 pub(super) type Name = (Uuid, String);
 
-/// Each once: a statement must not meet a row twice.
-fn distinct(children: Vec<Child<'_>>) -> BTreeMap<(Uuid, &str), &Attributes> {
+/// Each once, with what each image says of it: a statement must not meet a row twice.
+fn distinct<'a, T: Clone>(
+    children: Vec<Child<'a>>,
+    of: fn(&Attributes) -> &T,
+    fill: fn(&mut T, &T),
+) -> BTreeMap<(Uuid, &'a str), T> {
     let mut distinct = BTreeMap::new();
     for child in children {
-        distinct.entry((child.parent, child.uid)).or_insert(child.attributes);
+        let said = of(child.attributes);
+        let known = distinct.entry((child.parent, child.uid)).or_insert_with(|| said.clone());
+        fill(known, said);
     }
     distinct
+}
+
+fn fill_study(known: &mut Study, said: &Study) {
+    fill(&mut known.id, &said.id);
+    fill(&mut known.accession, &said.accession);
+    fill(&mut known.date, &said.date);
+    fill(&mut known.time, &said.time);
+    fill(&mut known.description, &said.description);
+    fill(&mut known.referring_physician, &said.referring_physician);
+}
+
+fn fill_series(known: &mut Series, said: &Series) {
+    fill(&mut known.modality, &said.modality);
+    fill(&mut known.number, &said.number);
+    fill(&mut known.description, &said.description);
+    fill(&mut known.body_part, &said.body_part);
 }
 
 pub(super) async fn studies<D: Driver>(
     tx: &mut Tx<D>,
     children: Vec<Child<'_>>,
 ) -> Result<HashMap<Name, Uuid>, DbError> {
-    let children = distinct(children);
+    let children = distinct(children, |said| &said.study, fill_study);
     if children.is_empty() {
         return Ok(HashMap::new());
     }
@@ -46,8 +69,7 @@ pub(super) async fn studies<D: Driver>(
         "insert into study (id, patient, uid, study_id, accession, study_date, study_time,
            description, referring_physician) values ",
     );
-    sql.rows(children.iter().map(|((patient, uid), attributes)| {
-        let study = &attributes.study;
+    sql.rows(children.iter().map(|((patient, uid), study)| {
         (
             Uuid::now_v7(),
             *patient,
@@ -77,15 +99,14 @@ pub(super) async fn series<D: Driver>(
     tx: &mut Tx<D>,
     children: Vec<Child<'_>>,
 ) -> Result<HashMap<Name, Uuid>, DbError> {
-    let children = distinct(children);
+    let children = distinct(children, |said| &said.series, fill_series);
     if children.is_empty() {
         return Ok(HashMap::new());
     }
     let mut sql = Sql::<D>::new(
         "insert into series (id, study, uid, modality, number, description, body_part) values ",
     );
-    sql.rows(children.iter().map(|((study, uid), attributes)| {
-        let series = &attributes.series;
+    sql.rows(children.iter().map(|((study, uid), series)| {
         (
             Uuid::now_v7(),
             *study,

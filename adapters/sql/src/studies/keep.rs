@@ -196,10 +196,16 @@ async fn patients<D: Driver>(
     warnings: &mut BTreeMap<ImageId, Vec<&'static str>>,
 ) -> Result<HashMap<ImageId, Uuid>, DbError> {
     let (mut found, mut new) = (HashMap::new(), Vec::new());
-    let mut known: BTreeMap<Given<'_>, &Patient> = BTreeMap::new();
+    let mut known: BTreeMap<Given<'_>, Patient> = BTreeMap::new();
     for one in seen {
         match one.given() {
-            Some(given) => drop(known.entry(given).or_insert(&one.attributes.patient)),
+            Some(given) => {
+                let said = &one.attributes.patient;
+                let known = known.entry(given).or_insert_with(|| said.clone());
+                fill(&mut known.name, &said.name);
+                fill(&mut known.birth_date, &said.birth_date);
+                fill(&mut known.sex, &said.sex);
+            }
             None => new.push((Uuid::now_v7(), *one)),
         }
     }
@@ -269,10 +275,17 @@ pub(super) async fn aliases<'a, D: Driver>(
     sql.all(tx).await
 }
 
+/// What is said first stands.
+pub(super) fn fill<T: Clone>(known: &mut Option<T>, said: &Option<T>) {
+    if known.is_none() {
+        known.clone_from(said);
+    }
+}
+
 /// Makes patients of these ids, or fills in what was missing of those that are there.
 async fn upsert<D: Driver>(
     tx: &mut Tx<D>,
-    known: &BTreeMap<Given<'_>, &Patient>,
+    known: &BTreeMap<Given<'_>, Patient>,
 ) -> Result<Vec<PatientRow>, DbError> {
     let mut sql = Sql::<D>::new(INSERT_PATIENT);
     sql.rows(known.iter().map(|((site, issuer, id), patient)| {

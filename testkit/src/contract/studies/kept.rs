@@ -129,6 +129,21 @@ pub async fn what_is_said_first_of_a_patient_stands_and_what_was_missing_is_fill
     let patient = known(&kept, a).await.attributes.patient;
     assert_eq!(patient.name.as_deref(), Some("Doe^7"));
     assert_eq!(patient.sex.as_deref(), Some("M"));
+
+    // Of images that are finished together, too.
+    let mut done = Vec::new();
+    for (name, said) in [("c", None), ("d", Some("Doe^8"))] {
+        let object = film("north", name);
+        admit(&*kept.store, &object).await;
+        let mut one = of("8", "1.3", "20260303");
+        one.patient.name = said.map(str::to_owned);
+        one.study.description = said.map(str::to_owned);
+        done.push(completion(&kept, &object, ready(0.9), Some(one), b"x").await);
+    }
+    assert_eq!(kept.store.complete(&done).await.expect("completed"), [true; 2]);
+    let first = known(&kept, done[0].id).await.attributes;
+    assert_eq!(first.patient.name.as_deref(), Some("Doe^8"));
+    assert_eq!(first.study.description.as_deref(), Some("Doe^8"));
 }
 
 pub async fn another_birth_date_or_sex_under_the_same_patient_id_is_warned_of<H: ErasureHarness>() {
