@@ -68,7 +68,10 @@ fn data_set(
 /// Whether an attribute is as its rule leaves it.
 fn stands(object: &InMemDicomObject, element: &InMemElement, rule: Rule, dates: Dates) -> bool {
     let texts = texts(element);
-    let is_empty = element.value().primitive().is_some_and(|value| value.multiplicity() == 0);
+    let is_empty = match element.items() {
+        Some(items) => items.is_empty(),
+        None => element.value().primitive().is_some_and(|value| value.multiplicity() == 0),
+    };
     match rule {
         Rule::Remove => false,
         Rule::Pixels | Rule::Items(_) => true,

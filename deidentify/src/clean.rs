@@ -131,7 +131,10 @@ pub(crate) fn text(tag: Tag, values: &[String]) -> Option<InMemElement> {
 
 /// An element without a value.
 pub(crate) fn empty(tag: Tag) -> Option<InMemElement> {
-    Some(DataElement::new(tag, standard_vr(tag)?, PrimitiveValue::Empty))
+    Some(match standard_vr(tag)? {
+        VR::SQ => DataElement::new(tag, VR::SQ, DataSetSequence::new(Vec::new(), Length(0))),
+        vr => DataElement::new(tag, vr, PrimitiveValue::Empty),
+    })
 }
 
 fn without(tag: Tag, otherwise: Otherwise) -> Option<InMemElement> {

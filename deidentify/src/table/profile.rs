@@ -132,7 +132,7 @@ pub const PROFILE: &[(Tag, &str, Rule)] = &[
     (tags::PERFORMED_PROCEDURE_STEP_DESCRIPTION, "X", Remove),
     (tags::REQUEST_ATTRIBUTES_SEQUENCE, "X", Remove),
     (tags::COMMENTS_ON_THE_PERFORMED_PROCEDURE_STEP, "X", Remove),
-    (tags::ACQUISITION_CONTEXT_SEQUENCE, "X/Z", Remove),
+    (tags::ACQUISITION_CONTEXT_SEQUENCE, "X/Z", Empty),
     (tags::REQUESTED_PROCEDURE_ID, "X", Remove),
     (tags::STORAGE_MEDIA_FILE_SET_UID, "U", Uid),
     (tags::ICON_IMAGE_SEQUENCE, "X", Remove),

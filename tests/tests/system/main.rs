@@ -2,6 +2,7 @@
 //! middle, restarts, broken files. Real X-rays where they are at hand, drawn ones elsewhere.
 
 mod audit_command;
+mod deidentify_command;
 mod erasing;
 mod exposure_command;
 mod full;
