@@ -87,6 +87,7 @@ if [ "$what" = test ]; then
     need prometheus prometheus
     need openssl openssl
     need djpeg libjpeg-turbo-progs
+    need storescu dcmtk
     # These keep their programs off the PATH.
     needs_file '/usr/lib/postgresql/*/bin/initdb' postgresql
     needs_file /usr/lib/rabbitmq/bin/rabbitmq-server rabbitmq-server

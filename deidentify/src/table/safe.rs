@@ -108,7 +108,7 @@ pub const SAFE: &[(Tag, Rule)] = &[
     (tags::ACQUISITION_NUMBER, DIGITS),
     (tags::INSTANCE_NUMBER, DIGITS),
     (tags::PATIENT_ORIENTATION, Text(Direction, Emptied)),
-    (tags::LATERALITY, Text(Terms(&["L", "R", "U", "B"]), Removed)),
+    (tags::LATERALITY, Text(Terms(&["L", "R", "U", "B"]), Emptied)),
     (tags::IMAGE_LATERALITY, Text(Terms(&["L", "R", "U", "B"]), Removed)),
     (tags::SAMPLES_PER_PIXEL, Number),
     (

@@ -35,6 +35,7 @@ mod restored;
 mod rights;
 mod signing_in;
 mod sse;
+mod stow;
 mod tls;
 mod unreadable;
 mod verdicts;

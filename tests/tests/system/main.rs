@@ -3,6 +3,7 @@
 
 mod audit_command;
 mod deidentify_command;
+mod dicom_upload;
 mod erasing;
 mod exposure_command;
 mod full;
