@@ -6,7 +6,7 @@ set -eu
 cd "$(dirname "$0")"
 seconds=$1
 shift
-[ $# -gt 0 ] || set -- notification image dicom dicom_peer rle jpeg_lossless s3_listing sse_position api_bodies
+[ $# -gt 0 ] || set -- notification image dicom dicom_peer rle jpeg_lossless s3_listing sse_position api_bodies stow_multipart
 
 target=${FUZZ_TARGET_DIR:-target}
 cargo fuzz build --fuzz-dir . -s none --target-dir "$target"

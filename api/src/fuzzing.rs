@@ -1,10 +1,14 @@
-//! What the fuzz targets `sse_position` and `api_bodies` run, and what every one of their seeds must
+//! What the fuzz targets `sse_position`, `api_bodies` and `stow_multipart` run, and what every one of their seeds must
 //! hold (`docs/fuzzing.md`). Built for tests and for fuzzing only.
 
+use bytes::Bytes;
+use futures::{TryStreamExt as _, stream};
 use lobar_core::object::{ImageId, is_site_name};
 use lobar_core::position::Position;
 use uuid::Uuid;
 
+use crate::dicom_web::part10::data_set;
+use crate::dicom_web::related::Related;
 use crate::page_token;
 use crate::routes::{IdentifyBody, PredictBody, PredictFile, PresignBody};
 use crate::stream::asked;
@@ -72,6 +76,38 @@ pub fn api_bodies(bytes: &[u8]) {
     }
 }
 
+/// Reads `bytes` as how large the pieces are that a body arrives in, a `Content-Type` up to the end of a line, and the body.
+/// Panics when the parts of the body are more than it, or depend on how it arrives.
+pub fn stow_multipart(bytes: &[u8]) {
+    let Some((size, rest)) = bytes.split_first() else { return };
+    let end = rest.iter().position(|byte| *byte == b'\n').unwrap_or(rest.len());
+    let Ok(kind) = std::str::from_utf8(&rest[..end]) else { return };
+    let Some(related) = Related::parse(kind) else { return };
+    let body = rest.get(end + 1..).unwrap_or_default();
+    let Ok(runtime) = tokio::runtime::Builder::new_current_thread().build() else { return };
+    let whole = runtime.block_on(contents(&related, body, body.len().max(1)));
+    let pieces = runtime.block_on(contents(&related, body, usize::from(*size).max(1)));
+    assert_eq!(whole, pieces);
+    let length = whole.iter().flatten().map(Vec::len).sum::<usize>();
+    assert!(length <= body.len(), "{length} of {}", body.len());
+    for file in whole.iter().flatten() {
+        let _ = lobar_imaging::attributes(file);
+        assert!(data_set(file).len() <= file.len());
+    }
+}
+
+/// The parts of a body that arrives in pieces; `None` where it is damaged.
+async fn contents(related: &Related, body: &[u8], size: usize) -> Option<Vec<Vec<u8>>> {
+    let pieces: Vec<_> = body.chunks(size).map(|piece| Ok(Bytes::copy_from_slice(piece))).collect();
+    let mut parts = related.parts(stream::iter(pieces));
+    let mut contents = Vec::new();
+    while let Some(part) = parts.next().await.ok()? {
+        let content: Vec<Bytes> = part.content().try_collect().await.ok()?;
+        contents.push(content.concat());
+    }
+    Some(contents)
+}
+
 #[cfg(test)]
 mod tests {
     use std::path::Path;
@@ -89,6 +125,11 @@ mod tests {
     #[test]
     fn every_seed_of_the_fuzz_target_is_a_position_or_refused() {
         run_seeds("sse_position", super::sse_position);
+    }
+
+    #[test]
+    fn every_seed_of_the_fuzz_target_is_a_multipart_body_or_refused() {
+        run_seeds("stow_multipart", super::stow_multipart);
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod access;
 mod client_name;
 mod connection;
 mod context;
+mod dicom_web;
 mod exposure;
 mod figure_reader;
 mod figures;

@@ -55,6 +55,7 @@ problems! {
     UnknownPerson = 404, "unknown-person", "There is no such account, session, token or site";
     VoidLink = 404, "void-link", "The link was used, replaced, or has expired";
     WrongMethod = 405, "wrong-method", "This address does not take this method";
+    NotAcceptable = 406, "not-acceptable", "There is no answer of a media type that the client takes";
     TooSlowUpload = 408, "upload-timeout", "The upload took too long";
     ModelConflict = 409, "model-conflict", "The model stands where this change cannot be made";
     EntryDiscarded = 409, "quarantine-entry-discarded", "The quarantine's entry was discarded";

@@ -1,6 +1,7 @@
 //! The command line.
 
 mod audit;
+mod deidentify;
 mod erase;
 mod exposure;
 #[cfg(feature = "torch")]
@@ -18,6 +19,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 pub use audit::{Audit, Format};
+pub use deidentify::{DatesWanted, Deidentify};
 pub use erase::{Erase, EraseArgs};
 pub use exposure::{Exposure, ReportArgs};
 #[cfg(feature = "torch")]
@@ -62,6 +64,8 @@ pub enum Command {
     },
     /// Upload files and folders: in parallel, resumable.
     Upload(Upload),
+    /// Take persons out of DICOM files: PS3.15, Annex E. On this machine alone; docs/deidentify.md.
+    Deidentify(Box<Deidentify>),
     /// Classify files here and now, without any service.
     #[cfg(feature = "torch")]
     Predict(Predict),

@@ -10,6 +10,7 @@ mod columns;
 #[cfg(feature = "torch")]
 mod data;
 mod decoding;
+mod deidentify;
 mod doctor;
 #[cfg(feature = "torch")]
 mod engine;
@@ -86,6 +87,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Up(args) => block_on(service::run(load(args)?, Roles::all())),
         Command::Run { roles, service: args } => block_on(service::run(load(args)?, roles)),
         Command::Upload(args) => block_on(upload::run(args)),
+        Command::Deidentify(args) => deidentify::run(&args),
         #[cfg(feature = "torch")]
         Command::Predict(args) => predict::run(&args),
         #[cfg(feature = "torch")]

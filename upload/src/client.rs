@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use lobar_core::failure::chain;
 use lobar_core::object::ImageId;
+use reqwest::header::CONTENT_TYPE;
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -135,7 +136,12 @@ impl Client {
 
     /// Puts one file, and says which image it became. The content names the folder: the same file
     /// put twice lands on the same key, and another file of the same name never does.
-    pub(crate) async fn put(&self, name: &str, body: Vec<u8>) -> Result<ImageId, RequestError> {
+    pub(crate) async fn put(
+        &self,
+        name: &str,
+        dicom: bool,
+        body: Vec<u8>,
+    ) -> Result<ImageId, RequestError> {
         let folder = &hex::encode(Sha256::digest(&body))[..32];
         let request = json!({
             "site": self.site, "priority": self.priority, "folder": folder, "names": [name],
@@ -145,6 +151,9 @@ impl Client {
         let slot = slot.ok_or_else(|| RequestError::permanent("the server gave no upload URL"))?;
 
         let mut put = self.http.put(&slot.url).body(body);
+        if dicom {
+            put = put.header(CONTENT_TYPE, "application/dicom");
+        }
         for (header, value) in &slot.headers {
             put = put.header(header, value);
         }

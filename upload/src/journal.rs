@@ -97,7 +97,7 @@ mod tests {
     use super::*;
 
     fn file(size: u64) -> File {
-        File { path: "a.jpg".into(), name: "a.jpg".into(), size, modified: 1 }
+        File { path: "a.jpg".into(), name: "a.jpg".into(), size, modified: 1, dicom: false }
     }
 
     #[test]

@@ -3,8 +3,13 @@
 //! Each file is PUT to a presigned URL that the API gives. What is done is kept in a [`journal`], so
 //! that the same command, run again after an interruption, goes on where it was. Nothing is skipped
 //! on the journal's word alone: the server is asked whether it still knows the image.
+//!
+//! DICOM files are told by their first bytes, so that folders of nameless files, as a PACS exports them, are taken as they
+//! are. A DICOMDIR stands for the files that it names.
 
 mod client;
+mod dicom;
+mod dicomdir;
 mod error;
 mod files;
 mod journal;
@@ -82,7 +87,7 @@ pub async fn run(options: UploadOptions) -> Result<(), UploadError> {
     while let Some((file, done)) = work.next().await {
         match done {
             Ok(transfer::Done { id, fresh }) => {
-                summary.count(fresh, file.size);
+                summary.count(fresh, &file);
                 images.push((id, file.path));
             }
             Err(e) => {

@@ -4,6 +4,8 @@ use std::fmt;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+use crate::files::File;
+
 /// How an upload went.
 #[derive(Debug, Default)]
 pub(crate) struct Summary {
@@ -11,14 +13,17 @@ pub(crate) struct Summary {
     pub(crate) skipped: usize,
     pub(crate) failed: usize,
     pub(crate) bytes: u64,
+    /// DICOM files among those that were uploaded.
+    pub(crate) dicom: usize,
 }
 
 impl Summary {
     /// Counts one file that is there now.
-    pub(crate) fn count(&mut self, fresh: bool, bytes: u64) {
+    pub(crate) fn count(&mut self, fresh: bool, file: &File) {
         if fresh {
             self.uploaded += 1;
-            self.bytes += bytes;
+            self.bytes += file.size;
+            self.dicom += usize::from(file.dicom);
         } else {
             self.skipped += 1;
         }
@@ -32,7 +37,11 @@ impl Summary {
 
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} uploaded ({})", self.uploaded, indicatif::HumanBytes(self.bytes))?;
+        write!(f, "{} uploaded ({}", self.uploaded, indicatif::HumanBytes(self.bytes))?;
+        if self.dicom > 0 {
+            write!(f, "; {} of them DICOM", self.dicom)?;
+        }
+        write!(f, ")")?;
         if self.skipped > 0 {
             write!(f, ", {} were there already (--again uploads them anew)", self.skipped)?;
         }

@@ -54,7 +54,7 @@ async fn once(
         return Ok(Done { id, fresh: false });
     }
     let body = tokio::fs::read(&file.path).await.map_err(RequestError::permanent)?;
-    let id = client.put(&file.name, body).await?;
+    let id = client.put(&file.name, file.dicom, body).await?;
     journal.keep(file, id).map_err(RequestError::permanent)?;
     Ok(Done { id, fresh: true })
 }

@@ -20,7 +20,7 @@ mod priors;
 mod problems;
 mod quarantine;
 mod queues;
-mod receive;
+pub(crate) mod receive;
 mod session;
 mod sites;
 mod tokens;
@@ -39,6 +39,7 @@ use actix_web::{Error, HttpRequest, HttpResponse, web};
 use lobar_core::access::Right;
 
 use crate::access::route::Address;
+use crate::dicom_web::store;
 use crate::health;
 use crate::intake;
 use crate::problem::{Kind, Problem};
@@ -81,6 +82,8 @@ pub(crate) fn addresses() -> Vec<Address> {
         Address::new("/v1/uploads").post(uploads::presign),
         Address::new("/v1/uploads/identify").post(uploads::identify),
         Address::new("/v1/uploads/known").post(uploads::known),
+        Address::new("/dicom-web/studies").post(store::store),
+        Address::new("/dicom-web/studies/{study}").post(store::store_in_study),
         Address::new("/v1/events").get(events::events),
         Address::new("/v1/predict").post(predict::predict),
         // The names of single addresses come before those that take a version.

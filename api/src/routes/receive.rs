@@ -140,7 +140,7 @@ pub(crate) async fn receive(
 }
 
 /// An image that a caller put in.
-pub(super) fn uploaded<N: Need>(
+pub(crate) fn uploaded<N: Need>(
     allowed: &Allowed<N>,
     action: Action,
     id: ImageId,
@@ -176,7 +176,7 @@ pub(super) async fn store(
 
 /// The site that was named, if it can be one and the caller may put images there. Who may at one site only need not
 /// name it.
-pub(super) async fn site_or_default<N: Need>(
+pub(crate) async fn site_or_default<N: Need>(
     context: &Context,
     allowed: &Allowed<N>,
     named: Option<String>,
@@ -219,7 +219,7 @@ async fn refuse_site<N: Need>(context: &Context, allowed: &Allowed<N>, site: &st
 }
 
 /// The lane that was named.
-pub(super) fn lane(named: Option<&str>) -> Result<Lane, Problem> {
+pub(crate) fn lane(named: Option<&str>) -> Result<Lane, Problem> {
     match named.filter(|word| !word.is_empty()) {
         None => Ok(Lane::default()),
         Some(word) => Lane::parse(word)
@@ -329,7 +329,7 @@ fn broken_form() -> Problem {
 }
 
 /// Everything a stream brings, refused as soon as it passes `limit`.
-pub(super) async fn capped(
+pub(crate) async fn capped(
     stream: impl Stream<Item = Result<Bytes, Problem>>,
     limit: usize,
 ) -> Result<Bytes, Problem> {

@@ -38,6 +38,7 @@ mod rights;
 mod side_by_side;
 mod signing_in;
 mod sse;
+mod stow;
 mod tls;
 mod unreadable;
 mod verdicts;

@@ -2,6 +2,8 @@
 //! middle, restarts, broken files. Real X-rays where they are at hand, drawn ones elsewhere.
 
 mod audit_command;
+mod deidentify_command;
+mod dicom_upload;
 mod erasing;
 mod exposure_command;
 mod full;

@@ -1,0 +1,162 @@
+//! What became of each instance, as the answer tells it (PS3.18, 10.5.3, and Annex I).
+
+use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
+use actix_web::http::header;
+use dicom_core::value::DataSetSequence;
+use dicom_core::{DataElement, Length, PrimitiveValue, Tag, VR};
+use dicom_dictionary_std::tags;
+use dicom_object::InMemDicomObject;
+use lobar_core::study::Uid;
+
+use crate::problem::Problem;
+
+/// The media type of the answer.
+pub(super) const MEDIA_TYPE: &str = "application/dicom+json";
+
+/// Why an instance was not stored: Failure Reason (0008,1197). The codes are those of C-STORE (PS3.4, B.2.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Failure {
+    /// It belongs to another study than the address names. The code is that of a data set that does not match.
+    OtherStudy,
+    /// It is no DICOM file, or names no SOP class, SOP instance or study.
+    NotUnderstood,
+}
+
+impl Failure {
+    fn code(self) -> u16 {
+        match self {
+            Failure::OtherStudy => 0xa900,
+            Failure::NotUnderstood => 0xc000,
+        }
+    }
+}
+
+/// Which instance: SOP class and SOP instance.
+pub(super) struct Instance {
+    pub(super) class: Uid,
+    pub(super) uid: Uid,
+}
+
+/// What became of the instances of a request.
+#[derive(Default)]
+pub(super) struct Outcome {
+    stored: Vec<Instance>,
+    failed: Vec<(Instance, Failure)>,
+    unnamed: Vec<Failure>,
+}
+
+impl Outcome {
+    /// It is in the bucket.
+    pub(super) fn stored(&mut self, instance: Instance) {
+        self.stored.push(instance);
+    }
+
+    /// It is not; where it names itself, the answer does too.
+    pub(super) fn failed(&mut self, instance: Option<Instance>, why: Failure) {
+        match instance {
+            Some(instance) => self.failed.push((instance, why)),
+            None => self.unnamed.push(why),
+        }
+    }
+
+    /// 200 where all are stored, 202 where some are, 409 where none is.
+    fn status(&self) -> StatusCode {
+        match (self.stored.is_empty(), self.failed.is_empty() && self.unnamed.is_empty()) {
+            (_, true) => StatusCode::OK,
+            (false, false) => StatusCode::ACCEPTED,
+            (true, false) => StatusCode::CONFLICT,
+        }
+    }
+
+    /// The answer. There is no Retrieve URL: what is stored cannot be had by DICOMweb yet.
+    pub(super) fn answer(self) -> Result<HttpResponse, Problem> {
+        let status = self.status();
+        let stored = self.stored.iter().map(|instance| instance.item(None)).collect();
+        let failed = self.failed.iter().map(|(instance, why)| instance.item(Some(*why))).collect();
+        let unnamed =
+            self.unnamed.iter().map(|why| InMemDicomObject::from_element_iter([reason(*why)]));
+        let sequences = [
+            (tags::FAILED_SOP_SEQUENCE, failed),
+            (tags::REFERENCED_SOP_SEQUENCE, stored),
+            (tags::OTHER_FAILURES_SEQUENCE, unnamed.collect()),
+        ];
+        let answer = InMemDicomObject::from_element_iter(
+            sequences.into_iter().filter_map(|(tag, items)| sequence(tag, items)),
+        );
+        let body = dicom_json::to_string(&answer)
+            .map_err(|error| Problem::internal("dicom json", &error))?;
+        Ok(HttpResponse::build(status).insert_header((header::CONTENT_TYPE, MEDIA_TYPE)).body(body))
+    }
+}
+
+impl Instance {
+    fn item(&self, failed: Option<Failure>) -> InMemDicomObject {
+        let uid = |tag, uid: &Uid| DataElement::new(tag, VR::UI, uid.as_str());
+        let named = [
+            uid(tags::REFERENCED_SOP_CLASS_UID, &self.class),
+            uid(tags::REFERENCED_SOP_INSTANCE_UID, &self.uid),
+        ];
+        InMemDicomObject::from_element_iter(named.into_iter().chain(failed.map(reason)))
+    }
+}
+
+fn reason(why: Failure) -> DataElement<InMemDicomObject, Vec<u8>> {
+    DataElement::new(tags::FAILURE_REASON, VR::US, PrimitiveValue::from(why.code()))
+}
+
+fn sequence(
+    tag: Tag,
+    items: Vec<InMemDicomObject>,
+) -> Option<DataElement<InMemDicomObject, Vec<u8>>> {
+    let items = (!items.is_empty()).then_some(items)?;
+    Some(DataElement::new(tag, VR::SQ, DataSetSequence::new(items, Length::UNDEFINED)))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn instance(uid: &str) -> Instance {
+        let read = |text| Uid::parse(text).expect("a UID");
+        Instance { class: read("1.2.840.10008.5.1.4.1.1.1"), uid: read(uid) }
+    }
+
+    async fn told(outcome: Outcome) -> (u16, Value) {
+        let answer = outcome.answer().expect("an answer");
+        assert_eq!(answer.headers().get("content-type").expect("set"), MEDIA_TYPE);
+        let status = answer.status().as_u16();
+        let body = actix_web::body::to_bytes(answer.into_body()).await.expect("in memory");
+        (status, serde_json::from_slice(&body).expect("JSON"))
+    }
+
+    #[actix_web::test]
+    async fn all_some_and_none_have_statuses_of_their_own() {
+        let mut outcome = Outcome::default();
+        outcome.stored(instance("1.2.3"));
+        let (status, body) = told(outcome).await;
+        assert_eq!(status, 200);
+        let item = &body["00081199"]["Value"][0];
+        assert_eq!(item["00081155"], json!({ "vr": "UI", "Value": ["1.2.3"] }));
+        assert_eq!(item["00081150"]["Value"], json!(["1.2.840.10008.5.1.4.1.1.1"]));
+        assert!(body.get("00081198").is_none());
+
+        let mut outcome = Outcome::default();
+        outcome.stored(instance("1.2.3"));
+        outcome.failed(Some(instance("1.2.4")), Failure::OtherStudy);
+        let (status, body) = told(outcome).await;
+        assert_eq!(status, 202);
+        assert_eq!(
+            body["00081198"]["Value"][0]["00081197"],
+            json!({ "vr": "US", "Value": [0xa900] })
+        );
+
+        let mut outcome = Outcome::default();
+        outcome.failed(None, Failure::NotUnderstood);
+        let (status, body) = told(outcome).await;
+        assert_eq!(status, 409);
+        assert_eq!(body["0008119A"]["Value"][0]["00081197"]["Value"], json!([0xc000]));
+    }
+}

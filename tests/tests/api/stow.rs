@@ -1,0 +1,206 @@
+//! STOW-RS, as dicomweb-client and as others send it.
+
+use std::path::Path;
+use std::process::Command;
+
+use lobar_testkit::python_program;
+use serde_json::{Value, json};
+
+use crate::fixture::{Fixture, eventually};
+
+const RELATED: &str = "multipart/related; type=\"application/dicom\"; boundary=b";
+
+/// A file of an instance, explicit little endian, with so many bytes of pixels.
+fn file(instance: &str, study: &str, pixels: usize) -> Vec<u8> {
+    let mut bytes = [vec![0; 128], b"DICM".to_vec()].concat();
+    let mut put = |group: u16, element: u16, vr: &str, value: &[u8]| {
+        let padded = value.len() + value.len() % 2;
+        bytes.extend([group.to_le_bytes(), element.to_le_bytes()].concat());
+        bytes.extend(vr.as_bytes());
+        match vr {
+            "OB" => bytes.extend([&[0, 0][..], &(padded as u32).to_le_bytes()].concat()),
+            _ => bytes.extend((padded as u16).to_le_bytes()),
+        }
+        bytes.extend(value);
+        bytes.resize(bytes.len() + padded - value.len(), 0);
+    };
+    put(0x0002, 0x0010, "UI", b"1.2.840.10008.1.2.1");
+    put(0x0008, 0x0016, "UI", b"1.2.840.10008.5.1.4.1.1.1");
+    put(0x0008, 0x0018, "UI", instance.as_bytes());
+    put(0x0010, 0x0020, "LO", b"4711");
+    put(0x0020, 0x000d, "UI", study.as_bytes());
+    put(0x7fe0, 0x0010, "OB", &vec![1; pixels]);
+    bytes
+}
+
+fn body(parts: &[Vec<u8>]) -> Vec<u8> {
+    let mut body = Vec::new();
+    for part in parts {
+        body.extend(b"--b\r\nContent-Type: application/dicom\r\n\r\n");
+        body.extend([part.as_slice(), b"\r\n"].concat());
+    }
+    body.extend(b"--b--\r\n");
+    body
+}
+
+async fn post(
+    fixture: &Fixture,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: Vec<u8>,
+) -> (u16, Value) {
+    let mut request = fixture.http.post(fixture.url(path)).body(body);
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let answer = request.send().await.expect("an answer");
+    (answer.status().as_u16(), answer.json().await.expect("JSON"))
+}
+
+async fn stow(fixture: &Fixture, path: &str, parts: &[Vec<u8>]) -> (u16, Value) {
+    post(fixture, path, &[("content-type", RELATED)], body(parts)).await
+}
+
+async fn count(fixture: &Fixture, total: usize) -> Value {
+    eventually("the images", async || {
+        let (_, list) = fixture.get("/v1/images").await;
+        (list["total"] == total).then_some(list)
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn dicomweb_client_stores_one_several_one_again_and_of_a_mix_the_good_ones() {
+    let fixture = Fixture::open().await;
+    let token = fixture.token("uploader@north reader@north").await;
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/api/stow.py");
+    let url = fixture.url("/dicom-web");
+    let ran = tokio::task::spawn_blocking({
+        let token = token.clone();
+        move || Command::new(python_program("python3")).arg(script).args([url, token]).output()
+    });
+    let ran = ran.await.expect("no panic").expect("it runs");
+    assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+    let told: Value = serde_json::from_slice(&ran.stdout).expect("JSON");
+    let stored = |uids: &[&str]| json!({ "stored": uids, "failed": [], "reasons": [] });
+    assert_eq!(told["one"], stored(&["1.2.3.4.1"]));
+    assert_eq!(told["several"], stored(&["1.2.3.4.2", "1.2.3.4.3", "1.2.3.4.4"]));
+    assert_eq!(told["again"], stored(&["1.2.3.4.1"]));
+    let mixed = json!({ "stored": ["1.2.3.4.5"], "failed": ["1.2.3.4.6"], "reasons": [0xa900] });
+    assert_eq!(told["mixed"], mixed);
+    assert_eq!(told["none"], 409);
+    // Five instances became five images of the caller's site; the second sending of the first became none.
+    let list = eventually("the images", async || {
+        let request = fixture.http.get(fixture.url("/v1/images")).bearer_auth(&token);
+        let list: Value = request.send().await.ok()?.json().await.ok()?;
+        (list["total"] == 5).then_some(list)
+    })
+    .await;
+    let items = list["items"].as_array().expect("items");
+    assert!(items.iter().all(|item| item["site"] == "north"), "{list}");
+    fixture.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_no_instance_is_told_of_and_what_is_one_is_stored() {
+    let fixture = Fixture::open().await;
+    let good = file("1.2.3.4", "1.2.3.1", 100);
+    let path = "/dicom-web/studies?site=north&priority=stat";
+    let (status, told) =
+        stow(&fixture, path, &[b"no DICOM".to_vec(), good.clone(), Vec::new()]).await;
+    assert_eq!(status, 202, "{told}");
+    let reasons = &told["0008119A"]["Value"];
+    assert_eq!(reasons.as_array().map(Vec::len), Some(2), "{told}");
+    assert_eq!(reasons[0]["00081197"]["Value"], json!([0xc000]));
+    assert_eq!(told["00081199"]["Value"][0]["00081155"]["Value"], json!(["1.2.3.4"]));
+    let list = count(&fixture, 1).await;
+    assert_eq!(
+        (&list["items"][0]["site"], &list["items"][0]["priority"]),
+        (&json!("north"), &json!("stat"))
+    );
+
+    assert_eq!(stow(&fixture, path, &[b"no DICOM".to_vec()]).await.0, 409);
+    // The same data set in another file: the same instance.
+    let mut again = good;
+    again[0] = 1;
+    assert_eq!(stow(&fixture, path, &[again, file("1.2.3.5", "1.2.3.1", 101)]).await.0, 200);
+    count(&fixture, 2).await;
+    fixture.stop().await;
+}
+
+#[tokio::test]
+async fn a_request_that_is_none_is_refused_by_what_is_wrong_with_it() {
+    let fixture = Fixture::open().await;
+    let good = || body(&[file("1.2.3.4", "1.2.3.1", 100)]);
+    let other = |root: &str| format!("multipart/related; type=\"{root}\"; boundary=b");
+    let (json, jpeg) = (other("application/dicom+json"), other("image/jpeg"));
+    let studies = "/dicom-web/studies";
+    for (path, headers, body, expected) in [
+        (studies, &[("content-type", json.as_str())][..], good(), (415, "wrong-media-type")),
+        (studies, &[("content-type", &jpeg)], good(), (415, "wrong-media-type")),
+        (studies, &[("content-type", "application/dicom")], good(), (415, "wrong-media-type")),
+        (
+            studies,
+            &[("content-type", RELATED), ("content-encoding", "gzip")],
+            good(),
+            (415, "wrong-content-encoding"),
+        ),
+        (
+            studies,
+            &[("content-type", RELATED), ("accept", "application/dicom+xml")],
+            good(),
+            (406, "not-acceptable"),
+        ),
+        (studies, &[("content-type", RELATED)], b"--b--\r\n".to_vec(), (400, "bad-multipart")),
+        (studies, &[("content-type", RELATED)], good()[..200].to_vec(), (400, "bad-multipart")),
+        (
+            studies,
+            &[("content-type", RELATED)],
+            body(&[file("1.2.3.4", "1.2.3.1", 200_000)]),
+            (413, "too-large"),
+        ),
+        ("/dicom-web/studies/Doe", &[("content-type", RELATED)], good(), (400, "bad-parameter")),
+        (
+            "/dicom-web/studies?site=..",
+            &[("content-type", RELATED)],
+            good(),
+            (400, "bad-parameter"),
+        ),
+        ("/dicom-web/studies?x=1", &[("content-type", RELATED)], good(), (400, "bad-parameter")),
+    ] {
+        let (status, told) = post(&fixture, path, headers, body).await;
+        let kind = told["type"].as_str().unwrap_or_default();
+        assert_eq!(
+            (status, kind.trim_start_matches("/problems/")),
+            expected,
+            "{path} {headers:?} {told}"
+        );
+    }
+    count(&fixture, 0).await;
+    fixture.stop().await;
+}
+
+/// What was stored of a body is let go of, so that a study may be larger than what one client may hold.
+#[tokio::test]
+async fn a_body_may_be_larger_than_all_bodies_together() {
+    let fixture = Fixture::open_with(|settings| settings.body_bytes = 2_000_000).await;
+    let files: Vec<_> =
+        (0..30).map(|n| file(&format!("1.2.3.4.{n}"), "1.2.3.1", 150_000)).collect();
+    let (status, told) = stow(&fixture, "/dicom-web/studies/1.2.3.1", &files).await;
+    assert_eq!(status, 200, "{told}");
+    count(&fixture, 30).await;
+    fixture.stop().await;
+}
+
+#[tokio::test]
+async fn a_caller_of_several_sites_names_one_and_only_one_of_theirs() {
+    let fixture = Fixture::open().await;
+    let token = fixture.token("uploader@north uploader@south").await;
+    let bearer = format!("Bearer {token}");
+    let headers = [("content-type", RELATED), ("authorization", bearer.as_str())];
+    let good = || body(&[file("1.2.3.4", "1.2.3.1", 100)]);
+    assert_eq!(post(&fixture, "/dicom-web/studies", &headers, good()).await.0, 400);
+    assert_eq!(post(&fixture, "/dicom-web/studies?site=east", &headers, good()).await.0, 403);
+    assert_eq!(post(&fixture, "/dicom-web/studies?site=south", &headers, good()).await.0, 200);
+    fixture.stop().await;
+}
