@@ -169,7 +169,15 @@ impl Destination {
             return Err((Some(instance), Failure::OtherStudy));
         }
         let key = instance_key(&self.site, self.lane, &instance.uid, part10::data_set(&file));
-        Ok((instance, object_store::Upload { key, body: file, lane: self.lane }))
+        Ok((
+            instance,
+            object_store::Upload {
+                key,
+                body: file,
+                lane: self.lane,
+                metadata: object_store::ObjectMetadata::default(),
+            },
+        ))
     }
 }
 
