@@ -6,7 +6,7 @@ use std::time::Duration;
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpResponse, ResponseError};
 use lobar_core::failure::PortError;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::request::RequestId;
 
@@ -92,7 +92,7 @@ problems! {
 pub(crate) struct Problem {
     kind: Kind,
     detail: String,
-    more: Map<String, Value>,
+    more: Vec<(String, Value)>,
     headers: Vec<(header::HeaderName, header::HeaderValue)>,
 }
 
@@ -113,7 +113,7 @@ impl Problem {
         Self {
             kind,
             detail: detail.into(),
-            more: Map::new(),
+            more: Vec::new(),
             headers: headers.into_iter().collect(),
         }
     }
@@ -127,7 +127,7 @@ impl Problem {
 
     /// One member more in the answer.
     pub(crate) fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
-        self.more.insert(name.into(), value.into());
+        self.more.push((name.into(), value.into()));
         self
     }
 
