@@ -198,15 +198,15 @@ fn text_in_pixels_is_refused_by_name_or_masked() {
 #[test]
 fn other_kinds_of_objects_are_refused_by_name() {
     let class = |uid: &str| with([DataElement::new(tags::SOP_CLASS_UID, VR::UI, uid)]);
-    let refused = run(&file(class(uids::CT_IMAGE_STORAGE))).err().expect("refused");
+    let refused = run(&file(class(uids::CT_IMAGE_STORAGE))).expect_err("refused");
     assert!(refused.to_string().contains(uids::CT_IMAGE_STORAGE), "{refused}");
-    let refused = run(&file(class("1.2.3.4.5"))).err().expect("refused");
+    let refused = run(&file(class("1.2.3.4.5"))).expect_err("refused");
     assert!(!refused.to_string().contains("1.2.3.4.5"), "{refused}");
     let frames = with([DataElement::new(tags::NUMBER_OF_FRAMES, VR::IS, "2")]);
     assert_eq!(run(&file(frames)).err(), Some(Refusal::Frames));
     assert_eq!(run(b"no DICOM").err(), Some(Refusal::Unreadable));
     let video = with([fixture::coded(vec![vec![0; 4]])]);
-    let refused = run(&file_in(video, "1.2.840.10008.1.2.4.110")).err().expect("refused");
+    let refused = run(&file_in(video, "1.2.840.10008.1.2.4.110")).expect_err("refused");
     assert!(refused.to_string().contains("1.2.840.10008.1.2.4.110"), "{refused}");
 }
 
