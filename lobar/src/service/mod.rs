@@ -47,7 +47,7 @@ const GRACE: Duration = Duration::from_secs(5);
 /// Runs `roles` until told to stop, or until one of them fails.
 pub async fn run(settings: Settings, roles: Roles) -> Result<(), Failure> {
     let telemetry = telemetry::start(&settings, &roles)?;
-    let ended = serve(settings, roles, &telemetry).await;
+    let ended = Box::pin(serve(settings, roles, &telemetry)).await;
     telemetry.end().await;
     ended
 }

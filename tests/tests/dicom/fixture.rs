@@ -123,7 +123,7 @@ pub async fn objects(rig: &Rig) -> Vec<Vec<u8>> {
     let mut all = Vec::new();
     for version in versions(rig).await {
         let bytes = rig.bucket.fetch(&version.object, 1 << 30).await.expect("fetched");
-        all.push(bytes.to_vec());
+        all.push(bytes.bytes.to_vec());
     }
     all
 }

@@ -5,7 +5,7 @@ use lobar_core::object::ImageId;
 use serde_json::json;
 use uuid::Uuid;
 
-use super::{As, of_all, person, two};
+use super::{As, of_all, person};
 use crate::fixture::{Fixture, ready};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
