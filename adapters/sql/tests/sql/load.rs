@@ -15,6 +15,7 @@ pub(crate) fn fill(database: &Database, images: u64) {
         loop execute 'drop index ' || one.indexname; end loop; end $$;
         alter table finding drop constraint finding_image; alter table finding drop constraint finding_once;
         alter table verdict drop constraint verdict_image;
+        alter table instance drop constraint instance_image;
         alter table image drop constraint image_pk";
     database.sql(drop);
     database.sql(&format!(
@@ -55,7 +56,8 @@ pub(crate) fn fill(database: &Database, images: u64) {
     database.sql(
         "alter table image add constraint image_pk primary key (id);
          alter table finding add constraint finding_once primary key (image);
-         alter table finding add constraint finding_image foreign key (image) references image (id)",
+         alter table finding add constraint finding_image foreign key (image) references image (id);
+         alter table instance add constraint instance_image foreign key (image) references image (id)",
     );
     database.sql(&again.replace('\n', ";\n"));
     for table in ["image", "finding", "event", "tally"] {

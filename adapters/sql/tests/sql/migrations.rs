@@ -92,7 +92,7 @@ async fn a_schema_that_a_newer_release_expanded_still_serves_this_one() {
          alter table image add column study text;
          alter table event add column site text default 'nowhere';
          alter table message add column tenant bytea;
-         create table study (id text primary key);
+         create table visit (id text primary key);
          create index image_study on image (study)",
     );
     // One that runs already, with statements prepared before, and one that starts.
