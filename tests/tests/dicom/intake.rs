@@ -1,5 +1,4 @@
-//! How fast instances come in, beside DCMTK's `storescp` writing with fsync: `cargo test --release -p lobar-tests --test dicom
-//! intake -- --ignored --nocapture`, after `cargo build --release -p lobar`.
+//! How fast instances come in, beside DCMTK's `storescp` writing with fsync: see docs/benchmarks.md.
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
