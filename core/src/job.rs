@@ -14,10 +14,11 @@ pub struct Job {
     pub image: ImageId,
 }
 
+/// The fields are written in this order.
 #[derive(Serialize, Deserialize)]
 struct Wire {
-    v: u32,
     image: ImageId,
+    v: u32,
 }
 
 /// A job message that cannot be read.
@@ -34,7 +35,8 @@ pub enum JobError {
 impl Job {
     /// The message's bytes.
     pub fn encode(self) -> Vec<u8> {
-        serde_json::json!({ "v": VERSION, "image": self.image }).to_string().into_bytes()
+        let wire = Wire { image: self.image, v: VERSION };
+        serde_json::to_vec(&wire).expect("a number and an id have a JSON form")
     }
 
     /// Reads a message. Unknown fields are ignored, so that a newer release may add some.
