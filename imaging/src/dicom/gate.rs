@@ -5,6 +5,7 @@
 
 use dicom_dictionary_std::{tags, uids};
 use lobar_core::image::Reason;
+use lobar_core::study::Uid;
 
 use super::data_set::DataSet;
 use super::tag::named;
@@ -101,7 +102,11 @@ fn kind(data_set: &DataSet<'_>) -> Result<(), Rejection> {
     if let Some(class) = class
         && !CLASSES.contains(&class)
     {
-        let class = if class.starts_with("1.2.840.10008.") { class } else { "a private class" };
+        let class = match Uid::parse(class) {
+            Some(_) if class.starts_with("1.2.840.10008.") => class,
+            Some(_) => "a private class",
+            None => "no UID",
+        };
         let detail = format!("{} is {class}; CR and DX are assessed.", named(tags::SOP_CLASS_UID));
         return Err(other(detail));
     }

@@ -38,6 +38,19 @@ fn other_classes_and_modalities_are_refused_by_name() {
 }
 
 #[test]
+fn a_class_that_is_no_uid_is_not_repeated() {
+    let mut file = file();
+    for class in [
+        "1.2.840.10008.1 DOE^JANE".to_owned(),
+        "1.2.840.10008.5.1.4.1.1.2\0\0x".to_owned(),
+        format!("1.2.840.10008.{}", "1".repeat(1 << 20)),
+    ] {
+        file.text(CLASS, b"UT", &class);
+        assert!(other(&file, "(0008,0016)").contains("no UID"));
+    }
+}
+
+#[test]
 fn one_of_class_and_modality_is_enough_and_none_is_not() {
     let mut file = file();
     file.remove(MODALITY);
