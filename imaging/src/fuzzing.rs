@@ -57,6 +57,8 @@ pub fn jpeg_lossless(bytes: &[u8]) {
 mod tests {
     use std::path::Path;
 
+    use super::Damage;
+
     fn files(folders: &[&str]) -> Vec<Vec<u8>> {
         let mut files = Vec::new();
         for folder in folders {
