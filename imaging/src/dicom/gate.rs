@@ -3,12 +3,14 @@
 //! A value is repeated in a refusal only where it is one of a closed vocabulary of the standard: everything else may
 //! have been typed, and name somebody.
 
+use dicom_core::Tag;
 use dicom_dictionary_std::{tags, uids};
 use lobar_core::image::Reason;
 use lobar_core::study::Uid;
 
 use super::data_set::DataSet;
 use super::tag::named;
+use super::text::Texts;
 use crate::Rejection;
 
 /// SOP classes of radiographs for the eye, and of what was photographed or scanned, which is read where Modality says
@@ -29,6 +31,10 @@ const OTHER_MODALITIES: [&str; 30] = [
 
 /// Parts of words that stand for the chest, in the languages of the modalities that were seen.
 const CHEST: [&str; 8] = ["CHEST", "THORA", "TORA", "LUNG", "PULM", "POITRINE", "BRUST", "CXR"];
+/// Parts of words that stand for the spine or the abdomen; beside a chest word they say that it is not the chest alone:
+/// thoracic spines, and pictures of chest and abdomen.
+const BESIDE_CHEST: [&str; 8] =
+    ["SPINE", "WIRBEL", "COLUMNA", "COLUNA", "COLONNA", "LUMB", "RACHIS", "ABD"];
 /// What is written where nobody chose a part of the body.
 const NO_PART: [&str; 6] = ["UNKNOWN", "OTHER", "DEFAULT", "NONE", "UNDEFINED", "N/A"];
 /// Other parts of the body that radiographs show (PS3.16, L); descriptions are searched for them, too.
@@ -143,7 +149,34 @@ fn intent(data_set: &DataSet<'_>) -> Result<(), Rejection> {
 }
 
 fn is_chest(text: &str) -> bool {
-    CHEST.iter().any(|part| text.contains(part))
+    let names = |parts: &[&str]| parts.iter().any(|part| text.contains(part));
+    names(&CHEST) && !names(&BESIDE_CHEST)
+}
+
+/// Whether the part of the body that a description names is the chest; `None` where it names none.
+fn describes_chest(text: &str) -> Option<bool> {
+    if is_chest(text) {
+        return Some(true);
+    }
+    let other = BESIDE_CHEST.iter().any(|part| text.contains(part))
+        || words(text).any(|word| OTHER_PARTS.contains(&word));
+    other.then_some(false)
+}
+
+/// A text in upper case without accents, so that `latérale` and `Tórax` are found by their letters.
+fn folded(texts: &Texts, data_set: &DataSet<'_>, tag: Tag) -> String {
+    let text = texts.text(data_set, tag).unwrap_or_default().to_uppercase();
+    let plain = |letter| match letter {
+        'À'..='Å' => 'A',
+        'È'..='Ë' => 'E',
+        'Ì'..='Ï' => 'I',
+        'Ò'..='Ö' => 'O',
+        'Ù'..='Ü' => 'U',
+        letter => letter,
+    };
+    // Accents that are characters of their own.
+    let is_accent = |letter: &char| ('\u{300}'..='\u{36f}').contains(letter);
+    text.chars().filter(|letter| !is_accent(letter)).map(plain).collect()
 }
 
 fn words(text: &str) -> impl Iterator<Item = &str> {
@@ -152,11 +185,10 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
 
 /// By Body Part Examined, else the coded region, else what descriptions name.
 fn body_part(data_set: &DataSet<'_>) -> Result<(), Rejection> {
-    let upper = |tag| data_set.word(tag).map(str::to_ascii_uppercase);
-    let part = upper(tags::BODY_PART_EXAMINED).filter(|part| !NO_PART.contains(&part.as_str()));
-    if let Some(part) = part {
-        // TSPINE is no chest, and neither is a spine that is called thoracic.
-        if is_chest(&part) && !part.contains("SPINE") {
+    let texts = Texts::of(data_set);
+    let part = folded(&texts, data_set, tags::BODY_PART_EXAMINED);
+    if !part.is_empty() && !NO_PART.contains(&part.as_str()) {
+        if is_chest(&part) {
             return Ok(());
         }
         let shown = known(&part, &OTHER_PARTS);
@@ -171,14 +203,11 @@ fn body_part(data_set: &DataSet<'_>) -> Result<(), Rejection> {
         };
     }
     let described = [tags::SERIES_DESCRIPTION, tags::PROTOCOL_NAME, tags::STUDY_DESCRIPTION];
-    let described = described.map(|tag| (tag, upper(tag).unwrap_or_default()));
-    if described.iter().any(|(_, text)| is_chest(text)) {
-        return Ok(());
-    }
-    let elsewhere = |(_, text): &&(_, String)| words(text).any(|word| OTHER_PARTS.contains(&word));
-    match described.iter().find(elsewhere) {
-        Some((tag, _)) => Err(other(format!("{} names another part of the body.", named(*tag)))),
-        None => Ok(()),
+    // The first that names a part decides: a study may have several.
+    let says = |tag| Some((tag, describes_chest(&folded(&texts, data_set, tag))?));
+    match described.into_iter().find_map(says) {
+        Some((tag, false)) => Err(other(format!("{} names another part of the body.", named(tag)))),
+        Some((_, true)) | None => Ok(()),
     }
 }
 

@@ -119,6 +119,33 @@ fn without_a_body_part_the_coded_region_and_the_descriptions_tell() {
 }
 
 #[test]
+fn spines_and_the_abdomen_beside_the_chest_are_another_part() {
+    let mut file = file();
+    for part in ["CHESTABDOMEN", "COLUNA TORACICA", "BRUSTWIRBELSAEULE", "THORACOLUMBAR"] {
+        file.text(PART, b"CS", part);
+        other(&file, "(0018,0015)");
+    }
+    file.remove(PART);
+    for series in ["THORACIC SPINE AP", "Brustwirbelsäule", "COLUMNA TORACICA"] {
+        file.text(SERIES, b"LO", series);
+        other(&file, "(0008,103E)");
+    }
+    file.text(SERIES, b"LO", "Tórax PA");
+    assert!(file.passes());
+}
+
+#[test]
+fn the_first_description_that_names_a_part_decides() {
+    let mut file = file();
+    file.remove(PART).text(STUDY, b"LO", "XR CHEST AND HAND").text(SERIES, b"LO", "HAND LEFT");
+    other(&file, "(0008,103E)");
+    file.text(SERIES, b"LO", "2 views").text((0x0018, 0x1030), b"LO", "KNEE");
+    other(&file, "ProtocolName (0018,1030)");
+    file.text((0x0018, 0x1030), b"LO", "Thorax");
+    assert!(file.passes());
+}
+
+#[test]
 fn a_view_that_is_not_frontal_is_refused() {
     let mut file = file();
     for view in ["PA", "AP", "AP SUPINE", "pa", ""] {
