@@ -85,6 +85,27 @@ const CHEST_CODES: [&str; 6] =
 const OTHER_VIEWS: [&str; 9] =
     ["LL", "RL", "LLD", "RLD", "LLO", "RLO", "LAT", "LATERAL", "OBLIQUE"];
 
+/// Codes of views in View Code Sequence (PS3.16, CID 4010), SNOMED CT and RT: frontal, AP, PA.
+const FRONTAL_CODES: [&str; 7] =
+    ["399033003", "R-10202", "399348003", "R-10206", "272479007", "R-10214", "R-40888"];
+/// The same of what is lateral, sagittal or oblique.
+const OTHER_CODES: [&str; 50] = [
+    "399067008", "R-102CD", "399173006", "R-10236", "399198007", "R-10232", "399352003", "R-10228",
+    "399260004", "R-10224", "30730003", "G-A145", "399312000", "R-10208", "399160007", "R-10204",
+    "399132005", "R-10252", "260427002", "R-40783", "399099002", "R-10230", "399135007", "R-10220",
+    "399184004", "R-10238", "399006002", "R-10212", "260426006", "R-40782", "399368009", "R-10226",
+    "399004004", "R-10246", "399225005", "R-10250", "399288005", "R-10248", "399182000", "R-102C1",
+    "399059000", "R-10216", "399356000", "R-40985", "399236003", "R-10234", "399038007", "R-10210",
+    "399325008", "R-10254",
+];
+/// Words of frontal views.
+const FRONTAL: [&str; 3] = ["PA", "AP", "FRONTAL"];
+/// Words of other views, in the languages of the words for the chest.
+const LATERAL: [&str; 11] = [
+    "LAT", "LATERAL", "LATERALE", "LATL", "LL", "RL", "SEITLICH", "SEITL", "PROFIL", "PERFIL",
+    "LATEROLATERAL",
+];
+
 /// Refuses what is no frontal chest radiograph by what it says of itself. What it does not say is no refusal, but SOP
 /// Class UID or Modality must say that it is CR or DX.
 pub(super) fn check(data_set: &DataSet<'_>) -> Result<(), Rejection> {
@@ -218,7 +239,7 @@ fn view(data_set: &DataSet<'_>) -> Result<(), Rejection> {
     let position = position.filter(|position| !NO_PART.contains(&position.as_str()));
     if let Some(position) = position {
         let first = words(&position).next().unwrap_or_default();
-        if ["PA", "AP", "FRONTAL"].contains(&first) {
+        if FRONTAL.contains(&first) {
             return Ok(());
         }
         let shown = known(&position, &OTHER_VIEWS);
@@ -227,11 +248,15 @@ fn view(data_set: &DataSet<'_>) -> Result<(), Rejection> {
             named(tags::VIEW_POSITION)
         )));
     }
-    if let Some(item) = data_set.item(tags::VIEW_CODE_SEQUENCE)
-        && let Some(meaning) = item.word(tags::CODE_MEANING)
-    {
-        let meaning = meaning.to_ascii_lowercase();
-        if ["lateral", "oblique", "decubitus"].iter().any(|word| meaning.contains(word)) {
+    let texts = Texts::of(data_set);
+    if let Some(item) = data_set.item(tags::VIEW_CODE_SEQUENCE) {
+        let code = item.word(tags::CODE_VALUE).unwrap_or_default();
+        if FRONTAL_CODES.contains(&code) {
+            return Ok(());
+        }
+        let meaning = folded(&texts, &item, tags::CODE_MEANING);
+        let named = ["LATERAL", "OBLIQUE", "DECUBITUS"].iter().any(|word| meaning.contains(word));
+        if OTHER_CODES.contains(&code) || named || shows(&meaning) == Some(false) {
             return lateral(tags::VIEW_CODE_SEQUENCE);
         }
     }
@@ -240,10 +265,23 @@ fn view(data_set: &DataSet<'_>) -> Result<(), Rejection> {
     if rows.starts_with(['A', 'P']) {
         return lateral(tags::PATIENT_ORIENTATION);
     }
-    let series = data_set.word(tags::SERIES_DESCRIPTION).unwrap_or_default().to_ascii_uppercase();
-    let any = |of: &[&str]| words(&series).any(|word| of.contains(&word));
-    if any(&["LAT", "LATERAL", "LL", "RL"]) && !any(&["PA", "AP", "FRONTAL"]) {
-        return lateral(tags::SERIES_DESCRIPTION);
+    // The first that names one view decides; of a study both may be named.
+    let described = [tags::SERIES_DESCRIPTION, tags::PROTOCOL_NAME];
+    let says = |tag| Some((tag, shows(&folded(&texts, data_set, tag))?));
+    match described.into_iter().find_map(says) {
+        Some((tag, false)) => lateral(tag),
+        Some((_, true)) | None => Ok(()),
     }
-    Ok(())
+}
+
+/// Whether the view that a text names is frontal; `None` where it names none, or both.
+fn shows(text: &str) -> Option<bool> {
+    // `p.a.`, `seitl.`
+    let text = text.replace('.', "");
+    let any = |of: &[&str]| words(&text).any(|word| of.contains(&word));
+    match (any(&FRONTAL), any(&LATERAL)) {
+        (true, false) => Some(true),
+        (false, true) => Some(false),
+        _ => None,
+    }
 }

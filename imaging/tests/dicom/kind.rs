@@ -183,3 +183,54 @@ fn a_doctor_sees_what_is_refused_by_its_attributes() {
     );
     assert_eq!(file.grey(), [0, 100, 200]);
 }
+
+#[test]
+fn a_lateral_view_is_told_in_every_language_and_character_set_of_the_chest() {
+    let mut file = file();
+    file.remove(VIEW);
+    for series in ["Thorax seitlich", "Thorax seitl.", "Thorax profil", "Tórax perfil", "latérale"] {
+        file.text(SERIES, b"LO", series);
+        other(&file, "(0008,103E)");
+    }
+    // Latin-1, also where nobody says so.
+    let latin = Value::Bytes(b"Thorax LATERAL R\xfccken".to_vec());
+    file.set(SERIES, b"LO", latin);
+    other(&file, "(0008,103E)");
+    file.text((0x0008, 0x0005), b"CS", "ISO_IR 100");
+    other(&file, "(0008,103E)");
+    file.text((0x0008, 0x0005), b"CS", "ISO_IR 192");
+    for series in ["Thorax p.a.", "Thorax PA und seitl."] {
+        file.text(SERIES, b"LO", series);
+        assert!(file.passes(), "{series}");
+    }
+}
+
+#[test]
+fn the_protocol_tells_the_view_where_the_series_does_not() {
+    let mut file = file();
+    file.remove(VIEW).text(SERIES, b"LO", "CHEST").text((0x0018, 0x1030), b"LO", "CHEST LAT");
+    other(&file, "ProtocolName (0018,1030)");
+    file.text(SERIES, b"LO", "CHEST PA");
+    assert!(file.passes());
+}
+
+#[test]
+fn the_code_of_a_view_counts_whatever_its_meaning_is() {
+    const VIEWS: (u16, u16) = (0x0054, 0x0220);
+    let mut file = file();
+    file.remove(VIEW);
+    let view = |code: &str, meaning: &str| {
+        let item = vec![((8, 0x100), *b"SH", text(code)), ((8, 0x104), *b"LO", text(meaning))];
+        Value::Items(vec![item])
+    };
+    for (code, meaning) in
+        [("R-10236", "seitlich"), ("399173006", ""), ("R-10220", ""), ("99X", "Profil")]
+    {
+        file.set(VIEWS, b"SQ", view(code, meaning));
+        other(&file, "(0054,0220)");
+    }
+    for (code, meaning) in [("R-10214", "postero-anterior"), ("399348003", ""), ("99X", "")] {
+        file.set(VIEWS, b"SQ", view(code, meaning));
+        assert!(file.passes(), "{code}");
+    }
+}
