@@ -138,7 +138,7 @@ fn a_child_that_ends_costs_one_file() {
         }
         assert_eq!(pool.idle(), 0, "{then}");
     }
-    let answers_nonsense = script("head -c 1000 >/dev/null; printf xyz >&0; sleep 1000", PATIENCE);
+    let answers_nonsense = script("head -c 1000 >/dev/null; printf xyzxyzxyzxyz >&0; sleep 1000", PATIENCE);
     assert!(refused(&answers_nonsense, &fixture("native_8.dcm")).detail.contains("broke down"));
 }
 
