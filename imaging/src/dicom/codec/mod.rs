@@ -119,7 +119,16 @@ enum Kind {
 /// Finds the pixels and their compression; refuses transfer syntaxes that are not read, by name.
 pub(super) fn find<'a>(data_set: &DataSet<'a>, uid: Option<&str>) -> Result<Coded<'a>, Rejection> {
     let syntax = uid.and_then(transfer_syntax::of);
+    let refused = |name: &str| {
+        // A UID outside the standard's may be a study's, written into the wrong place.
+        let number =
+            uid.filter(|uid| uid.starts_with("1.2.840.10008.")).unwrap_or("not a standard one");
+        let detail = format!("{} is {number}{name}.", named(tags::TRANSFER_SYNTAX_UID));
+        Rejection::new(Reason::UnsupportedTransferSyntax, detail)
+    };
     let fragments = match data_set.value(tags::PIXEL_DATA) {
+        // A private one may have another order of bytes.
+        Some(Value::Bytes(_)) if uid.is_some() && syntax.is_none() => return Err(refused("")),
         // Whatever the file says: what has no fragments is not compressed.
         Some(Value::Bytes(bytes)) => {
             let mislabelled = syntax.is_some_and(|syntax| syntax.codec != Some(Codec::Native));
@@ -130,13 +139,6 @@ pub(super) fn find<'a>(data_set: &DataSet<'a>, uid: Option<&str>) -> Result<Code
         Some(Value::Items(..)) | None => {
             return Err(Rejection::undecodable(format!("{} is none.", named(tags::PIXEL_DATA))));
         }
-    };
-    let refused = |name: &str| {
-        // A UID outside the standard's may be a study's, written into the wrong place.
-        let number =
-            uid.filter(|uid| uid.starts_with("1.2.840.10008.")).unwrap_or("not a standard one");
-        let detail = format!("{} is {number}{name}.", named(tags::TRANSFER_SYNTAX_UID));
-        Rejection::new(Reason::UnsupportedTransferSyntax, detail)
     };
     let pixels = Pixels::of(fragments)?;
     let stream = pixels.stream();
