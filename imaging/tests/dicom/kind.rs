@@ -234,3 +234,13 @@ fn the_code_of_a_view_counts_whatever_its_meaning_is() {
         assert!(file.passes(), "{code}");
     }
 }
+
+#[test]
+fn a_sequence_of_unknown_representation_and_defined_length_is_implicit_inside() {
+    let mut file = file();
+    file.remove(VIEW);
+    let meaning = [&[8, 0, 4, 1, 8, 0, 0, 0][..], b"lateral "].concat();
+    let item = [&[0xfe, 0xff, 0, 0xe0, meaning.len() as u8, 0, 0, 0][..], &meaning].concat();
+    file.set((0x0054, 0x0220), b"UN", Value::Bytes(item));
+    other(&file, "(0054,0220)");
+}
