@@ -129,3 +129,14 @@ fn signed_pixels_in_an_unsigned_code_stream_are_read_as_those_without_a_codec() 
     };
     assert_eq!(signed("dicom/jpeg_2000_12.dcm"), signed("native_12.dcm"));
 }
+
+#[test]
+fn what_a_codec_made_rgb_is_grey_only_where_its_samples_are_equal() {
+    let mut file = File::chest(1, 1, 8, &[200, 128, 128]);
+    file.short((0x0028, 0x0002), 3).text((0x0028, 0x0004), b"CS", "YBR_FULL");
+    assert_eq!(file.grey(), [200]);
+    for transform in ["YBR_RCT", "YBR_ICT"] {
+        file.text((0x0028, 0x0004), b"CS", transform);
+        assert_eq!(file.refused().0, Reason::ColourPhotograph);
+    }
+}
