@@ -24,7 +24,7 @@ pub(super) fn decode(bytes: &[u8], layout: &Layout) -> Result<Picture, Rejection
     if channels != layout.samples() {
         return Err(undecodable(&format!("{channels} components, and not {}", layout.samples())));
     }
-    // A decoder may fill what is missing. These two bytes stand nowhere but at the end.
+    // A decoder may fill what is missing; that it does not is what `strict` holds. These two bytes are none of packet data.
     if !stream.windows(2).rev().any(|window| window == [0xff, 0xd9]) {
         return Err(undecodable("it is cut short"));
     }
