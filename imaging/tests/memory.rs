@@ -15,7 +15,7 @@ use std::sync::{Mutex, PoisonError};
 use fixture::{encode_png, texture};
 use libjpeg::{Picture, encode, four_planes, jpegtran};
 use lobar_core::image::Reason;
-use lobar_imaging::{Limits, decode, limit_decoding_memory};
+use lobar_imaging::{Limits, attributes, decode, limit_decoding_memory, prepare};
 use peakmem_alloc::{INSTRUMENTED_SYSTEM, PeakMemAlloc, PeakMemAllocTrait as _};
 
 #[global_allocator]
@@ -25,6 +25,52 @@ static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
 /// What is allocated beside the pixels, bytes: tables and rows.
 const BESIDE: u64 = 2 << 20;
+
+/// A file whose fragments are many and empty.
+fn empty_fragments(count: usize) -> file::File {
+    let mut file = file::File::row(8, &[0]);
+    file.transfer_syntax = Some("1.2.840.10008.1.2.5".into());
+    file.set(file::PIXELS, b"OB", file::Value::Fragments(vec![Vec::new(); count]));
+    file
+}
+
+#[test]
+fn fragments_of_dicom_are_not_collected_to_be_looked_at() {
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let bytes = empty_fragments(4 << 20).bytes();
+    limit_decoding_memory(u64::MAX);
+    ALLOCATOR.reset_peak_memory();
+    let refused = decode(&bytes, &Limits::default()).unwrap_err();
+    let taken = ALLOCATOR.get_peak_memory() as u64;
+    assert!(taken < BESIDE, "{taken} bytes");
+    assert!(refused.reason == Reason::Undecodable && refused.detail.contains("fragments"));
+}
+
+#[test]
+fn a_deflated_data_set_is_inflated_within_the_memory_for_decoding() {
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut file = empty_fragments(1);
+    file.set((0x0009, 0x0010), b"OB", file::Value::Bytes(vec![0; 60 << 20]));
+    let plain = file.data_set();
+    file.transfer_syntax = Some("1.2.840.10008.1.2.1.99".into());
+    let head = file.bytes().len() - plain.len();
+    let mut encoder = flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::best());
+    std::io::Write::write_all(&mut encoder, &plain).unwrap();
+    let bytes = [&file.bytes()[..head], &encoder.finish().unwrap()].concat();
+    drop((plain, file));
+    limit_decoding_memory(32 << 20);
+    ALLOCATOR.reset_peak_memory();
+    for refused in [decode(&bytes, &Limits::default()).err(), prepare(&bytes, &Limits::default()).err()] {
+        assert_eq!(refused.unwrap().reason, Reason::TooManyPixels);
+    }
+    assert!(attributes(&bytes).is_none());
+    let taken = ALLOCATOR.get_peak_memory() as u64;
+    assert!(taken < BESIDE, "{taken} bytes");
+    limit_decoding_memory(u64::MAX);
+    assert!(attributes(&bytes).is_some());
+    let taken = ALLOCATOR.get_peak_memory() as u64;
+    assert!(taken < (64 << 20) + BESIDE, "{taken} bytes");
+}
 
 /// What decoding a file takes at most at any time, bytes.
 fn taken(file: &[u8]) -> u64 {

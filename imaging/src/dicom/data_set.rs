@@ -131,6 +131,8 @@ impl<'a> DataSet<'a> {
     pub(super) fn item(&self, tag: Tag) -> Option<DataSet<'a>> {
         let (bytes, encoding) = match self.value(tag)? {
             Value::Items(bytes, encoding) => (bytes, encoding),
+            // Unknown, of defined length: implicit inside (PS3.5, 6.2.2).
+            Value::Bytes(bytes) if self.vr(tag) == Some(*b"UN") => (bytes, Encoding::IMPLICIT),
             // In implicit VR, of defined length.
             Value::Bytes(bytes) => (bytes, self.encoding),
             Value::Fragments(_) => return None,

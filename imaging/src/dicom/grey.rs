@@ -88,7 +88,7 @@ fn single(samples: Samples, channels: usize, layout: &Layout) -> Result<Samples,
     if channels == 1 {
         return Ok(samples);
     }
-    // Luma, and no difference of colour. What a codec decoded is RGB by now.
+    // Luma, and no difference of colour.
     let middle = 1u16 << (layout.stored - 1);
     let ybr = layout.photometric == Photometric::Ybr;
     let grey = |pixel: [u16; 3]| {

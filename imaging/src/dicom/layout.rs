@@ -125,8 +125,9 @@ fn photometric(data_set: &DataSet<'_>, samples: u16) -> Result<Photometric, Reje
     match (samples, word) {
         (1, "MONOCHROME1") => Ok(Photometric::Monochrome1),
         (1, "MONOCHROME2") => Ok(Photometric::Monochrome2),
-        (3, "RGB") => Ok(Photometric::Rgb),
-        (3, "YBR_FULL" | "YBR_FULL_422" | "YBR_RCT" | "YBR_ICT") => Ok(Photometric::Ybr),
+        // The last two are transforms of the code stream: what it decodes to is RGB.
+        (3, "RGB" | "YBR_RCT" | "YBR_ICT") => Ok(Photometric::Rgb),
+        (3, "YBR_FULL" | "YBR_FULL_422") => Ok(Photometric::Ybr),
         _ => {
             const OTHERS: [&str; 9] = [
                 "PALETTE COLOR",

@@ -8,7 +8,8 @@
 //!
 //! What is read and what is refused, and why: `docs/dicom.md`. How 12 bits become 8: `docs/adr/0029`. The codecs run in
 //! a process of their own where the program gives one ([`isolation`](crate::isolation), `docs/adr/0030`); all before
-//! them only looks at the bytes, in linear time and constant memory.
+//! them only looks at the bytes, in linear time and constant memory, but for a deflated data set: it is inflated, within
+//! memory that is reserved for it.
 
 mod attributes;
 mod codec;
@@ -40,8 +41,7 @@ pub fn attributes(bytes: &[u8]) -> Option<Attributes> {
         return None;
     }
     let read = catch_unwind(|| {
-        let file = open::open(bytes, &Limits::default()).ok()?;
-        Some(attributes::read(&file))
+        looked_at(bytes, &Limits::default(), |file| Ok(attributes::read(file))).ok()
     });
     read.ok().flatten().filter(|read| *read != Attributes::default())
 }
@@ -54,7 +54,7 @@ pub fn transfer_syntaxes() -> impl Iterator<Item = (&'static str, &'static str, 
 
 /// Refuses what is no frontal chest radiograph of CR or DX by its own attributes. Its picture is shown all the same.
 pub(crate) fn check(bytes: &[u8], limits: &Limits) -> Result<(), Rejection> {
-    contained(|| gate::check(&open::open(bytes, limits)?.data_set()))
+    contained(|| looked_at(bytes, limits, |file| gate::check(&file.data_set())))
 }
 
 /// The picture of a DICOM file, decoded in a process of its own where there is one.
@@ -72,11 +72,25 @@ pub(crate) fn decode(bytes: &[u8], limits: &Limits) -> Result<(Radiograph, Reser
 
 /// What decoding a file takes, bytes; refuses what is not decoded.
 fn memory_needed(bytes: &[u8], limits: &Limits) -> Result<u64, Rejection> {
-    let file = open::open(bytes, limits)?;
-    let data_set = file.data_set();
-    let layout = layout::read(&data_set, limits)?;
-    let coded = codec::find(&data_set, file.transfer_syntax.as_ref().map(Uid::as_str))?;
-    Ok(coded.memory(&layout))
+    let opening = open::memory_needed(bytes, limits);
+    let coded = looked_at(bytes, limits, |file| {
+        let data_set = file.data_set();
+        let layout = layout::read(&data_set, limits)?;
+        let coded = codec::find(&data_set, file.transfer_syntax.as_ref().map(Uid::as_str))?;
+        Ok(coded.memory(&layout))
+    })?;
+    Ok(opening + coded)
+}
+
+/// Opens a file within memory that is reserved for it, free again afterwards: `look` must not wait for more.
+fn looked_at<T>(
+    bytes: &[u8],
+    limits: &Limits,
+    look: impl FnOnce(&open::File<'_>) -> Result<T, Rejection>,
+) -> Result<T, Rejection> {
+    let needed = open::memory_needed(bytes, limits);
+    let _reserved = if needed > 0 { Some(memory::reserve(needed)?) } else { None };
+    look(&open::open(bytes, limits)?)
 }
 
 /// Decodes in this process. A panic costs this one file.

@@ -13,6 +13,9 @@ use super::element::{Elements, Encoding, Value};
 use super::transfer_syntax::{self, DEFLATED_DATA_SET};
 use crate::{Limits, Rejection};
 
+/// The most that a byte of a deflated data set becomes (RFC 1951: 258 bytes for two bits).
+const EXPANSION: usize = 1_032;
+
 /// A file that was opened: whatever of its data set can be read is.
 pub(super) struct File<'a> {
     /// The data set, inflated where it was deflated.
@@ -31,13 +34,7 @@ impl File<'_> {
 
 /// Opens a file. A deflated data set may be as large as a file may be.
 pub(super) fn open<'a>(bytes: &'a [u8], limits: &Limits) -> Result<File<'a>, Rejection> {
-    let bytes = match (bytes.get(128..132), bytes.get(..4)) {
-        (Some(b"DICM"), _) => &bytes[132..],
-        (_, Some(b"DICM")) => &bytes[4..],
-        _ => bytes,
-    };
-    let (transfer_syntax, length) = meta_group(bytes);
-    let data_set = &bytes[length..];
+    let (data_set, transfer_syntax) = split(bytes);
     let uid = transfer_syntax.as_ref().map_or("", Uid::as_str);
     let declared = transfer_syntax::encoding(uid);
     let seen = seen(data_set);
@@ -52,6 +49,17 @@ pub(super) fn open<'a>(bytes: &'a [u8], limits: &Limits) -> Result<File<'a>, Rej
         None => (Cow::Borrowed(data_set), declared),
     };
     Ok(File { bytes, encoding, transfer_syntax })
+}
+
+/// The data set of a file as it lies there, and its transfer syntax.
+fn split(bytes: &[u8]) -> (&[u8], Option<Uid>) {
+    let bytes = match (bytes.get(128..132), bytes.get(..4)) {
+        (Some(b"DICM"), _) => &bytes[132..],
+        (_, Some(b"DICM")) => &bytes[4..],
+        _ => bytes,
+    };
+    let (transfer_syntax, length) = meta_group(bytes);
+    (&bytes[length..], transfer_syntax)
 }
 
 /// The transfer syntax that the file meta information names, and how long that is. The group ends where its last
@@ -90,9 +98,22 @@ fn seen(bytes: &[u8]) -> Option<Encoding> {
     }
 }
 
+/// What opening a file takes of memory, bytes: what its data set inflates to at most, nothing for most files.
+pub(super) fn memory_needed(bytes: &[u8], limits: &Limits) -> u64 {
+    let (data_set, transfer_syntax) = split(bytes);
+    let is_deflated = seen(data_set).is_none()
+        && transfer_syntax.is_some_and(|uid| uid.as_str() == DEFLATED_DATA_SET);
+    if is_deflated { capacity(data_set, limits) as u64 } else { 0 }
+}
+
+fn capacity(deflated: &[u8], limits: &Limits) -> usize {
+    deflated.len().saturating_mul(EXPANSION).min(limits.max_bytes) + 1
+}
+
 fn inflate(bytes: &[u8], limits: &Limits) -> Result<Vec<u8>, Rejection> {
     let bound = limits.max_bytes as u64;
-    let mut inflated = Vec::new();
+    // At once: what grows by doubling takes twice as much. Pages that are not written to cost nothing.
+    let mut inflated = Vec::with_capacity(capacity(bytes, limits));
     let mut reader = flate2::read::DeflateDecoder::new(bytes).take(bound + 1);
     let read = reader.read_to_end(&mut inflated);
     if inflated.len() as u64 > bound {

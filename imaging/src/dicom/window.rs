@@ -53,15 +53,17 @@ impl Window {
     fn given(data_set: &DataSet<'_>) -> Option<Self> {
         let centers = data_set.decimals(tags::WINDOW_CENTER);
         let mut pairs = centers.zip(data_set.decimals(tags::WINDOW_WIDTH));
+        let function = data_set.word(tags::VOILUT_FUNCTION);
+        let linear = !matches!(function, Some("SIGMOID" | "LINEAR_EXACT"));
+        // A linear one of one is a threshold: nothing of a film is left.
+        let is_one = |width: f32| if linear { width > 1.0 } else { width >= 1.0 };
         let (center, width) =
-            pairs.find_map(|pair| Some((pair.0?, pair.1?)).filter(|(_, width)| *width >= 1.0))?;
-        match data_set.word(tags::VOILUT_FUNCTION) {
+            pairs.find_map(|pair| Some((pair.0?, pair.1?)).filter(|(_, width)| is_one(*width)))?;
+        match function {
             Some("SIGMOID") => Some(Window::Sigmoid { center, width }),
             Some("LINEAR_EXACT") => {
                 Some(Window::Linear(center - width / 2.0, center + width / 2.0))
             }
-            // A width of one is a threshold: nothing of a film is left.
-            _ if width <= 1.0 => None,
             _ => {
                 let (center, half) = (center - 0.5, (width - 1.0) / 2.0);
                 Some(Window::Linear(center - half, center + half))

@@ -15,16 +15,21 @@ use crate::{Limits, Radiograph, Rejection};
 /// How long a child may take to start: the executable is read from the disk, on a machine that may be busy.
 const START: Duration = Duration::from_secs(60);
 
+/// Files that a child decodes at most: what they leave behind ends with it.
+const FILES: u64 = 64;
+
 /// A running child.
 pub(super) struct Child {
     process: std::process::Child,
     socket: UnixStream,
+    /// Files that it was asked for.
+    asked: u64,
 }
 
 /// Why a child gave no answer. It is gone afterwards.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Failed {
-    /// It was gone before it was asked.
+    /// It was gone before it was asked, or had said more than it was asked for.
     NotAsked,
     /// It ended while it was given the file.
     NotTaken,
@@ -65,7 +70,7 @@ impl Child {
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()?;
-        let mut child = Self { process, socket };
+        let mut child = Self { process, socket, asked: 0 };
         child.socket.set_read_timeout(Some(START))?;
         let mut ready = [0];
         child.socket.read_exact(&mut ready)?;
@@ -79,16 +84,34 @@ impl Child {
         bytes: &[u8],
         limits: &Limits,
     ) -> Result<Result<Radiograph, Rejection>, Failed> {
+        if !self.is_silent().unwrap_or(false) {
+            return Err(Failed::NotAsked);
+        }
+        self.asked += 1;
         let until = Instant::now() + program.time;
         let mut socket = Bounded { socket: &self.socket, until };
         let failed = |by: Failed| {
             move |error: io::Error| if is_timeout(&error) { Failed::TooLong } else { by }
         };
-        message::write_question(&mut socket, program, bytes.len(), limits)
+        message::write_question(&mut socket, self.asked, program, bytes.len(), limits)
             .map_err(failed(Failed::NotAsked))?;
         socket.write_all(bytes).map_err(failed(Failed::NotTaken))?;
-        let answer = message::read_answer(&mut socket, limits).map_err(failed(Failed::Ended));
+        let answer = message::read_answer(&mut socket, self.asked, limits);
+        let answer = answer.map_err(failed(Failed::Ended));
         answer.map_err(|failed| if failed == Failed::Ended { self.end() } else { failed })
+    }
+
+    /// Whether it may be asked for one more file.
+    pub(super) fn is_good_for_more(&self) -> bool {
+        self.asked < FILES
+    }
+
+    /// Whether it runs and has said nothing that it was not asked.
+    fn is_silent(&self) -> io::Result<bool> {
+        self.socket.set_nonblocking(true)?;
+        let said = (&self.socket).read(&mut [0]);
+        self.socket.set_nonblocking(false)?;
+        Ok(said.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock))
     }
 
     /// Why a child that gave no answer ended.

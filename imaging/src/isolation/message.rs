@@ -2,8 +2,9 @@
 //!
 //! ```text
 //! child    ready
-//! parent   memory seconds max_bytes max_pixels max_side length bytes
-//! child    picture width height warnings(count, index…) pixels   |   refused reason(length, code) detail(length, text)
+//! parent   number memory seconds max_bytes max_pixels max_side length bytes
+//! child    number picture width height warnings(count, index…) pixels
+//!        | number refused reason(length, code) detail(length, text)
 //! ```
 
 use std::io::{self, Read, Write};
@@ -39,14 +40,15 @@ fn read_byte(from: &mut impl Read) -> io::Result<u8> {
     Ok(byte[0])
 }
 
-/// Asks for a file. Its bytes follow.
+/// Asks for a file. Its bytes follow. The answer has the same number.
 pub(super) fn write_question(
     to: &mut impl Write,
+    number: u64,
     program: &Program,
     length: usize,
     limits: &Limits,
 ) -> io::Result<()> {
-    for number in [program.memory, program.processor] {
+    for number in [number, program.memory, program.processor] {
         write_number(to, number)?;
     }
     let Limits { max_bytes, max_pixels, max_side } = *limits;
@@ -58,6 +60,7 @@ pub(super) fn write_question(
 
 /// A file, before its bytes are there.
 pub(super) struct Question {
+    number: u64,
     /// What may be taken, bytes.
     pub(super) memory: u64,
     /// How long it may take on a processor.
@@ -68,11 +71,12 @@ pub(super) struct Question {
 
 /// The next file; `None` when the parent has no more.
 pub(super) fn read_question(from: &mut impl Read) -> io::Result<Option<Question>> {
-    let memory = match read_number(from) {
+    let number = match read_number(from) {
         Ok(number) => number,
         Err(end) if end.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
         Err(error) => return Err(error),
     };
+    let memory = read_number(from)?;
     let seconds = read_number(from)?;
     let max_bytes = read_number(from)? as usize;
     let max_pixels = read_number(from)?;
@@ -82,7 +86,7 @@ pub(super) fn read_question(from: &mut impl Read) -> io::Result<Option<Question>
     if length > max_bytes {
         return Err(invalid());
     }
-    Ok(Some(Question { memory, seconds, limits, length }))
+    Ok(Some(Question { number, memory, seconds, limits, length }))
 }
 
 /// The bytes of the file that was asked for.
@@ -94,8 +98,10 @@ pub(super) fn read_file(from: &mut impl Read, question: &Question) -> io::Result
 
 pub(super) fn write_answer(
     to: &mut impl Write,
+    question: &Question,
     answer: &Result<Radiograph, Rejection>,
 ) -> io::Result<()> {
+    write_number(to, question.number)?;
     match answer {
         Ok(picture) => {
             to.write_all(&[PICTURE])?;
@@ -119,11 +125,15 @@ pub(super) fn write_answer(
     }
 }
 
-/// An answer. What a child says is not believed beyond `limits`: what it decoded may have taken it over.
+/// The answer to question `number`. What a child says is not believed beyond `limits`: what it decoded may have taken it over.
 pub(super) fn read_answer(
     from: &mut impl Read,
+    number: u64,
     limits: &Limits,
 ) -> io::Result<Result<Radiograph, Rejection>> {
+    if read_number(from)? != number {
+        return Err(invalid());
+    }
     match read_byte(from)? {
         PICTURE => {
             let side = |number: u64| u32::try_from(number).map_err(|_| invalid());
@@ -155,5 +165,22 @@ pub(super) fn read_answer(
             Ok(Err(Rejection::new(reason, detail)))
         }
         _ => Err(invalid()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_to_another_question_is_none() {
+        let question =
+            Question { number: 7, memory: 0, seconds: 0, limits: Limits::default(), length: 0 };
+        let mut answer = Vec::new();
+        let refused = Err(Rejection::undecodable("It is cut short."));
+        write_answer(&mut answer, &question, &refused).expect("written");
+        let read = |number| read_answer(&mut &answer[..], number, &Limits::default());
+        assert_eq!(read(7).expect("an answer"), refused);
+        assert!(read(8).is_err());
     }
 }

@@ -27,13 +27,20 @@ impl Pool {
         Self { program, idle: Mutex::new(Vec::new()) }
     }
 
+    /// The picture of a file, or why there is none; `None` where no child can be started.
+    ///
+    /// A child is kept for the next file only when it gave a picture: what a file that is refused did to a codec, or left
+    /// in it, must not reach another. Where a child ends, a fresh one tries once more before the file is refused: an
+    /// earlier file may have been at fault, or the machine that had no memory left.
     pub(super) fn decode(
         &self,
         bytes: &[u8],
         limits: &Limits,
     ) -> Option<Result<Radiograph, Rejection>> {
+        let mut ended = false;
         loop {
             let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+            let idle = idle.filter(|_| !ended);
             let was_idle = idle.is_some();
             let mut child = match idle {
                 Some(child) => child,
@@ -41,12 +48,15 @@ impl Pool {
             };
             match child.decode(&self.program, bytes, limits) {
                 Ok(answer) => {
-                    self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(child);
+                    if answer.is_ok() && child.is_good_for_more() {
+                        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(child);
+                    }
                     return Some(answer);
                 }
                 // It ended while it had nothing to do: the system may have wanted its memory.
-                Err(Failed::NotAsked | Failed::NotTaken) if was_idle => {}
+                Err(Failed::NotAsked) if was_idle => {}
                 Err(Failed::NotAsked) => return None,
+                Err(Failed::NotTaken | Failed::Ended) if !ended => ended = true,
                 Err(failed) => return Some(Err(failed.refusal(&self.program))),
             }
         }

@@ -27,7 +27,7 @@ pub fn serve() -> io::Result<()> {
         let answer = decoded.map(|(radiograph, _reserved)| radiograph);
         drop(bytes);
         let mut writer = BufWriter::new(&mut socket);
-        message::write_answer(&mut writer, &answer)?;
+        message::write_answer(&mut writer, &question, &answer)?;
         writer.flush()?;
     }
     Ok(())

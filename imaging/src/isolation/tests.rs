@@ -92,11 +92,12 @@ fn a_child_decodes_file_after_file() {
         let picture = picture.expect("a picture");
         assert_eq!(picture.pixels, fixture(&format!("{name}.grey")), "{name}");
         assert_eq!((picture.width, picture.height), (72, 56));
-        // What it refuses is refused in the same words, and costs no child.
+        assert_eq!(pool.idle(), 1, "{name}");
+        // What it refuses is refused in the same words, and the child with it.
         let cut = fixture(name);
         let here = crate::dicom::decode_here(&cut[..cut.len() / 2], &Limits::default());
         assert_eq!(refused(&pool, &cut[..cut.len() / 2]), here.expect_err("cut short"));
-        assert_eq!(pool.idle(), 1, "{name}");
+        assert_eq!(pool.idle(), 0, "{name}");
     }
 }
 
@@ -124,17 +125,47 @@ fn a_child_that_works_too_long_is_ended_by_the_system() {
 
 #[test]
 fn a_child_that_ends_costs_one_file() {
-    for then in ["exit 0", "kill -ABRT $$", "head -c 100 >/dev/null; kill -SEGV $$"] {
+    // Ended before it had the file: that is not the file's fault, and may be nobody's answer.
+    for (then, answers) in
+        [("exit 0", false), ("kill -ABRT $$", false), ("head -c 100 >/dev/null; kill -SEGV $$", true)]
+    {
         let pool = script(then, PATIENCE);
-        // Ended before it had the file: that is not the file's fault, and nobody's answer.
-        if let Some(answer) = pool.decode(&fixture("native_8.dcm"), &Limits::default()) {
+        let answer = pool.decode(&fixture("native_8.dcm"), &Limits::default());
+        assert!(answer.is_some() || !answers, "{then}");
+        if let Some(answer) = answer {
             let refused = answer.expect_err("no picture");
             assert!(refused.detail.contains("broke down"), "{refused}");
         }
         assert_eq!(pool.idle(), 0, "{then}");
     }
-    let answers_nonsense = script("head -c 1000 >/dev/null; printf xyz >&0; sleep 1000", PATIENCE);
+    let answers_nonsense = script("head -c 1000 >/dev/null; printf xyzxyzxyzxyz >&0; sleep 1000", PATIENCE);
     assert!(refused(&answers_nonsense, &fixture("native_8.dcm")).detail.contains("broke down"));
+}
+
+#[test]
+fn a_file_whose_child_ends_is_tried_once_more_by_a_fresh_one() {
+    let mark = std::env::temp_dir().join(format!("lobar-ended-{}", std::process::id()));
+    let exe = std::env::current_exe().expect("this executable");
+    let script = format!(
+        "if mkdir '{}'; then printf R >&0; head -c 100 >/dev/null; kill -SEGV $$; fi; \
+         exec '{}' --exact isolation::tests::the_child --ignored --nocapture",
+        mark.display(),
+        exe.display()
+    );
+    let arguments = vec!["-c".into(), script.into()];
+    let (path, time) = (PathBuf::from("/bin/sh"), PATIENCE);
+    let program = Program { path, arguments, time, processor: 300, memory: 1 << 30 };
+    let answer = Pool::new(program).decode(&packed(100), &Limits::default());
+    std::fs::remove_dir(&mark).expect("the first child ran");
+    assert_eq!(answer.expect("a child").expect("a picture").pixels, vec![0; 10_000]);
+}
+
+#[test]
+fn a_child_that_says_more_than_it_was_asked_gets_no_file() {
+    let arguments = vec!["-c".into(), "printf Rx >&0; exec sleep 1000".into()];
+    let (path, time) = (PathBuf::from("/bin/sh"), PATIENCE);
+    let pool = Pool::new(Program { path, arguments, time, processor: 300, memory: 1 << 30 });
+    assert!(pool.decode(&fixture("native_8.dcm"), &Limits::default()).is_none());
 }
 
 #[test]

@@ -54,6 +54,9 @@ fn every_way_to_write_elements_gives_the_same_picture() {
     assert_eq!(bytes.grey(), [1, 2, 3, 4]);
     bytes.set(PIXELS, b"OW", Value::Bytes(vec![2, 1, 4, 3]));
     assert_eq!(bytes.grey(), [1, 2, 3, 4]);
+    // The last of an odd number lies behind its padding.
+    bytes.short((0x0028, 0x0011), 3);
+    assert_eq!(bytes.grey(), [1, 2, 3]);
 }
 
 fn deflated(data_set: &[u8]) -> Vec<u8> {

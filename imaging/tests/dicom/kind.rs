@@ -38,6 +38,19 @@ fn other_classes_and_modalities_are_refused_by_name() {
 }
 
 #[test]
+fn a_class_that_is_no_uid_is_not_repeated() {
+    let mut file = file();
+    for class in [
+        "1.2.840.10008.1 DOE^JANE".to_owned(),
+        "1.2.840.10008.5.1.4.1.1.2\0\0x".to_owned(),
+        format!("1.2.840.10008.{}", "1".repeat(1 << 20)),
+    ] {
+        file.text(CLASS, b"UT", &class);
+        assert!(other(&file, "(0008,0016)").contains("no UID"));
+    }
+}
+
+#[test]
 fn one_of_class_and_modality_is_enough_and_none_is_not() {
     let mut file = file();
     file.remove(MODALITY);
@@ -106,6 +119,33 @@ fn without_a_body_part_the_coded_region_and_the_descriptions_tell() {
 }
 
 #[test]
+fn spines_and_the_abdomen_beside_the_chest_are_another_part() {
+    let mut file = file();
+    for part in ["CHESTABDOMEN", "COLUNA TORACICA", "BRUSTWIRBELSAEULE", "THORACOLUMBAR"] {
+        file.text(PART, b"CS", part);
+        other(&file, "(0018,0015)");
+    }
+    file.remove(PART);
+    for series in ["THORACIC SPINE AP", "Brustwirbelsäule", "COLUMNA TORACICA"] {
+        file.text(SERIES, b"LO", series);
+        other(&file, "(0008,103E)");
+    }
+    file.text(SERIES, b"LO", "Tórax PA");
+    assert!(file.passes());
+}
+
+#[test]
+fn the_first_description_that_names_a_part_decides() {
+    let mut file = file();
+    file.remove(PART).text(STUDY, b"LO", "XR CHEST AND HAND").text(SERIES, b"LO", "HAND LEFT");
+    other(&file, "(0008,103E)");
+    file.text(SERIES, b"LO", "2 views").text((0x0018, 0x1030), b"LO", "KNEE");
+    other(&file, "ProtocolName (0018,1030)");
+    file.text((0x0018, 0x1030), b"LO", "Thorax");
+    assert!(file.passes());
+}
+
+#[test]
 fn a_view_that_is_not_frontal_is_refused() {
     let mut file = file();
     for view in ["PA", "AP", "AP SUPINE", "pa", ""] {
@@ -142,4 +182,65 @@ fn a_doctor_sees_what_is_refused_by_its_attributes() {
         "FOR PROCESSING",
     );
     assert_eq!(file.grey(), [0, 100, 200]);
+}
+
+#[test]
+fn a_lateral_view_is_told_in_every_language_and_character_set_of_the_chest() {
+    let mut file = file();
+    file.remove(VIEW);
+    for series in ["Thorax seitlich", "Thorax seitl.", "Thorax profil", "Tórax perfil", "latérale"] {
+        file.text(SERIES, b"LO", series);
+        other(&file, "(0008,103E)");
+    }
+    // Latin-1, also where nobody says so.
+    let latin = Value::Bytes(b"Thorax LATERAL R\xfccken".to_vec());
+    file.set(SERIES, b"LO", latin);
+    other(&file, "(0008,103E)");
+    file.text((0x0008, 0x0005), b"CS", "ISO_IR 100");
+    other(&file, "(0008,103E)");
+    file.text((0x0008, 0x0005), b"CS", "ISO_IR 192");
+    for series in ["Thorax p.a.", "Thorax PA und seitl."] {
+        file.text(SERIES, b"LO", series);
+        assert!(file.passes(), "{series}");
+    }
+}
+
+#[test]
+fn the_protocol_tells_the_view_where_the_series_does_not() {
+    let mut file = file();
+    file.remove(VIEW).text(SERIES, b"LO", "CHEST").text((0x0018, 0x1030), b"LO", "CHEST LAT");
+    other(&file, "ProtocolName (0018,1030)");
+    file.text(SERIES, b"LO", "CHEST PA");
+    assert!(file.passes());
+}
+
+#[test]
+fn the_code_of_a_view_counts_whatever_its_meaning_is() {
+    const VIEWS: (u16, u16) = (0x0054, 0x0220);
+    let mut file = file();
+    file.remove(VIEW);
+    let view = |code: &str, meaning: &str| {
+        let item = vec![((8, 0x100), *b"SH", text(code)), ((8, 0x104), *b"LO", text(meaning))];
+        Value::Items(vec![item])
+    };
+    for (code, meaning) in
+        [("R-10236", "seitlich"), ("399173006", ""), ("R-10220", ""), ("99X", "Profil")]
+    {
+        file.set(VIEWS, b"SQ", view(code, meaning));
+        other(&file, "(0054,0220)");
+    }
+    for (code, meaning) in [("R-10214", "postero-anterior"), ("399348003", ""), ("99X", "")] {
+        file.set(VIEWS, b"SQ", view(code, meaning));
+        assert!(file.passes(), "{code}");
+    }
+}
+
+#[test]
+fn a_sequence_of_unknown_representation_and_defined_length_is_implicit_inside() {
+    let mut file = file();
+    file.remove(VIEW);
+    let meaning = [&[8, 0, 4, 1, 8, 0, 0, 0][..], b"lateral "].concat();
+    let item = [&[0xfe, 0xff, 0, 0xe0, meaning.len() as u8, 0, 0, 0][..], &meaning].concat();
+    file.set((0x0054, 0x0220), b"UN", Value::Bytes(item));
+    other(&file, "(0054,0220)");
 }

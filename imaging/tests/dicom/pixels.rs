@@ -116,3 +116,27 @@ fn a_huge_picture_is_refused_before_it_is_allocated() {
         assert_eq!(reason(&file), Reason::TooManyPixels);
     }
 }
+
+#[test]
+fn signed_pixels_in_an_unsigned_code_stream_are_read_as_those_without_a_codec() {
+    use crate::fixture::fixture;
+    let signed = |name: &str| {
+        let mut bytes = fixture(name);
+        let tag = [0x28, 0, 3, 1, b'U', b'S', 2, 0];
+        let at = bytes.windows(8).position(|window| window == tag).unwrap();
+        bytes[at + 8] = 1;
+        lobar_imaging::decode(&bytes, &lobar_imaging::Limits::default()).unwrap().pixels
+    };
+    assert_eq!(signed("dicom/jpeg_2000_12.dcm"), signed("native_12.dcm"));
+}
+
+#[test]
+fn what_a_codec_made_rgb_is_grey_only_where_its_samples_are_equal() {
+    let mut file = File::chest(1, 1, 8, &[200, 128, 128]);
+    file.short((0x0028, 0x0002), 3).text((0x0028, 0x0004), b"CS", "YBR_FULL");
+    assert_eq!(file.grey(), [200]);
+    for transform in ["YBR_RCT", "YBR_ICT"] {
+        file.text((0x0028, 0x0004), b"CS", transform);
+        assert_eq!(file.refused().0, Reason::ColourPhotograph);
+    }
+}

@@ -213,3 +213,12 @@ fn the_transfer_syntaxes_of_the_documentation_are_those_of_the_code() {
         .collect();
     assert_eq!(told, known);
 }
+
+#[test]
+fn uncompressed_pixels_of_an_unknown_transfer_syntax_are_refused() {
+    let mut file = File::row(12, &[0, 100, 200, 255]);
+    // Implicit VR with pixels in big endian.
+    file.transfer_syntax = Some("1.2.840.113619.5.2".into());
+    let (reason, detail) = file.refused();
+    assert!(reason == Reason::UnsupportedTransferSyntax && !detail.contains("113619"), "{detail}");
+}

@@ -82,3 +82,12 @@ fn eight_bits_without_a_window_are_as_those_of_a_jpeg() {
     let grey = File::row(8, &samples).grey();
     assert!(grey.iter().map(|pixel| u16::from(*pixel)).eq(samples));
 }
+
+#[test]
+fn a_threshold_is_passed_over_for_the_next_window() {
+    let mut file = File::row(12, &[0, 1000, 2000, 4095]);
+    file.window("2048", "4096");
+    let expected = file.grey();
+    file.window("1\\2048", "1\\4096");
+    assert_eq!(file.grey(), expected);
+}

@@ -24,7 +24,7 @@ pub(super) fn decode(bytes: &[u8], layout: &Layout) -> Result<Picture, Rejection
     if channels != layout.samples() {
         return Err(undecodable(&format!("{channels} components, and not {}", layout.samples())));
     }
-    // A decoder may fill what is missing. These two bytes stand nowhere but at the end.
+    // A decoder may fill what is missing; that it does not is what `strict` holds. These two bytes are none of packet data.
     if !stream.windows(2).rev().any(|window| window == [0xff, 0xd9]) {
         return Err(undecodable("it is cut short"));
     }
@@ -44,11 +44,14 @@ pub(super) fn decode(bytes: &[u8], layout: &Layout) -> Result<Picture, Rejection
     let mut samples = vec![0u16; pixels * channels];
     for (channel, component) in components.iter().enumerate() {
         let targets = samples.iter_mut().skip(channel).step_by(channels);
+        // Some writers store two's complement in a code stream that says unsigned.
+        let extended = layout.signed && !component.is_signed();
+        let shift = if extended { 32 - component.precision() } else { 0 };
         for (target, value) in targets.zip(component.data()) {
-            *target = *value as u16;
+            *target = (*value << shift >> shift) as u16;
         }
     }
-    let signed = components[0].is_signed();
+    let signed = components[0].is_signed() || layout.signed;
     Ok(Picture { samples: Samples::Sixteen(samples), signed })
 }
 

@@ -46,9 +46,66 @@ pub(super) struct Frame {
 
 /// Pixel data, and what is to be done with it.
 pub(super) struct Coded<'a> {
-    bytes: Cow<'a, [u8]>,
+    pixels: Pixels<'a>,
     kind: Kind,
     mislabelled: bool,
+}
+
+/// The fragments of a frame at most; each costs a file eight bytes, whatever is in it.
+const MAX_FRAGMENTS: usize = 1 << 16;
+/// The joined bytes at most that are searched for what a stream is, where its first fragment does not tell.
+const HEAD: usize = 1 << 20;
+
+/// Where the bytes of a frame lie.
+enum Pixels<'a> {
+    Whole(&'a [u8]),
+    /// In fragments, of this length together.
+    Parts(&'a [u8], usize),
+}
+
+impl<'a> Pixels<'a> {
+    fn of(fragments: &'a [u8]) -> Result<Self, Rejection> {
+        let filled = || element::fragments(fragments).filter(|fragment| !fragment.is_empty());
+        if element::fragments(fragments).nth(MAX_FRAGMENTS).is_some() {
+            let detail = format!("The pixels lie in more than {MAX_FRAGMENTS} fragments.");
+            return Err(Rejection::undecodable(detail));
+        }
+        let first = filled().next().unwrap_or_default();
+        Ok(match filled().nth(1) {
+            None => Pixels::Whole(first),
+            Some(_) => Pixels::Parts(fragments, filled().map(<[u8]>::len).sum()),
+        })
+    }
+
+    fn length(&self) -> usize {
+        match self {
+            Pixels::Whole(bytes) => bytes.len(),
+            Pixels::Parts(_, length) => *length,
+        }
+    }
+
+    /// The first `length` bytes, copied only where they lie in parts.
+    fn joined(&self, length: usize) -> Cow<'a, [u8]> {
+        match self {
+            Pixels::Whole(bytes) => Cow::Borrowed(&bytes[..length.min(bytes.len())]),
+            Pixels::Parts(fragments, all) => {
+                let mut joined = Vec::with_capacity(length.min(*all));
+                for fragment in element::fragments(fragments) {
+                    let left = length.saturating_sub(joined.len());
+                    joined.extend_from_slice(&fragment[..left.min(fragment.len())]);
+                }
+                Cow::Owned(joined)
+            }
+        }
+    }
+
+    /// What the frame is by its own markers.
+    fn stream(&self) -> Option<Stream> {
+        match self {
+            Pixels::Whole(bytes) => marker::stream(bytes),
+            Pixels::Parts(..) => marker::stream(&self.joined(HEAD)),
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,17 +119,6 @@ enum Kind {
 /// Finds the pixels and their compression; refuses transfer syntaxes that are not read, by name.
 pub(super) fn find<'a>(data_set: &DataSet<'a>, uid: Option<&str>) -> Result<Coded<'a>, Rejection> {
     let syntax = uid.and_then(transfer_syntax::of);
-    let fragments = match data_set.value(tags::PIXEL_DATA) {
-        // Whatever the file says: what has no fragments is not compressed.
-        Some(Value::Bytes(bytes)) => {
-            let mislabelled = syntax.is_some_and(|syntax| syntax.codec != Some(Codec::Native));
-            return Ok(Coded { bytes: Cow::Borrowed(bytes), kind: Kind::Native, mislabelled });
-        }
-        Some(Value::Fragments(fragments)) => fragments,
-        Some(Value::Items(..)) | None => {
-            return Err(Rejection::undecodable(format!("{} is none.", named(tags::PIXEL_DATA))));
-        }
-    };
     let refused = |name: &str| {
         // A UID outside the standard's may be a study's, written into the wrong place.
         let number =
@@ -80,16 +126,22 @@ pub(super) fn find<'a>(data_set: &DataSet<'a>, uid: Option<&str>) -> Result<Code
         let detail = format!("{} is {number}{name}.", named(tags::TRANSFER_SYNTAX_UID));
         Rejection::new(Reason::UnsupportedTransferSyntax, detail)
     };
-    let mut parts = element::fragments(fragments);
-    let first = parts.next().unwrap_or_default();
-    let bytes = match parts.next() {
-        None => Cow::Borrowed(first),
-        Some(second) => {
-            let rest: Vec<&[u8]> = parts.collect();
-            Cow::Owned([&[first, second][..], &rest].concat().concat())
+    let fragments = match data_set.value(tags::PIXEL_DATA) {
+        // A private one may have another order of bytes.
+        Some(Value::Bytes(_)) if uid.is_some() && syntax.is_none() => return Err(refused("")),
+        // Whatever the file says: what has no fragments is not compressed.
+        Some(Value::Bytes(bytes)) => {
+            let mislabelled = syntax.is_some_and(|syntax| syntax.codec != Some(Codec::Native));
+            let pixels = Pixels::Whole(bytes);
+            return Ok(Coded { pixels, kind: Kind::Native, mislabelled });
+        }
+        Some(Value::Fragments(fragments)) => fragments,
+        Some(Value::Items(..)) | None => {
+            return Err(Rejection::undecodable(format!("{} is none.", named(tags::PIXEL_DATA))));
         }
     };
-    let stream = marker::stream(&bytes);
+    let pixels = Pixels::of(fragments)?;
+    let stream = pixels.stream();
     let codec = match syntax {
         Some(syntax) => Some(syntax.codec.ok_or_else(|| refused(&format!(", {}", syntax.name)))?),
         None if uid.is_some() => return Err(refused("")),
@@ -107,7 +159,7 @@ pub(super) fn find<'a>(data_set: &DataSet<'a>, uid: Option<&str>) -> Result<Code
             return Err(Rejection::undecodable(detail));
         }
     };
-    Ok(Coded { bytes, kind, mislabelled })
+    Ok(Coded { pixels, kind, mislabelled })
 }
 
 impl Coded<'_> {
@@ -122,7 +174,7 @@ impl Coded<'_> {
             // Four bytes in the tile, and four in the picture.
             Kind::Stream(Stream::Jpeg2000) => 8,
         };
-        samples * (2 + codec) + layout.pixels() as u64 + self.bytes.len() as u64
+        samples * (2 + codec) + layout.pixels() as u64 + self.pixels.length() as u64
     }
 
     /// Decodes within the memory of this process.
@@ -134,14 +186,15 @@ impl Coded<'_> {
     ) -> Result<Frame, Rejection> {
         if self.kind == Kind::Stream(Stream::Dct) {
             // Reserves what it takes itself.
-            let mut frame = dct::decode(&self.bytes, layout, limits)?;
+            let bytes = self.pixels.joined(self.pixels.length());
+            let mut frame = dct::decode(&bytes, layout, limits)?;
             frame.mislabelled = self.mislabelled;
             return Ok(frame);
         }
         let reserved = memory::reserve(self.memory(layout))?;
         let mut signed = None;
         let channels = layout.samples();
-        let bytes = &self.bytes;
+        let bytes = &*self.pixels.joined(self.pixels.length());
         let samples = match self.kind {
             Kind::Native => native::decode(bytes, native::Order::of(data_set, layout), layout)?,
             Kind::Deflated => deflated::decode(bytes, layout)?,

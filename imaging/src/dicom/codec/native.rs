@@ -30,6 +30,7 @@ impl Order {
 pub(super) fn decode(bytes: &[u8], order: Order, layout: &Layout) -> Result<Samples, Rejection> {
     let (pixels, channels) = (layout.pixels(), layout.samples());
     let length = pixels * channels * layout.bytes();
+    let padded = bytes;
     let Some(bytes) = bytes.get(..length) else {
         return Err(Rejection::undecodable(format!(
             "{} bytes of pixels; {}×{} pixels take {length}.",
@@ -46,7 +47,7 @@ pub(super) fn decode(bytes: &[u8], order: Order, layout: &Layout) -> Result<Samp
         if !planar && swap == 0 {
             return Ok(Samples::Eight(bytes.to_vec()));
         }
-        let sample = |i| bytes.get(at(i) ^ swap).or(bytes.get(at(i))).copied().unwrap_or(0);
+        let sample = |i| padded.get(at(i) ^ swap).or(bytes.get(at(i))).copied().unwrap_or(0);
         return Ok(Samples::Eight((0..pixels * channels).map(sample).collect()));
     }
     let word = |pair: [u8; 2]| match order {
