@@ -75,7 +75,7 @@ pub async fn start(
         ready.way_in = way_in(settings, parts).await?;
     }
     if roles.has(Role::Dicom) {
-        let address = super::dicom::start(settings, parts, objects.clone(), running).await?;
+        let address = super::dicom::start(settings, roles, parts, objects.clone(), running).await?;
         ready.dicom = address.map(|address| (settings.dicom_ae_title.clone(), address));
     }
     #[cfg(feature = "torch")]
