@@ -151,7 +151,7 @@ impl Messages {
         /// Length, presentation context and control header of a value, in bytes.
         const HEADER: usize = 6;
         // Fragments have an even length (PS3.8, 9.3.1, note).
-        let longest = (self.send_limit - HEADER) & !1;
+        let longest = (self.send_limit.saturating_sub(HEADER) & !1).max(1);
         let mut chunks = bytes.chunks(longest).peekable();
         while let Some(chunk) = chunks.next() {
             let value = PDataValue {

@@ -239,7 +239,7 @@ pub(crate) fn send_limit(items: &[UserVariableItem]) -> usize {
     match given {
         None | Some(0) => UNLIMITED as usize,
         // Less than a value of one byte takes is no length.
-        Some(length) => length.clamp(128, UNLIMITED) as usize,
+        Some(length) => length.clamp(7, UNLIMITED) as usize,
     }
 }
 
@@ -337,6 +337,13 @@ mod tests {
         let mut later = good.clone();
         later.protocol_version = 3;
         assert!(judged(&later, "10.0.0.5", &checked).is_ok(), "it speaks the first version too");
+    }
+
+    #[test]
+    fn no_more_is_sent_in_a_pdu_than_the_other_side_takes() {
+        let limit = |length| send_limit(&[UserVariableItem::MaxLength(length)]);
+        assert_eq!([0, 64, 100_000].map(limit), [16 << 10, 64, 16 << 10]);
+        assert_eq!(send_limit(&[]), 16 << 10);
     }
 
     #[test]
