@@ -117,11 +117,8 @@ async fn a_stop_finishes_the_instance_that_is_under_way_and_takes_no_other() {
         (status, peer.read().await)
     });
     let began = async {
-        while versions(&rig).await.is_empty() && !sending.is_finished() {
-            if lobar.metric("lobar_dicom_associations_open", "") > 0.5 {
-                break;
-            }
-            tokio::task::yield_now().await;
+        while rig.objects.answering.held() == 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
     tokio::time::timeout(PATIENCE, began).await.expect("in time");
