@@ -13,6 +13,7 @@ use lobar_core::study::Uid;
 
 use crate::Peer;
 use crate::command::{Command, field};
+use crate::data_set::{self, Reference};
 use crate::metrics::CommitmentOutcome;
 use crate::negotiation::{Context, Service};
 use crate::scu;
@@ -29,12 +30,6 @@ const FAILURES: u16 = 2;
 const PROCESSING_FAILURE: u16 = 0x0110;
 /// Instances that are looked for at once.
 const AT_ONCE: usize = 8;
-
-/// An instance that a peer asks about.
-pub(crate) struct Reference {
-    class: Uid,
-    instance: Uid,
-}
 
 /// What a peer asks.
 pub(crate) struct Request {
@@ -73,27 +68,8 @@ pub(crate) async fn read(
 
 /// The content of a request. `None` where it is none, or names more than `most` instances.
 pub(crate) fn parse(data: &[u8], syntax: &TransferSyntax, most: usize) -> Option<Request> {
-    let read = match syntax.encoding {
-        Encoding::Implicit => InMemDicomObject::read_dataset_with_ts(
-            data,
-            &entries::IMPLICIT_VR_LITTLE_ENDIAN.erased(),
-        ),
-        _ => InMemDicomObject::read_dataset_with_ts(
-            data,
-            &entries::EXPLICIT_VR_LITTLE_ENDIAN.erased(),
-        ),
-    };
-    let set = read.ok()?;
-    let uid = |of: &InMemDicomObject, tag| Uid::parse(&of.element(tag).ok()?.to_str().ok()?);
-    let items = set.element(tags::REFERENCED_SOP_SEQUENCE).ok()?.items()?;
-    let references = items.iter().map(|item| {
-        let class = uid(item, tags::REFERENCED_SOP_CLASS_UID)?;
-        Some(Reference { class, instance: uid(item, tags::REFERENCED_SOP_INSTANCE_UID)? })
-    });
-    let references: Vec<Reference> = references.collect::<Option<_>>()?;
-    let transaction = uid(&set, tags::TRANSACTION_UID)?;
-    let is_within = (1..=most).contains(&references.len());
-    is_within.then_some(Request { transaction, references })
+    let asked = data_set::asked(data, syntax.encoding, most).ok()?;
+    Some(Request { transaction: asked.transaction, references: asked.references })
 }
 
 /// Looks for the instances in the bucket, at the site of the peer.
