@@ -53,6 +53,8 @@ pub(crate) struct Context {
 #[derive(Debug)]
 pub(crate) struct Agreed {
     pub(crate) peer: Peer,
+    /// The title by which Lobar was called.
+    pub(crate) called: AeTitle,
     pub(crate) contexts: Vec<Context>,
     /// Longest P-DATA-TF that the peer takes, in bytes.
     pub(crate) send_limit: usize,
@@ -156,7 +158,7 @@ fn judge(request: &AssociationRQ, from: IpAddr, terms: &Terms) -> Result<Agreed,
         presentation_contexts: judged.into_iter().map(|(result, _)| result).collect(),
         user_variables: user_variables(request, terms, &contexts),
     };
-    Ok(Agreed { peer, contexts, send_limit: send_limit(&request.user_variables), answer })
+    Ok(Agreed { peer, called, contexts, send_limit: send_limit(&request.user_variables), answer })
 }
 
 /// Odd, and each once (PS3.8, 9.3.2.2).

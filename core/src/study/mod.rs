@@ -8,5 +8,5 @@ mod object_key;
 mod uid;
 
 pub use attributes::{Attributes, Instance, Patient, PatientId, Series, Study};
-pub use object_key::{instance_key, unreadable_key};
+pub use object_key::{instance_folder, instance_key, unreadable_key};
 pub use uid::Uid;

@@ -26,7 +26,14 @@ pub async fn start(
 ) -> Result<Option<SocketAddr>, Failure> {
     let metrics = DicomMetrics::register(&parts.registry).map_err(Failure::failed)?;
     let listing = objects.clone();
-    let ports = DicomPorts { objects, listing, audit: parts.audit.clone(), metrics };
+    let ports = DicomPorts {
+        objects,
+        listing,
+        store: parts.store.clone(),
+        erasures: parts.erasures.clone(),
+        audit: parts.audit.clone(),
+        metrics,
+    };
     let dicom = match Dicom::build(ports, role_settings(settings)).await {
         Ok(dicom) => dicom,
         Err(BuildError::Listen { address, source })
