@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use dicom_ul::pdu::{AbortRQServiceProviderReason as Reason, Pdu};
 use tokio::time::timeout;
@@ -10,15 +10,20 @@ use tokio::time::timeout;
 use crate::command::{Command, field};
 use crate::commitment;
 use crate::message::{End, Messages};
-use crate::metrics::Outcome;
+use crate::metrics::{CommitmentOutcome, Outcome};
 use crate::negotiation::{Agreed, Context, Rejection, Service, agree};
 use crate::pdu::{self, Connection, Lengths, ReadError};
+use crate::recording::Tally;
+use crate::room::Share;
 use crate::server::Shared;
 use crate::server::admission::Waiting;
 use crate::storing::{self, Received};
 use crate::tables::Status;
 
-/// Serves a connection until it is over.
+/// After how many instances, and after how long, what was stored is recorded although the association goes on.
+const RECORDED_AFTER: (u64, Duration) = (100, Duration::from_secs(60));
+
+/// Serves a connection until it is over. It counts among those that wait for as long as it is no association.
 pub(crate) async fn serve(
     mut connection: Box<dyn Connection>,
     from: IpAddr,
@@ -26,14 +31,13 @@ pub(crate) async fn serve(
     waiting: Waiting,
 ) {
     let Some(request) = requested(&mut *connection, &shared, &waiting).await else { return };
-    drop(waiting);
     let Pdu::AssociationRQ(request) = request else { return };
     let limits = &shared.limits;
     let Some(agreed) = agree(&request, from, &shared.terms) else {
         shared.metrics.association(Outcome::Failed);
         tracing::info!(address = %from, "an association was aborted: its presentation contexts have no valid ids");
-        pdu::abort(&mut *connection, Reason::InvalidPduParameter, limits.artim).await;
-        return;
+        let aborted = pdu::abort(&mut *connection, Reason::InvalidPduParameter, limits.artim);
+        return waiting.unless_it_gives_way(aborted).await;
     };
     let stopping = shared.stop.receiving.is_cancelled().then_some(Rejection::Stopping);
     let agreed = agreed.and_then(|it| stopping.map_or(Ok(it), Err));
@@ -43,8 +47,9 @@ pub(crate) async fn serve(
     });
     let (agreed, slot) = match entered {
         Ok(entered) => entered,
-        Err(rejection) => return reject(connection, from, rejection, &shared).await,
+        Err(rejection) => return reject(connection, from, rejection, &shared, waiting).await,
     };
+    drop(waiting);
     shared.metrics.association(Outcome::Accepted);
     let answer = Pdu::AssociationAC(agreed.answer.clone());
     if pdu::write(&mut *connection, &answer, limits.write).await.is_err() {
@@ -52,9 +57,12 @@ pub(crate) async fn serve(
     }
     let ids = agreed.contexts.iter().map(|one| one.id).collect();
     let messages = Messages::new(connection, ids, Arc::clone(limits), agreed.send_limit);
-    let mut association = Association { messages, agreed, shared: Arc::clone(&shared), stored: 0 };
+    let share = shared.room.share(&agreed.peer.title, from);
+    let recorded = Instant::now();
+    let (shared_, tally) = (Arc::clone(&shared), Tally::default());
+    let mut association = Association { messages, agreed, share, shared: shared_, tally, recorded };
     let end = association.run().await;
-    let Association { messages, agreed, stored, .. } = association;
+    let Association { messages, agreed, tally, .. } = association;
     let title = agreed.peer.title.as_str();
     match &end {
         End::Released => tracing::debug!(ae_title = title, "an association was released"),
@@ -69,8 +77,10 @@ pub(crate) async fn serve(
         }
     }
     drop(slot);
-    messages.end(&end).await;
-    shared.recorder.received(&agreed.peer, stored).await;
+    // Closing takes its time: it counts among the connections that ask for nothing.
+    let waiting = shared.admission.wait();
+    let closed = waiting.unless_it_gives_way(messages.end(&end));
+    futures::join!(closed, shared.recorder.received(&agreed.peer, tally));
 }
 
 /// The A-ASSOCIATE-RQ. `None` where none came: the connection is closed then.
@@ -96,7 +106,7 @@ async fn requested(
     };
     shared.metrics.association(Outcome::Failed);
     if let Some(reason) = reason {
-        pdu::abort(connection, reason, limits.artim).await;
+        waiting.unless_it_gives_way(pdu::abort(connection, reason, limits.artim)).await;
     }
     None
 }
@@ -106,24 +116,35 @@ async fn reject(
     from: IpAddr,
     rejection: Rejection,
     shared: &Shared,
+    waiting: Waiting,
 ) {
     let full = matches!(rejection, Rejection::Full | Rejection::Stopping);
     shared.metrics.association(if full { Outcome::Full } else { Outcome::Refused });
     let reason = rejection.word();
-    if shared.recorder.refused(reason).await {
-        tracing::warn!(address = %from, reason, "an association was rejected");
-    }
     let limits = &shared.limits;
-    let _ = pdu::write(&mut *connection, &Pdu::AssociationRJ(rejection.pdu()), limits.write).await;
-    pdu::close(&mut *connection, limits.artim.min(std::time::Duration::from_secs(2))).await;
+    let told = async {
+        let answer = Pdu::AssociationRJ(rejection.pdu());
+        let _ = pdu::write(&mut *connection, &answer, limits.write).await;
+        pdu::close(&mut *connection, limits.artim).await;
+    };
+    waiting.unless_it_gives_way(told).await;
+    drop((connection, waiting));
+    // The peer does not wait for the database.
+    if shared.recorder.is_due() {
+        tracing::warn!(address = %from, reason, "an association was rejected");
+        shared.recorder.refused(reason).await;
+    }
 }
 
 struct Association {
     messages: Messages,
     agreed: Agreed,
     shared: Arc<Shared>,
-    /// Instances that were made durable.
-    stored: u64,
+    /// Memory for what the peer sends.
+    share: Share,
+    /// What was stored since it was recorded last.
+    tally: Tally,
+    recorded: Instant,
 }
 
 impl Association {
@@ -173,20 +194,41 @@ impl Association {
 
     async fn store(&mut self, context: &Context, command: &Command) -> Result<(), End> {
         let began = Instant::now();
-        let mut received = Received::begin(&self.shared, context, command);
+        let longest = self.shared.limits.instance_bytes;
+        let mut received = Received::begin(longest, &self.share, context, command);
         if command.has_data {
             self.messages.data(context.id, |bytes| received.add(bytes)).await?;
         }
         let bytes = received.length;
         let ended = storing::store(&self.shared, &self.agreed.peer, received);
-        let status = tokio::select! {
-            status = ended => status,
+        let stored = tokio::select! {
+            stored = ended => stored,
             // The drain is over: what the bucket does not have yet, the modality sends again.
-            () = self.shared.stop.abort.cancelled() => return Err(End::Stopping),
+            () = self.shared.stop.abort.cancelled() => {
+                self.tally.others += 1;
+                return Err(End::Stopping);
+            }
         };
-        self.stored += u64::from(status == Status::SUCCESS);
+        let status = stored.status;
+        if status == Status::SUCCESS {
+            self.tally.stored += 1;
+        } else {
+            self.tally.others += u64::from(stored.is_handed_over);
+        }
         self.shared.metrics.stored(status, bytes, began.elapsed());
-        self.messages.send(context.id, &command.answer(status.code), None).await
+        self.messages.send(context.id, &command.answer(status.code), None).await?;
+        self.record().await;
+        Ok(())
+    }
+
+    /// Records what was stored, if it is much or long ago: an association may go on for days.
+    async fn record(&mut self) {
+        let (instances, time) = RECORDED_AFTER;
+        if self.tally.all() >= instances || self.recorded.elapsed() >= time {
+            let tally = std::mem::take(&mut self.tally);
+            self.recorded = Instant::now();
+            self.shared.recorder.received(&self.agreed.peer, tally).await;
+        }
     }
 
     async fn commit(&mut self, context: &Context, command: &Command) -> Result<(), End> {
@@ -201,19 +243,30 @@ impl Association {
             };
             self.messages.data(context.id, keep).await?;
         }
-        let asked = commitment::read(&self.shared, context, command, data).await;
+        let (shared, peer) = (Arc::clone(&self.shared), self.agreed.peer.clone());
+        let asked = commitment::read(&shared, context, command, data.as_deref());
+        let asked = asked.and_then(|asked| {
+            let is_later = peer.address.is_some();
+            let place = is_later.then(|| shared.reports.enter(&peer.title, &asked.transaction));
+            match place {
+                Some(None) => Err(Status::RESOURCE_LIMITATION),
+                place => Ok((asked, place.flatten())),
+            }
+        });
         let status = asked.as_ref().map_or_else(|status| *status, |_| Status::SUCCESS);
         self.messages.send(context.id, &command.answer(status.code), None).await?;
-        let Ok(request) = asked else { return Ok(()) };
-        let peer = self.agreed.peer.clone();
-        if peer.address.is_some() {
-            commitment::report_later(Arc::clone(&self.shared), peer, request);
+        let Ok((asked, place)) = asked else { return Ok(()) };
+        if let Some(place) = place {
+            let called = self.agreed.called.clone();
+            commitment::report_later(shared, peer, called, asked, place);
             return Ok(());
         }
-        let report = commitment::examine(&self.shared, &peer, request).await;
+        let report = commitment::examine(&shared, &peer, asked).await;
         let event = report.command(command.message);
         let data = report.data(context.syntax);
-        self.shared.metrics.committed(report.outcome());
-        self.messages.send(context.id, &event, data.as_deref()).await
+        let sent = self.messages.send(context.id, &event, data.as_deref()).await;
+        let unreported = |_: &End| CommitmentOutcome::Unreported;
+        shared.metrics.committed(sent.as_ref().err().map_or(report.outcome(), unreported));
+        sent
     }
 }

@@ -1,4 +1,5 @@
-//! Which instance a data set is: its first elements are walked, without a value being kept, whatever lengths they claim.
+//! What of data sets is read here: which instance one is, and what a request for storage commitment asks. Elements are
+//! walked, without a value being kept that is not wanted, whatever lengths they claim and however deep they lie.
 
 use std::io::Read as _;
 
@@ -14,6 +15,10 @@ const DEPTH: usize = 16;
 
 const SOP_CLASS: (u16, u16) = (0x0008, 0x0016);
 const SOP_INSTANCE: (u16, u16) = (0x0008, 0x0018);
+const REFERENCED_CLASS: (u16, u16) = (0x0008, 0x1150);
+const REFERENCED_INSTANCE: (u16, u16) = (0x0008, 0x1155);
+const TRANSACTION: (u16, u16) = (0x0008, 0x1195);
+const REFERENCED_SEQUENCE: (u16, u16) = (0x0008, 0x1199);
 const ITEM: (u16, u16) = (0xfffe, 0xe000);
 const ITEM_END: (u16, u16) = (0xfffe, 0xe00d);
 const SEQUENCE_END: (u16, u16) = (0xfffe, 0xe0dd);
@@ -36,6 +41,47 @@ pub(crate) fn identify(bytes: &[u8], encoding: Encoding) -> Option<Identity> {
     // What follows what was cut off is not needed.
     let _ = DeflateDecoder::new(bytes).take(INFLATED).read_to_end(&mut inflated);
     Walk { rest: &inflated, encoding }.identity()
+}
+
+/// An instance that a peer asks about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Reference {
+    pub(crate) class: Uid,
+    pub(crate) instance: Uid,
+}
+
+/// What a peer asks (PS3.4, table J.3-1): Transaction UID and Referenced SOP Sequence.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    pub(crate) transaction: Uid,
+    pub(crate) references: Vec<Reference>,
+}
+
+/// Why there is no request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unread {
+    /// It is none, or names nothing.
+    Malformed,
+    /// It names more instances than may be asked about.
+    TooMany,
+}
+
+/// The content of a request for storage commitment of at most `most` instances.
+pub(crate) fn asked(bytes: &[u8], encoding: Encoding, most: usize) -> Result<Asked, Unread> {
+    let mut walk = Walk { rest: bytes, encoding };
+    let (mut transaction, mut references) = (None, Vec::new());
+    while !walk.rest.is_empty() {
+        let header = walk.header().ok_or(Unread::Malformed)?;
+        match header.tag {
+            TRANSACTION => transaction = walk.uid(header.length).ok_or(Unread::Malformed)?,
+            REFERENCED_SEQUENCE => references = walk.references(header.length, most)?,
+            _ => walk.skip(header.length, 0).ok_or(Unread::Malformed)?,
+        }
+    }
+    match transaction {
+        Some(transaction) if !references.is_empty() => Ok(Asked { transaction, references }),
+        _ => Err(Unread::Malformed),
+    }
 }
 
 struct Walk<'a> {
@@ -68,6 +114,51 @@ impl<'a> Walk<'a> {
                 _ => self.skip(header.length, 0)?,
             }
         }
+    }
+
+    /// What a value of `length` is walked by, and whether a delimiter ends it.
+    fn within(&mut self, length: u32) -> Option<(Walk<'a>, bool)> {
+        let encoding = self.encoding;
+        if length == UNDEFINED {
+            return Some((Walk { rest: self.rest, encoding }, true));
+        }
+        Some((Walk { rest: self.take(usize::try_from(length).ok()?)?, encoding }, false))
+    }
+
+    fn references(&mut self, length: u32, most: usize) -> Result<Vec<Reference>, Unread> {
+        let (mut items, has_end) = self.within(length).ok_or(Unread::Malformed)?;
+        let mut found = Vec::new();
+        while has_end || !items.rest.is_empty() {
+            let header = items.header().ok_or(Unread::Malformed)?;
+            match header.tag {
+                SEQUENCE_END if has_end => break,
+                ITEM if found.len() == most => return Err(Unread::TooMany),
+                ITEM => found.push(items.reference(header.length).ok_or(Unread::Malformed)?),
+                _ => return Err(Unread::Malformed),
+            }
+        }
+        if has_end {
+            self.rest = items.rest;
+        }
+        Ok(found)
+    }
+
+    fn reference(&mut self, length: u32) -> Option<Reference> {
+        let (mut item, has_end) = self.within(length)?;
+        let (mut class, mut instance) = (None, None);
+        while has_end || !item.rest.is_empty() {
+            let header = item.header()?;
+            match header.tag {
+                ITEM_END if has_end => break,
+                REFERENCED_CLASS => class = item.uid(header.length)?,
+                REFERENCED_INSTANCE => instance = item.uid(header.length)?,
+                _ => item.skip(header.length, 0)?,
+            }
+        }
+        if has_end {
+            self.rest = item.rest;
+        }
+        Some(Reference { class: class?, instance: instance? })
     }
 
     fn header(&mut self) -> Option<Header> {
@@ -240,5 +331,14 @@ pub(crate) mod tests {
             [8, 0, 6, 0, 0xff, 0xff, 0xff, 0xff, 0xfe, 0xff, 0, 0xe0, 0xff, 0xff, 0xff, 0xff]
                 .repeat(10_000);
         assert!(identify(&deep, Encoding::Implicit).is_none());
+        let asked = asked(&deep.repeat(8), Encoding::Implicit, 10).expect_err("none");
+        assert_eq!(asked, Unread::Malformed);
+    }
+
+    #[test]
+    fn a_value_that_claims_four_gibibytes_takes_none() {
+        let claim = [8, 0, 5, 0, b'O', b'B', 0, 0, 0xfe, 0xff, 0xff, 0xff];
+        let error = asked(&claim, Encoding::Explicit, 10).expect_err("none");
+        assert_eq!(error, Unread::Malformed);
     }
 }

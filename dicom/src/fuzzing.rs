@@ -6,8 +6,8 @@ use dicom_ul::pdu::Pdu;
 use crate::command::Command;
 use crate::negotiation::{Terms, agree};
 use crate::pdu::{Lengths, check, parse};
-use crate::tables::{Encoding, TRANSFER_SYNTAXES};
-use crate::{Peers, commitment, data_set};
+use crate::tables::Encoding;
+use crate::{Peers, data_set};
 
 /// Reads `bytes` as a PDU, and what it carries as a request, a command set and data sets.
 pub fn peer_bytes(bytes: &[u8]) {
@@ -40,8 +40,8 @@ fn message(bytes: &[u8]) {
         [Encoding::Implicit, Encoding::Explicit, Encoding::BigEndian, Encoding::Deflated]
     {
         let _ = data_set::identify(bytes, encoding);
+        let _ = data_set::asked(bytes, encoding, 100);
     }
-    let _ = commitment::parse(bytes, &TRANSFER_SYNTAXES[0], 100);
 }
 
 #[cfg(test)]

@@ -2,8 +2,8 @@
 //! what is kept (Storage Commitment, push model).
 //!
 //! The upper layer (PS3.8) is our own, on the PDU types, reader and writer of `dicom-ul`: nothing is read before its length
-//! is known to be within bounds, every wait has an end, and there is a bound on connections, associations and memory. One
-//! task serves one association, one operation at a time.
+//! is known to be within bounds, every wait has an end, and there is a bound on connections, associations, reports and memory.
+//! One task serves one association, one operation at a time.
 //!
 //! - [`AeTitle`], [`Peer`], [`Peers`]: who may come, and to which site what they send belongs.
 //! - [`tables`]: SOP classes, transfer syntaxes and statuses, as the conformance statement has them.
@@ -28,6 +28,7 @@ mod part10;
 mod pdu;
 mod peers;
 mod recording;
+mod reports;
 mod room;
 mod scu;
 mod server;

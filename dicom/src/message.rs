@@ -6,6 +6,7 @@ use std::sync::Arc;
 use dicom_ul::pdu::{
     AbortRQServiceProviderReason as Reason, PDataValue, PDataValueType as Kind, Pdu,
 };
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::Limits;
@@ -88,14 +89,24 @@ impl Messages {
         Ok((context, Command::read(&bytes).ok_or(malformed)?))
     }
 
-    /// The data set of the command that was read last, fragment by fragment.
+    /// The data set of the command that was read last, fragment by fragment. Who sends one more slowly than the limits have it
+    /// is as good as silent: else a few could hold all memory for as long as they like.
     pub(crate) async fn data(
         &mut self,
         context: u8,
         mut take: impl FnMut(&[u8]),
     ) -> Result<(), End> {
+        let least = self.limits.idle.as_millis() * u128::from(self.limits.bytes_per_second) / 1000;
+        let (mut since, mut come) = (Instant::now(), 0);
         loop {
             let value = self.value().await?;
+            come += value.data.len();
+            if since.elapsed() >= self.limits.idle {
+                if !value.is_last && (come as u128) < least {
+                    return Err(End::Silent);
+                }
+                (since, come) = (Instant::now(), 0);
+            }
             if value.value_type != Kind::Data || value.presentation_context_id != context {
                 let why = "a command, or another presentation context, within a data set";
                 return Err(End::Invalid(why, Reason::UnexpectedPdu));
@@ -151,7 +162,7 @@ impl Messages {
         /// Length, presentation context and control header of a value, in bytes.
         const HEADER: usize = 6;
         // Fragments have an even length (PS3.8, 9.3.1, note).
-        let longest = (self.send_limit - HEADER) & !1;
+        let longest = (self.send_limit.saturating_sub(HEADER) & !1).max(1);
         let mut chunks = bytes.chunks(longest).peekable();
         while let Some(chunk) = chunks.next() {
             let value = PDataValue {
@@ -180,15 +191,12 @@ impl Messages {
                 Lengths { associate: self.limits.request_bytes, data: self.limits.pdu_bytes };
             let _ = pdu::read(&mut *self.connection, lengths, self.limits.artim).await;
         }
-        pdu::close(&mut *self.connection, self.limits.artim.min(Self::CLOSING)).await;
+        pdu::close(&mut *self.connection, self.limits.artim).await;
     }
-
-    /// How long the other side is waited for when the connection is to be closed.
-    const CLOSING: std::time::Duration = std::time::Duration::from_secs(2);
 
     /// Closes the connection as `end` asks for.
     pub(crate) async fn end(mut self, end: &End) {
-        let limit = self.limits.artim.min(Self::CLOSING);
+        let limit = self.limits.artim;
         let connection = &mut *self.connection;
         match end {
             // Whoever released closes; so it is given the time to.
@@ -197,6 +205,39 @@ impl Messages {
                 pdu::abort(connection, Reason::ReasonNotSpecified, limit).await;
             }
             End::Invalid(_, reason) => pdu::abort(connection, reason.clone(), limit).await,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn who_sends_a_data_set_a_few_bytes_a_minute_is_as_good_as_silent() {
+        let (near, mut far) = tokio::io::duplex(4096);
+        let limits = Arc::new(Limits::default());
+        let idle = limits.idle;
+        let mut messages = Messages::new(Box::new(near), vec![1], limits, 4096);
+        let sending = async {
+            for _ in 0..100 {
+                let value = PDataValue {
+                    presentation_context_id: 1,
+                    value_type: Kind::Data,
+                    is_last: false,
+                    data: vec![0; 10],
+                };
+                let data = Pdu::PData { data: vec![value] };
+                pdu::write(&mut far, &data, idle).await.expect("room");
+                tokio::time::sleep(idle - Duration::from_secs(1)).await;
+            }
+        };
+        let read = messages.data(1, |_| ());
+        tokio::select! {
+            end = read => assert!(matches!(end, Err(End::Silent)), "{end:?}"),
+            () = sending => panic!("it was let go on for hours"),
         }
     }
 }

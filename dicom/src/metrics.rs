@@ -109,7 +109,7 @@ impl DicomMetrics {
         for outcome in CommitmentOutcome::ALL {
             metrics.commitments.with_label_values(&[outcome.word()]);
         }
-        for status in Status::ALL {
+        for status in Status::ALL.iter().filter(|status| status.is_of_store()) {
             metrics.stores.with_label_values(&[status.word]);
         }
         Ok(metrics)

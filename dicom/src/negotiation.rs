@@ -53,6 +53,8 @@ pub(crate) struct Context {
 #[derive(Debug)]
 pub(crate) struct Agreed {
     pub(crate) peer: Peer,
+    /// The title by which Lobar was called.
+    pub(crate) called: AeTitle,
     pub(crate) contexts: Vec<Context>,
     /// Longest P-DATA-TF that the peer takes, in bytes.
     pub(crate) send_limit: usize,
@@ -156,7 +158,7 @@ fn judge(request: &AssociationRQ, from: IpAddr, terms: &Terms) -> Result<Agreed,
         presentation_contexts: judged.into_iter().map(|(result, _)| result).collect(),
         user_variables: user_variables(request, terms, &contexts),
     };
-    Ok(Agreed { peer, contexts, send_limit: send_limit(&request.user_variables), answer })
+    Ok(Agreed { peer, called, contexts, send_limit: send_limit(&request.user_variables), answer })
 }
 
 /// Odd, and each once (PS3.8, 9.3.2.2).
@@ -239,7 +241,7 @@ pub(crate) fn send_limit(items: &[UserVariableItem]) -> usize {
     match given {
         None | Some(0) => UNLIMITED as usize,
         // Less than a value of one byte takes is no length.
-        Some(length) => length.clamp(128, UNLIMITED) as usize,
+        Some(length) => length.clamp(7, UNLIMITED) as usize,
     }
 }
 
@@ -337,6 +339,13 @@ mod tests {
         let mut later = good.clone();
         later.protocol_version = 3;
         assert!(judged(&later, "10.0.0.5", &checked).is_ok(), "it speaks the first version too");
+    }
+
+    #[test]
+    fn no_more_is_sent_in_a_pdu_than_the_other_side_takes() {
+        let limit = |length| send_limit(&[UserVariableItem::MaxLength(length)]);
+        assert_eq!([0, 64, 100_000].map(limit), [16 << 10, 64, 16 << 10]);
+        assert_eq!(send_limit(&[]), 16 << 10);
     }
 
     #[test]

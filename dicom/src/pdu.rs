@@ -14,6 +14,8 @@ use tokio::time::timeout;
 const HEADER: usize = 6;
 /// Length of the PDUs that say nothing but what they are, in bytes (PS3.8, 9.3.4 to 9.3.8).
 const SHORT: u32 = 4;
+/// How long the other side is waited for at most when the connection is to be closed.
+const CLOSING: Duration = Duration::from_secs(2);
 /// Shortest A-ASSOCIATE-RQ or -AC, in bytes: its fixed fields.
 const FIXED: u32 = 68;
 
@@ -174,14 +176,14 @@ pub(crate) async fn write(
 /// with bytes unread, the connection would be reset, and the peer might never see why.
 pub(crate) async fn abort(connection: &mut dyn Connection, reason: Reason, limit: Duration) {
     let source = AbortRQSource::ServiceProvider(reason);
-    let _ = write(connection, &Pdu::AbortRQ { source }, limit).await;
+    let _ = write(connection, &Pdu::AbortRQ { source }, limit.min(CLOSING)).await;
     close(connection, limit).await;
 }
 
-/// Waits for the peer to close the connection, at most `limit`.
+/// Waits for the peer to close the connection, at most `limit`, and two seconds.
 pub(crate) async fn close(connection: &mut dyn Connection, limit: Duration) {
-    let mut unread = [0_u8; 8 << 10];
-    let _ = timeout(limit, async {
+    let mut unread = vec![0_u8; 8 << 10];
+    let _ = timeout(limit.min(CLOSING), async {
         let _ = connection.shutdown().await;
         // Bounded: who never stops sending is not listened to for ever.
         for _ in 0..1024 {

@@ -122,9 +122,10 @@ pub(crate) async fn associate(
         let chosen = one.transfer_syntax.trim_end_matches(['\0', ' ']);
         TRANSFER_SYNTAXES.iter().find(|ours| is_plain(ours) && ours.uid == chosen)
     });
+    let has_role = !wanted.as_scp || has_role(&answer.user_variables, wanted.uid);
     match syntax {
-        Some(syntax) => Ok((messages, syntax)),
-        None => {
+        Some(syntax) if has_role => Ok((messages, syntax)),
+        _ => {
             messages.release().await;
             Err(EchoError::NotAccepted(match wanted.service {
                 Service::Commitment => "reports on storage commitment",
@@ -132,6 +133,17 @@ pub(crate) async fn associate(
             }))
         }
     }
+}
+
+/// Whether the other side lets Lobar be the SCP. Without an answer about roles it does not (PS3.7, D.3.3.4), but many that take
+/// reports say nothing: only who refuses is believed.
+fn has_role(items: &[UserVariableItem], uid: &str) -> bool {
+    !items.iter().any(|item| match item {
+        UserVariableItem::ScuScpRoleSelectionSubItem(class, roles) => {
+            class.trim_end_matches(['\0', ' ']) == uid && !roles.scp
+        }
+        _ => false,
+    })
 }
 
 /// The one presentation context of such an association.
@@ -179,5 +191,22 @@ pub(crate) async fn ask(
         Some(0) => Ok(()),
         Some(status) => Err(EchoError::Status(status)),
         None => Err(EchoError::Invalid("an answer without a status")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_is_not_sent_to_who_refuses_that_lobar_is_its_scp() {
+        let answered = |scp| {
+            let roles = RequestorRoles { scu: false, scp };
+            let class = format!("{}\0", crate::tables::COMMITMENT.uid);
+            vec![UserVariableItem::ScuScpRoleSelectionSubItem(class, roles)]
+        };
+        let has_role = |items: &[UserVariableItem]| has_role(items, crate::tables::COMMITMENT.uid);
+        assert!(has_role(&answered(true)) && has_role(&[]));
+        assert!(!has_role(&answered(false)));
     }
 }

@@ -6,12 +6,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::{Bytes, BytesMut};
 use futures::FutureExt as _;
 use futures::future::{BoxFuture, Shared as SharedFuture};
+use lobar_core::erasure::Erasures;
 use lobar_core::failure::{PortError, chain};
-use lobar_core::image::Lane;
-use lobar_core::object::ObjectVersion;
+use lobar_core::image::State;
+use lobar_core::object::{ImageId, ObjectVersion};
 use lobar_core::object_store::{FetchError, ObjectMetadata, ObjectStore, Upload};
+use lobar_core::store::Store;
 use lobar_core::study::{Uid, instance_key, unreadable_key};
-use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tokio::sync::oneshot;
 use tokio_util::task::TaskTracker;
 
 use crate::Peer;
@@ -19,9 +21,9 @@ use crate::command::Command;
 use crate::data_set::identify;
 use crate::negotiation::Context;
 use crate::part10;
-use crate::room::{Full, Spool};
+use crate::room::{Held, Refused, Share, Spool};
 use crate::server::{Shared, Unreadable};
-use crate::tables::{Encoding, Status};
+use crate::tables::{Status, TransferSyntax};
 
 /// An instance on its way.
 pub(crate) struct Received {
@@ -33,7 +35,7 @@ pub(crate) struct Received {
 struct Begun {
     class: Uid,
     instance: Uid,
-    encoding: Encoding,
+    syntax: &'static TransferSyntax,
     /// How long what goes before the data set is, in bytes.
     head: usize,
     spool: Spool,
@@ -41,32 +43,50 @@ struct Begun {
 
 impl Received {
     /// What a command announces. What it gets wrong is known already; its data set is read all the same, and dropped.
-    pub(crate) fn begin(shared: &Shared, context: &Context, command: &Command) -> Self {
-        Self { state: Self::check(shared, context, command), length: 0 }
+    pub(crate) fn begin(
+        longest: usize,
+        share: &Share,
+        context: &Context,
+        command: &Command,
+    ) -> Self {
+        Self { state: Self::check(longest, share, context, command), length: 0 }
     }
 
-    fn check(shared: &Shared, context: &Context, command: &Command) -> Result<Begun, Status> {
+    fn check(
+        longest: usize,
+        share: &Share,
+        context: &Context,
+        command: &Command,
+    ) -> Result<Begun, Status> {
         let class = command.class.clone().filter(|class| class.as_str() == context.class);
         let class = class.ok_or(Status::WRONG_CLASS)?;
         let instance = command.instance.clone().ok_or(Status::INVALID_INSTANCE)?;
         if !command.has_data {
-            return Err(Status::NOT_UNDERSTOOD);
+            return Err(Status::INVALID_INSTANCE);
         }
         let head = part10::head(&class, &instance, context.syntax.uid);
         let head = head.ok_or(Status::INVALID_INSTANCE)?;
         let length = head.len();
-        let spool = shared.room.spool(head, shared.limits.instance_bytes);
-        Ok(Begun { class, instance, encoding: context.syntax.encoding, head: length, spool })
+        let spool = share.spool(head, longest.saturating_sub(length));
+        Ok(Begun { class, instance, syntax: context.syntax, head: length, spool })
     }
 
     /// Adds a fragment. One for which there is no room is dropped, with all before it.
     pub(crate) fn add(&mut self, fragment: &[u8]) {
         self.length += fragment.len() as u64;
         if let Ok(begun) = &mut self.state
-            && begun.spool.add(fragment) == Err(Full)
+            && let Err(refused) = begun.spool.add(fragment)
         {
-            tracing::warn!("an instance was refused: it is too long, or too many are on their way");
-            self.state = Err(Status::OUT_OF_RESOURCES);
+            self.state = Err(match refused {
+                Refused::TooLong => {
+                    tracing::warn!("an instance was refused: it is longer than is read");
+                    Status::TOO_LONG
+                }
+                Refused::Full => {
+                    tracing::warn!("an instance was refused: too many are on their way");
+                    Status::OUT_OF_RESOURCES
+                }
+            });
         }
     }
 }
@@ -75,23 +95,33 @@ impl Received {
 struct Judged {
     key: String,
     body: Bytes,
-    held: Option<OwnedSemaphorePermit>,
+    held: Option<Held>,
     status: Status,
 }
 
-/// Makes the instance durable. The status is for the peer.
-pub(crate) async fn store(shared: &Shared, peer: &Peer, received: Received) -> Status {
+/// What became of an instance.
+pub(crate) struct Stored {
+    /// For the peer.
+    pub(crate) status: Status,
+    /// Whether its bytes were handed to the bucket, which may have them whatever the status says.
+    pub(crate) is_handed_over: bool,
+}
+
+/// Makes the instance durable.
+pub(crate) async fn store(shared: &Shared, peer: &Peer, received: Received) -> Stored {
+    let refused = |status| Stored { status, is_handed_over: false };
     let begun = match received.state {
         Ok(begun) => begun,
-        Err(status) => return status,
+        Err(status) => return refused(status),
     };
     let (peer_, unreadable) = (peer.clone(), shared.unreadable);
     // Hashing takes a tenth of a second for a large image.
     let judged = tokio::task::spawn_blocking(move || judge(&peer_, begun, unreadable)).await;
     let judged = match judged {
         Ok(Ok(judged)) => judged,
-        Ok(Err(status)) => return status,
-        Err(_) => return Status::NOT_UNDERSTOOD,
+        Ok(Err(status)) => return refused(status),
+        // Nothing is kept: the modality keeps its copy.
+        Err(_) => return refused(Status::OUT_OF_RESOURCES),
     };
     if judged.status != Status::SUCCESS {
         tracing::warn!(
@@ -106,7 +136,7 @@ pub(crate) async fn store(shared: &Shared, peer: &Peer, received: Received) -> S
         metadata: ObjectMetadata::default(),
     };
     let kept = shared.puts.put(upload, judged.held);
-    match tokio::time::timeout(shared.limits.storing, kept).await {
+    let status = match tokio::time::timeout(shared.limits.storing, kept).await {
         Ok(Ok(())) => judged.status,
         Ok(Err(())) => Status::OUT_OF_RESOURCES,
         Err(_) => {
@@ -116,13 +146,14 @@ pub(crate) async fn store(shared: &Shared, peer: &Peer, received: Received) -> S
             );
             Status::OUT_OF_RESOURCES
         }
-    }
+    };
+    Stored { status, is_handed_over: true }
 }
 
 fn judge(peer: &Peer, begun: Begun, unreadable: Unreadable) -> Result<Judged, Status> {
     let (file, held) = begun.spool.end();
     let data_set = file.get(begun.head..).unwrap_or_default();
-    let (key, status) = match identify(data_set, begun.encoding) {
+    let (key, status) = match identify(data_set, begun.syntax.encoding) {
         Some(found) => {
             let same_class = found.class.is_none_or(|class| class == begun.class);
             if found.instance != begun.instance || !same_class {
@@ -132,14 +163,16 @@ fn judge(peer: &Peer, begun: Begun, unreadable: Unreadable) -> Result<Judged, St
                 );
                 return Err(Status::MISMATCH);
             }
-            (instance_key(&peer.site, peer.lane, &begun.instance, data_set), Status::SUCCESS)
+            let (site, syntax) = (&peer.site, begun.syntax.uid);
+            let key = instance_key(site, &begun.instance, &begun.class, syntax, data_set);
+            (key, Status::SUCCESS)
         }
         None => {
             let status = match unreadable {
                 Unreadable::Accept => Status::UNREADABLE_KEPT,
                 Unreadable::Refuse => Status::NOT_UNDERSTOOD,
             };
-            (unreadable_key(&peer.site, data_set), status)
+            (unreadable_key(&peer.site, begun.syntax.uid, data_set), status)
         }
     };
     Ok(Judged { key, body: BytesMut::freeze(file), held, status })
@@ -149,20 +182,45 @@ type Kept = SharedFuture<BoxFuture<'static, Result<(), ()>>>;
 
 /// Objects on their way into the bucket. One that is sent again meanwhile waits for the first.
 pub(crate) struct Puts {
-    objects: Arc<dyn ObjectStore>,
+    ports: PutPorts,
     bucket: String,
     tasks: TaskTracker,
-    under_way: Mutex<HashMap<String, Kept>>,
+    under_way: Arc<UnderWay>,
+}
+
+/// What putting works on.
+pub(crate) struct PutPorts {
+    /// The uploads bucket.
+    pub(crate) objects: Arc<dyn ObjectStore>,
+    /// What became of what it has.
+    pub(crate) store: Arc<dyn Store>,
+    /// What of it is erased.
+    pub(crate) erasures: Arc<dyn Erasures>,
+}
+
+#[derive(Default)]
+struct UnderWay(Mutex<HashMap<String, Kept>>);
+
+/// Takes a key off those that are under way, even where putting it panics: else it would stay there, failed, for ever.
+struct Going {
+    under_way: Arc<UnderWay>,
+    key: String,
+}
+
+impl Drop for Going {
+    fn drop(&mut self) {
+        self.under_way.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.key);
+    }
 }
 
 impl Puts {
-    pub(crate) fn new(objects: Arc<dyn ObjectStore>, bucket: String, tasks: TaskTracker) -> Self {
-        Self { objects, bucket, tasks, under_way: Mutex::default() }
+    pub(crate) fn new(ports: PutPorts, bucket: String, tasks: TaskTracker) -> Self {
+        Self { ports, bucket, tasks, under_way: Arc::default() }
     }
 
     /// Puts an object unless it is there; it goes on when nobody waits any more. `held` is dropped when it is done.
-    fn put(self: &Arc<Self>, upload: Upload, held: Option<OwnedSemaphorePermit>) -> Kept {
-        let mut under_way = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
+    fn put(self: &Arc<Self>, upload: Upload, held: Option<Held>) -> Kept {
+        let mut under_way = self.under_way.0.lock().unwrap_or_else(PoisonError::into_inner);
         let key = upload.key.clone();
         if let Some(kept) = under_way.get(&key) {
             return kept.clone();
@@ -170,7 +228,9 @@ impl Puts {
         let (tell, told) = oneshot::channel();
         let kept = told.map(|told| told.unwrap_or(Err(()))).boxed().shared();
         under_way.insert(key.clone(), kept.clone());
+        drop(under_way);
         let this = Arc::clone(self);
+        let going = Going { under_way: Arc::clone(&self.under_way), key };
         self.tasks.spawn(async move {
             let ended = this.make_durable(upload).await;
             let ended = ended.map_err(|error| {
@@ -179,7 +239,7 @@ impl Puts {
                     "an instance was not stored; its sender is told to try again"
                 );
             });
-            this.under_way.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
+            drop(going);
             let _ = tell.send(ended);
             drop(held);
         });
@@ -195,22 +255,24 @@ impl Puts {
             sequencer: None,
             size: None,
         };
-        match self.objects.current(&object).await {
+        match self.ports.objects.current(&object).await {
             // The key has the hash of the data set: these are the same bytes.
-            Ok(Some(_)) => return Ok(()),
-            Ok(None) | Err(FetchError::Gone | FetchError::Missing) => {}
+            Ok(Some(found)) if self.is_alive(found.object.id()).await? => return Ok(()),
+            Ok(Some(_) | None) | Err(FetchError::Gone | FetchError::Missing) => {}
             Err(FetchError::Port(error)) => return Err(error),
             Err(error) => return Err(PortError::permanent("dicom store", error)),
         }
-        self.objects.put(upload).await.map(drop)
+        self.ports.objects.put(upload).await.map(drop)
     }
-}
 
-/// Where instances of a UID may lie in the bucket.
-pub(crate) fn prefixes(peer: &Peer, instance: &Uid) -> [String; 2] {
-    [Lane::Routine, Lane::Stat].map(|lane| {
-        let key = instance_key(&peer.site, lane, instance, &[]);
-        let end = key.rfind('/').map_or(key.len(), |slash| slash + 1);
-        key[..end].to_owned()
-    })
+    /// Whether an object that the bucket has is an image of Lobar's, or becomes one: not where it failed, or was removed or
+    /// erased. Such an object is put once more, so that it is another version, and assessed as a new image.
+    async fn is_alive(&self, id: ImageId) -> Result<bool, PortError> {
+        match self.ports.store.states(&[id]).await?.first().copied().flatten() {
+            Some(State::Failed | State::Removed) => Ok(false),
+            Some(_) => Ok(true),
+            // Its notification is on its way, unless it is erased.
+            None => Ok(self.ports.erasures.tombstone(id).await?.is_none()),
+        }
+    }
 }

@@ -96,7 +96,7 @@ macro_rules! syntaxes {
     deprecated,
     reason = "big endian is retired, and there are modalities that know nothing else"
 )]
-pub const TRANSFER_SYNTAXES: [TransferSyntax; 18] = syntaxes![
+pub const TRANSFER_SYNTAXES: [TransferSyntax; 17] = syntaxes![
     EXPLICIT_VR_LITTLE_ENDIAN Explicit "Explicit VR Little Endian",
     JPEG_LOSSLESS_SV1 Explicit "JPEG Lossless, Non-Hierarchical, First-Order Prediction (Process 14 [Selection Value 1])",
     JPEG_LOSSLESS Explicit "JPEG Lossless, Non-Hierarchical (Process 14)",
@@ -114,7 +114,6 @@ pub const TRANSFER_SYNTAXES: [TransferSyntax; 18] = syntaxes![
     JPEG2000 Explicit "JPEG 2000 Image Compression",
     HTJ2K Explicit "High-Throughput JPEG 2000 Image Compression",
     JPEG_BASELINE8_BIT Explicit "JPEG Baseline (Process 1)",
-    JPEG2000MC_LOSSLESS Explicit "JPEG 2000 Part 2 Multi-component Image Compression (Lossless Only)",
 ];
 
 /// Whether messages without an image are read in it: none of the compressed ones.
@@ -129,32 +128,63 @@ pub struct Status {
     pub code: u16,
     /// Its word in the metrics.
     pub word: &'static str,
+    /// The requests that are answered with it.
+    pub given_to: &'static str,
     /// When it is given.
     pub meaning: &'static str,
 }
 
 macro_rules! statuses {
-    ($($name:ident $code:literal $word:literal $meaning:literal,)+) => {
+    ($($name:ident $code:literal $word:literal $to:literal $meaning:literal,)+) => {
         impl Status {
-            $(#[doc = $meaning] pub const $name: Self = Self { code: $code, word: $word, meaning: $meaning };)+
+            $(#[doc = $meaning] pub const $name: Self = Self { code: $code, word: $word, given_to: $to, meaning: $meaning };)+
 
             /// All of them.
             pub const ALL: &[Self] = &[$(Self::$name),+];
+
+            #[cfg(test)]
+            const NAMES: &[&'static str] = &[$(stringify!($name)),+];
         }
     };
 }
 
 statuses! {
-    SUCCESS 0x0000 "success" "Success: the instance is durable in the bucket",
-    UNREADABLE_KEPT 0xB007 "unreadable_kept" "Warning, data set does not match SOP class: the data set cannot be read; it is kept, and a person must look",
-    NO_SUCH_INSTANCE 0x0112 "no_such_instance" "No such SOP instance",
-    NO_SUCH_EVENT 0x0123 "no_such_action" "No such action type",
-    INVALID_INSTANCE 0x0117 "invalid_instance" "Invalid SOP instance: the command names none, or what is no UID",
-    WRONG_CLASS 0x0122 "wrong_class" "SOP class not supported: the command names another than its presentation context",
-    NOT_AUTHORISED 0x0124 "not_authorised" "Refused, not authorised: this peer may not store",
-    UNRECOGNISED 0x0211 "unrecognised" "Unrecognised operation",
-    INVALID_ARGUMENT 0x0115 "invalid_argument" "Invalid argument value: the request for storage commitment cannot be read",
-    OUT_OF_RESOURCES 0xA700 "out_of_resources" "Refused, out of resources: the bucket is away or slow, the data set is too long, or memory is short; send it again later",
-    MISMATCH 0xA900 "mismatch" "Error, data set does not match SOP class: the data set has another SOP instance or class than the command",
-    NOT_UNDERSTOOD 0xC000 "not_understood" "Error, cannot understand: the data set cannot be read; it is kept, and a person must look",
+    SUCCESS 0x0000 "success" "C-ECHO, C-STORE, N-ACTION" "Success: of C-STORE, that the instance is durable in the bucket",
+    UNREADABLE_KEPT 0xB007 "unreadable_kept" "C-STORE" "Warning, data set does not match SOP class: the data set cannot be read; it is kept, and a person must look",
+    NO_SUCH_INSTANCE 0x0112 "no_such_instance" "N-ACTION" "No such SOP instance: another than the well-known one",
+    NO_SUCH_ACTION 0x0123 "no_such_action" "N-ACTION" "No such action type",
+    INVALID_INSTANCE 0x0117 "invalid_instance" "C-STORE" "Invalid SOP instance: the command names none, or what is no UID, or comes without a data set",
+    WRONG_CLASS 0x0122 "wrong_class" "C-STORE, N-ACTION" "SOP class not supported: the command names another than its presentation context",
+    UNRECOGNISED 0x0211 "unrecognised" "others" "Unrecognised operation",
+    INVALID_ARGUMENT 0x0115 "invalid_argument" "N-ACTION" "Invalid argument value: the request cannot be read",
+    RESOURCE_LIMITATION 0x0213 "resource_limitation" "N-ACTION" "Resource limitation: the request names too many instances, or too many reports are due; ask in parts, or again later",
+    OUT_OF_RESOURCES 0xA700 "out_of_resources" "C-STORE" "Refused, out of resources: the bucket or the database is away or slow, or memory is short; send it again later",
+    MISMATCH 0xA900 "mismatch" "C-STORE" "Error, data set does not match SOP class: the data set has another SOP instance or class than the command",
+    NOT_UNDERSTOOD 0xC000 "not_understood" "C-STORE" "Error, cannot understand: the data set cannot be read; it is kept, and a person must look",
+    TOO_LONG 0xC001 "too_long" "C-STORE" "Error, cannot understand: the data set is longer than is taken; it is not kept",
+}
+
+impl Status {
+    /// Whether a C-STORE may be answered with it.
+    pub fn is_of_store(&self) -> bool {
+        self.given_to.contains("C-STORE")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_status_is_one_that_is_given() {
+        let sources = [
+            include_str!("association.rs"),
+            include_str!("commitment.rs"),
+            include_str!("storing.rs"),
+        ]
+        .concat();
+        for name in Status::NAMES {
+            assert!(sources.contains(&format!("Status::{name}")), "{name}");
+        }
+    }
 }

@@ -16,7 +16,7 @@ pub use attributes::{Attributes, Instance, Patient, PatientId, Series, Study};
 pub use calendar::{age_on, day_of, made_at};
 pub use derived::Uids;
 pub use metadata::{METADATA, OTHER_PATIENT_SAID, encode, join, of_metadata};
-pub use object_key::{instance_key, unreadable_key};
+pub use object_key::{instance_folder, instance_key, unreadable_key};
 pub use studies::{
     ANOTHER_PERSON, ANOTHER_VERSION, Changed, Correction, Identity, NEWER_VERSION, PatientError,
     SAME_INSTANCE, Studies,

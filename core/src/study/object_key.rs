@@ -4,44 +4,73 @@ use sha2::{Digest, Sha256};
 
 use super::Uid;
 use crate::access::SiteName;
-use crate::image::Lane;
 
-/// The key of an instance: `incoming/{site}/[stat/]dicom/{SOP instance UID}/{hash}.dcm`.
+/// The key of an instance: `incoming/{site}/dicom/{SOP instance UID}/{SOP class UID}/{hash}.dcm`.
 ///
-/// The hash is the first 128 bits of SHA-256 over the data set as it came, without preamble and file meta information, so
-/// that the same instance sent again has the same key, whoever sent it, and other bytes under the same UID have another.
-pub fn instance_key(site: &SiteName, lane: Lane, uid: &Uid, data_set: &[u8]) -> String {
-    let hash = hex::encode(&Sha256::digest(data_set)[..16]);
-    let lane = if lane == Lane::Stat { "stat/" } else { "" };
-    format!("incoming/{site}/{lane}dicom/{}/{hash}.dcm", uid.as_str())
+/// The hash is the first 128 bits of SHA-256 over the transfer syntax, a zero byte, and the data set as it came, without
+/// preamble and file meta information: the same instance sent again has the same key, whoever sent it and however urgent it
+/// is to them, and other bytes under the same UID have another, as the same bytes have that are said to be encoded otherwise.
+pub fn instance_key(
+    site: &SiteName,
+    instance: &Uid,
+    class: &Uid,
+    transfer_syntax: &str,
+    data_set: &[u8],
+) -> String {
+    let folder = instance_folder(site, instance);
+    format!("{folder}{}/{}.dcm", class.as_str(), hash(transfer_syntax, data_set))
+}
+
+/// What the keys of an instance begin with, whatever its class and bytes are.
+pub fn instance_folder(site: &SiteName, instance: &Uid) -> String {
+    format!("incoming/{site}/dicom/{}/", instance.as_str())
 }
 
 /// The key of a data set that cannot be read, so that nobody knows which instance it is.
-pub fn unreadable_key(site: &SiteName, data_set: &[u8]) -> String {
-    let hash = hex::encode(&Sha256::digest(data_set)[..16]);
-    format!("incoming/{site}/dicom/unreadable/{hash}.dcm")
+pub fn unreadable_key(site: &SiteName, transfer_syntax: &str, data_set: &[u8]) -> String {
+    format!("incoming/{site}/dicom/unreadable/{}.dcm", hash(transfer_syntax, data_set))
+}
+
+fn hash(transfer_syntax: &str, data_set: &[u8]) -> String {
+    let hash = Sha256::new().chain_update(transfer_syntax).chain_update([0]).chain_update(data_set);
+    hex::encode(&hash.finalize()[..16])
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn site() -> SiteName {
+        SiteName::parse("north").expect("a name")
+    }
+
+    fn uid(text: &str) -> Uid {
+        Uid::parse(text).expect("a UID")
+    }
+
     #[test]
     fn the_same_instance_has_the_same_key_and_other_bytes_have_another() {
-        let (site, uid) =
-            (SiteName::parse("north").expect("a name"), Uid::parse("1.2.3").expect("a UID"));
-        let key = instance_key(&site, Lane::Routine, &uid, b"abc");
-        assert_eq!(key, "incoming/north/dicom/1.2.3/ba7816bf8f01cfea414140de5dae2223.dcm");
-        assert_ne!(key, instance_key(&site, Lane::Routine, &uid, b"abd"));
-        assert!(
-            instance_key(&site, Lane::Stat, &uid, b"abc").starts_with("incoming/north/stat/dicom/")
-        );
+        let key = |class: &str, syntax: &str, bytes: &[u8]| {
+            instance_key(&site(), &uid("1.2.3"), &uid(class), syntax, bytes)
+        };
+        let one = key("1.5", "1.2", b"abc");
+        assert_eq!(one, key("1.5", "1.2", b"abc"));
+        assert!(one.starts_with("incoming/north/dicom/1.2.3/1.5/"), "{one}");
+        assert!(one.starts_with(&instance_folder(&site(), &uid("1.2.3"))));
+        for other in [
+            key("1.5", "1.2", b"abd"),
+            key("1.5", "1.3", b"abc"),
+            key("1.6", "1.2", b"abc"),
+            key("1.5", "1.2a", b"bc"),
+        ] {
+            assert_ne!(one, other);
+        }
     }
 
     #[test]
     fn what_cannot_be_read_has_a_key_too() {
-        let site = SiteName::parse("north").expect("a name");
-        let key = unreadable_key(&site, b"abc");
-        assert_eq!(key, "incoming/north/dicom/unreadable/ba7816bf8f01cfea414140de5dae2223.dcm");
+        let key = unreadable_key(&site(), "1.2", b"abc");
+        assert!(key.starts_with("incoming/north/dicom/unreadable/"), "{key}");
+        assert_ne!(key, unreadable_key(&site(), "1.3", b"abc"));
     }
 }

@@ -67,6 +67,11 @@ pub(crate) struct Waiting {
 }
 
 impl Waiting {
+    /// Does something, unless it has to give way to another connection before it is done.
+    pub(crate) async fn unless_it_gives_way(&self, what: impl Future<Output = ()>) {
+        let _ = self.token.run_until_cancelled(Box::pin(what)).await;
+    }
+
     /// Until it has to give way to another.
     pub(crate) async fn gives_way(&self) {
         self.token.cancelled().await;

@@ -9,8 +9,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lobar_core::audit::Audit;
+use lobar_core::erasure::Erasures;
 use lobar_core::object_store::{ObjectListing, ObjectStore};
+use lobar_core::store::Store;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -19,10 +22,14 @@ use self::admission::{Admission, Waiting};
 use crate::negotiation::Terms;
 use crate::pdu::Connection;
 use crate::recording::Recorder;
+use crate::reports::Reports;
 use crate::room::Room;
-use crate::storing::Puts;
+use crate::storing::{PutPorts, Puts};
 use crate::tls::Tls;
 use crate::{AeTitle, DicomMetrics, DicomTls, Limits, Peers, TlsError, association};
+
+/// How long associations that are cut off may take to record what they stored.
+const LAST_ENTRIES: Duration = Duration::from_secs(3);
 
 /// What is answered for a data set that cannot be read. It is kept either way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -61,6 +68,10 @@ pub struct DicomPorts {
     pub objects: Arc<dyn ObjectStore>,
     /// The same, to look for instances.
     pub listing: Arc<dyn ObjectListing>,
+    /// What became of images that the bucket has already.
+    pub store: Arc<dyn Store>,
+    /// Which of them are erased.
+    pub erasures: Arc<dyn Erasures>,
     /// The audit record.
     pub audit: Arc<dyn Audit>,
     /// The role's metrics.
@@ -121,6 +132,9 @@ pub(crate) struct Shared {
     pub(crate) room: Room,
     pub(crate) puts: Arc<Puts>,
     pub(crate) listing: Arc<dyn ObjectListing>,
+    /// Who looks for an instance in the bucket has a permit.
+    pub(crate) listings: Semaphore,
+    pub(crate) reports: Arc<Reports>,
     pub(crate) recorder: Recorder,
     pub(crate) metrics: DicomMetrics,
     pub(crate) unreadable: Unreadable,
@@ -161,6 +175,8 @@ impl Dicom {
         let tasks = TaskTracker::new();
         let limits = Arc::new(settings.limits);
         let bucket = ports.listing.bucket().to_owned();
+        let puts =
+            PutPorts { objects: ports.objects, store: ports.store, erasures: ports.erasures };
         let shared = Arc::new(Shared {
             terms: Terms {
                 title: settings.title,
@@ -171,9 +187,11 @@ impl Dicom {
             },
             admission: Admission::new(Arc::clone(&limits), ports.metrics.clone()),
             room: Room::of(limits.memory_bytes),
-            limits,
-            puts: Arc::new(Puts::new(ports.objects, bucket, tasks.clone())),
+            puts: Arc::new(Puts::new(puts, bucket, tasks.clone())),
             listing: ports.listing,
+            listings: Semaphore::new(limits.listings),
+            reports: Reports::new(&limits),
+            limits,
             recorder: Recorder::new(ports.audit),
             metrics: ports.metrics,
             unreadable: settings.unreadable,
@@ -202,7 +220,10 @@ impl Dicom {
         tasks.close();
         tokio::select! {
             () = tasks.wait() => {}
-            () = stop.abort.cancelled() => {}
+            () = stop.abort.cancelled() => {
+                // What was stored is recorded; the modality sends the rest again.
+                let _ = timeout(LAST_ENTRIES, tasks.wait()).await;
+            }
         }
     }
 }

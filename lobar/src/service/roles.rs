@@ -75,7 +75,7 @@ pub async fn start(
         ready.way_in = way_in(settings, parts).await?;
     }
     if roles.has(Role::Dicom) {
-        let started = super::dicom::start(settings, parts, objects.clone(), running);
+        let started = super::dicom::start(settings, roles, parts, objects.clone(), running);
         let address = Box::pin(started).await?;
         ready.dicom = address.map(|address| (settings.dicom_ae_title.clone(), address));
     }

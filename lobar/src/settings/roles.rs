@@ -49,6 +49,11 @@ impl Roles {
         self.0.contains(&role)
     }
 
+    /// Whether it is all of them.
+    pub fn is_all(&self) -> bool {
+        Role::ALL.iter().all(|role| self.has(*role))
+    }
+
     /// Whether ingest, worker and api all live in this process.
     pub fn is_whole(&self) -> bool {
         [Role::Ingest, Role::Worker, Role::Api].iter().all(|role| self.has(*role))

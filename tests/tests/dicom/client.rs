@@ -85,12 +85,21 @@ pub fn echo(message: u16) -> Vec<u8> {
 
 /// A C-STORE-RQ of CR.
 pub fn store(message: u16, uid: &str) -> Vec<u8> {
+    store_of(message, uid, 0x0001)
+}
+
+/// The same, of no data set.
+pub fn without_data_set(message: u16, uid: &str) -> Vec<u8> {
+    store_of(message, uid, 0x0101)
+}
+
+fn store_of(message: u16, uid: &str, data_set: u16) -> Vec<u8> {
     command(&[
         (0x0002, CR.as_bytes()),
         (0x0100, &0x0001_u16.to_le_bytes()),
         (0x0110, &message.to_le_bytes()),
         (0x0700, &0_u16.to_le_bytes()),
-        (0x0800, &0x0001_u16.to_le_bytes()),
+        (0x0800, &data_set.to_le_bytes()),
         (0x1000, uid.as_bytes()),
     ])
 }

@@ -33,16 +33,19 @@ ae = AE(ae_title="CR1")
 ae.add_requested_context(MODEL)
 if own:
     listening = AE(ae_title="CR1")
+    # It knows Lobar by the title that it calls.
+    listening.require_calling_aet = ["AI_NODE"]
     listening.add_supported_context(MODEL, scu_role=False, scp_role=True)
     server = listening.start_server(("127.0.0.1", own), block=False, evt_handlers=handlers)
-assoc = ae.associate("127.0.0.1", port, evt_handlers=handlers)
+assoc = ae.associate("127.0.0.1", port, ae_title="AI_NODE", evt_handlers=handlers)
 assert assoc.is_established
 asked = Dataset()
 asked.TransactionUID = "1.2.826.0.1.3680043.10.99"
 asked.ReferencedSOPSequence = []
 for uid in uids:
     item = Dataset()
-    item.ReferencedSOPClassUID = "1.2.840.10008.5.1.4.1.1.1"
+    uid, _, other = uid.partition("/")
+    item.ReferencedSOPClassUID = other or "1.2.840.10008.5.1.4.1.1.1"
     item.ReferencedSOPInstanceUID = uid
     asked.ReferencedSOPSequence.append(item)
 status, _ = assoc.send_n_action(asked, 1, MODEL, INSTANCE)
@@ -90,8 +93,12 @@ async fn what_is_kept_is_confirmed_and_what_is_not_is_named() {
         let told = ask(&port, own, &[&ours, &theirs, &none]).await;
         let failed = format!("[('{theirs}', 274), ('{none}', 274)]");
         assert_eq!(told, format!("2 1.2.826.0.1.3680043.10.99 ['{ours}'] {failed}\n"));
+        // DX, where a CR image is kept (class-instance conflict).
+        let other = format!("{ours}/1.2.840.10008.5.1.4.1.1.1.1");
+        let told = ask(&port, own, &[&other]).await;
+        assert_eq!(told, format!("2 1.2.826.0.1.3680043.10.99 [] [('{ours}', 281)]\n"));
         lobar.until("lobar_dicom_commitments_total", "kept", 1.0).await;
-        lobar.until("lobar_dicom_commitments_total", "incomplete", 1.0).await;
+        lobar.until("lobar_dicom_commitments_total", "incomplete", 2.0).await;
         lobar.stop().await;
     }
 }

@@ -36,7 +36,7 @@ fn the_transfer_syntaxes_stand_in_the_order_of_preference() {
 
 #[test]
 fn the_statuses_are_those_of_the_code() {
-    let row = |one: &Status| format!("| {:04X} | {} |", one.code, one.meaning);
+    let row = |one: &Status| format!("| {:04X} | {} | {} |", one.code, one.given_to, one.meaning);
     let expected: Vec<String> = Status::ALL.iter().map(row).collect();
     assert_eq!(table(&page(), "### N.4.3 Statuses"), expected);
 }
@@ -58,12 +58,18 @@ fn the_limits_are_those_of_the_code() {
         ("Longest A-ASSOCIATE-RQ", kib(limits.request_bytes as usize)),
         ("Maximum Length Received (longest P-DATA-TF)", kib(limits.pdu_bytes as usize)),
         ("Longest command set", kib(limits.command_bytes)),
-        ("Longest data set of an instance", mib(limits.instance_bytes)),
+        ("Longest instance, as a file", mib(limits.instance_bytes)),
         ("Memory for data sets on their way, all together", mib(limits.memory_bytes)),
+        (
+            "Slowest that a data set may come, over 60 s",
+            format!("{} KiB/s", limits.bytes_per_second >> 10),
+        ),
         (
             "Instances in one request for storage commitment",
             limits.commitment_instances.to_string(),
         ),
+        ("Reports on storage commitment that are due at once", limits.reports.to_string()),
+        ("The same, to one AE title", limits.reports_per_peer.to_string()),
         ("ARTIM timer", seconds(limits.artim)),
         ("Silence within an association", seconds(limits.idle)),
         ("Time for a peer to take what is written to it", seconds(limits.write)),
@@ -82,4 +88,9 @@ fn the_implementation_is_named_as_the_code_names_it() {
     for name in [IMPLEMENTATION_CLASS, IMPLEMENTATION_VERSION] {
         assert!(page().contains(&format!("`{name}`")), "{name}");
     }
+}
+
+#[test]
+fn no_instance_is_taken_that_is_longer_than_what_is_read() {
+    assert_eq!(Limits::default().instance_bytes, lobar_imaging::Limits::default().max_bytes);
 }

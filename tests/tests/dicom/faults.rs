@@ -1,9 +1,16 @@
 //! A bucket that is away or slow, and a role that is killed between any two steps.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use lobar_core::object_store::ObjectStore;
+use async_trait::async_trait;
+use bytes::Bytes;
+use lobar_core::accounts::S3KeyPair;
+use lobar_core::failure::PortError;
+use lobar_core::image::{Lane, NewImage};
+use lobar_core::object::ObjectVersion;
+use lobar_core::object_store::{FetchError, ObjectStore, Upload};
 use lobar_s3::S3ObjectStore;
 use lobar_testkit::services::proxy::{Proxy, Weather};
 use lobar_tests::aws::s3_options;
@@ -117,11 +124,8 @@ async fn a_stop_finishes_the_instance_that_is_under_way_and_takes_no_other() {
         (status, peer.read().await)
     });
     let began = async {
-        while versions(&rig).await.is_empty() && !sending.is_finished() {
-            if lobar.metric("lobar_dicom_associations_open", "") > 0.5 {
-                break;
-            }
-            tokio::task::yield_now().await;
+        while rig.objects.answering.held() == 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
     tokio::time::timeout(PATIENCE, began).await.expect("in time");
@@ -135,4 +139,49 @@ async fn a_stop_finishes_the_instance_that_is_under_way_and_takes_no_other() {
     assert!(matches!(then, Some(dicom_ul::pdu::Pdu::AbortRQ { .. })), "{then:?}");
     lobar.stop().await;
     assert_eq!(versions(&rig).await.len(), 1);
+}
+
+/// A bucket whose first call to put something panics.
+struct Panicking(Arc<dyn ObjectStore>, AtomicBool);
+
+#[async_trait]
+impl ObjectStore for Panicking {
+    async fn fetch(&self, object: &ObjectVersion, limit: u64) -> Result<Bytes, FetchError> {
+        self.0.fetch(object, limit).await
+    }
+    async fn lane(&self, object: &ObjectVersion) -> Result<Lane, FetchError> {
+        self.0.lane(object).await
+    }
+    async fn current(&self, object: &ObjectVersion) -> Result<Option<NewImage>, FetchError> {
+        self.0.current(object).await
+    }
+    async fn put(&self, upload: Upload) -> Result<ObjectVersion, PortError> {
+        assert!(self.1.swap(true, Ordering::SeqCst), "the first call");
+        self.0.put(upload).await
+    }
+    async fn presign_put(
+        &self,
+        key: &str,
+        lane: Lane,
+        valid: Duration,
+        pair: Option<&S3KeyPair>,
+    ) -> Result<String, PortError> {
+        self.0.presign_put(key, lane, valid, pair).await
+    }
+    async fn check(&self) -> Result<(), PortError> {
+        self.0.check().await
+    }
+}
+
+#[tokio::test]
+async fn an_instance_whose_put_panicked_is_taken_when_it_is_sent_again() {
+    let rig = Rig::open().await;
+    let bucket = Arc::new(Panicking(rig.objects.clone(), AtomicBool::new(false)));
+    let lobar = serve_on(&rig, bucket, settings()).await;
+    let mut peer = Peer::associate(lobar.address, "PEER").await;
+    assert_eq!(peer.store(1, &uid(0), &data_set(&uid(0)), 4096).await, 0xA700);
+    assert_eq!(peer.store(2, &uid(0), &data_set(&uid(0)), 4096).await, 0);
+    peer.release().await;
+    assert_eq!(versions(&rig).await.len(), 1);
+    lobar.stop().await;
 }

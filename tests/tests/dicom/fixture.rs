@@ -62,6 +62,8 @@ pub async fn serve_on(
     let ports = DicomPorts {
         objects,
         listing: rig.bucket.clone(),
+        store: rig.store.clone(),
+        erasures: rig.erasure.erasures.clone(),
         audit: rig.audit.clone(),
         metrics: DicomMetrics::register(&registry).expect("registers"),
     };

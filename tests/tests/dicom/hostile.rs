@@ -7,12 +7,15 @@ use dicom_ul::pdu::{
     AssociationRJServiceProviderPresentationReason as Congestion, AssociationRJSource,
     PDataValueType as Kind, Pdu,
 };
+use lobar_core::audit::{Action, Cursor, Filter};
 use lobar_dicom::{Limits, Unreadable};
 use lobar_tests::rig::Rig;
 use tokio::io::AsyncWriteExt as _;
 
-use super::client::{Peer, bytes, data_set, echo, fragment, request, short_data_set, store, value};
-use super::fixture::{serve, settings, uid, versions};
+use super::client::{
+    Peer, bytes, data_set, echo, fragment, request, short_data_set, store, value, without_data_set,
+};
+use super::fixture::{PATIENCE, serve, settings, uid, versions};
 
 fn aborted(pdu: Option<Pdu>, reason: Reason) {
     let expected = Pdu::AbortRQ { source: AbortRQSource::ServiceProvider(reason) };
@@ -199,6 +202,11 @@ async fn what_cannot_be_read_is_kept_and_answered_as_configured() {
         assert_eq!(keys.len(), 2);
         assert!(keys.iter().any(|key| key.starts_with("incoming/local/dicom/unreadable/")));
         lobar.stop().await;
+        let filter = Filter { action: Some(Action::Uploaded), ..Filter::default() };
+        let entries = rig.audit.page(&filter, Cursor::After(0), 10).await.expect("reads");
+        assert_eq!(entries.len(), 1);
+        let detail = &entries[0].detail;
+        assert!(detail.contains("\"instances\":1") && detail.contains("\"others\":1"), "{detail}");
     }
 }
 
@@ -209,8 +217,31 @@ async fn an_instance_that_is_not_what_its_command_says_is_refused() {
     let mut peer = Peer::associate(lobar.address, "PEER").await;
     assert_eq!(peer.store(1, &uid(1), &data_set(&uid(0)), 4096).await, 0xA900);
     assert_eq!(peer.store(2, "no UID", &data_set(&uid(0)), 4096).await, 0x0117);
+    // A command that no data set follows.
+    let command = without_data_set(3, &uid(0));
+    peer.send(&fragment(3, Kind::Command, true, &command)).await;
+    assert_eq!(peer.answer().await, (0x8001, 3, 0x0117));
     assert!(versions(&rig).await.is_empty());
     peer.release().await;
+    lobar.stop().await;
+}
+
+#[tokio::test]
+async fn who_sends_no_request_is_not_waited_for() {
+    let rig = Rig::open().await;
+    let mut patient = settings();
+    patient.limits.artim = Duration::from_secs(3600);
+    let lobar = serve(&rig, patient).await;
+    let mut peer = Peer::connect(lobar.address).await;
+    peer.send_bytes(&[0x42, 0, 0, 0, 0, 4]).await;
+    aborted(peer.read().await, Reason::UnrecognizedPdu);
+    // It keeps its side open: what it sends arrives nowhere once the connection is gone.
+    let closed = async {
+        while peer.0.write_all(&[0]).await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, closed).await.expect("the connection is closed");
     lobar.stop().await;
 }
 
@@ -221,7 +252,7 @@ async fn what_is_too_long_is_refused_and_the_association_goes_on() {
     small.limits.instance_bytes = 4096;
     let lobar = serve(&rig, small).await;
     let mut peer = Peer::associate(lobar.address, "PEER").await;
-    assert_eq!(peer.store(1, &uid(0), &data_set(&uid(0)), 1000).await, 0xA700);
+    assert_eq!(peer.store(1, &uid(0), &data_set(&uid(0)), 1000).await, 0xC001);
     assert_eq!(peer.store(2, &uid(0), &short_data_set(&uid(0)), 1000).await, 0);
     peer.release().await;
     assert_eq!(versions(&rig).await.len(), 1);

@@ -3,6 +3,7 @@
 
 #![allow(unreachable_pub, clippy::disallowed_methods, clippy::print_stdout)] // a suite exports nothing, spawns and prints
 
+mod again;
 mod client;
 mod commitment;
 mod conformance;

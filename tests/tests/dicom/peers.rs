@@ -22,7 +22,7 @@ async fn a_peer_on_the_list_writes_to_its_own_site_and_others_are_rejected() {
     };
     assert!(store("CR1").await.status.success());
     let key = &versions(&rig).await[0].object.key;
-    assert!(key.starts_with("incoming/north/stat/dicom/"), "{key}");
+    assert!(key.starts_with("incoming/north/dicom/"), "{key}");
     for stranger in ["STRANGER", "FAR"] {
         let output = store(stranger).await;
         assert!(!output.status.success());

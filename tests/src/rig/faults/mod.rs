@@ -21,6 +21,7 @@ pub use store::FaultyStore;
 pub struct Switch {
     off: AtomicBool,
     refused: AtomicU64,
+    held: AtomicU64,
 }
 
 impl Switch {
@@ -44,7 +45,13 @@ impl Switch {
         self.refused.load(Ordering::SeqCst)
     }
 
+    /// How many calls waited so far.
+    pub fn held(&self) -> u64 {
+        self.held.load(Ordering::SeqCst)
+    }
+
     async fn wait(&self) {
+        self.held.fetch_add(u64::from(self.is_off()), Ordering::SeqCst);
         while self.is_off() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }

@@ -1,0 +1,102 @@
+//! An instance that the bucket has already, sent again: success stands for an image that is, or will be, assessed.
+
+use lobar_core::audit::Actor;
+use lobar_core::erasure::{ErasureOrder, ErasureReason};
+use lobar_core::image::{Lane, State};
+use lobar_core::object::ObjectVersion;
+use lobar_core::object_store::ObjectStore;
+use lobar_core::store::Store;
+use lobar_tests::rig::Rig;
+
+use super::client::{Peer, data_set};
+use super::fixture::{Running, serve, settings, uid, versions};
+
+async fn send(lobar: &Running) {
+    let mut peer = Peer::associate(lobar.address, "PEER").await;
+    assert_eq!(peer.store(1, &uid(0), &data_set(&uid(0)), 4096).await, 0);
+    peer.release().await;
+}
+
+/// An instance in the bucket that ingest has admitted.
+async fn admitted(rig: &Rig, lobar: &Running) -> ObjectVersion {
+    send(lobar).await;
+    let object = versions(rig).await.remove(0).object;
+    let image = rig.bucket.current(&object).await.expect("asked").expect("there");
+    rig.store.admit(&[image.clone()]).await.expect("admitted");
+    image.object
+}
+
+async fn state(rig: &Rig, object: &ObjectVersion) -> Option<State> {
+    rig.store.states(&[object.id()]).await.expect("asked")[0]
+}
+
+#[tokio::test]
+async fn one_that_waits_for_its_assessment_is_not_stored_again() {
+    let rig = Rig::open().await;
+    let lobar = serve(&rig, settings()).await;
+    let object = admitted(&rig, &lobar).await;
+    assert_eq!(state(&rig, &object).await, Some(State::Queued));
+    send(&lobar).await;
+    assert_eq!(versions(&rig).await.len(), 1);
+    lobar.stop().await;
+}
+
+#[tokio::test]
+async fn one_whose_image_was_removed_is_stored_again() {
+    let rig = Rig::open().await;
+    let lobar = serve(&rig, settings()).await;
+    let object = admitted(&rig, &lobar).await;
+    rig.store.remove(&object).await.expect("removed");
+    assert_eq!(state(&rig, &object).await, Some(State::Removed));
+    send(&lobar).await;
+    assert_eq!(versions(&rig).await.len(), 2);
+    lobar.stop().await;
+}
+
+#[tokio::test]
+async fn one_whose_image_failed_is_stored_again() {
+    let rig = Rig::open().await;
+    let lobar = serve(&rig, settings()).await;
+    let object = admitted(&rig, &lobar).await;
+    rig.store.claim(&[object.id()], 0).await.expect("given up");
+    assert_eq!(state(&rig, &object).await, Some(State::Failed));
+    send(&lobar).await;
+    assert_eq!(versions(&rig).await.len(), 2);
+    lobar.stop().await;
+}
+
+#[tokio::test]
+async fn one_that_is_erased_while_the_bucket_still_has_it_is_stored_again() {
+    let rig = Rig::open().await;
+    let lobar = serve(&rig, settings()).await;
+    let object = admitted(&rig, &lobar).await;
+    let order = ErasureOrder {
+        reason: ErasureReason::Request,
+        actor: Actor::local("ada"),
+        role: None,
+        request: None,
+    };
+    rig.erasure.erasures.erase(&[object], &order).await.expect("erased");
+    send(&lobar).await;
+    assert_eq!(versions(&rig).await.len(), 2);
+    lobar.stop().await;
+}
+
+#[tokio::test]
+async fn one_that_comes_by_two_peers_of_a_site_is_one_however_urgent_it_is_to_them() {
+    let rig = Rig::open().await;
+    let mut listed = settings();
+    let list = "CR1=127.0.0.1 site=north lane=stat; PACS=127.0.0.1 site=north";
+    listed.peers = list.parse().expect("a list");
+    let lobar = serve(&rig, listed).await;
+    for title in ["CR1", "PACS"] {
+        let mut peer = Peer::associate(lobar.address, title).await;
+        assert_eq!(peer.store(1, &uid(0), &data_set(&uid(0)), 4096).await, 0);
+        peer.release().await;
+    }
+    let stored = versions(&rig).await;
+    assert_eq!(stored.len(), 1);
+    let lane = rig.bucket.lane(&stored[0].object).await.expect("asked");
+    assert_eq!(lane, Lane::Stat, "as the first of them has it");
+    lobar.stop().await;
+}
