@@ -102,7 +102,7 @@ async fn carry_out(
 ) -> Result<Option<Tombstone>, PortError> {
     let ports = &context.erasure;
     let done = match object {
-        Some(object) => ports.erase_key((&object.bucket, &object.key), order).await,
+        Some(object) => ports.erase_image(&object, order).await,
         None => match ports.erasures.tombstone(id).await? {
             Some(Tombstone { erased_at: None, .. }) => ports.finish().await,
             _ => Ok(Erased::default()),

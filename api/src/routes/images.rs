@@ -28,6 +28,7 @@ use crate::response_cache::CachedResponse;
 use crate::statement::STATEMENT_OF_USE;
 use crate::stream::seen;
 use crate::visible::{hidden, missing, unknown};
+use crate::whose;
 
 const DEFAULT_LIMIT: usize = 50;
 const MAX_LIMIT: usize = 200;
@@ -271,7 +272,10 @@ fn filter(query: &ListQuery, sites: &Sites) -> Result<Filter, Problem> {
         }
     };
     let sites = narrowed(sites, query.site.as_deref());
-    let patient = query.patient.clone().filter(|id| !id.is_empty()).map(PatientKey);
+    let patient = match query.patient.as_deref() {
+        None | Some("") => None,
+        Some(id) => Some(PatientKey(whose::patient_id(id)?)),
+    };
     Ok(Filter { sites, states: states.collect::<Result<_, _>>()?, flagged, patient })
 }
 

@@ -62,7 +62,7 @@ async fn an_image_tells_whose_it_is_in_lists_too_and_one_of_which_nothing_is_kno
     assert_eq!(
         image["patient"],
         json!({ "id": "7", "issuer": "", "name": "Müller^Jana", "birth_date": "20210302",
-            "sex": "F", "age": "004Y", "former": null })
+            "sex": "F", "age": "004Y", "former": null, "given_name": null })
     );
     assert_eq!(
         (&image["study"]["uid"], &image["study"]["date"]),
