@@ -302,6 +302,10 @@ mod tests {
         let flagged = ListQuery { flagged: Some("yes".into()), ..ListQuery::default() };
         let filter = |query| filter(query, &Sites::All);
         assert!(filter(&status).is_err() && filter(&flagged).is_err());
+        let patient = |id: &str| ListQuery { patient: Some(id.into()), ..ListQuery::default() };
+        assert!(filter(&patient("\0")).is_err() && filter(&patient("7\n1")).is_err());
+        let kept = filter(&patient("71 ")).expect("as it is kept").patient;
+        assert!(kept == Some(PatientKey("71".into())));
     }
 
     #[test]
