@@ -80,18 +80,22 @@ impl Said {
             return Err(Problem::new(Kind::BadParameter, detail));
         }
         let kept = of_metadata(&metadata).unwrap_or_default();
-        let given = |name: &str| metadata.get(name).is_some();
+        // A text that would be cut off is refused, too.
+        let whole = |given: &Option<String>, kept: &Option<String>| {
+            given.as_deref().map(str::trim) == kept.as_deref()
+        };
+        let [_, _, given_name, _, _, given_accession, _, given_view] = values;
         for (name, is_kept) in [
             ("patient-id", !kept.patient.id.id.is_empty()),
             ("patient-issuer", !kept.patient.id.issuer.is_empty()),
-            ("patient-name", kept.patient.name.is_some()),
+            ("patient-name", whole(given_name, &kept.patient.name)),
             ("patient-birth-date", kept.patient.birth_date.is_some()),
             ("patient-sex", kept.patient.sex.is_some()),
-            ("accession", kept.study.accession.is_some()),
+            ("accession", whole(given_accession, &kept.study.accession)),
             ("study-date", kept.study.date.is_some()),
-            ("view-position", kept.instance.view_position.is_some()),
+            ("view-position", whole(given_view, &kept.instance.view_position)),
         ] {
-            if given(name) && !is_kept {
+            if metadata.get(name).is_some() && !is_kept {
                 let field = name.replace('-', "_");
                 let detail = format!("`{field}` is not what it can be: see docs/patients.md.");
                 return Err(Problem::new(Kind::BadParameter, detail));
@@ -119,6 +123,8 @@ mod tests {
             ("patient_sex", "female"),
             ("study_date", "20261341"),
             ("accession", "\u{1}"),
+            ("accession", &"A".repeat(65)),
+            ("view_position", &"P".repeat(65)),
         ] {
             assert!(said(field, value).is_err(), "{field}: {value}");
         }

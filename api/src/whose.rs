@@ -44,6 +44,8 @@ pub(crate) struct PatientBody {
     age: Option<String>,
     /// The id that the image itself names, where its study was moved or its patient merged since.
     former: Option<String>,
+    /// The name that the image itself has, where it is another.
+    given_name: Option<String>,
 }
 
 /// The examination.
@@ -88,6 +90,8 @@ pub(crate) struct InstanceBody {
     bits_stored: Option<u16>,
     /// The older version of this instance whose place it took.
     replaces: Option<Uuid>,
+    /// What is to be known of whose image it is, also where there is no result: codes (docs/patients.md).
+    warnings: Vec<String>,
 }
 
 macro_rules! silent {
@@ -104,11 +108,12 @@ silent!(PatientBody, StudyBody, SeriesBody, InstanceBody, PatientKeyBody);
 
 impl From<Identity> for Whose {
     fn from(identity: Identity) -> Self {
-        let Identity { attributes, given, made_at, replaces, .. } = identity;
+        let Identity { attributes, given, made_at, replaces, warnings, .. } = identity;
         let Patient { id, name, birth_date, sex, age } = attributes.patient;
         let day = attributes.study.date.clone().unwrap_or_else(|| day_of(made_at));
         let age = birth_date.as_deref().and_then(|born| age_on(&day, born)).or(age);
-        let former = Some(given).filter(|given| !given.id.is_empty() && *given != id);
+        let former = Some(given.id).filter(|given| !given.id.is_empty() && *given != id);
+        let given_name = given.name.filter(|given| name.as_ref() != Some(given));
         let patient = PatientBody {
             id: Some(id.id).filter(|id| !id.is_empty()),
             issuer: id.issuer,
@@ -117,6 +122,7 @@ impl From<Identity> for Whose {
             sex,
             age,
             former: former.map(|given| given.id),
+            given_name,
         };
         let text = |uid: Option<Uid>| uid.map(|uid| uid.as_str().to_owned());
         let Study { uid, id, accession, date, time, description, referring_physician } =
@@ -146,6 +152,7 @@ impl From<Identity> for Whose {
             columns,
             bits_stored,
             replaces: replaces.map(|image| image.0),
+            warnings,
         };
         Self {
             patient: Some(patient),
@@ -173,14 +180,26 @@ impl PatientKeyBody {
     /// # Errors
     /// It is empty, too long, or has control characters in it.
     pub(crate) fn read(&self) -> Result<PatientId, Problem> {
-        let id = PatientId { issuer: self.issuer.clone(), id: self.id.clone() }.bounded();
-        match id.id.is_empty() {
-            true => Err(Problem::new(
-                Kind::BadParameter,
-                "A patient's `id` and its `issuer` have at most 128 characters, none of them a control character; the id is not empty.",
-            )),
-            false => Ok(id),
-        }
+        kept(&self.issuer, &self.id)
+    }
+}
+
+/// A patient's id that is searched for, as it is kept.
+///
+/// # Errors
+/// As [`PatientKeyBody::read`].
+pub(crate) fn patient_id(id: &str) -> Result<String, Problem> {
+    kept("", id).map(|kept| kept.id)
+}
+
+fn kept(issuer: &str, id: &str) -> Result<PatientId, Problem> {
+    let id = PatientId { issuer: issuer.to_owned(), id: id.to_owned() }.bounded();
+    match id.id.is_empty() {
+        true => Err(Problem::new(
+            Kind::BadParameter,
+            "A patient's `id` and its `issuer` have at most 128 characters, none of them a control character; the id is not empty.",
+        )),
+        false => Ok(id),
     }
 }
 

@@ -46,7 +46,8 @@ export function identityFacts(image) {
   return [
     ["Patient", patient && who(patient)],
     ["Patient ID", patient?.id && (patient.issuer ? `${patient.id} (${patient.issuer})` : patient.id)],
-    ["Named in the file", patient?.former],
+    ["ID in the file", patient?.former],
+    ["Named in the file", patient?.given_name && nameWords(patient.given_name)],
     ["Born", dateWords(patient?.birth_date)],
     ["Study", study && [dateWords(study.date), time, study.description].filter(Boolean).join(" ")],
     ["Accession", study?.accession],

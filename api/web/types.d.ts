@@ -31,6 +31,7 @@ export interface PatientBody {
   sex: string | null;
   age: string | null;
   former: string | null;
+  given_name: string | null;
 }
 
 /** The examination. */
@@ -64,6 +65,7 @@ export interface InstanceBody {
   columns: number | null;
   bits_stored: number | null;
   replaces: string | null;
+  warnings: string[];
 }
 
 /** Earlier images of the same patient. */

@@ -9,7 +9,7 @@ import { OpinionPanel } from "./opinion.js";
 import { identityFacts, particulars, who } from "./patient.js";
 import { PriorsPanel } from "./priors.js";
 import { bandElement, verdictElement } from "./rows.js";
-import { band, clock, duration, figure, shortId, standing } from "./words.js";
+import { band, clock, duration, figure, shortId, standing, warningWords } from "./words.js";
 
 /** @import { ModelCard } from "./api.js" */
 /** @import { ImageItem, ResultBody } from "./types.js" */
@@ -257,9 +257,10 @@ export class Viewer {
       watch(scored, image.id, result.model.sha256, "probability");
       parts.push(scored);
     }
-    if (result?.warnings.length) {
+    const warnings = warningWords(image);
+    if (warnings.length > 0) {
       parts.push(el("div", { class: "warnings" }, el("strong", {}, "To know about this image"),
-        el("ul", {}, ...result.warnings.map((warning) => el("li", {}, warning)))));
+        el("ul", {}, ...warnings.map((warning) => el("li", {}, warning)))));
     }
     parts.push(facts(image));
     if (result) parts.push(el("p", { class: "statement" }, result.statement_of_use));

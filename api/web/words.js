@@ -44,6 +44,25 @@ function assessed(result) {
     : { word: "Not flagged", shape: "dash", tone: "clear" };
 }
 
+/** What warnings say, by their codes (docs/patients.md, imaging). @type {Record<string, string>} */
+const WARNINGS = {
+  oriented: "The image was turned as its file says.",
+  reduced_depth: "The image was reduced to 8 bits per pixel.",
+  transparent: "Transparent parts of the image were laid on black.",
+  tinted: "The image is slightly coloured and was read as grey.",
+  low_resolution: "The image has fewer pixels than the network reads.",
+  new_version: "Another version of this image came before, with other content.",
+  patient_differs: "Its file names another person than earlier images of this patient ID do. Look whether the patient is the right one.",
+  patient_id_differs: "It was stored as another patient's than its file says. Look whether the patient is the right one.",
+  instance_uid_shared: "An image of another patient or study has the same SOP Instance UID. Look whether the patient is the right one.",
+};
+
+/** Everything to know about an image, in words, each once. @param {ImageItem} image */
+export function warningWords(image) {
+  const codes = new Set([...image.result?.warnings ?? [], ...image.instance?.warnings ?? []]);
+  return [...codes].map((code) => WARNINGS[code] ?? code);
+}
+
 /** The newest verdict of a reader. @param {VerdictMark | null | undefined} given */
 export function opinionWords(given) {
   if (!given) return "No verdict was given yet.";

@@ -17,6 +17,7 @@ use lobar_core::object_store::{FetchError, ListedVersion, ObjectListing, ObjectS
 use lobar_core::probe;
 use lobar_core::queue::{Outgoing, Queue};
 use lobar_core::store::{Filter, Store};
+use lobar_core::study::{NEWER_VERSION, SAME_INSTANCE};
 use lobar_core::time::{Clock, Stamp};
 use serde_json::json;
 
@@ -228,7 +229,12 @@ async fn is_restored(
         return Ok(false);
     }
     match options.dry_run {
-        true => Ok(true),
+        // What another image of its instance superseded stays so while that is there; when it goes, it is queued again.
+        true => {
+            let image = ports.store.image(object.id()).await?;
+            let why = image.and_then(|image| image.detail);
+            Ok(!matches!(why.as_deref(), Some(SAME_INSTANCE | NEWER_VERSION)))
+        }
         false => ports.store.restore(object, before).await,
     }
 }

@@ -158,13 +158,19 @@ async fn of_patient(open: &Open, site: SiteName, id: PatientId) -> Result<Found,
     Ok(found)
 }
 
-/// Images that are there, each with every version of its key.
+/// Images that are there and the others of their instances, each with every version of its key.
 async fn by_id(open: &Open, ids: &[ImageId]) -> Result<Found, Failure> {
     let mut found = Found::default();
     for id in ids {
         match open.store.image(*id).await.map_err(port)? {
             Some(image) => {
                 let key = (&*image.object.bucket, &*image.object.key);
+                // First, so that an interrupted command finds them again by the image.
+                let which = ObjectSelector::Instance(*id);
+                let others = open.ports.erasures.find(&which, None, usize::MAX).await;
+                for other in others.map_err(port)? {
+                    found.objects.extend(of_key(open, (&other.bucket, &other.key)).await?);
+                }
                 found.objects.extend(of_key(open, key).await?);
             }
             None if open.ports.erasures.tombstone(*id).await.map_err(port)?.is_some() => {}

@@ -28,6 +28,8 @@ create table patient_alias (
   name       text,
   birth_date text,
   sex        text,
+  -- What the merge filled in of the patient that is left: words of name, birth_date, sex.
+  filled     text   not null default '',
   merged_at  bigint not null,
   constraint patient_alias_pk primary key (site, issuer, patient_id)
 );
@@ -88,13 +90,16 @@ create table instance (
   uid                        text   not null,
   -- Null where it is unknown: such an image is compared with no other.
   site                       text,
-  -- Whether it is the newest version of its uid at its site.
-  newest                     bigint not null constraint instance_newest check (newest in (0, 1)),
   -- The image whose place it took.
   replaces                   uuid,
-  -- The patient's id as the object says it.
+  -- The patient as the object says it.
   given_issuer               text   not null,
   given_id                   text,
+  given_name                 text,
+  given_birth_date           text,
+  given_sex                  text,
+  -- What is to be known of it, also where there is no finding: codes with a space between them.
+  warnings                   text   not null default '',
   -- The study's date and time as if in UTC, or else when the image was received.
   made_at                    bigint not null,
   -- Of the object's bytes.
@@ -113,5 +118,5 @@ create table instance (
   burned_in_annotation       bigint constraint instance_burned_in_annotation check (burned_in_annotation in (0, 1)),
   patient_age                text
 );
-create unique index instance_once on instance (site, uid) where newest = 1;
+create index instance_by_uid on instance (site, uid);
 create index instance_by_series on instance (series);

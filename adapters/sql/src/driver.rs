@@ -20,7 +20,7 @@ use super::registry::{AssignmentRow, ChangeRow, ComparisonRow, ModelRow};
 use super::statement::{Binds, Reads};
 use super::store::{ClaimRow, ErasedRow, EventRow, ImageRow, ObjectRow, StoredRow, TombstoneRow};
 use super::studies::{
-    AliasRow, ChildRow, IdentityRow, MovedRow, NewestRow, PatientRow, PlaceRow, StandingRow,
+    AliasRow, ChildRow, GivenRow, IdentityRow, MovedRow, PatientRow, PlaceRow, SiblingRow,
 };
 use super::verdicts::{FindingRow, LabelledRow, ShownRow, VerdictRow};
 
@@ -78,6 +78,7 @@ pub trait Driver:
     + Reads<EventRow>
     + Reads<ExposureRow>
     + Reads<FindingRow>
+    + Reads<GivenRow>
     + Reads<IdentityRow>
     + Reads<ImageRow>
     + Reads<KeptRow>
@@ -85,7 +86,6 @@ pub trait Driver:
     + Reads<MessageRow>
     + Reads<ModelRow>
     + Reads<MovedRow>
-    + Reads<NewestRow>
     + Reads<OpinionRow>
     + Reads<ObjectRow>
     + Reads<PatientRow>
@@ -94,7 +94,7 @@ pub trait Driver:
     + Reads<ShownRow>
     + Reads<SignedInRow>
     + Reads<SiteRow>
-    + Reads<StandingRow>
+    + Reads<SiblingRow>
     + Reads<StoredRow>
     + Reads<TokenRow>
     + Reads<TombstoneRow>

@@ -155,20 +155,20 @@ impl Destination {
     ) -> Result<(Instance, object_store::Upload), (Option<Instance>, Failure)> {
         let read = lobar_imaging::attributes(&file);
         let named = read.and_then(|read| {
-            Some((
-                Instance { class: read.instance.class?, uid: read.instance.uid? },
-                read.study.uid,
-            ))
+            let instance = Instance { class: read.instance.class?, uid: read.instance.uid? };
+            Some((instance, read.study.uid, read.instance.transfer_syntax))
         });
-        let (instance, study) = match named {
-            Some((instance, Some(study))) => (instance, study),
-            Some((instance, None)) => return Err((Some(instance), Failure::NotUnderstood)),
+        let (instance, study, syntax) = match named {
+            Some((instance, Some(study), syntax)) => (instance, study, syntax),
+            Some((instance, None, _)) => return Err((Some(instance), Failure::NotUnderstood)),
             None => return Err((None, Failure::NotUnderstood)),
         };
         if self.study.as_ref().is_some_and(|wanted| *wanted != study) {
             return Err((Some(instance), Failure::OtherStudy));
         }
-        let key = instance_key(&self.site, self.lane, &instance.uid, part10::data_set(&file));
+        let syntax = syntax.as_ref().map(Uid::as_str).unwrap_or_default();
+        let data_set = part10::data_set(&file);
+        let key = instance_key(&self.site, &instance.uid, &instance.class, syntax, data_set);
         Ok((
             instance,
             object_store::Upload {

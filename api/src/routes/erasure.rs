@@ -104,7 +104,7 @@ async fn carry_out(
 ) -> Result<Option<Tombstone>, PortError> {
     let ports = &context.erasure;
     let done = match object {
-        Some(object) => ports.erase_key((&object.bucket, &object.key), order).await,
+        Some(object) => ports.erase_image(&object, order).await,
         None => ports.finish_one(id).await,
     };
     let tombstone = ports.erasures.tombstone(id).await?;

@@ -28,6 +28,7 @@ use crate::response_cache::CachedResponse;
 use crate::statement::STATEMENT_OF_USE;
 use crate::stream::seen;
 use crate::visible::{hidden, missing, unknown};
+use crate::whose;
 
 const DEFAULT_LIMIT: usize = 50;
 const MAX_LIMIT: usize = 200;
@@ -271,7 +272,10 @@ fn filter(query: &ListQuery, sites: &Sites) -> Result<Filter, Problem> {
         }
     };
     let sites = narrowed(sites, query.site.as_deref());
-    let patient = query.patient.clone().filter(|id| !id.is_empty()).map(PatientKey);
+    let patient = match query.patient.as_deref() {
+        None | Some("") => None,
+        Some(id) => Some(PatientKey(whose::patient_id(id)?)),
+    };
     Ok(Filter { sites, states: states.collect::<Result<_, _>>()?, flagged, patient })
 }
 
@@ -298,6 +302,10 @@ mod tests {
         let flagged = ListQuery { flagged: Some("yes".into()), ..ListQuery::default() };
         let filter = |query| filter(query, &Sites::All);
         assert!(filter(&status).is_err() && filter(&flagged).is_err());
+        let patient = |id: &str| ListQuery { patient: Some(id.into()), ..ListQuery::default() };
+        assert!(filter(&patient("\0")).is_err() && filter(&patient("7\n1")).is_err());
+        let kept = filter(&patient("71 ")).expect("as it is kept").patient;
+        assert!(kept == Some(PatientKey("71".into())));
     }
 
     #[test]

@@ -62,6 +62,33 @@ impl ErasurePorts {
         }
     }
 
+    /// Erases an image and the others of its instance, each with every version of its key. The image comes last: what was
+    /// interrupted can be asked for again by it.
+    ///
+    /// # Errors
+    /// As [`ErasurePorts::erase_key`].
+    pub async fn erase_image(
+        &self,
+        object: &ObjectVersion,
+        order: &ErasureOrder,
+    ) -> Result<Erased, PortError> {
+        let mut keys = self.known(&ObjectSelector::Instance(object.id())).await?;
+        keys.retain(|other| (&other.bucket, &other.key) != (&object.bucket, &object.key));
+        keys.push(object.clone());
+        let (mut done, mut failed) = (Erased::default(), None);
+        for ObjectVersion { bucket, key, .. } in &keys {
+            match self.erase_key((bucket, key), order).await {
+                Ok(Erased { images, gone, refused }) => {
+                    done.images.extend(images);
+                    done.gone += gone;
+                    done.refused += refused;
+                }
+                Err(error) => failed = failed.or(Some(error)),
+            }
+        }
+        failed.map_or(Ok(done), Err)
+    }
+
     /// Every version of a key that its bucket lists. Another bucket than the configured one, of earlier settings, is not
     /// listed.
     ///

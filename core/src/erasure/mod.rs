@@ -105,6 +105,8 @@ pub enum ObjectSelector {
         /// Their id.
         id: PatientId,
     },
+    /// The other images of an image's instance: of the same site, SOP Instance UID and patient.
+    Instance(ImageId),
     /// Images that were received, and finished, longer ago: the same bytes put again are the same image, received long ago.
     OlderThan(Duration),
 }

@@ -2,7 +2,7 @@
 //!
 //! Lengths are well above those of PS3.5, 6.2, which devices do not keep to.
 
-use super::{Attributes, PatientId};
+use super::{Attributes, PatientId, day_of, made_at};
 
 /// Longest id of a patient or its issuer, in characters. A longer one is none: cut off it could be another patient's.
 const ID: usize = 128;
@@ -10,12 +10,13 @@ const ID: usize = 128;
 const NAME: usize = 384;
 /// Longest description.
 const TEXT: usize = 256;
-/// Longest code or number: accession, modality, view.
+/// Longest code or number: accession, modality, view. A longer accession is none: cut off it could be another order's.
 const SHORT: usize = 64;
 
 impl Attributes {
     /// The same within bounds: without control characters and padding, texts cut off where they are too long, and
-    /// what is no date, time, sex or age left out. An id that is too long, or has control characters in it, is none.
+    /// what is no date, time, sex or age left out. An id that is too long, or has control characters in it, is none,
+    /// and so is an accession that is too long.
     pub fn bounded(mut self) -> Self {
         self.patient.id = self.patient.id.bounded();
         let patient = &mut self.patient;
@@ -25,6 +26,8 @@ impl Attributes {
         keep(&mut patient.age, age);
         let study = &mut self.study;
         text(&mut study.id, SHORT);
+        study.accession =
+            study.accession.take().filter(|given| given.trim().chars().count() <= SHORT);
         text(&mut study.accession, SHORT);
         keep(&mut study.date, date);
         keep(&mut study.time, time);
@@ -69,15 +72,13 @@ fn keep(value: &mut Option<String>, read: fn(&str) -> Option<String>) {
     *value = value.take().and_then(|given| read(given.trim()));
 }
 
-/// `YYYYMMDD`, of a day that there can be.
+/// `YYYYMMDD`, of a day of the calendar; also from `YYYY.MM.DD`, as ACR-NEMA had it (PS3.5, 6.2, DA).
 fn date(text: &str) -> Option<String> {
-    let digits = text.len() == 8 && text.bytes().all(|byte| byte.is_ascii_digit());
-    let part =
-        |range: std::ops::Range<usize>| text.get(range).and_then(|part| part.parse::<u32>().ok());
-    (digits
-        && part(4..6).is_some_and(|month| (1..=12).contains(&month))
-        && part(6..8).is_some_and(|day| (1..=31).contains(&day)))
-    .then(|| text.to_owned())
+    let text = match text.as_bytes() {
+        [_, _, _, _, b'.', _, _, b'.', _, _] => text.replace('.', ""),
+        _ => text.to_owned(),
+    };
+    (day_of(made_at(Some(&text), None)?) == text).then_some(text)
 }
 
 /// `HHMMSS`, or as much of it as there is; without fractions.
@@ -136,6 +137,8 @@ mod tests {
         attributes.study.date = Some("20260228".into());
         attributes.study.description = Some("\u{1}\u{2}".into());
         attributes.instance.time = Some("250000".into());
+        attributes.study.accession = Some("A".repeat(65));
+        attributes.instance.date = Some("2021.03.02".into());
         let kept = attributes.bounded();
         let name = kept.patient.name.expect("a name");
         assert!(name.starts_with("Doe^é") && name.chars().count() == NAME);
@@ -144,5 +147,10 @@ mod tests {
         assert_eq!(kept.study.time.as_deref(), Some("1205"));
         assert_eq!(kept.study.date.as_deref(), Some("20260228"));
         assert!(kept.study.description.is_none() && kept.instance.time.is_none());
+        assert!(kept.study.accession.is_none(), "cut off it could be another order's");
+        assert_eq!(kept.instance.date.as_deref(), Some("20210302"));
+        for none in ["20260231", "2021.3.2", "2021.03.32", "20250229"] {
+            assert!(date(none).is_none(), "{none}");
+        }
     }
 }

@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
-use super::{Attributes, Instance, Patient, PatientId, Study};
+use super::{Attributes, Instance, Patient, PatientId, Study, may_be_family};
 use crate::object_store::ObjectMetadata;
 
 /// The names, without `x-amz-meta-`. Everything under them is personal.
@@ -64,7 +64,8 @@ pub fn of_metadata(metadata: &ObjectMetadata) -> Option<Attributes> {
 }
 
 /// What a file says of itself, and where it says nothing, what the metadata of its object says; and whether the two
-/// name different patients. Then nothing of the patient is taken from the metadata: it is another person's.
+/// name different patients: by their ids, or where the file has none, by name, birth date or sex. Then nothing is taken from
+/// the metadata: it is another person's, and so is their order.
 pub fn join(file: Option<Attributes>, metadata: Option<Attributes>) -> (Option<Attributes>, bool) {
     let (mut file, said) = match (file, metadata) {
         (Some(file), Some(said)) => (file, said),
@@ -73,20 +74,33 @@ pub fn join(file: Option<Attributes>, metadata: Option<Attributes>) -> (Option<A
     let (own, other) = (&file.patient.id, &said.patient.id);
     let issuers_differ =
         !own.issuer.is_empty() && !other.issuer.is_empty() && own.issuer != other.issuer;
-    let differ =
-        !own.id.is_empty() && !other.id.is_empty() && (own.id != other.id || issuers_differ);
-    if !differ {
-        if file.patient.id.id.is_empty() {
-            file.patient.id = said.patient.id;
-        }
-        or(&mut file.patient.name, said.patient.name);
-        or(&mut file.patient.birth_date, said.patient.birth_date);
-        or(&mut file.patient.sex, said.patient.sex);
+    let differ = match own.id.is_empty() {
+        true => is_another(&file.patient, &said.patient),
+        false => !other.id.is_empty() && (own.id != other.id || issuers_differ),
+    };
+    if differ {
+        return (Some(file), true);
     }
+    if file.patient.id.id.is_empty() {
+        file.patient.id = said.patient.id;
+    }
+    or(&mut file.patient.name, said.patient.name);
+    or(&mut file.patient.birth_date, said.patient.birth_date);
+    or(&mut file.patient.sex, said.patient.sex);
     or(&mut file.study.accession, said.study.accession);
     or(&mut file.study.date, said.study.date);
     or(&mut file.instance.view_position, said.instance.view_position);
-    (Some(file), differ)
+    (Some(file), false)
+}
+
+fn is_another(own: &Patient, said: &Patient) -> bool {
+    let differ = |own: &Option<String>, said: &Option<String>| {
+        own.as_ref().zip(said.as_ref()).is_some_and(|(own, said)| own != said)
+    };
+    let names = own.name.as_ref().zip(said.name.as_ref());
+    names.is_some_and(|(own, said)| !may_be_family(own, said))
+        || differ(&own.birth_date, &said.birth_date)
+        || differ(&own.sex, &said.sex)
 }
 
 fn or(own: &mut Option<String>, said: Option<String>) {
@@ -222,7 +236,7 @@ mod tests {
         let (joined, differ) = join(of_metadata(&own), of_metadata(&other));
         let joined = joined.expect("something");
         assert!(differ && joined.patient.id.id == "1" && joined.patient.sex.is_none());
-        assert_eq!(joined.study.accession.as_deref(), Some("A-1"));
+        assert!(joined.study.accession.is_none(), "another person's order");
 
         let more = metadata(&[("patient-id", "1"), ("patient-name", "B"), ("patient-sex", "F")]);
         let (joined, differ) = join(of_metadata(&own), of_metadata(&more));
@@ -230,5 +244,17 @@ mod tests {
         assert!(!differ && joined.patient.name.as_deref() == Some("A"));
         assert_eq!(joined.patient.sex.as_deref(), Some("F"));
         assert!(join(None, None).0.is_none());
+
+        // A file that names its patient without an id.
+        let doe = metadata(&[("patient-name", "Doe^John"), ("patient-sex", "M")]);
+        for other in [("patient-name", "M%C3%BCller%5EJana"), ("patient-sex", "F")] {
+            let other = metadata(&[("patient-id", "71"), other, ("accession", "A-1")]);
+            let (joined, differ) = join(of_metadata(&doe), of_metadata(&other));
+            let joined = joined.expect("something");
+            assert!(differ && joined.patient.id.id.is_empty() && joined.study.accession.is_none());
+        }
+        let same = metadata(&[("patient-id", "71"), ("patient-name", "DOE^JOHN")]);
+        let (joined, differ) = join(of_metadata(&doe), of_metadata(&same));
+        assert!(!differ && joined.expect("something").patient.id.id == "71");
     }
 }

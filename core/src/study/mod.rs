@@ -8,6 +8,7 @@ mod bounded;
 mod calendar;
 mod derived;
 mod metadata;
+mod name;
 mod object_key;
 mod studies;
 mod uid;
@@ -16,9 +17,10 @@ pub use attributes::{Attributes, Instance, Patient, PatientId, Series, Study};
 pub use calendar::{age_on, day_of, made_at};
 pub use derived::Uids;
 pub use metadata::{METADATA, OTHER_PATIENT_SAID, encode, join, of_metadata};
+pub use name::may_be_family;
 pub use object_key::{instance_folder, instance_key, unreadable_key};
 pub use studies::{
     ANOTHER_PERSON, ANOTHER_VERSION, Changed, Correction, Identity, NEWER_VERSION, PatientError,
-    SAME_INSTANCE, Studies,
+    SAME_INSTANCE, Studies, UID_SHARED,
 };
 pub use uid::Uid;

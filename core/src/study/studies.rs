@@ -11,12 +11,18 @@
 //! - Images of one patient id at one site are one patient's, and those of another site or issuer another's.
 //! - An image without a patient id, or of an unknown site, is a patient's of its own.
 //! - What is said first of a patient stands, and what was missing is filled in.
-//! - Another birth date or sex under the same patient id is warned of.
+//! - Another birth date, sex or family name under the same patient id is warned of, also where there is no result.
 //! - Earlier images of the same patient come newest first, and those of the same study are not among them.
 //! - Superseded and removed images are nobody's prior.
 //! - The same instance with the same bytes is one image, and the later one is superseded.
+//! - Of two with the same bytes the one that has a result stays.
 //! - The same instance with other bytes is a new version, with a warning, and the older one is superseded.
 //! - An older version that is finished late is superseded, and the newer one has the warning.
+//! - A newer version without a result supersedes nothing, and has the warning.
+//! - The bytes of an older version again are no new version.
+//! - One instance uid of two patients or two studies supersedes nothing, and the later image is warned of.
+//! - A derived uid that comes back as a stored one refuses nothing.
+//! - When an image goes, what it superseded is queued again.
 //! - The same instance again after the earlier one was removed is a new image.
 //! - The same instance at another site is another image.
 //! - Two workers that finish the same instance leave one image.
@@ -25,8 +31,10 @@
 //! - A patient merged into an id that is not known takes it.
 //! - Merging again changes nothing, and what was merged is merged into no third.
 //! - Separated patients have the images of their own ids again.
+//! - Separated patients have their own names again.
 //! - A correction stands against what later images say, and what was before is kept.
 //! - A moved study is another patient's, with what comes of it later.
+//! - A study moved and moved back has its patient again.
 //! - A study is not moved to an id that was merged into another.
 //! - A list of images is narrowed to one patient, by their id and by one that was merged into it.
 //! - A change of patients is on record without a name.
@@ -34,6 +42,7 @@
 //! - An erased image leaves nothing of its patient, and others keep theirs.
 //! - A removed image, or one whose result is pruned, is nobody's.
 //! - Images of a patient are found to be erased.
+//! - Images of the same instance and patient are found to be erased.
 //! - Text that no database would take does not lose a result.
 //! - Everything survives closing and opening.
 
@@ -42,7 +51,7 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use uuid::Uuid;
 
-use super::{Attributes, PatientId};
+use super::{Attributes, Patient, PatientId};
 use crate::access::SiteName;
 use crate::audit::NewEntry;
 use crate::failure::PortError;
@@ -50,10 +59,12 @@ use crate::image::Image;
 use crate::object::ImageId;
 use crate::time::Stamp;
 
-/// The warning of a result whose instance came before with other bytes.
+/// The warning of an image whose instance came before with other bytes.
 pub const ANOTHER_VERSION: &str = "new_version";
-/// The warning of a result whose patient has another birth date or sex by earlier images of the same id.
+/// The warning of an image whose patient has another birth date, sex or family name by earlier images of the same id.
 pub const ANOTHER_PERSON: &str = "patient_differs";
+/// The warning of an image whose instance uid an earlier image of another patient or study has.
+pub const UID_SHARED: &str = "instance_uid_shared";
 /// What an image says that is superseded because its instance is there already.
 pub const SAME_INSTANCE: &str = "The same instance with the same bytes was there already.";
 /// What an image says that is superseded by a newer version of its instance.
@@ -68,8 +79,11 @@ pub struct Identity {
     pub patient: Uuid,
     /// The study's opaque id.
     pub study: Uuid,
-    /// The patient's id as the object says it; it differs from theirs after a merge or a move.
-    pub given: PatientId,
+    /// The patient as the object says it, without the age; it differs after a merge, a move or a correction, and where earlier
+    /// images of the id say otherwise.
+    pub given: Patient,
+    /// Warnings, as codes; a result has them as well.
+    pub warnings: Vec<String>,
     /// When it was made: the study's date and time, read as UTC, or else when it was received.
     pub made_at: Stamp,
     /// The image whose place it took, as a newer version of the same instance.
@@ -92,7 +106,7 @@ pub struct Correction {
 pub struct Changed {
     /// The opaque id of the patient who has the images now.
     pub patient: Uuid,
-    /// The images that it is about, in the order of their ids; none where nothing changed.
+    /// The images that are shown as another's, or otherwise, by it, in the order of their ids; none where nothing changed.
     pub images: Vec<ImageId>,
 }
 
@@ -132,7 +146,8 @@ pub trait Studies: Send + Sync {
         by: &NewEntry,
     ) -> Result<Changed, PatientError>;
 
-    /// Undoes a merge: `from` is a patient of their own again, with the studies all of whose images say so.
+    /// Takes a merge apart: `from` is a patient of their own again, with the studies all of whose images say so, and the
+    /// other is called by what their own images say.
     async fn separate(
         &self,
         site: &SiteName,

@@ -62,7 +62,7 @@ async fn an_image_tells_whose_it_is_in_lists_too_and_one_of_which_nothing_is_kno
     assert_eq!(
         image["patient"],
         json!({ "id": "7", "issuer": "", "name": "Müller^Jana", "birth_date": "20210302",
-            "sex": "F", "age": "004Y", "former": null })
+            "sex": "F", "age": "004Y", "former": null, "given_name": null })
     );
     assert_eq!(
         (&image["study"]["uid"], &image["study"]["date"]),
@@ -250,6 +250,38 @@ async fn patients_are_merged_separated_corrected_and_studies_moved_by_clinicians
     let bare = ["patient", "patient_alias", "patient_before", "study_moved", "instance"];
     for (table, rows) in contents.iter().filter(|(table, _)| !bare.contains(&table.as_str())) {
         assert!(!rows.contains("Sown") && !rows.contains("Roe^Ann"), "{table}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_image_tells_what_its_file_says_otherwise_and_the_warning_of_it() {
+    let fixture = Fixture::open().await;
+    fixture.film("incoming/north/1.jpg", &known("7", "1.1", "20240101")).await;
+    let mut other = known("7", "1.2", "20240102");
+    other.patient.name = Some("Roe^Ann".into());
+    let id = fixture.film("incoming/north/2.jpg", &other).await;
+    let (_, image) = fixture.get(&format!("/v1/images/{id}")).await;
+    assert_eq!(image["patient"]["given_name"], json!("Roe^Ann"));
+    assert_eq!(image["instance"]["warnings"], json!(["patient_differs"]));
+    let of_result = image["result"]["warnings"].as_array().expect("warnings");
+    assert!(of_result.contains(&json!("patient_differs")));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_image_is_erased_with_the_others_of_its_instance() {
+    let fixture = Fixture::open().await;
+    let mut known = known("7", "1.1", "20240101");
+    known.instance.uid = Uid::parse("1.1.1");
+    let older = fixture.film("incoming/north/1.jpg", &known).await;
+    let newer = fixture.film("incoming/north/2.jpg", &known).await;
+    let (_, image) = fixture.get(&format!("/v1/images/{older}")).await;
+    assert_eq!(image["status"], json!("superseded"));
+    let url = fixture.url(&format!("/v1/images/{newer}?reason=request"));
+    let answer = fixture.http.delete(url).send().await.expect("answers");
+    assert!(answer.status().is_success());
+    for id in [older, newer] {
+        let (status, problem) = fixture.get(&format!("/v1/images/{id}")).await;
+        assert_eq!((status, &problem["type"]), (410, &json!("/problems/erased")));
     }
 }
 

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use lobar_core::audit::Digest;
 use lobar_core::image::{Lane, NewImage, Reason, State};
 use lobar_core::object::ObjectVersion;
 use lobar_core::queue::Settlement;
 use lobar_core::store::{Basis, Claim, Completion, Outcome, Retained};
+use lobar_core::study::{Attributes, Uid};
 use lobar_ingest::{ReconcileOptions, ReconcilePorts, Reconciled, reconcile};
 use lobar_tests::kit;
 use lobar_tests::rig::Rig;
@@ -137,6 +139,40 @@ async fn an_object_that_is_current_again_without_a_notification_is_assessed_anew
     assert_eq!(rig.image(objects[0].id()).await.state, State::Queued);
     rig.clock.advance(OLD_ENOUGH);
     assert_eq!(compared(&rig, &options).await.restored, 0, "once");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_duplicate_is_restored_by_no_comparison_and_counted_by_none() {
+    let rig = Rig::open().await;
+    let objects = put_unheard(&rig, 2).await;
+    rig.clock.advance(OLD_ENOUGH);
+    let options = ReconcileOptions::default();
+    compared(&rig, &options).await;
+    ingest(&rig, 2).await;
+    for object in &objects {
+        let claims = rig.store.inner.claim(&[object.id()], 3).await.expect("claimed");
+        let [Claim::Granted(claimed)] = &claims[..] else { panic!("{claims:?}") };
+        let mut known = Attributes::default();
+        known.instance.uid = Uid::parse("1.2.3");
+        let done = Completion {
+            id: claimed.id,
+            fence: claimed.fence,
+            outcome: Outcome::NeedsHuman { reason: Reason::EngineFailed, detail: "x".into() },
+            trace: None,
+            basis: Basis {
+                input: Some(Digest::of(b"same")),
+                identity: Some(Box::new(known)),
+                ..Basis::default()
+            },
+        };
+        assert_eq!(rig.store.inner.complete(&[done]).await.expect("completed"), [true]);
+    }
+    assert_eq!(rig.image(objects[1].id()).await.state, State::Superseded);
+    rig.clock.advance(OLD_ENOUGH);
+    for dry_run in [true, false] {
+        let options = ReconcileOptions { dry_run, ..options.clone() };
+        assert_eq!(compared(&rig, &options).await.restored, 0, "{dry_run}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

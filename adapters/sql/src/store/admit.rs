@@ -16,6 +16,7 @@ use super::super::{BATCH, Db, DbError, Driver, Sql};
 use super::changes::{Changes, Kind};
 use super::plan::{Fresh, Plan, key_id};
 use super::row::state;
+use super::twins::queue_twins;
 
 /// What is stored of an image.
 #[derive(sqlx::FromRow)]
@@ -143,13 +144,15 @@ async fn supersede<D: Driver>(
     )
     .bind(now.0);
     sql.list(plan.retired_keys.iter().map(|key| key.0)).push(") returning id");
+    let mut stood = Vec::new();
     for (id,) in sql.all::<(Uuid,)>(tx).await? {
+        stood.push(ImageId(id));
         let Some(image) = stored.get_mut(&ImageId(id)) else { continue };
         let (from, to) = ((image.state, &*image.flag), (State::Superseded, &*image.flag));
         changes.moved(ImageId(id), image.kind.clone(), from, to);
         image.state = State::Superseded;
     }
-    Ok(())
+    queue_twins(tx, &stood, &BTreeSet::new(), now, changes).await
 }
 
 pub(super) fn is_current(state: State) -> bool {

@@ -16,12 +16,13 @@ use uuid::Uuid;
 
 use super::super::tx::Tx;
 use super::super::{BATCH, Db, DbError, Driver, Sql, studies};
-use super::admit::groups;
+use super::admit::{groups, is_current};
 use super::changes::{Changes, Kind};
 use super::plan::{key_id, sequence};
 use super::remove::forget_persons;
 use super::row::state;
 use super::rows;
+use super::twins::queue_twins;
 
 /// Images that one statement looks at for those whose key begins so: no index knows beginnings, and a statement over all
 /// images would be cancelled by `statement_timeout` on a large store.
@@ -163,6 +164,25 @@ impl<D: Driver> Erasures for Db<D> {
                 sql.push(")) order by id limit ").arg(rows(limit));
                 self.fetch_all::<ObjectRow>(sql).await
             }
+            ObjectSelector::Instance(image) => {
+                let mut sql = Sql::<D>::new(OBJECTS);
+                sql.push("id > ").arg(after.map_or(Uuid::nil(), |id| id.0));
+                sql.push(
+                    " and id in (select other.image from instance own
+                     join series own_series on own_series.id = own.series
+                     join study own_study on own_study.id = own_series.study
+                     join patient own_patient on own_patient.id = own_study.patient
+                     join instance other on other.site = own.site and other.uid = own.uid
+                       and other.image <> own.image
+                     join series on series.id = other.series join study on study.id = series.study
+                     join patient on patient.id = study.patient
+                     where (patient.id = own_patient.id
+                       or (patient.patient_id is null and own_patient.patient_id is null))
+                     and own.image = ",
+                );
+                sql.arg(image.0).push(") order by id limit ").arg(rows(limit));
+                self.fetch_all::<ObjectRow>(sql).await
+            }
             ObjectSelector::OlderThan(age) => {
                 let mut sql = Sql::<D>::new(OBJECTS);
                 let before = self.now().minus(*age).0;
@@ -288,6 +308,10 @@ async fn erase<D: Driver>(
     if ids.is_empty() {
         return Ok(ids);
     }
+    let stood: Vec<ImageId> =
+        known.iter().filter(|(_, row)| is_current(state(&row.state))).map(|(id, _)| *id).collect();
+    let going: BTreeSet<ImageId> = ids.iter().copied().collect();
+    queue_twins(&mut tx, &stood, &going, now, &mut changes).await?;
     forget(&mut tx, &ids).await?;
     bury(&mut tx, &erased, order, now).await?;
     let stored =

@@ -1,11 +1,11 @@
 //! What whose image it is changes of outcomes: duplicates and versions of one instance.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use lobar_core::finding::Finding;
 use lobar_core::image::State;
 use lobar_core::object::ImageId;
-use lobar_core::study::{ANOTHER_VERSION, NEWER_VERSION};
 use lobar_core::time::Stamp;
 use sqlx::types::Json;
 
@@ -43,22 +43,23 @@ pub(super) async fn keep<D: Driver>(
     for (image, detail) in &kept.ends {
         end(tx, *image, detail).await?;
     }
-    for Displaced { image, state, flag, lane, site } in &kept.displaced {
+    for Displaced { image, state, flag, lane, site, why } in &kept.displaced {
         Sql::<D>::new(
             "update image set state = 'superseded', fence = fence + 1, touched_at = $1,
                finished_at = coalesce(finished_at, $1), detail = $2
              where id = $3",
         )
         .bind(now.0)
-        .bind(NEWER_VERSION)
+        .bind(*why)
         .bind(image.0)
         .run(tx)
         .await?;
         let kind = Kind::new(site.clone(), lane.clone());
         changes.moved(*image, kind, (*state, flag), (State::Superseded, flag));
     }
-    for image in &kept.warned {
-        warn(tx, *image, changes).await?;
+    let finished: BTreeSet<ImageId> = seen.iter().map(|one| one.image).collect();
+    for (image, warnings) in kept.warnings.iter().filter(|(image, _)| !finished.contains(image)) {
+        warn(tx, *image, warnings, changes).await?;
     }
     Ok(kept)
 }
@@ -76,16 +77,19 @@ async fn end<D: Driver>(tx: &mut Tx<D>, image: ImageId, detail: &str) -> Result<
     .map(drop)
 }
 
-/// Adds the warning of another version to the finding of an image, where it has one.
+/// Adds warnings to the finding of an image finished earlier, where it has one, and has its image told of.
 async fn warn<D: Driver>(
     tx: &mut Tx<D>,
     image: ImageId,
+    warnings: &BTreeSet<String>,
     changes: &mut Changes,
 ) -> Result<(), DbError> {
-    let Some((state, Some((_, finding)))) = standing(tx, image).await? else { return Ok(()) };
-    let finding = warned(&finding, Some(&vec![ANOTHER_VERSION]));
-    let sql = Sql::<D>::new("update finding set body = $1 where image = $2");
-    sql.bind(Json(finding.as_ref())).bind(image.0).run(tx).await?;
+    let Some((state, finding)) = standing(tx, image).await? else { return Ok(()) };
+    if let Some((_, finding)) = finding {
+        let finding = warned(&finding, Some(warnings));
+        let sql = Sql::<D>::new("update finding set body = $1 where image = $2");
+        sql.bind(Json(finding.as_ref())).bind(image.0).run(tx).await?;
+    }
     changes.retold(image, state);
     Ok(())
 }
@@ -93,12 +97,12 @@ async fn warn<D: Driver>(
 /// A finding with further warnings, each once.
 pub(super) fn warned<'a>(
     finding: &'a Finding,
-    warnings: Option<&Vec<&'static str>>,
+    warnings: Option<&BTreeSet<String>>,
 ) -> Cow<'a, Finding> {
     let mut finding = Cow::Borrowed(finding);
     for warning in warnings.into_iter().flatten() {
         if !finding.warnings.iter().any(|known| known == warning) {
-            finding.to_mut().warnings.push((*warning).to_owned());
+            finding.to_mut().warnings.push(warning.clone());
         }
     }
     finding

@@ -17,6 +17,7 @@ mod remove;
 mod restore;
 mod row;
 mod sweep;
+mod twins;
 mod work;
 
 use std::time::Duration;

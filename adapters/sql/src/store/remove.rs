@@ -1,5 +1,7 @@
 //! Deletion of objects.
 
+use std::collections::BTreeSet;
+
 use lobar_core::image::State;
 use lobar_core::object::{ImageId, ObjectVersion};
 use lobar_core::time::Stamp;
@@ -7,10 +9,11 @@ use uuid::Uuid;
 
 use super::super::tx::Tx;
 use super::super::{BATCH, Db, DbError, Driver, Sql, studies};
-use super::admit::groups;
+use super::admit::{groups, is_current};
 use super::changes::{Changes, Kind};
 use super::plan::{key_id, sequence};
 use super::row::state;
+use super::twins::queue_twins;
 
 pub(super) async fn remove<D: Driver>(
     db: &Db<D>,
@@ -36,7 +39,8 @@ pub(super) async fn remove<D: Driver>(
         sql.push(" and (sequence is null or sequence <= ").arg(sequence).push(")");
     }
     sql.push(D::LOCK_ROWS);
-    let (mut removed, mut changes) = (Vec::new(), Changes::default());
+    let (mut removed, mut stood) = (Vec::new(), Vec::new());
+    let mut changes = Changes::default();
     for (id, was, flag, lane, site) in
         sql.all::<(Uuid, String, String, String, Option<String>)>(&mut tx).await?
     {
@@ -44,8 +48,12 @@ pub(super) async fn remove<D: Driver>(
         let (from, to) = ((state(&was), &*flag), (State::Removed, &*flag));
         changes.moved(ImageId(id), kind, from, to);
         removed.push(ImageId(id));
+        if is_current(from.0) {
+            stood.push(ImageId(id));
+        }
     }
     mark(&mut tx, &removed, now).await?;
+    queue_twins(&mut tx, &stood, &BTreeSet::new(), now, &mut changes).await?;
     forget_persons(&mut tx, &removed).await?;
     changes.record(&mut tx, now).await?;
     tx.commit().await?;

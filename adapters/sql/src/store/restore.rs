@@ -1,5 +1,7 @@
 //! Images whose object is current again, found by a look into the bucket: no notification told of it.
 
+use std::collections::BTreeSet;
+
 use lobar_core::image::State;
 use lobar_core::object::{ImageId, ObjectVersion};
 use lobar_core::time::Stamp;
@@ -10,6 +12,7 @@ use super::admit::{groups, is_current, queue_again};
 use super::changes::{Changes, Kind};
 use super::plan::key_id;
 use super::row::state;
+use super::twins::queue_twins;
 
 pub(super) async fn restore<D: Driver>(
     db: &Db<D>,
@@ -34,7 +37,7 @@ pub(super) async fn restore<D: Driver>(
     if studies::is_duplicate(&mut tx, id).await? {
         return Ok(false);
     }
-    let mut changes = Changes::default();
+    let (mut changes, mut stood) = (Changes::default(), Vec::new());
     for (one, was, flag, lane, site) in of_key {
         let from = (state(&was), &*flag);
         let kind = Kind::new(site, lane);
@@ -52,8 +55,10 @@ pub(super) async fn restore<D: Driver>(
             .run(&mut tx)
             .await?;
             changes.moved(ImageId(one), kind, from, (State::Superseded, &*flag));
+            stood.push(ImageId(one));
         }
     }
+    queue_twins(&mut tx, &stood, &BTreeSet::new(), now, &mut changes).await?;
     // Its deletion, if one was told of, was not the last word.
     Sql::<D>::new("delete from removal where target = $1").bind(id.0).run(&mut tx).await?;
     changes.record(&mut tx, now).await?;

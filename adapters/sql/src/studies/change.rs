@@ -16,6 +16,7 @@ use super::super::{BATCH, Db, DbError, Driver, Sql};
 use super::begin;
 use super::forget::prune_patients;
 use super::keep::{PATIENT, aliases};
+use super::person::{describe, fill, take_out};
 use super::row::{AliasRow, ChildRow, PatientRow};
 
 type Outcome = Result<Result<Changed, PatientError>, DbError>;
@@ -53,10 +54,14 @@ pub(super) async fn merge<D: Driver>(
         // `into` was merged into `from` before.
         Some(target) if target.id == source.id => return refuse(tx, PatientError::Same).await,
         Some(target) => target.id,
-        None => make(&mut tx, site, into, &source).await?,
+        None => make(&mut tx, site, into).await?,
     };
     let now = db.now();
-    let images = images_of(&mut tx, "study.patient = ", source.id).await?;
+    let mut images = images_of(&mut tx, "study.patient = ", source.id).await?;
+    let filled = fill(&mut tx, target, &source).await?;
+    if !filled.is_empty() {
+        images.extend(images_of(&mut tx, "study.patient = ", target).await?);
+    }
     for study in studies_of(&mut tx, source.id).await? {
         give(&mut tx, &study, target).await?;
     }
@@ -68,15 +73,26 @@ pub(super) async fn merge<D: Driver>(
     }
     let mut sql = Sql::<D>::new(
         "insert into patient_alias
-           (site, issuer, patient_id, patient, former, name, birth_date, sex, merged_at) values ",
+           (site, issuer, patient_id, patient, former, name, birth_date, sex, filled, merged_at)
+         values ",
     );
     let (name, birth_date, sex) =
         (source.name.clone(), source.birth_date.clone(), source.sex.clone());
     let (issuer, id) = (from.issuer.as_str(), from.id.as_str());
-    let row = (site.as_str(), issuer, id, target, source.id, name, birth_date, sex, now.0);
+    let row = (
+        site.as_str(),
+        issuer,
+        id,
+        target,
+        source.id,
+        name,
+        birth_date,
+        sex,
+        filled.as_str(),
+        now.0,
+    );
     sql.rows([row]);
     sql.run(&mut tx).await?;
-    fill(&mut tx, target, &source).await?;
     Sql::<D>::new("delete from patient where id = $1").bind(source.id).run(&mut tx).await?;
     let detail = json!({ "change": "merged", "from": source.id, "into": target });
     finish(db, tx, target, images, by, detail).await
@@ -98,7 +114,8 @@ pub(super) async fn separate<D: Driver>(
         .bind(from.id.as_str())
         .run(&mut tx)
         .await?;
-    let AliasRow { patient, former, name, birth_date, sex, .. } = alias;
+    let AliasRow { patient, former, name, birth_date, sex, filled, .. } = alias;
+    let said = (name.clone(), birth_date.clone(), sex.clone());
     let (at, id) = (Some(site.as_str().to_owned()), Some(from.id.clone()));
     let issuer = from.issuer.clone();
     let restored =
@@ -116,6 +133,9 @@ pub(super) async fn separate<D: Driver>(
             images.extend(images_of(&mut tx, "study.id = ", study.id).await?);
             give(&mut tx, &study, former).await?;
         }
+    }
+    if take_out(&mut tx, patient, from, &filled, said).await? {
+        images.extend(images_of(&mut tx, "study.patient = ", patient).await?);
     }
     prune_patients(&mut tx, BTreeSet::from([patient, former])).await?;
     let detail = json!({ "change": "separated", "from": patient, "into": former });
@@ -156,13 +176,7 @@ pub(super) async fn correct<D: Driver>(
     let was = (before.name, before.birth_date, before.sex);
     sql.rows([(Uuid::now_v7(), before.id, was.0, was.1, was.2, db.now().0)]);
     sql.run(&mut tx).await?;
-    Sql::<D>::new("update patient set name = $1, birth_date = $2, sex = $3 where id = $4")
-        .bind(name)
-        .bind(birth_date)
-        .bind(sex)
-        .bind(before.id)
-        .run(&mut tx)
-        .await?;
+    describe(&mut tx, before.id, (name, birth_date, sex)).await?;
     let detail = json!({ "change": "corrected", "fields": fields });
     finish(db, tx, before.id, images, by, detail).await
 }
@@ -198,19 +212,7 @@ pub(super) async fn move_study<D: Driver>(
             return tx.commit().await.map(|()| Ok(changed));
         }
         Some(target) => target.id,
-        None => {
-            let unknown = PatientRow {
-                id: Uuid::now_v7(),
-                site: Some(site.as_str().to_owned()),
-                issuer: to.issuer.clone(),
-                patient_id: Some(to.id.clone()),
-                name: None,
-                birth_date: None,
-                sex: None,
-            };
-            insert(&mut tx, &unknown).await?;
-            unknown.id
-        }
+        None => make(&mut tx, &site, to).await?,
     };
     let images = images_of(&mut tx, "study.id = ", study.id).await?;
     let given = given(&mut tx, study.id, &source).await?;
@@ -285,27 +287,25 @@ async fn named<D: Driver>(
     sql.optional(tx).await
 }
 
-async fn by_uuid<D: Driver>(tx: &mut Tx<D>, id: Uuid) -> Result<Option<PatientRow>, DbError> {
+pub(super) async fn by_uuid<D: Driver>(
+    tx: &mut Tx<D>,
+    id: Uuid,
+) -> Result<Option<PatientRow>, DbError> {
     let mut sql = Sql::<D>::new(PATIENT);
     sql.push("id = ").arg(id);
     sql.optional(tx).await
 }
 
-/// A patient of an id who is what another was.
-async fn make<D: Driver>(
-    tx: &mut Tx<D>,
-    site: &SiteName,
-    id: &PatientId,
-    like: &PatientRow,
-) -> Result<Uuid, DbError> {
+/// A patient of an id, of whom nothing else is known.
+async fn make<D: Driver>(tx: &mut Tx<D>, site: &SiteName, id: &PatientId) -> Result<Uuid, DbError> {
     let row = PatientRow {
         id: Uuid::now_v7(),
         site: Some(site.as_str().to_owned()),
         issuer: id.issuer.clone(),
         patient_id: Some(id.id.clone()),
-        name: like.name.clone(),
-        birth_date: like.birth_date.clone(),
-        sex: like.sex.clone(),
+        name: None,
+        birth_date: None,
+        sex: None,
     };
     insert(tx, &row).await?;
     Ok(row.id)
@@ -319,21 +319,6 @@ async fn insert<D: Driver>(tx: &mut Tx<D>, row: &PatientRow) -> Result<(), DbErr
     let (name, birth_date, sex) = (name.clone(), birth_date.clone(), sex.clone());
     sql.rows([(*id, site.clone(), issuer.as_str(), patient_id.clone(), name, birth_date, sex)]);
     sql.run(tx).await.map(drop)
-}
-
-/// What was missing of a patient, from another who turned out to be the same.
-async fn fill<D: Driver>(tx: &mut Tx<D>, id: Uuid, from: &PatientRow) -> Result<(), DbError> {
-    Sql::<D>::new(
-        "update patient set name = coalesce(name, $1), birth_date = coalesce(birth_date, $2),
-           sex = coalesce(sex, $3) where id = $4",
-    )
-    .bind(from.name.clone())
-    .bind(from.birth_date.clone())
-    .bind(from.sex.clone())
-    .bind(id)
-    .run(tx)
-    .await
-    .map(drop)
 }
 
 async fn studies_of<D: Driver>(tx: &mut Tx<D>, patient: Uuid) -> Result<Vec<ChildRow>, DbError> {

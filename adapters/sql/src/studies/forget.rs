@@ -39,16 +39,24 @@ pub(super) async fn prune_series<D: Driver>(
     if studies.is_empty() {
         return Ok(());
     }
+    // Whom a study was taken from: kept for its way back, and no longer than the study.
+    let mut sql = Sql::<D>::new(
+        "select patient.id from study_moved join patient on patient.site = study_moved.site
+           and patient.issuer = study_moved.issuer and patient.patient_id = study_moved.patient_id
+         where study_moved.study in (",
+    );
+    sql.list(studies.iter().copied()).push(")");
+    let mut patients = ids(sql, tx).await?;
     let mut sql = Sql::<D>::new(
         "delete from study where not exists (
            select 1 from series where series.study = study.id) and id in (",
     );
     sql.list(studies).push(") returning patient");
-    let patients = ids(sql, tx).await?;
+    patients.extend(ids(sql, tx).await?);
     prune_patients(tx, patients).await
 }
 
-/// Deletes those of these patients who have no studies.
+/// Deletes those of these patients who have no studies, and none that was moved away from them.
 pub(super) async fn prune_patients<D: Driver>(
     tx: &mut Tx<D>,
     patients: BTreeSet<Uuid>,
@@ -58,7 +66,12 @@ pub(super) async fn prune_patients<D: Driver>(
     }
     let mut sql = Sql::<D>::new(
         "delete from patient where not exists (
-           select 1 from study where study.patient = patient.id) and id in (",
+           select 1 from study where study.patient = patient.id)
+         and not exists (
+           select 1 from study_moved where study_moved.site = patient.site
+             and study_moved.issuer = patient.issuer
+             and study_moved.patient_id = patient.patient_id)
+         and id in (",
     );
     sql.list(patients).push(")");
     sql.run(tx).await.map(drop)

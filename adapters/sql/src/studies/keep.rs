@@ -1,10 +1,12 @@
 //! Writing whose images are, with their outcome.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use lobar_core::audit::Digest;
 use lobar_core::object::ImageId;
-use lobar_core::study::{ANOTHER_PERSON, Attributes, Patient, PatientId, Uids, made_at};
+use lobar_core::study::{
+    ANOTHER_PERSON, Attributes, Patient, PatientId, Uids, made_at, may_be_family,
+};
 use lobar_core::time::Stamp;
 use uuid::Uuid;
 
@@ -29,29 +31,16 @@ pub(in super::super) struct Seen<'a> {
 pub(in super::super) struct Kept {
     /// Images that are superseded as they are finished, with the reason in words.
     pub(in super::super) ends: BTreeMap<ImageId, &'static str>,
-    /// Warnings of the others.
-    pub(in super::super) warnings: BTreeMap<ImageId, Vec<&'static str>>,
+    /// Warnings of the others, and further ones of images finished earlier.
+    pub(in super::super) warnings: BTreeMap<ImageId, BTreeSet<String>>,
     /// Images finished earlier that are superseded.
     pub(in super::super) displaced: Vec<Displaced>,
-    /// Images finished earlier that have a further warning: another version.
-    pub(in super::super) warned: Vec<ImageId>,
 }
 
 /// An id within a site, as the image names it.
 pub(super) type Given<'a> = (&'a str, &'a str, &'a str);
 
 impl Seen<'_> {
-    /// When it was received, and among others of that moment.
-    pub(super) fn order(&self) -> (Stamp, ImageId) {
-        (self.received_at, self.image)
-    }
-
-    /// What its instance is known by, where it has a uid of its own.
-    pub(super) fn name(&self) -> Option<(String, String)> {
-        let uid = self.attributes.instance.uid.as_ref()?;
-        Some((self.site?.to_owned(), uid.as_str().to_owned()))
-    }
-
     /// Site, issuer and id of its patient; `None` for one who is of this image alone.
     fn given(&self) -> Option<Given<'_>> {
         let PatientId { issuer, id } = &self.attributes.patient.id;
@@ -67,46 +56,47 @@ pub(in super::super) async fn keep<D: Driver>(
 ) -> Result<Kept, DbError> {
     let mut kept = Kept::default();
     for seen in seen.chunks(BATCH) {
-        let versions = decide(tx, seen).await?;
-        // First, since the newest of a uid is one.
-        set_newest(tx, versions.outdated.iter().copied(), 0).await?;
-        let again = seen.iter().map(|one| one.image).filter(|image| versions.known.contains(image));
-        let still = |image: &ImageId| {
-            !versions.ends.contains_key(image) && !versions.outdated.contains(&image.0)
-        };
-        set_newest(tx, again.filter(still).map(|image| image.0), 1).await?;
+        let finished: BTreeSet<ImageId> = seen.iter().map(|one| one.image).collect();
+        let mut sql = Sql::<D>::new("select image from instance where image in (");
+        sql.list(finished.iter().map(|id| id.0)).push(")");
+        let known: HashSet<Uuid> =
+            sql.all::<(Uuid,)>(tx).await?.into_iter().map(|(id,)| id).collect();
         let fresh: Vec<&Seen<'_>> =
-            seen.iter().filter(|one| !versions.known.contains(&one.image)).collect();
-        for (image, warning) in &versions.warnings {
-            kept.warnings.entry(*image).or_default().push(*warning);
+            seen.iter().filter(|one| !known.contains(&one.image.0)).collect();
+        let mut persons = BTreeSet::new();
+        let places = places(tx, &fresh, &mut persons).await?;
+        insert(tx, &fresh, &places).await?;
+        let mut versions = decide(tx, &finished).await?;
+        for image in persons {
+            versions.warnings.entry(image).or_default().insert(ANOTHER_PERSON);
         }
-        let places = places(tx, &fresh, &mut kept.warnings).await?;
-        insert(tx, &fresh, &places, |image| !versions.ends.contains_key(&image)).await?;
         for (image, before) in &versions.replaces {
             let sql = Sql::<D>::new(
                 "update instance set replaces = $1 where image = $2 and replaces is null",
             );
             sql.bind(Some(before.0)).bind(image.0).run(tx).await?;
         }
+        for (image, further) in versions.warnings {
+            let warnings = versions.kept.entry(image).or_default();
+            let before = warnings.len();
+            warnings.extend(further.into_iter().map(str::to_owned));
+            if warnings.len() > before {
+                let words: Vec<&str> = warnings.iter().map(String::as_str).collect();
+                let sql = Sql::<D>::new("update instance set warnings = $1 where image = $2");
+                sql.bind(words.join(" ").as_str()).bind(image.0).run(tx).await?;
+                kept.warnings.insert(image, warnings.clone());
+            }
+        }
+        // An image that is finished again has the warnings of before.
+        let again = versions
+            .kept
+            .into_iter()
+            .filter(|(image, words)| finished.contains(image) && !words.is_empty());
+        kept.warnings.extend(again);
         kept.ends.extend(versions.ends);
         kept.displaced.extend(versions.displaced);
-        kept.warned.extend(versions.warned);
     }
     Ok(kept)
-}
-
-async fn set_newest<D: Driver>(
-    tx: &mut Tx<D>,
-    images: impl Iterator<Item = Uuid>,
-    newest: i64,
-) -> Result<(), DbError> {
-    let images: Vec<Uuid> = images.collect();
-    if images.is_empty() {
-        return Ok(());
-    }
-    let mut sql = Sql::<D>::new("update instance set newest = $1 where image in (").bind(newest);
-    sql.list(images).push(")");
-    sql.run(tx).await.map(drop)
 }
 
 /// An image's series and the uid of its instance.
@@ -119,7 +109,7 @@ struct Place {
 async fn places<D: Driver>(
     tx: &mut Tx<D>,
     seen: &[&Seen<'_>],
-    warnings: &mut BTreeMap<ImageId, Vec<&'static str>>,
+    others: &mut BTreeSet<ImageId>,
 ) -> Result<HashMap<ImageId, Place>, DbError> {
     if seen.is_empty() {
         return Ok(HashMap::new());
@@ -137,7 +127,7 @@ async fn places<D: Driver>(
 
     let unmoved: Vec<&Seen<'_>> =
         placed.iter().filter(|(.., study)| study.is_none()).map(|(one, ..)| *one).collect();
-    let patients = patients(tx, &unmoved, warnings).await?;
+    let patients = patients(tx, &unmoved, others).await?;
     let children = placed.iter().filter_map(|(one, uids, study)| match study {
         Some(_) => None,
         None => Some(Child::new(*patients.get(&one.image)?, uids.study.as_str(), one.attributes)),
@@ -193,7 +183,7 @@ async fn moved<D: Driver>(
 async fn patients<D: Driver>(
     tx: &mut Tx<D>,
     seen: &[&Seen<'_>],
-    warnings: &mut BTreeMap<ImageId, Vec<&'static str>>,
+    others: &mut BTreeSet<ImageId>,
 ) -> Result<HashMap<ImageId, Uuid>, DbError> {
     let (mut found, mut new) = (HashMap::new(), Vec::new());
     let mut known: BTreeMap<Given<'_>, Patient> = BTreeMap::new();
@@ -233,8 +223,15 @@ async fn patients<D: Driver>(
         let differ = |kept: &Option<String>, said: &Option<String>| {
             kept.is_some() && said.is_some() && kept != said
         };
-        if differ(&row.birth_date, &said.birth_date) || differ(&row.sex, &said.sex) {
-            warnings.entry(one.image).or_default().push(ANOTHER_PERSON);
+        let named_otherwise = match (&row.name, &said.name) {
+            (Some(kept), Some(said)) => !may_be_family(kept, said),
+            _ => false,
+        };
+        if named_otherwise
+            || differ(&row.birth_date, &said.birth_date)
+            || differ(&row.sex, &said.sex)
+        {
+            others.insert(one.image);
         }
         found.insert(one.image, row.id);
     }
@@ -268,7 +265,7 @@ pub(super) async fn aliases<'a, D: Driver>(
     ids: impl Iterator<Item = Given<'a>>,
 ) -> Result<Vec<AliasRow>, DbError> {
     let mut sql = Sql::<D>::new(
-        "select site, issuer, patient_id, patient, former, name, birth_date, sex
+        "select site, issuer, patient_id, patient, former, name, birth_date, sex, filled
          from patient_alias where (site, issuer, patient_id) in (values ",
     );
     sql.rows(ids).push(")");
@@ -307,7 +304,6 @@ async fn insert<D: Driver>(
     tx: &mut Tx<D>,
     seen: &[&Seen<'_>],
     places: &HashMap<ImageId, Place>,
-    is_newest: impl Fn(ImageId) -> bool,
 ) -> Result<(), DbError> {
     let rows: Vec<_> =
         seen.iter().filter_map(|one| Some((*one, places.get(&one.image)?))).collect();
@@ -315,8 +311,8 @@ async fn insert<D: Driver>(
         return Ok(());
     }
     let mut sql = Sql::<D>::new(
-        "insert into instance (image, series, uid, site, newest, given_issuer, given_id, made_at,
-           sha256, sop_class, transfer_syntax, number, view_position, acquired_date, acquired_time,
+        "insert into instance (image, series, uid, site, given_issuer, given_id, given_name,
+           given_birth_date, given_sex, made_at, sha256, sop_class, transfer_syntax, number, view_position, acquired_date, acquired_time,
            pixel_rows, pixel_columns, bits_stored, photometric_interpretation, frames,
            burned_in_annotation, patient_age) values ",
     );
@@ -331,9 +327,11 @@ async fn insert<D: Driver>(
             place.series,
             place.uid.as_str(),
             one.site.map(str::to_owned),
-            i64::from(is_newest(one.image)),
             patient.id.issuer.as_str(),
             Some(patient.id.id.clone()).filter(|id| !id.is_empty()),
+            patient.name.clone(),
+            patient.birth_date.clone(),
+            patient.sex.clone(),
             made.unwrap_or(one.received_at).0,
             one.sha256.map(|digest| digest.0.to_vec()),
             uid(&instance.class),

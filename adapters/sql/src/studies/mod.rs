@@ -1,13 +1,14 @@
 //! Patients, studies, series and instances: written with the outcome of their image, read by image, changed by people.
 //!
 //! Whoever writes them holds one lock until the transaction ends ([`begin`]), taken before any row of an image is, so that
-//! what one statement found is so for the next, and no two wait for each other in a ring. Images of which nothing is known
-//! are completed without it.
+//! what one statement found is so for the next. Images of which nothing is known are completed without it. Two that lock the
+//! same images in another order, as an admission and a completion may, are told apart by the database: one begins again.
 
 mod change;
 mod children;
 mod forget;
 mod keep;
+mod person;
 mod read;
 mod row;
 mod versions;
@@ -25,9 +26,9 @@ use lobar_core::study::{Changed, Correction, Identity, PatientError, PatientId, 
 pub(super) use forget::forget;
 pub(super) use keep::{Kept, Seen, keep};
 pub(super) use row::{
-    AliasRow, ChildRow, IdentityRow, MovedRow, NewestRow, PatientRow, PlaceRow, StandingRow,
+    AliasRow, ChildRow, GivenRow, IdentityRow, MovedRow, PatientRow, PlaceRow, SiblingRow,
 };
-pub(super) use versions::{Displaced, is_duplicate};
+pub(super) use versions::{Displaced, is_duplicate, twins};
 
 use super::tx::Tx;
 use super::{Db, DbError, Driver};

@@ -44,7 +44,7 @@ pub(super) async fn priors<D: Driver>(
     let mut sql = Sql::<D>::new("select ");
     sql.push(COLUMNS).push(
         " from study join series on series.study = study.id
-            join instance on instance.series = series.id and instance.newest = 1
+            join instance on instance.series = series.id
             join image on image.id = instance.image left join finding on finding.image = image.id
           where image.state || '' not in ('superseded', 'removed') and study.patient = ",
     );

@@ -5,25 +5,22 @@ use lobar_core::study::{Attributes, Identity, Instance, Patient, PatientId, Seri
 use lobar_core::time::Stamp;
 use uuid::Uuid;
 
-/// The instance that is the newest version of its uid.
+/// An image and its instance, to be compared with others of the same site and uid.
 #[derive(sqlx::FromRow)]
-pub struct NewestRow {
+pub struct SiblingRow {
     pub(super) image: Uuid,
     pub(super) site: Option<String>,
     pub(super) uid: String,
     pub(super) sha256: Option<Vec<u8>>,
-    pub(super) newest: i64,
-}
-
-/// How an image stands.
-#[derive(sqlx::FromRow)]
-pub struct StandingRow {
-    pub(super) id: Uuid,
+    pub(super) warnings: String,
+    pub(super) patient: Uuid,
+    pub(super) patient_id: Option<String>,
+    pub(super) study_uid: String,
     pub(super) state: String,
     pub(super) flag: String,
     pub(super) lane: String,
-    pub(super) site: Option<String>,
     pub(super) received_at: i64,
+    pub(super) detail: Option<String>,
 }
 
 /// A patient.
@@ -38,6 +35,16 @@ pub struct PatientRow {
     pub(super) sex: Option<String>,
 }
 
+/// A patient as an image says it.
+#[derive(sqlx::FromRow)]
+pub struct GivenRow {
+    pub(super) given_issuer: String,
+    pub(super) given_id: Option<String>,
+    pub(super) given_name: Option<String>,
+    pub(super) given_birth_date: Option<String>,
+    pub(super) given_sex: Option<String>,
+}
+
 /// An id that was merged into a patient's.
 #[derive(sqlx::FromRow)]
 pub struct AliasRow {
@@ -49,6 +56,8 @@ pub struct AliasRow {
     pub(super) name: Option<String>,
     pub(super) birth_date: Option<String>,
     pub(super) sex: Option<String>,
+    /// What the merge filled in of the other patient: words of `name`, `birth_date`, `sex`.
+    pub(super) filled: String,
 }
 
 /// A study that was moved away from an id.
@@ -105,6 +114,10 @@ pub struct IdentityRow {
     replaces: Option<Uuid>,
     given_issuer: String,
     given_id: Option<String>,
+    given_name: Option<String>,
+    given_birth_date: Option<String>,
+    given_sex: Option<String>,
+    warnings: String,
     made_at: i64,
     sop_class: Option<String>,
     transfer_syntax: Option<String>,
@@ -128,6 +141,7 @@ pub(super) const IDENTITY: &str = "instance.image, patient.id as patient, patien
     study.description as study_description, study.referring_physician, series.uid as series_uid,
     series.modality, series.number as series_number, series.description as series_description,
     series.body_part, instance.uid, instance.replaces, instance.given_issuer, instance.given_id,
+    instance.given_name, instance.given_birth_date, instance.given_sex, instance.warnings,
     instance.made_at, instance.sop_class, instance.transfer_syntax, instance.number,
     instance.view_position, instance.acquired_date, instance.acquired_time, instance.pixel_rows,
     instance.pixel_columns, instance.bits_stored, instance.photometric_interpretation,
@@ -180,7 +194,14 @@ impl IdentityRow {
             attributes,
             patient: self.patient,
             study: self.study,
-            given: PatientId { issuer: self.given_issuer, id: self.given_id.unwrap_or_default() },
+            given: Patient {
+                id: PatientId { issuer: self.given_issuer, id: self.given_id.unwrap_or_default() },
+                name: self.given_name,
+                birth_date: self.given_birth_date,
+                sex: self.given_sex,
+                age: None,
+            },
+            warnings: self.warnings.split_whitespace().map(str::to_owned).collect(),
             made_at: Stamp(self.made_at),
             replaces: self.replaces.map(ImageId),
         };

@@ -1,21 +1,20 @@
-//! Versions of one instance at one site: which image is the newest, and what becomes of the others.
+//! Images of one instance at one site: which stay, and which are superseded.
 //!
-//! The image that was received last is the newest, whichever is finished first; of two with the same bytes the one that was
-//! finished first stays.
+//! Nothing is superseded but by an image of the same patient, and nothing that is assessed but by one that is, too. In doubt
+//! both stay, and the one received later has a warning.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
 use lobar_core::image::State;
 use lobar_core::object::ImageId;
-use lobar_core::study::{ANOTHER_VERSION, NEWER_VERSION, SAME_INSTANCE};
+use lobar_core::study::{ANOTHER_VERSION, NEWER_VERSION, SAME_INSTANCE, UID_SHARED};
 use lobar_core::time::Stamp;
 use uuid::Uuid;
 
 use super::super::store::state;
 use super::super::tx::Tx;
 use super::super::{BATCH, DbError, Driver, Sql};
-use super::keep::Seen;
-use super::row::{NewestRow, StandingRow};
+use super::row::SiblingRow;
 
 /// An image, finished earlier, whose place another takes.
 pub(in super::super) struct Displaced {
@@ -24,6 +23,7 @@ pub(in super::super) struct Displaced {
     pub(in super::super) flag: String,
     pub(in super::super) lane: String,
     pub(in super::super) site: Option<String>,
+    pub(in super::super) why: &'static str,
 }
 
 /// What becomes of images that are finished together, and of those before them.
@@ -31,148 +31,178 @@ pub(in super::super) struct Displaced {
 pub(super) struct Versions {
     /// Images that are superseded as they are finished, with the reason in words.
     pub(super) ends: BTreeMap<ImageId, &'static str>,
-    /// Warnings of the others.
-    pub(super) warnings: BTreeMap<ImageId, &'static str>,
     /// Those finished earlier that are superseded.
     pub(super) displaced: Vec<Displaced>,
-    /// Those finished earlier that are newer than one of these, which they are warned of now.
-    pub(super) warned: Vec<ImageId>,
+    /// Warnings of those that stay, now or earlier, beside those that they have.
+    pub(super) warnings: BTreeMap<ImageId, BTreeSet<&'static str>>,
     /// Whose place an image took.
     pub(super) replaces: BTreeMap<ImageId, ImageId>,
-    /// Instances that are the newest no more.
-    pub(super) outdated: BTreeSet<Uuid>,
-    /// Images whose instances are kept already.
-    pub(super) known: HashSet<ImageId>,
+    /// The warnings that are kept of these images, and of others of their instances.
+    pub(super) kept: BTreeMap<ImageId, BTreeSet<String>>,
 }
 
-/// The newest of one uid.
-struct Newest {
-    image: ImageId,
-    sha256: Option<Vec<u8>>,
-    received_at: Stamp,
-    /// How it stands; `None` for one of those that are finished now.
-    earlier: Option<StandingRow>,
+/// The columns of [`SiblingRow`].
+const SIBLING: &str =
+    "instance.image, instance.site, instance.uid, instance.sha256, instance.warnings,
+    study.patient, patient.patient_id, study.uid as study_uid, image.state, image.flag, image.lane,
+    image.received_at, image.detail";
+
+/// From an instance up to its patient, and to its image.
+const AROUND: &str = " join series on series.id = instance.series
+    join study on study.id = series.study join patient on patient.id = study.patient
+    join image on image.id = instance.image ";
+
+impl SiblingRow {
+    fn id(&self) -> ImageId {
+        ImageId(self.image)
+    }
+
+    /// When it was received, and among others of that moment.
+    fn order(&self) -> (Stamp, ImageId) {
+        (Stamp(self.received_at), self.id())
+    }
+
+    fn stands(&self) -> bool {
+        !matches!(state(&self.state), State::Superseded | State::Removed)
+    }
+
+    fn is_assessed(&self) -> bool {
+        state(&self.state) == State::Ready
+    }
+
+    /// Two that name nobody may be the same.
+    fn is_of_patient_of(&self, other: &Self) -> bool {
+        let nobody = self.patient_id.is_none() && other.patient_id.is_none();
+        self.patient == other.patient || nobody
+    }
+
+    fn is_copy_of(&self, other: &Self) -> bool {
+        self.sha256.is_some() && self.sha256 == other.sha256 && self.is_of_patient_of(other)
+    }
+
+    fn is_version_of(&self, other: &Self) -> bool {
+        self.study_uid == other.study_uid && self.is_of_patient_of(other)
+    }
 }
 
-/// An instance is known by its site and its uid.
-type Name = (String, String);
-
+/// Decides on images that are finished, whose instances are kept already. Others of their instances are locked.
 pub(super) async fn decide<D: Driver>(
     tx: &mut Tx<D>,
-    seen: &[Seen<'_>],
+    finished: &BTreeSet<ImageId>,
 ) -> Result<Versions, DbError> {
-    let mut versions = Versions::default();
-    let mut sql =
-        Sql::<D>::new("select image, site, uid, sha256, newest from instance where image in (");
-    sql.list(seen.iter().map(|one| one.image.0)).push(")");
-    let own: HashMap<ImageId, NewestRow> =
-        sql.all::<NewestRow>(tx).await?.into_iter().map(|row| (ImageId(row.image), row)).collect();
-    versions.known.extend(own.keys().copied());
-    let mut named: Vec<(&Seen<'_>, Name)> =
-        seen.iter().filter_map(|one| Some((one, one.name()?))).collect();
-    if named.is_empty() {
-        return Ok(versions);
+    let mut sql = Sql::<D>::new(
+        "select other.image from instance own
+           join instance other on other.site = own.site and other.uid = own.uid
+         where own.image in (",
+    );
+    sql.list(finished.iter().map(|id| id.0)).push(")");
+    let mut ids: BTreeSet<Uuid> =
+        sql.all::<(Uuid,)>(tx).await?.into_iter().map(|(id,)| id).collect();
+    let others: Vec<Uuid> =
+        ids.iter().copied().filter(|id| !finished.contains(&ImageId(*id))).collect();
+    for batch in others.chunks(BATCH) {
+        let mut sql = Sql::<D>::new("select id from image where id in (");
+        sql.list(batch.iter().copied()).push(")").push(D::LOCK_ROWS);
+        sql.all::<(Uuid,)>(tx).await?;
     }
-    named.sort_by_key(|(one, _)| one.order());
-    let mut newest = newest_of(tx, seen, &named, &mut versions).await?;
-    for (one, name) in named {
-        if own.get(&one.image).is_some_and(|row| row.newest == 1) {
-            continue;
+    ids.extend(finished.iter().map(|id| id.0));
+    let mut versions = Versions::default();
+    let mut instances: BTreeMap<(String, String), Vec<SiblingRow>> = BTreeMap::new();
+    let ids: Vec<Uuid> = ids.into_iter().collect();
+    for batch in ids.chunks(BATCH) {
+        let mut sql = Sql::<D>::new("select ");
+        sql.push(SIBLING).push(" from instance").push(AROUND).push("where instance.image in (");
+        sql.list(batch.iter().copied()).push(")");
+        for row in sql.all::<SiblingRow>(tx).await? {
+            let warnings = row.warnings.split_whitespace().map(str::to_owned).collect();
+            versions.kept.insert(row.id(), warnings);
+            // Of an unknown site, it is compared with no other.
+            let Some(site) = row.site.clone() else { continue };
+            instances.entry((site, row.uid.clone())).or_default().push(row);
         }
-        let fresh = Newest {
-            image: one.image,
-            sha256: one.sha256.map(|digest| digest.0.to_vec()),
-            received_at: one.received_at,
-            earlier: None,
-        };
-        let Some(before) = newest.get_mut(&name) else {
-            newest.insert(name, fresh);
-            continue;
-        };
-        if before.sha256.is_some() && before.sha256 == fresh.sha256 {
-            versions.ends.insert(one.image, SAME_INSTANCE);
-        } else if (before.received_at, before.image) < one.order() {
-            versions.outdated.insert(before.image.0);
-            versions.replaces.insert(one.image, before.image);
-            versions.warnings.insert(one.image, ANOTHER_VERSION);
-            let before = std::mem::replace(before, fresh);
-            versions.displace(before);
-        } else {
-            versions.ends.insert(one.image, NEWER_VERSION);
-            versions.replaces.entry(before.image).or_insert(one.image);
-            match before.earlier {
-                Some(_) => versions.warned.push(before.image),
-                None => drop(versions.warnings.insert(before.image, ANOTHER_VERSION)),
-            }
-        }
+    }
+    for rows in instances.into_values().filter(|rows| rows.len() > 1) {
+        versions.settle(rows, finished);
+    }
+    for ended in versions.ends.keys() {
+        versions.warnings.remove(ended);
     }
     Ok(versions)
 }
 
 impl Versions {
-    fn displace(&mut self, before: Newest) {
-        match before.earlier {
-            Some(StandingRow { state: word, flag, lane, site, .. }) => {
-                let (image, state) = (before.image, state(&word));
-                self.displaced.push(Displaced { image, state, flag, lane, site });
+    /// Decides on the images of one instance.
+    fn settle(&mut self, rows: Vec<SiblingRow>, finished: &BTreeSet<ImageId>) {
+        let (mut fresh, earlier): (Vec<_>, Vec<_>) =
+            rows.into_iter().partition(|row| finished.contains(&row.id()));
+        let (mut standing, mut outdated): (Vec<_>, Vec<_>) =
+            earlier.into_iter().partition(SiblingRow::stands);
+        outdated.retain(|row| row.detail.as_deref() == Some(NEWER_VERSION));
+        fresh.retain(SiblingRow::stands);
+        fresh.sort_by_key(SiblingRow::order);
+        for one in fresh {
+            let is_there = standing
+                .iter()
+                .any(|other| other.is_copy_of(&one) && (other.is_assessed() || !one.is_assessed()));
+            let was_there = outdated.iter().any(|old| {
+                old.is_copy_of(&one)
+                    && standing.iter().any(|newer| {
+                        newer.is_assessed()
+                            && newer.is_version_of(&one)
+                            && old.order() < newer.order()
+                    })
+            });
+            if is_there || was_there {
+                self.ends.insert(one.id(), SAME_INSTANCE);
+                continue;
             }
-            None => {
-                self.ends.insert(before.image, NEWER_VERSION);
-                self.warnings.remove(&before.image);
+            let mut is_outdated = false;
+            for other in std::mem::take(&mut standing) {
+                if other.is_copy_of(&one) {
+                    self.displace(&other, SAME_INSTANCE, finished);
+                    continue;
+                }
+                let is_older = other.order() < one.order();
+                let (older, newer) = if is_older { (&other, &one) } else { (&one, &other) };
+                let is_version = newer.is_version_of(older);
+                let warning = if is_version { ANOTHER_VERSION } else { UID_SHARED };
+                self.warnings.entry(newer.id()).or_default().insert(warning);
+                if !is_version || !newer.is_assessed() {
+                    standing.push(other);
+                    continue;
+                }
+                self.replaces.entry(newer.id()).or_insert(older.id());
+                if is_older {
+                    self.displace(&other, NEWER_VERSION, finished);
+                    outdated.push(other);
+                } else {
+                    is_outdated = true;
+                    standing.push(other);
+                }
+            }
+            if is_outdated {
+                self.ends.insert(one.id(), NEWER_VERSION);
+                outdated.push(one);
+            } else {
+                standing.push(one);
             }
         }
     }
-}
 
-/// The newest instances of these names that still stand. Their images are locked.
-async fn newest_of<D: Driver>(
-    tx: &mut Tx<D>,
-    seen: &[Seen<'_>],
-    named: &[(&Seen<'_>, Name)],
-    versions: &mut Versions,
-) -> Result<HashMap<Name, Newest>, DbError> {
-    let names: BTreeSet<(&str, &str)> =
-        named.iter().map(|(_, (site, uid))| (site.as_str(), uid.as_str())).collect();
-    let mut sql = Sql::<D>::new(
-        "select image, site, uid, sha256, newest from instance
-         where newest = 1 and (site, uid) in (values ",
-    );
-    sql.rows(names).push(")");
-    let rows: Vec<NewestRow> = sql.all(tx).await?;
-    let received: HashMap<ImageId, Stamp> =
-        seen.iter().map(|one| (one.image, one.received_at)).collect();
-    let mut standing = HashMap::new();
-    let earlier = |row: &&NewestRow| !received.contains_key(&ImageId(row.image));
-    let others: Vec<Uuid> = rows.iter().filter(earlier).map(|row| row.image).collect();
-    for batch in others.chunks(BATCH) {
-        let mut sql = Sql::<D>::new(
-            "select id, state, flag, lane, site, received_at from image where id in (",
-        );
-        sql.list(batch.iter().copied()).push(")").push(D::LOCK_ROWS);
-        standing.extend(sql.all::<StandingRow>(tx).await?.into_iter().map(|row| (row.id, row)));
+    fn displace(&mut self, other: &SiblingRow, why: &'static str, finished: &BTreeSet<ImageId>) {
+        if finished.contains(&other.id()) {
+            self.ends.insert(other.id(), why);
+            return;
+        }
+        self.displaced.push(Displaced {
+            image: other.id(),
+            state: state(&other.state),
+            flag: other.flag.clone(),
+            lane: other.lane.clone(),
+            site: other.site.clone(),
+            why,
+        });
     }
-    let mut newest = HashMap::new();
-    for row in rows {
-        let (image, sha256) = (ImageId(row.image), row.sha256);
-        let Some(name) = row.site.map(|site| (site, row.uid)) else { continue };
-        let one = match (received.get(&image), standing.remove(&row.image)) {
-            (Some(at), _) => Newest { image, sha256, received_at: *at, earlier: None },
-            (None, Some(row)) if stands(&row.state) => {
-                let received_at = Stamp(row.received_at);
-                Newest { image, sha256, received_at, earlier: Some(row) }
-            }
-            _ => {
-                versions.outdated.insert(row.image);
-                continue;
-            }
-        };
-        newest.insert(name, one);
-    }
-    Ok(newest)
-}
-
-fn stands(word: &str) -> bool {
-    !matches!(state(word), State::Superseded | State::Removed)
 }
 
 /// Whether an image was superseded because its instance was there already, and is there still.
@@ -180,13 +210,54 @@ pub(in super::super) async fn is_duplicate<D: Driver>(
     tx: &mut Tx<D>,
     image: ImageId,
 ) -> Result<bool, DbError> {
-    let twins = Sql::<D>::new(
-        "select image.id from instance
+    let mut sql = Sql::<D>::new(
+        "select other.image from image own
+           join instance on instance.image = own.id
            join instance other on other.site = instance.site and other.uid = instance.uid
-             and other.newest = 1 and other.image <> instance.image
+             and other.image <> instance.image
            join image on image.id = other.image
-         where instance.image = $1 and instance.newest = 0
-           and image.state || '' not in ('superseded', 'removed')",
+         where image.state || '' not in ('superseded', 'removed') and own.id = ",
     );
-    Ok(twins.bind(image.0).optional::<(Uuid,)>(tx).await?.is_some())
+    sql.arg(image.0)
+        .push(" and own.detail in (")
+        .list([SAME_INSTANCE, NEWER_VERSION])
+        .push(") limit 1");
+    Ok(sql.optional::<(Uuid,)>(tx).await?.is_some())
+}
+
+/// Of images that stand no more: for each patient, the newest other image of the same instance that was superseded, and whose
+/// object may still be there. With `except`, which go as well.
+pub(in super::super) async fn twins<D: Driver>(
+    tx: &mut Tx<D>,
+    going: &[ImageId],
+    except: &BTreeSet<ImageId>,
+) -> Result<Vec<ImageId>, DbError> {
+    let mut newest: BTreeMap<(String, Option<Uuid>), SiblingRow> = BTreeMap::new();
+    for batch in going.chunks(BATCH) {
+        let mut sql = Sql::<D>::new("select distinct ");
+        sql.push(SIBLING).push(
+            " from instance going join instance on instance.site = going.site
+                and instance.uid = going.uid and instance.image <> going.image",
+        );
+        sql.push(AROUND).push(
+            "where image.state || '' = 'superseded' and not exists (
+               select 1 from image later where later.key_id = image.key_id
+                 and later.id <> image.id and later.received_at >= image.received_at)
+             and image.detail in (",
+        );
+        sql.list([SAME_INSTANCE, NEWER_VERSION]).push(") and going.image in (");
+        sql.list(batch.iter().map(|id| id.0)).push(")");
+        for row in sql.all::<SiblingRow>(tx).await? {
+            if except.contains(&row.id()) {
+                continue;
+            }
+            let name = format!("{} {}", row.site.as_deref().unwrap_or_default(), row.uid);
+            let key = (name, row.patient_id.is_some().then_some(row.patient));
+            match newest.get(&key) {
+                Some(other) if other.order() > row.order() => {}
+                _ => drop(newest.insert(key, row)),
+            }
+        }
+    }
+    Ok(newest.values().map(SiblingRow::id).collect())
 }

@@ -4,7 +4,7 @@ use lobar_core::access::Sites;
 use lobar_core::audit::{Action, Cursor, Filter as AuditFilter};
 use lobar_core::object::ImageId;
 use lobar_core::store::{Filter, PatientKey};
-use lobar_core::study::{Changed, Correction, PatientError, PatientId};
+use lobar_core::study::{ANOTHER_PERSON, Changed, Correction, PatientError, PatientId};
 
 use super::super::erasure::{ErasureHarness, Kept};
 use super::super::store::{admit, ready};
@@ -36,7 +36,7 @@ pub async fn merged_patients_are_one_and_late_images_of_the_old_id_come_to_the_o
         assert!(one.attributes.patient.id == id("8"));
         assert_eq!(one.attributes.patient.name.as_deref(), Some("Doe^8"));
     }
-    assert!(known(&kept, a).await.given == id("7"));
+    assert!(known(&kept, a).await.given.id == id("7"));
     assert_eq!(known(&kept, b).await.study, known(&kept, c).await.study);
     let late = finish(&kept, &film("north", "d"), of("7", "1.4", "20260104"), b"d").await;
     assert!(patient(&kept, late).await == id("8"));
@@ -104,6 +104,52 @@ pub async fn separated_patients_have_the_images_of_their_own_ids_again<H: Erasur
     merge(&kept, "9", "8").await.expect("merged");
     let to_eight = kept.studies.move_study(only, &id("8"), &by()).await.expect("no change");
     assert_eq!(to_eight.images, []);
+}
+
+pub async fn separated_patients_have_their_own_names_again<H: ErasureHarness>() {
+    let (_harness, kept) = fresh::<H>().await;
+    let mut unnamed = of("8", "1.2", "20260102");
+    unnamed.patient.name = None;
+    let a = finish(&kept, &film("north", "a"), of("7", "1.1", "20260101"), b"a").await;
+    let b = finish(&kept, &film("north", "b"), unnamed.clone(), b"b").await;
+    let name = async |image| known(&kept, image).await.attributes.patient.name;
+    // By mistake; whose images are shown otherwise is told.
+    assert!(merge(&kept, "7", "8").await.expect("merged").images.contains(&b));
+    assert_eq!(name(b).await.as_deref(), Some("Doe^7"));
+    let changed = kept.studies.separate(&north(), &id("7"), &by()).await.expect("separated");
+    assert!(changed.images.contains(&b));
+    assert_eq!(name(b).await, None);
+    assert_eq!(name(a).await.as_deref(), Some("Doe^7"));
+    // What their own images said meanwhile comes in its place.
+    merge(&kept, "7", "8").await.expect("merged");
+    finish(&kept, &film("north", "c"), of("8", "1.3", "20260103"), b"c").await;
+    kept.studies.separate(&north(), &id("7"), &by()).await.expect("separated");
+    assert_eq!(name(b).await.as_deref(), Some("Doe^8"));
+    // Of an id that was not known, too.
+    merge(&kept, "7", "9").await.expect("merged");
+    let mut nine = of("9", "1.4", "20260104");
+    nine.patient.name = Some("Roe^9".into());
+    let d = finish(&kept, &film("north", "d"), nine, b"d").await;
+    assert!(known(&kept, d).await.warnings.iter().any(|word| word == ANOTHER_PERSON));
+    kept.studies.separate(&north(), &id("7"), &by()).await.expect("separated");
+    assert_eq!(name(d).await.as_deref(), Some("Roe^9"));
+}
+
+pub async fn a_study_moved_and_moved_back_has_its_patient_again<H: ErasureHarness>() {
+    let (_harness, kept) = fresh::<H>().await;
+    let five = finish(&kept, &film("north", "z"), of("5", "1.5", "20260101"), b"z").await;
+    let mut whole = of("7", "1.1", "20260101");
+    whole.patient.birth_date = Some("20210101".into());
+    let a = finish(&kept, &film("north", "a"), whole, b"a").await;
+    let before = known(&kept, a).await;
+    kept.studies.move_study(a, &id("8"), &by()).await.expect("moved");
+    assert_eq!(known(&kept, a).await.attributes.patient.name, None);
+    // 7 has no study now, and 5 turns out to be theirs.
+    merge(&kept, "5", "7").await.expect("merged");
+    kept.studies.move_study(a, &id("7"), &by()).await.expect("moved back");
+    let after = known(&kept, a).await;
+    assert!(after.patient == before.patient && after.attributes == before.attributes);
+    assert_eq!(known(&kept, five).await.patient, before.patient);
 }
 
 pub async fn a_correction_stands_against_what_later_images_say_and_what_was_before_is_kept<

@@ -9,7 +9,7 @@ use lobar_core::store::Retained;
 use lobar_core::study::PatientId;
 
 use super::super::erasure::{ErasureHarness, Kept};
-use super::{by, film, finish, fresh, id, identity, known, north, of, priors};
+use super::{by, film, finish, fresh, id, identity, instance, known, north, of, priors};
 
 async fn erase(kept: &Kept, objects: &[ObjectVersion]) {
     let (reason, actor) = (ErasureReason::Request, Actor::local("ada"));
@@ -76,6 +76,28 @@ pub async fn images_of_a_patient_are_found_to_be_erased<H: ErasureHarness>() {
     both.sort();
     assert_eq!(find(id("7")).await, both);
     assert_eq!(find(id("8")).await, both);
+}
+
+pub async fn images_of_the_same_instance_and_patient_are_found_to_be_erased<H: ErasureHarness>() {
+    let (_harness, kept) = fresh::<H>().await;
+    let [a, b, c] = ["a", "b", "c"].map(|name| film("north", name));
+    finish(&kept, &a, instance("7", "1.9"), b"same").await;
+    finish(&kept, &b, instance("7", "1.9"), b"same").await;
+    // Another patient's under the same uid, and another instance.
+    finish(&kept, &c, instance("8", "1.9"), b"other").await;
+    finish(&kept, &film("north", "d"), instance("7", "1.8"), b"same").await;
+    for (one, other) in [(&a, &b), (&b, &a)] {
+        let which = ObjectSelector::Instance(one.id());
+        let found = kept.erasures.find(&which, None, 10).await.expect("asked");
+        assert_eq!(found.iter().map(ObjectVersion::id).collect::<Vec<_>>(), [other.id()]);
+    }
+    let found = kept.erasures.find(&ObjectSelector::Instance(c.id()), None, 10).await;
+    assert!(found.expect("asked").is_empty());
+    // Erased together, neither is queued again.
+    erase(&kept, &[a.clone(), b.clone()]).await;
+    for gone in [a, b] {
+        assert!(kept.store.image(gone.id()).await.expect("asked").is_none());
+    }
 }
 
 pub async fn everything_survives_closing_and_opening<H: ErasureHarness>() {

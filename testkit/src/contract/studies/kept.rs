@@ -46,7 +46,7 @@ pub async fn what_is_known_of_an_image_is_kept_with_its_outcome_also_where_it_ne
     finish(&kept, &a, whole.clone(), b"a").await;
     let one = known(&kept, a.id()).await;
     assert!(one.attributes == whole);
-    assert!(one.given == id("7") && one.replaces.is_none());
+    assert!(one.given.id == id("7") && one.replaces.is_none());
     assert_eq!(one.made_at.0, 1_772_355_900_000_000);
 
     admit(&*kept.store, &b).await;
@@ -146,7 +146,9 @@ pub async fn what_is_said_first_of_a_patient_stands_and_what_was_missing_is_fill
     assert_eq!(first.study.description.as_deref(), Some("Doe^8"));
 }
 
-pub async fn another_birth_date_or_sex_under_the_same_patient_id_is_warned_of<H: ErasureHarness>() {
+pub async fn another_birth_date_sex_or_family_name_under_the_same_patient_id_is_warned_of_also_where_there_is_no_result<
+    H: ErasureHarness,
+>() {
     let (_harness, kept) = fresh::<H>().await;
     let born = |study, day: &str| {
         let mut attributes = of("7", study, "20260301");
@@ -159,6 +161,26 @@ pub async fn another_birth_date_or_sex_under_the_same_patient_id_is_warned_of<H:
     for (id, warned) in [(a, false), (b, false), (c, true)] {
         let finding = image(&*kept.store, id).await.finding.expect("a finding");
         assert_eq!(finding.warnings.iter().any(|word| word == ANOTHER_PERSON), warned);
+        assert_eq!(
+            known(&kept, id).await.warnings.iter().any(|word| word == ANOTHER_PERSON),
+            warned
+        );
+    }
+    // Most JPEG files say no birth date.
+    for (n, (name, warned)) in
+        [("DOE^JANE", false), ("Doe, Jane", false), ("Müller^Jana", true)].into_iter().enumerate()
+    {
+        let object = film("north", &format!("n{n}"));
+        admit(&*kept.store, &object).await;
+        let mut named = of("7", &format!("1.4.{n}"), "20260301");
+        named.patient.name = Some(name.into());
+        let human = Outcome::NeedsHuman { reason: Reason::Undecodable, detail: "x".into() };
+        let done = completion(&kept, &object, human, Some(named), name.as_bytes()).await;
+        assert_eq!(kept.store.complete(&[done]).await.expect("completed"), [true]);
+        let one = known(&kept, object.id()).await;
+        assert_eq!(one.warnings.iter().any(|word| word == ANOTHER_PERSON), warned, "{name}");
+        assert_eq!(one.given.name.as_deref(), Some(name));
+        assert_eq!(one.attributes.patient.name.as_deref(), Some("Doe^7"));
     }
 }
 

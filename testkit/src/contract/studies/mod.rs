@@ -8,6 +8,7 @@ mod versions;
 
 use lobar_core::access::SiteName;
 use lobar_core::audit::{Action, Actor, Digest, NewEntry};
+use lobar_core::image::Reason;
 use lobar_core::object::{ImageId, ObjectVersion};
 use lobar_core::store::{Basis, Completion, Outcome};
 use lobar_core::study::{Attributes, Identity, PatientId, Uid};
@@ -34,12 +35,18 @@ macro_rules! studies_contract {
             images_of_one_patient_id_at_one_site_are_one_patient_s_and_those_of_another_site_or_issuer_another_s,
             an_image_without_a_patient_id_or_of_an_unknown_site_is_a_patient_s_of_its_own,
             what_is_said_first_of_a_patient_stands_and_what_was_missing_is_filled_in,
-            another_birth_date_or_sex_under_the_same_patient_id_is_warned_of,
+            another_birth_date_sex_or_family_name_under_the_same_patient_id_is_warned_of_also_where_there_is_no_result,
             earlier_images_of_the_same_patient_come_newest_first_and_those_of_the_same_study_are_not_among_them,
             superseded_and_removed_images_are_nobody_s_prior,
             the_same_instance_with_the_same_bytes_is_one_image_and_the_later_one_is_superseded,
+            of_two_with_the_same_bytes_the_one_that_has_a_result_stays,
             the_same_instance_with_other_bytes_is_a_new_version_with_a_warning_and_the_older_one_is_superseded,
             an_older_version_that_is_finished_late_is_superseded_and_the_newer_one_has_the_warning,
+            a_newer_version_without_a_result_supersedes_nothing_and_has_the_warning,
+            the_bytes_of_an_older_version_again_are_no_new_version,
+            one_instance_uid_of_two_patients_or_two_studies_supersedes_nothing_and_the_later_image_is_warned_of,
+            a_derived_uid_that_comes_back_as_a_stored_one_refuses_nothing,
+            when_an_image_goes_what_it_superseded_is_queued_again,
             the_same_instance_again_after_the_earlier_one_was_removed_is_a_new_image,
             the_same_instance_at_another_site_is_another_image,
             two_workers_that_finish_the_same_instance_leave_one_image,
@@ -49,8 +56,10 @@ macro_rules! studies_contract {
             a_patient_merged_into_an_id_that_is_not_known_takes_it,
             merging_again_changes_nothing_and_what_was_merged_is_merged_into_no_third,
             separated_patients_have_the_images_of_their_own_ids_again,
+            separated_patients_have_their_own_names_again,
             a_correction_stands_against_what_later_images_say_and_what_was_before_is_kept,
             a_moved_study_is_another_patient_s_with_what_comes_of_it_later,
+            a_study_moved_and_moved_back_has_its_patient_again,
             a_study_is_not_moved_to_an_id_that_was_merged_into_another,
             a_list_of_images_is_narrowed_to_one_patient_by_their_id_and_by_one_that_was_merged_into_it,
             a_change_of_patients_is_on_record_without_a_name,
@@ -58,6 +67,7 @@ macro_rules! studies_contract {
             an_erased_image_leaves_nothing_of_its_patient_and_others_keep_theirs,
             a_removed_image_or_one_whose_result_is_pruned_is_nobody_s,
             images_of_a_patient_are_found_to_be_erased,
+            images_of_the_same_instance_and_patient_are_found_to_be_erased,
             text_that_no_database_would_take_does_not_lose_a_result,
             everything_survives_closing_and_opening,
         ] }
@@ -116,6 +126,15 @@ async fn completion(
     let identity = identity.map(Box::new);
     let basis = Basis { input: Some(Digest::of(bytes)), model: None, identity };
     Completion { id: claimed.id, fence: claimed.fence, outcome, trace: None, basis }
+}
+
+/// Admits an image with these bytes and finishes it without a result; answers its id.
+async fn refuse(kept: &Kept, object: &ObjectVersion, known: Attributes, bytes: &[u8]) -> ImageId {
+    admit(&*kept.store, object).await;
+    let human = Outcome::NeedsHuman { reason: Reason::EngineFailed, detail: "x".into() };
+    let done = completion(kept, object, human, Some(known), bytes).await;
+    assert_eq!(kept.store.complete(&[done]).await.expect("completed"), [true]);
+    object.id()
 }
 
 /// Admits and finishes an image with these bytes; answers its id.
