@@ -22,7 +22,7 @@ async fn admitted(rig: &Rig, lobar: &Running) -> ObjectVersion {
     send(lobar).await;
     let object = versions(rig).await.remove(0).object;
     let image = rig.bucket.current(&object).await.expect("asked").expect("there");
-    rig.store.admit(&[image.clone()]).await.expect("admitted");
+    rig.store.admit(std::slice::from_ref(&image)).await.expect("admitted");
     image.object
 }
 
