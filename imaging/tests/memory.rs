@@ -60,7 +60,9 @@ fn a_deflated_data_set_is_inflated_within_the_memory_for_decoding() {
     drop((plain, file));
     limit_decoding_memory(32 << 20);
     ALLOCATOR.reset_peak_memory();
-    for refused in [decode(&bytes, &Limits::default()).err(), prepare(&bytes, &Limits::default()).err()] {
+    for refused in
+        [decode(&bytes, &Limits::default()).err(), prepare(&bytes, &Limits::default()).err()]
+    {
         assert_eq!(refused.unwrap().reason, Reason::TooManyPixels);
     }
     assert!(attributes(&bytes).is_none());

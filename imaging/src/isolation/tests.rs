@@ -126,9 +126,11 @@ fn a_child_that_works_too_long_is_ended_by_the_system() {
 #[test]
 fn a_child_that_ends_costs_one_file() {
     // Ended before it had the file: that is not the file's fault, and may be nobody's answer.
-    for (then, answers) in
-        [("exit 0", false), ("kill -ABRT $$", false), ("head -c 100 >/dev/null; kill -SEGV $$", true)]
-    {
+    for (then, answers) in [
+        ("exit 0", false),
+        ("kill -ABRT $$", false),
+        ("head -c 100 >/dev/null; kill -SEGV $$", true),
+    ] {
         let pool = script(then, PATIENCE);
         let answer = pool.decode(&fixture("native_8.dcm"), &Limits::default());
         assert!(answer.is_some() || !answers, "{then}");
@@ -138,7 +140,8 @@ fn a_child_that_ends_costs_one_file() {
         }
         assert_eq!(pool.idle(), 0, "{then}");
     }
-    let answers_nonsense = script("head -c 1000 >/dev/null; printf xyzxyzxyzxyz >&0; sleep 1000", PATIENCE);
+    let answers_nonsense =
+        script("head -c 1000 >/dev/null; printf xyzxyzxyzxyz >&0; sleep 1000", PATIENCE);
     assert!(refused(&answers_nonsense, &fixture("native_8.dcm")).detail.contains("broke down"));
 }
 

@@ -188,7 +188,8 @@ fn a_doctor_sees_what_is_refused_by_its_attributes() {
 fn a_lateral_view_is_told_in_every_language_and_character_set_of_the_chest() {
     let mut file = file();
     file.remove(VIEW);
-    for series in ["Thorax seitlich", "Thorax seitl.", "Thorax profil", "Tórax perfil", "latérale"] {
+    for series in ["Thorax seitlich", "Thorax seitl.", "Thorax profil", "Tórax perfil", "latérale"]
+    {
         file.text(SERIES, b"LO", series);
         other(&file, "(0008,103E)");
     }
