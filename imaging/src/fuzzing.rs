@@ -53,6 +53,39 @@ pub fn jpeg_lossless(bytes: &[u8]) {
     trial::lossless(stream, size);
 }
 
+/// Damages files, by Marsaglia's xorshift: the same on every run.
+#[cfg(test)]
+pub(crate) struct Damage(pub(crate) u64);
+
+#[cfg(test)]
+impl Damage {
+    pub(crate) fn below(&mut self, bound: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 % bound.max(1) as u64) as usize
+    }
+
+    /// A copy with a few changes.
+    pub(crate) fn damage(&mut self, whole: &[u8]) -> Vec<u8> {
+        let mut bytes = whole.to_vec();
+        for _ in 0..=self.below(6) {
+            let at = self.below(bytes.len());
+            if bytes.is_empty() {
+                break;
+            }
+            match self.below(5) {
+                0 => bytes[at] ^= 1 << self.below(8),
+                1 => bytes[at] = [0, 1, 0x7f, 0x80, 0xff, 0xfe, 0xd9][self.below(7)],
+                2 => drop(bytes.drain(at..(at + 1 + self.below(16)).min(bytes.len()))),
+                3 => bytes.insert(at, self.below(256) as u8),
+                _ => bytes.truncate(at + 1),
+            }
+        }
+        bytes
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::path::Path;
@@ -89,38 +122,5 @@ mod tests {
         assert!(run(super::dicom, &of_dicom, 4_000) > 40);
         assert!(run(super::rle, &["../fuzz/seeds/rle"], 4_000) >= 4);
         assert!(run(super::jpeg_lossless, &["../fuzz/seeds/jpeg_lossless"], 4_000) >= 4);
-    }
-}
-
-/// Damages files, by Marsaglia's xorshift: the same on every run.
-#[cfg(test)]
-pub(crate) struct Damage(pub(crate) u64);
-
-#[cfg(test)]
-impl Damage {
-    pub(crate) fn below(&mut self, bound: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 % bound.max(1) as u64) as usize
-    }
-
-    /// A copy with a few changes.
-    pub(crate) fn damage(&mut self, whole: &[u8]) -> Vec<u8> {
-        let mut bytes = whole.to_vec();
-        for _ in 0..=self.below(6) {
-            let at = self.below(bytes.len());
-            if bytes.is_empty() {
-                break;
-            }
-            match self.below(5) {
-                0 => bytes[at] ^= 1 << self.below(8),
-                1 => bytes[at] = [0, 1, 0x7f, 0x80, 0xff, 0xfe, 0xd9][self.below(7)],
-                2 => drop(bytes.drain(at..(at + 1 + self.below(16)).min(bytes.len()))),
-                3 => bytes.insert(at, self.below(256) as u8),
-                _ => bytes.truncate(at + 1),
-            }
-        }
-        bytes
     }
 }
