@@ -95,13 +95,19 @@ pub fn sniff(bytes: &[u8]) -> Option<Format> {
     is_text(bytes).then_some(Format::NotImage("text"))
 }
 
-/// A DICOM data set without preamble starts, little endian, with a low element of group 0002 or 0008
-/// (PS3.5 section 7.1), followed by a value representation or a small length.
+/// A DICOM data set without preamble starts with a low element of group 0002 or 0008 (PS3.5 section 7.1), followed by a
+/// value representation or a small length; one of no bytes by another element of its group. Big endian has a value
+/// representation always.
 fn is_bare_data_set(bytes: &[u8]) -> bool {
-    let Some(&[group, 0, element, 0, a, b, c, d]) = bytes.first_chunk() else { return false };
+    let Some(&[g1, g2, e1, e2, a, b, c, d]) = bytes.first_chunk() else { return false };
     let explicit = a.is_ascii_uppercase() && b.is_ascii_uppercase();
-    let implicit = [c, d] == [0, 0] && (a, b) != (0, 0);
-    matches!(group, 0x02 | 0x08) && element <= 0x18 && (explicit || implicit)
+    let empty = (a, b) == (0, 0) && bytes.get(8..10) != Some(&[g1, g2]);
+    let implicit = [c, d] == [0, 0] && !empty;
+    match [g1, g2, e1, e2] {
+        [0x02 | 0x08, 0, ..=0x18, 0] => explicit || implicit,
+        [0, 0x08, 0, ..=0x18] => explicit,
+        _ => false,
+    }
 }
 
 fn is_text(bytes: &[u8]) -> bool {
@@ -145,13 +151,16 @@ mod tests {
     fn formats_are_told_by_their_first_bytes() {
         let mut dicom = vec![0; 128];
         dicom.extend(b"DICM\x02\0\0\0UL\x04\0");
-        let cases: [(&[u8], Option<Format>); 13] = [
+        let cases: [(&[u8], Option<Format>); 16] = [
             (b"\xff\xd8\xff\xe0", Some(Format::Jpeg)),
             (b"\x89PNG\r\n\x1a\n\0\0", Some(Format::Png)),
             (&dicom, Some(Format::Dicom)),
             (b"\x08\0\0\0\x04\0\0\0\x1e\x01\0\0", Some(Format::Dicom)),
             (b"\x08\0\x05\0CS\x0a\0ISO_IR 100", Some(Format::Dicom)),
             (b"\x02\0\0\0UL\x04\0\0\0\0\0", Some(Format::Dicom)),
+            (b"\x08\0\x05\0\0\0\0\0\x08\0\x16\0", Some(Format::Dicom)),
+            (b"\x08\0\x05\0\0\0\0\0\0\0\0\0", None),
+            (b"\0\x08\0\x05CS\0\x0aISO_IR 100", Some(Format::Dicom)),
             (b"GIF89a", Some(Format::OtherImage("GIF"))),
             (b"RIFF\x10\0\0\0WEBPVP8 ", Some(Format::OtherImage("WebP"))),
             (b"\0\0\0\x18ftypheic", Some(Format::OtherImage("HEIC"))),
