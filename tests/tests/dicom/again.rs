@@ -75,6 +75,7 @@ async fn one_that_is_erased_while_the_bucket_still_has_it_is_stored_again() {
         actor: Actor::local("ada"),
         role: None,
         request: None,
+        detail: serde_json::json!({}),
     };
     rig.erasure.erasures.erase(&[object], &order).await.expect("erased");
     send(&lobar).await;

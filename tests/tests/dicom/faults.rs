@@ -5,12 +5,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use lobar_core::accounts::S3KeyPair;
 use lobar_core::failure::PortError;
 use lobar_core::image::{Lane, NewImage};
 use lobar_core::object::ObjectVersion;
-use lobar_core::object_store::{FetchError, ObjectStore, Upload};
+use lobar_core::object_store::{FetchError, Fetched, ObjectMetadata, ObjectStore, Upload};
 use lobar_s3::S3ObjectStore;
 use lobar_testkit::services::proxy::{Proxy, Weather};
 use lobar_tests::aws::s3_options;
@@ -146,7 +145,7 @@ struct Panicking(Arc<dyn ObjectStore>, AtomicBool);
 
 #[async_trait]
 impl ObjectStore for Panicking {
-    async fn fetch(&self, object: &ObjectVersion, limit: u64) -> Result<Bytes, FetchError> {
+    async fn fetch(&self, object: &ObjectVersion, limit: u64) -> Result<Fetched, FetchError> {
         self.0.fetch(object, limit).await
     }
     async fn lane(&self, object: &ObjectVersion) -> Result<Lane, FetchError> {
@@ -163,10 +162,11 @@ impl ObjectStore for Panicking {
         &self,
         key: &str,
         lane: Lane,
+        metadata: &ObjectMetadata,
         valid: Duration,
         pair: Option<&S3KeyPair>,
     ) -> Result<String, PortError> {
-        self.0.presign_put(key, lane, valid, pair).await
+        self.0.presign_put(key, lane, metadata, valid, pair).await
     }
     async fn check(&self) -> Result<(), PortError> {
         self.0.check().await
