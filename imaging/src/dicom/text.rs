@@ -15,14 +15,13 @@ const ESCAPE: u8 = 0x1b;
 
 /// The character sets of a data set.
 pub(super) struct Texts {
-    first: SpecificCharacterSet,
+    first: Charset,
 }
 
 impl Texts {
     pub(super) fn of(data_set: &DataSet<'_>) -> Self {
         let code = data_set.word(tags::SPECIFIC_CHARACTER_SET);
-        let first = code.and_then(SpecificCharacterSet::from_code);
-        Self { first: first.unwrap_or_default() }
+        Self { first: code.map(self::code).unwrap_or_default() }
     }
 
     /// A text that may have a backslash (VR `LO` of one value, `SH`, `PN`), decoded, without padding and control
@@ -94,13 +93,38 @@ impl Texts {
 
 /// What an escape designates.
 enum Set {
-    Of(SpecificCharacterSet),
+    Of(Charset),
     /// Two bytes a character, of seven bits: decoded with its escape.
     Jis(Vec<u8>),
 }
 
-fn code(code: &str) -> SpecificCharacterSet {
-    SpecificCharacterSet::from_code(code).unwrap_or_default()
+/// A character set; the default where none is known.
+#[derive(Clone, Default, PartialEq)]
+enum Charset {
+    #[default]
+    Unknown,
+    Known(SpecificCharacterSet),
+    /// ISO 8859-9, which dicom-encoding lacks: Latin-1 with six other letters.
+    Turkish,
+}
+
+fn code(code: &str) -> Charset {
+    match code {
+        "ISO_IR 148" | "ISO 2022 IR 148" => Charset::Turkish,
+        code => SpecificCharacterSet::from_code(code).map_or(Charset::Unknown, Charset::Known),
+    }
+}
+
+fn turkish(byte: u8) -> char {
+    match byte {
+        0xd0 => 'Ğ',
+        0xdd => 'İ',
+        0xde => 'Ş',
+        0xf0 => 'ğ',
+        0xfd => 'ı',
+        0xfe => 'ş',
+        byte => char::from(byte),
+    }
 }
 
 /// The character set of an escape sequence and its length (PS3.3, C.12.1.1.2, tables C.12-3 and -4).
@@ -117,6 +141,7 @@ fn escape(bytes: &[u8]) -> Option<(Set, usize)> {
         [b'-', b'G', ..] => known(3, "ISO_IR 127"),
         [b'-', b'H', ..] => known(3, "ISO_IR 138"),
         [b'-', b'L', ..] => known(3, "ISO_IR 144"),
+        [b'-', b'M', ..] => known(3, "ISO_IR 148"),
         [b'-', b'T', ..] => known(3, "ISO_IR 166"),
         [b'$', b')', b'C', ..] => known(4, "ISO 2022 IR 149"),
         [b'$', b')', b'A', ..] => known(4, "ISO 2022 IR 58"),
@@ -128,10 +153,15 @@ fn escape(bytes: &[u8]) -> Option<(Set, usize)> {
 
 /// Decodes by `set`. Bytes that are none of it are UTF-8 where they can be, as in files that forget to say so, and else
 /// Latin-1.
-fn decode(set: &SpecificCharacterSet, bytes: &[u8]) -> String {
-    let declared = *set != SpecificCharacterSet::default();
-    if declared && let Ok(text) = set.decode(bytes) {
-        return text;
+fn decode(set: &Charset, bytes: &[u8]) -> String {
+    match set {
+        Charset::Turkish => return bytes.iter().map(|byte| turkish(*byte)).collect(),
+        Charset::Known(set) if *set != SpecificCharacterSet::default() => {
+            if let Ok(text) = set.decode(bytes) {
+                return text;
+            }
+        }
+        Charset::Known(_) | Charset::Unknown => {}
     }
     match std::str::from_utf8(bytes) {
         Ok(text) => text.to_owned(),

@@ -24,9 +24,11 @@ fn name(characters: &str, bytes: &[u8]) -> Option<String> {
 #[test]
 fn names_are_decoded_from_their_character_set() {
     // PS3.5, annexes H, I, J and K.
-    let cases: [(&str, &[u8], &str); 13] = [
+    let cases: [(&str, &[u8], &str); 15] = [
         ("", b"Doe^Jane", "Doe^Jane"),
         ("ISO_IR 100", b"Buc^J\xe9r\xf4me", "Buc^Jérôme"),
+        ("ISO_IR 148", b"Y\xfdld\xfdz^Ay\xfee", "Yıldız^Ayşe"),
+        ("\\ISO 2022 IR 148", b"\x1b-MY\xfdld\xfdz^\x1b-MAy\xfee", "Yıldız^Ayşe"),
         ("ISO_IR 101", b"Wa\xb3\xeasa", "Wałęsa"),
         ("ISO_IR 144", b"\xbb\xee\xdace\xdc\xd1yp\xd3", "Люкceмбypг"),
         ("ISO_IR 126", b"\xc4\xe9\xef\xed\xf5\xf3\xe9\xef\xf2", "Διονυσιος"),
