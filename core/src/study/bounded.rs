@@ -125,14 +125,14 @@ mod tests {
 
     #[test]
     fn texts_are_cut_off_and_what_is_no_date_time_sex_or_age_is_left_out() {
-        let mut attributes = Attributes::default();
-        attributes.patient = Patient {
+        let patient = Patient {
             name: Some(format!("D\0oe^{}", "é".repeat(2_000))),
             birth_date: Some("20231301".into()),
             sex: Some("f".into()),
             age: Some("18 years".into()),
             ..Patient::default()
         };
+        let mut attributes = Attributes { patient, ..Attributes::default() };
         attributes.study.time = Some("1205".into());
         attributes.study.date = Some("20260228".into());
         attributes.study.description = Some("\u{1}\u{2}".into());
