@@ -116,6 +116,7 @@ mod tests {
             *said.field(field).expect("a field") = Some(value.into());
             said.metadata()
         };
+        let long = "A".repeat(65);
         for (field, value) in [
             ("patient_id", "7\n1"),
             ("patient_issuer", "north"),
@@ -123,8 +124,8 @@ mod tests {
             ("patient_sex", "female"),
             ("study_date", "20261341"),
             ("accession", "\u{1}"),
-            ("accession", &"A".repeat(65)),
-            ("view_position", &"P".repeat(65)),
+            ("accession", &*long),
+            ("view_position", &*long),
         ] {
             assert!(said(field, value).is_err(), "{field}: {value}");
         }

@@ -303,8 +303,9 @@ mod tests {
         let filter = |query| filter(query, &Sites::All);
         assert!(filter(&status).is_err() && filter(&flagged).is_err());
         let patient = |id: &str| ListQuery { patient: Some(id.into()), ..ListQuery::default() };
-        assert!(filter(&patient("\0")).is_err() && filter(&patient("7\n1")).is_err());
-        let kept = filter(&patient("71 ")).expect("as it is kept").patient;
+        let [zero, line, padded] = ["\0", "7\n1", "71 "].map(patient);
+        assert!(filter(&zero).is_err() && filter(&line).is_err());
+        let kept = filter(&padded).expect("as it is kept").patient;
         assert!(kept == Some(PatientKey("71".into())));
     }
 
