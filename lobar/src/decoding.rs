@@ -7,6 +7,7 @@ use lobar_imaging::isolation::{self, Program};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::failure::Failure;
+use crate::service::memory;
 
 /// The file that this process runs, also when another was put in its place since.
 const SELF: &str = "/proc/self/exe";
@@ -15,7 +16,8 @@ const SELF: &str = "/proc/self/exe";
 const PROCESSOR: u64 = 8;
 /// The same by the clock, on a machine that is busy with other things.
 const TIME: Duration = Duration::from_secs(30);
-/// What a child may take beyond the executable and its libraries, bytes: the largest picture of JPEG 2000 fits.
+/// What a child may take beyond the executable and its libraries, bytes: the largest picture of JPEG 2000 fits. Children live
+/// within the memory of their parent's control group, so it is no more than that has for decoding.
 const MEMORY: u64 = 1 << 30;
 
 /// From now on what this process decodes of DICOM is decoded by children. None is started before there is a file.
@@ -25,7 +27,7 @@ pub fn isolate() {
         arguments: vec!["decode-dicom".into()],
         time: TIME,
         processor: PROCESSOR,
-        memory: MEMORY,
+        memory: MEMORY.min(memory::for_decoding()),
     });
 }
 

@@ -10,7 +10,7 @@ pub mod dicom;
 mod disk;
 #[cfg(feature = "torch")]
 mod heartbeat;
-mod memory;
+pub(crate) mod memory;
 #[cfg(feature = "torch")]
 mod models;
 mod ports;
