@@ -63,6 +63,7 @@ pub struct Fixture {
     pub exposures: Arc<dyn Exposures>,
     pub uploads: Arc<dyn Queue>,
     pub objects: Arc<dyn ObjectStore>,
+    pub erasure: ErasurePorts,
     pub signal: Arc<dyn Signal>,
     pub presence: Option<Arc<dyn Presence>>,
     pub http: reqwest::Client,
@@ -145,6 +146,7 @@ impl Fixture {
         settings.limits.max_bytes = 200_000;
         settings.drain = Duration::from_secs(2);
         set(&mut settings);
+        let erasure = ErasurePorts { erasures: store.clone(), objects: bucket };
         let parts = ApiPorts {
             store: store.clone(),
             models: models.clone(),
@@ -154,7 +156,7 @@ impl Fixture {
             audit: audit.clone(),
             exposures: exposures.clone(),
             objects: objects.clone(),
-            erasure: ErasurePorts { erasures: store.clone(), objects: bucket },
+            erasure: erasure.clone(),
             signal: signal.clone(),
             jobs,
             clock,
@@ -180,6 +182,7 @@ impl Fixture {
             exposures,
             uploads,
             objects,
+            erasure,
             signal,
             presence,
             http,
