@@ -6,7 +6,9 @@
 //! problem like any other.
 
 use std::future::Future;
+use std::num::NonZero;
 use std::sync::Arc;
+use std::thread::available_parallelism;
 use std::time::Duration;
 
 use lobar_core::accounts::Accounts;
@@ -94,6 +96,8 @@ pub(crate) struct Context {
     pub(crate) drawing_shares: Shares<Client>,
     /// Bounds answers that are not sent yet.
     pub(crate) sending: Sending,
+    /// Bounds the DICOM files whose heads are read at once.
+    pub(crate) reading: Arc<Semaphore>,
     /// Bounds the bytes of the files whose pictures are drawn.
     pub(crate) room: FileRoom,
     runtime: Handle,
@@ -163,6 +167,7 @@ impl Context {
             drawing: Arc::new(Semaphore::new(DRAWN_AT_ONCE)),
             drawing_shares: Shares::new(DRAWN_FOR_ONE),
             sending: Sending::new(settings.answer_bytes, settings.largest_picture()),
+            reading: Arc::new(Semaphore::new(available_parallelism().map_or(1, NonZero::get))),
             room: FileRoom::new(settings.limits.max_bytes as u64),
             settings,
             runtime,

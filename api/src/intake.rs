@@ -60,6 +60,8 @@ struct Holding {
     client: Option<Client>,
     own: Option<OwnedSemaphorePermit>,
     room: Option<OwnedSemaphorePermit>,
+    /// Whether what comes next has the time of a body of its own.
+    anew: bool,
 }
 
 /// Room for some bytes: of the client's share, and of all.
@@ -146,6 +148,11 @@ impl Held {
         (held.client, held.room.as_ref().map_or(0, OwnedSemaphorePermit::num_permits))
     }
 
+    /// Whether a file of its own begins. Says so once.
+    fn is_anew(&self) -> bool {
+        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner).anew)
+    }
+
     fn release(&self) {
         let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         (held.own, held.room) = (None, None);
@@ -184,6 +191,14 @@ pub(crate) fn belongs_to(request: &HttpRequest, client: Option<Client>) {
 pub(crate) fn let_go(request: &HttpRequest) {
     if let Some(held) = request.extensions().get::<Arc<Held>>() {
         held.release();
+    }
+}
+
+/// The same, and what comes next of the body has the time that a body has: it is another file.
+pub(crate) fn begin_anew(request: &HttpRequest) {
+    if let Some(held) = request.extensions().get::<Arc<Held>>() {
+        held.release();
+        held.0.lock().unwrap_or_else(PoisonError::into_inner).anew = true;
     }
 }
 
@@ -249,6 +264,11 @@ impl Body {
     async fn next(&mut self) -> Result<Option<Bytes>, Stop> {
         let context = self.context.clone();
         let intake = &context.intake;
+        if self.held.is_anew() {
+            let now = Instant::now();
+            (self.deadline, self.end) = (now + intake.grace, now + intake.longest);
+            (self.since, self.last) = (0, now);
+        }
         let Some(bytes) = self.arriving(intake).await? else { return Ok(None) };
         let bytes = bytes.map_err(Stop::Broken)?;
         let (client, held) = self.held.state();

@@ -282,10 +282,16 @@ impl Recorder {
 
     /// The same for what is put in, which takes half of the room at most: whoever uploads keeps nobody from reading.
     pub(crate) fn note_upload(&self, entry: NewEntry) -> Result<(), Problem> {
+        self.check_room()?;
+        self.note_each(entry)
+    }
+
+    /// Whether there is that room, asked before something is put in.
+    pub(crate) fn check_room(&self) -> Result<(), Problem> {
         if self.waiting.capacity() < WAITING / 2 {
             return Err(Problem::new(Kind::Busy, "Many uploads wait to be recorded; try again."));
         }
-        self.note_each(entry)
+        Ok(())
     }
 
     /// Records what was changed, now; where the store does not take it, soon.

@@ -14,9 +14,6 @@ use crate::form::Form;
 use crate::key::Key;
 use crate::table::{CODES, Otherwise, Rule, rule_in};
 
-/// Most values of an attribute of texts.
-const VALUES_MAX: usize = 16;
-
 /// Whose images are cleaned, and with which key.
 pub(crate) struct Cleaning<'a> {
     pub(crate) key: &'a Key,
@@ -169,7 +166,7 @@ fn formed(element: &InMemElement, form: Form, otherwise: Otherwise) -> Option<In
     while values.last().is_some_and(String::is_empty) {
         values.pop();
     }
-    if values.is_empty() || values.len() > VALUES_MAX {
+    if values.is_empty() || values.len() > form.most() {
         return without(tag, otherwise);
     }
     text(tag, &values)

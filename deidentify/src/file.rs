@@ -12,7 +12,7 @@ use lobar_core::study::Uid;
 use crate::Options;
 use crate::bounds::fits;
 use crate::check::check;
-use crate::clean::{Cleaning, empty, text, text_of};
+use crate::clean::{Cleaning, empty, text, text_of, texts};
 use crate::form::is_standard_uid;
 use crate::key::Key;
 use crate::method;
@@ -38,7 +38,8 @@ pub fn deidentify(file: &[u8], key: &Key, options: &Options) -> Result<Deidentif
     let study = needed(tags::STUDY_INSTANCE_UID, "Study Instance UID")?;
     needed(tags::SERIES_INSTANCE_UID, "Series Instance UID")?;
     refuse_burned_in(&object, &class, !options.masks.is_empty())?;
-    let pixels = pixels::clean(&Image::of(&object)?, &object, &syntax, &options.masks)?;
+    let image = Image::of(&object)?;
+    let (pixels, are_cleared) = pixels::clean(&image, &object, &syntax, &options.masks)?;
 
     let cleaning = Cleaning { key, dates: options.dates, patient: patient(&object, study) };
     let mut clean = cleaning.data_set(&object, rule);
@@ -51,6 +52,9 @@ pub fn deidentify(file: &[u8], key: &Key, options: &Options) -> Result<Deidentif
             };
             element.map(|element| clean.put(element));
         }
+    }
+    if are_cleared {
+        pixels::clear_padding(&image, &mut clean);
     }
     clean.put(DataElement::new(tags::PIXEL_DATA, pixels.0, pixels.1));
     method::record(&mut clean, options.dates, !options.masks.is_empty());
@@ -153,13 +157,22 @@ pub(crate) fn named(uid: &str) -> String {
 }
 
 fn refuse_burned_in(object: &InMemDicomObject, class: &str, masked: bool) -> Result<(), Refusal> {
-    let said = text_of(object, tags::BURNED_IN_ANNOTATION).map(|text| text.to_ascii_uppercase());
-    match said.as_deref() {
+    let element = object.get(tags::BURNED_IN_ANNOTATION);
+    let said = element.map(texts).unwrap_or_default();
+    let says = |word: &'static str| move |text: &String| text.eq_ignore_ascii_case(word);
+    let is_silent = match element.map(|element| element.value().primitive()) {
+        None => true,
+        Some(value) if said.is_empty() => value.is_some_and(|value| value.multiplicity() == 0),
+        Some(_) => said.iter().all(String::is_empty),
+    };
+    match is_silent {
         _ if masked => Ok(()),
-        Some("NO") => Ok(()),
-        Some("YES") => Err(Refusal::BurnedIn),
-        _ if class == uids::SECONDARY_CAPTURE_IMAGE_STORAGE => Err(Refusal::SecondaryCapture),
-        _ => Ok(()),
+        true if class == uids::SECONDARY_CAPTURE_IMAGE_STORAGE => Err(Refusal::SecondaryCapture),
+        true => Ok(()),
+        false if said.iter().any(says("YES")) => Err(Refusal::BurnedIn),
+        false if !said.is_empty() && said.iter().all(says("NO")) => Ok(()),
+        // Bytes of no known kind, or another word: nobody can say what they mean.
+        false => Err(Refusal::BurnedInUnclear),
     }
 }
 

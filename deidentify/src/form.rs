@@ -9,8 +9,12 @@ pub enum Form {
     Direction,
     /// A UID that the standard itself defines.
     StandardUid,
-    /// A decimal or whole number (DS, IS).
+    /// A decimal number (DS) below ten millions: no date, and not much else, can be written as one.
     Number,
+    /// A whole number (IS) of up to seven digits, without a sign, for the same reason.
+    Whole,
+    /// A number that counts series and images: up to five digits.
+    Counter,
 }
 
 impl Form {
@@ -21,6 +25,18 @@ impl Form {
             Form::Direction => is_direction(value),
             Form::StandardUid => is_standard_uid(value),
             Form::Number => is_number(value),
+            Form::Whole => is_whole(value, 7),
+            Form::Counter => is_whole(value, 5),
+        }
+    }
+
+    /// The most values that an attribute may have.
+    pub(crate) fn most(self) -> usize {
+        match self {
+            Form::Counter => 1,
+            Form::Whole => 2,
+            Form::Number => 8,
+            Form::Terms(_) | Form::Direction | Form::StandardUid => 16,
         }
     }
 }
@@ -44,7 +60,11 @@ fn is_number(value: &str) -> bool {
     let known = |byte: u8| byte.is_ascii_digit() || b"+-.eE".contains(&byte);
     (1..=16).contains(&value.len())
         && value.bytes().all(known)
-        && value.parse::<f64>().is_ok_and(f64::is_finite)
+        && value.parse::<f64>().is_ok_and(|number| number.abs() < 1e7)
+}
+
+fn is_whole(value: &str, digits: usize) -> bool {
+    (1..=digits).contains(&value.len()) && value.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 #[cfg(test)]
@@ -62,6 +82,11 @@ mod tests {
             assert!(word == "1.2.3" || !Form::Number.takes(word), "{word}");
         }
         assert!(Form::Number.takes("-1.5e3") && Form::Direction.takes("PF"));
+        for date in ["19640812", "019640812", "1.9640812e7", "NaN", "1e400"] {
+            assert!(!Form::Number.takes(date) && !Form::Whole.takes(date), "{date}");
+        }
+        assert!(Form::Whole.takes("1250000") && !Form::Whole.takes("1.5"));
+        assert!(Form::Counter.takes("30001") && !Form::Counter.takes("640812"));
         assert!(Form::StandardUid.takes("1.2.840.10008.5.1.4.1.1.1"));
         assert!(!Form::StandardUid.takes("1.2.840.10008.19950720112207"), "a date can be in it");
     }

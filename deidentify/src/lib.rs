@@ -27,6 +27,8 @@ pub use refusal::Refusal;
 
 /// The edition of the standard whose Table E.1-1 was followed.
 pub const EDITION: &str = "PS3.15 2024b";
+/// The same, as the codes of what was done name it.
+const YEAR: &str = "2024b";
 
 /// What is to be done beyond the basic profile.
 #[derive(Clone, Debug, Default)]

@@ -5,7 +5,7 @@ use dicom_dictionary_std::tags;
 use dicom_object::InMemDicomObject;
 
 use crate::clean::{code_item, sequence, text};
-use crate::{Dates, EDITION};
+use crate::{Dates, EDITION, YEAR};
 
 /// Codes of CID 7050, De-identification Method.
 const BASIC_PROFILE: (&str, &str, &str) =
@@ -33,7 +33,12 @@ pub(crate) fn record(object: &mut InMemDicomObject, dates: Dates, masked: bool) 
         VR::CS,
         longitudinal,
     ));
-    let codes = codes.into_iter().map(code_item).collect();
+    let coded = |code| {
+        let mut item = code_item(code);
+        item.put(DataElement::new(tags::CODING_SCHEME_VERSION, VR::SH, YEAR));
+        item
+    };
+    let codes = codes.into_iter().map(coded).collect();
     let written = [
         text(tags::DEIDENTIFICATION_METHOD, &words),
         sequence(tags::DEIDENTIFICATION_METHOD_CODE_SEQUENCE, codes),

@@ -20,6 +20,11 @@ pub enum Refusal {
         "it says that a person can be read from its pixels (Burned In Annotation is YES); name the places with --mask"
     )]
     BurnedIn,
+    /// Burned In Annotation (0028,0301) has a value that is neither YES nor NO, or cannot be read as text (VR UN).
+    #[error(
+        "what it says of persons in its pixels is neither YES nor NO (Burned In Annotation); look at it, and name the places with --mask"
+    )]
+    BurnedInUnclear,
     /// A secondary capture that does not say that its pixels name nobody.
     #[error(
         "it is a secondary capture that does not say that nobody can be read from its pixels (Burned In Annotation is not NO); look at it, and name the places with --mask"

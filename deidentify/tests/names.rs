@@ -89,6 +89,22 @@ fn a_name_in_any_attribute_of_the_table_is_gone() {
     assert!(tried > 350, "{tried}");
 }
 
+/// A birth date is digits, as numbers are.
+#[test]
+fn a_birth_date_in_any_number_of_the_table_is_gone() {
+    const BORN: &str = "19640812";
+    let numbers = SAFE.iter().map(|row| row.0).filter(|tag| matches!(vr(*tag), VR::DS | VR::IS));
+    let mut tried = 0;
+    for tag in numbers.filter(|tag| !NEEDED.contains(tag)) {
+        let bytes = file(with([DataElement::new(tag, vr(tag), BORN)]));
+        for out in [run(&bytes), shifted(&bytes)] {
+            assert!(!has(&out.expect("de-identified").bytes, BORN), "{tag}");
+            tried += 1;
+        }
+    }
+    assert!(tried > 50, "{tried}");
+}
+
 /// Every attribute of the standard's dictionary, all those of text in one file.
 #[test]
 fn a_name_in_every_text_attribute_of_the_dictionary_at_once_is_gone() {

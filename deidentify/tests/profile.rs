@@ -43,6 +43,10 @@ fn what_was_done_is_written_into_the_file_with_the_edition() {
     let words = text(&object, tags::DEIDENTIFICATION_METHOD).expect("set");
     assert!(words.contains("PS3.15 2024b") && words.len() <= 64, "{words}");
     assert_eq!(codes(&object), ["113100"]);
+    let items = object.get(tags::DEIDENTIFICATION_METHOD_CODE_SEQUENCE).expect("set");
+    for item in items.items().expect("items") {
+        assert_eq!(text(item, tags::CODING_SCHEME_VERSION).as_deref(), Some("2024b"));
+    }
     let longitudinal = tags::LONGITUDINAL_TEMPORAL_INFORMATION_MODIFIED;
     assert_eq!(text(&object, longitudinal).as_deref(), Some("REMOVED"));
 
@@ -193,6 +197,39 @@ fn text_in_pixels_is_refused_by_name_or_masked() {
     let compressed = with([fixture::coded(vec![vec![0xff, 0xd8]])]);
     let refused = deidentify(&file_in(compressed, uids::JPEG_LOSSLESS_SV1), &key(), &options);
     assert!(matches!(refused.err(), Some(Refusal::Mask(_))));
+}
+
+#[test]
+fn what_is_said_of_persons_in_the_pixels_is_yes_no_or_nothing() {
+    let says = |vr, value: PrimitiveValue| {
+        run(&file(with([DataElement::new(tags::BURNED_IN_ANNOTATION, vr, value)]))).err()
+    };
+    let bytes = |text: &str| PrimitiveValue::from(text.as_bytes());
+    assert_eq!(says(VR::CS, PrimitiveValue::Empty), None);
+    assert_eq!(says(VR::CS, "no".into()), None);
+    assert_eq!(says(VR::CS, "\\YES".into()), Some(Refusal::BurnedIn));
+    assert_eq!(says(VR::CS, "NO\\YES".into()), Some(Refusal::BurnedIn));
+    for word in ["Y", "TRUE", "YES.", "NO\\"] {
+        assert_eq!(says(VR::CS, word.into()), Some(Refusal::BurnedInUnclear), "{word}");
+    }
+    assert_eq!(says(VR::UN, bytes("YES ")), Some(Refusal::BurnedInUnclear));
+    assert_eq!(says(VR::UN, PrimitiveValue::Empty), None);
+}
+
+#[test]
+fn padding_goes_on_to_match_its_pixels_where_their_bits_are_cleared() {
+    let padding = |pixels: [u16; 4]| {
+        let word = |tag, vr, words: &[u16]| {
+            DataElement::new(tag, vr, PrimitiveValue::U16(words.iter().copied().collect()))
+        };
+        let object = cleaned(with([
+            word(tags::PIXEL_PADDING_VALUE, VR::US, &[0xffff]),
+            word(tags::PIXEL_DATA, VR::OW, &pixels),
+        ]));
+        object.get(tags::PIXEL_PADDING_VALUE).expect("kept").to_int::<u16>().expect("a number")
+    };
+    assert_eq!(padding([1, 2, 3, 0xffff]), 0x0fff);
+    assert_eq!(padding([1, 2, 3, 0x0fff]), 0xffff, "no pixel has such bits");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::fs::{self, OpenOptions};
 use std::io::{ErrorKind, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
@@ -21,6 +21,9 @@ const SECRET: usize = 32;
 
 /// De-identifies what the arguments name. Fails when a file was refused; the others are written all the same.
 pub fn run(args: &Deidentify) -> Result<(), Failure> {
+    if let Some(file) = &args.key_file {
+        refuse_within(file, &args.out)?;
+    }
     let key = key(args.key_file.as_deref())?;
     fs::create_dir_all(&args.out).map_err(|error| {
         Failure::usage(format!("--out {}: {error}; name a folder", args.out.display()))
@@ -34,9 +37,6 @@ pub fn run(args: &Deidentify) -> Result<(), Failure> {
     let files = files(&args.inputs, &out);
     let mut refused = 0;
     for (number, file) in files.iter().enumerate() {
-        if lobar_console::is_closed() {
-            break;
-        }
         let done = match file {
             Ok(file) => one(file, &out, &key, &options),
             Err((_, why)) => Err(why.clone()),
@@ -56,11 +56,30 @@ pub fn run(args: &Deidentify) -> Result<(), Failure> {
     }
 }
 
+/// Refuses a secret in the folder that is given away.
+fn refuse_within(file: &Path, out: &Path) -> Result<(), Failure> {
+    let (Some(file), Some(out)) = (real(file), real(out)) else { return Ok(()) };
+    if file.starts_with(out) {
+        return Err(Failure::usage(format!(
+            "--key-file {}: it is within --out; keep the secret apart from what is given away",
+            file.display()
+        )));
+    }
+    Ok(())
+}
+
+/// A path without links and `..`, also where its last parts are not there yet.
+fn real(path: &Path) -> Option<PathBuf> {
+    let path = std::path::absolute(path).ok()?;
+    let known = path.ancestors().find_map(|known| Some((known, fs::canonicalize(known).ok()?)))?;
+    Some(known.1.join(path.strip_prefix(known.0).ok()?))
+}
+
 /// A file, or a place that could not be looked into and why.
 type Place = Result<PathBuf, (PathBuf, String)>;
 
 /// The files that were named and those below named folders, in the order of their names; hidden ones below folders and
-/// what was written before are left out, links below folders are not followed.
+/// what was written before are left out. Links below folders are not followed, and named.
 fn files(inputs: &[PathBuf], out: &Path) -> Vec<Place> {
     let mut files = Vec::new();
     for input in inputs {
@@ -79,7 +98,14 @@ fn files(inputs: &[PathBuf], out: &Path) -> Vec<Place> {
                     files.push(Ok(entry.into_path()));
                 }
                 Ok(entry) if entry.file_type().is_file() => files.push(Ok(entry.into_path())),
-                Ok(_) => {}
+                Ok(entry)
+                    if entry.path().is_dir() && !(entry.depth() > 0 && entry.path_is_symlink()) => {
+                }
+                Ok(entry) => {
+                    let is_link = entry.depth() > 0 && entry.path_is_symlink();
+                    let why = if is_link { "it is a link" } else { "it is not a regular file" };
+                    files.push(Err((entry.into_path(), why.into())));
+                }
                 Err(error) => {
                     let path = error.path().unwrap_or(input).to_owned();
                     files.push(Err((path, "it cannot be read".into())));
@@ -148,10 +174,15 @@ fn key(file: Option<&Path>) -> Result<Key, Failure> {
     let failed =
         |error: std::io::Error| Failure::usage(format!("--key-file {}: {error}", file.display()));
     match fs::read(file) {
-        Ok(secret) => Key::of(secret.trim_ascii()).ok_or_else(|| {
+        Ok(secret) => {
             let path = file.display();
-            Failure::usage(format!("--key-file {path}: a secret has {SECRET} bytes or more"))
-        }),
+            if file.metadata().is_ok_and(|it| it.permissions().mode() & 0o077 != 0) {
+                noteln!("--key-file {path}: others may read it; chmod 600 is better");
+            }
+            Key::of(secret.trim_ascii()).ok_or_else(|| {
+                Failure::usage(format!("--key-file {path}: a secret has {SECRET} bytes or more"))
+            })
+        }
         Err(error) if error.kind() == ErrorKind::NotFound => {
             let secret = hex::encode(rand::random::<[u8; SECRET]>());
             let mut made_file = OpenOptions::new()

@@ -19,6 +19,10 @@ pub(super) const MEDIA_TYPE: &str = "application/dicom+json";
 pub(super) enum Failure {
     /// It belongs to another study than the address names. The code is that of a data set that does not match.
     OtherStudy,
+    /// It is larger than the server takes.
+    TooLarge,
+    /// It was erased here, and is not taken again.
+    Erased,
     /// It is no DICOM file, or names no SOP class, SOP instance or study.
     NotUnderstood,
 }
@@ -27,6 +31,8 @@ impl Failure {
     fn code(self) -> u16 {
         match self {
             Failure::OtherStudy => 0xa900,
+            Failure::TooLarge => 0xa700,
+            Failure::Erased => 0x0110,
             Failure::NotUnderstood => 0xc000,
         }
     }
@@ -69,11 +75,12 @@ impl Outcome {
         }
     }
 
-    /// The answer. There is no Retrieve URL: what is stored cannot be had by DICOMweb yet.
+    /// The answer. Retrieve URL (type 2) has no value: what is stored cannot be had by DICOMweb yet.
     pub(super) fn answer(self) -> Result<HttpResponse, Problem> {
         let status = self.status();
-        let stored = self.stored.iter().map(|instance| instance.item(None)).collect();
-        let failed = self.failed.iter().map(|(instance, why)| instance.item(Some(*why))).collect();
+        let stored = self.stored.iter().map(|instance| instance.item([retrieve_url()])).collect();
+        let failed =
+            self.failed.iter().map(|(instance, why)| instance.item([reason(*why)])).collect();
         let unnamed =
             self.unnamed.iter().map(|why| InMemDicomObject::from_element_iter([reason(*why)]));
         let sequences = [
@@ -82,7 +89,10 @@ impl Outcome {
             (tags::OTHER_FAILURES_SEQUENCE, unnamed.collect()),
         ];
         let answer = InMemDicomObject::from_element_iter(
-            sequences.into_iter().filter_map(|(tag, items)| sequence(tag, items)),
+            sequences
+                .into_iter()
+                .filter_map(|(tag, items)| sequence(tag, items))
+                .chain([retrieve_url()]),
         );
         let body = dicom_json::to_string(&answer)
             .map_err(|error| Problem::internal("dicom json", &error))?;
@@ -91,14 +101,18 @@ impl Outcome {
 }
 
 impl Instance {
-    fn item(&self, failed: Option<Failure>) -> InMemDicomObject {
+    fn item(&self, more: [DataElement<InMemDicomObject, Vec<u8>>; 1]) -> InMemDicomObject {
         let uid = |tag, uid: &Uid| DataElement::new(tag, VR::UI, uid.as_str());
         let named = [
             uid(tags::REFERENCED_SOP_CLASS_UID, &self.class),
             uid(tags::REFERENCED_SOP_INSTANCE_UID, &self.uid),
         ];
-        InMemDicomObject::from_element_iter(named.into_iter().chain(failed.map(reason)))
+        InMemDicomObject::from_element_iter(named.into_iter().chain(more))
     }
+}
+
+fn retrieve_url() -> DataElement<InMemDicomObject, Vec<u8>> {
+    DataElement::new(tags::RETRIEVE_URL, VR::UR, PrimitiveValue::Empty)
 }
 
 fn reason(why: Failure) -> DataElement<InMemDicomObject, Vec<u8>> {
@@ -141,6 +155,10 @@ mod tests {
         let item = &body["00081199"]["Value"][0];
         assert_eq!(item["00081155"], json!({ "vr": "UI", "Value": ["1.2.3"] }));
         assert_eq!(item["00081150"]["Value"], json!(["1.2.840.10008.5.1.4.1.1.1"]));
+        assert_eq!(
+            (&item["00081190"], &body["00081190"]["vr"]),
+            (&json!({ "vr": "UR" }), &json!("UR"))
+        );
         assert!(body.get("00081198").is_none());
 
         let mut outcome = Outcome::default();

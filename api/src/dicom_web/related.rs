@@ -1,19 +1,25 @@
 //! `multipart/related` (RFC 2387): what a request says of its body, and its parts, one after the other.
 //!
-//! The parser is that of forms, under the name `multipart/mixed`: it holds 64 KiB at most, takes any head of a part up to
-//! 32 fields, and leaves the type of the parts alone. A part without any head, which the RFC allows, is refused as damaged.
+//! A part ends at the next delimiter and nowhere else (RFC 2046, 5.1.1): `Content-Length` has no meaning in a part, and
+//! clients that write it write it wrong. The parser of forms obeys it, so it is not used here.
 
-use actix_multipart::{Field, Multipart, MultipartError};
 use actix_web::error::PayloadError;
-use actix_web::http::header::{self, HeaderMap, HeaderValue};
-use bytes::Bytes;
-use futures::{Stream, TryStreamExt as _};
+use bytes::{Bytes, BytesMut};
+use futures::stream::LocalBoxStream;
+use futures::{Stream, StreamExt as _, stream};
 
 use crate::intake;
 use crate::problem::{Kind, Problem};
 
 /// The longest delimiter (RFC 2046, 5.1.1), in characters.
 const BOUNDARY_MAX: usize = 70;
+/// The longest head of a part, in bytes, and its most fields.
+const HEAD_MAX: usize = 8_192;
+const FIELDS_MAX: usize = 32;
+/// The most that may come before the first part, in bytes.
+const PREAMBLE_MAX: usize = 64 << 10;
+/// Most blanks behind a delimiter.
+const BLANKS_MAX: usize = 128;
 
 /// What a request's `Content-Type` says.
 #[derive(Debug, PartialEq, Eq)]
@@ -50,49 +56,166 @@ impl Related {
     where
         S: Stream<Item = Result<Bytes, PayloadError>> + 'static,
     {
-        let kind = format!("multipart/mixed; boundary=\"{}\"", self.boundary);
-        // Of a delimiter's characters each may stand in a header.
-        let kind =
-            HeaderValue::from_str(&kind).unwrap_or(HeaderValue::from_static("multipart/mixed"));
-        Parts(Multipart::new(&HeaderMap::from_iter([(header::CONTENT_TYPE, kind)]), body))
+        Parts {
+            body: body.boxed_local(),
+            // The first delimiter may begin the body; all others begin a line.
+            buffer: BytesMut::from(&b"\r\n"[..]),
+            delimiter: format!("\r\n--{}", self.boundary).into_bytes(),
+            place: Place::Preamble,
+        }
     }
 }
 
 /// The parts of a body, in their order.
-pub(crate) struct Parts(Multipart);
+pub(crate) struct Parts {
+    body: LocalBoxStream<'static, Result<Bytes, PayloadError>>,
+    /// What has arrived and is not given out: a delimiter's length of content at most, or a head.
+    buffer: BytesMut,
+    delimiter: Vec<u8>,
+    place: Place,
+}
+
+/// Where in the body it is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// Before the first delimiter.
+    Preamble,
+    /// In a head, whose first line end is that of the delimiter.
+    Head,
+    Content,
+    /// Behind the closing delimiter.
+    End,
+}
+
+/// What stands at the beginning of the buffer.
+enum Seen {
+    /// So many bytes of content.
+    Content(usize),
+    /// A delimiter of so many bytes, and what comes behind it.
+    Delimiter(usize, Place),
+    /// Too little to tell.
+    Unclear,
+}
 
 impl Parts {
     /// The next part; what is left of the one before is passed over. `None` behind the closing delimiter.
-    pub(crate) async fn next(&mut self) -> Result<Option<Part>, Problem> {
-        Ok(self.0.try_next().await.map_err(unread)?.map(Part))
+    pub(crate) async fn next(&mut self) -> Result<Option<Part<'_>>, Problem> {
+        let mut preamble = 0;
+        while let Some(bytes) = self.piece().await? {
+            preamble += if self.place == Place::Preamble { bytes.len() } else { 0 };
+            if preamble > PREAMBLE_MAX {
+                return Err(damaged("What comes before the first part is too long."));
+            }
+        }
+        if self.place == Place::End {
+            return Ok(None);
+        }
+        let media_type = self.head().await?;
+        self.place = Place::Content;
+        Ok(Some(Part { parts: self, media_type }))
     }
+
+    /// More of the content; `None` at its end.
+    async fn piece(&mut self) -> Result<Option<Bytes>, Problem> {
+        while matches!(self.place, Place::Preamble | Place::Content) {
+            match seen(&self.buffer, &self.delimiter) {
+                Seen::Content(length) => return Ok(Some(self.buffer.split_to(length).freeze())),
+                Seen::Delimiter(length, place) => {
+                    let _ = self.buffer.split_to(length);
+                    self.place = place;
+                }
+                Seen::Unclear => self.more().await?,
+            }
+        }
+        Ok(None)
+    }
+
+    /// Reads the head of a part, and answers its media type.
+    async fn head(&mut self) -> Result<Option<String>, Problem> {
+        loop {
+            let within = &self.buffer[..self.buffer.len().min(HEAD_MAX)];
+            if let Some(end) = within.windows(4).position(|four| four == b"\r\n\r\n") {
+                let head = self.buffer.split_to(end + 4);
+                return media_type(&head);
+            }
+            if self.buffer.len() >= HEAD_MAX {
+                return Err(damaged("The head of a part is too long."));
+            }
+            self.more().await?;
+        }
+    }
+
+    async fn more(&mut self) -> Result<(), Problem> {
+        match self.body.next().await {
+            Some(Ok(bytes)) => self.buffer.extend_from_slice(&bytes),
+            Some(Err(error @ PayloadError::Io(_))) => return Err(intake::problem(&error)),
+            Some(Err(_)) | None => {
+                return Err(damaged("The multipart body is damaged or ended early."));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What a buffer begins with. A delimiter counts where its line has nothing more than blanks.
+fn seen(buffer: &[u8], delimiter: &[u8]) -> Seen {
+    let ends = buffer.iter().enumerate().filter(|(_, byte)| **byte == b'\r');
+    let begins = |at: usize| {
+        let length = delimiter.len().min(buffer.len() - at);
+        buffer[at..at + length] == delimiter[..length]
+    };
+    let Some(at) = ends.map(|(at, _)| at).find(|at| begins(*at)) else {
+        return if buffer.is_empty() { Seen::Unclear } else { Seen::Content(buffer.len()) };
+    };
+    if at > 0 {
+        return Seen::Content(at);
+    }
+    let Some(behind) = buffer.get(delimiter.len()..) else { return Seen::Unclear };
+    let blanks = behind.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
+    match behind.get(blanks..blanks + 2) {
+        _ if blanks > BLANKS_MAX => Seen::Content(delimiter.len()),
+        Some(b"--") if blanks == 0 => Seen::Delimiter(delimiter.len() + 2, Place::End),
+        Some(b"\r\n") => Seen::Delimiter(delimiter.len() + blanks, Place::Head),
+        Some(_) => Seen::Content(delimiter.len()),
+        None => Seen::Unclear,
+    }
+}
+
+/// The media type that a head names, in small letters and without parameters.
+fn media_type(head: &[u8]) -> Result<Option<String>, Problem> {
+    let head = String::from_utf8_lossy(head);
+    let fields: Vec<_> = head.split("\r\n").filter(|line| !line.is_empty()).collect();
+    let is_field = |line: &&str| line.contains(':') || line.starts_with([' ', '\t']);
+    if fields.len() > FIELDS_MAX || !fields.iter().all(is_field) {
+        return Err(damaged("The head of a part is damaged or has too many fields."));
+    }
+    let mut named = fields.iter().filter_map(|line| line.split_once(':'));
+    let kind = named.find(|(name, _)| name.trim().eq_ignore_ascii_case("content-type"));
+    Ok(kind.and_then(|(_, kind)| Some(kind.split(';').next()?.trim().to_ascii_lowercase())))
 }
 
 /// One part.
-pub(crate) struct Part(Field);
+pub(crate) struct Part<'a> {
+    parts: &'a mut Parts,
+    media_type: Option<String>,
+}
 
-impl Part {
+impl<'a> Part<'a> {
     /// Its media type, in small letters and without parameters; `None` where its head names none.
-    pub(crate) fn media_type(&self) -> Option<String> {
-        let kind = self.0.headers().get(header::CONTENT_TYPE)?.to_str().ok()?;
-        Some(kind.split(';').next()?.trim().to_ascii_lowercase())
+    pub(crate) fn media_type(&self) -> Option<&str> {
+        self.media_type.as_deref()
     }
 
     /// Its content.
-    pub(crate) fn content(self) -> impl Stream<Item = Result<Bytes, Problem>> {
-        self.0.map_err(unread)
+    pub(crate) fn content(self) -> impl Stream<Item = Result<Bytes, Problem>> + 'a {
+        stream::try_unfold(self.parts, |parts| async move {
+            Ok(parts.piece().await?.map(|bytes| (bytes, parts)))
+        })
     }
 }
 
-fn unread(error: MultipartError) -> Problem {
-    match error {
-        MultipartError::Payload(error @ PayloadError::Io(_)) => intake::problem(&error),
-        MultipartError::Payload(PayloadError::Overflow) => Problem::new(
-            Kind::BadMultipart,
-            "The head of a part, or what comes before the first, is too long.",
-        ),
-        _ => Problem::new(Kind::BadMultipart, "The multipart body is damaged or ended early."),
-    }
+fn damaged(detail: &str) -> Problem {
+    Problem::new(Kind::BadMultipart, detail)
 }
 
 /// One parameter, `name=value` or `name="value"`, and what stands behind its semicolon.
@@ -127,7 +250,7 @@ fn is_boundary(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use futures::stream;
+    use futures::TryStreamExt as _;
 
     use super::*;
 
@@ -140,7 +263,7 @@ mod tests {
         let mut parts = related.parts(stream::iter(pieces.into_iter().map(Ok)));
         let mut all = Vec::new();
         while let Some(part) = parts.next().await? {
-            let kind = part.media_type();
+            let kind = part.media_type().map(str::to_owned);
             let content: Vec<Bytes> = part.content().try_collect().await?;
             all.push((kind, content.concat()));
         }
@@ -181,11 +304,21 @@ mod tests {
     #[actix_web::test]
     async fn a_body_without_parts_has_none() {
         assert_eq!(parts(vec![Bytes::from_static(b"--b--\r\n")]).await.expect("none"), []);
-        assert_eq!(
-            parts(vec![Bytes::from_static(b"\r\n--b--")]).await.ok(),
-            None,
-            "no end of a line"
-        );
+        assert_eq!(parts(vec![Bytes::from_static(b"\r\n--b--")]).await.expect("none"), []);
+    }
+
+    #[actix_web::test]
+    async fn a_part_ends_at_its_delimiter_whatever_its_head_says_of_its_length() {
+        for length in ["0", "1", "3", "4", "99", "x"] {
+            let body = format!(
+                "--b\r\nContent-Length: {length}\r\n\r\nxyz\r\n--b \t\r\n\r\n\r\n--bc\r\n--b--"
+            );
+            let expected = [(None, b"xyz".to_vec()), (None, b"\r\n--bc".to_vec())];
+            for size in [1, 7, body.len()] {
+                let pieces = body.as_bytes().chunks(size).map(Bytes::copy_from_slice).collect();
+                assert_eq!(parts(pieces).await.expect("parts"), expected, "{length} {size}");
+            }
+        }
     }
 
     #[actix_web::test]

@@ -1,20 +1,23 @@
 //! STOW-RS, `POST /dicom-web/studies` (PS3.18, 10.5): instances into the bucket, one in memory at a time. The bucket's
 //! event does the rest, as with every other upload.
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use actix_web::http::header::{self, HeaderMap};
 use actix_web::web::{Data, Path, Payload, Query};
 use actix_web::{HttpRequest, HttpResponse};
-use bytes::Bytes;
-use lobar_core::access::SiteName;
-use lobar_core::audit::Action;
+use bytes::{Bytes, BytesMut};
+use futures::StreamExt as _;
+use lobar_core::access::{SiteName, Who};
+use lobar_core::audit::{Action, NewEntry};
 use lobar_core::image::Lane;
-use lobar_core::object::ObjectVersion;
+use lobar_core::object::{ImageId, ObjectVersion};
 use lobar_core::object_store::{self, FetchError};
 use lobar_core::study::{Uid, instance_key};
 use serde::Deserialize;
 use utoipa::IntoParams;
+use uuid::Uuid;
 
 use super::outcome::{Failure, Instance, MEDIA_TYPE, Outcome};
 use super::part10;
@@ -24,7 +27,7 @@ use crate::context::Context;
 use crate::intake;
 use crate::pending_uploads::Upload;
 use crate::problem::{Kind, Problem};
-use crate::routes::receive::{capped, lane, site_or_default, uploaded};
+use crate::routes::receive::{lane, site_or_default, uploaded};
 
 /// Instances in one request. A client that has more sends several.
 const INSTANCES_MAX: usize = 2_000;
@@ -38,6 +41,8 @@ pub(crate) struct StoreQuery {
     site: Option<String>,
     /// `stat` or `routine`.
     priority: Option<String>,
+    /// What the client takes, where it cannot say so in the header (PS3.18, 8.3.3.1).
+    accept: Option<String>,
 }
 
 /// Stores instances of any study (STOW-RS).
@@ -49,8 +54,9 @@ pub(crate) struct StoreQuery {
         (status = 202, description = "Some are stored; those that are not stand in (0008,1198) and (0008,119A).", content_type = "application/dicom+json"),
         (status = 400, description = "The body is damaged, or has no part.", content_type = "application/problem+json"),
         (status = 406, description = "The answer is application/dicom+json only.", content_type = "application/problem+json"),
+        (status = 408, description = "It stood still, or came too slowly.", content_type = "application/problem+json"),
         (status = 409, description = "None is stored.", content_type = "application/dicom+json"),
-        (status = 413, description = "An instance is too large, or there are too many.", content_type = "application/problem+json"),
+        (status = 413, description = "There are too many instances.", content_type = "application/problem+json"),
         (status = 415, description = "Not multipart/related of application/dicom.", content_type = "application/problem+json"),
         (status = 503, description = "They cannot be stored now; send all of them again when `Retry-After` says.", content_type = "application/problem+json"),
     ),
@@ -75,8 +81,9 @@ pub(crate) async fn store(
         (status = 202, description = "Some are stored; an instance of another study fails with reason 0xA900.", content_type = "application/dicom+json"),
         (status = 400, description = "The body is damaged, has no part, or the study is no UID.", content_type = "application/problem+json"),
         (status = 406, description = "The answer is application/dicom+json only.", content_type = "application/problem+json"),
+        (status = 408, description = "It stood still, or came too slowly.", content_type = "application/problem+json"),
         (status = 409, description = "None is stored.", content_type = "application/dicom+json"),
-        (status = 413, description = "An instance is too large, or there are too many.", content_type = "application/problem+json"),
+        (status = 413, description = "There are too many instances.", content_type = "application/problem+json"),
         (status = 415, description = "Not multipart/related of application/dicom.", content_type = "application/problem+json"),
         (status = 503, description = "They cannot be stored now; send all of them again when `Retry-After` says.", content_type = "application/problem+json"),
     ),
@@ -98,13 +105,16 @@ async fn receive(
     allowed: &Allowed<need::Upload>,
     context: &Data<Context>,
     request: &HttpRequest,
-    StoreQuery { site, priority }: StoreQuery,
+    StoreQuery { site, priority, accept }: StoreQuery,
     payload: Payload,
     study: Option<Uid>,
 ) -> Result<HttpResponse, Problem> {
-    acceptable(request.headers())?;
+    match accept {
+        Some(accept) => acceptable([accept.as_str()])?,
+        None => acceptable(accepted(request.headers()))?,
+    }
     let related = related(request.headers())?;
-    let site = site_or_default(context, allowed, site).await?;
+    let site = site_of(context, allowed, site).await?;
     let lane = lane(priority.as_deref())?;
     let to = SiteName::parse(&site).map(|site| Arc::new(Destination { site, lane, study }));
     let to = to.ok_or_else(|| Problem::new(Kind::BadParameter, "`site` can be no site."))?;
@@ -117,19 +127,21 @@ async fn receive(
                 format!("At most {INSTANCES_MAX} instances a request; send the others in another.");
             return Err(Problem::new(Kind::TooLarge, detail));
         }
-        refuse_other_types(&part)?;
-        let file = capped(part.content(), context.settings.limits.max_bytes).await?;
-        let (named, file) = (Arc::clone(&to), file);
-        let judged = context.compute(move || named.judge(file)).await?;
-        match judged {
-            Ok((instance, upload)) => {
-                keep(allowed, context, &to, upload).await?;
-                outcome.stored(instance);
-            }
-            Err((instance, why)) => outcome.failed(instance, why),
+        let is_dicom = part.media_type().is_none_or(|kind| kind == "application/dicom");
+        let limit = if is_dicom { context.settings.limits.max_bytes } else { 0 };
+        match content(part, limit, request).await? {
+            _ if !is_dicom => outcome.failed(None, Failure::NotUnderstood),
+            None => outcome.failed(None, Failure::TooLarge),
+            Some(file) => match judged(context, &to, file).await? {
+                Ok((instance, upload)) => match keep(allowed, context, &to, upload).await? {
+                    Kept::There => outcome.stored(instance),
+                    Kept::Erased => outcome.failed(Some(instance), Failure::Erased),
+                },
+                Err((instance, why)) => outcome.failed(instance, why),
+            },
         }
-        // What was read of the body is in the bucket, or dropped.
-        intake::let_go(request);
+        // What was read of the body is in the bucket, or dropped; the next instance has the time that one has.
+        intake::begin_anew(request);
     }
     if count == 0 {
         return Err(Problem::new(
@@ -140,6 +152,68 @@ async fn receive(
     outcome.answer()
 }
 
+/// The site that was named, or the only one of the caller. Clients have one address and forget what comes behind it: who
+/// may upload at several sites has to name one, so that nobody's images go into another's. Only on the machine that Lobar
+/// runs on is there a default.
+async fn site_of(
+    context: &Data<Context>,
+    allowed: &Allowed<need::Upload>,
+    named: Option<String>,
+) -> Result<String, Problem> {
+    let is_named = named.as_ref().is_some_and(|site| !site.is_empty());
+    if is_named || allowed.caller().who == Who::Local {
+        return site_or_default(context, allowed, named).await;
+    }
+    let only = allowed.only_site().map(|site| site.as_str().to_owned());
+    only.ok_or_else(|| {
+        Problem::new(Kind::BadParameter, "`site` says for which of your sites it is.")
+    })
+}
+
+/// The content of a part; `None` where it has more bytes than `limit`. It is read to its end all the same: others come
+/// behind it.
+async fn content(
+    part: Part<'_>,
+    limit: usize,
+    request: &HttpRequest,
+) -> Result<Option<Bytes>, Problem> {
+    let mut pieces = pin!(part.content());
+    let (mut content, mut fits) = (BytesMut::new(), true);
+    while let Some(piece) = pieces.next().await {
+        let piece = piece?;
+        fits = fits && content.len() + piece.len() <= limit;
+        if fits {
+            content.extend_from_slice(&piece);
+        } else {
+            content = BytesMut::new();
+            intake::let_go(request);
+        }
+    }
+    Ok(fits.then(|| content.freeze()))
+}
+
+/// Reads what an instance says of itself. As many at once as there are cores: a deflated data set is inflated for it, and a
+/// client that hangs up does not end the work.
+async fn judged(
+    context: &Data<Context>,
+    to: &Arc<Destination>,
+    file: Bytes,
+) -> Result<Judged, Problem> {
+    let reading = Arc::clone(&context.reading).acquire_owned().await;
+    let reading = reading.map_err(|error| Problem::internal("computation", &error))?;
+    let to = Arc::clone(to);
+    context
+        .compute(move || {
+            let judged = to.judge(file);
+            drop(reading);
+            judged
+        })
+        .await
+}
+
+/// The object that a file becomes, or why it becomes none.
+type Judged = Result<(Instance, object_store::Upload), (Option<Instance>, Failure)>;
+
 /// Where instances go.
 struct Destination {
     site: SiteName,
@@ -148,11 +222,8 @@ struct Destination {
 }
 
 impl Destination {
-    /// The object that a file becomes, or why it becomes none. Hashes the data set.
-    fn judge(
-        &self,
-        file: Bytes,
-    ) -> Result<(Instance, object_store::Upload), (Option<Instance>, Failure)> {
+    /// Reads the head of a file, and hashes its data set.
+    fn judge(&self, file: Bytes) -> Judged {
         let read = lobar_imaging::attributes(&file);
         let named = read.and_then(|read| {
             let instance = Instance { class: read.instance.class?, uid: read.instance.uid? };
@@ -181,48 +252,72 @@ impl Destination {
     }
 }
 
-/// Puts an instance into the bucket, unless it is there.
+/// Whether an instance is in the bucket.
+enum Kept {
+    There,
+    /// It was erased, so it is not kept: the same bytes are the same image where the bucket has no versions.
+    Erased,
+}
+
+/// Puts an instance into the bucket, unless it is there, and records it.
 async fn keep(
     allowed: &Allowed<need::Upload>,
     context: &Data<Context>,
     to: &Destination,
     upload: object_store::Upload,
-) -> Result<(), Problem> {
-    let objects = Arc::clone(&context.objects);
-    let bucket = context.settings.bucket.clone();
-    let put = context.run(async move {
+) -> Result<Kept, Problem> {
+    context.recorder.check_room()?;
+    let (site, lane) = (to.site.as_str().to_owned(), to.lane);
+    let entry = uploaded(allowed, Action::Uploaded, ImageId(Uuid::nil()), &site);
+    let shared = Data::clone(context);
+    // In one task: who hangs up in between leaves nothing that is stored and not recorded.
+    let kept = context.run(async move {
         let object = ObjectVersion {
-            bucket,
+            bucket: shared.settings.bucket.clone(),
             key: upload.key.clone(),
             version: None,
             etag: None,
             sequencer: None,
             size: None,
         };
-        match objects.current(&object).await {
+        match shared.objects.current(&object).await {
             // The key has the hash of the data set: these are the same bytes.
-            Ok(Some(_)) => Ok(None),
-            Ok(None) | Err(FetchError::Gone | FetchError::Missing) => {
-                objects.put(upload).await.map(Some).map_err(Problem::from)
+            Ok(Some(image)) => {
+                let erased = shared.erasure.erasures.tombstone(image.object.id()).await?;
+                return Ok(erased.map_or(Kept::There, |_| Kept::Erased));
             }
-            Err(FetchError::Port(error)) => Err(Problem::from(error)),
-            Err(error) => Err(Problem::internal("object store", &error)),
+            Ok(None) | Err(FetchError::Gone | FetchError::Missing) => {}
+            Err(FetchError::Port(error)) => return Err(Problem::from(error)),
+            Err(error) => return Err(Problem::internal("object store", &error)),
         }
+        let object = shared.objects.put(upload).await?;
+        let id = object.id();
+        // Known only now: without versions the id is made of what the bucket makes of the bytes.
+        if shared.erasure.erasures.tombstone(id).await?.is_some() {
+            if let Err(error) = shared.erasure.objects.erase(&object).await {
+                tracing::warn!(image = %id, %error, "an erased image was sent again, and its object could not be deleted");
+            }
+            return Ok(Kept::Erased);
+        }
+        shared.accepted.note(id, Upload { site, lane, at: shared.clock.now() });
+        shared.recorder.note_each(NewEntry { image: Some(id), ..entry })?;
+        Ok(Kept::There)
     });
-    let Some(object) = put.await?? else { return Ok(()) };
-    let (id, site) = (object.id(), to.site.as_str());
-    let noted = Upload { site: site.to_owned(), lane: to.lane, at: context.clock.now() };
-    context.accepted.note(id, noted);
-    context.recorder.note_upload(uploaded(allowed, Action::Uploaded, id, site))
+    kept.await?
+}
+
+/// What a client says that it takes.
+fn accepted(headers: &HeaderMap) -> impl Iterator<Item = &str> {
+    headers.get_all(header::ACCEPT).filter_map(|said| said.to_str().ok())
 }
 
 /// Refuses a client that takes no `application/dicom+json` (PS3.18, 8.7.4).
-fn acceptable(headers: &HeaderMap) -> Result<(), Problem> {
-    let mut said = headers.get_all(header::ACCEPT).peekable();
+fn acceptable<'a>(said: impl IntoIterator<Item = &'a str>) -> Result<(), Problem> {
+    let mut said = said.into_iter().peekable();
     if said.peek().is_none() {
         return Ok(());
     }
-    let mut ranges = said.filter_map(|said| said.to_str().ok()).flat_map(|said| said.split(','));
+    let mut ranges = said.flat_map(|said| said.split(','));
     let takes = ranges.any(|range| {
         let mut parts = range.split(';').map(str::trim);
         let kind = parts.next().unwrap_or_default().to_ascii_lowercase();
@@ -255,13 +350,6 @@ fn related(headers: &HeaderMap) -> Result<Related, Problem> {
     }
 }
 
-fn refuse_other_types(part: &Part) -> Result<(), Problem> {
-    match part.media_type().as_deref() {
-        None | Some("application/dicom") => Ok(()),
-        Some(_) => Err(Problem::new(Kind::WrongMediaType, "Each part is application/dicom.")),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use actix_web::http::header::HeaderValue;
@@ -274,7 +362,7 @@ mod tests {
 
     #[test]
     fn only_json_is_answered() {
-        assert!(acceptable(&HeaderMap::new()).is_ok());
+        assert!(acceptable(accepted(&HeaderMap::new())).is_ok());
         for accept in [
             "*/*",
             "application/dicom+json",
@@ -282,10 +370,10 @@ mod tests {
             "application/*",
             "application/json",
         ] {
-            assert!(acceptable(&headers(header::ACCEPT, accept)).is_ok(), "{accept}");
+            assert!(acceptable(accepted(&headers(header::ACCEPT, accept))).is_ok(), "{accept}");
         }
         for accept in ["application/dicom+xml", "text/html", "application/dicom+json;q=0"] {
-            let refused = acceptable(&headers(header::ACCEPT, accept)).expect_err(accept);
+            let refused = acceptable(accepted(&headers(header::ACCEPT, accept))).expect_err(accept);
             assert_eq!(refused.kind(), Kind::NotAcceptable);
         }
     }

@@ -242,12 +242,16 @@ fn is_counted(context: &Context, request: &ServiceRequest) -> bool {
     match request.path() {
         "/livez" | "/readyz" => false,
         // What needs a right is counted by caller, once it is known who that is.
-        path if path.starts_with("/v1/") && !is_open(request.method(), path) => {
-            !context.identity.knows(request.request())
-        }
-        "/metrics" => !context.identity.knows(request.request()),
+        path if needs_right(request.method(), path) => !context.identity.knows(request.request()),
         _ => true,
     }
+}
+
+/// Whether an address needs a right.
+fn needs_right(method: &Method, path: &str) -> bool {
+    path == "/metrics"
+        || path.starts_with("/dicom-web/")
+        || (path.starts_with("/v1/") && !is_open(method, path))
 }
 
 /// The addresses of the API that need no signing in.
@@ -352,6 +356,15 @@ mod tests {
             let open = route.right == lobar_core::access::Right::Open;
             let expected = open && route.path.starts_with("/v1/");
             assert_eq!(is_open(&method, route.path), expected, "{}", route.path);
+        }
+    }
+
+    #[test]
+    fn whoever_is_known_is_not_counted_by_address_where_a_right_is_needed() {
+        for route in crate::routes::route_rights() {
+            let method = route.method.parse().expect("a method");
+            let needs = route.right != lobar_core::access::Right::Open;
+            assert_eq!(needs_right(&method, route.path), needs, "{} {}", route.method, route.path);
         }
     }
 

@@ -5,8 +5,8 @@
 const KEPT: [(u8, &[u8], usize); 3] =
     [(0xe0, b"JFIF\0", 14), (0xee, b"Adobe", 12), (0xe8, b"mrfx", 5)];
 
-/// Cleans one coded image.
-pub(super) fn clean(bytes: &mut Vec<u8>) -> Result<(), &'static str> {
+/// Cleans one coded image of samples of at most `stored` bits.
+pub(super) fn clean(bytes: &mut Vec<u8>, stored: u32) -> Result<(), &'static str> {
     const DAMAGED: &str = "its JPEG is damaged or has no end";
     if bytes.get(..2) != Some(&[0xff, 0xd8]) {
         return Err("it is no JPEG, as its transfer syntax says");
@@ -34,6 +34,12 @@ pub(super) fn clean(bytes: &mut Vec<u8>) -> Result<(), &'static str> {
         let length = bytes.get(at..at + 2).ok_or(DAMAGED)?;
         let length = usize::from(u16::from_be_bytes([length[0], length[1]]));
         let segment = bytes.get_mut(at + 2..at + length).ok_or(DAMAGED)?;
+        // The head of a frame begins with the precision (B.2.2).
+        let is_frame =
+            matches!(marker, 0xc0..=0xcf | 0xde | 0xf7) && !matches!(marker, 0xc4 | 0xc8 | 0xcc);
+        if is_frame && segment.first().is_none_or(|bits| u32::from(*bits) > stored) {
+            return Err(super::TOO_MANY_BITS);
+        }
         if matches!(marker, 0xfe | 0xe0..=0xef) {
             let kept = KEPT.iter().find(|kept| kept.0 == marker && segment.starts_with(kept.1));
             let kept = kept.map_or(0, |kept| kept.2.min(segment.len()));
@@ -68,7 +74,7 @@ mod tests {
     #[test]
     fn comments_and_metadata_are_zeros_and_the_image_is_as_it_was() {
         let mut bytes = [IMAGE, b"Doe^Jane"].concat();
-        clean(&mut bytes).expect("clean");
+        clean(&mut bytes, 8).expect("clean");
         assert_eq!(bytes.len(), IMAGE.len());
         assert!(!bytes.windows(3).any(|three| three == b"Doe"));
         assert!(bytes.windows(5).any(|five| five == b"Adobe"));
@@ -77,9 +83,19 @@ mod tests {
     }
 
     #[test]
+    fn samples_of_more_bits_than_the_pixels_are_refused() {
+        for marker in [0xc0, 0xc3, 0xf7] {
+            let frame = [0xff, marker, 0, 11, 16, 0, 2, 0, 2, 1, 1, 0x11, 0];
+            let bytes = [&IMAGE[..2], &frame, &IMAGE[2..]].concat();
+            assert_eq!(clean(&mut bytes.clone(), 12), Err(super::super::TOO_MANY_BITS));
+            assert_eq!(clean(&mut bytes.clone(), 16), Ok(()));
+        }
+    }
+
+    #[test]
     fn a_jpeg_cut_short_anywhere_is_refused_and_never_panics() {
         for end in 0..IMAGE.len() {
-            assert!(clean(&mut IMAGE[..end].to_vec()).is_err(), "{end}");
+            assert!(clean(&mut IMAGE[..end].to_vec(), 8).is_err(), "{end}");
         }
     }
 }

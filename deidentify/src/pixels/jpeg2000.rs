@@ -3,15 +3,16 @@
 
 const SOT: u8 = 0x90;
 const SOD: u8 = 0x93;
+const SIZ: u8 = 0x51;
 const COM: u8 = 0x64;
 const DAMAGED: &str = "its JPEG 2000 codestream is damaged or has no end";
 
-/// Cleans one codestream.
-pub(super) fn clean(bytes: &mut Vec<u8>) -> Result<(), &'static str> {
+/// Cleans one codestream of samples of at most `stored` bits.
+pub(super) fn clean(bytes: &mut Vec<u8>, stored: u32) -> Result<(), &'static str> {
     if bytes.get(..2) != Some(&[0xff, 0x4f]) {
         return Err("it is no JPEG 2000 codestream, as its transfer syntax says");
     }
-    let mut part = header(bytes, 2, SOT)?;
+    let mut part = header(bytes, 2, SOT, stored)?;
     while bytes.get(part..part + 2) != Some(&[0xff, 0xd9]) {
         // A tile-part: its header, and data up to the length that it names, or to the end.
         let length = bytes.get(part + 6..part + 10).ok_or(DAMAGED)?;
@@ -19,7 +20,7 @@ pub(super) fn clean(bytes: &mut Vec<u8>) -> Result<(), &'static str> {
         if bytes.get(part..part + 2) != Some(&[0xff, SOT]) {
             return Err(DAMAGED);
         }
-        let data = header(bytes, part + 12, SOD)?;
+        let data = header(bytes, part + 12, SOD, stored)?;
         let next = match length {
             0 => data + end(bytes.get(data..).ok_or(DAMAGED)?).ok_or(DAMAGED)?,
             length => part.checked_add(length).ok_or(DAMAGED)?,
@@ -34,7 +35,7 @@ pub(super) fn clean(bytes: &mut Vec<u8>) -> Result<(), &'static str> {
 }
 
 /// Where the marker `until` stands behind the segments that begin at `at`, whose comments are cleared.
-fn header(bytes: &mut [u8], mut at: usize, until: u8) -> Result<usize, &'static str> {
+fn header(bytes: &mut [u8], mut at: usize, until: u8, stored: u32) -> Result<usize, &'static str> {
     loop {
         let marker = bytes.get(at..at + 2).ok_or(DAMAGED)?;
         if marker[0] != 0xff {
@@ -47,6 +48,13 @@ fn header(bytes: &mut [u8], mut at: usize, until: u8) -> Result<usize, &'static 
         let length = bytes.get(at + 2..at + 4).ok_or(DAMAGED)?;
         let length = usize::from(u16::from_be_bytes([length[0], length[1]]));
         let segment = bytes.get_mut(at + 4..at + 2 + length).ok_or(DAMAGED)?;
+        if marker == SIZ {
+            // Of each component the precision, less one, under a bit for the sign (A.5.1).
+            let components = segment.get(36..).unwrap_or_default().chunks(3);
+            if { components }.any(|component| u32::from(component[0] & 0x7f) + 1 > stored) {
+                return Err(super::TOO_MANY_BITS);
+            }
+        }
         if marker == COM {
             segment.fill(0);
         }
@@ -69,16 +77,26 @@ mod tests {
     #[test]
     fn comments_are_zeros_and_the_image_is_as_it_was() {
         let mut bytes = [IMAGE, b"Doe^Jane"].concat();
-        clean(&mut bytes).expect("clean");
+        clean(&mut bytes, 12).expect("clean");
         assert_eq!(bytes.len(), IMAGE.len());
         assert!(!bytes.windows(3).any(|three| three == b"Doe" || three == b"Jan"));
         assert_eq!(bytes[bytes.len() - 9..], IMAGE[IMAGE.len() - 9..]);
     }
 
     #[test]
+    fn samples_of_more_bits_than_the_pixels_are_refused() {
+        let mut size = [&[0xff, SIZ, 0, 41][..], &[0; 34], &[0, 1, 15, 1, 1]].concat();
+        let bytes = [&IMAGE[..2], &size, &IMAGE[2..]].concat();
+        assert_eq!(clean(&mut bytes.clone(), 12), Err(super::super::TOO_MANY_BITS));
+        assert_eq!(clean(&mut bytes.clone(), 16), Ok(()));
+        size[40] = 0x80 | 11;
+        assert_eq!(clean(&mut [&IMAGE[..2], &size, &IMAGE[2..]].concat(), 12), Ok(()), "signed");
+    }
+
+    #[test]
     fn a_codestream_cut_short_anywhere_is_refused_and_never_panics() {
         for end in 0..IMAGE.len() {
-            assert!(clean(&mut IMAGE[..end].to_vec()).is_err(), "{end}");
+            assert!(clean(&mut IMAGE[..end].to_vec(), 12).is_err(), "{end}");
         }
     }
 }

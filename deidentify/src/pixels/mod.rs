@@ -7,7 +7,7 @@ mod native;
 mod rle;
 
 use dicom_core::value::{PixelFragmentSequence, Value};
-use dicom_core::{PrimitiveValue, Tag, VR};
+use dicom_core::{DataElement, PrimitiveValue, Tag, VR};
 use dicom_dictionary_std::{tags, uids};
 use dicom_object::InMemDicomObject;
 
@@ -70,6 +70,16 @@ impl Image {
         }
     }
 
+    /// A sample without the bits that are no pixel's; those above a signed one's are its sign.
+    ///
+    /// Old devices kept overlays, drawn text among it, in the bits above or below those of the pixel (PS3.5, 8.1.1).
+    pub(crate) fn cleared(&self, sample: u32) -> u32 {
+        let used = ((1_u32 << self.stored) - 1) << (self.high + 1 - self.stored);
+        let kept = sample & used;
+        let above = !0_u32 << (self.high + 1);
+        if self.signed && kept >> self.high & 1 == 1 { kept | above } else { kept }
+    }
+
     /// Bytes of the pixels, uncompressed.
     pub(crate) fn bytes(&self) -> usize {
         self.rows * self.columns * self.samples * self.allocated as usize / 8
@@ -83,15 +93,15 @@ fn number(object: &InMemDicomObject, tag: Tag) -> Option<u32> {
     }
 }
 
-/// The pixel data without what is no pixel.
+/// The pixel data without what is no pixel, and whether bits were cleared that are no pixel's.
 pub(crate) fn clean(
     image: &Image,
     object: &InMemDicomObject,
     syntax: &str,
     masks: &[Rectangle],
-) -> Result<PixelData, Refusal> {
+) -> Result<(PixelData, bool), Refusal> {
     let element = object.get(tags::PIXEL_DATA).ok_or(Refusal::Missing("Pixel Data"))?;
-    let clean: fn(&mut Vec<u8>, &Image) -> Result<(), &'static str> = match syntax {
+    let clean: fn(&mut Vec<u8>, &Image) -> Result<bool, &'static str> = match syntax {
         uids::IMPLICIT_VR_LITTLE_ENDIAN
         | uids::EXPLICIT_VR_LITTLE_ENDIAN
         | uids::DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN
@@ -101,12 +111,16 @@ pub(crate) fn clean(
         | uids::JPEG_LOSSLESS
         | uids::JPEG_LOSSLESS_SV1
         | uids::JPEGLS_LOSSLESS
-        | uids::JPEGLS_NEAR_LOSSLESS => |bytes, _| jpeg::clean(bytes),
+        | uids::JPEGLS_NEAR_LOSSLESS => {
+            |bytes, image| jpeg::clean(bytes, image.stored).map(|()| false)
+        }
         uids::JPEG2000_LOSSLESS
         | uids::JPEG2000
         | "1.2.840.10008.1.2.4.201"
         | "1.2.840.10008.1.2.4.202"
-        | "1.2.840.10008.1.2.4.203" => |bytes, _| jpeg2000::clean(bytes),
+        | "1.2.840.10008.1.2.4.203" => {
+            |bytes, image| jpeg2000::clean(bytes, image.stored).map(|()| false)
+        }
         uids::RLE_LOSSLESS => rle::clean,
         _ => return Err(Refusal::TransferSyntax(named(syntax))),
     };
@@ -121,12 +135,35 @@ pub(crate) fn clean(
     let fragments = element.fragments().ok_or(Refusal::Unreadable)?;
     // One frame, in however many fragments (PS3.5, A.4).
     let mut bytes = fragments.concat();
-    clean(&mut bytes, image).map_err(Refusal::Pixels)?;
+    let are_cleared = clean(&mut bytes, image).map_err(Refusal::Pixels)?;
     if bytes.len() % 2 == 1 {
         bytes.push(0);
     }
     let offsets: Vec<u32> = Vec::new();
-    Ok((VR::OB, PixelFragmentSequence::new(offsets, vec![bytes]).into()))
+    Ok(((VR::OB, PixelFragmentSequence::new(offsets, vec![bytes]).into()), are_cleared))
+}
+
+/// What is said where the coded samples have more bits than the pixels: an overlay may lie in them.
+const TOO_MANY_BITS: &str = "its compressed samples have more bits than its pixels (Bits Stored), and an overlay may lie in \
+    them; decompress it first (dcmdjpeg, gdcmconv)";
+
+/// Clears the same bits in what says which pixels are padding, so that it goes on to match them.
+pub(crate) fn clear_padding(image: &Image, object: &mut InMemDicomObject) {
+    for tag in [tags::PIXEL_PADDING_VALUE, tags::PIXEL_PADDING_RANGE_LIMIT] {
+        let Some(element) = object.get(tag) else { continue };
+        let cleared = |number: u16| image.cleared(number.into()) as u16;
+        let value = match element.value().primitive() {
+            Some(PrimitiveValue::U16(numbers)) => {
+                PrimitiveValue::U16(numbers.iter().map(|number| cleared(*number)).collect())
+            }
+            Some(PrimitiveValue::I16(numbers)) => PrimitiveValue::I16(
+                numbers.iter().map(|n| cleared(n.cast_unsigned()).cast_signed()).collect(),
+            ),
+            _ => continue,
+        };
+        let element = DataElement::new(tag, element.vr(), value);
+        object.put(element);
+    }
 }
 
 /// Whether an overlay shares the pixels' words (retired; Overlay Bit Position (60xx,0102) is not 0).

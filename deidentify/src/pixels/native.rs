@@ -7,12 +7,13 @@ use super::mask::{self, Rectangle};
 use super::{Image, PixelData};
 use crate::refusal::Refusal;
 
-/// Cuts what comes behind the last pixel, clears bits that are no pixel's, and blackens rectangles.
+/// Cuts what comes behind the last pixel, clears bits that are no pixel's, and blackens rectangles. Says whether there
+/// were such bits.
 pub(super) fn clean(
     image: &Image,
     element: &InMemElement,
     masks: &[Rectangle],
-) -> Result<PixelData, Refusal> {
+) -> Result<(PixelData, bool), Refusal> {
     if image.photometric == "YBR_FULL_422" {
         return Err(Refusal::Pixels("uncompressed YBR_FULL_422 is not known here"));
     }
@@ -23,44 +24,43 @@ pub(super) fn clean(
         return Err(Refusal::Pixels("it is shorter than its rows and columns"));
     }
     bytes.truncate(length);
-    clear_unused_bits(&mut bytes, image);
+    let are_cleared = clear_unused_bits(&mut bytes, image);
     mask::apply(&mut bytes, image, masks)?;
     if bytes.len() % 2 == 1 {
         bytes.push(0);
     }
     // Bytes of words are those of this machine; what was read as words is written as words.
-    Ok(match value {
+    let pixels = match value {
         PrimitiveValue::U16(_) => {
             let words = bytes.chunks_exact(2).map(|word| u16::from_ne_bytes([word[0], word[1]]));
             (VR::OW, PrimitiveValue::U16(words.collect()).into())
         }
         _ if image.allocated == 16 => return Err(Refusal::Unreadable),
         _ => (VR::OB, PrimitiveValue::from(bytes).into()),
-    })
+    };
+    Ok((pixels, are_cleared))
 }
 
-/// Old devices kept overlays, drawn text among it, in the bits above or below those of the pixel (PS3.5, 8.1.1).
-fn clear_unused_bits(bytes: &mut [u8], image: &Image) {
-    let Image { allocated, stored, high, signed, .. } = *image;
-    if stored == allocated {
-        return;
+fn clear_unused_bits(bytes: &mut [u8], image: &Image) -> bool {
+    let mut are_cleared = false;
+    if image.stored == image.allocated {
+        return are_cleared;
     }
-    let used = ((1_u32 << stored) - 1) << (high + 1 - stored);
-    let above = !0_u32 << (high + 1);
-    let clear = |sample: u32| {
-        let kept = sample & used;
-        if signed && kept >> high & 1 == 1 { kept | above } else { kept }
-    };
-    if allocated == 8 {
+    if image.allocated == 8 {
         for byte in bytes {
-            *byte = clear(u32::from(*byte)).to_le_bytes()[0];
+            let cleared = image.cleared(u32::from(*byte)).to_le_bytes()[0];
+            are_cleared |= cleared != *byte;
+            *byte = cleared;
         }
     } else {
         for word in bytes.chunks_exact_mut(2) {
-            let sample = clear(u32::from(u16::from_ne_bytes([word[0], word[1]])));
-            word.copy_from_slice(&(sample as u16).to_ne_bytes());
+            let sample = u16::from_ne_bytes([word[0], word[1]]);
+            let cleared = image.cleared(sample.into()) as u16;
+            are_cleared |= cleared != sample;
+            word.copy_from_slice(&cleared.to_ne_bytes());
         }
     }
+    are_cleared
 }
 
 #[cfg(test)]

@@ -1,4 +1,5 @@
-//! RLE Lossless (PS3.5, G): bytes that belong to no segment are cleared, and what comes behind the last is cut.
+//! RLE Lossless (PS3.5, G): bytes that belong to no segment and bits that are no pixel's are cleared, and what comes
+//! behind the last segment is cut.
 
 use super::Image;
 
@@ -6,8 +7,13 @@ const HEADER: usize = 64;
 const SEGMENTS_MAX: usize = 15;
 const DAMAGED: &str = "its RLE segments are damaged";
 
-/// Cleans one frame.
-pub(super) fn clean(bytes: &mut Vec<u8>, image: &Image) -> Result<(), &'static str> {
+/// Cleans one frame. Says whether there were bits that are no pixel's.
+pub(super) fn clean(bytes: &mut Vec<u8>, image: &Image) -> Result<bool, &'static str> {
+    if image.signed && image.allocated == 16 && image.high < 8 {
+        // The sign stands in another segment than the bits above it.
+        return Err("its signed pixels have a byte in words of two");
+    }
+    let mut are_cleared = false;
     let expected = image.bytes() / (image.rows * image.columns);
     let word = |at: usize| -> Option<usize> {
         let word = bytes.get(at..at + 4)?;
@@ -26,12 +32,39 @@ pub(super) fn clean(bytes: &mut Vec<u8>, image: &Image) -> Result<(), &'static s
         let place = u32::try_from(clean.len()).map_err(|_| DAMAGED)?;
         clean[4 + 4 * segment..8 + 4 * segment].copy_from_slice(&place.to_le_bytes());
         clean.extend_from_slice(&data[..length]);
+        if image.stored != image.allocated {
+            // The most significant byte of a sample comes first (G.2).
+            let shift = if image.allocated == 16 && segment % 2 == 0 { 8 } else { 0 };
+            let cleared =
+                |byte: u8| (image.cleared(u32::from(byte) << shift) >> shift).to_le_bytes()[0];
+            are_cleared |= clear(&mut clean[place as usize..], cleared);
+        }
         if clean.len() % 2 == 1 {
             clean.push(0);
         }
     }
     *bytes = clean;
-    Ok(())
+    Ok(are_cleared)
+}
+
+/// Applies `cleared` to each byte of a coded segment; each stands for one, or for a run of the same. Says whether any
+/// became another.
+fn clear(mut coded: &mut [u8], cleared: impl Fn(u8) -> u8) -> bool {
+    let mut are_cleared = false;
+    while let Some((head, rest)) = coded.split_first_mut() {
+        let values = match *head {
+            128 => 0,
+            129.. => 1,
+            literal => 1 + usize::from(literal),
+        };
+        let Some((values, rest)) = rest.split_at_mut_checked(values) else { break };
+        for value in values {
+            are_cleared |= cleared(*value) != *value;
+            *value = cleared(*value);
+        }
+        coded = rest;
+    }
+    are_cleared
 }
 
 /// How many coded bytes make so many pixels (PackBits).
@@ -80,6 +113,19 @@ mod tests {
         assert_eq!(bytes[HEADER..], [252, 7, 0, 1, 5, 1, 2, 3, 4, 5, 6, 0]);
         assert_eq!((bytes[4], bytes[8]), (64, 68));
         assert!(bytes[12..HEADER].iter().all(|byte| *byte == 0));
+    }
+
+    #[test]
+    fn bits_above_the_pixel_are_cleared_in_runs_and_literals() {
+        let mut bytes = frame();
+        bytes[HEADER + 1] = 0xf7;
+        assert_eq!(clean(&mut bytes, &image()), Ok(true));
+        assert_eq!(bytes[HEADER..], [252, 7, 0, 1, 5, 1, 2, 3, 4, 5, 6, 0]);
+        let mut bytes = frame();
+        assert_eq!(clean(&mut bytes, &image()), Ok(false));
+        let mut bytes = frame();
+        bytes[HEADER + 1] = 0xff;
+        assert_eq!(clean(&mut bytes, &Image { signed: true, ..image() }), Ok(false), "a sign");
     }
 
     #[test]

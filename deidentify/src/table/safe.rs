@@ -5,10 +5,12 @@ use dicom_dictionary_std::tags;
 
 use super::Otherwise::{Emptied, Removed};
 use super::Rule::{self, Codes, Items, LookupTable, Number, Pixels, Text};
-use crate::form::Form::{Direction, Number as Digits, StandardUid, Terms};
+use crate::form::Form::{Counter, Direction, Number as Digits, StandardUid, Terms, Whole};
 
 const YES_NO: Rule = Text(Terms(&["YES", "NO"]), Removed);
 const DIGITS: Rule = Text(Digits, Removed);
+const WHOLE: Rule = Text(Whole, Removed);
+const COUNTER: Rule = Text(Counter, Removed);
 
 /// PS3.3, C.11.1 and C.11.2.
 const LOOKUP: &[(Tag, Rule)] = &[
@@ -75,13 +77,13 @@ pub const SAFE: &[(Tag, Rule)] = &[
     (tags::DISTANCE_SOURCE_TO_PATIENT, DIGITS),
     (tags::ESTIMATED_RADIOGRAPHIC_MAGNIFICATION_FACTOR, DIGITS),
     (tags::FIELD_OF_VIEW_SHAPE, Text(Terms(&["RECTANGLE", "ROUND", "HEXAGONAL"]), Removed)),
-    (tags::FIELD_OF_VIEW_DIMENSIONS, DIGITS),
+    (tags::FIELD_OF_VIEW_DIMENSIONS, WHOLE),
     (tags::FIELD_OF_VIEW_ROTATION, DIGITS),
     (tags::FIELD_OF_VIEW_HORIZONTAL_FLIP, YES_NO),
-    (tags::EXPOSURE_TIME, DIGITS),
-    (tags::X_RAY_TUBE_CURRENT, DIGITS),
-    (tags::EXPOSURE, DIGITS),
-    (tags::EXPOSURE_INU_AS, DIGITS),
+    (tags::EXPOSURE_TIME, WHOLE),
+    (tags::X_RAY_TUBE_CURRENT, WHOLE),
+    (tags::EXPOSURE, WHOLE),
+    (tags::EXPOSURE_INU_AS, WHOLE),
     (tags::IMAGE_AND_FLUOROSCOPY_AREA_DOSE_PRODUCT, DIGITS),
     (tags::IMAGER_PIXEL_SPACING, DIGITS),
     (
@@ -94,8 +96,8 @@ pub const SAFE: &[(Tag, Rule)] = &[
         Text(Terms(&["AP", "PA", "LL", "RL", "RLD", "LLD", "RLO", "LLO", "LAT"]), Emptied),
     ),
     (tags::CASSETTE_ORIENTATION, Text(Terms(&["LANDSCAPE", "PORTRAIT"]), Removed)),
-    (tags::EXPOSURES_ON_PLATE, DIGITS),
-    (tags::RELATIVE_X_RAY_EXPOSURE, DIGITS),
+    (tags::EXPOSURES_ON_PLATE, WHOLE),
+    (tags::RELATIVE_X_RAY_EXPOSURE, WHOLE),
     (tags::EXPOSURE_INDEX, DIGITS),
     (tags::TARGET_EXPOSURE_INDEX, DIGITS),
     (tags::DEVIATION_INDEX, DIGITS),
@@ -104,9 +106,9 @@ pub const SAFE: &[(Tag, Rule)] = &[
     (tags::DETECTOR_CONFIGURATION, Text(Terms(&["AREA", "SLOT"]), Removed)),
     (tags::DETECTOR_ACTIVE_SHAPE, Text(Terms(&["RECTANGLE", "ROUND", "HEXAGONAL"]), Removed)),
     (tags::POSITIONER_TYPE, Text(Terms(&["NONE", "CARM", "COLUMN"]), Emptied)),
-    (tags::SERIES_NUMBER, DIGITS),
-    (tags::ACQUISITION_NUMBER, DIGITS),
-    (tags::INSTANCE_NUMBER, DIGITS),
+    (tags::SERIES_NUMBER, COUNTER),
+    (tags::ACQUISITION_NUMBER, COUNTER),
+    (tags::INSTANCE_NUMBER, COUNTER),
     (tags::PATIENT_ORIENTATION, Text(Direction, Emptied)),
     (tags::LATERALITY, Text(Terms(&["L", "R", "U", "B"]), Emptied)),
     (tags::IMAGE_LATERALITY, Text(Terms(&["L", "R", "U", "B"]), Removed)),
@@ -127,11 +129,11 @@ pub const SAFE: &[(Tag, Rule)] = &[
         ),
     ),
     (tags::PLANAR_CONFIGURATION, Number),
-    (tags::NUMBER_OF_FRAMES, DIGITS),
+    (tags::NUMBER_OF_FRAMES, WHOLE),
     (tags::ROWS, Number),
     (tags::COLUMNS, Number),
     (tags::PIXEL_SPACING, DIGITS),
-    (tags::PIXEL_ASPECT_RATIO, DIGITS),
+    (tags::PIXEL_ASPECT_RATIO, WHOLE),
     (tags::BITS_ALLOCATED, Number),
     (tags::BITS_STORED, Number),
     (tags::HIGH_BIT, Number),

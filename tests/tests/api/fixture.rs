@@ -64,6 +64,7 @@ pub struct Fixture {
     pub exposures: Arc<dyn Exposures>,
     pub uploads: Arc<dyn Queue>,
     pub objects: Arc<dyn ObjectStore>,
+    pub erasure: ErasurePorts,
     pub signal: Arc<dyn Signal>,
     pub presence: Option<Arc<dyn Presence>>,
     pub http: reqwest::Client,
@@ -146,6 +147,7 @@ impl Fixture {
         settings.limits.max_bytes = 200_000;
         settings.drain = Duration::from_secs(2);
         set(&mut settings);
+        let erasure = ErasurePorts { erasures: store.clone(), objects: bucket };
         let parts = ApiPorts {
             store: store.clone(),
             models: models.clone(),
@@ -156,7 +158,7 @@ impl Fixture {
             exposures: exposures.clone(),
             studies: store.clone(),
             objects: objects.clone(),
-            erasure: ErasurePorts { erasures: store.clone(), objects: bucket },
+            erasure: erasure.clone(),
             signal: signal.clone(),
             jobs,
             clock,
@@ -182,6 +184,7 @@ impl Fixture {
             exposures,
             uploads,
             objects,
+            erasure,
             signal,
             presence,
             http,

@@ -3,6 +3,10 @@
 use std::path::Path;
 use std::process::Command;
 
+use lobar_core::access::Who;
+use lobar_core::audit::Actor;
+use lobar_core::erasure::{ErasureOrder, ErasureReason};
+use lobar_core::object::ImageId;
 use lobar_testkit::python_program;
 use serde_json::{Value, json};
 
@@ -135,7 +139,9 @@ async fn a_request_that_is_none_is_refused_by_what_is_wrong_with_it() {
     let other = |root: &str| format!("multipart/related; type=\"{root}\"; boundary=b");
     let (json, jpeg) = (other("application/dicom+json"), other("image/jpeg"));
     let studies = "/dicom-web/studies";
+    let accepts_xml = "/dicom-web/studies?accept=application/dicom%2Bxml";
     for (path, headers, body, expected) in [
+        (accepts_xml, &[("content-type", RELATED)][..], good(), (406, "not-acceptable")),
         (studies, &[("content-type", json.as_str())][..], good(), (415, "wrong-media-type")),
         (studies, &[("content-type", &jpeg)], good(), (415, "wrong-media-type")),
         (studies, &[("content-type", "application/dicom")], good(), (415, "wrong-media-type")),
@@ -153,12 +159,6 @@ async fn a_request_that_is_none_is_refused_by_what_is_wrong_with_it() {
         ),
         (studies, &[("content-type", RELATED)], b"--b--\r\n".to_vec(), (400, "bad-multipart")),
         (studies, &[("content-type", RELATED)], good()[..200].to_vec(), (400, "bad-multipart")),
-        (
-            studies,
-            &[("content-type", RELATED)],
-            body(&[file("1.2.3.4", "1.2.3.1", 200_000)]),
-            (413, "too-large"),
-        ),
         ("/dicom-web/studies/Doe", &[("content-type", RELATED)], good(), (400, "bad-parameter")),
         (
             "/dicom-web/studies?site=..",
@@ -180,6 +180,52 @@ async fn a_request_that_is_none_is_refused_by_what_is_wrong_with_it() {
     fixture.stop().await;
 }
 
+#[tokio::test]
+async fn an_instance_that_is_too_large_or_of_another_type_costs_only_itself() {
+    let fixture = Fixture::open_with(|settings| settings.body_bytes = 2_000_000).await;
+    let (first, last) = (file("1.2.3.4", "1.2.3.1", 100), file("1.2.3.5", "1.2.3.1", 100));
+    let large = file("1.2.3.6", "1.2.3.1", 5_000_000);
+    let other = b"--b\r\nContent-Type: image/jpeg\r\n\r\nno DICOM\r\n".to_vec();
+    let sent = [other, body(&[first, large, last])].concat();
+    let path = "/dicom-web/studies?accept=application/dicom%2Bjson";
+    let (status, told) = post(&fixture, path, &[("content-type", RELATED)], sent).await;
+    assert_eq!(status, 202, "{told}");
+    let reasons = told["0008119A"]["Value"].as_array().expect("failures");
+    let reasons: Vec<_> = reasons.iter().map(|item| &item["00081197"]["Value"][0]).collect();
+    assert_eq!(reasons, [0xc000, 0xa700]);
+    count(&fixture, 2).await;
+    fixture.stop().await;
+}
+
+#[tokio::test]
+async fn an_erased_instance_whose_object_is_still_there_is_not_confirmed() {
+    let fixture = Fixture::open().await;
+    let files = [file("1.2.3.4", "1.2.3.1", 100)];
+    assert_eq!(stow(&fixture, "/dicom-web/studies", &files).await.0, 200);
+    let list = count(&fixture, 1).await;
+    let id: ImageId = list["items"][0]["id"].as_str().expect("an id").parse().expect("an id");
+    let object = fixture.store.image(id).await.expect("asked").expect("known").object;
+    let order = ErasureOrder {
+        reason: ErasureReason::Request,
+        actor: Actor::from(&Who::Local),
+        role: None,
+        request: None,
+    };
+    // Forgotten, and not yet deleted.
+    fixture.erasure.erasures.erase(&[object], &order).await.expect("erased");
+    let (status, told) = stow(&fixture, "/dicom-web/studies", &files).await;
+    assert_eq!(status, 409, "{told}");
+    let item = &told["00081198"]["Value"][0];
+    assert_eq!(item["00081155"]["Value"], json!(["1.2.3.4"]));
+    assert_eq!(item["00081197"]["Value"], json!([0x0110]));
+    // Deleted: what is put now is another version, and so another image.
+    fixture.erasure.finish().await.expect("finished");
+    assert_eq!(stow(&fixture, "/dicom-web/studies", &files).await.0, 200);
+    let list = count(&fixture, 1).await;
+    assert_ne!(list["items"][0]["id"], id.to_string());
+    fixture.stop().await;
+}
+
 /// What was stored of a body is let go of, so that a study may be larger than what one client may hold.
 #[tokio::test]
 async fn a_body_may_be_larger_than_all_bodies_together() {
@@ -195,6 +241,13 @@ async fn a_body_may_be_larger_than_all_bodies_together() {
 #[tokio::test]
 async fn a_caller_of_several_sites_names_one_and_only_one_of_theirs() {
     let fixture = Fixture::open().await;
+    // The default site is as good as another; `*` is everywhere.
+    for grants in ["uploader@north uploader@local", "uploader@*"] {
+        let bearer = format!("Bearer {}", fixture.token(grants).await);
+        let headers = [("content-type", RELATED), ("authorization", bearer.as_str())];
+        let sent = body(&[file("1.2.3.4", "1.2.3.1", 100)]);
+        assert_eq!(post(&fixture, "/dicom-web/studies", &headers, sent).await.0, 400, "{grants}");
+    }
     let token = fixture.token("uploader@north uploader@south").await;
     let bearer = format!("Bearer {token}");
     let headers = [("content-type", RELATED), ("authorization", bearer.as_str())];

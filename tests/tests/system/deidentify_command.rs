@@ -105,11 +105,40 @@ fn a_mask_lets_a_marked_image_out_and_a_secret_is_its_owners_alone() {
 }
 
 #[test]
+fn whoever_reads_no_further_gets_all_the_files() {
+    use std::process::Stdio;
+    let folder = here();
+    let mut command = Command::new(executable());
+    let arguments = ["deidentify", "in", "--out", "out", "--mask", "0,0,1,1", "--json"];
+    let command = command.args(arguments).current_dir(folder.path());
+    let mut child = command.stdout(Stdio::piped()).spawn().expect("it runs");
+    drop(child.stdout.take());
+    assert_eq!(child.wait().expect("it ends").code(), Some(0));
+    let written = std::fs::read_dir(folder.path().join("out")).expect("made").count();
+    assert_eq!(written, 3);
+}
+
+#[test]
+fn links_below_a_folder_are_named_and_fail_the_command() {
+    let folder = here();
+    std::os::unix::fs::symlink("1", folder.path().join("in/link")).expect("a link");
+    std::os::unix::fs::symlink("ward", folder.path().join("in/wards")).expect("a link");
+    let done = deidentify(&["in", "--out", "out", "--mask", "0,0,1,1"], folder.path());
+    assert_eq!(done.status.code(), Some(1), "{done:?}");
+    let words = String::from_utf8_lossy(&done.stderr).into_owned();
+    for link in ["in/link: it is a link", "in/wards: it is a link"] {
+        assert!(words.contains(link), "{words}");
+    }
+}
+
+#[test]
 fn wrong_usage_is_told_before_anything_is_written() {
     let folder = here();
     std::fs::write(folder.path().join("short"), "abc").expect("written");
     for arguments in [
         &["in", "--out", "out", "--key-file", "short"][..],
+        &["in", "--out", "out", "--key-file", "out/key"],
+        &["in", "--out", "out", "--key-file", "in/../out/key"],
         &["in", "--out", "out", "--mask", "1,2,3"],
         &["in", "--out", "out", "--dates", "keep"],
         &["in"],
