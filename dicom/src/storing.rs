@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::{Bytes, BytesMut};
 use futures::FutureExt as _;
 use futures::future::{BoxFuture, Shared as SharedFuture};
-use lobar_core::erasure::Erasures;
+use lobar_core::audit::Actor;
+use lobar_core::erasure::{ErasureOrder, ErasureReason, Erasures};
 use lobar_core::failure::{PortError, chain};
 use lobar_core::image::State;
 use lobar_core::object::{ImageId, ObjectVersion};
@@ -262,7 +263,23 @@ impl Puts {
             Err(FetchError::Port(error)) => return Err(error),
             Err(error) => return Err(PortError::permanent("dicom store", error)),
         }
-        self.ports.objects.put(upload).await.map(drop)
+        let object = self.ports.objects.put(upload).await?;
+        self.refuse_erased(&object).await
+    }
+
+    /// Without versions the same bytes are the same image, and an erased one is never admitted again: it is erased once more
+    /// and its sender told so, rather than success for what nobody would see.
+    async fn refuse_erased(&self, object: &ObjectVersion) -> Result<(), PortError> {
+        let Some(erased) = self.ports.erasures.tombstone(object.id()).await? else { return Ok(()) };
+        let order = ErasureOrder {
+            reason: erased.reason.unwrap_or(ErasureReason::Request),
+            actor: Actor::system(),
+            role: None,
+            request: None,
+            detail: serde_json::Value::Null,
+        };
+        self.ports.erasures.erase(std::slice::from_ref(object), &order).await?;
+        Err(PortError::permanent("dicom store", Erased))
     }
 
     /// Whether an object that the bucket has is an image of Lobar's, or becomes one: not where it failed, or was removed or
@@ -276,3 +293,8 @@ impl Puts {
         }
     }
 }
+
+/// Why an instance is not kept.
+#[derive(Debug, thiserror::Error)]
+#[error("this image was erased; it is not stored again")]
+struct Erased;

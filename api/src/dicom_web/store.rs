@@ -11,7 +11,7 @@ use bytes::{Bytes, BytesMut};
 use futures::StreamExt as _;
 use lobar_core::access::{SiteName, Who};
 use lobar_core::audit::{Action, NewEntry};
-use lobar_core::image::Lane;
+use lobar_core::image::{Lane, State};
 use lobar_core::object::{ImageId, ObjectVersion};
 use lobar_core::object_store::{self, FetchError};
 use lobar_core::study::{Uid, instance_key};
@@ -283,8 +283,15 @@ async fn keep(
         match shared.objects.current(&object).await {
             // The key has the hash of the data set: these are the same bytes.
             Ok(Some(image)) => {
-                let erased = shared.erasure.erasures.tombstone(image.object.id()).await?;
-                return Ok(erased.map_or(Kept::There, |_| Kept::Erased));
+                let id = image.object.id();
+                if shared.erasure.erasures.tombstone(id).await?.is_some() {
+                    return Ok(Kept::Erased);
+                }
+                // What failed or was removed is put once more, so that it is assessed anew.
+                let states = shared.store.states(&[id]).await?;
+                if !matches!(states.as_slice(), [Some(State::Failed | State::Removed)]) {
+                    return Ok(Kept::There);
+                }
             }
             Ok(None) | Err(FetchError::Gone | FetchError::Missing) => {}
             Err(FetchError::Port(error)) => return Err(Problem::from(error)),

@@ -226,6 +226,20 @@ async fn an_erased_instance_whose_object_is_still_there_is_not_confirmed() {
     fixture.stop().await;
 }
 
+#[tokio::test]
+async fn an_instance_whose_image_failed_is_stored_again() {
+    let fixture = Fixture::open().await;
+    let files = [file("1.2.3.4", "1.2.3.1", 100)];
+    assert_eq!(stow(&fixture, "/dicom-web/studies", &files).await.0, 200);
+    let list = count(&fixture, 1).await;
+    let id: ImageId = list["items"][0]["id"].as_str().expect("an id").parse().expect("an id");
+    fixture.store.claim(&[id], 0).await.expect("given up");
+    assert_eq!(stow(&fixture, "/dicom-web/studies", &files).await.0, 200);
+    let list = count(&fixture, 2).await;
+    assert_ne!(list["items"][0]["id"], id.to_string());
+    fixture.stop().await;
+}
+
 /// What was stored of a body is let go of, so that a study may be larger than what one client may hold.
 #[tokio::test]
 async fn a_body_may_be_larger_than_all_bodies_together() {
