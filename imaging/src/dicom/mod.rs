@@ -7,7 +7,7 @@
 //! ```
 //!
 //! What is read and what is refused, and why: `docs/dicom.md`. How 12 bits become 8: `docs/adr/0029`. The codecs run in
-//! a process of their own where the program gives one ([`isolation`](crate::isolation), `docs/adr/0030`); all before
+//! a process of their own where the program gives one ([`crate::isolation`], `docs/adr/0030`); all before
 //! them only looks at the bytes, in linear time and constant memory, but for a deflated data set: it is inflated, within
 //! memory that is reserved for it.
 

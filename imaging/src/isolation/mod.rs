@@ -6,7 +6,7 @@
 //!                                  └─ no answer in time, or the child ended: it is killed and the file refused
 //! ```
 //!
-//! A program says once how its children are started ([`use_children`]); each runs [`serve`], works on one file at a time
+//! A program says once how its children are started ([`use_children`]); each runs [`serve()`], works on one file at a time
 //! and is kept for the next. Where nobody said so, as in the tests of a library, and where no child can be started,
 //! the file is decoded in this process, behind a wall for panics.
 
@@ -31,7 +31,7 @@ pub use serve::serve;
 pub struct Program {
     /// The executable.
     pub path: PathBuf,
-    /// What makes it run [`serve`].
+    /// What makes it run [`serve()`].
     pub arguments: Vec<OsString>,
     /// How long it may work on one file, by the clock.
     pub time: Duration,

@@ -210,6 +210,7 @@ async fn an_erased_instance_whose_object_is_still_there_is_not_confirmed() {
         actor: Actor::from(&Who::Local),
         role: None,
         request: None,
+        detail: json!({}),
     };
     // Forgotten, and not yet deleted.
     fixture.erasure.erasures.erase(&[object], &order).await.expect("erased");
