@@ -21,6 +21,9 @@ struct Book {
     acknowledged: HashSet<u64>,
     /// How often each was settled as done.
     done: HashMap<u64, u32>,
+    /// Settled as done, and the answer was lost with the connection: AMQP confirms no acknowledgement, so the broker may
+    /// have it (then the message is gone) or not (then it comes back).
+    in_doubt: HashSet<u64>,
     failed_calls: u32,
     lost_leases: u32,
 }
@@ -31,7 +34,7 @@ pub(crate) struct Counters {
     pub(crate) attempted: usize,
     /// The queue said that it has them.
     pub(crate) acknowledged: usize,
-    /// Of these, never received. Must be 0.
+    /// Of these, never settled as done, not even in doubt. Must be 0.
     pub(crate) lost: usize,
     /// Done more than once.
     pub(crate) duplicated: usize,
@@ -100,7 +103,7 @@ impl Account {
         loop {
             let missing = {
                 let book = lock(&self.book);
-                book.acknowledged.iter().filter(|n| !book.done.contains_key(n)).count()
+                book.acknowledged.iter().filter(|n| !book.is_over(**n)).count()
             };
             let empty = self.queue.depth().await.is_ok_and(|depth| depth == Depth::default());
             if (missing == 0 && empty) || started.elapsed() > RECOVERY {
@@ -118,15 +121,23 @@ impl Account {
         let counters = Counters {
             attempted: book.attempted.len(),
             acknowledged: book.acknowledged.len(),
-            lost: book.acknowledged.iter().filter(|n| !done(n)).count(),
+            lost: book.acknowledged.iter().filter(|n| !book.is_over(**n)).count(),
             duplicated: book.done.values().filter(|times| **times > 1).count(),
             recovered: book.attempted.difference(&book.acknowledged).filter(done).count(),
             unexpected: book.done.keys().filter(|n| !book.attempted.contains(n)).count(),
             failed_calls: book.failed_calls,
         };
-        let lost = book.lost_leases;
-        eprintln!("{what}: {counters:?}; lost leases {lost}, at rest after {recovery:.1?}");
+        let (lost, gone) = (book.lost_leases, book.in_doubt.iter().filter(|n| !done(n)).count());
+        eprintln!(
+            "{what}: {counters:?}; lost leases {lost}, gone with an answer in doubt {gone}, at rest after {recovery:.1?}"
+        );
         counters
+    }
+}
+
+impl Book {
+    fn is_over(&self, n: u64) -> bool {
+        self.done.contains_key(&n) || self.in_doubt.contains(&n)
     }
 }
 
@@ -215,6 +226,9 @@ async fn receive(
         }
         for ((n, done), settled) in numbers.into_iter().zip(queue.settle(settlements).await) {
             let mut book = lock(&book);
+            if done && settled.is_err() {
+                book.in_doubt.insert(n);
+            }
             match settled {
                 Ok(()) if done => *book.done.entry(n).or_default() += 1,
                 Ok(()) => {}
