@@ -59,6 +59,11 @@ pub(crate) struct ImageItem {
     series: Option<SeriesBody>,
     /// The image as an instance of DICOM; as the patient.
     instance: Option<InstanceBody>,
+    /// Whether these four are null only because they cannot be read at the moment: whose image it is is not known then. Missing
+    /// where they could be. Not in lists.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[schema(required = false)]
+    identity_unavailable: bool,
     /// The newest verdict, null when there is none. Not in lists.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<VerdictMark>)]
@@ -138,6 +143,7 @@ impl From<Image> for ImageItem {
             study: None,
             series: None,
             instance: None,
+            identity_unavailable: false,
             verdict: None,
         }
     }
@@ -168,6 +174,7 @@ impl ImageItem {
             study: None,
             series: None,
             instance: None,
+            identity_unavailable: false,
             verdict: Some(None),
         }
     }

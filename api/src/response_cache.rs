@@ -86,6 +86,18 @@ impl CachedResponse {
         Self { tag, body: body.into() }
     }
 
+    /// The same answer where it cannot be read whose image it is: that says so, since null would say that nothing is known.
+    pub(crate) fn with_identity_unavailable(self) -> Self {
+        let with = || {
+            let mut body: Map<String, Value> = serde_json::from_slice(&self.body).ok()?;
+            body.insert("identity_unavailable".into(), true.into());
+            serde_json::to_vec(&body).ok()
+        };
+        let Some(body) = with() else { return self };
+        let tag = Uuid::new_v5(&BODIES, &body).simple().to_string();
+        Self { tag, body: body.into() }
+    }
+
     /// The same answer without the result and what anybody said of it. Its tag is of that body alone.
     pub(crate) fn withhold(&self, why: Withheld) -> Option<Self> {
         let mut body: Map<String, Value> = serde_json::from_slice(&self.body).ok()?;

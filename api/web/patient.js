@@ -44,7 +44,7 @@ export function identityFacts(image) {
   const [patient, study, series, instance] = [image.patient, image.study, image.series, image.instance];
   const time = study?.time?.match(/../g)?.join(":");
   return [
-    ["Patient", patient && who(patient)],
+    ["Patient", image.identity_unavailable ? "cannot be read at the moment" : patient && who(patient)],
     ["Patient ID", patient?.id && (patient.issuer ? `${patient.id} (${patient.issuer})` : patient.id)],
     ["ID in the file", patient?.former],
     ["Named in the file", patient?.given_name && nameWords(patient.given_name)],

@@ -15,6 +15,8 @@ export interface ImageItem {
   result: ResultBody | null;
   withheld: string | null;
   patient: PatientBody | null;
+  /** Whose image it is could not be read. */
+  identity_unavailable?: boolean;
   study: StudyBody | null;
   series: SeriesBody | null;
   instance: InstanceBody | null;

@@ -235,7 +235,8 @@ export class Viewer {
     const image = this.image;
     const name = this.nameOf(this.id);
     const patient = image?.patient ? [who(image.patient), particulars(image)].filter(Boolean).join(" · ") : null;
-    const place = [patient && `image ${shortId(this.id)}`, name, image?.site && `site ${image.site}`, image && `received ${clock(image.received_at)}`];
+    const unread = image?.identity_unavailable ? "whose it is cannot be read at the moment" : null;
+    const place = [unread, patient && `image ${shortId(this.id)}`, name, image?.site && `site ${image.site}`, image && `received ${clock(image.received_at)}`];
     this.view.title.replaceChildren(patient ?? `Image ${shortId(this.id)}`, el("small", {}, place.filter(Boolean).join(" · ")));
     // No name: titles stay in the history of the browser.
     document.title = `Image ${shortId(this.id)} · Lobar`;

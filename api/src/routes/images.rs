@@ -177,7 +177,11 @@ pub(crate) async fn one(
     let answer = match context.run(async move { answer(&shared, id, told).await }).await?? {
         Some(answer) => {
             let shown = shown(&context, &allowed, id, answer).await?;
-            shown.with_whose(context.whose(vec![id]).await?.remove(&id))
+            match context.whose(vec![id]).await {
+                Ok(mut whose) => shown.with_whose(whose.remove(&id)),
+                // A kept answer is worth more than none; its reader is told that nobody knows whose it is.
+                Err(_) => shown.with_identity_unavailable(),
+            }
         }
         None => {
             let none = missing(&context, &allowed, id).await?;
