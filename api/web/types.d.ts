@@ -213,6 +213,9 @@ export interface NewTokenItem {
 export interface ErasedItem {
   id: string;
   state: "erased" | "erasing";
+  asked_at: string;
+  /** Null until the bucket has deleted it. */
+  erased_at: string | null;
 }
 
 /** A site. */
