@@ -7,6 +7,11 @@ use uuid::Uuid;
 use super::{Attributes, PatientId, Uid};
 use crate::object::ImageId;
 
+/// What tells an image's own study and series from the image itself: bits of the random part of its id, so that what comes
+/// of it is a UUID, too.
+const OWN_STUDY: u128 = 0x7374_7564_7900;
+const OWN_SERIES: u128 = 0x7365_7269_6573;
+
 const STUDIES: Uuid = Uuid::from_u128(0x6c6f6261_722d_5a17_9e1d_737475646965);
 const SERIES: Uuid = Uuid::from_u128(0x6c6f6261_722d_5a17_9e1d_736572696573);
 const INSTANCES: Uuid = Uuid::from_u128(0x6c6f6261_722d_5a17_9e1d_696e7374616e);
@@ -39,6 +44,21 @@ impl Uids {
         let instance =
             instance.uid.clone().unwrap_or_else(|| derive(&INSTANCES, image.0.as_bytes()));
         Self { study, series, instance }
+    }
+}
+
+impl Uids {
+    /// Those of an image of which nothing is known. They are made of its id so that it can be told from each of them
+    /// ([`Self::image_of`]).
+    pub fn of_image(image: ImageId) -> Self {
+        let of = |bits: u128| Uid::of(Uuid::from_u128(image.0.as_u128() ^ bits));
+        Self { study: of(OWN_STUDY), series: of(OWN_SERIES), instance: of(0) }
+    }
+
+    /// The image that this study would be of, if nothing is known of that.
+    pub fn image_of(study: &Uid) -> Option<ImageId> {
+        let bits: u128 = study.as_str().strip_prefix("2.25.")?.parse().ok()?;
+        Some(ImageId(Uuid::from_u128(bits ^ OWN_STUDY)))
     }
 }
 
@@ -80,6 +100,19 @@ mod tests {
             assert!(other.study != first.study);
         }
         assert!(of(a, None, "", None) == of(a, None, "", None));
+    }
+
+    #[test]
+    fn an_image_of_which_nothing_is_known_is_told_from_its_study() {
+        let image = ImageId(Uuid::from_u128(u128::MAX / 3));
+        let Uids { study, series, instance } = Uids::of_image(image);
+        assert_eq!(Uids::image_of(&study), Some(image));
+        assert!(study != series && series != instance && study != instance);
+        let uuid = Uuid::from_u128(study.as_str()[5..].parse().expect("a number"));
+        assert_eq!(uuid.get_variant(), image.0.get_variant());
+        for other in ["1.2.3", "2.25", "2.25.9999999999999999999999999999999999999999"] {
+            assert_eq!(Uids::image_of(&Uid::parse(other).expect("a UID")), None);
+        }
     }
 
     #[test]

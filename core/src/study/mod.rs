@@ -21,6 +21,6 @@ pub use name::may_be_family;
 pub use object_key::{instance_folder, instance_key, unreadable_key};
 pub use studies::{
     ANOTHER_PERSON, ANOTHER_VERSION, Changed, Correction, Identity, NEWER_VERSION, PatientError,
-    SAME_INSTANCE, Studies, UID_SHARED,
+    Place, SAME_INSTANCE, Stored, Studies, UID_SHARED,
 };
 pub use uid::Uid;

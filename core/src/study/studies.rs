@@ -36,6 +36,9 @@
 //! - A moved study is another patient's, with what comes of it later.
 //! - A study moved and moved back has its patient again.
 //! - A study is not moved to an id that was merged into another.
+//! - The instances of a study, of a series, or one, are found by their uids at the asked sites only.
+//! - An image of which nothing is known is the one instance of a study of its own.
+//! - Superseded and removed images are no instances.
 //! - A list of images is narrowed to one patient, by their id and by one that was merged into it.
 //! - A change of patients is on record without a name.
 //! - Images finished while their patients are merged are lost to neither.
@@ -51,8 +54,8 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use uuid::Uuid;
 
-use super::{Attributes, Patient, PatientId};
-use crate::access::SiteName;
+use super::{Attributes, Patient, PatientId, Uid, Uids};
+use crate::access::{SiteName, Sites};
 use crate::audit::NewEntry;
 use crate::failure::PortError;
 use crate::image::Image;
@@ -88,6 +91,46 @@ pub struct Identity {
     pub made_at: Stamp,
     /// The image whose place it took, as a newer version of the same instance.
     pub replaces: Option<ImageId>,
+}
+
+/// What is asked for of a study.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Place {
+    /// Study Instance UID.
+    pub study: Uid,
+    /// Series Instance UID; all of the study where it is `None`.
+    pub series: Option<Uid>,
+    /// SOP Instance UID; all of the series, or of the study, where it is `None`.
+    pub instance: Option<Uid>,
+}
+
+/// An image as an instance of a study.
+#[derive(Clone, Debug)]
+pub struct Stored {
+    /// The image.
+    pub image: Image,
+    /// Whose it is. UIDs are there always.
+    pub identity: Identity,
+}
+
+impl Identity {
+    /// Of an image of which nothing is known: the one instance of a study of its own, of a patient without a name.
+    pub fn of_image(image: ImageId, received_at: Stamp) -> Self {
+        let Uids { study, series, instance } = Uids::of_image(image);
+        let mut attributes = Attributes::default();
+        attributes.study.uid = Some(study);
+        attributes.series.uid = Some(series);
+        attributes.instance.uid = Some(instance);
+        Self {
+            attributes,
+            patient: image.0,
+            study: image.0,
+            given: Patient::default(),
+            warnings: Vec::new(),
+            made_at: received_at,
+            replaces: None,
+        }
+    }
 }
 
 /// What a person corrects of a patient; what is `None` stays.
@@ -136,6 +179,15 @@ pub trait Studies: Send + Sync {
 
     /// Up to `limit` earlier images of the same patient, of other studies than this image's, newest first.
     async fn priors(&self, image: ImageId, limit: usize) -> Result<Vec<Image>, PortError>;
+
+    /// Up to `limit` instances there of images of these sites that are finished, by series number, instance number and image
+    /// id. An image of which nothing is known is among them where it has a result or needs a human.
+    async fn instances(
+        &self,
+        sites: &Sites,
+        place: &Place,
+        limit: usize,
+    ) -> Result<Vec<Stored>, PortError>;
 
     /// `from` was `into` all along (HL7 A40): the images of both are `into`'s, and so are later ones of `from`'s id.
     async fn merge(

@@ -7,6 +7,7 @@
 mod change;
 mod children;
 mod forget;
+mod instances;
 mod keep;
 mod person;
 mod read;
@@ -16,12 +17,14 @@ mod versions;
 use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
-use lobar_core::access::SiteName;
+use lobar_core::access::{SiteName, Sites};
 use lobar_core::audit::NewEntry;
 use lobar_core::failure::PortError;
 use lobar_core::image::Image;
 use lobar_core::object::ImageId;
-use lobar_core::study::{Changed, Correction, Identity, PatientError, PatientId, Studies};
+use lobar_core::study::{
+    Changed, Correction, Identity, PatientError, PatientId, Place, Stored, Studies,
+};
 
 pub(super) use forget::forget;
 pub(super) use keep::{Kept, Seen, keep};
@@ -49,6 +52,16 @@ impl<D: Driver> Studies for Db<D> {
 
     async fn priors(&self, image: ImageId, limit: usize) -> Result<Vec<Image>, PortError> {
         read::priors(self, image, limit).await.map_err(|fault| fault.during("studies: priors"))
+    }
+
+    async fn instances(
+        &self,
+        sites: &Sites,
+        place: &Place,
+        limit: usize,
+    ) -> Result<Vec<Stored>, PortError> {
+        let found = instances::find(self, sites, place, limit).await;
+        found.map_err(|fault| fault.during("studies: instances"))
     }
 
     async fn merge(

@@ -3,6 +3,7 @@
 
 mod changes;
 mod forgetting;
+mod instances;
 mod kept;
 mod versions;
 
@@ -15,6 +16,7 @@ use lobar_core::study::{Attributes, Identity, PatientId, Uid};
 
 pub use changes::*;
 pub use forgetting::*;
+pub use instances::*;
 pub use kept::*;
 pub use versions::*;
 
@@ -61,6 +63,9 @@ macro_rules! studies_contract {
             a_moved_study_is_another_patient_s_with_what_comes_of_it_later,
             a_study_moved_and_moved_back_has_its_patient_again,
             a_study_is_not_moved_to_an_id_that_was_merged_into_another,
+            the_instances_of_a_study_of_a_series_or_one_are_found_by_their_uids_at_the_asked_sites_only,
+            an_image_of_which_nothing_is_known_is_the_one_instance_of_a_study_of_its_own,
+            superseded_and_removed_images_are_no_instances,
             a_list_of_images_is_narrowed_to_one_patient_by_their_id_and_by_one_that_was_merged_into_it,
             a_change_of_patients_is_on_record_without_a_name,
             images_finished_while_their_patients_are_merged_are_lost_to_neither,
