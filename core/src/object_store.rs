@@ -79,6 +79,15 @@ impl fmt::Debug for ObjectMetadata {
     }
 }
 
+/// What became of an upload that was to be stored only where its key has nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Created {
+    /// It is this version.
+    Stored(ObjectVersion),
+    /// Something is there already, and was left alone.
+    There,
+}
+
 /// What was fetched of an object.
 #[derive(Clone)]
 pub struct Fetched {
@@ -110,6 +119,11 @@ pub trait ObjectStore: Send + Sync {
 
     /// Stores an object in the uploads bucket, and says which version it became.
     async fn put(&self, upload: Upload) -> Result<ObjectVersion, PortError>;
+
+    /// Stores an object in the uploads bucket unless its key has one that is current: of two that store under one key at
+    /// the same time exactly one does, and the other is told that it is there. A delete marker is nothing. Where the
+    /// bucket knows no conditions (RFC 9110, section 13.1.2) it is as [`ObjectStore::put`].
+    async fn put_new(&self, upload: Upload) -> Result<Created, PortError>;
 
     /// A URL that lets its holder PUT this key, and nothing else, until it expires. The same
     /// `lane` must then be sent as the header `x-amz-meta-priority` when it is `stat`, and `metadata` as

@@ -11,7 +11,7 @@ use lobar_core::erasure::{ErasureOrder, ErasureReason, Erasures};
 use lobar_core::failure::{PortError, chain};
 use lobar_core::image::State;
 use lobar_core::object::{ImageId, ObjectVersion};
-use lobar_core::object_store::{FetchError, ObjectMetadata, ObjectStore, Upload};
+use lobar_core::object_store::{Created, FetchError, ObjectMetadata, ObjectStore, Upload};
 use lobar_core::store::Store;
 use lobar_core::study::{Uid, instance_key, unreadable_key};
 use tokio::sync::oneshot;
@@ -256,15 +256,24 @@ impl Puts {
             sequencer: None,
             size: None,
         };
-        match self.ports.objects.current(&object).await {
-            // The key has the hash of the data set: these are the same bytes.
-            Ok(Some(found)) if self.is_alive(found.object.id()).await? => return Ok(()),
-            Ok(Some(_) | None) | Err(FetchError::Gone | FetchError::Missing) => {}
-            Err(FetchError::Port(error)) => return Err(error),
-            Err(error) => return Err(PortError::permanent("dicom store", error)),
+        for _ in 0..LOOKS {
+            let stored = match self.ports.objects.current(&object).await {
+                // The key has the hash of the data set: these are the same bytes.
+                Ok(Some(found)) if self.is_alive(found.object.id()).await? => return Ok(()),
+                Ok(Some(_)) => self.ports.objects.put(upload).await?,
+                Ok(None) | Err(FetchError::Gone | FetchError::Missing) => {
+                    match self.ports.objects.put_new(upload.clone()).await? {
+                        Created::Stored(stored) => stored,
+                        // Another receiver was first; what it stored may be erased already.
+                        Created::There => continue,
+                    }
+                }
+                Err(FetchError::Port(error)) => return Err(error),
+                Err(error) => return Err(PortError::permanent("dicom store", error)),
+            };
+            return self.refuse_erased(&stored).await;
         }
-        let object = self.ports.objects.put(upload).await?;
-        self.refuse_erased(&object).await
+        Err(PortError::transient("dicom store", Changing))
     }
 
     /// Without versions the same bytes are the same image, and an erased one is never admitted again: it is erased once more
@@ -293,6 +302,14 @@ impl Puts {
         }
     }
 }
+
+/// How often the bucket is looked at for an instance that others store and delete meanwhile.
+const LOOKS: u32 = 4;
+
+/// Why an instance is not kept.
+#[derive(Debug, thiserror::Error)]
+#[error("others store and delete it at the same time")]
+struct Changing;
 
 /// Why an instance is not kept.
 #[derive(Debug, thiserror::Error)]

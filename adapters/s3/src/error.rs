@@ -89,6 +89,11 @@ impl S3Error {
             && (matches!(status, 401 | 403) || locked.contains(&code.as_str()))
     }
 
+    /// Whether the store has no conditional puts: S3's own words for a header that asks for what is not there.
+    pub(super) fn knows_no_conditions(&self) -> bool {
+        matches!(self, Self::Answered { status, code } if *status == 501 || code == "NotImplemented")
+    }
+
     pub(super) fn into_port(self, what: &'static str) -> PortError {
         PortError { what, disposition: self.disposition(), source: Box::new(self) }
     }

@@ -12,6 +12,7 @@ mod versions;
 mod weights;
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -28,7 +29,7 @@ use lobar_core::failure::PortError;
 use lobar_core::image::{Lane, NewImage};
 use lobar_core::log_filter;
 use lobar_core::object::ObjectVersion;
-use lobar_core::object_store::{FetchError, Fetched, ObjectMetadata, ObjectStore, Upload};
+use lobar_core::object_store::{Created, FetchError, Fetched, ObjectMetadata, ObjectStore, Upload};
 use lobar_core::retry::Backoff;
 use tracing::Dispatch;
 use tracing::instrument::WithSubscriber as _;
@@ -43,6 +44,8 @@ const PRIORITY: (&str, &str) = ("priority", "stat");
 const BODY_ATTEMPTS: u32 = 3;
 const BODY_PAUSES: Backoff =
     Backoff { first: Duration::from_millis(100), max: Duration::from_secs(1) };
+/// How often a put is tried that conflicts with another one of the same key.
+const CONFLICT_ATTEMPTS: u32 = 4;
 /// The most that is set aside for a body before its bytes are there.
 const RESERVE: u64 = 16 << 20;
 
@@ -88,6 +91,8 @@ pub struct S3ObjectStore {
     client: Client,
     bucket: String,
     body_timeout: Duration,
+    /// The bucket has said that it knows no `If-None-Match` on a put.
+    unconditional: AtomicBool,
     /// Where log lines go, without those of the SDK.
     log: Dispatch,
 }
@@ -96,7 +101,8 @@ impl S3ObjectStore {
     /// Reads the surroundings for what the options leave open. Asks nothing of the store yet.
     pub async fn connect(options: S3Options) -> Self {
         let (client, log) = client(&options).await;
-        Self { client, bucket: options.bucket, body_timeout: options.body_timeout, log }
+        let (bucket, body_timeout) = (options.bucket, options.body_timeout);
+        Self { client, bucket, body_timeout, unconditional: AtomicBool::new(false), log }
     }
 
     async fn open(&self, object: &ObjectVersion) -> Result<GetObjectOutput, FetchError> {
@@ -129,6 +135,28 @@ impl S3ObjectStore {
             return Err(broken(BodyError::Short).into());
         }
         Ok(Fetched { bytes: bytes.freeze(), metadata })
+    }
+
+    /// Puts an object; `if_none_match` is the header of this name.
+    async fn send(
+        &self,
+        upload: Upload,
+        if_none_match: Option<&str>,
+    ) -> Result<ObjectVersion, S3Error> {
+        let size = upload.body.len() as u64;
+        let put = self.client.put_object().bucket(&self.bucket).key(&upload.key);
+        let put = put.set_metadata(Some(said(upload.lane, &upload.metadata)));
+        let put = put.set_if_none_match(if_none_match.map(str::to_owned)).body(upload.body.into());
+        let done = put.send().with_subscriber(self.log.clone()).await;
+        let done = done.map_err(|error| S3Error::of(&error))?;
+        Ok(ObjectVersion {
+            bucket: self.bucket.clone(),
+            key: upload.key,
+            version: named(done.version_id()),
+            etag: done.e_tag().map(bare),
+            sequencer: None,
+            size: Some(size),
+        })
     }
 
     /// All of a body, at most `limit` bytes of it.
@@ -218,23 +246,38 @@ impl ObjectStore for S3ObjectStore {
     }
 
     async fn put(&self, upload: Upload) -> Result<ObjectVersion, PortError> {
-        let size = upload.body.len() as u64;
-        let put = self.client.put_object().bucket(&self.bucket).key(&upload.key);
-        let put = put.set_metadata(Some(said(upload.lane, &upload.metadata)));
-        let done = put
-            .body(upload.body.into())
-            .send()
-            .with_subscriber(self.log.clone())
-            .await
-            .map_err(|error| S3Error::of(&error).into_port("s3: put"))?;
-        Ok(ObjectVersion {
-            bucket: self.bucket.clone(),
-            key: upload.key,
-            version: named(done.version_id()),
-            etag: done.e_tag().map(bare),
-            sequencer: None,
-            size: Some(size),
-        })
+        self.send(upload, None).await.map_err(|error| error.into_port("s3: put"))
+    }
+
+    async fn put_new(&self, upload: Upload) -> Result<Created, PortError> {
+        const WHAT: &str = "s3: put where nothing is";
+        let mut attempt = 0;
+        while !self.unconditional.load(Ordering::Relaxed) {
+            let error = match self.send(upload.clone(), Some("*")).await {
+                Ok(object) => return Ok(Created::Stored(object)),
+                Err(error) => error,
+            };
+            attempt += 1;
+            match error {
+                S3Error::Answered { status: 412, .. } => return Ok(Created::There),
+                error if error.knows_no_conditions() => {
+                    self.unconditional.store(true, Ordering::Relaxed);
+                    tracing::warn!(
+                        %error,
+                        "the bucket knows no If-None-Match: an instance that comes twice at once may be stored twice"
+                    );
+                }
+                // Another put of this key is under way, or a deletion: only afterwards it is known who was first.
+                S3Error::Answered { status: 409, .. } if attempt < CONFLICT_ATTEMPTS => {
+                    tokio::time::sleep(BODY_PAUSES.delay(attempt - 1, rand::random())).await;
+                }
+                error @ S3Error::Answered { status: 409, .. } => {
+                    return Err(PortError::transient(WHAT, error));
+                }
+                error => return Err(error.into_port(WHAT)),
+            }
+        }
+        self.put(upload).await.map(Created::Stored)
     }
 
     async fn presign_put(

@@ -11,9 +11,10 @@ use bytes::{Bytes, BytesMut};
 use futures::StreamExt as _;
 use lobar_core::access::{SiteName, Who};
 use lobar_core::audit::{Action, NewEntry};
+use lobar_core::failure::PortError;
 use lobar_core::image::{Lane, State};
 use lobar_core::object::{ImageId, ObjectVersion};
-use lobar_core::object_store::{self, FetchError};
+use lobar_core::object_store::{self, Created, FetchError};
 use lobar_core::study::{Uid, instance_key};
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -280,24 +281,10 @@ async fn keep(
             sequencer: None,
             size: None,
         };
-        match shared.objects.current(&object).await {
-            // The key has the hash of the data set: these are the same bytes.
-            Ok(Some(image)) => {
-                let id = image.object.id();
-                if shared.erasure.erasures.tombstone(id).await?.is_some() {
-                    return Ok(Kept::Erased);
-                }
-                // What failed or was removed is put once more, so that it is assessed anew.
-                let states = shared.store.states(&[id]).await?;
-                if !matches!(states.as_slice(), [Some(State::Failed | State::Removed)]) {
-                    return Ok(Kept::There);
-                }
-            }
-            Ok(None) | Err(FetchError::Gone | FetchError::Missing) => {}
-            Err(FetchError::Port(error)) => return Err(Problem::from(error)),
-            Err(error) => return Err(Problem::internal("object store", &error)),
-        }
-        let object = shared.objects.put(upload).await?;
+        let object = match put(&shared, &object, upload).await? {
+            Put::Stored(object) => object,
+            Put::Not(kept) => return Ok(kept),
+        };
         let id = object.id();
         // Known only now: without versions the id is made of what the bucket makes of the bytes.
         if shared.erasure.erasures.tombstone(id).await?.is_some() {
@@ -311,6 +298,50 @@ async fn keep(
         Ok(Kept::There)
     });
     kept.await?
+}
+
+/// What became of putting an instance.
+enum Put {
+    Stored(ObjectVersion),
+    /// Nothing was put.
+    Not(Kept),
+}
+
+/// How often the bucket is looked at for an instance that others store and delete meanwhile.
+const LOOKS: u32 = 4;
+
+/// Puts an instance unless the bucket has it, or gets it from somebody else at the same time.
+async fn put(
+    shared: &Context,
+    object: &ObjectVersion,
+    upload: object_store::Upload,
+) -> Result<Put, Problem> {
+    for _ in 0..LOOKS {
+        match shared.objects.current(object).await {
+            // The key has the hash of the data set: these are the same bytes.
+            Ok(Some(image)) => {
+                let id = image.object.id();
+                if shared.erasure.erasures.tombstone(id).await?.is_some() {
+                    return Ok(Put::Not(Kept::Erased));
+                }
+                let states = shared.store.states(&[id]).await?;
+                if !matches!(states.as_slice(), [Some(State::Failed | State::Removed)]) {
+                    return Ok(Put::Not(Kept::There));
+                }
+                // What failed or was removed is put once more, so that it is assessed anew.
+                return Ok(Put::Stored(shared.objects.put(upload).await?));
+            }
+            Ok(None) | Err(FetchError::Gone | FetchError::Missing) => {}
+            Err(FetchError::Port(error)) => return Err(Problem::from(error)),
+            Err(error) => return Err(Problem::internal("object store", &error)),
+        }
+        // Where another receiver was first, what it stored is looked at as any other.
+        if let Created::Stored(object) = shared.objects.put_new(upload.clone()).await? {
+            return Ok(Put::Stored(object));
+        }
+    }
+    let changing = "others store and delete the same instance at the same time";
+    Err(Problem::from(PortError::transient("stow", changing)))
 }
 
 /// What a client says that it takes.

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use lobar_aws::Credentials;
 use lobar_core::image::Lane;
 use lobar_core::object::ObjectVersion;
-use lobar_core::object_store::{FetchError, ObjectStore, Upload};
+use lobar_core::object_store::{Created, FetchError, ObjectStore, Upload};
 
 use crate::fixture::{aws, http, key_pair, noise, start};
 
@@ -61,6 +61,35 @@ async fn what_a_key_holds_now_is_told_whichever_version_is_named() {
     assert_eq!((now.object, now.lane), (old.clone(), Lane::Stat));
     aws(&endpoint.url(), &delete).await;
     assert_eq!(current().await, None);
+    endpoint.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_those_that_store_under_one_key_at_the_same_time_exactly_one_does() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let endpoint = start(folder.path()).await;
+    let objects = endpoint.objects().await;
+    let bodies = (0..8).map(|number| upload("k", noise(1 << 16, number), Lane::Routine));
+    let all = futures::future::join_all(bodies.map(|one| objects.put_new(one))).await;
+    let all: Vec<Created> = all.into_iter().collect::<Result<_, _>>().expect("answered");
+    let stored: Vec<&ObjectVersion> = all
+        .iter()
+        .filter_map(|one| match one {
+            Created::Stored(object) => Some(object),
+            Created::There => None,
+        })
+        .collect();
+    assert_eq!(stored.len(), 1, "{all:?}");
+    let now = objects.current(stored[0]).await.expect("asked").expect("there");
+    assert_eq!(now.object, *stored[0]);
+    assert_eq!(endpoint.events(1).await.len(), 1);
+
+    // A delete marker is nothing; what is there is left alone, whatever it is.
+    aws(&endpoint.url(), &["s3api", "delete-object", "--bucket", "xrays", "--key", "k"]).await;
+    let again = objects.put_new(upload("k", "x", Lane::Routine)).await.expect("answered");
+    assert!(matches!(again, Created::Stored(_)), "{again:?}");
+    let other = objects.put_new(upload("k", "y", Lane::Routine)).await.expect("answered");
+    assert_eq!(other, Created::There);
     endpoint.stop().await;
 }
 

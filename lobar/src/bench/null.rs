@@ -13,7 +13,7 @@ use lobar_core::failure::PortError;
 use lobar_core::finding::ModelRef;
 use lobar_core::image::{Lane, NewImage};
 use lobar_core::object::ObjectVersion;
-use lobar_core::object_store::{FetchError, Fetched, ObjectMetadata, ObjectStore, Upload};
+use lobar_core::object_store::{Created, FetchError, Fetched, ObjectMetadata, ObjectStore, Upload};
 
 use crate::failure::Failure;
 
@@ -51,6 +51,10 @@ impl ObjectStore for OnePicture {
     }
 
     async fn put(&self, _: Upload) -> Result<ObjectVersion, PortError> {
+        Err(PortError::permanent("bench: put", "nothing is stored here"))
+    }
+
+    async fn put_new(&self, _: Upload) -> Result<Created, PortError> {
         Err(PortError::permanent("bench: put", "nothing is stored here"))
     }
 

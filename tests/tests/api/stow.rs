@@ -227,6 +227,20 @@ async fn an_erased_instance_whose_object_is_still_there_is_not_confirmed() {
     fixture.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn an_instance_that_comes_several_times_at_once_is_one_object() {
+    let fixture = Fixture::open().await;
+    let files = [file("1.2.3.4", "1.2.3.1", 100_000)];
+    let sent = (0..6).map(|_| stow(&fixture, "/dicom-web/studies", &files));
+    for (status, told) in futures::future::join_all(sent).await {
+        assert_eq!(status, 200, "{told}");
+    }
+    let page = fixture.erasure.objects.versions("", None).await.expect("lists");
+    assert_eq!(page.versions.len(), 1);
+    count(&fixture, 1).await;
+    fixture.stop().await;
+}
+
 #[tokio::test]
 async fn an_instance_whose_image_failed_is_stored_again() {
     let fixture = Fixture::open().await;

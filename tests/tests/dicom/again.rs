@@ -1,15 +1,22 @@
 //! An instance that the bucket has already, sent again: success stands for an image that is, or will be, assessed.
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use lobar_core::accounts::S3KeyPair;
 use lobar_core::audit::Actor;
 use lobar_core::erasure::{ErasureOrder, ErasureReason};
-use lobar_core::image::{Lane, State};
+use lobar_core::failure::PortError;
+use lobar_core::image::{Lane, NewImage, State};
 use lobar_core::object::ObjectVersion;
-use lobar_core::object_store::ObjectStore;
+use lobar_core::object_store::{Created, FetchError, Fetched, ObjectMetadata, ObjectStore, Upload};
 use lobar_core::store::Store;
 use lobar_tests::rig::Rig;
+use tokio::sync::Barrier;
 
 use super::client::{Peer, data_set};
-use super::fixture::{Running, serve, settings, uid, versions};
+use super::fixture::{Running, serve, serve_on, settings, uid, versions};
 
 async fn send(lobar: &Running) {
     let mut peer = Peer::associate(lobar.address, "PEER").await;
@@ -100,4 +107,55 @@ async fn one_that_comes_by_two_peers_of_a_site_is_one_however_urgent_it_is_to_th
     let lane = rig.bucket.lane(&stored[0].object).await.expect("asked");
     assert_eq!(lane, Lane::Stat, "as the first of them has it");
     lobar.stop().await;
+}
+
+/// A bucket that says what it has only when two have asked: both learn that an instance is not there.
+struct Together(Arc<dyn ObjectStore>, Barrier);
+
+#[async_trait]
+impl ObjectStore for Together {
+    async fn fetch(&self, object: &ObjectVersion, limit: u64) -> Result<Fetched, FetchError> {
+        self.0.fetch(object, limit).await
+    }
+    async fn lane(&self, object: &ObjectVersion) -> Result<Lane, FetchError> {
+        self.0.lane(object).await
+    }
+    async fn current(&self, object: &ObjectVersion) -> Result<Option<NewImage>, FetchError> {
+        let current = self.0.current(object).await?;
+        if current.is_none() {
+            self.1.wait().await;
+        }
+        Ok(current)
+    }
+    async fn put(&self, upload: Upload) -> Result<ObjectVersion, PortError> {
+        self.0.put(upload).await
+    }
+    async fn put_new(&self, upload: Upload) -> Result<Created, PortError> {
+        self.0.put_new(upload).await
+    }
+    async fn presign_put(
+        &self,
+        key: &str,
+        lane: Lane,
+        metadata: &ObjectMetadata,
+        valid: Duration,
+        pair: Option<&S3KeyPair>,
+    ) -> Result<String, PortError> {
+        self.0.presign_put(key, lane, metadata, valid, pair).await
+    }
+    async fn check(&self) -> Result<(), PortError> {
+        self.0.check().await
+    }
+}
+
+#[tokio::test]
+async fn one_that_comes_to_two_processes_at_the_same_time_is_one_object() {
+    let rig = Rig::open().await;
+    let bucket = Arc::new(Together(rig.objects.clone(), Barrier::new(2)));
+    let one = serve_on(&rig, bucket.clone(), settings()).await;
+    let other = serve_on(&rig, bucket, settings()).await;
+    futures::join!(send(&one), send(&other));
+    assert_eq!(versions(&rig).await.len(), 1);
+    one.stop().await;
+    other.stop().await;
 }

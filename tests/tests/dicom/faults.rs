@@ -9,7 +9,7 @@ use lobar_core::accounts::S3KeyPair;
 use lobar_core::failure::PortError;
 use lobar_core::image::{Lane, NewImage};
 use lobar_core::object::ObjectVersion;
-use lobar_core::object_store::{FetchError, Fetched, ObjectMetadata, ObjectStore, Upload};
+use lobar_core::object_store::{Created, FetchError, Fetched, ObjectMetadata, ObjectStore, Upload};
 use lobar_s3::S3ObjectStore;
 use lobar_testkit::services::proxy::{Proxy, Weather};
 use lobar_tests::aws::s3_options;
@@ -155,8 +155,11 @@ impl ObjectStore for Panicking {
         self.0.current(object).await
     }
     async fn put(&self, upload: Upload) -> Result<ObjectVersion, PortError> {
-        assert!(self.1.swap(true, Ordering::SeqCst), "the first call");
         self.0.put(upload).await
+    }
+    async fn put_new(&self, upload: Upload) -> Result<Created, PortError> {
+        assert!(self.1.swap(true, Ordering::SeqCst), "the first call");
+        self.0.put_new(upload).await
     }
     async fn presign_put(
         &self,

@@ -1,11 +1,12 @@
 //! The adapter of the object store on another S3 than ours, and on its bad days.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use lobar_core::image::Lane;
 use lobar_core::object::ObjectVersion;
-use lobar_core::object_store::{FetchError, ObjectErasure as _, ObjectStore, Upload};
+use lobar_core::object_store::{Created, FetchError, ObjectErasure as _, ObjectStore, Upload};
 use lobar_s3::S3ObjectStore;
 use lobar_testkit::services::http_proxy::{Fault, HttpProxy, Response};
 use lobar_testkit::services::ministack::{self, MiniStack};
@@ -34,18 +35,21 @@ async fn bucket(versions: bool) -> Bucket {
 
 impl Bucket {
     async fn put(&self, body: impl Into<Vec<u8>>) -> ObjectVersion {
-        let body: Vec<u8> = body.into();
-        let upload = Upload {
-            key: KEY.to_owned(),
-            body: body.into(),
-            lane: Lane::Stat,
-            metadata: Default::default(),
-        };
-        self.objects.put(upload).await.expect("stored")
+        self.objects.put(upload(body)).await.expect("stored")
     }
 
     async fn fetch(&self, object: &ObjectVersion) -> Result<Vec<u8>, FetchError> {
         self.objects.fetch(object, LIMIT).await.map(|fetched| fetched.bytes.into())
+    }
+}
+
+fn upload(body: impl Into<Vec<u8>>) -> Upload {
+    let body: Vec<u8> = body.into();
+    Upload {
+        key: KEY.to_owned(),
+        body: body.into(),
+        lane: Lane::Stat,
+        metadata: Default::default(),
     }
 }
 
@@ -108,6 +112,47 @@ async fn a_refusal_of_one_object_is_told_from_a_store_that_is_away() {
         answer(status, code);
         assert!(transient(&bucket.fetch(&object).await), "{code}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_a_bucket_knows_no_conditions_it_is_put_without_and_not_asked_again() {
+    let bucket = bucket(true).await;
+    let asked = Arc::new(AtomicU32::new(0));
+    let counted = Arc::clone(&asked);
+    bucket.proxy.rule(move |request| match request.header("if-none-match") {
+        Some("*") => {
+            counted.fetch_add(1, Ordering::SeqCst);
+            Fault::Answer(Response::s3(501, "NotImplemented"))
+        }
+        _ => Fault::Pass,
+    });
+    for body in ["one", "two"] {
+        let stored = bucket.objects.put_new(upload(body)).await.expect("stored");
+        let Created::Stored(object) = stored else { panic!("{stored:?}") };
+        assert_eq!(bucket.fetch(&object).await.expect("there"), body.as_bytes());
+    }
+    // The client of the SDK tries a 501 as often as any other answer from 500 on.
+    assert!((1..=3).contains(&asked.load(Ordering::SeqCst)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_there_is_told_and_a_conflict_is_tried_again() {
+    let bucket = bucket(true).await;
+    let asked = Arc::new(AtomicU32::new(0));
+    let counted = Arc::clone(&asked);
+    bucket.proxy.rule(move |request| match counted.fetch_add(1, Ordering::SeqCst) {
+        0 => Fault::Answer(Response::s3(409, "ConditionalRequestConflict")),
+        _ => {
+            assert_eq!(request.header("if-none-match"), Some("*"));
+            Fault::Answer(Response::s3(412, "PreconditionFailed"))
+        }
+    });
+    assert_eq!(bucket.objects.put_new(upload("x")).await.expect("answered"), Created::There);
+    assert_eq!(asked.load(Ordering::SeqCst), 2);
+    // Whoever deletes and stores it all the time: it may be tried later.
+    bucket.proxy.rule(|_| Fault::Answer(Response::s3(409, "ConditionalRequestConflict")));
+    let error = bucket.objects.put_new(upload("x")).await.expect_err("never");
+    assert!(error.is_transient());
 }
 
 /// What a worker asks before it believes that one object is denied.

@@ -9,7 +9,7 @@ use lobar_core::accounts::S3KeyPair;
 use lobar_core::failure::PortError;
 use lobar_core::image::{Lane, NewImage};
 use lobar_core::object::ObjectVersion;
-use lobar_core::object_store::{FetchError, Fetched, ObjectMetadata, ObjectStore, Upload};
+use lobar_core::object_store::{Created, FetchError, Fetched, ObjectMetadata, ObjectStore, Upload};
 
 use super::Switch;
 use crate::rig::inject::{Injector, Kind};
@@ -88,6 +88,10 @@ impl ObjectStore for FaultyObjects {
     async fn put(&self, upload: Upload) -> Result<ObjectVersion, PortError> {
         self.switch.pass()?;
         self.line.around(self.inner.put(upload)).await
+    }
+    async fn put_new(&self, upload: Upload) -> Result<Created, PortError> {
+        self.switch.pass()?;
+        self.line.around(self.inner.put_new(upload)).await
     }
     async fn presign_put(
         &self,
