@@ -27,6 +27,7 @@ locals {
     api = [
       { sid = "Look", actions = local.look, on = concat(local.uploads, local.uploads_dead, local.jobs, local.jobs_dead) },
     ]
+    dicom = []
     # It asks for what the roles may, with requests that are refused for what they say.
     doctor = [
       { sid = "Look", actions = local.look, on = concat(local.uploads, local.uploads_dead, local.jobs, local.jobs_dead) },
@@ -39,6 +40,7 @@ locals {
     ingest = ["s3:GetObject", "s3:GetObjectVersion", "s3:DeleteObject", "s3:DeleteObjectVersion"]
     worker = ["s3:GetObject", "s3:GetObjectVersion"]
     api    = ["s3:GetObject", "s3:GetObjectVersion", "s3:PutObject", "s3:DeleteObject", "s3:DeleteObjectVersion"]
+    dicom  = ["s3:GetObject", "s3:GetObjectVersion", "s3:PutObject"]
     doctor = ["s3:GetObject", "s3:GetObjectVersion", "s3:PutObject", "s3:AbortMultipartUpload"]
   }
 
@@ -47,6 +49,7 @@ locals {
     ingest = []
     worker = ["s3:GetObject", "s3:PutObject"]
     api    = []
+    dicom  = []
     doctor = ["s3:GetObject", "s3:PutObject"]
   }
 
@@ -54,6 +57,7 @@ locals {
     ingest = ["s3:ListBucket", "s3:ListBucketVersions"] # the second compares the bucket with the store
     worker = ["s3:ListBucket"]
     api    = ["s3:ListBucket", "s3:ListBucketVersions"]
+    dicom  = ["s3:ListBucket", "s3:ListBucketVersions"] # the second for storage commitment
     doctor = ["s3:ListBucket", "s3:ListBucketVersions", "s3:GetBucketVersioning", "s3:GetBucketNotification"]
   }
 }

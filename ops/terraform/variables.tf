@@ -54,13 +54,13 @@ variable "jobs_on_sqs" {
 }
 
 variable "role_names" {
-  description = "IAM roles that processes run as, to attach the policies to: keys of ingest, worker, api, doctor."
+  description = "IAM roles that processes run as, to attach the policies to: keys of ingest, worker, api, dicom, doctor."
   type        = map(string)
   default     = {}
 
   validation {
-    condition     = length(setsubtract(keys(var.role_names), ["ingest", "worker", "api", "doctor"])) == 0
-    error_message = "The keys are ingest, worker, api and doctor."
+    condition     = length(setsubtract(keys(var.role_names), ["ingest", "worker", "api", "dicom", "doctor"])) == 0
+    error_message = "The keys are ingest, worker, api, dicom and doctor."
   }
 }
 

@@ -1,5 +1,7 @@
 //! The tables of the conformance statement are those of the code.
 
+use std::collections::BTreeSet;
+
 use lobar_dicom::Limits;
 use lobar_dicom::tables::{
     COMMITMENT, IMPLEMENTATION_CLASS, IMPLEMENTATION_VERSION, Named, STORAGE_CLASSES, Status,
@@ -93,4 +95,17 @@ fn the_implementation_is_named_as_the_code_names_it() {
 #[test]
 fn no_instance_is_taken_that_is_longer_than_what_is_read() {
     assert_eq!(Limits::default().instance_bytes, lobar_imaging::Limits::default().max_bytes);
+}
+
+/// Read, and not offered: the release of the standard that has it is younger than the modalities.
+const READ_ONLY: [&str; 1] = ["1.2.840.10008.1.2.8.1"];
+
+#[test]
+fn what_is_offered_is_what_is_read() {
+    let read: BTreeSet<&str> = lobar_imaging::transfer_syntaxes()
+        .filter_map(|(uid, _, is_read)| is_read.then_some(uid))
+        .filter(|uid| !READ_ONLY.contains(uid))
+        .collect();
+    let offered: BTreeSet<&str> = TRANSFER_SYNTAXES.iter().map(|one| one.uid).collect();
+    assert_eq!(offered, read);
 }

@@ -148,7 +148,7 @@ fn pods_run_our_commands_with_settings_that_lobar_takes() {
             }
         }
     }
-    assert_eq!(roles.len(), 4, "{roles:?}");
+    assert_eq!(roles.len(), 5, "{roles:?}");
 }
 
 #[test]

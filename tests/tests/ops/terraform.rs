@@ -210,7 +210,11 @@ fn assert_policies(emulator: &Emulator, arns: &Value) {
             let statement = statements.iter().find(|statement| statement["Sid"] == sid);
             statement.is_some_and(|statement| statement.to_string().contains("s3:PutObject"))
         };
-        assert_eq!(puts("Objects"), ["api", "doctor"].contains(&role.as_str()), "{role}: images");
+        assert_eq!(
+            puts("Objects"),
+            ["api", "dicom", "doctor"].contains(&role.as_str()),
+            "{role}: images"
+        );
         assert_eq!(puts("Models"), ["worker", "doctor"].contains(&role.as_str()), "{role}: models");
         let consumes = ["ingest", "worker", "doctor"].contains(&role.as_str());
         assert_eq!(has("sqs:ReceiveMessage"), consumes, "{role} and receiving");
