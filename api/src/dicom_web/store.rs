@@ -437,7 +437,7 @@ fn related(headers: &HeaderMap) -> Result<Related, Problem> {
     let wrong = |detail: &str| Problem::new(Kind::WrongMediaType, detail);
     let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
     let related = kind.and_then(Related::parse).ok_or_else(|| {
-        wrong("Send multipart/related; type=\"application/dicom\" with a boundary of 1 to 70 characters.")
+        wrong("Send multipart/related; type=\"application/dicom\" with a boundary of 1 to 128 characters.")
     })?;
     match related.root.as_str() {
         "" | "application/dicom" | MEDIA_TYPE => Ok(related),
