@@ -23,6 +23,18 @@ need() { command -v "$1" >/dev/null 2>&1 || missing="$missing $2"; }
 # shellcheck disable=SC2086  # the pattern is to be expanded
 needs_file() { ls $1 >/dev/null 2>&1 || missing="$missing $2"; }
 
+# Debian starts the service of what it installs, and Orthanc's takes images from anybody on port 4242. The tests start one
+# of their own; the service is neither started now (policy-rc.d) nor with the machine (update-rc.d, which tells systemd too).
+keep_orthanc_down() {
+    policy=/usr/sbin/policy-rc.d
+    if [ ! -e "$policy" ]; then
+        # shellcheck disable=SC2016  # the script is to expand it
+        printf '#!/bin/sh\n[ "$1" != orthanc ] || exit 101\n' >"$policy"
+        chmod 755 "$policy"
+        trap 'rm -f "$policy"' EXIT
+    fi
+}
+
 install_missing() {
     [ -n "$missing" ] || return 0
     if ! command -v apt-get >/dev/null 2>&1; then
@@ -32,6 +44,7 @@ install_missing() {
     fi
     say "Installing from the distribution:$missing. This takes a minute or less."
     export DEBIAN_FRONTEND=noninteractive
+    case "$missing " in *" orthanc "*) keep_orthanc_down ;; esac
     log=$(mktemp)
     # shellcheck disable=SC2086  # one word a package
     if ! { apt-get update && apt-get install -y --no-install-recommends -o DPkg::Lock::Timeout=300 $missing; } \
@@ -41,6 +54,10 @@ install_missing() {
         stop "apt-get could not install$missing; its own last words stand above."
     fi
     rm -f "$log"
+    case "$missing " in *" orthanc "*)
+        rc=0; update-rc.d orthanc disable >/dev/null 2>&1 || rc=$?
+        [ "$rc" -eq 0 ] || say "Orthanc's service could not be disabled; the tests do not use it." ;;
+    esac
 }
 
 # at_least FOUND WANTED: both as MAJOR.MINOR, whatever follows.
@@ -89,6 +106,9 @@ if [ "$what" = test ]; then
     need openssl openssl
     need djpeg libjpeg-turbo-progs
     need storescu dcmtk
+    # Its service is not started: see install_missing.
+    needs_file /usr/sbin/Orthanc orthanc
+    needs_file /usr/share/orthanc/plugins/libOrthancDicomWeb.so orthanc-dicomweb
     # These keep their programs off the PATH.
     needs_file '/usr/lib/postgresql/*/bin/initdb' postgresql
     needs_file /usr/lib/rabbitmq/bin/rabbitmq-server rabbitmq-server

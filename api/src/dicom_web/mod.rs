@@ -1,5 +1,6 @@
 //! DICOMweb (PS3.18). What others may do here, and what not: `docs/dicom-web.md`.
 
+mod metadata;
 mod outcome;
 pub(crate) mod part10;
 pub(crate) mod related;

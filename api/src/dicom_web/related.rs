@@ -11,8 +11,8 @@ use futures::{Stream, StreamExt as _, stream};
 use crate::intake;
 use crate::problem::{Kind, Problem};
 
-/// The longest delimiter (RFC 2046, 5.1.1), in characters.
-const BOUNDARY_MAX: usize = 70;
+/// The longest delimiter, in characters. RFC 2046, 5.1.1, has 70; Orthanc writes 73.
+const BOUNDARY_MAX: usize = 128;
 /// The longest head of a part, in bytes, and its most fields.
 const HEAD_MAX: usize = 8_192;
 const FIELDS_MAX: usize = 32;
@@ -110,9 +110,9 @@ impl Parts {
         if self.place == Place::End {
             return Ok(None);
         }
-        let media_type = self.head().await?;
+        let head = self.head().await?;
         self.place = Place::Content;
-        Ok(Some(Part { parts: self, media_type }))
+        Ok(Some(Part { parts: self, head }))
     }
 
     /// More of the content; `None` at its end.
@@ -130,13 +130,13 @@ impl Parts {
         Ok(None)
     }
 
-    /// Reads the head of a part, and answers its media type.
-    async fn head(&mut self) -> Result<Option<String>, Problem> {
+    /// Reads the head of a part.
+    async fn head(&mut self) -> Result<Head, Problem> {
         loop {
             let within = &self.buffer[..self.buffer.len().min(HEAD_MAX)];
             if let Some(end) = within.windows(4).position(|four| four == b"\r\n\r\n") {
                 let head = self.buffer.split_to(end + 4);
-                return media_type(&head);
+                return Head::read(&head);
             }
             if self.buffer.len() >= HEAD_MAX {
                 return Err(damaged("The head of a part is too long."));
@@ -181,29 +181,71 @@ fn seen(buffer: &[u8], delimiter: &[u8]) -> Seen {
     }
 }
 
-/// The media type that a head names, in small letters and without parameters.
-fn media_type(head: &[u8]) -> Result<Option<String>, Problem> {
-    let head = String::from_utf8_lossy(head);
-    let fields: Vec<_> = head.split("\r\n").filter(|line| !line.is_empty()).collect();
-    let is_field = |line: &&str| line.contains(':') || line.starts_with([' ', '\t']);
-    if fields.len() > FIELDS_MAX || !fields.iter().all(is_field) {
-        return Err(damaged("The head of a part is damaged or has too many fields."));
+/// What the head of a part says.
+#[derive(Debug, Default)]
+struct Head {
+    /// In small letters and without parameters.
+    media_type: Option<String>,
+    /// The parameter `transfer-syntax` of the media type (PS3.18, 8.7.3.5.2).
+    transfer_syntax: Option<String>,
+    /// `Content-Location`.
+    location: Option<String>,
+}
+
+impl Head {
+    fn read(head: &[u8]) -> Result<Self, Problem> {
+        let head = String::from_utf8_lossy(head);
+        let fields: Vec<_> = head.split("\r\n").filter(|line| !line.is_empty()).collect();
+        let is_field = |line: &&str| line.contains(':') || line.starts_with([' ', '\t']);
+        if fields.len() > FIELDS_MAX || !fields.iter().all(is_field) {
+            return Err(damaged("The head of a part is damaged or has too many fields."));
+        }
+        let field = |wanted: &str| {
+            let mut named = fields.iter().filter_map(|line| line.split_once(':'));
+            named.find(|(name, _)| name.trim().eq_ignore_ascii_case(wanted)).map(|(_, said)| said)
+        };
+        let kind = field("content-type");
+        let (essence, parameters) =
+            kind.map(|kind| kind.split_once(';').unwrap_or((kind, ""))).unzip();
+        Ok(Self {
+            media_type: essence.map(|essence| essence.trim().to_ascii_lowercase()),
+            transfer_syntax: parameters.and_then(transfer_syntax),
+            location: field("content-location").map(|location| location.trim().to_owned()),
+        })
     }
-    let mut named = fields.iter().filter_map(|line| line.split_once(':'));
-    let kind = named.find(|(name, _)| name.trim().eq_ignore_ascii_case("content-type"));
-    Ok(kind.and_then(|(_, kind)| Some(kind.split(';').next()?.trim().to_ascii_lowercase())))
+}
+
+/// The parameter of this name among those of a media type.
+fn transfer_syntax(mut parameters: &str) -> Option<String> {
+    while let Some((name, value, behind)) = parameter(parameters) {
+        if name.eq_ignore_ascii_case("transfer-syntax") {
+            return Some(value);
+        }
+        parameters = behind;
+    }
+    None
 }
 
 /// One part.
 pub(crate) struct Part<'a> {
     parts: &'a mut Parts,
-    media_type: Option<String>,
+    head: Head,
 }
 
 impl<'a> Part<'a> {
     /// Its media type, in small letters and without parameters; `None` where its head names none.
     pub(crate) fn media_type(&self) -> Option<&str> {
-        self.media_type.as_deref()
+        self.head.media_type.as_deref()
+    }
+
+    /// The transfer syntax that its media type names.
+    pub(crate) fn transfer_syntax(&self) -> Option<&str> {
+        self.head.transfer_syntax.as_deref()
+    }
+
+    /// Its `Content-Location`.
+    pub(crate) fn location(&self) -> Option<&str> {
+        self.head.location.as_deref()
     }
 
     /// Its content.
@@ -333,6 +375,19 @@ mod tests {
     }
 
     #[test]
+    fn a_head_names_type_transfer_syntax_and_location() {
+        let read = |head: &str| {
+            let head = Head::read(head.as_bytes()).expect("a head");
+            [head.media_type, head.transfer_syntax, head.location]
+        };
+        let some = |text: &str| Some(text.to_owned());
+        let head = "content-location:  bulk/1 \r\nContent-Type: Image/JLS; q=1;transfer-syntax=\"1.2\"\r\n\r\n";
+        assert_eq!(read(head), [some("image/jls"), some("1.2"), some("bulk/1")]);
+        assert_eq!(read("Content-Type: a/b;x\r\n\r\n"), [some("a/b"), None, None]);
+        assert_eq!(read("x: y\r\n\r\n"), [None, None, None]);
+    }
+
+    #[test]
     fn what_a_request_says_is_read_with_quotes_and_without() {
         let one = |kind: &str| Related::parse(kind).map(|related| (related.root, related.boundary));
         let is = |root: &str, boundary: &str| Some((root.to_owned(), boundary.to_owned()));
@@ -360,7 +415,7 @@ mod tests {
             assert_eq!(one(kind), None, "{kind}");
         }
         assert!(
-            Related::parse(&format!("multipart/related; boundary={}", "x".repeat(71))).is_none()
+            Related::parse(&format!("multipart/related; boundary={}", "x".repeat(129))).is_none()
         );
     }
 }

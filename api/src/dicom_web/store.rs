@@ -20,9 +20,10 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 use uuid::Uuid;
 
+use super::metadata::{self, METADATA_MAX, Metadata};
 use super::outcome::{Failure, Instance, MEDIA_TYPE, Outcome};
 use super::part10;
-use super::related::{Part, Related};
+use super::related::{Part, Parts, Related};
 use crate::access::{Allowed, need};
 use crate::context::Context;
 use crate::intake;
@@ -32,6 +33,8 @@ use crate::routes::receive::{lane, site_or_default, uploaded};
 
 /// Instances in one request. A client that has more sends several.
 const INSTANCES_MAX: usize = 2_000;
+/// Parts with bulk data in one request.
+const BULK_MAX: usize = 8_000;
 
 /// Where the instances come from and how urgent they are.
 #[derive(Debug, Default, Deserialize, IntoParams)]
@@ -49,7 +52,7 @@ pub(crate) struct StoreQuery {
 /// Stores instances of any study (STOW-RS).
 #[utoipa::path(post, path = "/dicom-web/studies", tag = "dicom-web", params(StoreQuery),
     request_body(content = Vec<u8>, content_type = "multipart/related; type=\"application/dicom\"",
-        description = "DICOM files, a part each."),
+        description = "DICOM files, a part each; or, as application/dicom+json, metadata and then bulk data, a part each."),
     responses(
         (status = 200, description = "All are stored, or were before.", content_type = "application/dicom+json"),
         (status = 202, description = "Some are stored; those that are not stand in (0008,1198) and (0008,119A).", content_type = "application/dicom+json"),
@@ -58,7 +61,7 @@ pub(crate) struct StoreQuery {
         (status = 408, description = "It stood still, or came too slowly.", content_type = "application/problem+json"),
         (status = 409, description = "None is stored.", content_type = "application/dicom+json"),
         (status = 413, description = "There are too many instances.", content_type = "application/problem+json"),
-        (status = 415, description = "Not multipart/related of application/dicom.", content_type = "application/problem+json"),
+        (status = 415, description = "Not multipart/related of application/dicom or application/dicom+json.", content_type = "application/problem+json"),
         (status = 503, description = "They cannot be stored now; send all of them again when `Retry-After` says.", content_type = "application/problem+json"),
     ),
 )]
@@ -76,7 +79,7 @@ pub(crate) async fn store(
 #[utoipa::path(post, path = "/dicom-web/studies/{study}", tag = "dicom-web",
     params(("study" = String, Path, description = "Study Instance UID"), StoreQuery),
     request_body(content = Vec<u8>, content_type = "multipart/related; type=\"application/dicom\"",
-        description = "DICOM files, a part each."),
+        description = "DICOM files, a part each; or, as application/dicom+json, metadata and then bulk data, a part each."),
     responses(
         (status = 200, description = "All are stored, or were before.", content_type = "application/dicom+json"),
         (status = 202, description = "Some are stored; an instance of another study fails with reason 0xA900.", content_type = "application/dicom+json"),
@@ -85,7 +88,7 @@ pub(crate) async fn store(
         (status = 408, description = "It stood still, or came too slowly.", content_type = "application/problem+json"),
         (status = 409, description = "None is stored.", content_type = "application/dicom+json"),
         (status = 413, description = "There are too many instances.", content_type = "application/problem+json"),
-        (status = 415, description = "Not multipart/related of application/dicom.", content_type = "application/problem+json"),
+        (status = 415, description = "Not multipart/related of application/dicom or application/dicom+json.", content_type = "application/problem+json"),
         (status = 503, description = "They cannot be stored now; send all of them again when `Retry-After` says.", content_type = "application/problem+json"),
     ),
 )]
@@ -119,38 +122,128 @@ async fn receive(
     let lane = lane(priority.as_deref())?;
     let to = SiteName::parse(&site).map(|site| Arc::new(Destination { site, lane, study }));
     let to = to.ok_or_else(|| Problem::new(Kind::BadParameter, "`site` can be no site."))?;
-    let (mut outcome, mut count) = (Outcome::default(), 0);
-    let mut parts = related.parts(payload.into_inner());
-    while let Some(part) = parts.next().await? {
-        count += 1;
-        if count > INSTANCES_MAX {
-            let detail =
-                format!("At most {INSTANCES_MAX} instances a request; send the others in another.");
-            return Err(Problem::new(Kind::TooLarge, detail));
-        }
-        let is_dicom = part.media_type().is_none_or(|kind| kind == "application/dicom");
-        let limit = if is_dicom { context.settings.limits.max_bytes } else { 0 };
-        match content(part, limit, request).await? {
-            _ if !is_dicom => outcome.failed(None, Failure::NotUnderstood),
-            None => outcome.failed(None, Failure::TooLarge),
-            Some(file) => match judged(context, &to, file).await? {
-                Ok((instance, upload)) => match keep(allowed, context, &to, upload).await? {
-                    Kept::There => outcome.stored(instance),
-                    Kept::Erased => outcome.failed(Some(instance), Failure::Erased),
-                },
-                Err((instance, why)) => outcome.failed(instance, why),
-            },
-        }
-        // What was read of the body is in the bucket, or dropped; the next instance has the time that one has.
-        intake::begin_anew(request);
+    let parts = related.parts(payload.into_inner());
+    let receiving = Receiving { allowed, context, request, to, outcome: Outcome::default() };
+    match related.root.as_str() {
+        MEDIA_TYPE => receiving.described(parts).await,
+        _ => receiving.files(parts).await,
     }
-    if count == 0 {
-        return Err(Problem::new(
-            Kind::BadMultipart,
-            "The body has no part: send each instance as one.",
-        ));
+}
+
+/// A request whose instances are being stored.
+struct Receiving<'a> {
+    allowed: &'a Allowed<need::Upload>,
+    context: &'a Data<Context>,
+    request: &'a HttpRequest,
+    to: Arc<Destination>,
+    outcome: Outcome,
+}
+
+impl Receiving<'_> {
+    /// A file in each part.
+    async fn files(mut self, mut parts: Parts) -> Result<HttpResponse, Problem> {
+        let mut count = 0;
+        while let Some(part) = parts.next().await? {
+            count += 1;
+            if count > INSTANCES_MAX {
+                return Err(too_many());
+            }
+            let is_dicom = part.media_type().is_none_or(|kind| kind == "application/dicom");
+            let limit = if is_dicom { self.context.settings.limits.max_bytes } else { 0 };
+            match content(part, limit, self.request).await? {
+                _ if !is_dicom => self.outcome.failed(None, Failure::NotUnderstood),
+                None => self.outcome.failed(None, Failure::TooLarge),
+                Some(file) => self.file(file).await?,
+            }
+            // What was read of the body is in the bucket, or dropped; the next instance has the time that one has.
+            intake::begin_anew(self.request);
+        }
+        if count == 0 {
+            return Err(without_parts());
+        }
+        self.outcome.answer()
     }
-    outcome.answer()
+
+    /// Metadata in the first part, bulk data in those behind it.
+    async fn described(mut self, mut parts: Parts) -> Result<HttpResponse, Problem> {
+        let first = parts.next().await?.ok_or_else(without_parts)?;
+        if first.media_type().is_some_and(|kind| kind != MEDIA_TYPE) {
+            return Err(Problem::new(Kind::BadMultipart, "The first part has to be the metadata."));
+        }
+        let json = content(first, METADATA_MAX, self.request).await?;
+        let json = json.ok_or_else(|| {
+            let detail = format!(
+                "The metadata are longer than {METADATA_MAX} bytes; send pixels as bulk data."
+            );
+            Problem::new(Kind::TooLarge, detail)
+        })?;
+        let read = reading(self.context, move || Metadata::read(&json)).await?;
+        let mut metadata = read.filter(|metadata| metadata.len() > 0).ok_or_else(|| {
+            Problem::new(Kind::BadMultipart, "The metadata are no list of data sets in DICOM JSON.")
+        })?;
+        if metadata.len() > INSTANCES_MAX {
+            return Err(too_many());
+        }
+        let mut count = 0;
+        loop {
+            for described in metadata.complete() {
+                self.one(described).await?;
+            }
+            if !metadata.holds_some() {
+                intake::begin_anew(self.request);
+            }
+            let Some(part) = parts.next().await? else { break };
+            count += 1;
+            if count > BULK_MAX {
+                return Err(too_many());
+            }
+            let location = part.location().map(str::to_owned);
+            let wanted = metadata.wants(location.as_deref());
+            let limit = if wanted { self.context.settings.limits.max_bytes } else { 0 };
+            let kind = metadata::Kind::of(part.media_type(), part.transfer_syntax());
+            let content = content(part, limit, self.request).await?;
+            metadata.add(location.as_deref(), kind, content);
+        }
+        for described in metadata.incomplete() {
+            self.one(described).await?;
+        }
+        self.outcome.answer()
+    }
+
+    /// An instance that is described and whose bulk data have come, or failed.
+    async fn one(&mut self, described: metadata::Described) -> Result<(), Problem> {
+        let limit = self.context.settings.limits.max_bytes;
+        match reading(self.context, move || described.file(limit)).await? {
+            Ok(file) => self.file(file).await?,
+            Err((instance, why)) => self.outcome.failed(instance, why),
+        }
+        Ok(())
+    }
+
+    /// A file: stored, or not.
+    async fn file(&mut self, file: Bytes) -> Result<(), Problem> {
+        let to = Arc::clone(&self.to);
+        match reading(self.context, move || to.judge(file)).await? {
+            Ok((instance, upload)) => {
+                match keep(self.allowed, self.context, &self.to, upload).await? {
+                    Kept::There => self.outcome.stored(instance),
+                    Kept::Erased => self.outcome.failed(Some(instance), Failure::Erased),
+                }
+            }
+            Err((instance, why)) => self.outcome.failed(instance, why),
+        }
+        Ok(())
+    }
+}
+
+fn too_many() -> Problem {
+    let detail =
+        format!("At most {INSTANCES_MAX} instances a request; send the others in another.");
+    Problem::new(Kind::TooLarge, detail)
+}
+
+fn without_parts() -> Problem {
+    Problem::new(Kind::BadMultipart, "The body has no part: send each instance as one.")
 }
 
 /// The site that was named, or the only one of the caller. Clients have one address and forget what comes behind it: who
@@ -195,19 +288,17 @@ async fn content(
 
 /// Reads what an instance says of itself. As many at once as there are cores: a deflated data set is inflated for it, and a
 /// client that hangs up does not end the work.
-async fn judged(
+async fn reading<T: Send + 'static>(
     context: &Data<Context>,
-    to: &Arc<Destination>,
-    file: Bytes,
-) -> Result<Judged, Problem> {
+    read: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Problem> {
     let reading = Arc::clone(&context.reading).acquire_owned().await;
     let reading = reading.map_err(|error| Problem::internal("computation", &error))?;
-    let to = Arc::clone(to);
     context
         .compute(move || {
-            let judged = to.judge(file);
+            let read = read();
             drop(reading);
-            judged
+            read
         })
         .await
 }
@@ -377,14 +468,13 @@ fn related(headers: &HeaderMap) -> Result<Related, Problem> {
     let wrong = |detail: &str| Problem::new(Kind::WrongMediaType, detail);
     let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
     let related = kind.and_then(Related::parse).ok_or_else(|| {
-        wrong("Send multipart/related; type=\"application/dicom\" with a boundary of 1 to 70 characters.")
+        wrong("Send multipart/related; type=\"application/dicom\" with a boundary of 1 to 128 characters.")
     })?;
     match related.root.as_str() {
-        "" | "application/dicom" => Ok(related),
-        "application/dicom+json" | "application/dicom+xml" => Err(wrong(
-            "Metadata with bulk data are not taken: send whole files, type=\"application/dicom\".",
+        "" | "application/dicom" | MEDIA_TYPE => Ok(related),
+        _ => Err(wrong(
+            "Of multipart/related only type=\"application/dicom\" and type=\"application/dicom+json\".",
         )),
-        _ => Err(wrong("Of multipart/related only type=\"application/dicom\".")),
     }
 }
 
@@ -417,11 +507,12 @@ mod tests {
     }
 
     #[test]
-    fn bulk_data_and_other_bodies_are_refused_by_what_they_are() {
+    fn other_bodies_are_refused_by_what_they_are() {
         let read = |kind| related(&headers(header::CONTENT_TYPE, kind));
         assert!(read("multipart/related; type=\"application/dicom\"; boundary=b").is_ok());
+        assert!(read("multipart/related; type=\"application/dicom+json\"; boundary=b").is_ok());
         for kind in [
-            "multipart/related; type=\"application/dicom+json\"; boundary=b",
+            "multipart/related; type=\"application/dicom+xml\"; boundary=b",
             "multipart/related; type=\"image/jpeg\"; boundary=b",
             "multipart/form-data; boundary=b",
             "application/dicom",

@@ -47,6 +47,31 @@ fn body(parts: &[Vec<u8>]) -> Vec<u8> {
     body
 }
 
+const METADATA: &str = "multipart/related; type=\"application/dicom+json\"; boundary=b";
+
+/// Metadata, and bulk data with their media types and locations.
+fn described(metadata: &Value, bulk: &[(&str, &str, &[u8])]) -> Vec<u8> {
+    let mut body = b"--b\r\nContent-Type: application/dicom+json\r\n\r\n".to_vec();
+    body.extend(metadata.to_string().into_bytes());
+    for (kind, location, content) in bulk {
+        let head =
+            format!("\r\n--b\r\nContent-Type: {kind}\r\nContent-Location: {location}\r\n\r\n");
+        body.extend([head.as_bytes(), content].concat());
+    }
+    body.extend(b"\r\n--b--\r\n");
+    body
+}
+
+fn data_set(instance: &str, location: &str) -> Value {
+    json!({
+        "00080016": { "vr": "UI", "Value": ["1.2.840.10008.5.1.4.1.1.1"] },
+        "00080018": { "vr": "UI", "Value": [instance] },
+        "00100020": { "vr": "LO", "Value": ["4711"] },
+        "0020000D": { "vr": "UI", "Value": ["1.2.3.1"] },
+        "7FE00010": { "vr": "OW", "BulkDataURI": location },
+    })
+}
+
 async fn post(
     fixture: &Fixture,
     path: &str,
@@ -137,12 +162,26 @@ async fn a_request_that_is_none_is_refused_by_what_is_wrong_with_it() {
     let fixture = Fixture::open().await;
     let good = || body(&[file("1.2.3.4", "1.2.3.1", 100)]);
     let other = |root: &str| format!("multipart/related; type=\"{root}\"; boundary=b");
-    let (json, jpeg) = (other("application/dicom+json"), other("image/jpeg"));
+    let (xml, jpeg) = (other("application/dicom+xml"), other("image/jpeg"));
     let studies = "/dicom-web/studies";
     let accepts_xml = "/dicom-web/studies?accept=application/dicom%2Bxml";
     for (path, headers, body, expected) in [
         (accepts_xml, &[("content-type", RELATED)][..], good(), (406, "not-acceptable")),
-        (studies, &[("content-type", json.as_str())][..], good(), (415, "wrong-media-type")),
+        (studies, &[("content-type", xml.as_str())][..], good(), (415, "wrong-media-type")),
+        (studies, &[("content-type", METADATA)], good(), (400, "bad-multipart")),
+        (
+            studies,
+            &[("content-type", METADATA)],
+            described(&json!({}), &[]),
+            (400, "bad-multipart"),
+        ),
+        (studies, &[("content-type", METADATA)], b"--b--".to_vec(), (400, "bad-multipart")),
+        (
+            studies,
+            &[("content-type", METADATA)],
+            described(&json!("x".repeat(3 << 20)), &[]),
+            (413, "too-large"),
+        ),
         (studies, &[("content-type", &jpeg)], good(), (415, "wrong-media-type")),
         (studies, &[("content-type", "application/dicom")], good(), (415, "wrong-media-type")),
         (
@@ -284,5 +323,51 @@ async fn a_caller_of_several_sites_names_one_and_only_one_of_theirs() {
     assert_eq!(post(&fixture, "/dicom-web/studies", &headers, good()).await.0, 400);
     assert_eq!(post(&fixture, "/dicom-web/studies?site=east", &headers, good()).await.0, 403);
     assert_eq!(post(&fixture, "/dicom-web/studies?site=south", &headers, good()).await.0, 200);
+    fixture.stop().await;
+}
+
+#[tokio::test]
+async fn metadata_and_bulk_data_apart_become_instances_that_are_stored_once() {
+    let fixture = Fixture::open_with(|settings| settings.body_bytes = 2_000_000).await;
+    let plain = "application/octet-stream";
+    let all = json!([
+        data_set("1.2.3.4", "bulk/1"),
+        data_set("1.2.3.5", "bulk/2"),
+        data_set("1.2.3.6", "bulk/3"),
+        data_set("1.2.3.7", "bulk/4"),
+        data_set("1.2.3.8", "bulk/5"),
+    ]);
+    let (pixels, large) = (vec![1; 100], vec![0; 5_000_000]);
+    let bulk = [
+        (plain, "bulk/2", &pixels[..]),
+        ("image/jls", "bulk/1", &pixels),
+        (plain, "bulk/nobody", &large),
+        ("text/html", "bulk/3", &pixels),
+        (plain, "bulk/4", &large),
+    ];
+    for _ in 0..2 {
+        let headers = [("content-type", METADATA)];
+        let sent = described(&all, &bulk);
+        let (status, told) = post(&fixture, "/dicom-web/studies/1.2.3.1", &headers, sent).await;
+        assert_eq!(status, 202, "{told}");
+        let stored: Vec<_> = told["00081199"]["Value"]
+            .as_array()
+            .expect("instances")
+            .iter()
+            .map(|item| item["00081155"]["Value"][0].clone())
+            .collect();
+        assert_eq!(stored, ["1.2.3.5", "1.2.3.4"]);
+        let failed: Vec<_> = told["00081198"]["Value"]
+            .as_array()
+            .expect("instances")
+            .iter()
+            .map(|item| {
+                (item["00081155"]["Value"][0].clone(), item["00081197"]["Value"][0].clone())
+            })
+            .collect();
+        let expected = [("1.2.3.6", 0xc000), ("1.2.3.7", 0xa700), ("1.2.3.8", 0xc000)];
+        assert_eq!(failed, expected.map(|(uid, why)| (json!(uid), json!(why))));
+        count(&fixture, 2).await;
+    }
     fixture.stop().await;
 }

@@ -13,5 +13,6 @@ mod faults;
 mod fixture;
 mod hostile;
 mod intake;
+mod orthanc;
 mod peers;
 mod tls;
