@@ -14,6 +14,7 @@ use lobar_core::finding::ModelRef;
 use lobar_core::image::{Lane, NewImage};
 use lobar_core::object::ObjectVersion;
 use lobar_core::object_store::{FetchError, Fetched, ObjectMetadata, ObjectStore, Upload};
+use lobar_core::population::Population;
 
 use crate::failure::Failure;
 
@@ -89,6 +90,7 @@ impl NullEngine {
             device,
             tolerance: 0.0,
             novelty_policy: NoveltyPolicy::NoDetector,
+            population: Population::default(),
         })
     }
 }
