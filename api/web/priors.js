@@ -4,7 +4,7 @@ import * as api from "./api.js";
 import { el } from "./elements.js";
 import { watch } from "./exposure.js";
 import { madeWords, who } from "./patient.js";
-import { bandElement, verdictElement } from "./rows.js";
+import { bandElement, verdictElement, warnedElement } from "./rows.js";
 import { band } from "./words.js";
 
 /** @import { ImageItem } from "./types.js" */
@@ -65,7 +65,7 @@ export class PriorsPanel {
     if (item.result) watch(word, item.id, item.result.model.sha256, "flag");
     const button = el("button", { type: "button", "data-id": item.id, "aria-pressed": String(item.id === this.chosen), onclick: () => this.toggle(item) },
       el("span", {}, [madeWords(item), item.instance?.view_position].filter(Boolean).join(", ")));
-    return el("li", {}, button, word);
+    return el("li", {}, button, word, warnedElement(item));
   }
 
   /** @param {ImageItem} item */
@@ -96,7 +96,8 @@ export class PriorsPanel {
   /** The date and the result of the one that is shown. @param {ImageItem} item */
   caption(item) {
     const word = verdictElement(item);
-    const parts = [el("strong", {}, `Prior, ${madeWords(item)}`), word];
+    const warned = warnedElement(item);
+    const parts = [el("strong", {}, `Prior, ${madeWords(item)}`), ...(warned ? [warned] : []), word];
     if (item.result) {
       watch(word, item.id, item.result.model.sha256, "word");
       const score = el("span", { class: "prior-score" }, `Score ${band(item.result)}`, bandElement(item.result));

@@ -6,7 +6,7 @@ import { open } from "./address.js";
 import { el, shape } from "./elements.js";
 import { unwatch, watch } from "./exposure.js";
 import { particulars, who } from "./patient.js";
-import { band, clock, duration, figure, shortId, verdict } from "./words.js";
+import { band, clock, duration, figure, personWarnings, shortId, verdict } from "./words.js";
 
 /** The verdict as shape, word and colour. @param {ImageItem} image */
 export function verdictElement(image) {
@@ -32,10 +32,19 @@ function score(result) {
   return [el("div", { class: "score", title }, el("span", {}, band(result)), bandElement(result))];
 }
 
+/** What is to be known of the person, in a few words; null where nothing is. @param {ImageItem} image */
+export function warnedElement(image) {
+  const words = personWarnings(image);
+  return words.length > 0 ? el("strong", { class: "warned" }, words.join(", ")) : null;
+}
+
+/** @param {HTMLElement | null} warned @param {string} words */
+const joined = (warned, words) => (warned ? [warned, " · ", words] : [words]);
+
 /** Whom it shows. @param {ImageItem} image */
 function patient(image) {
   if (!image.patient) return [el("span", { class: "muted", "aria-label": "not known" }, "–")];
-  return [el("span", {}, who(image.patient)), el("small", {}, particulars(image))];
+  return [el("span", {}, who(image.patient)), el("small", {}, ...joined(warnedElement(image), particulars(image)))];
 }
 
 /** How long an image waits, or how long it took. @param {ImageItem} image */
@@ -75,7 +84,7 @@ export class Row {
       ...(image.priority === "stat" ? [el("span", { class: "badge", title: "Urgent" }, "STAT")] : []));
     this.assessment.title = this.assessment.textContent ?? "";
     this.patient.replaceChildren(...patient(image));
-    this.patient.title = image.patient ? `${who(image.patient)}, ${particulars(image)}` : "";
+    this.patient.title = image.patient ? [who(image.patient), ...personWarnings(image), particulars(image)].join(", ") : "";
     this.score.replaceChildren(...score(image.result));
     this.watch(image);
     this.site.textContent = image.site ?? "–";

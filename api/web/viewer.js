@@ -8,7 +8,7 @@ import { watch } from "./exposure.js";
 import { OpinionPanel } from "./opinion.js";
 import { identityFacts, particulars, who } from "./patient.js";
 import { PriorsPanel } from "./priors.js";
-import { bandElement, verdictElement } from "./rows.js";
+import { bandElement, verdictElement, warnedElement } from "./rows.js";
 import { band, clock, duration, figure, shortId, standing, warningWords } from "./words.js";
 
 /** @import { ModelCard } from "./api.js" */
@@ -237,7 +237,8 @@ export class Viewer {
     const patient = image?.patient ? [who(image.patient), particulars(image)].filter(Boolean).join(" · ") : null;
     const unread = image?.identity_unavailable ? "whose it is cannot be read at the moment" : null;
     const place = [unread, patient && `image ${shortId(this.id)}`, name, image?.site && `site ${image.site}`, image && `received ${clock(image.received_at)}`];
-    this.view.title.replaceChildren(patient ?? `Image ${shortId(this.id)}`, el("small", {}, place.filter(Boolean).join(" · ")));
+    const warned = image ? warnedElement(image) : null;
+    this.view.title.replaceChildren(patient ?? `Image ${shortId(this.id)}`, el("small", {}, place.filter(Boolean).join(" · ")), ...(warned ? [warned] : []));
     // No name: titles stay in the history of the browser.
     document.title = `Image ${shortId(this.id)} · Lobar`;
     this.view.facts.replaceChildren(...(fault ? [el("p", { class: "fault", role: "alert" }, fault)] : []), ...(image ? this.resultElements(image) : []));

@@ -39,9 +39,18 @@ function assessed(result) {
   if (!result || !Number.isFinite(result.probability) || typeof result.flagged !== "boolean") {
     return { word: "Indeterminate", more: "There is no usable result.", shape: "diamond", tone: "human", human: true };
   }
+  if (result.warnings.includes("out_of_population")) return outside(result.flagged);
   return result.flagged
     ? { word: "Suspected pneumonia", shape: "triangle", tone: "flagged" }
     : { word: "Not flagged", shape: "dash", tone: "clear" };
+}
+
+/** A result on a patient whom the network was not trained for: it never looks negative. @param {boolean} flagged @returns {Said} */
+function outside(flagged) {
+  const more = "The patient's age is outside those that the network was trained on: its answer may mean nothing.";
+  return flagged
+    ? { word: "Suspected pneumonia", more, shape: "triangle", tone: "flagged" }
+    : { word: "Indeterminate", more, shape: "diamond", tone: "human", human: true };
 }
 
 /** What warnings say, by their codes (docs/patients.md, imaging). @type {Record<string, string>} */
@@ -51,17 +60,32 @@ const WARNINGS = {
   transparent: "Transparent parts of the image were laid on black.",
   tinted: "The image is slightly coloured and was read as grey.",
   low_resolution: "The image has fewer pixels than the network reads.",
+  out_of_population: "The patient's age is outside those that the network was trained on.",
+  age_unknown: "The image says whose it is, but not how old they were: whether the network was trained for them is not known.",
   new_version: "Another version of this image came before, with other content.",
   patient_differs: "Its file names another person than earlier images of this patient ID do. Look whether the patient is the right one.",
   patient_id_differs: "It was stored as another patient's than its file says. Look whether the patient is the right one.",
   instance_uid_shared: "An image of another patient or study has the same SOP Instance UID. Look whether the patient is the right one.",
 };
 
+/** Of these, those of the person: they stand in lists, too. @type {Record<string, string>} */
+const OF_PERSON = {
+  patient_differs: "Other person?",
+  patient_id_differs: "Other person?",
+  instance_uid_shared: "UID of another image",
+  new_version: "New version",
+  out_of_population: "Outside trained ages",
+  age_unknown: "Age unknown",
+};
+
+/** @param {ImageItem} image */
+const codesOf = (image) => [...new Set([...image.result?.warnings ?? [], ...image.instance?.warnings ?? []])];
+
 /** Everything to know about an image, in words, each once. @param {ImageItem} image */
-export function warningWords(image) {
-  const codes = new Set([...image.result?.warnings ?? [], ...image.instance?.warnings ?? []]);
-  return [...codes].map((code) => WARNINGS[code] ?? code);
-}
+export const warningWords = (image) => codesOf(image).map((code) => WARNINGS[code] ?? code);
+
+/** What is to be known of the person, short, each once: for rows, priors and the head of an image. @param {ImageItem} image */
+export const personWarnings = (image) => [...new Set(codesOf(image).map((code) => OF_PERSON[code]).filter((word) => word !== undefined))];
 
 /** The newest verdict of a reader. @param {VerdictMark | null | undefined} given */
 export function opinionWords(given) {

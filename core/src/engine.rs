@@ -8,6 +8,7 @@
 use std::str::FromStr;
 
 use crate::finding::{Heatmap, ModelRef};
+use crate::population::Population;
 
 /// The network's input for one image: 8-bit grey, 224 × 224, row-major from the top left.
 #[derive(Clone, PartialEq, Eq)]
@@ -50,6 +51,8 @@ pub struct EngineInfo {
     pub tolerance: f64,
     /// What becomes of an image that is unlike those that the model was trained on.
     pub novelty_policy: NoveltyPolicy,
+    /// Whom the model was trained on, and what becomes of an image of somebody else.
+    pub population: Population,
 }
 
 /// What becomes of an image that is unlike those that the network was trained on.

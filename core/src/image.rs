@@ -192,6 +192,8 @@ reasons! {
     FetchFailed = "fetch_failed", "The file could not be read from the bucket.";
     /// The network's features of it lie outside those of the images that it was trained on.
     UnlikeTraining = "unlike_training_data", "The image is unlike those that the network was trained on.";
+    /// The patient's age is known to be outside those that the network was trained on.
+    OutOfPopulation = "out_of_population", "The patient's age is outside those that the network was trained on.";
     /// The network gave no usable number for this image.
     EngineFailed = "engine_failed", "The network could not assess this image.";
     /// Work on it ended abnormally too often.

@@ -4,7 +4,7 @@
 //! The domain: [`object`] (what was uploaded), [`image`] (what becomes of it), [`finding`] (what the
 //! network saw), [`job`] (the message between ingest and worker), [`event`] (what a page follows),
 //! [`position`] (where it is in them),
-//! [`study`] (whose image it is: patient, study, series, instance),
+//! [`study`] (whose image it is: patient, study, series, instance), [`population`] (whom a model was trained on),
 //! [`reading`] (what is stored and cannot be read), [`failure`] (what must happen after an error),
 //! [`access`] (who may do what), [`compute`] (where the network is to compute), [`browser`] (which requests a page elsewhere may have sent),
 //! [`retry`], [`scaling`], [`statement`] (what results are for), [`time`], [`liveness`] (which loops go round),
@@ -35,6 +35,7 @@ pub mod log_filter;
 pub mod model_registry;
 pub mod object;
 pub mod object_store;
+pub mod population;
 pub mod position;
 pub mod presence;
 pub mod probe;

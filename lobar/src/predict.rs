@@ -8,7 +8,9 @@ use lobar_console::outln;
 use lobar_core::engine::Engine;
 use lobar_core::image::Reason;
 use lobar_core::store::Outcome;
-use lobar_imaging::{Limits, Prepared, Rejection, prepare};
+use lobar_core::study::{AgeTold, Attributes};
+use lobar_core::time::{Clock as _, SystemClock};
+use lobar_imaging::{Limits, Prepared, Read, Rejection};
 use lobar_upload::verdict;
 use lobar_worker::finding;
 use rayon::prelude::*;
@@ -41,14 +43,14 @@ pub fn run(args: &cli::Predict) -> Result<(), Failure> {
 fn classify(engine: &mut impl Engine, files: &[PathBuf]) -> Result<Vec<Value>, Failure> {
     let read: Vec<_> = files.par_iter().map(|file| look_at(file)).collect();
     let inputs: Vec<_> =
-        read.iter().filter_map(|seen| Some(seen.as_ref().ok()?.0.input.clone())).collect();
+        read.iter().filter_map(|seen| Some(seen.as_ref().ok()?.prepared.input.clone())).collect();
     let began = Instant::now();
     let answers = engine.infer(&inputs).map_err(Failure::failed)?;
     let infer_ms = began.elapsed().as_secs_f64() * 1e3 / inputs.len().max(1) as f64;
     let info = engine.info().clone();
     let mut answers = answers.into_iter();
     let rows = files.iter().zip(read).map(|(file, seen)| {
-        let (prepared, decode_ms) = match seen {
+        let Seen { prepared, age, decode_ms } = match seen {
             Ok(seen) => seen,
             Err(refused) => return refused.row(file),
         };
@@ -57,7 +59,7 @@ fn classify(engine: &mut impl Engine, files: &[PathBuf]) -> Result<Vec<Value>, F
                 let warnings = prepared.warnings.iter().map(ToString::to_string).collect();
                 let timings = [("decode", decode_ms), ("infer", infer_ms)];
                 let timings = timings.map(|(stage, ms)| (stage.to_owned(), ms)).into();
-                finding::assemble(&info, prediction, warnings, timings)
+                finding::assemble(&info, prediction, warnings, timings, &age)
             }
             Some(Err(why)) => finding::unusable(why),
             None => finding::unusable("The network gave no answer."),
@@ -79,7 +81,14 @@ fn row(file: &Path, outcome: Outcome) -> Value {
     }
 }
 
-fn look_at(file: &Path) -> Result<(Prepared, f64), Refused> {
+/// A file that the network is asked about.
+struct Seen {
+    prepared: Prepared,
+    age: AgeTold,
+    decode_ms: f64,
+}
+
+fn look_at(file: &Path) -> Result<Seen, Refused> {
     let unreadable = |detail: String| Refused {
         code: "unreadable",
         text: "The file could not be read.",
@@ -92,8 +101,10 @@ fn look_at(file: &Path) -> Result<(Prepared, f64), Refused> {
     }
     let bytes = std::fs::read(file).map_err(|error| unreadable(error.to_string()))?;
     let began = Instant::now();
-    let prepared = prepare(&bytes, &Limits::default())?;
-    Ok((prepared, began.elapsed().as_secs_f64() * 1e3))
+    let Read { attributes, prepared } = lobar_imaging::read(&bytes, &Limits::default());
+    let prepared = prepared?;
+    let age = AgeTold::of(attributes.map(Attributes::bounded).as_ref(), SystemClock.now());
+    Ok(Seen { prepared, age, decode_ms: began.elapsed().as_secs_f64() * 1e3 })
 }
 
 /// Why a file was not assessed.

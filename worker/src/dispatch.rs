@@ -11,6 +11,7 @@ use std::time::Duration;
 use lobar_core::engine::EngineInfo;
 use lobar_core::queue::Settlement;
 use lobar_core::store::Outcome;
+use lobar_core::study::AgeTold;
 use lobar_core::time::{Clock, SystemClock};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
@@ -227,7 +228,9 @@ fn end(engine: &EngineInfo, image: &mut Decoded, answer: Answer) -> End {
         Answer::Prediction(prediction) => {
             let warnings = std::mem::take(&mut image.warnings);
             let timings = std::mem::take(&mut image.timings_ms);
-            End::Complete(finding::assemble(engine, prediction, warnings, timings))
+            // The claim does not tell when the image was received: today stands for it.
+            let age = AgeTold::of(image.item.basis.identity.as_deref(), SystemClock.now());
+            End::Complete(finding::assemble(engine, prediction, warnings, timings, &age))
         }
         Answer::Unusable(why) => {
             tracing::warn!(image = %image.item.claimed.id, error = why, "engine gave no usable answer; the image needs a human");

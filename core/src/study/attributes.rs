@@ -38,7 +38,7 @@ pub struct Patient {
     pub birth_date: Option<String>,
     /// Patient's Sex (0010,0040): `M`, `F`, `O`.
     pub sex: Option<String>,
-    /// Patient's Age (0010,1010) at the study as it was given: `003Y`, `018M`, `012W`, `005D`.
+    /// Patient's Age (0010,1010) at the study, as [`read_age`](super::read_age) reads it: `003Y`, `018M`, `012W`, `005D`.
     pub age: Option<String>,
 }
 

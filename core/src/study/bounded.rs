@@ -2,7 +2,7 @@
 //!
 //! Lengths are well above those of PS3.5, 6.2, which devices do not keep to.
 
-use super::{Attributes, PatientId, day_of, made_at};
+use super::{Attributes, PatientId, day_of, made_at, read_age};
 
 /// Longest id of a patient or its issuer, in characters. A longer one is none: cut off it could be another patient's.
 const ID: usize = 128;
@@ -23,7 +23,7 @@ impl Attributes {
         text(&mut patient.name, NAME);
         keep(&mut patient.birth_date, date);
         keep(&mut patient.sex, sex);
-        keep(&mut patient.age, age);
+        keep(&mut patient.age, read_age);
         let study = &mut self.study;
         text(&mut study.id, SHORT);
         study.accession =
@@ -97,13 +97,6 @@ fn sex(text: &str) -> Option<String> {
     matches!(word.as_str(), "M" | "F" | "O").then_some(word)
 }
 
-/// Three digits and a unit (PS3.5, 6.2, AS).
-fn age(text: &str) -> Option<String> {
-    let (digits, unit) = text.split_at_checked(3)?;
-    let is_age = digits.bytes().all(|byte| byte.is_ascii_digit());
-    (is_age && matches!(unit, "D" | "W" | "M" | "Y")).then(|| text.to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::Patient;
@@ -129,7 +122,7 @@ mod tests {
             name: Some(format!("D\0oe^{}", "é".repeat(2_000))),
             birth_date: Some("20231301".into()),
             sex: Some("f".into()),
-            age: Some("18 years".into()),
+            age: Some("eighteen".into()),
             ..Patient::default()
         };
         let mut attributes = Attributes { patient, ..Attributes::default() };

@@ -3,6 +3,7 @@
 //! All of it is personal. It is kept apart from results, shown only to those who may see images of its site, and is
 //! never in logs, metrics, events or spans: `Debug` of these types says nothing, and none has a `Display`.
 
+mod age;
 mod attributes;
 mod bounded;
 mod calendar;
@@ -13,6 +14,7 @@ mod object_key;
 mod studies;
 mod uid;
 
+pub use age::{AgeTold, read_age};
 pub use attributes::{Attributes, Instance, Patient, PatientId, Series, Study};
 pub use calendar::{age_on, day_of, made_at};
 pub use derived::Uids;

@@ -2,7 +2,7 @@
 
 use dicom_core::Tag;
 use dicom_dictionary_std::tags;
-use lobar_core::study::{Attributes, Instance, Patient, PatientId, Series, Study, Uid};
+use lobar_core::study::{Attributes, Instance, Patient, PatientId, Series, Study, Uid, read_age};
 
 use super::data_set::DataSet;
 use super::open::File;
@@ -21,7 +21,7 @@ pub(super) fn read(file: &File<'_>) -> Attributes {
         name: texts.name(data_set, tags::PATIENT_NAME),
         birth_date: date(data_set, tags::PATIENT_BIRTH_DATE),
         sex: sex(data_set),
-        age: age(data_set),
+        age: data_set.word(tags::PATIENT_AGE).and_then(read_age),
     };
     let study = Study {
         uid: uid(data_set, tags::STUDY_INSTANCE_UID),
@@ -112,12 +112,4 @@ fn time(data_set: &DataSet<'_>, tag: Tag) -> Option<String> {
 fn sex(data_set: &DataSet<'_>) -> Option<String> {
     let sex = data_set.word(tags::PATIENT_SEX)?.to_ascii_uppercase();
     matches!(sex.as_str(), "M" | "F" | "O").then_some(sex)
-}
-
-/// `nnnD`, `nnnW`, `nnnM` or `nnnY`; digits that are missing in front are zeros.
-fn age(data_set: &DataSet<'_>) -> Option<String> {
-    let age = data_set.word(tags::PATIENT_AGE)?.to_ascii_uppercase();
-    let digits = age.strip_suffix(['D', 'W', 'M', 'Y'])?;
-    let number: u16 = digits.trim().parse().ok().filter(|number| *number < 1_000)?;
-    Some(format!("{number:03}{}", &age[age.len() - 1..]))
 }

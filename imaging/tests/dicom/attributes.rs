@@ -103,7 +103,15 @@ fn dates_times_sex_and_age_have_one_form() {
     for (given, sex) in [("F", Some("F")), ("m ", Some("M")), ("O", Some("O")), ("female", None)] {
         assert_eq!(read((0x0010, 0x0040), b"CS", given).patient.sex.as_deref(), sex, "{given}");
     }
-    for (given, age) in [("003Y", Some("003Y")), ("18M", Some("018M")), ("5", None), ("Y", None)] {
+    for (given, age) in [
+        ("003Y", Some("003Y")),
+        ("18M", Some("018M")),
+        ("62", Some("062Y")),
+        ("062\0", Some("062Y")),
+        ("Y062", Some("062Y")),
+        ("5", None),
+        ("Y", None),
+    ] {
         assert_eq!(read((0x0010, 0x1010), b"AS", given).patient.age.as_deref(), age, "{given}");
     }
 }

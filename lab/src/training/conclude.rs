@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use lobar_core::engine::Engine as _;
+use lobar_core::population::Ages;
 use lobar_model::card::{Card, Metrics, Preprocessing, Training};
 use lobar_model::engine::{DeviceChoice, EngineOptions, TorchEngine};
 use lobar_model::network::Network;
@@ -174,6 +175,7 @@ fn first_card(
         novelty: None,
         precisions: None,
         population: options.population.clone(),
+        ages: Ages::in_words(&options.population),
         created_at,
     })
 }

@@ -14,6 +14,7 @@ use lobar_core::finding::ModelRef;
 use lobar_core::image::{Lane, NewImage};
 use lobar_core::object::ObjectVersion;
 use lobar_core::object_store::{Created, FetchError, Fetched, ObjectMetadata, ObjectStore, Upload};
+use lobar_core::population::Population;
 
 use crate::failure::Failure;
 
@@ -93,6 +94,7 @@ impl NullEngine {
             device,
             tolerance: 0.0,
             novelty_policy: NoveltyPolicy::NoDetector,
+            population: Population::default(),
         })
     }
 }

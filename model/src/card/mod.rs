@@ -11,6 +11,7 @@ mod words;
 
 use std::collections::{BTreeMap, HashMap};
 
+use lobar_core::population::Ages;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -67,6 +68,9 @@ pub struct Card {
     pub precisions: Option<Precisions>,
     /// Whom the training images show, and so for whom the figures hold.
     pub population: String,
+    /// Their ages in completed years; none in cards that were written before there was this field, see [`Card::ages`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ages: Option<Ages>,
     /// When training ended, RFC 3339.
     pub created_at: String,
 }
@@ -251,9 +255,23 @@ impl Card {
                 wanted: "a positive number",
             });
         }
+        if let Some(ages) = self.ages.filter(|ages| ages.from > ages.to) {
+            return Err(CardError::Invalid {
+                field: "ages",
+                value: ages.to_string(),
+                wanted: "a range of years, the youngest first",
+            });
+        }
         self.validation.as_ref().ok_or(CardError::Missing("evaluation on validation"))?;
         self.test.as_ref().ok_or(CardError::Missing("evaluation on the test split"))?;
         Ok(Approved { threshold, temperature, layout: self.layout()? })
+    }
+
+    /// The ages of those whom the training images show. A card without them may name them in its sentence on the
+    /// population: `Children aged 1 to 5 …`.
+    #[must_use]
+    pub fn ages(&self) -> Option<Ages> {
+        self.ages.or_else(|| Ages::in_words(&self.population))
     }
 
     /// Depth and width of the network.
@@ -353,11 +371,22 @@ mod tests {
         assert!(approved.threshold > 0.0 && approved.threshold < 1.0);
     }
 
+    #[test]
+    fn ages_stand_in_their_field_or_in_the_sentence_on_the_population() {
+        let mut card = random_card(Layout::RESNET50, 7);
+        assert_eq!(card.ages(), None);
+        card.population = "Children aged 1 to 5 of one centre.".into();
+        assert_eq!(card.ages(), Some(Ages { from: 1, to: 5 }));
+        card.ages = Some(Ages { from: 0, to: 17 });
+        let read = Card::from_metadata(&card.to_metadata().unwrap()).unwrap().unwrap();
+        assert_eq!(read.ages(), Some(Ages { from: 0, to: 17 }));
+    }
+
     type Damage = fn(&mut Card);
 
     #[test]
     fn a_card_without_what_serving_needs_is_refused_by_name() {
-        let damages: [(&str, Damage); 9] = [
+        let damages: [(&str, Damage); 10] = [
             ("no threshold", |c| c.threshold = None),
             ("no temperature", |c| c.temperature = None),
             ("no evaluation on validation", |c| c.validation = None),
@@ -365,6 +394,7 @@ mod tests {
             ("preprocessing rgb299-v1", |c| c.preprocessing.version = "rgb299-v1".into()),
             ("mean 0.5", |c| c.preprocessing.mean = 0.5),
             ("threshold 1.5", |c| c.threshold = Some(1.5)),
+            ("ages 5 to 1", |c| c.ages = Some(Ages { from: 5, to: 1 })),
             ("temperature 0", |c| c.temperature = Some(0.0)),
             ("PNEUMONIA", |c| c.labels.swap(0, 1)),
         ];

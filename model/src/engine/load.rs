@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use lobar_core::engine::{EngineError, EngineInfo, NoveltyPolicy};
 use lobar_core::finding::ModelRef;
+use lobar_core::population::Population;
 use tch::{Device, Kind, TchError};
 
 use super::form::{Backend, Head};
@@ -256,6 +257,7 @@ fn info(card: &Card, approved: Approved, sha256: &str, options: &EngineOptions) 
         device: String::new(),
         tolerance: 0.0,
         novelty_policy: NoveltyPolicy::NoDetector,
+        population: Population { ages: card.ages(), outsiders: options.outsiders },
     }
 }
 

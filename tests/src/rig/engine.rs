@@ -7,6 +7,7 @@ use lobar_core::engine::{
     Engine, EngineError, EngineInfo, NetworkInput, NoveltyPolicy, Prediction,
 };
 use lobar_core::finding::ModelRef;
+use lobar_core::population::Population;
 use tokio::sync::mpsc;
 
 /// What an engine answers on a batch.
@@ -42,6 +43,7 @@ impl ScriptedEngine {
             device: "test".into(),
             tolerance: 0.0,
             novelty_policy: NoveltyPolicy::NoDetector,
+            population: Population::default(),
         };
         Self { info, script: Box::new(script) }
     }

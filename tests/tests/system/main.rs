@@ -14,6 +14,7 @@ mod model_command;
 mod models;
 mod outputs;
 mod people_command;
+mod reading_dicom;
 mod runs;
 mod settings;
 mod site_keys;

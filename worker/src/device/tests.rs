@@ -3,6 +3,7 @@
 use super::*;
 use lobar_core::engine::{EngineError, NoveltyPolicy, Prediction};
 use lobar_core::finding::ModelRef;
+use lobar_core::population::Population;
 
 type Script = Box<dyn FnMut(usize) -> Result<Vec<Result<Prediction, String>>, EngineError> + Send>;
 
@@ -40,6 +41,7 @@ fn engine(
         device: "test".into(),
         tolerance: 0.0,
         novelty_policy: NoveltyPolicy::NoDetector,
+        population: Population::default(),
     };
     Box::new(Scripted(info, Box::new(script)))
 }

@@ -1,19 +1,47 @@
 //! What the audit record says of an image that was worked on.
 
+use std::collections::BTreeSet;
+
 use lobar_core::access::SiteName;
 use lobar_core::audit::{Action, Actor, NewEntry};
 use lobar_core::finding::ModelRef;
 use lobar_core::image::{Reason, State};
 use lobar_core::object::ImageId;
+use lobar_core::population::{AGE_UNKNOWN, OUT_OF_POPULATION};
 use lobar_core::store::{Completion, Outcome};
+use lobar_core::study::{ANOTHER_PERSON, ANOTHER_VERSION, OTHER_PATIENT_SAID, UID_SHARED};
 use serde_json::{Map, Value, json};
 
-/// The entry of a completion; `None` where nothing was found out of an image.
-pub(super) fn entry(done: &Completion, site: &str) -> Option<NewEntry> {
+/// What of a result's warnings is on record: codes that say whose image it is, and for whom the model was trained.
+const RECORDED: [&str; 6] = [
+    ANOTHER_PERSON,
+    ANOTHER_VERSION,
+    UID_SHARED,
+    OTHER_PATIENT_SAID,
+    OUT_OF_POPULATION,
+    AGE_UNKNOWN,
+];
+
+/// The entry of a completion; `None` where nothing was found out of an image. `of_person`: the warnings of whose it is.
+pub(super) fn entry(
+    done: &Completion,
+    site: &str,
+    of_person: Option<&BTreeSet<String>>,
+) -> Option<NewEntry> {
+    let found = match &done.outcome {
+        Outcome::Ready(finding) => &finding.warnings[..],
+        _ => &[],
+    };
+    let mut warnings: BTreeSet<&str> =
+        of_person.into_iter().flatten().chain(found).map(String::as_str).collect();
+    warnings.retain(|code| RECORDED.contains(code));
     let mut detail = Map::new();
     let mut put = |name: &str, value: Value| detail.insert(name.to_owned(), value);
     if let Some(input) = done.basis.input {
         put("input_sha256", json!(input));
+    }
+    if !warnings.is_empty() {
+        put("warnings", json!(warnings));
     }
     let (action, model) = match &done.outcome {
         Outcome::Ready(finding) => {

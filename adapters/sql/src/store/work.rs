@@ -227,7 +227,9 @@ pub(super) async fn complete<D: Driver>(
         for Finished { done, kind, .. } in taken {
             let superseded = kept.ends.contains_key(&done.id);
             let to = if superseded { SUPERSEDED } else { ending(&done.outcome) };
-            if let Some(entry) = inference::entry(done, &kind.site).filter(|_| !superseded) {
+            let of_person = kept.warnings.get(&done.id);
+            let entry = inference::entry(done, &kind.site, of_person);
+            if let Some(entry) = entry.filter(|_| !superseded) {
                 changes.recorded(entry);
             }
             changes.moved(done.id, kind, (State::Analysing, "none"), to);
