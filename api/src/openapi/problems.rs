@@ -41,8 +41,8 @@ pub(super) fn complete(operation: &mut Value, route: &RouteRight) {
         by_status.entry(kind.status()).or_default().push(*kind);
     }
     let Some(responses) = operation["responses"].as_object_mut() else { return };
-    for (status, response) in responses.iter_mut() {
-        let Some(content) = response["content"].as_object_mut() else { continue };
+    for (status, response) in responses.iter() {
+        let Some(content) = response.get("content").and_then(Value::as_object) else { continue };
         if !content.contains_key(MEDIA_TYPE) {
             continue;
         }
