@@ -27,7 +27,9 @@ pub fn document() -> Value {
     let descriptions = document["components"]["schemas"].clone();
     for route in routes::route_rights() {
         let method = route.method.to_lowercase();
-        let Some(operation) = document["paths"][route.path].get_mut(&method) else { continue };
+        // The page's files are no part of the API.
+        let path = document["paths"].get_mut(route.path);
+        let Some(operation) = path.and_then(|path| path.get_mut(&method)) else { continue };
         operations::complete(operation, &route);
         problems::complete(operation, &route);
         describe(operation, &descriptions);

@@ -1,6 +1,6 @@
 //! Closed sets of words as enums, from the types that have them.
 
-use lobar_core::access::{Right, Role};
+use lobar_core::access::Role;
 use lobar_core::audit::Action;
 use lobar_core::erasure::ErasureReason;
 use lobar_core::exposure::Visible;
@@ -66,7 +66,6 @@ fn all() -> Vec<Words> {
             members: &[
                 "ResultBody.label",
                 "PredictAnswer.predicted_label",
-                "VerdictBody.label",
                 "VerdictItem.label",
                 "VerdictMark.label",
                 "OpinionBody.label",
@@ -149,20 +148,6 @@ fn all() -> Vec<Words> {
             words: Action::ALL.iter().map(|action| action.as_str()).collect(),
             members: &[],
             parameters: &["GET /v1/audit?action"],
-        },
-        Words {
-            name: "Right",
-            about: "What can be allowed.",
-            words: Right::ALL.map(Right::as_str).to_vec(),
-            members: &[],
-            parameters: &[],
-        },
-        Words {
-            name: "Role",
-            about: "What somebody is at some sites.",
-            words: Role::ALL.map(Role::as_str).to_vec(),
-            members: &[],
-            parameters: &[],
         },
         Words {
             name: "CallerKind",
