@@ -56,7 +56,6 @@ pub(crate) fn annotated() -> Value {
 mod tests {
     use std::collections::BTreeSet;
 
-    use super::*;
     use crate::access::route::Address;
     use actix_web::{App, test};
 
@@ -114,8 +113,6 @@ mod page_tests {
     use std::collections::BTreeSet;
 
     use lobar_core::access::{Right, Role};
-
-    use super::*;
 
     /// The type check of the page holds only as far as the types are the server's own.
     #[test]
