@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use lobar_core::exposure::Answer;
-use lobar_core::finding::{Finding, SubtypeLabel};
+use lobar_core::finding::Finding;
 use lobar_core::image::{Image, State};
 use lobar_core::object::ImageId;
 use lobar_core::verdict::Verdict;
@@ -223,10 +223,7 @@ impl From<Finding> for ResultBody {
             flagged,
             label: label.word(),
             subtype: subtype.map(|subtype| SubtypeBody {
-                label: match subtype.label {
-                    SubtypeLabel::Bacterial => "BACTERIAL",
-                    SubtypeLabel::Viral => "VIRAL",
-                },
+                label: subtype.label.word(),
                 probability: subtype.probability,
                 experimental: subtype.experimental,
             }),

@@ -25,10 +25,8 @@ pub(crate) struct VerdictBody {
     /// Version of the model whose result was shown; null when there was none.
     model_version: Option<String>,
     /// `agree`, `disagree` or `not_assessable`.
-    #[schema(value_type = String, example = "disagree")]
     opinion: OpinionWord,
     /// With `disagree`: what is right, `PNEUMONIA` or `NORMAL`.
-    #[schema(value_type = Option<String>, example = "NORMAL")]
     label: Option<LabelWord>,
     /// With `not_assessable`: why, in the reader's words, at most 1,000 letters.
     reason: Option<String>,
@@ -40,7 +38,8 @@ pub(crate) struct VerdictBody {
     rendering: Option<String>,
 }
 
-#[derive(Clone, Copy, Deserialize)]
+/// What a reader says of a result.
+#[derive(Clone, Copy, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 enum OpinionWord {
     Agree,
@@ -48,7 +47,8 @@ enum OpinionWord {
     NotAssessable,
 }
 
-#[derive(Clone, Copy, Deserialize)]
+/// What is right.
+#[derive(Clone, Copy, Deserialize, ToSchema)]
 #[serde(rename_all = "UPPERCASE")]
 enum LabelWord {
     Pneumonia,

@@ -66,6 +66,19 @@ pub enum SubtypeLabel {
     Viral,
 }
 
+impl SubtypeLabel {
+    /// Both.
+    pub const ALL: [SubtypeLabel; 2] = [SubtypeLabel::Bacterial, SubtypeLabel::Viral];
+
+    /// The word used in storage and HTTP.
+    pub fn word(self) -> &'static str {
+        match self {
+            SubtypeLabel::Bacterial => "BACTERIAL",
+            SubtypeLabel::Viral => "VIRAL",
+        }
+    }
+}
+
 /// Where the score came from: Grad-CAM over the last feature map (Selvaraju et al. 2017),
 /// row-major from the top left, scaled so that the largest cell is 1 (all zero when nothing spoke
 /// for pneumonia). Influence on the score, not a lesion outline.

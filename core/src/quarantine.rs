@@ -51,6 +51,9 @@ pub enum EntryState {
 }
 
 impl EntryState {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Waiting, Self::Replayed, Self::Discarded, Self::Unreadable];
+
     /// The word used in storage and HTTP.
     pub fn word(self) -> &'static str {
         match self {

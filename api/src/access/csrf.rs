@@ -8,7 +8,7 @@ use super::cookie;
 use crate::problem::{Kind, Problem};
 
 /// The header that carries it.
-const HEADER: &str = "lobar-csrf";
+pub(crate) const HEADER: &str = "lobar-csrf";
 /// Names the tokens of this release. A version 5 UUID is a hash: nobody comes from the token to the session's secret, or
 /// from another session's token to this one's.
 const TOKENS: Uuid = Uuid::from_u128(0x7f6c_2b1e_0a3d_4c58_9e61_52d8_b7a4_10cf);

@@ -7,7 +7,7 @@ mod exposure;
 mod images;
 mod models;
 mod oidc;
-mod openapi;
+pub(crate) mod openapi;
 mod opinions;
 mod page;
 mod parameters;

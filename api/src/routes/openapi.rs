@@ -2,6 +2,7 @@
 
 use actix_web::http::header;
 use actix_web::{HttpResponse, web};
+use serde_json::Value;
 use utoipa::OpenApi;
 use utoipa_swagger_ui::SwaggerUi;
 
@@ -39,23 +40,29 @@ pub(super) fn configure(config: &mut web::ServiceConfig) {
     let to_folder = || async {
         HttpResponse::PermanentRedirect().insert_header((header::LOCATION, "/docs/")).finish()
     };
-    config
-        .route("/docs", web::get().to(to_folder))
-        .service(SwaggerUi::new("/docs/{_:.*}").url("/openapi.json", Document::openapi()));
+    config.route("/docs", web::get().to(to_folder)).service(
+        SwaggerUi::new("/docs/{_:.*}")
+            .external_url_unchecked("/openapi.json", crate::openapi::document()),
+    );
+}
+
+/// What the handlers' annotations say; [`crate::openapi`] adds what follows from tables.
+pub(crate) fn annotated() -> Value {
+    // Strings, numbers and lists only: nothing in it can fail to serialise.
+    serde_json::to_value(Document::openapi()).unwrap_or_default()
 }
 
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
 
-    use super::*;
     use crate::access::route::Address;
     use actix_web::{App, test};
 
     /// The document says nothing about a route that is not there, and every route is in it.
     #[actix_web::test]
     async fn every_documented_operation_is_routed_and_the_count_is_that_of_the_routes() {
-        let document = serde_json::to_value(Document::openapi()).expect("JSON");
+        let document = crate::openapi::document();
         let paths = document["paths"].as_object().expect("an object");
         let routed: BTreeSet<_> = super::super::addresses().iter().map(Address::path).collect();
         assert_eq!(paths.keys().map(String::as_str).collect::<BTreeSet<_>>(), routed);
@@ -106,8 +113,6 @@ mod page_tests {
     use std::collections::BTreeSet;
 
     use lobar_core::access::{Right, Role};
-
-    use super::*;
 
     /// The type check of the page holds only as far as the types are the server's own.
     #[test]
@@ -175,6 +180,6 @@ mod page_tests {
     }
 
     fn document() -> serde_json::Value {
-        serde_json::to_value(Document::openapi()).expect("JSON")
+        crate::openapi::document()
     }
 }
