@@ -3,4 +3,5 @@
 mod outcome;
 pub(crate) mod part10;
 pub(crate) mod related;
+pub(crate) mod search;
 pub(crate) mod store;
