@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use futures::future::BoxFuture;
 use lobar_core::failure::Disposition;
 use lobar_core::finding::Finding;
+use lobar_core::study::Pattern;
 use sqlx::migrate::{Migrate, Migrator};
 use sqlx::types::Json;
 use sqlx::{Database, IntoArguments};
@@ -20,7 +21,8 @@ use super::registry::{AssignmentRow, ChangeRow, ComparisonRow, ModelRow};
 use super::statement::{Binds, Reads};
 use super::store::{ClaimRow, ErasedRow, EventRow, ImageRow, ObjectRow, StoredRow, TombstoneRow};
 use super::studies::{
-    AliasRow, ChildRow, GivenRow, IdentityRow, MovedRow, PatientRow, PlaceRow, SiblingRow,
+    AliasRow, ChildRow, GivenRow, IdentityRow, MovedRow, PatientRow, PlaceRow, SeriesRow,
+    SiblingRow,
 };
 use super::verdicts::{FindingRow, LabelledRow, ShownRow, VerdictRow};
 
@@ -53,6 +55,7 @@ pub trait Driver:
     + Reads<(String, i64)>
     + Reads<(String, Option<String>)>
     + Reads<(Uuid, i64)>
+    + Reads<(i64, Uuid, Uuid)>
     + Reads<(Uuid, String)>
     + Reads<(Uuid, Option<String>)>
     + Reads<(Uuid, Option<String>, Option<String>)>
@@ -90,6 +93,7 @@ pub trait Driver:
     + Reads<ObjectRow>
     + Reads<PatientRow>
     + Reads<PlaceRow>
+    + Reads<SeriesRow>
     + Reads<SessionRow>
     + Reads<ShownRow>
     + Reads<SignedInRow>
@@ -110,6 +114,8 @@ pub trait Driver:
     const LOCK_ROWS: &'static str;
     /// Behind a column of text: compared by its bytes, whatever the database's language is.
     const BY_BYTES: &'static str;
+    /// Between a text and a pattern of [`Driver::glob`].
+    const GLOB: &'static str;
     /// Ends a `select` whose rows are about to be leased.
     const SKIP_LOCKED: &'static str;
     /// A table of one row, after a comma, to be read before events are numbered: reading it waits until
@@ -125,6 +131,8 @@ pub trait Driver:
     /// Opens a transaction in which nobody else admits or removes objects of these groups of keys. The
     /// groups come in ascending order, which keeps two transactions from waiting for each other.
     fn begin_on(groups: &BTreeSet<u16>) -> Script;
+    /// A pattern in the database's own words.
+    fn glob(pattern: &Pattern) -> String;
     /// Runs statements without arguments, in one exchange.
     fn script(conn: &mut Self::Connection, text: Script) -> DriverFuture<'_, ()>;
     /// Runs a statement; answers how many rows it touched.

@@ -210,6 +210,7 @@ tuples! {
     A B C E F G H I;
     A B C E F G H I J;
     A B C E F G H I J K;
+    A B C E F G H I J K L;
     A B C E F G H I J K L M N O P;
     A B C E F G H I J K L M N O P Q R S T U V W X Y;
 }

@@ -4,4 +4,5 @@ mod metadata;
 mod outcome;
 pub(crate) mod part10;
 pub(crate) mod related;
+pub(crate) mod search;
 pub(crate) mod store;

@@ -436,12 +436,12 @@ async fn put(
 }
 
 /// What a client says that it takes.
-fn accepted(headers: &HeaderMap) -> impl Iterator<Item = &str> {
+pub(super) fn accepted(headers: &HeaderMap) -> impl Iterator<Item = &str> {
     headers.get_all(header::ACCEPT).filter_map(|said| said.to_str().ok())
 }
 
 /// Refuses a client that takes no `application/dicom+json` (PS3.18, 8.7.4).
-fn acceptable<'a>(said: impl IntoIterator<Item = &'a str>) -> Result<(), Problem> {
+pub(super) fn acceptable<'a>(said: impl IntoIterator<Item = &'a str>) -> Result<(), Problem> {
     let mut said = said.into_iter().peekable();
     if said.peek().is_none() {
         return Ok(());

@@ -39,7 +39,7 @@ use actix_web::{Error, HttpRequest, HttpResponse, web};
 use lobar_core::access::Right;
 
 use crate::access::route::Address;
-use crate::dicom_web::store;
+use crate::dicom_web::{search, store};
 use crate::health;
 use crate::intake;
 use crate::problem::{Kind, Problem};
@@ -82,7 +82,13 @@ pub(crate) fn addresses() -> Vec<Address> {
         Address::new("/v1/uploads").post(uploads::presign),
         Address::new("/v1/uploads/identify").post(uploads::identify),
         Address::new("/v1/uploads/known").post(uploads::known),
-        Address::new("/dicom-web/studies").post(store::store),
+        Address::new("/dicom-web/studies").get(search::studies).post(store::store),
+        Address::new("/dicom-web/series").get(search::series),
+        Address::new("/dicom-web/instances").get(search::instances),
+        Address::new("/dicom-web/studies/{study}/series").get(search::series_of_study),
+        Address::new("/dicom-web/studies/{study}/instances").get(search::instances_of_study),
+        Address::new("/dicom-web/studies/{study}/series/{series}/instances")
+            .get(search::instances_of_series),
         Address::new("/dicom-web/studies/{study}").post(store::store_in_study),
         Address::new("/v1/events").get(events::events),
         Address::new("/v1/predict").post(predict::predict),

@@ -11,7 +11,7 @@ use super::{
     picture, predict, priors, problems, quarantine, queues, receive, session, sites, tokens, totp,
     uploads, verdicts,
 };
-use crate::dicom_web::store;
+use crate::dicom_web::{search, store};
 use crate::health;
 
 #[derive(OpenApi)]
@@ -21,7 +21,9 @@ use crate::health;
         images::list, images::one, erasure::erase, receive::receive, picture::picture, picture::heatmap,
         priors::list, patients::merge, patients::separate, patients::correct, patients::move_study,
         verdicts::add, verdicts::list, opinions::give, exposure::painted, exposure::report,
-        uploads::presign, uploads::identify, uploads::known, store::store, store::store_in_study, events::events, predict::predict, queues::queues,
+        uploads::presign, uploads::identify, uploads::known, store::store, store::store_in_study,
+        search::studies, search::series, search::instances, search::series_of_study, search::instances_of_study,
+        search::instances_of_series, events::events, predict::predict, queues::queues,
         models::list, models::one, models::activate, models::roll_back, models::retire, models::shadow,
         models::unshadow, models::comparison, models::history,
         quarantine::list, quarantine::one, quarantine::replay, quarantine::discard,

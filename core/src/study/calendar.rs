@@ -43,6 +43,12 @@ pub fn day_of(stamp: Stamp) -> String {
     format!("{year:04}{month:02}{day:02}")
 }
 
+/// The time of day of a moment, `HHMMSS`, UTC.
+pub fn time_of(stamp: Stamp) -> String {
+    let seconds = stamp.0.div_euclid(1_000_000).rem_euclid(86_400);
+    format!("{:02}{:02}{:02}", seconds / 3_600, seconds / 60 % 60, seconds % 60)
+}
+
 fn parts(date: &str) -> Option<(i64, i64, i64)> {
     let digits = date.len() == 8 && date.bytes().all(|byte| byte.is_ascii_digit());
     let part = |range: std::ops::Range<usize>| date.get(range).and_then(|part| part.parse().ok());
@@ -74,7 +80,8 @@ mod tests {
         assert_eq!(made_at(Some("20261301"), None), None);
         assert_eq!(made_at(None, Some("0905")), None);
         for day in ["19700101", "20000229", "20240301", "19691231", "18991231"] {
-            assert_eq!(day_of(made_at(Some(day), Some("235959")).expect("a day")), day);
+            let last = made_at(Some(day), Some("235959")).expect("a day");
+            assert_eq!((day_of(last).as_str(), time_of(last).as_str()), (day, "235959"));
         }
     }
 

@@ -4,7 +4,7 @@
 
 use uuid::Uuid;
 
-use super::{Attributes, PatientId, Uid};
+use super::{Attributes, Level, PatientId, Uid};
 use crate::object::ImageId;
 
 /// What tells an image's own study and series from the image itself: bits of the random part of its id, so that what comes
@@ -57,8 +57,18 @@ impl Uids {
 
     /// The image that this study would be of, if nothing is known of that.
     pub fn image_of(study: &Uid) -> Option<ImageId> {
-        let bits: u128 = study.as_str().strip_prefix("2.25.")?.parse().ok()?;
-        Some(ImageId(Uuid::from_u128(bits ^ OWN_STUDY)))
+        Self::image_by(Level::Study, study)
+    }
+
+    /// The same by the UID of a study, a series or an instance.
+    pub fn image_by(level: Level, uid: &Uid) -> Option<ImageId> {
+        let bits: u128 = uid.as_str().strip_prefix("2.25.")?.parse().ok()?;
+        let own = match level {
+            Level::Study => OWN_STUDY,
+            Level::Series => OWN_SERIES,
+            Level::Instance => 0,
+        };
+        Some(ImageId(Uuid::from_u128(bits ^ own)))
     }
 }
 
@@ -107,6 +117,8 @@ mod tests {
         let image = ImageId(Uuid::from_u128(u128::MAX / 3));
         let Uids { study, series, instance } = Uids::of_image(image);
         assert_eq!(Uids::image_of(&study), Some(image));
+        assert_eq!(Uids::image_by(Level::Series, &series), Some(image));
+        assert_eq!(Uids::image_by(Level::Instance, &instance), Some(image));
         assert!(study != series && series != instance && study != instance);
         let uuid = Uuid::from_u128(study.as_str()[5..].parse().expect("a number"));
         assert_eq!(uuid.get_variant(), image.0.get_variant());

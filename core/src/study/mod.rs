@@ -8,19 +8,25 @@ mod attributes;
 mod bounded;
 mod calendar;
 mod derived;
+mod made;
 mod metadata;
 mod name;
 mod object_key;
+mod pattern;
+mod search;
 mod studies;
 mod uid;
 
 pub use age::{AgeTold, read_age};
 pub use attributes::{Attributes, Instance, Patient, PatientId, Series, Study};
-pub use calendar::{age_on, day_of, made_at};
+pub use calendar::{age_on, day_of, made_at, time_of};
 pub use derived::Uids;
+pub use made::{OTHER_MODALITY, SECONDARY_CAPTURE, made};
 pub use metadata::{METADATA, OTHER_PATIENT_SAID, encode, join, of_metadata};
-pub use name::may_be_family;
+pub use name::{may_be_family, name_key};
 pub use object_key::{instance_folder, instance_key, unreadable_key};
+pub use pattern::Pattern;
+pub use search::{Condition, Found, Level, Name, Number, Results, Search, Text};
 pub use studies::{
     ANOTHER_PERSON, ANOTHER_VERSION, Changed, Correction, Identity, NEWER_VERSION, PatientError,
     Place, SAME_INSTANCE, Stored, Studies, UID_SHARED,

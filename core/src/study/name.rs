@@ -1,6 +1,18 @@
 //! Names as people and devices write them.
 
 use unicode_normalization::UnicodeNormalization as _;
+use unicode_normalization::char::is_combining_mark;
+
+/// What names are searched by: case, accents and empty components at the end are nothing to it; groups keep their `=`.
+pub fn name_key(name: &str) -> String {
+    let plain: String =
+        name.nfkd().filter(|c| !is_combining_mark(*c)).flat_map(char::to_lowercase).collect();
+    let group = |group: &str| {
+        group.trim_matches(|c: char| c.is_whitespace()).trim_end_matches(['^', ' ']).to_owned()
+    };
+    let groups: Vec<String> = plain.split('=').map(group).collect();
+    groups.join("=").trim_end_matches('=').to_owned()
+}
 
 /// Whether two names (PS3.5, 6.2.1) may be of one family: the family names are the same but for case, accents, how an
 /// umlaut is written, and what is no letter. Of a name without `^` nobody knows which part is the family's: it is enough
@@ -30,6 +42,17 @@ fn family(name: &str) -> (String, bool) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_are_searched_without_case_and_accents() {
+        for (name, key) in [
+            ("Müller^Jana^^", "muller^jana"),
+            (" Doe ^JANE= ", "doe ^jane"),
+            ("Yamada^Tarou=山田^太郎=やまだ^たろう", "yamada^tarou=山田^太郎=やまた^たろう"),
+        ] {
+            assert_eq!(name_key(name), key);
+        }
+    }
 
     #[test]
     fn one_family_is_written_in_many_ways() {

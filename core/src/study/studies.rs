@@ -39,6 +39,14 @@
 //! - The instances of a study, of a series, or one, are found by their uids at the asked sites only.
 //! - An image of which nothing is known is the one instance of a study of its own.
 //! - Superseded and removed images are no instances.
+//! - A search finds studies, series and instances at the asked sites only, the newest study first.
+//! - A search matches single values, lists of uids, wildcards, ranges and numbers.
+//! - Names are searched without case and accents, in each of their groups.
+//! - A search by a merged id finds the patient that is left.
+//! - A study has its counts and modalities, and one that has no instance left is not found.
+//! - An image of which nothing is known is found as a study of its own, in the order of the others.
+//! - Pages of a search have every result once.
+//! - A corrected or moved study is found by what it is now.
 //! - A list of images is narrowed to one patient, by their id and by one that was merged into it.
 //! - A change of patients is on record without a name.
 //! - Images finished while their patients are merged are lost to neither.
@@ -54,7 +62,7 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use uuid::Uuid;
 
-use super::{Attributes, Patient, PatientId, Uid, Uids};
+use super::{Attributes, Patient, PatientId, Results, Search, Uid, Uids};
 use crate::access::{SiteName, Sites};
 use crate::audit::NewEntry;
 use crate::failure::PortError;
@@ -188,6 +196,12 @@ pub trait Studies: Send + Sync {
         place: &Place,
         limit: usize,
     ) -> Result<Vec<Stored>, PortError>;
+
+    /// Up to a limit of what matches, with what is known of it. Studies come newest first, by date and time, or else by when
+    /// the first image of theirs was received; series and instances by number. Only what has an instance, as in
+    /// [`Studies::instances`]. What arrives meanwhile stands before what was answered, mostly: a later page may repeat a
+    /// result, and leaves none out.
+    async fn search(&self, search: &Search) -> Result<Results, PortError>;
 
     /// `from` was `into` all along (HL7 A40): the images of both are `into`'s, and so are later ones of `from`'s id.
     async fn merge(

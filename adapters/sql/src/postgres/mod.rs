@@ -23,6 +23,7 @@ use std::time::Duration;
 
 use futures::future::{BoxFuture, FutureExt, TryFutureExt};
 use lobar_core::failure::{Disposition, PortError};
+use lobar_core::study::Pattern;
 use lobar_core::time::Clock;
 use sqlx::AssertSqlSafe;
 use sqlx::migrate::Migrator;
@@ -64,6 +65,7 @@ impl Driver for Postgres {
     // In the order of ids, so that two statements about the same rows wait for each other, not in a ring.
     const LOCK_ROWS: &'static str = " order by id for update";
     const BY_BYTES: &'static str = " collate \"C\"";
+    const GLOB: &'static str = " like ";
     const SKIP_LOCKED: &'static str = " for update skip locked";
     // Numbers are given out above the join, hence after the lock is held, and the lock is let go after
     // the commit is visible.
@@ -81,6 +83,16 @@ impl Driver for Postgres {
                 .expect("writing to a String cannot fail");
         }
         script.into()
+    }
+
+    fn glob(pattern: &Pattern) -> String {
+        let escaped = |one| match one {
+            '*' => "%".to_owned(),
+            '?' => "_".to_owned(),
+            '%' | '_' | '\\' => format!("\\{one}"),
+            other => String::from(other),
+        };
+        pattern.as_str().chars().map(escaped).collect()
     }
 
     fn script(conn: &mut PgConnection, text: Script) -> DriverFuture<'_, ()> {

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use futures::future::{FutureExt, TryFutureExt};
 use lobar_core::failure::{Disposition, PortError};
 use lobar_core::retry::Backoff;
+use lobar_core::study::Pattern;
 use lobar_core::time::Clock;
 use sqlx::AssertSqlSafe;
 use sqlx::migrate::Migrator;
@@ -45,6 +46,7 @@ impl Driver for Sqlite {
     const BEGIN_MIGRATION: &'static str = Self::BEGIN;
     const LOCK_ROWS: &'static str = "";
     const BY_BYTES: &'static str = "";
+    const GLOB: &'static str = " glob ";
     const SKIP_LOCKED: &'static str = "";
     const EVENT_LOCK: &'static str = "";
     // It knows no `lateral`; `cross join` keeps the order of its loops.
@@ -57,6 +59,10 @@ impl Driver for Sqlite {
 
     fn begin_on(_: &BTreeSet<u16>) -> Script {
         Self::BEGIN.into() // nobody else writes meanwhile
+    }
+
+    fn glob(pattern: &Pattern) -> String {
+        pattern.as_str().replace('[', "[[]")
     }
 
     fn script(conn: &mut SqliteConnection, text: Script) -> DriverFuture<'_, ()> {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use lobar_core::access::SiteName;
 use lobar_core::audit::NewEntry;
 use lobar_core::object::ImageId;
-use lobar_core::study::{Changed, Correction, PatientError, PatientId};
+use lobar_core::study::{Changed, Correction, PatientError, PatientId, name_key};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -313,11 +313,13 @@ async fn make<D: Driver>(tx: &mut Tx<D>, site: &SiteName, id: &PatientId) -> Res
 
 async fn insert<D: Driver>(tx: &mut Tx<D>, row: &PatientRow) -> Result<(), DbError> {
     let mut sql = Sql::<D>::new(
-        "insert into patient (id, site, issuer, patient_id, name, birth_date, sex) values ",
+        "insert into patient (id, site, issuer, patient_id, name, name_key, birth_date, sex) values ",
     );
     let PatientRow { id, site, issuer, patient_id, name, birth_date, sex } = row;
     let (name, birth_date, sex) = (name.clone(), birth_date.clone(), sex.clone());
-    sql.rows([(*id, site.clone(), issuer.as_str(), patient_id.clone(), name, birth_date, sex)]);
+    let key = name.as_deref().map(name_key);
+    let patient_id = patient_id.clone();
+    sql.rows([(*id, site.clone(), issuer.as_str(), patient_id, name, key, birth_date, sex)]);
     sql.run(tx).await.map(drop)
 }
 

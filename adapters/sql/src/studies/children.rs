@@ -2,24 +2,25 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use lobar_core::study::{Attributes, Series, Study};
+use lobar_core::study::{Attributes, Series, Study, made_at};
+use lobar_core::time::Stamp;
 use uuid::Uuid;
 
 use super::super::tx::Tx;
 use super::super::{DbError, Driver, Sql};
-use super::keep::fill;
+use super::keep::{Seen, fill};
 use super::row::ChildRow;
 
 /// One of them as an image says it.
 pub(super) struct Child<'a> {
     parent: Uuid,
     uid: &'a str,
-    attributes: &'a Attributes,
+    seen: &'a Seen<'a>,
 }
 
 impl<'a> Child<'a> {
-    pub(super) fn new(parent: Uuid, uid: &'a str, attributes: &'a Attributes) -> Self {
-        Self { parent, uid, attributes }
+    pub(super) fn new(parent: Uuid, uid: &'a str, seen: &'a Seen<'a>) -> Self {
+        Self { parent, uid, seen }
     }
 }
 
@@ -34,7 +35,7 @@ fn distinct<'a, T: Clone>(
 ) -> BTreeMap<(Uuid, &'a str), T> {
     let mut distinct = BTreeMap::new();
     for child in children {
-        let said = of(child.attributes);
+        let said = of(child.seen.attributes);
         let known = distinct.entry((child.parent, child.uid)).or_insert_with(|| said.clone());
         fill(known, said);
     }
@@ -61,15 +62,22 @@ pub(super) async fn studies<D: Driver>(
     tx: &mut Tx<D>,
     children: Vec<Child<'_>>,
 ) -> Result<HashMap<Name, Uuid>, DbError> {
+    let mut received: BTreeMap<(Uuid, &str), (Option<&str>, Stamp)> = BTreeMap::new();
+    for Child { parent, uid, seen } in &children {
+        let first = received.entry((*parent, *uid)).or_insert((seen.site, seen.received_at));
+        first.1 = first.1.min(seen.received_at);
+    }
     let children = distinct(children, |said| &said.study, fill_study);
     if children.is_empty() {
         return Ok(HashMap::new());
     }
     let mut sql = Sql::<D>::new(
         "insert into study (id, patient, uid, study_id, accession, study_date, study_time,
-           description, referring_physician) values ",
+           description, referring_physician, site, made_at) values ",
     );
     sql.rows(children.iter().map(|((patient, uid), study)| {
+        let (site, first) = received.get(&(*patient, *uid)).copied().unwrap_or_default();
+        let made = made_at(study.date.as_deref(), study.time.as_deref()).unwrap_or(first);
         (
             Uuid::now_v7(),
             *patient,
@@ -80,11 +88,17 @@ pub(super) async fn studies<D: Driver>(
             study.time.clone(),
             study.description.clone(),
             study.referring_physician.clone(),
+            site.map(str::to_owned),
+            made.0,
         )
     }));
     sql.push(
         " on conflict (patient, uid) do update set
             study_id = coalesce(study.study_id, excluded.study_id),
+            made_at = case when study.made_at is null
+                or (study.study_date is null and excluded.study_date is not null)
+                or (study.study_date = excluded.study_date and study.study_time is null)
+              then excluded.made_at else study.made_at end,
             accession = coalesce(study.accession, excluded.accession),
             study_date = coalesce(study.study_date, excluded.study_date),
             study_time = coalesce(study.study_time, excluded.study_time),

@@ -17,6 +17,11 @@ pub(in super::super) async fn forget<D: Driver>(
         let mut sql = Sql::<D>::new("delete from instance where image in (");
         sql.list(batch.iter().map(|id| id.0)).push(") returning series");
         let series = ids(sql, tx).await?;
+        if !series.is_empty() {
+            let mut sql = Sql::<D>::new("update image set identified = 0 where id in (");
+            sql.list(batch.iter().map(|id| id.0)).push(")");
+            sql.run(tx).await?;
+        }
         prune_series(tx, series).await?;
     }
     Ok(())

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use lobar_core::audit::Digest;
 use lobar_core::object::ImageId;
 use lobar_core::study::{
-    ANOTHER_PERSON, Attributes, Patient, PatientId, Uids, made_at, may_be_family,
+    ANOTHER_PERSON, Attributes, Patient, PatientId, Uids, made_at, may_be_family, name_key,
 };
 use lobar_core::time::Stamp;
 use uuid::Uuid;
@@ -130,7 +130,7 @@ async fn places<D: Driver>(
     let patients = patients(tx, &unmoved, others).await?;
     let children = placed.iter().filter_map(|(one, uids, study)| match study {
         Some(_) => None,
-        None => Some(Child::new(*patients.get(&one.image)?, uids.study.as_str(), one.attributes)),
+        None => Some(Child::new(*patients.get(&one.image)?, uids.study.as_str(), one)),
     });
     let studies = studies(tx, children.collect()).await?;
     let study = |one: &Seen<'_>, uids: &Uids, moved: Option<Uuid>| {
@@ -141,7 +141,7 @@ async fn places<D: Driver>(
         moved.or_else(of_patient)
     };
     let children = placed.iter().filter_map(|(one, uids, moved)| {
-        Some(Child::new(study(one, uids, *moved)?, uids.series.as_str(), one.attributes))
+        Some(Child::new(study(one, uids, *moved)?, uids.series.as_str(), one))
     });
     let series = series(tx, children.collect()).await?;
     let place = |(one, uids, moved): (&Seen<'_>, &Uids, Option<Uuid>)| {
@@ -244,7 +244,8 @@ async fn patients<D: Driver>(
             let site = one.site.filter(|_| said.is_none()).map(str::to_owned);
             let (name, birth_date) = (patient.name.clone(), patient.birth_date.clone());
             let issuer = patient.id.issuer.as_str();
-            (*id, site, issuer, said, name, birth_date, patient.sex.clone())
+            let key = name.as_deref().map(name_key);
+            (*id, site, issuer, said, name, key, birth_date, patient.sex.clone())
         }));
         sql.run(tx).await?;
         found.extend(new.into_iter().map(|(id, one)| (one.image, id)));
@@ -253,7 +254,7 @@ async fn patients<D: Driver>(
 }
 
 const INSERT_PATIENT: &str =
-    "insert into patient (id, site, issuer, patient_id, name, birth_date, sex) values ";
+    "insert into patient (id, site, issuer, patient_id, name, name_key, birth_date, sex) values ";
 
 /// The beginning of a question for patients.
 pub(super) const PATIENT: &str =
@@ -288,11 +289,13 @@ async fn upsert<D: Driver>(
     sql.rows(known.iter().map(|((site, issuer, id), patient)| {
         let (site, id) = (Some((*site).to_owned()), Some((*id).to_owned()));
         let (name, birth_date) = (patient.name.clone(), patient.birth_date.clone());
-        (Uuid::now_v7(), site, *issuer, id, name, birth_date, patient.sex.clone())
+        let key = name.as_deref().map(name_key);
+        (Uuid::now_v7(), site, *issuer, id, name, key, birth_date, patient.sex.clone())
     }));
     sql.push(
         " on conflict (site, issuer, patient_id) do update set
             name = coalesce(patient.name, excluded.name),
+            name_key = coalesce(patient.name_key, excluded.name_key),
             birth_date = coalesce(patient.birth_date, excluded.birth_date),
             sex = coalesce(patient.sex, excluded.sex)
           returning id, site, issuer, patient_id, name, birth_date, sex",
@@ -349,5 +352,8 @@ async fn insert<D: Driver>(
             patient.age.clone(),
         )
     }));
+    sql.run(tx).await?;
+    let mut sql = Sql::<D>::new("update image set identified = 1 where id in (");
+    sql.list(seen.iter().map(|one| one.image.0)).push(")");
     sql.run(tx).await.map(drop)
 }

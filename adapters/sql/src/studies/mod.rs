@@ -12,6 +12,7 @@ mod keep;
 mod person;
 mod read;
 mod row;
+mod search;
 mod versions;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,7 +24,7 @@ use lobar_core::failure::PortError;
 use lobar_core::image::Image;
 use lobar_core::object::ImageId;
 use lobar_core::study::{
-    Changed, Correction, Identity, PatientError, PatientId, Place, Stored, Studies,
+    Changed, Correction, Identity, PatientError, PatientId, Place, Results, Search, Stored, Studies,
 };
 
 pub(super) use forget::forget;
@@ -31,6 +32,7 @@ pub(super) use keep::{Kept, Seen, keep};
 pub(super) use row::{
     AliasRow, ChildRow, GivenRow, IdentityRow, MovedRow, PatientRow, PlaceRow, SiblingRow,
 };
+pub(super) use search::SeriesRow;
 pub(super) use versions::{Displaced, is_duplicate, twins};
 
 use super::tx::Tx;
@@ -62,6 +64,10 @@ impl<D: Driver> Studies for Db<D> {
     ) -> Result<Vec<Stored>, PortError> {
         let found = instances::find(self, sites, place, limit).await;
         found.map_err(|fault| fault.during("studies: instances"))
+    }
+
+    async fn search(&self, search: &Search) -> Result<Results, PortError> {
+        search::find(self, search).await.map_err(|fault| fault.during("studies: search"))
     }
 
     async fn merge(

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use lobar_core::study::PatientId;
+use lobar_core::study::{PatientId, name_key};
 use uuid::Uuid;
 
 use super::super::tx::Tx;
@@ -19,14 +19,18 @@ pub(super) async fn describe<D: Driver>(
     id: Uuid,
     (name, birth_date, sex): Person,
 ) -> Result<(), DbError> {
-    Sql::<D>::new("update patient set name = $1, birth_date = $2, sex = $3 where id = $4")
-        .bind(name)
-        .bind(birth_date)
-        .bind(sex)
-        .bind(id)
-        .run(tx)
-        .await
-        .map(drop)
+    let key = name.as_deref().map(name_key);
+    Sql::<D>::new(
+        "update patient set name = $1, name_key = $2, birth_date = $3, sex = $4 where id = $5",
+    )
+    .bind(name)
+    .bind(key)
+    .bind(birth_date)
+    .bind(sex)
+    .bind(id)
+    .run(tx)
+    .await
+    .map(drop)
 }
 
 /// What was missing of a patient, from another who turned out to be the same; answers what that was, in words.

@@ -5,6 +5,7 @@ mod changes;
 mod forgetting;
 mod instances;
 mod kept;
+mod searching;
 mod versions;
 
 use lobar_core::access::SiteName;
@@ -18,6 +19,7 @@ pub use changes::*;
 pub use forgetting::*;
 pub use instances::*;
 pub use kept::*;
+pub use searching::*;
 pub use versions::*;
 
 use super::erasure::{ErasureHarness, Kept};
@@ -66,6 +68,14 @@ macro_rules! studies_contract {
             the_instances_of_a_study_of_a_series_or_one_are_found_by_their_uids_at_the_asked_sites_only,
             an_image_of_which_nothing_is_known_is_the_one_instance_of_a_study_of_its_own,
             superseded_and_removed_images_are_no_instances,
+            a_search_finds_studies_series_and_instances_at_the_asked_sites_only_the_newest_study_first,
+            a_search_matches_single_values_lists_of_uids_wildcards_ranges_and_numbers,
+            names_are_searched_without_case_and_accents_in_each_of_their_groups,
+            a_search_by_a_merged_id_finds_the_patient_that_is_left,
+            a_study_has_its_counts_and_modalities_and_one_that_has_no_instance_left_is_not_found,
+            an_image_of_which_nothing_is_known_is_found_as_a_study_of_its_own_in_the_order_of_the_others,
+            pages_of_a_search_have_every_result_once,
+            a_corrected_or_moved_study_is_found_by_what_it_is_now,
             a_list_of_images_is_narrowed_to_one_patient_by_their_id_and_by_one_that_was_merged_into_it,
             a_change_of_patients_is_on_record_without_a_name,
             images_finished_while_their_patients_are_merged_are_lost_to_neither,

@@ -1,0 +1,182 @@
+//! Conditions in SQL.
+
+use lobar_core::study::{
+    Condition, Level, Name, Number, OTHER_MODALITY, Pattern, SECONDARY_CAPTURE, Search, Text, Uid,
+    name_key,
+};
+
+use super::super::super::{Driver, Sql};
+
+/// Whether a condition names so few studies that they are found first, by an index, and sorted.
+pub(super) fn names_few(search: &Search) -> bool {
+    search.conditions.iter().any(|condition| match condition {
+        Condition::Uids(..) => true,
+        Condition::Text(Text::PatientId | Text::Accession, pattern) => pattern.is_exact(),
+        Condition::Name(Name::Patient, pattern) => has_range(&pattern.map(name_key)),
+        _ => false,
+    })
+}
+
+/// Whether names in the first group alone are meant, of which the index has a range: the others are in other scripts.
+fn has_range(key: &Pattern) -> bool {
+    key.as_str().is_ascii() && !key.prefix().is_empty()
+}
+
+/// Those on patients and studies, and on UIDs of what studies hold.
+pub(super) fn studies<D: Driver>(sql: &mut Sql<D>, search: &Search) {
+    for condition in &search.conditions {
+        match condition {
+            Condition::Uids(Level::Study, uids) => one_of(sql, " and study.uid in (", uids),
+            Condition::Uids(Level::Series, uids) => {
+                one_of(
+                    sql,
+                    " and study.id in (select series.study from series where series.uid in (",
+                    uids,
+                );
+                sql.push(")");
+            }
+            Condition::Uids(Level::Instance, uids) => {
+                one_of(
+                    sql,
+                    " and study.id in (select series.study from instance
+                        join series on series.id = instance.series where instance.uid in (",
+                    uids,
+                );
+                sql.push(")");
+            }
+            Condition::Text(Text::PatientId, id) if id.is_exact() => {
+                sql.push(" and study.patient in (select id from patient where patient_id = ");
+                sql.arg(id.as_str());
+                sql.push(" union select patient from patient_alias where patient_id = ");
+                sql.arg(id.as_str()).push(")");
+            }
+            Condition::Text(text, pattern) => {
+                if let Some(column) = study_column(*text) {
+                    like(sql, column, pattern);
+                }
+            }
+            Condition::Name(Name::Patient, name) => patient_name(sql, &name.map(name_key)),
+            Condition::Name(Name::ReferringPhysician, name) => {
+                let column = "lower(study.referring_physician)";
+                let name = name.map(str::to_lowercase);
+                sql.push(" and (").push(column).push(D::GLOB).arg(D::glob(&name).as_str());
+                let with_groups = name.map(|name| format!("{name}=*"));
+                sql.push(" or ")
+                    .push(column)
+                    .push(D::GLOB)
+                    .arg(D::glob(&with_groups).as_str())
+                    .push(")");
+            }
+            Condition::Made(from, before) => {
+                sql.push(" and study.made_at >= ").arg(from.0);
+                sql.push(" and study.made_at < ").arg(before.0);
+            }
+            Condition::TimeOfDay(from, to) => {
+                sql.push(
+                    " and (study.study_date is null or study.study_time is not null)
+                      and ((study.made_at / 1000000) % 86400 + 86400) % 86400 between ",
+                );
+                sql.arg(i64::from(*from)).push(" and ").arg(i64::from(*to));
+            }
+            Condition::Born(from, to) => {
+                for (day, compared) in [(from, " >= "), (to, " <= ")] {
+                    if let Some(day) = day {
+                        sql.push(" and patient.birth_date").push(D::BY_BYTES).push(compared);
+                        sql.arg(day.as_str());
+                    }
+                }
+            }
+            Condition::Classes(_) | Condition::Modality(_) | Condition::Number(..) => {}
+        }
+    }
+}
+
+/// Those on series and instances, with that of being one.
+pub(super) fn instances<D: Driver>(sql: &mut Sql<D>, search: &Search) {
+    sql.push(" and image.state || '' not in ('superseded', 'removed')");
+    for condition in &search.conditions {
+        match condition {
+            Condition::Uids(Level::Series, uids) => one_of(sql, " and series.uid in (", uids),
+            Condition::Uids(Level::Instance, uids) => one_of(sql, " and instance.uid in (", uids),
+            Condition::Classes(classes) => {
+                sql.push(
+                    " and coalesce(instance.sop_class, case when instance.transfer_syntax is null then ",
+                );
+                sql.arg(SECONDARY_CAPTURE);
+                one_of(sql, " end) in (", classes);
+            }
+            Condition::Modality(patterns) => {
+                for (place, pattern) in patterns.iter().enumerate() {
+                    sql.push(if place == 0 { " and (" } else { " or " });
+                    sql.push("coalesce(series.modality, ")
+                        .arg(OTHER_MODALITY)
+                        .push(")")
+                        .push(D::GLOB);
+                    sql.arg(D::glob(pattern).as_str());
+                }
+                sql.push(")");
+            }
+            Condition::Number(number, value) => {
+                sql.push(match number {
+                    Number::Series => " and series.number = ",
+                    Number::Instance => " and instance.number = ",
+                    Number::Rows => " and instance.pixel_rows = ",
+                    Number::Columns => " and instance.pixel_columns = ",
+                });
+                sql.arg(*value);
+            }
+            Condition::Text(Text::SeriesDescription, pattern) => {
+                like(sql, "series.description", pattern)
+            }
+            Condition::Text(Text::BodyPart, pattern) => like(sql, "series.body_part", pattern),
+            _ => {}
+        }
+    }
+}
+
+fn study_column(text: Text) -> Option<&'static str> {
+    match text {
+        Text::PatientId => Some("patient.patient_id"),
+        Text::Issuer => Some("patient.issuer"),
+        Text::Sex => Some("patient.sex"),
+        Text::Accession => Some("study.accession"),
+        Text::StudyId => Some("study.study_id"),
+        Text::StudyDescription => Some("study.description"),
+        Text::SeriesDescription | Text::BodyPart => None,
+    }
+}
+
+fn one_of<D: Driver>(sql: &mut Sql<D>, before: &'static str, uids: &[Uid]) {
+    sql.push(before).list(uids.iter().map(Uid::as_str)).push(")");
+}
+
+fn like<D: Driver>(sql: &mut Sql<D>, column: &'static str, pattern: &Pattern) {
+    sql.push(" and ").push(column);
+    match pattern.is_exact() {
+        true => sql.push(" = ").arg(pattern.as_str()),
+        false => sql.push(D::GLOB).arg(D::glob(pattern).as_str()),
+    };
+}
+
+/// By a range of the index, where there is one; in whatever group it stands otherwise.
+fn patient_name<D: Driver>(sql: &mut Sql<D>, key: &Pattern) {
+    let whole = key.clone();
+    let (first, last) = (key.map(|key| format!("{key}=*")), key.map(|key| format!("*={key}")));
+    let middle = key.map(|key| format!("*={key}=*"));
+    let ways: &[Pattern] = match has_range(key) {
+        true => {
+            let end = format!("{}\u{10ffff}", key.prefix());
+            sql.push(" and study.patient in (select id from patient where name_key")
+                .push(D::BY_BYTES);
+            sql.push(" >= ").arg(key.prefix()).push(" and name_key").push(D::BY_BYTES);
+            sql.push(" < ").arg(end.as_str()).push(")");
+            &[whole, first]
+        }
+        false => &[whole, first, last, middle],
+    };
+    for (place, way) in ways.iter().enumerate() {
+        sql.push(if place == 0 { " and (" } else { " or " });
+        sql.push("patient.name_key").push(D::GLOB).arg(D::glob(way).as_str());
+    }
+    sql.push(")");
+}

@@ -1,0 +1,26 @@
+-- Searching studies (PS3.18, 10.6): where and when a study was made, names as they are searched by, and which images something
+-- is known of.
+
+alter table patient add column name_key text;
+alter table study add column site text;
+-- The study's date and time as if in UTC, or else when its first image was received.
+alter table study add column made_at integer;
+-- 1 where it has a row of `instance`.
+alter table image add column identified integer not null default 0;
+
+update patient set name_key = lower(name);
+update study set site = (select patient.site from patient where patient.id = study.patient),
+    made_at = (select min(instance.made_at) from series join instance on instance.series = series.id
+               where series.study = study.id);
+update image set identified = 1 where id in (select image from instance);
+
+create index patient_by_name on patient (name_key);
+create index study_newest on study (made_at, id);
+create index study_by_site on study (site, made_at, id);
+create index study_by_accession on study (accession);
+create index series_by_uid on series (uid);
+create index instance_by_own_uid on instance (uid);
+create index image_unidentified on image (received_at, id)
+  where identified = 0 and state in ('ready', 'needs_human');
+create index image_unidentified_by_site on image (site, received_at, id)
+  where identified = 0 and state in ('ready', 'needs_human');
