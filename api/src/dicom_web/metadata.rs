@@ -16,9 +16,9 @@ use serde_json::{Value, json};
 
 use super::outcome::{Failure, Instance};
 
-/// The longest metadata of a request, in bytes: those of hundreds of images. In memory they are some thirty times as
-/// much. What is larger belongs into bulk data.
-pub(super) const METADATA_MAX: usize = 2 << 20;
+/// The longest metadata of a request, in bytes: those of a hundred images. In memory they are up to some fifty times as
+/// much, which no bound on bodies counts. What is larger belongs into bulk data.
+pub(super) const METADATA_MAX: usize = 512 << 10;
 
 /// Specific Character Set of UTF-8.
 const UTF_8: &str = "ISO_IR 192";

@@ -17,6 +17,7 @@ use lobar_core::object::{ImageId, ObjectVersion};
 use lobar_core::object_store::{self, Created, FetchError};
 use lobar_core::study::{Uid, instance_key};
 use serde::Deserialize;
+use tokio::sync::Semaphore;
 use utoipa::IntoParams;
 use uuid::Uuid;
 
@@ -35,6 +36,9 @@ use crate::routes::receive::{lane, site_or_default, uploaded};
 const INSTANCES_MAX: usize = 2_000;
 /// Parts with bulk data in one request.
 const BULK_MAX: usize = 8_000;
+/// Requests at once whose metadata are in memory: no other bound counts those.
+const DESCRIBED_MAX: usize = 4;
+static DESCRIBED: Semaphore = Semaphore::const_new(DESCRIBED_MAX);
 
 /// Where the instances come from and how urgent they are.
 #[derive(Debug, Default, Deserialize, IntoParams)]
@@ -150,7 +154,7 @@ impl Receiving<'_> {
             }
             let is_dicom = part.media_type().is_none_or(|kind| kind == "application/dicom");
             let limit = if is_dicom { self.context.settings.limits.max_bytes } else { 0 };
-            match content(part, limit, self.request).await? {
+            match content(part, limit, || intake::let_go(self.request)).await? {
                 _ if !is_dicom => self.outcome.failed(None, Failure::NotUnderstood),
                 None => self.outcome.failed(None, Failure::TooLarge),
                 Some(file) => self.file(file).await?,
@@ -170,7 +174,11 @@ impl Receiving<'_> {
         if first.media_type().is_some_and(|kind| kind != MEDIA_TYPE) {
             return Err(Problem::new(Kind::BadMultipart, "The first part has to be the metadata."));
         }
-        let json = content(first, METADATA_MAX, self.request).await?;
+        let _described = DESCRIBED.try_acquire().map_err(|_| {
+            let detail = "Others send metadata with bulk data apart at the same time; send it again.";
+            Problem::new(Kind::Busy, detail)
+        })?;
+        let json = content(first, METADATA_MAX, || ()).await?;
         let json = json.ok_or_else(|| {
             let detail = format!(
                 "The metadata are longer than {METADATA_MAX} bytes; send pixels as bulk data."
@@ -186,10 +194,13 @@ impl Receiving<'_> {
         }
         let mut count = 0;
         loop {
-            for described in metadata.complete() {
+            let complete = metadata.complete();
+            let is_further = !complete.is_empty();
+            for described in complete {
                 self.one(described).await?;
             }
-            if !metadata.holds_some() {
+            // The time that an instance has begins with the one before it: what nobody wanted does not renew it.
+            if is_further && !metadata.holds_some() {
                 intake::begin_anew(self.request);
             }
             let Some(part) = parts.next().await? else { break };
@@ -201,7 +212,14 @@ impl Receiving<'_> {
             let wanted = metadata.wants(location.as_deref());
             let limit = if wanted { self.context.settings.limits.max_bytes } else { 0 };
             let kind = metadata::Kind::of(part.media_type(), part.transfer_syntax());
-            let content = content(part, limit, self.request).await?;
+            // What waits for more of its bulk data stays counted.
+            let holds_some = metadata.holds_some();
+            let drop = || {
+                if !holds_some {
+                    intake::let_go(self.request);
+                }
+            };
+            let content = content(part, limit, drop).await?;
             metadata.add(location.as_deref(), kind, content);
         }
         for described in metadata.incomplete() {
@@ -265,11 +283,11 @@ async fn site_of(
 }
 
 /// The content of a part; `None` where it has more bytes than `limit`. It is read to its end all the same: others come
-/// behind it.
+/// behind it. `dropped` is called where what came of it is not held any more.
 async fn content(
     part: Part<'_>,
     limit: usize,
-    request: &HttpRequest,
+    dropped: impl Fn(),
 ) -> Result<Option<Bytes>, Problem> {
     let mut pieces = pin!(part.content());
     let (mut content, mut fits) = (BytesMut::new(), true);
@@ -280,7 +298,7 @@ async fn content(
             content.extend_from_slice(&piece);
         } else {
             content = BytesMut::new();
-            intake::let_go(request);
+            dropped();
         }
     }
     Ok(fits.then(|| content.freeze()))
