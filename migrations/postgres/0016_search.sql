@@ -2,7 +2,7 @@
 -- is known of.
 --
 -- Columns that are nullable or have a constant default. No release has written patients and studies yet; those of a database that
--- was between releases are filled in by the deferred file.
+-- was between releases are filled in by the first search.
 
 alter table patient add column name_key text;
 alter table study add column site text;

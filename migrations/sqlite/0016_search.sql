@@ -8,13 +8,11 @@ alter table study add column made_at integer;
 -- 1 where it has a row of `instance`.
 alter table image add column identified integer not null default 0;
 
-update patient set name_key = lower(name);
-update study set site = (select patient.site from patient where patient.id = study.patient),
-    made_at = (select min(instance.made_at) from series join instance on instance.series = series.id
-               where series.study = study.id);
+-- Names, sites and dates of rows that are there are filled in by the first search.
 update image set identified = 1 where id in (select image from instance);
 
 create index patient_by_name on patient (name_key);
+create index patient_unkeyed on patient (id) where name_key is null and name is not null;
 create index study_newest on study (made_at, id);
 create index study_by_site on study (site, made_at, id);
 create index study_by_accession on study (accession);

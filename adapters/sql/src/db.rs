@@ -163,6 +163,25 @@ impl<D: Driver> Db<D> {
         conn.after(rows)
     }
 
+    /// Runs one statement that reads, and is given up when it takes longer ([`DbError::is_out_of_time`]).
+    pub(super) async fn fetch_all_within<T>(
+        &self,
+        limit: Duration,
+        statement: Sql<D>,
+    ) -> Result<Vec<T>, DbError>
+    where
+        D: Reads<T>,
+        T: Send,
+    {
+        // Closed, should it be dropped before the limit is taken off.
+        let mut conn =
+            StatementConnection::new(self.pools.read.acquire().await.map_err(DbError::of::<D>)?);
+        D::limit(&mut conn, Some(limit)).await.map_err(DbError::of::<D>)?;
+        let rows = statement.all(&mut conn).await;
+        D::limit(&mut conn, None).await.map_err(DbError::of::<D>)?;
+        conn.after(rows)
+    }
+
     /// Runs one statement that reads, and answers its only row.
     pub(super) async fn fetch_one<T>(&self, statement: Sql<D>) -> Result<T, DbError>
     where

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use futures::future::BoxFuture;
 use lobar_core::failure::Disposition;
@@ -143,6 +144,10 @@ pub trait Driver:
     fn disposition(error: &sqlx::Error) -> Disposition;
     /// Whether the transaction was undone only because of another one at the same time.
     fn is_conflict(error: &sqlx::Error) -> bool;
+    /// From here on statements that read are given up when they take longer; with `None` that ends. It may be a transaction.
+    fn limit(conn: &mut Self::Connection, limit: Option<Duration>) -> DriverFuture<'_, ()>;
+    /// Whether the statement was given up by [`Driver::limit`].
+    fn is_out_of_time(error: &sqlx::Error) -> bool;
 }
 
 /// See [`Driver::RELAXED`].

@@ -15,6 +15,7 @@ pub struct DbError {
     driver: &'static str,
     disposition: Disposition,
     conflict: bool,
+    out_of_time: bool,
     error: Arc<sqlx::Error>,
 }
 
@@ -26,6 +27,7 @@ impl DbError {
             driver: D::NAME,
             disposition: D::disposition(cause),
             conflict: D::is_conflict(cause),
+            out_of_time: D::is_out_of_time(cause),
             error: Arc::new(error),
         }
     }
@@ -39,6 +41,11 @@ impl DbError {
     /// once may succeed.
     pub(super) fn is_conflict(&self) -> bool {
         self.conflict
+    }
+
+    /// Whether the statement was given up because it took longer than it may.
+    pub(super) fn is_out_of_time(&self) -> bool {
+        self.out_of_time
     }
 
     /// As the port says it; `what` is the operation.

@@ -26,7 +26,7 @@ pub use metadata::{METADATA, OTHER_PATIENT_SAID, encode, join, of_metadata};
 pub use name::{may_be_family, name_key};
 pub use object_key::{instance_folder, instance_key, unreadable_key};
 pub use pattern::Pattern;
-pub use search::{Condition, Found, Level, Name, Number, Results, Search, Text};
+pub use search::{Condition, Found, Level, Name, Number, Results, Search, SearchError, Text};
 pub use studies::{
     ANOTHER_PERSON, ANOTHER_VERSION, Changed, Correction, Identity, NEWER_VERSION, PatientError,
     Place, SAME_INSTANCE, Stored, Studies, UID_SHARED,

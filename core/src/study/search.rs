@@ -2,6 +2,7 @@
 
 use super::{Attributes, Pattern, Uid};
 use crate::access::Sites;
+use crate::failure::PortError;
 use crate::object::ImageId;
 use crate::time::Stamp;
 
@@ -125,6 +126,17 @@ pub struct Results {
     pub found: Vec<Found>,
     /// Whether there are more behind them.
     pub more: bool,
+}
+
+/// Why a search has no results.
+#[derive(Debug, thiserror::Error)]
+pub enum SearchError {
+    /// It reads so much that it was given up.
+    #[error("the search takes too long")]
+    TooLong,
+    /// The store could not be asked.
+    #[error(transparent)]
+    Port(#[from] PortError),
 }
 
 macro_rules! silent {

@@ -62,7 +62,7 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use uuid::Uuid;
 
-use super::{Attributes, Patient, PatientId, Results, Search, Uid, Uids};
+use super::{Attributes, Patient, PatientId, Results, Search, SearchError, Uid, Uids};
 use crate::access::{SiteName, Sites};
 use crate::audit::NewEntry;
 use crate::failure::PortError;
@@ -201,7 +201,10 @@ pub trait Studies: Send + Sync {
     /// the first image of theirs was received; series and instances by number. Only what has an instance, as in
     /// [`Studies::instances`]. What arrives meanwhile stands before what was answered, mostly: a later page may repeat a
     /// result, and leaves none out.
-    async fn search(&self, search: &Search) -> Result<Results, PortError>;
+    ///
+    /// # Errors
+    /// [`SearchError::TooLong`] when the conditions have so much read that it is given up, after seconds.
+    async fn search(&self, search: &Search) -> Result<Results, SearchError>;
 
     /// `from` was `into` all along (HL7 A40): the images of both are `into`'s, and so are later ones of `from`'s id.
     async fn merge(

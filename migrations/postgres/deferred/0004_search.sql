@@ -18,10 +18,6 @@ create index concurrently image_unidentified on image (received_at, id)
 drop index concurrently if exists image_unidentified_by_site;
 create index concurrently image_unidentified_by_site on image (site, received_at, id)
   where identified = 0 and state in ('ready', 'needs_human');
--- Studies of a database that was between releases: few.
-update patient set name_key = lower(name) where name_key is null and name is not null;
-update study set site = patient.site,
-    made_at = (select min(instance.made_at) from series join instance on instance.series = series.id
-               where series.study = study.id)
-  from patient where patient.id = study.patient and study.made_at is null;
-update image set identified = 1 where identified = 0 and id in (select image from instance);
+-- Names that the first search by name fills in.
+drop index concurrently if exists patient_unkeyed;
+create index concurrently patient_unkeyed on patient (id) where name_key is null and name is not null;

@@ -115,6 +115,23 @@ impl Driver for Postgres {
     fn is_conflict(error: &sqlx::Error) -> bool {
         errors::is_conflict(error)
     }
+
+    fn limit(conn: &mut PgConnection, limit: Option<Duration>) -> DriverFuture<'_, ()> {
+        let script = match limit {
+            // Local to a transaction: a pooler may give the next one to another connection of the server.
+            Some(limit) => {
+                let limit = limit.as_millis().max(1);
+                format!("{}; set local statement_timeout = {limit}", Self::BEGIN)
+            }
+            None => "commit".to_owned(),
+        };
+        Self::script(conn, script.into())
+    }
+
+    fn is_out_of_time(error: &sqlx::Error) -> bool {
+        let code = error.as_database_error().and_then(|error| error.code());
+        code.as_deref() == Some("57014")
+    }
 }
 
 /// Waits for an answer, but not for a server that nobody will hear of again.

@@ -38,6 +38,9 @@ const BUSY: Duration = Duration::from_secs(10);
 const RETRY: Backoff =
     Backoff { first: Duration::from_millis(20), max: Duration::from_millis(500) };
 
+/// Of SQLite's virtual machine, between two looks at the time.
+const INSTRUCTIONS: i32 = 10_000;
+
 impl Driver for Sqlite {
     const MIGRATIONS: Migrator = sqlx::migrate!("../../migrations/sqlite");
     // The write lock at once: a transaction that reads, then writes, fails with SQLITE_BUSY_SNAPSHOT
@@ -87,6 +90,25 @@ impl Driver for Sqlite {
 
     fn is_conflict(_: &sqlx::Error) -> bool {
         false
+    }
+
+    fn limit(conn: &mut SqliteConnection, limit: Option<Duration>) -> DriverFuture<'_, ()> {
+        async move {
+            let mut handle = conn.lock_handle().await?;
+            match limit {
+                Some(limit) => {
+                    let begun = Instant::now();
+                    handle.set_progress_handler(INSTRUCTIONS, move || begun.elapsed() < limit);
+                }
+                None => handle.remove_progress_handler(),
+            }
+            Ok(())
+        }
+        .boxed()
+    }
+
+    fn is_out_of_time(error: &sqlx::Error) -> bool {
+        primary_code(error) == Some(9) // SQLITE_INTERRUPT
     }
 }
 

@@ -24,7 +24,8 @@ use lobar_core::failure::PortError;
 use lobar_core::image::Image;
 use lobar_core::object::ImageId;
 use lobar_core::study::{
-    Changed, Correction, Identity, PatientError, PatientId, Place, Results, Search, Stored, Studies,
+    Changed, Correction, Identity, PatientError, PatientId, Place, Results, Search, SearchError,
+    Stored, Studies,
 };
 
 pub(super) use forget::forget;
@@ -66,8 +67,11 @@ impl<D: Driver> Studies for Db<D> {
         found.map_err(|fault| fault.during("studies: instances"))
     }
 
-    async fn search(&self, search: &Search) -> Result<Results, PortError> {
-        search::find(self, search).await.map_err(|fault| fault.during("studies: search"))
+    async fn search(&self, search: &Search) -> Result<Results, SearchError> {
+        search::find(self, search).await.map_err(|fault| match fault.is_out_of_time() {
+            true => SearchError::TooLong,
+            false => fault.during("studies: search").into(),
+        })
     }
 
     async fn merge(

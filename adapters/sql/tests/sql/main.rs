@@ -16,6 +16,7 @@ mod plans;
 mod pooler;
 mod postgres_contract;
 mod scale;
+mod search;
 mod sqlite_contract;
 
 use std::sync::Arc;

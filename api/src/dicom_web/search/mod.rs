@@ -8,7 +8,7 @@ use actix_web::http::header;
 use actix_web::web::{Data, Path, Query};
 use actix_web::{HttpRequest, HttpResponse};
 use lobar_core::audit::Action;
-use lobar_core::study::{Condition, Level, Search, Uid};
+use lobar_core::study::{Condition, Level, Search, SearchError, Uid};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -43,7 +43,7 @@ macro_rules! search_route {
                 (status = 200, description = "What matches, the newest study first; an empty list where nothing does. `Warning: 299` tells of more, and of what was not matched.", content_type = "application/dicom+json"),
                 (status = 400, description = "An attribute is not known, or a value is none.", content_type = "application/problem+json"),
                 (status = 406, description = "The answer is application/dicom+json only.", content_type = "application/problem+json"),
-                (status = 413, description = "The offset is too large: narrow the search.", content_type = "application/problem+json"),
+                (status = 413, description = "The offset is too large, or too much would be read: narrow the search.", content_type = "application/problem+json"),
             ),
         )]
         pub(crate) async fn $name(
@@ -170,6 +170,18 @@ async fn find(
         response.append_header((header::WARNING, format!("299 lobar \"{warning}\"")));
     }
     Ok(response.body(body))
+}
+
+impl From<SearchError> for Problem {
+    fn from(error: SearchError) -> Self {
+        match error {
+            SearchError::TooLong => Problem::new(
+                Kind::TooLarge,
+                "The search reads too much: narrow it, for instance by StudyDate, or by how a name begins.",
+            ),
+            SearchError::Port(error) => error.into(),
+        }
+    }
 }
 
 /// What the client must know of its answer (PS3.18, 10.6.3 and 8.3.4.2).

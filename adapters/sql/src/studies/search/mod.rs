@@ -5,10 +5,13 @@
 //! few studies, from those. Then what is known of the results of the page is read, and their studies are counted.
 
 mod conditions;
+mod fill;
 mod results;
 mod unknown;
 
 pub(in super::super) use self::results::SeriesRow;
+
+use std::time::{Duration, Instant};
 
 use lobar_core::access::{SiteName, Sites};
 use lobar_core::study::{Condition, Level, Results, Search, Uid};
@@ -18,6 +21,9 @@ use self::conditions::{instances, names_few, studies};
 use self::unknown::Unknown;
 use super::super::store::rows;
 use super::super::{Db, DbError, Driver, Sql};
+
+/// How long the places of results may be looked for: what takes longer has most of the database read.
+const LIMIT: Duration = Duration::from_secs(5);
 
 /// A result's place.
 #[derive(Clone, Copy)]
@@ -35,10 +41,14 @@ pub(super) async fn find<D: Driver>(db: &Db<D>, search: &Search) -> Result<Resul
     if search.sites.is_empty() {
         return Ok(none);
     }
+    fill::fill(db, LIMIT, search).await?;
+    let begun = Instant::now();
+    let left = || LIMIT.saturating_sub(begun.elapsed());
     let end = search.offset.saturating_add(search.limit);
     let mut places = Vec::new();
     for sites in ranges(search) {
-        let known: Vec<(i64, Uuid, Uuid)> = db.fetch_all(known(search, &sites, end + 1)).await?;
+        let known: Vec<(i64, Uuid, Uuid)> =
+            db.fetch_all_within(left(), known(search, &sites, end + 1)).await?;
         places.extend(known.into_iter().map(|(made_at, study, row)| Place {
             made_at,
             study,
@@ -46,7 +56,7 @@ pub(super) async fn find<D: Driver>(db: &Db<D>, search: &Search) -> Result<Resul
             known: true,
         }));
         if let Some(unknown) = Unknown::of(search) {
-            let found = unknown.find(db, &sites, end + 1).await?;
+            let found = unknown.find(db, left(), &sites, end + 1).await?;
             places.extend(found.into_iter().map(|(made_at, image)| Place {
                 made_at,
                 study: image,
@@ -135,4 +145,78 @@ fn uids(search: &Search, level: Level) -> impl Iterator<Item = &Vec<Uid>> {
         Condition::Uids(of, uids) if *of == level => Some(uids),
         _ => None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use lobar_core::study::{Condition, Pattern, Text};
+    use lobar_core::time::SystemClock;
+    use sqlx::Sqlite;
+
+    use super::*;
+
+    async fn open(folder: &tempfile::TempDir) -> Db<Sqlite> {
+        let file = folder.path().join("lobar.db");
+        crate::sqlite::open(&file, Arc::new(SystemClock)).await.expect("a database")
+    }
+
+    async fn plan(db: &Db<Sqlite>, sql: Sql<Sqlite>) -> String {
+        let lines: Vec<(i64, i64, i64, String)> =
+            db.fetch_all(sql.explained()).await.expect("a plan");
+        lines.into_iter().map(|(.., line)| line + "\n").collect()
+    }
+
+    #[tokio::test]
+    async fn sqlite_reads_index_ranges_for_the_newest_studies_a_patient_and_a_uid() {
+        let folder = tempfile::TempDir::new().expect("a folder");
+        let db = open(&folder).await;
+        let north = Sites::one(SiteName::parse("north").expect("a name"));
+        let patient = Condition::Text(Text::PatientId, Pattern::new("7"));
+        let uid = |level| Condition::Uids(level, Uid::parse("1.2").into_iter().collect());
+        for level in [Level::Study, Level::Series, Level::Instance] {
+            for (conditions, sites, index) in [
+                (vec![], north.clone(), "study USING INDEX study_by_site (site=?"),
+                (vec![], Sites::All, "study USING INDEX study_newest"),
+                (vec![patient.clone()], north.clone(), "patient_by_id (patient_id=?)"),
+                (vec![uid(Level::Study)], north.clone(), "study_by_uid (uid=?)"),
+                (vec![uid(Level::Series)], north.clone(), "series_by_uid (uid=?)"),
+                (vec![uid(Level::Instance)], north.clone(), "instance_by_own_uid (uid=?)"),
+            ] {
+                let narrowed = !conditions.is_empty();
+                let search =
+                    Search { level, sites: sites.clone(), conditions, offset: 0, limit: 10 };
+                let plan = plan(&db, known(&search, &sites, 11)).await;
+                assert!(plan.contains(index) && !plan.contains("SCAN"), "{index}: {plan}");
+                let sorted = plan.contains("USE TEMP B-TREE FOR ORDER BY");
+                assert!(narrowed || !sorted, "{plan}");
+            }
+        }
+        for (sites, index) in
+            [(north, "image_unidentified_by_site (site=?"), (Sites::All, "image_unidentified")]
+        {
+            let search =
+                Search { level: Level::Study, sites, conditions: vec![], offset: 0, limit: 10 };
+            let unknown = Unknown::of(&search).expect("may match");
+            let plan = plan(&db, unknown.statement(&search.sites, 11)).await;
+            assert!(plan.contains(index) && !plan.contains("TEMP B-TREE"), "{plan}");
+        }
+    }
+
+    #[tokio::test]
+    async fn sqlite_gives_up_what_takes_longer_and_reads_on() {
+        let folder = tempfile::TempDir::new().expect("a folder");
+        let db = open(&folder).await;
+        let endless = "with recursive n (i) as (select 1 union all select i + 1 from n)
+             select i, i from n where i < 0";
+        for _ in 0..10 {
+            let read = db.fetch_all_within::<(i64, i64)>(Duration::ZERO, Sql::new(endless)).await;
+            assert!(read.expect_err("given up").is_out_of_time());
+        }
+        let long = "with recursive n (i) as (select 1 union all select i + 1 from n limit 100000)
+             select max(i), 1 from n";
+        let read: Vec<(i64, i64)> = db.fetch_all(Sql::new(long)).await.expect("read");
+        assert_eq!(read, [(100_000, 1)]);
+    }
 }

@@ -2,6 +2,7 @@
 //! they have.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use lobar_core::access::{SiteName, Sites};
 use lobar_core::object::ImageId;
@@ -72,17 +73,20 @@ impl Unknown {
     pub(super) async fn find<D: Driver>(
         &self,
         db: &Db<D>,
+        within: Duration,
         sites: &Sites,
         limit: usize,
     ) -> Result<Vec<(i64, Uuid)>, DbError> {
-        let found: Vec<(Uuid, i64)> = db.fetch_all(self.statement(sites, limit)).await?;
+        let found: Vec<(Uuid, i64)> =
+            db.fetch_all_within(within, self.statement(sites, limit)).await?;
         Ok(found.into_iter().map(|(image, received_at)| (received_at, image)).collect())
     }
 
-    fn statement<D: Driver>(&self, sites: &Sites, limit: usize) -> Sql<D> {
+    pub(super) fn statement<D: Driver>(&self, sites: &Sites, limit: usize) -> Sql<D> {
         // In the words of the partial indexes.
         let mut sql = Sql::<D>::new(
-            "select id, received_at from image where identified = 0 and state in ('ready', 'needs_human')",
+            "select id, received_at from image where identified = 0 and state in ('ready', 'needs_human')
+               and not exists (select 1 from instance where instance.image = image.id)",
         );
         if let Some(images) = &self.images {
             sql.push(" and id in (").list(images.iter().map(|image| image.0)).push(")");
