@@ -43,7 +43,7 @@ test-processors: ## the numeric suites as other processors would compute them
 	@$(SETUP) build
 	CARGO=$(CARGO) sh ops/test-processors.sh
 
-check: ## formatting, lints, documentation, dependencies, scripts, the page
+check: ## formatting, lints, documentation, dependencies, scripts, the page, the API document
 	@$(SETUP) check
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
@@ -54,6 +54,9 @@ check: ## formatting, lints, documentation, dependencies, scripts, the page
 	$(LINT) shellcheck .ci/run $(shell git ls-files '*.sh')
 	$(LINT) tsc -p api/jsconfig.json
 	$(LINT) oxlint -c api/oxlint.json --quiet --deny-warnings api/web
+	$(CARGO) build --locked --workspace --example openapi
+	$(TARGET)/debug/examples/openapi > $(TARGET)/openapi.json
+	$(LINT) REDOCLY_SUPPRESS_UPDATE_NOTICE=true redocly lint --config ops/lint/redocly.yaml --max-problems 20 $(TARGET)/openapi.json
 
 bench: build ## the figures of docs/benchmarks.md
 	$(LOBAR) bench engine

@@ -6,9 +6,13 @@ use uuid::Uuid;
 /// Longest part of a file name that is kept, in bytes.
 const NAME_MAX: usize = 80;
 
+/// Longest name of the folder of an upload, in bytes.
+pub(crate) const FOLDER_MAX: usize = 64;
+
 /// Whether a text can name the folder of an upload: letters, digits and `-`, at most 64.
 pub(crate) fn is_folder(text: &str) -> bool {
-    (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+    (1..=FOLDER_MAX).contains(&text.len())
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
 }
 
 /// A fresh key: `incoming/{site}/[stat/]{uuid}/{name}`.

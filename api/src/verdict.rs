@@ -13,10 +13,10 @@ use crate::problem::{Kind, Problem};
 use crate::timestamp::rfc3339;
 
 /// Most letters of a reason.
-const REASON_MAX: usize = 1_000;
+pub(crate) const REASON_MAX: usize = 1_000;
 /// Most words of what was displayed, and letters of each.
-const DISPLAYED_MAX: usize = 16;
-const WORD_MAX: usize = 40;
+pub(crate) const DISPLAYED_MAX: usize = 16;
+pub(crate) const WORD_MAX: usize = 40;
 
 /// What a reader says of an image. No `Debug`: a reason may be personal.
 #[derive(Deserialize, ToSchema)]

@@ -1,12 +1,14 @@
 //! The API document (OpenAPI 3.1): what the handlers' annotations say, and what follows from the program's own tables.
 //!
 //! ```text
-//! annotations (utoipa) ─▶ words ─▶ operations: id, right, security ─▶ problems ─▶ /openapi.json
+//! annotations (utoipa) ─▶ words ─▶ limits ─▶ operations: id, right, security ─▶ problems ─▶ /openapi.json
 //! ```
 //!
 //! Operation ids come from the address, rights and security from the table of routes, problem types from
-//! [`Kind`](crate::problem::Kind), enums from the core's own types: none of it is written down twice.
+//! [`Kind`](crate::problem::Kind), enums from the core's own types, bounds from
+//! the handlers' constants: none of it is written down twice.
 
+mod limits;
 mod operations;
 mod problems;
 mod words;
@@ -24,6 +26,7 @@ pub fn document() -> Value {
     document["components"]["securitySchemes"] = operations::security_schemes();
     document["components"]["schemas"]["Problem"] = problems::schema();
     words::name(&mut document);
+    limits::set(&mut document);
     let descriptions = document["components"]["schemas"].clone();
     for route in routes::route_rights() {
         let method = route.method.to_lowercase();

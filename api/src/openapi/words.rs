@@ -1,6 +1,5 @@
 //! Closed sets of words as enums, from the types that have them.
 
-use lobar_core::access::Role;
 use lobar_core::audit::Action;
 use lobar_core::erasure::ErasureReason;
 use lobar_core::exposure::Visible;
@@ -176,23 +175,10 @@ pub(super) fn name(document: &mut Value) {
             }
         }
     }
-    let roles = Role::ALL.map(Role::as_str).join("|");
-    let schemas = &mut document["components"]["schemas"];
-    // `ROLE@SITE,…`: what a site may be called is said where sites are added.
-    for member in ["TokenBody", "InviteBody", "PersonChange"] {
-        schemas[member]["properties"]["grants"]["items"]["pattern"] =
-            format!(r"^({roles})@(\*|{SITE}(,{SITE})*)$").into();
-    }
-    let states = State::ALL.map(State::as_str).join("|");
-    if let Some(schema) = parameter_of(document, "GET /v1/images?status") {
-        schema["pattern"] = format!("^({states})(,({states}))*$").into();
-    }
 }
 
-/// The name of a site ([`lobar_core::object::is_site_name`]).
-const SITE: &str = "[A-Za-z0-9_][A-Za-z0-9._-]{0,62}";
-
-fn parameter_of<'a>(document: &'a mut Value, name: &str) -> Option<&'a mut Value> {
+/// The schema of a parameter `METHOD /address?parameter`.
+pub(super) fn parameter_of<'a>(document: &'a mut Value, name: &str) -> Option<&'a mut Value> {
     let (operation, name) = name.split_once('?')?;
     let (method, path) = operation.split_once(' ')?;
     let operation = &mut document["paths"][path][method.to_lowercase()];

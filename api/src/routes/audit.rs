@@ -15,8 +15,8 @@ use crate::instant;
 use crate::problem::{Kind, Problem};
 use crate::record::entry;
 
-const DEFAULT_LIMIT: usize = 100;
-const MAX_LIMIT: usize = 1_000;
+pub(super) const DEFAULT_LIMIT: usize = 100;
+pub(super) const MAX_LIMIT: usize = 1_000;
 
 /// Which entries. An unknown parameter is an error.
 #[derive(Debug, Default, Deserialize, IntoParams)]
@@ -40,7 +40,7 @@ pub(crate) struct AuditQuery {
     #[param(value_type = Option<u64>)]
     before: Option<String>,
     /// Entries a page, 1 to 1,000; 100 when missing.
-    #[param(value_type = Option<u32>, minimum = 1, maximum = 1000)]
+    #[param(value_type = Option<u32>)]
     limit: Option<String>,
     /// `json`, or `ndjson`: one entry a line, as `lobar audit verify --file` takes them.
     format: Option<String>,

@@ -19,9 +19,9 @@ use crate::problem::{Kind, Problem};
 use crate::record::entry;
 
 /// Paintings in one request.
-const ITEMS: usize = 100;
+pub(super) const ITEMS: usize = 100;
 /// How long ago something may have been painted, and for how long: a day, in milliseconds.
-const DAY: u64 = 86_400_000;
+pub(super) const DAY: u64 = 86_400_000;
 
 /// What a page painted since it said so last.
 #[derive(Deserialize, ToSchema)]

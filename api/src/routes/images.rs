@@ -30,8 +30,8 @@ use crate::stream::seen;
 use crate::visible::{hidden, missing, unknown};
 use crate::whose;
 
-const DEFAULT_LIMIT: usize = 50;
-const MAX_LIMIT: usize = 200;
+pub(super) const DEFAULT_LIMIT: usize = 50;
+pub(super) const MAX_LIMIT: usize = 200;
 
 /// Which images, and how many at once. An unknown parameter is an error: a filter with a slip in
 /// its name must not show everything.
@@ -51,7 +51,7 @@ pub(crate) struct ListQuery {
     /// The `next` of the page before.
     after: Option<String>,
     /// Images a page, 1 to 200; 50 when missing.
-    #[param(value_type = Option<u32>, minimum = 1, maximum = 200)]
+    #[param(value_type = Option<u32>)]
     limit: Option<String>,
 }
 

@@ -44,6 +44,24 @@ use crate::health;
 use crate::intake;
 use crate::problem::{Kind, Problem};
 
+/// What the handlers hold requests against, for the API document. Of pages: the default and the most.
+pub(crate) mod bounds {
+    use super::{audit, exposure, images, models, people, priors, quarantine, tokens, uploads};
+
+    pub(crate) const AUDIT: (usize, usize) = (audit::DEFAULT_LIMIT, audit::MAX_LIMIT);
+    pub(crate) const IMAGES: (usize, usize) = (images::DEFAULT_LIMIT, images::MAX_LIMIT);
+    pub(crate) const MODEL_CHANGES: (usize, usize) = (models::DEFAULT_LIMIT, models::MAX_LIMIT);
+    pub(crate) const PEOPLE: (usize, usize) = (people::DEFAULT_LIMIT, people::MAX_LIMIT);
+    pub(crate) const PRIORS: (usize, usize) = (priors::DEFAULT_LIMIT, priors::MAX_LIMIT);
+    pub(crate) const QUARANTINE: (usize, usize) =
+        (quarantine::DEFAULT_LIMIT, quarantine::MAX_LIMIT);
+    pub(crate) const FILES: usize = uploads::NAMES_MAX;
+    pub(crate) const KEY_BYTES: usize = uploads::KEY_MAX;
+    pub(crate) const PAINTINGS: usize = exposure::ITEMS;
+    pub(crate) const PAINTED_AGO_MS: u64 = exposure::DAY;
+    pub(crate) const TOKEN_DAYS: u32 = tokens::DAYS_MAX;
+}
+
 /// A JSON body that names things, not one that carries an image.
 const SMALL_JSON: usize = 1 << 20;
 /// A form, which carries one token.

@@ -21,8 +21,8 @@ use crate::models::{Assigned, Comparisons, History, ModelItem, ModelList};
 use crate::problem::{Kind, Problem};
 use crate::record::entry;
 
-const DEFAULT_LIMIT: usize = 50;
-const MAX_LIMIT: usize = 500;
+pub(super) const DEFAULT_LIMIT: usize = 50;
+pub(super) const MAX_LIMIT: usize = 500;
 
 /// How far back the history goes.
 #[derive(Debug, Default, Deserialize, IntoParams)]
@@ -30,7 +30,7 @@ const MAX_LIMIT: usize = 500;
 #[serde(deny_unknown_fields)]
 pub(crate) struct HistoryQuery {
     /// Changes, 1 to 500; 50 when missing.
-    #[param(value_type = Option<u32>, minimum = 1, maximum = 500)]
+    #[param(value_type = Option<u32>)]
     limit: Option<String>,
 }
 

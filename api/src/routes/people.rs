@@ -21,8 +21,8 @@ use crate::people::PersonItem;
 use crate::problem::{Kind, Problem};
 use crate::record::on;
 
-const DEFAULT_LIMIT: usize = 200;
-const MAX_LIMIT: usize = 1_000;
+pub(super) const DEFAULT_LIMIT: usize = 200;
+pub(super) const MAX_LIMIT: usize = 1_000;
 
 /// Which people, and how many at once.
 #[derive(Debug, Default, Deserialize, IntoParams)]
@@ -32,7 +32,7 @@ pub(crate) struct PeopleQuery {
     /// The `next` of the page before.
     after: Option<Uuid>,
     /// People a page, 1 to 1,000; 200 when missing.
-    #[param(value_type = Option<u32>, minimum = 1, maximum = 1000)]
+    #[param(value_type = Option<u32>)]
     limit: Option<String>,
 }
 

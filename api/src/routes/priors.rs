@@ -18,8 +18,8 @@ use crate::record::entry;
 use crate::statement::STATEMENT_OF_USE;
 use crate::visible::visible;
 
-const DEFAULT_LIMIT: usize = 20;
-const MAX_LIMIT: usize = 100;
+pub(super) const DEFAULT_LIMIT: usize = 20;
+pub(super) const MAX_LIMIT: usize = 100;
 
 /// How many.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -27,7 +27,7 @@ const MAX_LIMIT: usize = 100;
 #[serde(deny_unknown_fields)]
 pub(crate) struct PriorsQuery {
     /// At most so many, 1 to 100; 20 when missing.
-    #[param(value_type = Option<u32>, minimum = 1, maximum = 100)]
+    #[param(value_type = Option<u32>)]
     limit: Option<String>,
 }
 

@@ -19,8 +19,8 @@ use crate::problem::{Kind, Problem};
 use crate::quarantine::{QuarantineItem, QuarantineList, QuarantineMessage};
 use crate::record::entry;
 
-const DEFAULT_LIMIT: usize = 100;
-const MAX_LIMIT: usize = 500;
+pub(super) const DEFAULT_LIMIT: usize = 100;
+pub(super) const MAX_LIMIT: usize = 500;
 
 /// Which entries.
 #[derive(Debug, Default, Deserialize, IntoParams)]
@@ -34,7 +34,7 @@ pub(crate) struct ListQuery {
     #[param(value_type = Option<i64>)]
     before: Option<String>,
     /// Entries, 1 to 500; 100 when missing.
-    #[param(value_type = Option<u32>, minimum = 1, maximum = 500)]
+    #[param(value_type = Option<u32>)]
     limit: Option<String>,
 }
 

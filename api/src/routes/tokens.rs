@@ -20,7 +20,7 @@ use crate::problem::{Kind, Problem};
 use crate::record::on;
 
 /// Longest life of a token, in days.
-const DAYS_MAX: u32 = 3_650;
+pub(super) const DAYS_MAX: u32 = 3_650;
 
 /// All tokens, by name.
 #[derive(Debug, Serialize, ToSchema)]

@@ -26,9 +26,9 @@ use crate::record::entry;
 use crate::said::Said;
 use crate::timestamp::rfc3339;
 
-const NAMES_MAX: usize = 1000;
+pub(super) const NAMES_MAX: usize = 1000;
 /// S3's own limit, in bytes.
-const KEY_MAX: usize = 1024;
+pub(super) const KEY_MAX: usize = 1024;
 
 /// Files about to be uploaded.
 #[derive(Debug, Deserialize, ToSchema)]
