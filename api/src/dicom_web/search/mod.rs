@@ -38,7 +38,18 @@ macro_rules! search_route {
         /// Attributes are keys by keyword or tag (`PatientID=`, `00100020=`); further `includefield`, `limit` (1 to 1000), `offset`,
         /// `fuzzymatching`, and `accept`.
         #[utoipa::path(get, path = $path, tag = "dicom-web",
-            params($(($param = String, Path, description = "The UID."),)*),
+            params(
+                $(($param = String, Path, description = "The UID."),)*
+                ("PatientID" = Option<String>, Query, description = "One of the attributes that are matched (docs/dicom-web.md): by keyword or tag, to the letter or with `*` and `?`."),
+                ("PatientName" = Option<String>, Query, description = "Without case and accents; `*` and `?`."),
+                ("AccessionNumber" = Option<String>, Query, description = "To the letter, or with `*` and `?`."),
+                ("StudyDate" = Option<String>, Query, description = "A date, or a range: `20260101-20260131`."),
+                ("includefield" = Option<String>, Query, description = "Further attributes, with commas between them, or `all`; may be repeated."),
+                ("limit" = Option<u32>, Query, description = "At most so many, 1 to 1,000."),
+                ("offset" = Option<u32>, Query, description = "So many are left out at the beginning, 100,000 at most."),
+                ("fuzzymatching" = Option<bool>, Query, description = "Not done: names are matched literally, with a warning."),
+                ("accept" = Option<String>, Query, description = "The media type, in place of the header `Accept`."),
+            ),
             responses(
                 (status = 200, description = "What matches, the newest study first; an empty list where nothing does. `Warning: 299` tells of more, and of what was not matched.", content_type = "application/dicom+json"),
                 (status = 400, description = "An attribute is not known, or a value is none.", content_type = "application/problem+json"),
