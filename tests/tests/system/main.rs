@@ -22,6 +22,7 @@ mod soak;
 mod streams;
 mod training_data;
 mod upgrade;
+mod upload_whose;
 
 use std::collections::HashSet;
 use std::path::Path;
