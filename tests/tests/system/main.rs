@@ -4,6 +4,7 @@
 mod audit_command;
 mod deidentify_command;
 mod dicom_upload;
+mod doctor;
 mod erasing;
 mod exposure_command;
 mod full;
