@@ -7,6 +7,7 @@ mod dicom_upload;
 mod doctor;
 mod erasing;
 mod exposure_command;
+mod film;
 mod full;
 mod health;
 mod kills;
