@@ -17,17 +17,21 @@ pub enum Warning {
     LowResolution,
     /// A DICOM file whose transfer syntax is another than that of its pixels, which were read by what they are.
     Mislabelled,
+    /// A DICOM file that says that its rows run towards the patient's right: a frontal film that is stored mirrored. It is
+    /// shown and assessed as it is stored.
+    Mirrored,
 }
 
 impl Warning {
     /// Every warning.
-    pub const ALL: [Warning; 6] = [
+    pub const ALL: [Warning; 7] = [
         Warning::Oriented,
         Warning::ReducedDepth,
         Warning::Transparent,
         Warning::Tinted,
         Warning::LowResolution,
         Warning::Mislabelled,
+        Warning::Mirrored,
     ];
 
     /// The stable code.
@@ -39,6 +43,7 @@ impl Warning {
             Warning::Tinted => "tinted",
             Warning::LowResolution => "low_resolution",
             Warning::Mislabelled => "mislabelled",
+            Warning::Mirrored => "mirrored",
         }
     }
 
@@ -52,6 +57,9 @@ impl Warning {
             Warning::LowResolution => "The image has fewer pixels than the network reads.",
             Warning::Mislabelled => {
                 "The file names another compression than its image has; it was read by what it has."
+            }
+            Warning::Mirrored => {
+                "The file says that the image is stored mirrored, with left and right exchanged; it was left as it is."
             }
         }
     }

@@ -13,6 +13,7 @@ mod people;
 mod quarantine;
 #[cfg(feature = "torch")]
 mod training_data;
+mod whose;
 
 use std::path::PathBuf;
 
@@ -31,6 +32,7 @@ pub use people::{GrantArgs, LinkArgs, PeopleArgs, Site, Token, User};
 pub use quarantine::{Quarantine, Which};
 #[cfg(feature = "torch")]
 pub use training_data::TrainingData;
+pub use whose::Whose;
 
 #[cfg(feature = "torch")]
 use crate::settings::{BatchSize, LocalPath, Threads, read};
@@ -65,7 +67,7 @@ pub enum Command {
         service: Service,
     },
     /// Upload files and folders: in parallel, resumable.
-    Upload(Upload),
+    Upload(Box<Upload>),
     /// Take persons out of DICOM files: PS3.15, Annex E. On this machine alone; docs/deidentify.md.
     Deidentify(Box<Deidentify>),
     /// Classify files here and now, without any service.
@@ -227,6 +229,8 @@ pub struct Upload {
     /// File with a token (`lobar token add`), where people have to sign in; or LOBAR_TOKEN.
     #[arg(long, value_name = "FILE")]
     pub token_file: Option<PathBuf>,
+    #[command(flatten)]
+    pub whose: Whose,
 }
 
 #[cfg(feature = "torch")]

@@ -86,7 +86,7 @@ fn run(command: Command) -> Result<(), Failure> {
     match command {
         Command::Up(args) => block_on(service::run(load(args)?, Roles::all())),
         Command::Run { roles, service: args } => block_on(service::run(load(args)?, roles)),
-        Command::Upload(args) => block_on(upload::run(args)),
+        Command::Upload(args) => block_on(upload::run(*args)),
         Command::Deidentify(args) => deidentify::run(&args),
         #[cfg(feature = "torch")]
         Command::Predict(args) => predict::run(&args),

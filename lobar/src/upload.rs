@@ -10,9 +10,10 @@ use crate::settings::environment;
 
 /// Uploads what the arguments name; fails when any file could not be uploaded.
 pub async fn run(args: cli::Upload) -> Result<(), Failure> {
-    let cli::Upload { paths, to, site, stat, watch, again, parallel, token_file } = args;
+    let cli::Upload { paths, to, site, stat, watch, again, parallel, whose, token_file } = args;
     let token = token(token_file.as_deref())?;
-    let options = UploadOptions { paths, to, site, stat, watch, again, parallel, token };
+    let identity = whose.into();
+    let options = UploadOptions { paths, to, site, stat, watch, again, parallel, identity, token };
     Ok(lobar_upload::run(options).await?)
 }
 

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::error::UploadError;
+use crate::identity::Identity;
 
 /// One server, one site, one lane.
 pub(crate) struct Client {
@@ -21,6 +22,8 @@ pub(crate) struct Client {
     base: String,
     site: String,
     priority: &'static str,
+    /// Whom the files are said to show.
+    identity: Identity,
     /// What signs in; `None` where nobody has to.
     token: Option<String>,
 }
@@ -85,6 +88,7 @@ impl Client {
         to: &str,
         site: &str,
         stat: bool,
+        identity: Identity,
         token: Option<String>,
     ) -> Result<Self, UploadError> {
         if !to.starts_with("http://") && !to.starts_with("https://") {
@@ -104,6 +108,7 @@ impl Client {
             base: to.trim_end_matches('/').to_owned(),
             site: site.to_owned(),
             priority: if stat { "stat" } else { "routine" },
+            identity,
             token,
         })
     }
@@ -134,18 +139,23 @@ impl Client {
         })
     }
 
-    /// Puts one file, and says which image it became. The content names the folder: the same file
-    /// put twice lands on the same key, and another file of the same name never does.
+    /// Puts one file, and says which image it became. The content and whom it is said to show name the folder: the same file
+    /// put twice lands on the same key, and another file of the same name, or the same of another patient, never does.
     pub(crate) async fn put(
         &self,
         name: &str,
         dicom: bool,
         body: Vec<u8>,
     ) -> Result<ImageId, RequestError> {
-        let folder = &hex::encode(Sha256::digest(&body))[..32];
-        let request = json!({
+        let content = Sha256::new().chain_update(&body);
+        let content = content.chain_update(self.identity.text().unwrap_or_default());
+        let folder = &hex::encode(content.finalize())[..32];
+        let mut request = json!({
             "site": self.site, "priority": self.priority, "folder": folder, "names": [name],
         });
+        if self.identity.text().is_some() {
+            request["identity"] = json!(self.identity);
+        }
         let slots: Slots = self.post("/v1/uploads", &request).await?;
         let slot = slots.uploads.into_iter().next();
         let slot = slot.ok_or_else(|| RequestError::permanent("the server gave no upload URL"))?;

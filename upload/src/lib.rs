@@ -12,12 +12,14 @@ mod dicom;
 mod dicomdir;
 mod error;
 mod files;
+mod identity;
 mod journal;
 mod summary;
 mod transfer;
 mod watch;
 
 pub use error::UploadError;
+pub use identity::Identity;
 pub use watch::verdict;
 
 use lobar_console::noteln;
@@ -47,6 +49,8 @@ pub struct UploadOptions {
     pub again: bool,
     /// How many files at once; at least 1.
     pub parallel: usize,
+    /// Whom all of the files show, for those that do not say it themselves.
+    pub identity: Identity,
     /// A machine's token, where people have to sign in: `uploader` at the site, and `reader` to watch.
     pub token: Option<String>,
 }
@@ -63,14 +67,16 @@ pub async fn run(options: UploadOptions) -> Result<(), UploadError> {
     if found.files.is_empty() {
         return Err(UploadError::failed("there is nothing to upload"));
     }
-    let client = Arc::new(Client::new(&options.to, &options.site, options.stat, options.token)?);
+    let UploadOptions { to, site, stat, identity, token, .. } = options;
+    let said = identity.text();
+    let client = Arc::new(Client::new(&to, &site, stat, identity, token)?);
     client.check().await?;
     let watcher = match options.watch {
         // Before the first upload, so that no result can pass unseen.
         true => Some(watch::Watcher::connect(client.clone()).await?),
         false => None,
     };
-    let journal = Journal::open(&client.target())?;
+    let journal = Journal::open(&client.target(), said)?;
     let mut summary = Summary { failed: found.problems.len(), ..Summary::default() };
     let bar = summary::bar(found.files.len());
 

@@ -326,6 +326,13 @@ fn view(data_set: &DataSet<'_>) -> Result<(), Rejection> {
     }
 }
 
+/// Whether rows run towards the right of the patient, by the file's own word (PS3.3, C.7.6.1.1.1): a frontal film is looked at
+/// with the patient's left on the right. The film is not turned: a modality that writes this of films that are as they should be
+/// would have them shown with the heart on the wrong side.
+pub(super) fn is_mirrored(data_set: &DataSet<'_>) -> bool {
+    data_set.word(tags::PATIENT_ORIENTATION).is_some_and(|rows| rows.starts_with('R'))
+}
+
 /// Whether the view that a text names is frontal; `None` where it names none, or both.
 fn shows(text: &str) -> Option<bool> {
     // `p.a.`, `seitl.`

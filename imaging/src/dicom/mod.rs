@@ -111,6 +111,9 @@ pub(crate) fn decode_here(
         if frame.mislabelled {
             warnings.push(Warning::Mislabelled);
         }
+        if gate::is_mirrored(&data_set) {
+            warnings.push(Warning::Mirrored);
+        }
         let (pixels, reserved) = grey::picture(&data_set, &layout, frame)?;
         let (width, height, chroma) = (layout.width, layout.height, Chroma::default());
         let radiograph =

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
-use super::{Program, message};
+use super::{EndedBy, Program, message};
 use crate::{Limits, Radiograph, Rejection};
 
 /// How long a child may take to start: the executable is read from the disk, on a machine that may be busy.
@@ -42,6 +42,15 @@ pub(super) enum Failed {
 }
 
 impl Failed {
+    /// What ended the child.
+    pub(super) fn by(self) -> EndedBy {
+        match self {
+            Failed::TooLong => EndedBy::Clock,
+            Failed::TooMuchWork => EndedBy::Processor,
+            Failed::NotAsked | Failed::NotTaken | Failed::Ended => EndedBy::MemoryOrCrash,
+        }
+    }
+
     pub(super) fn refusal(self, program: &Program) -> Rejection {
         Rejection::undecodable(match self {
             Failed::TooLong => format!("Decoding took longer than {:?}.", program.time),

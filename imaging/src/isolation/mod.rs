@@ -17,6 +17,7 @@ mod pool;
 mod serve;
 #[cfg(test)]
 mod tests;
+mod trial;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -39,11 +40,52 @@ pub struct Program {
     pub processor: u64,
     /// What it may take beyond what it has when it starts, bytes.
     pub memory: u64,
+    /// Told of every child that did not outlive a file, for metrics and the log. On the thread that decodes.
+    pub ended: fn(Ended),
+}
+
+/// A child that did not outlive a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// What ended it.
+    pub by: EndedBy,
+    /// Whether a fresh child tries the file once more; else it is refused as undecodable.
+    pub again: bool,
+}
+
+/// What ends a child.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EndedBy {
+    /// Its time by the clock was over: [`Program::time`].
+    Clock,
+    /// Its time on a processor was over: [`Program::processor`].
+    Processor,
+    /// It took more memory than it may ([`Program::memory`]), broke down, or was killed by somebody else.
+    MemoryOrCrash,
+}
+
+impl EndedBy {
+    /// The stable code.
+    pub fn code(self) -> &'static str {
+        match self {
+            EndedBy::Clock => "clock",
+            EndedBy::Processor => "processor",
+            EndedBy::MemoryOrCrash => "memory_or_crash",
+        }
+    }
 }
 
 /// Has all decoding of DICOM in this process done by children from now on. The first call counts.
 pub fn use_children(program: Program) {
     pool::set(program);
+}
+
+/// Has a fresh child decode a small picture, as `lobar doctor` does; `None` where no children are used.
+///
+/// # Errors
+/// In words: it cannot be started, or gives another answer.
+pub fn examine() -> Option<Result<(), String>> {
+    Some(trial::examine(pool::get()?.program()))
 }
 
 /// Whether children do it.

@@ -2,8 +2,8 @@
 
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-use super::Program;
 use super::child::{Child, Failed};
+use super::{Ended, Program};
 use crate::{Limits, Radiograph, Rejection};
 
 static POOL: OnceLock<Pool> = OnceLock::new();
@@ -25,6 +25,11 @@ pub(super) struct Pool {
 impl Pool {
     pub(super) fn new(program: Program) -> Self {
         Self { program, idle: Mutex::new(Vec::new()) }
+    }
+
+    /// How its children are started.
+    pub(super) fn program(&self) -> &Program {
+        &self.program
     }
 
     /// The picture of a file, or why there is none; `None` where no child can be started.
@@ -56,8 +61,14 @@ impl Pool {
                 // It ended while it had nothing to do: the system may have wanted its memory.
                 Err(Failed::NotAsked) if was_idle => {}
                 Err(Failed::NotAsked) => return None,
-                Err(Failed::NotTaken | Failed::Ended) if !ended => ended = true,
-                Err(failed) => return Some(Err(failed.refusal(&self.program))),
+                Err(failed) => {
+                    let again = matches!(failed, Failed::NotTaken | Failed::Ended) && !ended;
+                    (self.program.ended)(Ended { by: failed.by(), again });
+                    if !again {
+                        return Some(Err(failed.refusal(&self.program)));
+                    }
+                    ended = true;
+                }
             }
         }
     }

@@ -1,12 +1,13 @@
 //! Children that do their work, and children that do not.
 
+use std::cell::RefCell;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use lobar_core::image::Reason;
 
-use super::Program;
 use super::pool::Pool;
+use super::{Ended, EndedBy, Program};
 use crate::fuzzing::Damage;
 use crate::{Limits, Rejection};
 
@@ -28,7 +29,22 @@ fn children(time: Duration, memory: u64) -> Pool {
         time,
         processor: 300,
         memory,
+        ended: note,
     })
+}
+
+thread_local! {
+    /// Children that did not outlive their files, of this test.
+    static ENDED: RefCell<Vec<(EndedBy, bool)>> = const { RefCell::new(Vec::new()) };
+}
+
+fn note(Ended { by, again }: Ended) {
+    ENDED.with_borrow_mut(|ended| ended.push((by, again)));
+}
+
+/// What ended since this was asked last, and whether the file was tried again.
+fn ended() -> Vec<(EndedBy, bool)> {
+    ENDED.with_borrow_mut(std::mem::take)
 }
 
 /// Children that say that they are ready, and then do this.
@@ -36,7 +52,7 @@ fn script(then: &str, time: Duration) -> Pool {
     let script = format!("printf R >&0; {then}");
     let arguments = vec!["-c".into(), script.into()];
     let path = PathBuf::from("/bin/sh");
-    Pool::new(Program { path, arguments, time, processor: 300, memory: 1 << 30 })
+    Pool::new(Program { path, arguments, time, processor: 300, memory: 1 << 30, ended: note })
 }
 
 fn fixture(name: &str) -> Vec<u8> {
@@ -106,6 +122,7 @@ fn a_child_that_takes_too_long_is_killed_and_the_next_file_gets_another() {
     // An endless loop.
     let endless = script("while :; do :; done", Duration::from_millis(50));
     assert!(refused(&endless, &fixture("native_8.dcm")).detail.contains("longer than 50ms"));
+    assert_eq!(ended(), [(EndedBy::Clock, false)]);
     assert_eq!(endless.idle(), 0);
     // A file that takes longer than it may: 64 million pixels.
     let hurried = children(Duration::from_millis(1), 1 << 30);
@@ -120,6 +137,7 @@ fn a_child_that_takes_too_long_is_killed_and_the_next_file_gets_another() {
 fn a_child_that_works_too_long_is_ended_by_the_system() {
     let endless = script("ulimit -S -t 1; while :; do :; done", PATIENCE);
     assert!(refused(&endless, &fixture("native_8.dcm")).detail.contains("on a processor"));
+    assert_eq!(ended(), [(EndedBy::Processor, false)]);
     assert_eq!(endless.idle(), 0);
 }
 
@@ -157,17 +175,19 @@ fn a_file_whose_child_ends_is_tried_once_more_by_a_fresh_one() {
     );
     let arguments = vec!["-c".into(), script.into()];
     let (path, time) = (PathBuf::from("/bin/sh"), PATIENCE);
-    let program = Program { path, arguments, time, processor: 300, memory: 1 << 30 };
+    let program = Program { path, arguments, time, processor: 300, memory: 1 << 30, ended: note };
     let answer = Pool::new(program).decode(&packed(100), &Limits::default());
     std::fs::remove_dir(&mark).expect("the first child ran");
     assert_eq!(answer.expect("a child").expect("a picture").pixels, vec![0; 10_000]);
+    assert_eq!(ended(), [(EndedBy::MemoryOrCrash, true)]);
 }
 
 #[test]
 fn a_child_that_says_more_than_it_was_asked_gets_no_file() {
     let arguments = vec!["-c".into(), "printf Rx >&0; exec sleep 1000".into()];
     let (path, time) = (PathBuf::from("/bin/sh"), PATIENCE);
-    let pool = Pool::new(Program { path, arguments, time, processor: 300, memory: 1 << 30 });
+    let pool =
+        Pool::new(Program { path, arguments, time, processor: 300, memory: 1 << 30, ended: note });
     assert!(pool.decode(&fixture("native_8.dcm"), &Limits::default()).is_none());
 }
 
@@ -177,12 +197,26 @@ fn a_child_takes_no_more_memory_than_it_may() {
     // The file alone is more: the system gives the child none.
     let large = [packed(100), vec![0; 60 << 20]].concat();
     assert!(refused(&pool, &large).detail.contains("24 MiB"));
+    assert_eq!(ended(), [(EndedBy::MemoryOrCrash, true), (EndedBy::MemoryOrCrash, false)]);
     assert_eq!(pool.idle(), 0);
     // What its header tells is refused before.
     let answer = pool.decode(&packed(8_000), &Limits::default()).expect("a child");
     assert_eq!(answer.expect_err("too large").reason, Reason::TooManyPixels);
     let small = pool.decode(&packed(100), &Limits::default()).expect("a child");
     assert_eq!(small.expect("a picture").pixels, vec![0; 10_000]);
+}
+
+#[test]
+fn a_trial_says_whether_a_child_decodes() {
+    use super::trial::examine;
+    assert_eq!(examine(children(PATIENCE, 1 << 30).program()), Ok(()));
+    let said = |pool: Pool| examine(pool.program()).expect_err("it does not");
+    assert!(said(script("exit 0", PATIENCE)).contains("no picture"));
+    assert!(said(script("exec sleep 1000", Duration::from_millis(50))).contains("50ms"));
+    let (path, time) = (PathBuf::from("/nowhere"), PATIENCE);
+    let nowhere =
+        Program { path, arguments: Vec::new(), time, processor: 300, memory: 1 << 30, ended: note };
+    assert!(said(Pool::new(nowhere)).contains("can be started"));
 }
 
 #[test]
@@ -200,7 +234,8 @@ fn where_no_child_can_be_started_there_is_no_answer() {
     for (path, argument) in [("/nowhere", ""), ("/bin/true", ""), ("/bin/sh", "-c:")] {
         let arguments = vec![argument.into()];
         let (path, time) = (PathBuf::from(path), PATIENCE);
-        let program = Program { path, arguments, time, processor: 300, memory: 1 << 30 };
+        let program =
+            Program { path, arguments, time, processor: 300, memory: 1 << 30, ended: note };
         assert!(Pool::new(program).decode(b"x", &Limits::default()).is_none());
     }
 }

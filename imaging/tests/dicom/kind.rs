@@ -1,6 +1,7 @@
 //! What is no frontal chest radiograph by its own attributes is refused by them, and nothing personal is repeated.
 
 use lobar_core::image::Reason;
+use lobar_imaging::Warning;
 
 use crate::file::{File, Value, text};
 
@@ -171,6 +172,23 @@ fn a_view_that_is_not_frontal_is_refused() {
     let meaning = vec![((0x0008, 0x0104), *b"LO", text("left lateral"))];
     file.set((0x0054, 0x0220), b"SQ", Value::Items(vec![meaning]));
     other(&file, "ViewCodeSequence (0054,0220)");
+}
+
+#[test]
+fn a_film_that_says_that_it_is_mirrored_is_left_as_it_is_with_a_warning() {
+    let warned = |orientation: &str| {
+        let mut file = File::row(8, &[0, 100, 200]);
+        file.text((0x0020, 0x0020), b"CS", orientation);
+        let read = file.decode().unwrap();
+        assert_eq!(read.pixels, [0, 100, 200], "{orientation}");
+        read.warnings.contains(&Warning::Mirrored)
+    };
+    for mirrored in ["R\\F", "R", "RF\\FL", "R\\H"] {
+        assert!(warned(mirrored), "{mirrored}");
+    }
+    for usual in ["L\\F", "L", "LH\\FL", "", "\\R", "A\\F"] {
+        assert!(!warned(usual), "{usual}");
+    }
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! `lobar doctor`: looks at everything that the settings name, and says what to do about it.
 
 mod dicom;
+#[cfg(feature = "torch")]
+mod model;
 mod probe;
 
 use std::path::Path;
@@ -15,11 +17,11 @@ use lobar_opener::{Opener, examine};
 use serde_json::json;
 
 use crate::failure::Failure;
-use crate::registry;
 use crate::service::{opener, roles, validate};
 #[cfg(feature = "torch")]
 use crate::settings::Role;
 use crate::settings::{Roles, Settings};
+use crate::{decoding, registry};
 
 /// Examines all of it, prints what was found, and fails if anything is at fault.
 /// Without `roles` it takes no combination for impossible.
@@ -44,6 +46,7 @@ pub async fn run(
     checks.extend(examine::signal(&opener, &settings.signal).await);
     checks.extend(bucket(&settings, &opener).await);
     checks.extend(dicom::peers(&settings).await);
+    checks.extend(decoding::examine());
     checks.extend(examine::quarantine(&opener, &settings.store).await);
     if let Some(patience) = probe {
         checks.extend(probed(&settings, &opener, patience).await);
@@ -51,7 +54,7 @@ pub async fn run(
     checks.push(registry::examine(&opener, &settings).await);
     #[cfg(feature = "torch")]
     if roles.is_none_or(|roles| roles.has(Role::Worker)) {
-        checks.push(model(&settings));
+        checks.extend(model::examine(&settings));
     }
     opener.close().await;
     print(&checks, as_json);
@@ -101,41 +104,6 @@ async fn bucket(settings: &Settings, opener: &Opener) -> Vec<Diagnostic> {
         Err(failure) => {
             vec![Diagnostic::fault("bucket", failure.to_string(), "Mend or remove that file.")]
         }
-    }
-}
-
-/// The network must load and prove itself, as at the start of a worker.
-#[cfg(feature = "torch")]
-fn model(settings: &Settings) -> Diagnostic {
-    use lobar_core::engine::{Engine as _, NoveltyPolicy};
-
-    match crate::engine::load(&crate::engine::EngineChoice::from(settings)) {
-        Ok(engine) => {
-            let info = engine.info();
-            let found = format!("{} on {}", info.model.version, info.device);
-            if info.novelty_policy == NoveltyPolicy::NeedsHuman {
-                return Diagnostic::good("model", found);
-            }
-            if info.novelty_policy == NoveltyPolicy::Warn {
-                return Diagnostic::advice(
-                    "model",
-                    format!(
-                        "{found}; images unlike its training data are answered, with a warning"
-                    ),
-                    "Leave them to a human with LOBAR_UNLIKE=human, unless all of yours are unlike them.",
-                );
-            }
-            Diagnostic::advice(
-                "model",
-                format!("{found}; it cannot tell what it was not trained for"),
-                "Give it that check with `lobar novelty fit`, or train it anew.",
-            )
-        }
-        Err(failure) => Diagnostic::fault(
-            "model",
-            failure.to_string(),
-            "Set LOBAR_MODEL to a file that `lobar train` made, and LOBAR_DEVICE to a device that is here.",
-        ),
     }
 }
 

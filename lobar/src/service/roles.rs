@@ -24,7 +24,7 @@ use super::{s3, s3_key_file};
 use crate::failure::{Failure, chain};
 use crate::settings::{OidcProvider, Role, Roles, Settings};
 use crate::startup_message::WayIn;
-use crate::{build_info, startup_message};
+use crate::{build_info, decoding, startup_message};
 
 /// Serves `/metrics`, `/livez` and `/readyz` from the start on, where the settings ask for it.
 pub fn tell_of_health(
@@ -50,6 +50,7 @@ pub async fn start(
     running: &mut Running,
 ) -> Result<(), Failure> {
     build_info::register_build(&parts.registry)?;
+    decoding::register(&parts.registry)?;
     let mut ready = startup_message::StartupMessage::new(settings);
     let (s3, s3_health) = match roles.has(Role::S3) {
         true => Some(s3::start(settings, parts, started, running, &mut ready).await?).unzip(),

@@ -4,8 +4,10 @@
 mod audit_command;
 mod deidentify_command;
 mod dicom_upload;
+mod doctor;
 mod erasing;
 mod exposure_command;
+mod film;
 mod full;
 mod health;
 mod kills;
@@ -22,6 +24,7 @@ mod soak;
 mod streams;
 mod training_data;
 mod upgrade;
+mod upload_whose;
 
 use std::collections::HashSet;
 use std::path::Path;
