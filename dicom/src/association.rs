@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use dicom_ul::pdu::{AbortRQServiceProviderReason as Reason, Pdu};
 use tokio::time::timeout;
 
+use crate::Origin;
 use crate::command::{Command, field};
 use crate::commitment;
 use crate::message::{End, Messages};
@@ -26,14 +27,15 @@ const RECORDED_AFTER: (u64, Duration) = (100, Duration::from_secs(60));
 /// Serves a connection until it is over. It counts among those that wait for as long as it is no association.
 pub(crate) async fn serve(
     mut connection: Box<dyn Connection>,
-    from: IpAddr,
+    origin: Origin,
     shared: Arc<Shared>,
     waiting: Waiting,
 ) {
+    let from = origin.address;
     let Some(request) = requested(&mut *connection, &shared, &waiting).await else { return };
     let Pdu::AssociationRQ(request) = request else { return };
     let limits = &shared.limits;
-    let Some(agreed) = agree(&request, from, &shared.terms) else {
+    let Some(agreed) = agree(&request, origin, &shared.terms) else {
         shared.metrics.association(Outcome::Failed);
         tracing::info!(address = %from, "an association was aborted: its presentation contexts have no valid ids");
         let aborted = pdu::abort(&mut *connection, Reason::InvalidPduParameter, limits.artim);

@@ -7,7 +7,7 @@ use crate::command::Command;
 use crate::negotiation::{Terms, agree};
 use crate::pdu::{Lengths, check, parse};
 use crate::tables::Encoding;
-use crate::{Peers, data_set};
+use crate::{Origin, Peers, data_set};
 
 /// Reads `bytes` as a PDU, and what it carries as a request, a command set and data sets.
 pub fn peer_bytes(bytes: &[u8]) {
@@ -22,7 +22,8 @@ pub fn peer_bytes(bytes: &[u8]) {
             let peers = Peers::default();
             let terms =
                 Terms { title, check_called: false, peers, more_classes: vec![], pdu_bytes: 4096 };
-            if let Some(Ok(agreed)) = agree(&request, [127, 0, 0, 1].into(), &terms) {
+            let origin = Origin { address: [127, 0, 0, 1].into(), certificate: None };
+            if let Some(Ok(agreed)) = agree(&request, origin, &terms) {
                 let mut answer = Vec::new();
                 let _ = dicom_ul::pdu::write_pdu(&mut answer, &Pdu::AssociationAC(agreed.answer));
             }

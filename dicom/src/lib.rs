@@ -5,7 +5,7 @@
 //! is known to be within bounds, every wait has an end, and there is a bound on connections, associations, reports and memory.
 //! One task serves one association, one operation at a time.
 //!
-//! - [`AeTitle`], [`Peer`], [`Peers`]: who may come, and to which site what they send belongs.
+//! - [`AeTitle`], [`Peer`], [`Peers`], [`Fingerprint`]: who may come, and to which site what they send belongs.
 //! - [`tables`]: SOP classes, transfer syntaxes and statuses, as the conformance statement has them.
 //! - `pdu`: PDUs on a connection. `command`, `data_set`, `part10`: what they carry.
 //! - `negotiation`: which associations and presentation contexts are accepted.
@@ -18,6 +18,7 @@ mod association;
 mod command;
 mod commitment;
 mod data_set;
+mod fingerprint;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 mod limits;
@@ -37,9 +38,10 @@ pub mod tables;
 mod tls;
 
 pub use ae_title::AeTitle;
+pub use fingerprint::Fingerprint;
 pub use limits::Limits;
 pub use metrics::DicomMetrics;
-pub use peers::{HostPort, Peer, Peers};
+pub use peers::{HostPort, Origin, Peer, Peers};
 pub use scu::{EchoError, echo};
 pub use server::{BuildError, Dicom, DicomPorts, DicomSettings, Stop, Unreadable};
 pub use tls::{DicomTls, TlsError};

@@ -71,7 +71,7 @@ impl DicomMetrics {
         let metrics = Self {
             associations: counters(
                 "lobar_dicom_associations_total",
-                "Associations that were asked for, by what became of them: accepted, refused (title or host), full (too many), failed (no valid request)",
+                "Associations that were asked for, by what became of them: accepted, refused (title, host or certificate), full (too many), failed (no valid request)",
                 "result",
             )?,
             open: IntGauge::new("lobar_dicom_associations_open", "Associations that are open now")?,

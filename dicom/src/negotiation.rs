@@ -1,7 +1,6 @@
 //! Which associations are accepted, and with which presentation contexts (PS3.8, 9.3.2 and 9.3.3).
 
 use std::collections::BTreeSet;
-use std::net::IpAddr;
 
 use dicom_ul::pdu::{
     AssociationAC, AssociationRJ, AssociationRJResult as Lasting,
@@ -16,7 +15,7 @@ use crate::tables::{
     APPLICATION_CONTEXT, COMMITMENT, IMPLEMENTATION_CLASS, IMPLEMENTATION_VERSION, STORAGE_CLASSES,
     TRANSFER_SYNTAXES, TransferSyntax, VERIFICATION, is_plain,
 };
-use crate::{AeTitle, Peer, Peers};
+use crate::{AeTitle, Origin, Peer, Peers};
 
 /// What associations are judged by.
 pub(crate) struct Terms {
@@ -68,7 +67,7 @@ pub(crate) enum Rejection {
     Version,
     /// Another application context than DICOM's.
     ApplicationContext,
-    /// Nobody on the list, or not from where the list says.
+    /// Nobody on the list, or not from where, or with the certificate that, the list says.
     Caller,
     /// Another application entity is called.
     Called,
@@ -84,7 +83,7 @@ impl Rejection {
         match self {
             Self::Version => "protocol version",
             Self::ApplicationContext => "application context",
-            Self::Caller => "calling AE title or host",
+            Self::Caller => "calling AE title, host or certificate",
             Self::Called => "called AE title",
             Self::Full => "too many associations",
             Self::Stopping => "stopping",
@@ -124,16 +123,16 @@ impl Rejection {
 /// Judges a request. `None` for one whose presentation contexts are none: it is aborted.
 pub(crate) fn agree(
     request: &AssociationRQ,
-    from: IpAddr,
+    origin: Origin,
     terms: &Terms,
 ) -> Option<Result<Agreed, Rejection>> {
     if !has_valid_ids(&request.presentation_contexts) {
         return None;
     }
-    Some(judge(request, from, terms))
+    Some(judge(request, origin, terms))
 }
 
-fn judge(request: &AssociationRQ, from: IpAddr, terms: &Terms) -> Result<Agreed, Rejection> {
+fn judge(request: &AssociationRQ, origin: Origin, terms: &Terms) -> Result<Agreed, Rejection> {
     // A bit for each version; only the first is tested (PS3.8, table 9-11).
     if request.protocol_version & 1 == 0 {
         return Err(Rejection::Version);
@@ -142,7 +141,7 @@ fn judge(request: &AssociationRQ, from: IpAddr, terms: &Terms) -> Result<Agreed,
         return Err(Rejection::ApplicationContext);
     }
     let caller: AeTitle = request.calling_ae_title.parse().map_err(|_| Rejection::Caller)?;
-    let peer = terms.peers.find(&caller, from).ok_or(Rejection::Caller)?;
+    let peer = terms.peers.find(&caller, origin).ok_or(Rejection::Caller)?;
     let called: AeTitle = request.called_ae_title.parse().map_err(|_| Rejection::Called)?;
     if terms.check_called && called != terms.title {
         return Err(Rejection::Called);
@@ -284,7 +283,11 @@ mod tests {
     }
 
     fn judged(request: &AssociationRQ, from: &str, terms: &Terms) -> Result<Agreed, Rejection> {
-        agree(request, from.parse().expect("an address"), terms).expect("valid")
+        agree(request, origin(from), terms).expect("valid")
+    }
+
+    fn origin(from: &str) -> Origin {
+        Origin { address: from.parse().expect("an address"), certificate: None }
     }
 
     #[test]
@@ -354,7 +357,7 @@ mod tests {
             let mut request = request(&[(CR, &[EXPLICIT]), (CR, &[EXPLICIT])]);
             request.presentation_contexts[0].id = ids[0];
             request.presentation_contexts[1].id = ids[1];
-            assert!(agree(&request, "10.0.0.5".parse().expect("one"), &terms()).is_none());
+            assert!(agree(&request, origin("10.0.0.5"), &terms()).is_none());
         }
     }
 }

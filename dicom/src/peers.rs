@@ -1,5 +1,6 @@
 //! Who may come, and to which site what they send belongs.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
@@ -8,7 +9,7 @@ use ipnet::IpNet;
 use lobar_core::access::SiteName;
 use lobar_core::image::Lane;
 
-use crate::AeTitle;
+use crate::{AeTitle, Fingerprint};
 
 /// An application entity that may come.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +18,8 @@ pub struct Peer {
     pub title: AeTitle,
     /// Where it comes from.
     pub hosts: Vec<IpNet>,
+    /// Certificates of which it has to show one; none: it needs none, and whatever it shows is named in no entry.
+    pub certificates: BTreeSet<Fingerprint>,
     /// To which site what it sends belongs. It may write there, and nowhere else, and reads nothing.
     pub site: SiteName,
     /// How urgent what it sends is.
@@ -25,6 +28,29 @@ pub struct Peer {
     pub may_store: bool,
     /// Where it listens: for reports on storage commitment, and for `lobar doctor`.
     pub address: Option<HostPort>,
+}
+
+impl Peer {
+    /// Whether one sender could be either.
+    fn overlaps(&self, other: &Self) -> bool {
+        let meet = |one: &IpNet| other.hosts.iter().any(|it| it.contains(one) || one.contains(it));
+        let share = match (self.certificates.is_empty(), other.certificates.is_empty()) {
+            (true, true) => true,
+            (false, false) => !self.certificates.is_disjoint(&other.certificates),
+            // A certificate that is named is good for no entry without.
+            _ => false,
+        };
+        self.title == other.title && share && self.hosts.iter().any(meet)
+    }
+}
+
+/// Where an association comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// The address of the other side.
+    pub address: IpAddr,
+    /// The certificate that it has shown, which an authority of the settings signed.
+    pub certificate: Option<Fingerprint>,
 }
 
 /// A host and a port: `10.0.0.9:104`, `[fd00::9]:104`, `cr1.example:104`.
@@ -60,7 +86,8 @@ impl FromStr for HostPort {
 
 /// The list of those that may come. Empty: whoever comes from this machine itself, of site `local`.
 ///
-/// Written `AE=HOST,… site=NAME [lane=stat] [store=off] [address=HOST:PORT]; …`; a host is an address or a network.
+/// Written `AE=HOST,… site=NAME [lane=stat] [store=off] [address=HOST:PORT] [cert=SHA256,…]; …`; a host is an address or a
+/// network. No two entries fit the same sender.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Peers(Vec<Peer>);
 
@@ -78,14 +105,21 @@ impl Peers {
         self.0.iter()
     }
 
-    /// Who comes under this title from this address, if they may.
-    pub fn find(&self, title: &AeTitle, from: IpAddr) -> Option<Peer> {
-        let from = from.to_canonical();
+    /// Whether an entry names certificates.
+    pub fn name_certificates(&self) -> bool {
+        self.0.iter().any(|peer| !peer.certificates.is_empty())
+    }
+
+    /// Who comes under this title from there, if they may. A certificate that is named somewhere is good only for the entries
+    /// that name it.
+    pub fn find(&self, title: &AeTitle, origin: Origin) -> Option<Peer> {
+        let from = origin.address.to_canonical();
         if self.0.is_empty() {
             let site = SiteName::parse(Self::LOCAL_SITE)?;
             let local = || Peer {
                 title: title.clone(),
                 hosts: Vec::new(),
+                certificates: BTreeSet::new(),
                 site,
                 lane: Lane::Routine,
                 may_store: true,
@@ -93,8 +127,15 @@ impl Peers {
             };
             return from.is_loopback().then(local);
         }
+        let is_named = |one: &Fingerprint| self.0.iter().any(|it| it.certificates.contains(one));
+        let named = origin.certificate.filter(is_named);
+        let is_proven = |peer: &Peer| match &named {
+            Some(certificate) => peer.certificates.contains(certificate),
+            None => peer.certificates.is_empty(),
+        };
         let is_they = |peer: &&Peer| {
-            peer.title == *title && peer.hosts.iter().any(|hosts| hosts.contains(&from))
+            let is_there = peer.hosts.iter().any(|hosts| hosts.contains(&from));
+            peer.title == *title && is_there && is_proven(peer)
         };
         self.0.iter().find(is_they).cloned()
     }
@@ -105,12 +146,21 @@ impl FromStr for Peers {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let entries = text.split(';').map(str::trim).filter(|entry| !entry.is_empty());
-        entries.map(peer).collect::<Result<_, _>>().map(Self)
+        let peers: Vec<Peer> = entries.map(peer).collect::<Result<_, _>>()?;
+        for (at, one) in peers.iter().enumerate() {
+            if peers[..at].iter().any(|before| before.overlaps(one)) {
+                return Err(format!(
+                    "{}: two entries fit the same sender; give them hosts (or certificates) of which none is in both",
+                    one.title
+                ));
+            }
+        }
+        Ok(Self(peers))
     }
 }
 
 fn peer(entry: &str) -> Result<Peer, String> {
-    let form = "an entry is AE=HOST,… site=NAME [lane=stat] [store=off] [address=HOST:PORT]";
+    let form = "an entry is AE=HOST,… site=NAME [lane=stat] [store=off] [address=HOST:PORT] [cert=SHA256,…]";
     let (title, rest) = entry.split_once('=').ok_or_else(|| format!("{entry:?}: {form}"))?;
     let title: AeTitle = title.parse().map_err(|why| format!("{title:?}: {why}"))?;
     let mut words = rest.split_whitespace();
@@ -120,8 +170,13 @@ fn peer(entry: &str) -> Result<Peer, String> {
         return Err(format!("{title}: no host; {form}"));
     }
     let (mut site, mut lane, mut may_store, mut address) = (None, Lane::Routine, true, None);
+    let (mut certificates, mut seen) = (BTreeSet::new(), BTreeSet::new());
     for word in words {
-        match word.split_once('=') {
+        let parts = word.split_once('=');
+        if !parts.is_none_or(|(name, _)| seen.insert(name)) {
+            return Err(format!("{title}: {word:?}: that word stands twice; {form}"));
+        }
+        match parts {
             Some(("site", name)) => {
                 let name = name.parse::<SiteName>().map_err(|why| format!("{title}: {why}"))?;
                 site = Some(name);
@@ -133,11 +188,16 @@ fn peer(entry: &str) -> Result<Peer, String> {
             Some(("address", at)) => {
                 address = Some(at.parse().map_err(|why| format!("{title}: {why}"))?);
             }
+            Some(("cert", list)) => {
+                let list = list.split(',').map(str::parse);
+                certificates =
+                    list.collect::<Result<_, String>>().map_err(|why| format!("{title}: {why}"))?;
+            }
             _ => return Err(format!("{title}: {word:?} is not understood; {form}")),
         }
     }
     let site = site.ok_or_else(|| format!("{title}: no site; {form}"))?;
-    Ok(Peer { title, hosts, site, lane, may_store, address })
+    Ok(Peer { title, hosts, certificates, site, lane, may_store, address })
 }
 
 fn network(text: &str, title: &AeTitle) -> Result<IpNet, String> {
@@ -162,6 +222,10 @@ impl fmt::Display for Peers {
             if let Some(address) = &peer.address {
                 write!(f, " address={}", address.as_str())?;
             }
+            if !peer.certificates.is_empty() {
+                let list: Vec<String> = peer.certificates.iter().map(ToString::to_string).collect();
+                write!(f, " cert={}", list.join(","))?;
+            }
         }
         Ok(())
     }
@@ -175,7 +239,60 @@ mod tests {
                         OLD PACS=10.1.0.0/16,fd00::/8 site=south store=off";
 
     fn find(peers: &Peers, title: &str, from: &str) -> Option<Peer> {
-        peers.find(&title.parse().expect("a title"), from.parse().expect("an address"))
+        find_with(peers, title, from, None)
+    }
+
+    fn find_with(peers: &Peers, title: &str, from: &str, shown: Option<&str>) -> Option<Peer> {
+        let address = from.parse().expect("an address");
+        let certificate = shown.map(|it| Fingerprint::of(it.as_bytes()));
+        peers.find(&title.parse().expect("a title"), Origin { address, certificate })
+    }
+
+    fn fingerprint(of: &str) -> String {
+        Fingerprint::of(of.as_bytes()).to_string()
+    }
+
+    #[test]
+    fn a_certificate_that_is_named_is_good_only_where_it_is_named() {
+        let [a, b, new] = ["a", "b", "new"].map(fingerprint);
+        let list = format!(
+            "A=10.0.0.5 site=north cert={a},{new}; B=10.0.0.5 site=south cert={b}; C=10.0.0.5 site=south"
+        );
+        let peers: Peers = list.parse().expect("a list");
+        assert!(peers.name_certificates());
+        let may = |title, shown| find_with(&peers, title, "10.0.0.5", shown).is_some();
+        let shown = [Some("a"), Some("new"), Some("b"), Some("of nobody"), None];
+        assert_eq!(shown.map(|it| may("A", it)), [true, true, false, false, false]);
+        assert_eq!(shown.map(|it| may("B", it)), [false, false, true, false, false]);
+        assert_eq!(shown.map(|it| may("C", it)), [false, false, false, true, true]);
+        assert!(find_with(&peers, "A", "10.0.0.6", Some("a")).is_none(), "the host has to fit too");
+    }
+
+    #[test]
+    fn entries_that_fit_the_same_sender_are_refused() {
+        let [a, b] = ["a", "b"].map(fingerprint);
+        let refused = |list: &str| list.parse::<Peers>().is_err();
+        assert!(refused("A=10.0.0.0/8 site=north; B=10.0.0.5 site=north; A=10.0.0.5 site=south"));
+        assert!(refused(
+            "A=10.0.0.5,10.0.0.6 site=north; A=10.0.0.0/30 site=south; A=10.0.0.4/30 site=south"
+        ));
+        let certificates = |one: &str, other: &str| {
+            format!("A=10.0.0.5 site=north cert={one}; A=10.0.0.0/8 site=south cert={other}")
+        };
+        assert!(refused(&certificates(&a, &format!("{b},{a}"))));
+        assert!(!refused(&certificates(&a, &b)));
+        assert!(!refused("A=10.0.0.5 site=north; A=10.0.0.6 site=south; B=10.0.0.5 site=south"));
+    }
+
+    #[test]
+    fn a_fingerprint_is_read_as_openssl_prints_it() {
+        let plain = fingerprint("a");
+        let pairs: Vec<&str> = plain.as_bytes().chunks(2).flat_map(std::str::from_utf8).collect();
+        let printed = pairs.join(":").to_uppercase();
+        assert_eq!(printed.parse::<Fingerprint>(), plain.parse());
+        let list = format!("A=10.0.0.5 site=north cert={printed}");
+        let peers: Peers = list.parse().expect("a list");
+        assert_eq!(peers.to_string().parse(), Ok(peers));
     }
 
     #[test]
@@ -213,6 +330,9 @@ mod tests {
             ("CR1=10.0.0.5 site=north lane=soon", "lane=soon"),
             ("CR1=10.0.0.5 site=../x", "site"),
             ("CR1=10.0.0.5 site=north address=10.0.0.5", "HOST:PORT"),
+            ("CR1=10.0.0.5 site=north site=south", "twice"),
+            ("CR1=10.0.0.5 site=north cert=", "64 hexadecimal digits"),
+            ("CR1=10.0.0.5 site=north cert=abcd", "64 hexadecimal digits"),
             ("SEVENTEEN_LETTERS=10.0.0.5 site=north", "SEVENTEEN_LETTERS"),
         ] {
             let error = list.parse::<Peers>().expect_err("refused");

@@ -16,6 +16,8 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
+use crate::Fingerprint;
+
 /// How often the files are looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
@@ -105,6 +107,12 @@ impl Tls {
         let config = config(&self.files, &contents)?;
         Ok(Some((contents, config)))
     }
+}
+
+/// The certificate that the other side has shown: its own, the first of its chain.
+pub(crate) fn shown(stream: &TlsStream<TcpStream>) -> Option<Fingerprint> {
+    let chain = stream.get_ref().1.peer_certificates();
+    chain.and_then(<[_]>::first).map(|certificate| Fingerprint::of(certificate))
 }
 
 fn read(files: &DicomTls) -> Result<Contents, TlsError> {

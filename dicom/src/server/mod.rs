@@ -25,8 +25,8 @@ use crate::recording::Recorder;
 use crate::reports::Reports;
 use crate::room::Room;
 use crate::storing::{PutPorts, Puts};
-use crate::tls::Tls;
-use crate::{AeTitle, DicomMetrics, DicomTls, Limits, Peers, TlsError, association};
+use crate::tls::{Tls, shown};
+use crate::{AeTitle, DicomMetrics, DicomTls, Limits, Origin, Peers, TlsError, association};
 
 /// How long associations that are cut off may take to record what they stored.
 const LAST_ENTRIES: Duration = Duration::from_secs(3);
@@ -236,8 +236,8 @@ async fn connected(
     waiting: Waiting,
 ) {
     let _ = stream.set_nodelay(true);
-    let connection: Box<dyn Connection> = match tls {
-        None => Box::new(stream),
+    let (connection, certificate): (Box<dyn Connection>, _) = match tls {
+        None => (Box::new(stream), None),
         Some(tls) => {
             let greeting = timeout(shared.limits.artim, tls.accept(stream));
             let greeted = tokio::select! {
@@ -246,7 +246,10 @@ async fn connected(
                 () = shared.stop.receiving.cancelled() => None,
             };
             match greeted {
-                Some(Ok(stream)) => Box::new(stream),
+                Some(Ok(stream)) => {
+                    let certificate = shown(&stream);
+                    (Box::new(stream), certificate)
+                }
                 Some(Err(error)) => {
                     tracing::info!(address = %from.ip(), %error, "a TLS handshake failed");
                     return shared.metrics.association(crate::metrics::Outcome::Failed);
@@ -255,5 +258,6 @@ async fn connected(
             }
         }
     };
-    association::serve(connection, from.ip(), shared, waiting).await;
+    let origin = Origin { address: from.ip(), certificate };
+    association::serve(connection, origin, shared, waiting).await;
 }

@@ -33,6 +33,13 @@ pub fn validate(settings: &Settings, roles: &Roles) -> Result<(), Failure> {
              LOBAR_DICOM_PEERS, as in `CR1=10.0.0.5 site=north`"
         )));
     }
+    let has_authority = settings.dicom_tls().is_some_and(|tls| tls.client_authorities.is_some());
+    if roles.has(Role::Dicom) && settings.dicom_peers.name_certificates() && !has_authority {
+        return Err(Failure::usage(
+            "an entry of dicom_peers has cert=, but modalities are not asked for certificates; set LOBAR_DICOM_TLS_CLIENT_CA \
+             (with LOBAR_DICOM_TLS_CERT and LOBAR_DICOM_TLS_KEY), or drop cert=",
+        ));
+    }
     if settings.s3_endpoint.is_some() && roles.has(Role::S3) {
         return Err(Failure::usage(
             "s3_endpoint names an S3 endpoint elsewhere, but the role s3 runs one here; drop one",
@@ -103,6 +110,19 @@ mod tests {
         settings.dicom_peers = "CR1=10.0.0.5 site=north".parse().expect("a list");
         assert!(validate(&settings, &Roles::all()).is_ok());
         (settings.dicom_peers, settings.dicom_listen) = Default::default();
+        assert!(validate(&settings, &Roles::all()).is_ok());
+    }
+
+    #[test]
+    fn certificates_of_dicom_peers_want_an_authority() {
+        let mut settings = settings(PartialSettings::default());
+        let list = format!("CR1=10.0.0.5 site=north cert={}", "0a".repeat(32));
+        settings.dicom_peers = list.parse().expect("a list");
+        let at = |name| Some(LocalPath::at(name));
+        (settings.dicom_tls_cert, settings.dicom_tls_key) = (at("chain.pem"), at("key.pem"));
+        let error = validate(&settings, &Roles::all()).expect_err("refused").to_string();
+        assert!(error.contains("LOBAR_DICOM_TLS_CLIENT_CA"), "{error}");
+        settings.dicom_tls_client_ca = at("ca.pem");
         assert!(validate(&settings, &Roles::all()).is_ok());
     }
 

@@ -75,7 +75,7 @@ pub struct PartialSettings {
     #[arg(long, env = "LOBAR_DICOM_CHECK_CALLED", value_name = "SWITCH", value_parser = read::<Switch>())]
     pub dicom_check_called: Option<Switch>,
     /// Who may send by DICOM, and to which site it belongs:
-    /// `AE=HOST,… site=NAME [lane=stat] [store=off] [address=HOST:PORT]; …`. Without it whoever comes from this machine.
+    /// `AE=HOST,… site=NAME [lane=stat] [store=off] [address=HOST:PORT] [cert=SHA256,…]; …`. Without it whoever comes from this machine.
     #[arg(long, env = "LOBAR_DICOM_PEERS", value_name = "AE=HOST,…;…", value_parser = read::<Peers>())]
     pub dicom_peers: Option<Peers>,
     /// UIDs of storage SOP classes that are taken beside CR, DX and secondary capture; with commas.

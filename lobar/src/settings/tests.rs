@@ -25,7 +25,7 @@ const TABLE: &[(&str, &str, &[&str])] = &[
     (
         "dicom_peers",
         "CR1=10.0.0.5/32 site=north lane=stat",
-        &["CR1", "CR1=10.0.0.5", "CR1=x site=north"],
+        &["CR1", "CR1=10.0.0.5", "CR1=x site=north", "CR1=10.0.0.5 site=north cert=ab"],
     ),
     ("dicom_classes", "1.2.840.10008.5.1.4.1.1.2", &["CT", "1.2.840.10008.1.1"]),
     ("dicom_unreadable", "accept", &["", "drop"]),

@@ -6,16 +6,16 @@ use lobar_dicom::DicomTls;
 use lobar_tests::rig::Rig;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 
-use super::fixture::{run, serve, settings, succeed, versions, write_image};
+use super::fixture::{run, said, serve, settings, succeed, versions, write_image};
 
-/// An authority with its certificate, and a pair for the server and one for a modality, as files of a folder.
+/// An authority with its certificate, and pairs for the server and for modalities, as files of a folder.
 fn write_certificates(folder: &Path) {
     let mut params = CertificateParams::new(Vec::new()).expect("no names");
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let key = KeyPair::generate().expect("a key");
     let authority = CertifiedIssuer::self_signed(params, key).expect("signed");
     std::fs::write(folder.join("ca.pem"), authority.pem()).expect("written");
-    for name in ["server", "modality"] {
+    for name in ["server", "modality", "other", "unnamed"] {
         let mut params = CertificateParams::new(vec!["127.0.0.1".into()]).expect("names");
         // Another name than the authority has: OpenSSL would take it for self-signed.
         params.distinguished_name.push(DnType::CommonName, name);
@@ -60,4 +60,49 @@ async fn storescu_sends_by_tls_and_who_has_no_certificate_is_turned_away() {
     succeed("storescu", &["+tls", &key, &certificate, "+cf", &ca, "127.0.0.1", &port, &image])
         .await;
     lobar.stop().await;
+}
+
+#[tokio::test]
+async fn the_certificate_of_one_peer_does_not_let_its_bearer_act_as_another() {
+    let rig = Rig::open().await;
+    let folder = tempfile::tempdir().expect("a folder");
+    write_certificates(folder.path());
+    let file = |name: &str| folder.path().join(name).display().to_string();
+    let fingerprint = async |name: &str| {
+        let how = ["x509", "-noout", "-fingerprint", "-sha256", "-in", &file(name)];
+        let printed = succeed("openssl", &how).await;
+        printed.trim().split_once('=').expect("a fingerprint").1.to_owned()
+    };
+    let mut secured = settings();
+    secured.tls = Some(DicomTls {
+        certificate: file("server.pem").into(),
+        key: file("server.key").into(),
+        client_authorities: Some(file("ca.pem").into()),
+    });
+    let list = format!(
+        "A=127.0.0.1 site=north cert={}; B=127.0.0.1 site=south cert={}; C=127.0.0.1 site=south",
+        fingerprint("modality.pem").await,
+        fingerprint("other.pem").await
+    );
+    secured.peers = list.parse().expect("a list");
+    let lobar = serve(&rig, secured).await;
+    let (port, ca) = (lobar.port(), file("ca.pem"));
+    for (number, bearer, own) in [(0, "modality", "A"), (1, "other", "B"), (2, "unnamed", "C")] {
+        let image = write_image(folder.path(), number).display().to_string();
+        let (key, certificate) = (file(&format!("{bearer}.key")), file(&format!("{bearer}.pem")));
+        for title in ["A", "B", "C"] {
+            let how = ["-v", "+tls", &key, &certificate, "+cf", &ca, "-aet", title, "127.0.0.1"];
+            let output = run("storescu", &[&how[..], &[port.as_str(), &image]].concat()).await;
+            let told = said(&output);
+            assert_eq!(output.status.success(), title == own, "{bearer} as {title}: {told}");
+            let rejected = told.contains("Calling AE Title Not Recognized");
+            assert_eq!(rejected, title != own, "{bearer} as {title}: {told}");
+        }
+    }
+    lobar.stop().await;
+    let keys = versions(&rig).await.into_iter().map(|it| it.object.key);
+    let mut sites: Vec<String> =
+        keys.map(|key| key.split('/').take(2).collect::<Vec<_>>().join("/")).collect();
+    sites.sort();
+    assert_eq!(sites, ["incoming/north", "incoming/south", "incoming/south"]);
 }
