@@ -98,9 +98,13 @@ fn known<D: Driver>(search: &Search, sites: &Sites, limit: usize) -> Sql<D> {
                join instance on instance.series = series.id join image on image.id = instance.image where "
         }
     });
-    sql.push("study.made_at is not null");
+    // Few are found by what names them: SQLite knows no better than to read the site's studies in their order.
+    let few = names_few(search);
+    sql.push(if few { "study.made_at + 0 is not null" } else { "study.made_at is not null" });
     if let Sites::Only(sites) = sites {
-        sql.push(" and study.site in (").list(sites.iter().map(SiteName::as_str)).push(")");
+        sql.push(if few { " and study.site || '' in (" } else { " and study.site in (" })
+            .list(sites.iter().map(SiteName::as_str))
+            .push(")");
     }
     studies(&mut sql, search);
     match search.level {
@@ -123,7 +127,7 @@ fn known<D: Driver>(search: &Search, sites: &Sites, limit: usize) -> Sql<D> {
         Level::Instance => instances(&mut sql, search),
     }
     // Few are sorted; without the index a planner cannot hope to meet them early on its way through all.
-    sql.push(match names_few(search) {
+    sql.push(match few {
         true => " order by study.made_at + 0 desc, study.id desc",
         false => " order by study.made_at desc, study.id desc",
     });
