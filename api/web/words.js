@@ -39,18 +39,9 @@ function assessed(result) {
   if (!result || !Number.isFinite(result.probability) || typeof result.flagged !== "boolean") {
     return { word: "Indeterminate", more: "There is no usable result.", shape: "diamond", tone: "human", human: true };
   }
-  if (result.warnings.includes("out_of_population")) return outside(result.flagged);
   return result.flagged
     ? { word: "Suspected pneumonia", shape: "triangle", tone: "flagged" }
     : { word: "Not flagged", shape: "dash", tone: "clear" };
-}
-
-/** A result on a patient whom the network was not trained for: it never looks negative. @param {boolean} flagged @returns {Said} */
-function outside(flagged) {
-  const more = "The patient's age is outside those that the network was trained on: its answer may mean nothing.";
-  return flagged
-    ? { word: "Suspected pneumonia", more, shape: "triangle", tone: "flagged" }
-    : { word: "Indeterminate", more, shape: "diamond", tone: "human", human: true };
 }
 
 /** What warnings say, by their codes (docs/patients.md, imaging). @type {Record<string, string>} */
@@ -60,7 +51,6 @@ const WARNINGS = {
   transparent: "Transparent parts of the image were laid on black.",
   tinted: "The image is slightly coloured and was read as grey.",
   low_resolution: "The image has fewer pixels than the network reads.",
-  out_of_population: "The patient's age is outside those that the network was trained on.",
   age_unknown: "The image says whose it is, but not how old they were: whether the network was trained for them is not known.",
   new_version: "Another version of this image came before, with other content.",
   patient_differs: "Its file names another person than earlier images of this patient ID do. Look whether the patient is the right one.",
@@ -74,7 +64,6 @@ const OF_PERSON = {
   patient_id_differs: "Other person?",
   instance_uid_shared: "UID of another image",
   new_version: "New version",
-  out_of_population: "Outside trained ages",
   age_unknown: "Age unknown",
 };
 

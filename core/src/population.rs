@@ -2,14 +2,11 @@
 //! (`docs/adr/0037`). A property of each model: its card states it.
 
 use std::fmt;
-use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
 use crate::study::AgeTold;
 
-/// The warning of a result on a patient outside the model's ages, where the operator wants results of them.
-pub const OUT_OF_POPULATION: &str = "out_of_population";
 /// The warning of a result on an image that says whose it is, but not how old they were.
 pub const AGE_UNKNOWN: &str = "age_unknown";
 
@@ -23,18 +20,19 @@ pub struct Ages {
 }
 
 impl Ages {
-    /// The ages in a sentence on a population: `… aged 1 to 5 …`. `None` where it names none.
+    /// The ages in a sentence on a population: `… aged 1 to 5 …`, in years. `None` where it names none.
     pub fn in_words(population: &str) -> Option<Self> {
         let words: Vec<&str> = population.split_whitespace().collect();
-        let found = words.windows(4).find_map(|words| {
+        let found = (0..words.len()).find_map(|at| {
             let number = |word: &str| {
                 let word = word.trim_end_matches([',', '.', ';', ':', ')']);
                 Some(word).filter(|word| word.len() <= 3)?.parse().ok()
             };
-            match words {
-                ["aged", from, "to", to] => Some(Self { from: number(from)?, to: number(to)? }),
-                _ => None,
-            }
+            let ["aged", from, "to", to, rest @ ..] = words.get(at..)? else { return None };
+            let in_years = rest.first().is_none_or(|unit| {
+                !["month", "week", "day"].iter().any(|other| unit.starts_with(other))
+            });
+            in_years.then_some(Self { from: number(from)?, to: number(to)? })
         });
         found.filter(|ages| ages.from <= ages.to)
     }
@@ -50,44 +48,11 @@ impl fmt::Display for Ages {
     }
 }
 
-/// What becomes of an image whose patient is known to be outside the model's ages.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Outsiders {
-    /// It is left to a human, without an answer.
-    #[default]
-    NeedHuman,
-    /// It is answered, with a warning.
-    Warn,
-}
-
-impl FromStr for Outsiders {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text {
-            "human" => Ok(Self::NeedHuman),
-            "warn" => Ok(Self::Warn),
-            _ => Err(format!("{text:?} is not human or warn")),
-        }
-    }
-}
-
-impl fmt::Display for Outsiders {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::NeedHuman => "human",
-            Self::Warn => "warn",
-        })
-    }
-}
-
-/// A model's population, and what the operator wants of others.
+/// A model's population.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Population {
     /// The ages that it was trained on; `None` where its card names none: then nobody is known to be outside.
     pub ages: Option<Ages>,
-    /// What becomes of others.
-    pub outsiders: Outsiders,
 }
 
 /// Where a patient stands to a population.
@@ -126,16 +91,21 @@ mod tests {
         let ages = |from, to| Some(Ages { from, to });
         assert_eq!(Ages::in_words("Children aged 1 to 5 of one centre (G), frontal."), ages(1, 5));
         assert_eq!(Ages::in_words("Adults, aged 18 to 90."), ages(18, 90));
-        for none in
-            ["Not stated.", "aged 5 to 1", "aged one to five", "aged 1 to", "aged +1 to 9999"]
-        {
+        for none in [
+            "Not stated.",
+            "aged 5 to 1",
+            "aged 1 to 24 months.",
+            "aged one to five",
+            "aged 1 to",
+            "aged +1 to 9999",
+        ] {
             assert_eq!(Ages::in_words(none), None, "{none}");
         }
     }
 
     #[test]
     fn one_age_outside_is_enough_and_without_ages_of_the_model_nobody_is_outside() {
-        let population = Population { ages: Ages::in_words("aged 1 to 5"), ..Default::default() };
+        let population = Population { ages: Ages::in_words("aged 1 to 5") };
         let years = |years: &[u32]| population.standing(&AgeTold::Years(years.to_vec()));
         let outside = Standing::Outside(Ages { from: 1, to: 5 });
         assert_eq!([1, 5].map(|age| years(&[age])), [Standing::Inside; 2]);

@@ -42,7 +42,6 @@ use lobar_core::compute::{DeviceChoice, PrecisionChoice};
 #[cfg(feature = "torch")]
 use lobar_core::engine::NoveltyPolicy;
 #[cfg(feature = "torch")]
-use lobar_core::population::Outsiders;
 
 /// Watches a bucket of chest X-rays, runs each through a network, and shows doctors the results.
 ///
@@ -264,10 +263,6 @@ pub struct Engine {
     /// it with a warning.
     #[arg(long, env = "LOBAR_UNLIKE", value_name = "WHAT", default_value = "human", value_parser = read::<NoveltyPolicy>())]
     pub unlike: NoveltyPolicy,
-    /// An image of a patient outside the ages that the model was trained on: `human` leaves it to a person, `warn`
-    /// answers it with a warning.
-    #[arg(long, env = "LOBAR_OUT_OF_POPULATION", value_name = "WHAT", default_value = "human", value_parser = read::<Outsiders>())]
-    pub out_of_population: Outsiders,
     /// Threads on a CPU.
     #[arg(long, env = "LOBAR_THREADS", value_name = "N", value_parser = read::<Threads>())]
     pub threads: Option<Threads>,

@@ -4,7 +4,6 @@ use std::path::PathBuf;
 
 use lobar_core::compute::{DeviceChoice, PrecisionChoice};
 use lobar_core::engine::NoveltyPolicy;
-use lobar_core::population::Outsiders;
 use lobar_model::engine::{EngineOptions, TorchEngine};
 
 use crate::failure::{Failure, chain};
@@ -18,17 +17,14 @@ pub struct EngineChoice {
     pub device: DeviceChoice,
     pub precision: PrecisionChoice,
     pub novelty_policy: NoveltyPolicy,
-    pub outsiders: Outsiders,
     pub threads: Option<Threads>,
     pub batch: BatchSize,
 }
 
 impl From<&cli::Engine> for EngineChoice {
     fn from(args: &cli::Engine) -> Self {
-        let cli::Engine { model, device, precision, unlike, out_of_population, threads, batch } =
-            args.clone();
-        let (novelty_policy, outsiders) = (unlike, out_of_population);
-        Self { model, device, precision, novelty_policy, outsiders, threads, batch }
+        let cli::Engine { model, device, precision, unlike, threads, batch } = args.clone();
+        Self { model, device, precision, novelty_policy: unlike, threads, batch }
     }
 }
 
@@ -39,7 +35,6 @@ impl From<&Settings> for EngineChoice {
             device: settings.device,
             precision: settings.precision,
             novelty_policy: settings.unlike,
-            outsiders: settings.out_of_population,
             threads: settings.threads,
             batch: settings.batch,
         }
@@ -58,7 +53,6 @@ pub fn options(wanted: &EngineChoice) -> EngineOptions {
         device: wanted.device,
         precision: wanted.precision,
         novelty_policy: wanted.novelty_policy,
-        outsiders: wanted.outsiders,
         threads: wanted.threads.map_or(0, Threads::count),
         max_batch: wanted.batch.count(),
         cuda_library: cuda_library(),

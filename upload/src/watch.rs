@@ -92,7 +92,11 @@ pub fn verdict(image: &Value) -> String {
             let score = result["probability"].as_f64().unwrap_or(f64::NAN);
             let word =
                 if result["flagged"] == true { "Suspected pneumonia" } else { "Not flagged" };
-            format!("{word}\tscore {score:.3}")
+            let warnings = result["warnings"].as_array();
+            let ageless =
+                warnings.is_some_and(|said| said.iter().any(|code| code == "age_unknown"));
+            let more = if ageless { "\tage unknown: it may be outside the model's" } else { "" };
+            format!("{word}\tscore {score:.3}{more}")
         }
         Some("superseded") => "Superseded by a newer upload".into(),
         Some("removed") => "Removed from the bucket".into(),
@@ -124,5 +128,8 @@ mod tests {
         let image =
             json!({ "status": "ready", "result": { "flagged": true, "probability": 0.917 } });
         assert_eq!(verdict(&image), "Suspected pneumonia\tscore 0.917");
+        let result = json!({ "flagged": false, "probability": 0.1, "warnings": ["age_unknown"] });
+        let text = verdict(&json!({ "status": "ready", "result": result }));
+        assert!(text.ends_with("age unknown: it may be outside the model's"), "{text}");
     }
 }

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use lobar_core::engine::{EngineInfo, NoveltyPolicy, Prediction};
 use lobar_core::finding::{Finding, Heatmap, Label, Subtype, SubtypeLabel};
 use lobar_core::image::Reason;
-use lobar_core::population::{AGE_UNKNOWN, OUT_OF_POPULATION, Outsiders, Standing};
+use lobar_core::population::{AGE_UNKNOWN, Standing};
 use lobar_core::store::Outcome;
 use lobar_core::study::AgeTold;
 
 /// The outcome of an image that the engine answered. One whose patient is known to be outside the ages that the model was
-/// trained on needs a human, unless the operator wants a warning. One that is unlike the training data needs a
+/// trained on needs a human. One that is unlike the training data needs a
 /// human, whatever the network says of it, unless the operator wants a warning; and so does a probability that is not one: a failure
 /// never looks negative.
 pub fn assemble(
@@ -20,11 +20,10 @@ pub fn assemble(
     timings_ms: BTreeMap<String, f64>,
     age: &AgeTold,
 ) -> Outcome {
-    match (engine.population.standing(age), engine.population.outsiders) {
-        (Standing::Inside, _) => {}
-        (Standing::Unknown, _) => warnings.push(AGE_UNKNOWN.to_owned()),
-        (Standing::Outside(_), Outsiders::Warn) => warnings.push(OUT_OF_POPULATION.to_owned()),
-        (Standing::Outside(ages), Outsiders::NeedHuman) => {
+    match engine.population.standing(age) {
+        Standing::Inside => {}
+        Standing::Unknown => warnings.push(AGE_UNKNOWN.to_owned()),
+        Standing::Outside(ages) => {
             let detail = format!("The network was trained on patients aged {ages}.");
             return Outcome::NeedsHuman { reason: Reason::OutOfPopulation, detail };
         }
@@ -128,7 +127,7 @@ mod tests {
         assemble(&engine, prediction, vec![], BTreeMap::new(), &AgeTold::Nothing)
     }
 
-    fn of_age(outsiders: Outsiders, age: AgeTold) -> Outcome {
+    fn of_age(age: AgeTold) -> Outcome {
         let model =
             ModelRef { version: "1".into(), sha256: "0".repeat(64), preprocessing: "1".into() };
         let engine = EngineInfo {
@@ -138,7 +137,7 @@ mod tests {
             device: "test".into(),
             tolerance: 0.0,
             novelty_policy: NoveltyPolicy::NeedsHuman,
-            population: Population { ages: Some(Ages { from: 1, to: 5 }), outsiders },
+            population: Population { ages: Some(Ages { from: 1, to: 5 }) },
         };
         let (heatmap, bacterial) = (None, None);
         // Unlike the training images as well: who is outside is told of first.
@@ -149,9 +148,9 @@ mod tests {
     }
 
     #[test]
-    fn who_is_outside_the_ages_of_the_model_needs_a_human_or_is_warned_of() {
+    fn who_is_outside_the_ages_of_the_model_needs_a_human_and_who_may_be_is_warned_of() {
         for years in [vec![0], vec![6], vec![62, 3]] {
-            match of_age(Outsiders::NeedHuman, AgeTold::Years(years)) {
+            match of_age(AgeTold::Years(years)) {
                 Outcome::NeedsHuman { reason: Reason::OutOfPopulation, detail } => {
                     assert_eq!(detail, "The network was trained on patients aged 1 to 5 years.");
                 }
@@ -159,18 +158,13 @@ mod tests {
             }
         }
         for (age, warned) in [
-            (AgeTold::Years(vec![62]), vec![OUT_OF_POPULATION]),
             (AgeTold::Years(vec![3]), vec![]),
             (AgeTold::Unknown, vec![AGE_UNKNOWN]),
             (AgeTold::Nothing, vec![]),
         ] {
-            let Outcome::Ready(finding) = of_age(Outsiders::Warn, age) else { panic!("a result") };
+            let Outcome::Ready(finding) = of_age(age) else { panic!("a result") };
             assert_eq!(finding.warnings, warned);
         }
-        let Outcome::Ready(finding) = of_age(Outsiders::NeedHuman, AgeTold::Unknown) else {
-            panic!("a result")
-        };
-        assert_eq!(finding.warnings, [AGE_UNKNOWN]);
     }
 
     fn finding(probability: f64, bacterial: Option<f64>) -> Finding {

@@ -175,7 +175,8 @@ impl Receiving<'_> {
             return Err(Problem::new(Kind::BadMultipart, "The first part has to be the metadata."));
         }
         let _described = DESCRIBED.try_acquire().map_err(|_| {
-            let detail = "Others send metadata with bulk data apart at the same time; send it again.";
+            let detail =
+                "Others send metadata with bulk data apart at the same time; send it again.";
             Problem::new(Kind::Busy, detail)
         })?;
         let json = content(first, METADATA_MAX, || ()).await?;

@@ -65,6 +65,8 @@ pub(crate) struct PredictAnswer {
     model_version: String,
     /// The image's id, for its picture and heatmap.
     id: Uuid,
+    /// What is to be known of the result, as codes and sentences: `age_unknown`, `low_resolution`, ….
+    warnings: Vec<String>,
     /// What results are for.
     #[schema(value_type = String)]
     statement_of_use: &'static str,
@@ -230,6 +232,7 @@ fn answer(image: Image) -> Result<Json<PredictAnswer>, Problem> {
             probability_pneumonia: finding.probability,
             model_version: finding.model.version,
             id,
+            warnings: finding.warnings,
             statement_of_use: STATEMENT_OF_USE,
         })),
         _ => {

@@ -2,7 +2,7 @@
 
 use lobar_core::diagnostic::Diagnostic;
 use lobar_core::engine::{Engine as _, EngineInfo, NoveltyPolicy};
-use lobar_core::population::{Outsiders, Population};
+use lobar_core::population::Population;
 
 use crate::settings::Settings;
 
@@ -39,18 +39,13 @@ fn network(info: &EngineInfo) -> Diagnostic {
 
 fn ages(population: &Population) -> Diagnostic {
     const WHAT: &str = "model: ages";
-    match (population.ages, population.outsiders) {
-        (None, _) => Diagnostic::advice(
+    match population.ages {
+        None => Diagnostic::advice(
             WHAT,
             "its card names none, so nobody's age is checked: it answers for everybody",
             "Train it anew with the ages of those whom its images show in its card: docs/patients.md, Ages.",
         ),
-        (Some(ages), Outsiders::Warn) => Diagnostic::advice(
-            WHAT,
-            format!("images of others than those aged {ages} are answered, with a warning"),
-            "Leave them to a human with LOBAR_OUT_OF_POPULATION=human, unless answers on them are only studied.",
-        ),
-        (Some(ages), Outsiders::NeedHuman) => {
+        Some(ages) => {
             Diagnostic::good(WHAT, format!("those aged {ages}; images of others need a human"))
         }
     }
@@ -64,14 +59,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ages_that_nobody_checks_or_that_are_only_warned_of_are_told() {
-        let known = Some(Ages { from: 1, to: 5 });
-        let told = |known, outsiders| ages(&Population { ages: known, outsiders });
-        assert_eq!(told(known, Outsiders::NeedHuman).verdict, Severity::Good);
-        let warns = told(known, Outsiders::Warn);
-        assert_eq!(warns.verdict, Severity::Advice);
-        assert!(warns.found.contains("1 to 5 years"), "{}", warns.found);
-        let unchecked = told(None, Outsiders::NeedHuman);
+    fn ages_that_nobody_checks_are_told() {
+        let told = |known| ages(&Population { ages: known });
+        let known = told(Some(Ages { from: 1, to: 5 }));
+        assert_eq!(known.verdict, Severity::Good);
+        assert!(known.found.contains("1 to 5 years"), "{}", known.found);
+        let unchecked = told(None);
         assert_eq!(unchecked.verdict, Severity::Advice);
         assert!(unchecked.found.contains("nobody's age is checked"), "{}", unchecked.found);
     }

@@ -40,7 +40,6 @@ use lobar_api::{ProxyNetwork, TlsFiles};
 use lobar_core::compute::{DeviceChoice, PrecisionChoice};
 use lobar_core::engine::NoveltyPolicy;
 use lobar_core::exposure::{Share, SiteShares};
-use lobar_core::population::Outsiders;
 use lobar_core::scaling::Policy;
 use lobar_dicom::{AeTitle, DicomTls, Peers, Unreadable};
 use lobar_signin::SignInSettings;
@@ -108,7 +107,6 @@ pub struct Settings {
     pub precision: PrecisionChoice,
     /// Never [`NoveltyPolicy::NoDetector`].
     pub unlike: NoveltyPolicy,
-    pub out_of_population: Outsiders,
     pub threads: Option<Threads>,
     pub batch: BatchSize,
     pub drain: Seconds,

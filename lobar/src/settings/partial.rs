@@ -5,7 +5,6 @@ use lobar_api::ProxyNetwork;
 use lobar_core::compute::{DeviceChoice, PrecisionChoice};
 use lobar_core::engine::NoveltyPolicy;
 use lobar_core::exposure::Share;
-use lobar_core::population::Outsiders;
 use lobar_dicom::{AeTitle, Peers, Unreadable};
 use lobar_oidc::{ClaimPath, GroupRoles, Issuer};
 
@@ -132,10 +131,6 @@ pub struct PartialSettings {
     /// `warn` answers it with a warning.
     #[arg(long, env = "LOBAR_UNLIKE", value_name = "WHAT", value_parser = read::<NoveltyPolicy>())]
     pub unlike: Option<NoveltyPolicy>,
-    /// What becomes of an image of a patient outside the ages that the model was trained on: `human` leaves it to a
-    /// person, `warn` answers it with a warning.
-    #[arg(long, env = "LOBAR_OUT_OF_POPULATION", value_name = "WHAT", value_parser = read::<Outsiders>())]
-    pub out_of_population: Option<Outsiders>,
     /// Threads of the network on a CPU.
     #[arg(long, env = "LOBAR_THREADS", value_name = "N", value_parser = read::<Threads>())]
     pub threads: Option<Threads>,
@@ -266,7 +261,6 @@ impl PartialSettings {
             device: self.device.or(other.device),
             precision: self.precision.or(other.precision),
             unlike: self.unlike.or(other.unlike),
-            out_of_population: self.out_of_population.or(other.out_of_population),
             threads: self.threads.or(other.threads),
             batch: self.batch.or(other.batch),
             drain: self.drain.or(other.drain),

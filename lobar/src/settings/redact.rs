@@ -43,7 +43,6 @@ pub fn toml(settings: &Settings) -> String {
     lines.text("device", settings.device);
     lines.text("precision", settings.precision);
     lines.text("unlike", settings.unlike);
-    lines.text("out_of_population", settings.out_of_population);
     if let Some(threads) = settings.threads {
         lines.number("threads", threads);
     }

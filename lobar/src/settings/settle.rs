@@ -54,7 +54,6 @@ pub fn settle(
         device: given.device.unwrap_or_default(),
         precision: given.precision.unwrap_or_default(),
         unlike: given.unlike.unwrap_or_default(),
-        out_of_population: given.out_of_population.unwrap_or_default(),
         threads: given.threads,
         batch: given.batch.unwrap_or(BatchSize::of::<16>()),
         drain: given.drain.unwrap_or(Seconds::of::<30>()),

@@ -43,7 +43,6 @@ const TABLE: &[(&str, &str, &[&str])] = &[
     ("device", "cuda:1", &["", "gpu9", "cuda:"]),
     ("precision", "int8", &["", "fp7"]),
     ("unlike", "warn", &["", "perhaps", "unchecked"]),
-    ("out_of_population", "warn", &["", "perhaps"]),
     ("threads", "3", &["0", "-1", "many"]),
     ("batch", "8", &["0", "257"]),
     ("drain", "5", &["-1", "5s", "86401"]),

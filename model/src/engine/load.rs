@@ -257,7 +257,7 @@ fn info(card: &Card, approved: Approved, sha256: &str, options: &EngineOptions) 
         device: String::new(),
         tolerance: 0.0,
         novelty_policy: NoveltyPolicy::NoDetector,
-        population: Population { ages: card.ages(), outsiders: options.outsiders },
+        population: Population { ages: card.ages() },
     }
 }
 

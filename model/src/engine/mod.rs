@@ -29,7 +29,6 @@ use lobar_core::engine::{
     Engine, EngineError, EngineInfo, NetworkInput, NoveltyPolicy, Prediction,
 };
 use lobar_core::finding::Heatmap;
-use lobar_core::population::Outsiders;
 use tch::{Device, Kind, TchError, Tensor};
 
 pub use device::{CudaError, resolve_device};
@@ -60,8 +59,6 @@ pub struct EngineOptions {
     pub precision: PrecisionChoice,
     /// What becomes of images that the model's check finds unlike its training images.
     pub novelty_policy: NoveltyPolicy,
-    /// What becomes of images of patients outside the model's ages.
-    pub outsiders: Outsiders,
     /// `libtorch_cuda.so` of a CUDA build of libtorch, to be loaded into the process.
     pub cuda_library: Option<PathBuf>,
 }
@@ -75,7 +72,6 @@ impl Default for EngineOptions {
             explanations: true,
             precision: PrecisionChoice::Auto,
             novelty_policy: NoveltyPolicy::NeedsHuman,
-            outsiders: Outsiders::default(),
             cuda_library: None,
         }
     }

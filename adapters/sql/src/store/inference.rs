@@ -7,20 +7,14 @@ use lobar_core::audit::{Action, Actor, NewEntry};
 use lobar_core::finding::ModelRef;
 use lobar_core::image::{Reason, State};
 use lobar_core::object::ImageId;
-use lobar_core::population::{AGE_UNKNOWN, OUT_OF_POPULATION};
+use lobar_core::population::AGE_UNKNOWN;
 use lobar_core::store::{Completion, Outcome};
 use lobar_core::study::{ANOTHER_PERSON, ANOTHER_VERSION, OTHER_PATIENT_SAID, UID_SHARED};
 use serde_json::{Map, Value, json};
 
 /// What of a result's warnings is on record: codes that say whose image it is, and for whom the model was trained.
-const RECORDED: [&str; 6] = [
-    ANOTHER_PERSON,
-    ANOTHER_VERSION,
-    UID_SHARED,
-    OTHER_PATIENT_SAID,
-    OUT_OF_POPULATION,
-    AGE_UNKNOWN,
-];
+const RECORDED: [&str; 5] =
+    [ANOTHER_PERSON, ANOTHER_VERSION, UID_SHARED, OTHER_PATIENT_SAID, AGE_UNKNOWN];
 
 /// The entry of a completion; `None` where nothing was found out of an image. `of_person`: the warnings of whose it is.
 pub(super) fn entry(

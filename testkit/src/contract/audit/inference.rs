@@ -4,7 +4,7 @@ use lobar_core::audit::{Audit, Cursor, Digest, Entry, Filter};
 use lobar_core::finding::ModelRef;
 use lobar_core::image::Reason;
 use lobar_core::object::ObjectVersion;
-use lobar_core::population::OUT_OF_POPULATION;
+use lobar_core::population::AGE_UNKNOWN;
 use lobar_core::store::{Basis, Claim, Completion, Outcome, Store};
 use serde_json::json;
 
@@ -36,7 +36,7 @@ pub async fn an_answered_image_is_recorded_with_its_input_its_model_and_its_scor
     let (store, audit) = harness.open().await;
     let input = Digest::of(b"a picture");
     let Outcome::Ready(mut warned) = ready(0.75) else { panic!("a finding") };
-    warned.warnings = ["tinted", OUT_OF_POPULATION, "A sentence."].map(str::to_owned).into();
+    warned.warnings = ["tinted", AGE_UNKNOWN, "A sentence."].map(str::to_owned).into();
     let basis = Basis { input: Some(input), ..Basis::default() };
     finish(&*store, &film("a"), Outcome::Ready(warned), basis).await;
     let entry = of_image(&*audit, &film("a")).await.remove(0);
@@ -46,7 +46,7 @@ pub async fn an_answered_image_is_recorded_with_its_input_its_model_and_its_scor
     let told = json!({
         "input_sha256": input.to_string(), "score": 0.75, "threshold": 0.5, "flagged": true,
         "model": finding.model.version, "model_sha256": finding.model.sha256,
-        "preprocessing": finding.model.preprocessing, "warnings": [OUT_OF_POPULATION],
+        "preprocessing": finding.model.preprocessing, "warnings": [AGE_UNKNOWN],
     });
     assert_eq!(entry.detail(), told);
     assert!(verified(&*audit).await.is_ok());
