@@ -68,6 +68,17 @@ impl Browser {
 
     /// With further arguments of Chromium's.
     pub async fn open_with(address: &str, more: &[String]) -> Self {
+        let without_graphics = ["--disable-gpu".to_owned()];
+        Self::start(address, &[&without_graphics, more].concat()).await
+    }
+
+    /// With WebGL, drawn by the processor.
+    pub async fn open_with_graphics(address: &str) -> Self {
+        let drawn = ["--use-angle=swiftshader", "--enable-unsafe-swiftshader"];
+        Self::start(address, &drawn.map(str::to_owned)).await
+    }
+
+    async fn start(address: &str, more: &[String]) -> Self {
         let (driver, lines, port) = start_driver();
         // It goes on writing; nobody may leave it waiting.
         std::thread::spawn(move || lines.for_each(drop));
@@ -75,7 +86,6 @@ impl Browser {
         let mut arguments: Vec<String> = [
             "--headless",
             "--no-sandbox",
-            "--disable-gpu",
             "--disable-quic",
             "--no-first-run",
             "--disable-background-networking",

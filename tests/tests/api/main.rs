@@ -24,6 +24,7 @@ mod images;
 mod models;
 mod names;
 mod network;
+mod ohif;
 mod oidc;
 mod operations;
 mod page_people;

@@ -8,6 +8,7 @@ mod client;
 mod commitment;
 mod conformance;
 mod dcmtk;
+mod dicomweb;
 mod executable;
 mod faults;
 mod fixture;

@@ -1,4 +1,5 @@
-//! Orthanc, a PACS that hospitals use: it sends by C-STORE, asks for storage commitment, and stores by STOW-RS.
+//! Orthanc, a PACS that hospitals use: it sends by C-STORE, asks for storage commitment, stores by STOW-RS, and searches by
+//! QIDO-RS.
 
 use std::path::Path;
 use std::time::Instant;
@@ -7,7 +8,7 @@ use lobar_testkit::services::{Server, free_port};
 use lobar_tests::kit::{Client, Lobar, executable};
 use serde_json::{Value, json};
 
-use super::fixture::{PATIENCE, write_image};
+use super::fixture::{PATIENCE, uid, write_image};
 
 /// An Orthanc of the test's own, which knows Lobar as `lobar`. Ended when dropped.
 struct Orthanc {
@@ -131,5 +132,37 @@ async fn orthanc_echoes_sends_may_delete_what_it_sent_and_stores_by_stow() {
     orthanc.post("/dicom-web/servers/lobar/stow", told).await;
     let images = client.settled(2).await;
     assert!(images.iter().any(|image| image["site"] == "local"), "{images:?}");
+    assert_eq!(lobar.stop(), 0);
+}
+
+#[tokio::test]
+async fn orthanc_finds_by_qido_what_it_stored() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let lobar = Lobar::start_with(&executable(), &["up"], &folder.path().join("data"), &[]);
+    let orthanc = Orthanc::start(free_port(), &lobar).await;
+    let mut stored = Vec::new();
+    for number in [0, 1] {
+        stored.push(orthanc.takes(&write_image(folder.path(), number)).await);
+    }
+    let told = json!({ "Resources": stored, "Synchronous": true }).to_string();
+    orthanc.post("/dicom-web/servers/lobar/stow", told).await;
+    Client::new(&lobar.page).settled(2).await;
+
+    let ask = async |path: &str, arguments: Value| {
+        let asked = json!({ "Uri": path, "Arguments": arguments }).to_string();
+        orthanc.post("/dicom-web/servers/lobar/qido", asked).await
+    };
+    let study = ask("/studies", json!({ "PatientID": "T*", "StudyDate": "20260101-" })).await;
+    let [study] = study.as_array().expect("a list").as_slice() else { panic!("{study}") };
+    assert_eq!(study["00100010"]["Value"], "Nobody^Test");
+    assert_eq!(study["00201208"]["Value"], "2");
+    let within = study["0020000D"]["Value"].as_str().expect("a UID");
+    assert_eq!(ask("/studies", json!({ "PatientID": "U*" })).await, json!([]));
+    for number in [0, 1] {
+        let path = format!("/studies/{within}/instances");
+        let found = ask(&path, json!({ "SOPInstanceUID": uid(number) })).await;
+        let [found] = found.as_array().expect("a list").as_slice() else { panic!("{found}") };
+        assert_eq!(found["00080018"]["Value"], uid(number));
+    }
     assert_eq!(lobar.stop(), 0);
 }

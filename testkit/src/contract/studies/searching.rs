@@ -70,6 +70,7 @@ async fn three(kept: &Kept) -> [ImageId; 3] {
     let mut old = of("8", "1.2", "20240301");
     old.patient.name = Some("Müller^Jana=山田^太郎".into());
     old.patient.birth_date = Some("20210302".into());
+    old.study.referring_physician = Some("Ärztin^Anna".into());
     let old = finish(kept, &film("south", "c"), old, b"c").await;
     [first, second, old]
 }
@@ -155,6 +156,12 @@ pub async fn names_are_searched_without_case_and_accents_in_each_of_their_groups
         ("田*", &[]),
     ] {
         assert_eq!(studies(&kept, named(name)).await, expected, "{name}");
+    }
+    for (name, expected) in
+        [("Ärztin^ANNA", &["1.2"][..]), ("Ä*", &["1.2"]), ("*^anna", &["1.2"]), ("anna*", &[])]
+    {
+        let condition = Condition::Name(Name::ReferringPhysician, Pattern::new(name));
+        assert_eq!(studies(&kept, vec![condition]).await, expected, "{name}");
     }
 }
 

@@ -57,15 +57,14 @@ pub(super) fn studies<D: Driver>(sql: &mut Sql<D>, search: &Search) {
             }
             Condition::Name(Name::Patient, name) => patient_name(sql, &name.map(name_key)),
             Condition::Name(Name::ReferringPhysician, name) => {
-                let column = "lower(study.referring_physician)";
-                let name = name.map(str::to_lowercase);
-                sql.push(" and (").push(column).push(D::GLOB).arg(D::glob(&name).as_str());
+                // Letters A to Z alone, on either side: SQLite knows no case of others.
+                let name = name.map(str::to_ascii_lowercase);
                 let with_groups = name.map(|name| format!("{name}=*"));
-                sql.push(" or ")
-                    .push(column)
-                    .push(D::GLOB)
-                    .arg(D::glob(&with_groups).as_str())
-                    .push(")");
+                for (before, pattern) in [(" and (", &name), (" or ", &with_groups)] {
+                    sql.push(before).push("lower(study.referring_physician").push(D::BY_BYTES);
+                    sql.push(")").push(D::GLOB).arg(D::glob(pattern).as_str());
+                }
+                sql.push(")");
             }
             Condition::Made(from, before) => {
                 sql.push(" and study.made_at >= ").arg(from.0);
