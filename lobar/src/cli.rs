@@ -41,7 +41,6 @@ use crate::settings::{PartialSettings, Roles};
 use lobar_core::compute::{DeviceChoice, PrecisionChoice};
 #[cfg(feature = "torch")]
 use lobar_core::engine::NoveltyPolicy;
-#[cfg(feature = "torch")]
 
 /// Watches a bucket of chest X-rays, runs each through a network, and shows doctors the results.
 ///

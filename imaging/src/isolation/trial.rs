@@ -25,7 +25,7 @@ pub(super) fn examine(program: &Program) -> Result<(), String> {
 /// A radiograph of these pixels, in explicit VR little endian.
 fn file(pixels: &[u8]) -> Vec<u8> {
     let mut file = vec![0; 128];
-    file.extend(b"DICM\x02\0\x10\0UI\x14\01.2.840.10008.1.2.1\0");
+    file.extend(b"DICM\x02\0\x10\0UI\x14\x001.2.840.10008.1.2.1\0");
     file.extend(b"\x08\0\x60\0CS\x02\0CR");
     file.extend(b"\x28\0\x04\0CS\x0c\0MONOCHROME2 ");
     for (element, value) in [(0x10, SIDE), (0x11, SIDE), (0x100, 8), (0x101, 8)] {
