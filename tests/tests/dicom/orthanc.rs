@@ -139,6 +139,7 @@ async fn orthanc_echoes_sends_may_delete_what_it_sent_and_stores_by_stow() {
 async fn orthanc_finds_by_qido_what_it_stored() {
     let folder = tempfile::tempdir().expect("a folder");
     let lobar = Lobar::start_with(&executable(), &["up"], &folder.path().join("data"), &[]);
+    let client = Client::new(&lobar.page);
     let orthanc = Orthanc::start(free_port(), &lobar).await;
     let mut stored = Vec::new();
     for number in [0, 1] {
@@ -146,7 +147,7 @@ async fn orthanc_finds_by_qido_what_it_stored() {
     }
     let told = json!({ "Resources": stored, "Synchronous": true }).to_string();
     orthanc.post("/dicom-web/servers/lobar/stow", told).await;
-    Client::new(&lobar.page).settled(2).await;
+    client.settled(2).await;
 
     let ask = async |path: &str, arguments: Value| {
         let asked = json!({ "Uri": path, "Arguments": arguments }).to_string();
