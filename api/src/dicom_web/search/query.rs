@@ -250,7 +250,7 @@ mod tests {
     #[test]
     fn keywords_and_tags_are_the_same_and_anything_else_is_refused() {
         let (one, other) = (read(&[("PatientID", "7")]), read(&[("00100020", "7")]));
-        let conditions = |asked: Result<Asked, Problem>| asked.ok().expect("read").conditions;
+        let conditions = |asked: Result<Asked, Problem>| asked.expect("read").conditions;
         assert!(conditions(one) == conditions(other));
         for name in ["0010,0020", "patient", "PatientID,", "(0010,0020)", "001000200"] {
             assert!(read(&[(name, "7")]).is_err(), "{name}");
@@ -260,7 +260,7 @@ mod tests {
             ("PatientName", "*"),
             ("includefield", "00081030,all"),
         ]);
-        let asked = asked.ok().expect("read");
+        let asked = asked.expect("read");
         assert_eq!(asked.ignored, ["InstitutionName"]);
         assert!(asked.conditions.is_empty() && asked.include.all);
         assert_eq!(asked.include.tags, [tags::PATIENT_NAME, tags::STUDY_DESCRIPTION]);
