@@ -103,7 +103,7 @@ pub struct Search {
 #[derive(Clone, PartialEq, Eq)]
 pub struct Found {
     /// What is known down to the level that was searched; a study without a date has that of its first receipt, an instance
-    /// and a series what [`made`](super::made) says.
+    /// and a series what [`made`](super::made()) says.
     pub attributes: Attributes,
     /// Whether the study's date and time are those of its first receipt, in UTC.
     pub dated_by_receipt: bool,
