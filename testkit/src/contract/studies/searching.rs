@@ -170,9 +170,10 @@ pub async fn a_search_by_a_merged_id_finds_the_patient_that_is_left<H: ErasureHa
     finish(&kept, &film("north", "a"), of("7", "1.1", "20250301"), b"a").await;
     finish(&kept, &film("north", "b"), of("8", "1.2", "20260301"), b"b").await;
     kept.studies.merge(&north(), &id("7"), &id("8"), &by()).await.expect("merged");
-    for id in ["7", "8"] {
+    for id in ["7", "8", "*7*", "7*", "?", "*8"] {
         assert_eq!(studies(&kept, text(Text::PatientId, id)).await, ["1.2", "1.1"], "{id}");
     }
+    assert_eq!(studies(&kept, text(Text::PatientId, "*9*")).await, [""; 0]);
 }
 
 pub async fn a_study_has_its_counts_and_modalities_and_one_that_has_no_instance_left_is_not_found<

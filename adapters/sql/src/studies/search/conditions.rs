@@ -50,6 +50,14 @@ pub(super) fn studies<D: Driver>(sql: &mut Sql<D>, search: &Search) {
                 sql.push(" union select patient from patient_alias where patient_id = ");
                 sql.arg(id.as_str()).push(")");
             }
+            Condition::Text(Text::PatientId, id) => {
+                let id = D::glob(id);
+                sql.push(" and (patient.patient_id").push(D::GLOB).arg(id.as_str());
+                sql.push(
+                    " or study.patient in (select patient from patient_alias where patient_id",
+                );
+                sql.push(D::GLOB).arg(id.as_str()).push("))");
+            }
             Condition::Text(text, pattern) => {
                 if let Some(column) = study_column(*text) {
                     like(sql, column, pattern);
@@ -135,13 +143,12 @@ pub(super) fn instances<D: Driver>(sql: &mut Sql<D>, search: &Search) {
 
 fn study_column(text: Text) -> Option<&'static str> {
     match text {
-        Text::PatientId => Some("patient.patient_id"),
         Text::Issuer => Some("patient.issuer"),
         Text::Sex => Some("patient.sex"),
         Text::Accession => Some("study.accession"),
         Text::StudyId => Some("study.study_id"),
         Text::StudyDescription => Some("study.description"),
-        Text::SeriesDescription | Text::BodyPart => None,
+        Text::PatientId | Text::SeriesDescription | Text::BodyPart => None,
     }
 }
 
