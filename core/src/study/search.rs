@@ -71,8 +71,10 @@ pub enum Condition {
     Text(Text, Pattern),
     /// A name.
     Name(Name, Pattern),
-    /// A modality that matches one of these.
+    /// The modality matches one of these.
     Modality(Vec<Pattern>),
+    /// The study has a series whose modality matches one of these, at whatever level is searched (PS3.4, C.3.4).
+    ModalityInStudy(Vec<Pattern>),
     /// The study's date lies between the beginnings of these days, the second not included. A study without a date has that of
     /// its first receipt.
     Made(Stamp, Stamp),

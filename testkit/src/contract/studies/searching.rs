@@ -138,6 +138,13 @@ pub async fn a_search_matches_single_values_lists_of_uids_wildcards_ranges_and_n
     }
     let found = search(&kept, Level::Series, Sites::All, modality("DX")).await;
     assert_eq!(found.len(), 1);
+    let in_study = |one: &str| vec![Condition::ModalityInStudy(vec![Pattern::new(one)])];
+    for level in [Level::Series, Level::Instance] {
+        let found = search(&kept, level, Sites::All, in_study("CR")).await;
+        assert_eq!(found.len(), 2, "each of the study: {level:?}");
+    }
+    assert_eq!(studies(&kept, [in_study("CR"), modality("DX")].concat()).await, ["1.1"]);
+    assert_eq!(studies(&kept, in_study("O?")).await, ["1.2"]);
 }
 
 pub async fn names_are_searched_without_case_and_accents_in_each_of_their_groups<

@@ -7,6 +7,9 @@ use lobar_core::study::{
 
 use super::super::super::{Driver, Sql};
 
+/// What images count as instances.
+const SHOWN: &str = " and image.state || '' not in ('superseded', 'removed')";
+
 /// Whether a condition names so few studies that they are found first, by an index, and sorted.
 pub(super) fn names_few(search: &Search) -> bool {
     search.conditions.iter().any(|condition| match condition {
@@ -93,6 +96,17 @@ pub(super) fn studies<D: Driver>(sql: &mut Sql<D>, search: &Search) {
                     }
                 }
             }
+            Condition::ModalityInStudy(patterns) => {
+                sql.push(
+                    " and exists (select 1 from series of_study
+                        join instance on instance.series = of_study.id
+                        join image on image.id = instance.image
+                      where of_study.study = study.id",
+                );
+                sql.push(SHOWN);
+                modality(sql, "of_study.modality", patterns);
+                sql.push(")");
+            }
             Condition::Classes(_) | Condition::Modality(_) | Condition::Number(..) => {}
         }
     }
@@ -100,7 +114,7 @@ pub(super) fn studies<D: Driver>(sql: &mut Sql<D>, search: &Search) {
 
 /// Those on series and instances, with that of being one.
 pub(super) fn instances<D: Driver>(sql: &mut Sql<D>, search: &Search) {
-    sql.push(" and image.state || '' not in ('superseded', 'removed')");
+    sql.push(SHOWN);
     for condition in &search.conditions {
         match condition {
             Condition::Uids(Level::Series, uids) => one_of(sql, " and series.uid in (", uids),
@@ -112,17 +126,7 @@ pub(super) fn instances<D: Driver>(sql: &mut Sql<D>, search: &Search) {
                 sql.arg(SECONDARY_CAPTURE);
                 one_of(sql, " end) in (", classes);
             }
-            Condition::Modality(patterns) => {
-                for (place, pattern) in patterns.iter().enumerate() {
-                    sql.push(if place == 0 { " and (" } else { " or " });
-                    sql.push("coalesce(series.modality, ")
-                        .arg(OTHER_MODALITY)
-                        .push(")")
-                        .push(D::GLOB);
-                    sql.arg(D::glob(pattern).as_str());
-                }
-                sql.push(")");
-            }
+            Condition::Modality(patterns) => modality(sql, "series.modality", patterns),
             Condition::Number(number, value) => {
                 sql.push(match number {
                     Number::Series => " and series.number = ",
@@ -150,6 +154,16 @@ fn study_column(text: Text) -> Option<&'static str> {
         Text::StudyDescription => Some("study.description"),
         Text::PatientId | Text::SeriesDescription | Text::BodyPart => None,
     }
+}
+
+/// A series' modality matches one of these.
+fn modality<D: Driver>(sql: &mut Sql<D>, column: &'static str, patterns: &[Pattern]) {
+    for (place, pattern) in patterns.iter().enumerate() {
+        sql.push(if place == 0 { " and (" } else { " or " });
+        sql.push("coalesce(").push(column).push(", ").arg(OTHER_MODALITY).push(")");
+        sql.push(D::GLOB).arg(D::glob(pattern).as_str());
+    }
+    sql.push(")");
 }
 
 fn one_of<D: Driver>(sql: &mut Sql<D>, before: &'static str, uids: &[Uid]) {
