@@ -261,6 +261,29 @@ pub async fn pages_of_a_search_have_every_result_once<H: ErasureHarness>() {
     assert_eq!(found, whole.found);
 }
 
+pub async fn pages_of_a_search_at_several_sites_are_in_one_order<H: ErasureHarness>() {
+    let (_harness, kept) = fresh::<H>().await;
+    for n in 1..7 {
+        let site = if n % 2 == 0 { "north" } else { "south" };
+        let known = of("7", &format!("1.{n}"), &format!("2026030{n}"));
+        finish(&kept, &film(site, &format!("{n}")), known, &[n]).await;
+    }
+    let south = SiteName::parse("south").expect("a name");
+    let both = Sites::Only([north(), south].into());
+    for (offset, expected, more) in [
+        (0, &["1.6", "1.5"][..], true),
+        (2, &["1.4", "1.3"], true),
+        (4, &["1.2", "1.1"], false),
+        (6, &[], false),
+    ] {
+        let page = page(&kept, Level::Study, both.clone(), vec![], (offset, 2)).await;
+        let uid = |found: &Found| found.attributes.study.uid.clone().expect("one");
+        let uids: Vec<Uid> = page.found.iter().map(uid).collect();
+        let uids: Vec<&str> = uids.iter().map(Uid::as_str).collect();
+        assert_eq!((&*uids, page.more), (expected, more), "{offset}");
+    }
+}
+
 pub async fn a_corrected_or_moved_study_is_found_by_what_it_is_now<H: ErasureHarness>() {
     let (_harness, kept) = fresh::<H>().await;
     let image = finish(&kept, &film("north", "a"), of("7", "1.1", "20250301"), b"a").await;

@@ -64,9 +64,10 @@ pub(super) async fn find<D: Driver>(db: &Db<D>, search: &Search) -> Result<Resul
                 known: false,
             }));
         }
+        // Stable: what one study holds stays in its order. However many sites there are, no more than a page's end is held.
+        places.sort_by_key(|place| std::cmp::Reverse((place.made_at, place.study)));
+        places.truncate(end + 1);
     }
-    // Stable: what one study holds stays in its order.
-    places.sort_by_key(|place| std::cmp::Reverse((place.made_at, place.study)));
     let more = places.len() > end;
     let page: Vec<Place> = places.into_iter().take(end).skip(search.offset).collect();
     let found = results::read(db, search.level, &page).await?;
