@@ -76,6 +76,7 @@ macro_rules! studies_contract {
             an_image_of_which_nothing_is_known_is_found_as_a_study_of_its_own_in_the_order_of_the_others,
             pages_of_a_search_have_every_result_once,
             pages_of_a_search_at_several_sites_are_in_one_order,
+            a_study_that_takes_in_another_of_its_uid_is_found_by_what_it_lacked,
             a_corrected_or_moved_study_is_found_by_what_it_is_now,
             a_list_of_images_is_narrowed_to_one_patient_by_their_id_and_by_one_that_was_merged_into_it,
             a_change_of_patients_is_on_record_without_a_name,

@@ -284,6 +284,35 @@ pub async fn pages_of_a_search_at_several_sites_are_in_one_order<H: ErasureHarne
     }
 }
 
+pub async fn a_study_that_takes_in_another_of_its_uid_is_found_by_what_it_lacked<
+    H: ErasureHarness,
+>() {
+    for moved in [false, true] {
+        let (_harness, kept) = fresh::<H>().await;
+        let mut bare = of("7", "1.1", "20260301");
+        (bare.study.date, bare.series.uid) = (None, Uid::parse("1.1.1"));
+        bare.instance.uid = Uid::parse("1.1.1.1");
+        finish(&kept, &film("north", "a"), bare, b"a").await;
+        let mut full = of("8", "1.1", "20240301");
+        (full.study.accession, full.series.uid) = (Some("A1".into()), Uid::parse("1.1.1"));
+        (full.series.modality, full.instance.uid) = (Some("CR".into()), Uid::parse("1.1.1.2"));
+        let image = finish(&kept, &film("north", "b"), full, b"b").await;
+        match moved {
+            true => kept.studies.move_study(image, &id("7"), &by()).await.expect("moved"),
+            false => kept.studies.merge(&north(), &id("8"), &id("7"), &by()).await.expect("merged"),
+        };
+        for conditions in [
+            vec![],
+            text(Text::Accession, "A1"),
+            days("20240301", "20240302"),
+            vec![Condition::Modality(vec![Pattern::new("CR")])],
+        ] {
+            assert_eq!(studies(&kept, conditions).await, ["1.1"], "moved: {moved}");
+        }
+        assert_eq!(studies(&kept, days("20240302", "20990101")).await, [""; 0]);
+    }
+}
+
 pub async fn a_corrected_or_moved_study_is_found_by_what_it_is_now<H: ErasureHarness>() {
     let (_harness, kept) = fresh::<H>().await;
     let image = finish(&kept, &film("north", "a"), of("7", "1.1", "20250301"), b"a").await;
