@@ -109,7 +109,7 @@ pub struct Found {
     pub attributes: Attributes,
     /// Whether the study's date and time are those of its first receipt, in UTC.
     pub dated_by_receipt: bool,
-    /// The image, or one of the study or the series.
+    /// The image; the one received last of the series, or of the study's first series.
     pub image: ImageId,
     /// Modalities in Study (0008,0061), in the order of their letters.
     pub modalities: Vec<String>,

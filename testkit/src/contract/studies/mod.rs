@@ -77,6 +77,7 @@ macro_rules! studies_contract {
             pages_of_a_search_have_every_result_once,
             pages_of_a_search_at_several_sites_are_in_one_order,
             a_study_that_takes_in_another_of_its_uid_is_found_by_what_it_lacked,
+            a_series_is_shown_by_its_newest_image_that_is_left,
             a_corrected_or_moved_study_is_found_by_what_it_is_now,
             a_list_of_images_is_narrowed_to_one_patient_by_their_id_and_by_one_that_was_merged_into_it,
             a_change_of_patients_is_on_record_without_a_name,

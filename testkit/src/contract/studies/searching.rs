@@ -1,5 +1,7 @@
 //! Searches.
 
+use std::time::Duration;
+
 use lobar_core::access::{SiteName, Sites};
 use lobar_core::object::ImageId;
 use lobar_core::study::{
@@ -198,6 +200,27 @@ pub async fn a_study_has_its_counts_and_modalities_and_one_that_has_no_instance_
     assert_eq!(studies(&kept, vec![]).await, ["1.1"]);
     let found = search(&kept, Level::Study, Sites::All, vec![]).await;
     assert_eq!((found[0].series_in_study, found[0].instances_in_study), (1, 1));
+}
+
+pub async fn a_series_is_shown_by_its_newest_image_that_is_left<H: ErasureHarness>() {
+    let (harness, kept) = fresh::<H>().await;
+    let mut images = Vec::new();
+    for n in 1..6 {
+        let mut known = of("7", "1.1", "20260301");
+        (known.series.uid, known.instance.uid) =
+            (Uid::parse("1.1.1"), Uid::parse(&format!("1.1.1.{n}")));
+        let object = film("north", &format!("{n}"));
+        harness.advance(Duration::from_secs(1)).await;
+        images.push((finish(&kept, &object, known, &[n]).await, object));
+    }
+    while let Some((image, object)) = images.pop() {
+        for level in [Level::Study, Level::Series] {
+            let found = search(&kept, level, Sites::All, vec![]).await;
+            assert_eq!(found[0].image, image, "{level:?}, {} more", images.len());
+        }
+        kept.store.remove(&object).await.expect("removed");
+    }
+    assert_eq!(studies(&kept, vec![]).await, [""; 0]);
 }
 
 pub async fn an_image_of_which_nothing_is_known_is_found_as_a_study_of_its_own_in_the_order_of_the_others<
