@@ -126,6 +126,8 @@ pub trait Driver:
     /// Joins rows of `image`, as `found`, to what stands before it: those that a subquery on `image` finds for each row
     /// of that. What stands before the subquery's condition, and after its end.
     const FOUND_FOR_EACH: [&'static str; 2];
+    /// An inner join whose left side is read first, where the planner would not see by itself that this is cheaper.
+    const JOIN_IN_ORDER: &'static str;
     /// How a connection stops and begins again to wait for the disk; `None` where the pool that reads
     /// never waits for it.
     const RELAXED: Option<Relaxed>;

@@ -71,8 +71,10 @@ pub enum Condition {
     Text(Text, Pattern),
     /// A name.
     Name(Name, Pattern),
-    /// A modality that matches one of these.
+    /// The modality matches one of these.
     Modality(Vec<Pattern>),
+    /// The study has a series whose modality matches one of these, at whatever level is searched (PS3.4, C.3.4).
+    ModalityInStudy(Vec<Pattern>),
     /// The study's date lies between the beginnings of these days, the second not included. A study without a date has that of
     /// its first receipt.
     Made(Stamp, Stamp),
@@ -107,7 +109,7 @@ pub struct Found {
     pub attributes: Attributes,
     /// Whether the study's date and time are those of its first receipt, in UTC.
     pub dated_by_receipt: bool,
-    /// The image, or one of the study or the series.
+    /// The image; the one received last of the series, or of the study's first series.
     pub image: ImageId,
     /// Modalities in Study (0008,0061), in the order of their letters.
     pub modalities: Vec<String>,

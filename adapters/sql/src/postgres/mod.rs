@@ -70,6 +70,7 @@ impl Driver for Postgres {
     // Numbers are given out above the join, hence after the lock is held, and the lock is let go after
     // the commit is visible.
     const EVENT_LOCK: &'static str = concat!(", (select ", lock!(1), ") as event_lock");
+    const JOIN_IN_ORDER: &'static str = " join ";
     const FOUND_FOR_EACH: [&'static str; 2] =
         [" cross join lateral (select received_at, id from image where ", ") as found"];
     const RELAXED: Option<Relaxed> = None;

@@ -52,6 +52,7 @@ impl Driver for Sqlite {
     const GLOB: &'static str = " glob ";
     const SKIP_LOCKED: &'static str = "";
     const EVENT_LOCK: &'static str = "";
+    const JOIN_IN_ORDER: &'static str = " cross join ";
     // It knows no `lateral`; `cross join` keeps the order of its loops.
     const FOUND_FOR_EACH: [&'static str; 2] = [
         " cross join image as found where found.rowid in (select image.rowid from image where ",

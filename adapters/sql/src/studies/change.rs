@@ -380,14 +380,51 @@ async fn give<D: Driver>(tx: &mut Tx<D>, study: &ChildRow, patient: Uuid) -> Res
             sql.bind(there.id).bind(one.id).run(tx).await?;
             continue;
         };
+        fill_series(tx, same.id, one.id).await?;
         let sql = Sql::<D>::new("update instance set series = $1 where series = $2");
         sql.bind(same.id).bind(one.id).run(tx).await?;
         Sql::<D>::new("delete from series where id = $1").bind(one.id).run(tx).await?;
     }
     let sql = Sql::<D>::new("update study_moved set study = $1 where study = $2");
     sql.bind(there.id).bind(study.id).run(tx).await?;
+    fill_study(tx, there.id, study.id).await?;
     Sql::<D>::new("delete from study where id = $1").bind(study.id).run(tx).await?;
     Ok(there.id)
+}
+
+/// Fills in what a study lacks from one that goes; it has the date that is filled in, or the earlier receipt where neither has one.
+async fn fill_study<D: Driver>(tx: &mut Tx<D>, study: Uuid, gone: Uuid) -> Result<(), DbError> {
+    let sql = Sql::<D>::new(
+        "update study set
+            study_id = coalesce(study.study_id, gone.study_id),
+            site = coalesce(study.site, gone.site),
+            made_at = case when study.made_at is null
+                or (study.study_date is null
+                  and (gone.study_date is not null or gone.made_at < study.made_at))
+                or (study.study_date = gone.study_date and study.study_time is null)
+              then gone.made_at else study.made_at end,
+            accession = coalesce(study.accession, gone.accession),
+            study_date = coalesce(study.study_date, gone.study_date),
+            study_time = case when study.study_date is null or study.study_date = gone.study_date
+              then coalesce(study.study_time, gone.study_time) else study.study_time end,
+            description = coalesce(study.description, gone.description),
+            referring_physician = coalesce(study.referring_physician, gone.referring_physician)
+          from study as gone where study.id = $1 and gone.id = $2",
+    );
+    sql.bind(study).bind(gone).run(tx).await.map(drop)
+}
+
+/// Fills in what a series lacks from one that goes.
+async fn fill_series<D: Driver>(tx: &mut Tx<D>, series: Uuid, gone: Uuid) -> Result<(), DbError> {
+    let sql = Sql::<D>::new(
+        "update series set
+            modality = coalesce(series.modality, gone.modality),
+            number = coalesce(series.number, gone.number),
+            description = coalesce(series.description, gone.description),
+            body_part = coalesce(series.body_part, gone.body_part)
+          from series as gone where series.id = $1 and gone.id = $2",
+    );
+    sql.bind(series).bind(gone).run(tx).await.map(drop)
 }
 
 /// What comes of a study under these ids goes to another patient's from now on.

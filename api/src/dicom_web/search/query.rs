@@ -158,7 +158,10 @@ fn condition(tag: Tag, keyword: &str, value: &str) -> Result<Option<Condition>, 
             let some =
                 value.split([',', '\\']).map(str::trim).filter(|one| !one.is_empty()).take(50);
             let some = some.map(|one| pattern(keyword, one)).collect::<Result<_, _>>()?;
-            Ok(Some(Condition::Modality(some)))
+            Ok(Some(match tag {
+                tags::MODALITY => Condition::Modality(some),
+                _ => Condition::ModalityInStudy(some),
+            }))
         }
         tags::STUDY_DATE => {
             let (from, to) = range(value);

@@ -1,5 +1,7 @@
 //! Searches.
 
+use std::time::Duration;
+
 use lobar_core::access::{SiteName, Sites};
 use lobar_core::object::ImageId;
 use lobar_core::study::{
@@ -138,6 +140,13 @@ pub async fn a_search_matches_single_values_lists_of_uids_wildcards_ranges_and_n
     }
     let found = search(&kept, Level::Series, Sites::All, modality("DX")).await;
     assert_eq!(found.len(), 1);
+    let in_study = |one: &str| vec![Condition::ModalityInStudy(vec![Pattern::new(one)])];
+    for level in [Level::Series, Level::Instance] {
+        let found = search(&kept, level, Sites::All, in_study("CR")).await;
+        assert_eq!(found.len(), 2, "each of the study: {level:?}");
+    }
+    assert_eq!(studies(&kept, [in_study("CR"), modality("DX")].concat()).await, ["1.1"]);
+    assert_eq!(studies(&kept, in_study("O?")).await, ["1.2"]);
 }
 
 pub async fn names_are_searched_without_case_and_accents_in_each_of_their_groups<
@@ -170,9 +179,10 @@ pub async fn a_search_by_a_merged_id_finds_the_patient_that_is_left<H: ErasureHa
     finish(&kept, &film("north", "a"), of("7", "1.1", "20250301"), b"a").await;
     finish(&kept, &film("north", "b"), of("8", "1.2", "20260301"), b"b").await;
     kept.studies.merge(&north(), &id("7"), &id("8"), &by()).await.expect("merged");
-    for id in ["7", "8"] {
+    for id in ["7", "8", "*7*", "7*", "?", "*8"] {
         assert_eq!(studies(&kept, text(Text::PatientId, id)).await, ["1.2", "1.1"], "{id}");
     }
+    assert_eq!(studies(&kept, text(Text::PatientId, "*9*")).await, [""; 0]);
 }
 
 pub async fn a_study_has_its_counts_and_modalities_and_one_that_has_no_instance_left_is_not_found<
@@ -190,6 +200,27 @@ pub async fn a_study_has_its_counts_and_modalities_and_one_that_has_no_instance_
     assert_eq!(studies(&kept, vec![]).await, ["1.1"]);
     let found = search(&kept, Level::Study, Sites::All, vec![]).await;
     assert_eq!((found[0].series_in_study, found[0].instances_in_study), (1, 1));
+}
+
+pub async fn a_series_is_shown_by_its_newest_image_that_is_left<H: ErasureHarness>() {
+    let (harness, kept) = fresh::<H>().await;
+    let mut images = Vec::new();
+    for n in 1..6 {
+        let mut known = of("7", "1.1", "20260301");
+        (known.series.uid, known.instance.uid) =
+            (Uid::parse("1.1.1"), Uid::parse(&format!("1.1.1.{n}")));
+        let object = film("north", &format!("{n}"));
+        harness.advance(Duration::from_secs(1)).await;
+        images.push((finish(&kept, &object, known, &[n]).await, object));
+    }
+    while let Some((image, object)) = images.pop() {
+        for level in [Level::Study, Level::Series] {
+            let found = search(&kept, level, Sites::All, vec![]).await;
+            assert_eq!(found[0].image, image, "{level:?}, {} more", images.len());
+        }
+        kept.store.remove(&object).await.expect("removed");
+    }
+    assert_eq!(studies(&kept, vec![]).await, [""; 0]);
 }
 
 pub async fn an_image_of_which_nothing_is_known_is_found_as_a_study_of_its_own_in_the_order_of_the_others<
@@ -251,6 +282,58 @@ pub async fn pages_of_a_search_have_every_result_once<H: ErasureHarness>() {
         found.extend(page.found);
     }
     assert_eq!(found, whole.found);
+}
+
+pub async fn pages_of_a_search_at_several_sites_are_in_one_order<H: ErasureHarness>() {
+    let (_harness, kept) = fresh::<H>().await;
+    for n in 1..7 {
+        let site = if n % 2 == 0 { "north" } else { "south" };
+        let known = of("7", &format!("1.{n}"), &format!("2026030{n}"));
+        finish(&kept, &film(site, &format!("{n}")), known, &[n]).await;
+    }
+    let south = SiteName::parse("south").expect("a name");
+    let both = Sites::Only([north(), south].into());
+    for (offset, expected, more) in [
+        (0, &["1.6", "1.5"][..], true),
+        (2, &["1.4", "1.3"], true),
+        (4, &["1.2", "1.1"], false),
+        (6, &[], false),
+    ] {
+        let page = page(&kept, Level::Study, both.clone(), vec![], (offset, 2)).await;
+        let uid = |found: &Found| found.attributes.study.uid.clone().expect("one");
+        let uids: Vec<Uid> = page.found.iter().map(uid).collect();
+        let uids: Vec<&str> = uids.iter().map(Uid::as_str).collect();
+        assert_eq!((&*uids, page.more), (expected, more), "{offset}");
+    }
+}
+
+pub async fn a_study_that_takes_in_another_of_its_uid_is_found_by_what_it_lacked<
+    H: ErasureHarness,
+>() {
+    for moved in [false, true] {
+        let (_harness, kept) = fresh::<H>().await;
+        let mut bare = of("7", "1.1", "20260301");
+        (bare.study.date, bare.series.uid) = (None, Uid::parse("1.1.1"));
+        bare.instance.uid = Uid::parse("1.1.1.1");
+        finish(&kept, &film("north", "a"), bare, b"a").await;
+        let mut full = of("8", "1.1", "20240301");
+        (full.study.accession, full.series.uid) = (Some("A1".into()), Uid::parse("1.1.1"));
+        (full.series.modality, full.instance.uid) = (Some("CR".into()), Uid::parse("1.1.1.2"));
+        let image = finish(&kept, &film("north", "b"), full, b"b").await;
+        match moved {
+            true => kept.studies.move_study(image, &id("7"), &by()).await.expect("moved"),
+            false => kept.studies.merge(&north(), &id("8"), &id("7"), &by()).await.expect("merged"),
+        };
+        for conditions in [
+            vec![],
+            text(Text::Accession, "A1"),
+            days("20240301", "20240302"),
+            vec![Condition::Modality(vec![Pattern::new("CR")])],
+        ] {
+            assert_eq!(studies(&kept, conditions).await, ["1.1"], "moved: {moved}");
+        }
+        assert_eq!(studies(&kept, days("20240302", "20990101")).await, [""; 0]);
+    }
 }
 
 pub async fn a_corrected_or_moved_study_is_found_by_what_it_is_now<H: ErasureHarness>() {

@@ -7,6 +7,9 @@ use lobar_core::study::{
 
 use super::super::super::{Driver, Sql};
 
+/// What images count as instances.
+const SHOWN: &str = " and image.state || '' not in ('superseded', 'removed')";
+
 /// Whether a condition names so few studies that they are found first, by an index, and sorted.
 pub(super) fn names_few(search: &Search) -> bool {
     search.conditions.iter().any(|condition| match condition {
@@ -50,6 +53,14 @@ pub(super) fn studies<D: Driver>(sql: &mut Sql<D>, search: &Search) {
                 sql.push(" union select patient from patient_alias where patient_id = ");
                 sql.arg(id.as_str()).push(")");
             }
+            Condition::Text(Text::PatientId, id) => {
+                let id = D::glob(id);
+                sql.push(" and (patient.patient_id").push(D::GLOB).arg(id.as_str());
+                sql.push(
+                    " or study.patient in (select patient from patient_alias where patient_id",
+                );
+                sql.push(D::GLOB).arg(id.as_str()).push("))");
+            }
             Condition::Text(text, pattern) => {
                 if let Some(column) = study_column(*text) {
                     like(sql, column, pattern);
@@ -85,6 +96,17 @@ pub(super) fn studies<D: Driver>(sql: &mut Sql<D>, search: &Search) {
                     }
                 }
             }
+            Condition::ModalityInStudy(patterns) => {
+                sql.push(
+                    " and exists (select 1 from series of_study
+                        join instance on instance.series = of_study.id
+                        join image on image.id = instance.image
+                      where of_study.study = study.id",
+                );
+                sql.push(SHOWN);
+                modality(sql, "of_study.modality", patterns);
+                sql.push(")");
+            }
             Condition::Classes(_) | Condition::Modality(_) | Condition::Number(..) => {}
         }
     }
@@ -92,7 +114,7 @@ pub(super) fn studies<D: Driver>(sql: &mut Sql<D>, search: &Search) {
 
 /// Those on series and instances, with that of being one.
 pub(super) fn instances<D: Driver>(sql: &mut Sql<D>, search: &Search) {
-    sql.push(" and image.state || '' not in ('superseded', 'removed')");
+    sql.push(SHOWN);
     for condition in &search.conditions {
         match condition {
             Condition::Uids(Level::Series, uids) => one_of(sql, " and series.uid in (", uids),
@@ -104,17 +126,7 @@ pub(super) fn instances<D: Driver>(sql: &mut Sql<D>, search: &Search) {
                 sql.arg(SECONDARY_CAPTURE);
                 one_of(sql, " end) in (", classes);
             }
-            Condition::Modality(patterns) => {
-                for (place, pattern) in patterns.iter().enumerate() {
-                    sql.push(if place == 0 { " and (" } else { " or " });
-                    sql.push("coalesce(series.modality, ")
-                        .arg(OTHER_MODALITY)
-                        .push(")")
-                        .push(D::GLOB);
-                    sql.arg(D::glob(pattern).as_str());
-                }
-                sql.push(")");
-            }
+            Condition::Modality(patterns) => modality(sql, "series.modality", patterns),
             Condition::Number(number, value) => {
                 sql.push(match number {
                     Number::Series => " and series.number = ",
@@ -135,14 +147,23 @@ pub(super) fn instances<D: Driver>(sql: &mut Sql<D>, search: &Search) {
 
 fn study_column(text: Text) -> Option<&'static str> {
     match text {
-        Text::PatientId => Some("patient.patient_id"),
         Text::Issuer => Some("patient.issuer"),
         Text::Sex => Some("patient.sex"),
         Text::Accession => Some("study.accession"),
         Text::StudyId => Some("study.study_id"),
         Text::StudyDescription => Some("study.description"),
-        Text::SeriesDescription | Text::BodyPart => None,
+        Text::PatientId | Text::SeriesDescription | Text::BodyPart => None,
     }
+}
+
+/// A series' modality matches one of these.
+fn modality<D: Driver>(sql: &mut Sql<D>, column: &'static str, patterns: &[Pattern]) {
+    for (place, pattern) in patterns.iter().enumerate() {
+        sql.push(if place == 0 { " and (" } else { " or " });
+        sql.push("coalesce(").push(column).push(", ").arg(OTHER_MODALITY).push(")");
+        sql.push(D::GLOB).arg(D::glob(pattern).as_str());
+    }
+    sql.push(")");
 }
 
 fn one_of<D: Driver>(sql: &mut Sql<D>, before: &'static str, uids: &[Uid]) {

@@ -21,7 +21,7 @@ pub struct SeriesRow {
     uid: String,
     modality: Option<String>,
     instances: i64,
-    /// One of them, or one that was.
+    /// The newest of them.
     image: Option<Uuid>,
 }
 
@@ -115,7 +115,9 @@ async fn series_of<D: Driver>(db: &Db<D>, studies: Vec<Uuid>) -> Result<Vec<Seri
     for batch in studies.chunks(BATCH) {
         let mut sql = Sql::<D>::new(
             "select series.study, series.id as series, series.uid, series.modality, count(*) as instances,
-               (select other.image from instance other where other.series = series.id limit 1) as image
+               (select other.image from instance as other join image as shown on shown.id = other.image
+                 where other.series = series.id and shown.state || '' not in ('superseded', 'removed')
+                 order by shown.received_at desc, shown.id desc limit 1) as image
              from series join instance on instance.series = series.id
                join image on image.id = instance.image
              where image.state || '' not in ('superseded', 'removed') and series.study in (",

@@ -34,7 +34,7 @@ impl Unknown {
                 Condition::TimeOfDay(from, to) => {
                     unknown.times.push((i64::from(*from), i64::from(*to)));
                 }
-                Condition::Modality(patterns) => {
+                Condition::Modality(patterns) | Condition::ModalityInStudy(patterns) => {
                     patterns.iter().find(|pattern| pattern.matches(OTHER_MODALITY))?;
                 }
                 Condition::Classes(classes) => {
