@@ -10,7 +10,7 @@ use super::{
     picture, predict, priors, problems, quarantine, queues, receive, session, sites, tokens, totp,
     uploads, verdicts,
 };
-use crate::dicom_web::store;
+use crate::dicom_web::{retrieve, store};
 use crate::health;
 
 #[derive(OpenApi)]
@@ -20,7 +20,10 @@ use crate::health;
         images::list, images::one, erasure::erase, receive::receive, picture::picture, picture::heatmap,
         priors::list, patients::merge, patients::separate, patients::correct, patients::move_study,
         verdicts::add, verdicts::list, opinions::give, exposure::painted, exposure::report,
-        uploads::presign, uploads::identify, uploads::known, store::store, store::store_in_study, events::events, predict::predict, queues::queues,
+        uploads::presign, uploads::identify, uploads::known, store::store, store::store_in_study,
+        retrieve::study, retrieve::series, retrieve::instance, retrieve::study_metadata, retrieve::series_metadata,
+        retrieve::instance_metadata, retrieve::frames, retrieve::rendered,
+        events::events, predict::predict, queues::queues,
         models::list, models::one, models::activate, models::roll_back, models::retire, models::shadow,
         models::unshadow, models::comparison, models::history,
         quarantine::list, quarantine::one, quarantine::replay, quarantine::discard,
@@ -65,7 +68,10 @@ mod tests {
                 .replace("{id}", "not-an-id")
                 .replace("{version}", "7")
                 .replace("{slug}", "internal")
-                .replace("{study}", "1.2.3");
+                .replace("{study}", "1.2.3")
+                .replace("{series}", "1.2.3")
+                .replace("{instance}", "1.2.3")
+                .replace("{frames}", "1");
             for method in operations.as_object().expect("an object").keys() {
                 let method = method.to_uppercase().parse().expect("a method");
                 let request = test::TestRequest::with_uri(&address).method(method).to_request();
