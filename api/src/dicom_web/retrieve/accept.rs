@@ -37,16 +37,14 @@ pub(super) fn ranges(request: &HttpRequest) -> Vec<Range> {
 }
 
 fn percent_decoded(text: &str) -> String {
-    let mut bytes = text.bytes();
+    let mut bytes = text.as_bytes();
     let mut plain = Vec::new();
-    while let Some(byte) = bytes.next() {
-        let digits = (byte == b'%').then(|| bytes.as_slice().get(..2)).flatten();
+    while let [byte, rest @ ..] = bytes {
+        let digits = rest.get(..2).filter(|_| *byte == b'%');
         let decoded =
             digits.and_then(|it| u8::from_str_radix(std::str::from_utf8(it).ok()?, 16).ok());
-        if decoded.is_some() {
-            bytes.nth(1);
-        }
-        plain.push(decoded.unwrap_or(byte));
+        bytes = if decoded.is_some() { &rest[2..] } else { rest };
+        plain.push(decoded.unwrap_or(*byte));
     }
     String::from_utf8_lossy(&plain).into_owned()
 }
