@@ -12,6 +12,7 @@ mod bodies;
 mod browser;
 mod certificates;
 mod clicks;
+mod dicom_retrieve;
 mod erasing;
 mod events;
 mod exposure;

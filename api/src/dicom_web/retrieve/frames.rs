@@ -1,5 +1,7 @@
 //! The frames of an instance (PS3.18, 10.4.1.1.6): as they are stored, or uncompressed in little endian.
 
+use std::collections::HashSet;
+
 use bytes::Bytes;
 use dicom_core::value::Value;
 use dicom_dictionary_std::{tags, uids};
@@ -23,9 +25,13 @@ pub(super) struct Frames {
 pub(super) fn numbers(list: &str) -> Result<Vec<usize>, Problem> {
     let numbers = list.split(',').map(|number| number.parse().ok().filter(|number| *number > 0));
     let numbers: Option<Vec<usize>> = numbers.take(FRAMES_MAX + 1).collect();
-    numbers.filter(|numbers| numbers.len() <= FRAMES_MAX).ok_or_else(|| {
-        let detail =
-            format!("Frames are numbers from 1 with commas between them, at most {FRAMES_MAX}.");
+    // Each once: an answer is no larger than the instance.
+    let is_once =
+        |numbers: &Vec<usize>| numbers.iter().collect::<HashSet<_>>().len() == numbers.len();
+    numbers.filter(|numbers| numbers.len() <= FRAMES_MAX && is_once(numbers)).ok_or_else(|| {
+        let detail = format!(
+            "Frames are numbers from 1 with commas between them, each once, at most {FRAMES_MAX}."
+        );
         Problem::new(Kind::BadParameter, detail)
     })
 }
@@ -112,7 +118,7 @@ mod tests {
     #[test]
     fn a_list_of_frames_is_numbers_from_one() {
         assert_eq!(numbers("1,3").expect("a list"), [1, 3]);
-        for wrong in ["", "0", "1,", "x", "-1", &["1"; 101].join(",")] {
+        for wrong in ["", "0", "1,", "x", "-1", "2,1,2", &["1"; 101].join(",")] {
             assert!(numbers(wrong).is_err(), "{wrong}");
         }
     }

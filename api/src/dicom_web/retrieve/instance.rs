@@ -42,7 +42,13 @@ pub(super) fn read(bytes: &[u8], identity: &Identity, limits: &Limits) -> Result
     let radiograph = lobar_imaging::decode(bytes, limits).map_err(|refused| {
         Problem::new(Kind::NoPicture, refused.detail).with("reason", refused.reason.code())
     })?;
-    let object = secondary_capture(identity, &radiograph);
+    let side = |side| {
+        u16::try_from(side).map_err(|_| {
+            Problem::new(Kind::NoPicture, "DICOM has no images of more than 65,535 pixels a side.")
+        })
+    };
+    let size = (side(radiograph.height)?, side(radiograph.width)?);
+    let object = secondary_capture(identity, &radiograph, size);
     Ok(Read { object, syntax: uids::EXPLICIT_VR_LITTLE_ENDIAN.into() })
 }
 
@@ -59,8 +65,13 @@ pub(super) fn explicit(read: Read) -> Result<Option<Bytes>, Problem> {
     Ok(Some(bytes.into()))
 }
 
-/// The instance of a picture: its pixels upright in 8-bit grey, as people and the network see them.
-fn secondary_capture(identity: &Identity, picture: &Radiograph) -> InMemDicomObject {
+/// The instance of a picture of so many rows and columns: its pixels upright in 8-bit grey, as people and the network see
+/// them.
+fn secondary_capture(
+    identity: &Identity,
+    picture: &Radiograph,
+    (rows, columns): (u16, u16),
+) -> InMemDicomObject {
     let mut object = InMemDicomObject::new_empty();
     let mut attributes = identity.attributes.clone();
     made(&mut attributes);
@@ -80,8 +91,8 @@ fn secondary_capture(identity: &Identity, picture: &Radiograph) -> InMemDicomObj
     };
     for (tag, value) in [
         (tags::SAMPLES_PER_PIXEL, 1),
-        (tags::ROWS, u16::try_from(picture.height).unwrap_or(u16::MAX)),
-        (tags::COLUMNS, u16::try_from(picture.width).unwrap_or(u16::MAX)),
+        (tags::ROWS, rows),
+        (tags::COLUMNS, columns),
         (tags::BITS_ALLOCATED, 8),
         (tags::BITS_STORED, 8),
         (tags::HIGH_BIT, 7),

@@ -17,7 +17,7 @@ use dicom_dictionary_std::uids;
 use futures::{Stream, stream};
 use lobar_core::audit::Action;
 use lobar_core::study::{Place, Stored, Uid, Uids};
-use lobar_imaging::draw;
+use lobar_imaging::{Format, draw, sniff};
 
 use self::accept::{Range, ranges};
 use self::instance::{is_native, read};
@@ -162,10 +162,10 @@ fn form(stored: &Stored, ranges: &[Range]) -> Option<(bool, Option<bool>)> {
     ranges.iter().filter(|range| range.takes(DICOM)).find_map(|range| {
         let asked = range.syntax.as_deref().unwrap_or(uids::EXPLICIT_VR_LITTLE_ENDIAN);
         let as_stored = match (asked, syntax) {
-            // What came as no DICOM file is made in Explicit VR Little Endian.
-            (asked, None) => {
-                (asked == "*" || asked == uids::EXPLICIT_VR_LITTLE_ENDIAN).then_some(false)
-            }
+            // What came as no DICOM file is made in Explicit VR Little Endian; of a DICOM file that could not be read, it is
+            // not known.
+            ("*", None) => Some(true),
+            (asked, None) => (asked == uids::EXPLICIT_VR_LITTLE_ENDIAN).then_some(false),
             (asked, Some(own)) if asked == "*" || asked == own => Some(true),
             // Whoever takes anything takes it as it is.
             (_, Some(_)) if range.kind == "*/*" && range.syntax.is_none() => Some(true),
@@ -207,7 +207,7 @@ async fn instances(
         let (context, identity) = (Arc::clone(&own), stored.identity.clone());
         async move {
             worked_on(&context, client, &stored, move |bytes| {
-                if as_stored {
+                if as_stored && sniff(&bytes) == Some(Format::Dicom) {
                     return Ok(bytes);
                 }
                 let read = read(&bytes, &identity, &limits)?;
@@ -286,6 +286,7 @@ async fn attributes(
     let (context, address) = (Arc::clone(context), Address::of(request));
     let client = Client::caller(&allowed.caller().who);
     let limits = context.settings.limits;
+    let reserved = context.sending.reserve(client, limits.max_bytes).await?;
     let one = move |stored: Stored| {
         let (context, address, stored) = (Arc::clone(&context), address.clone(), Arc::new(stored));
         async move {
@@ -307,7 +308,10 @@ async fn attributes(
     });
     let end = stream::once(async { Ok(Bytes::from_static(b"]")) });
     let body = stream_of(Bytes::from(format!("[{first}")), rest).chain(end);
-    Ok(HttpResponse::Ok().insert_header((header::CONTENT_TYPE, JSON)).streaming(body))
+    let mut response = HttpResponse::Ok();
+    let mut response = response.insert_header((header::CONTENT_TYPE, JSON)).streaming(body);
+    response.extensions_mut().insert(reserved);
+    Ok(response)
 }
 
 async fn pixels(
