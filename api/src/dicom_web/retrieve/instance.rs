@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use dicom_core::{DataElement, PrimitiveValue, Tag, VR};
 use dicom_dictionary_std::{tags, uids};
+use dicom_object::mem::InMemElement;
 use dicom_object::{FileMetaTableBuilder, InMemDicomObject};
 use lobar_core::study::{Attributes, Identity, age_on, made};
 use lobar_imaging::{Format, Limits, Radiograph, sniff};
@@ -81,11 +82,11 @@ fn secondary_capture(
     for (tag, vr, value) in [
         (tags::CONVERSION_TYPE, VR::CS, "WSD"),
         (tags::MANUFACTURER, VR::LO, "Lobar"),
-        (tags::PATIENT_ORIENTATION, VR::CS, ""),
         (tags::PHOTOMETRIC_INTERPRETATION, VR::CS, "MONOCHROME2"),
     ] {
         text(&mut object, tag, vr, value);
     }
+    object.put(DataElement::empty(tags::PATIENT_ORIENTATION, VR::CS));
     let short = |object: &mut InMemDicomObject, tag, value: u16| {
         object.put(DataElement::new(tag, VR::US, PrimitiveValue::from(value)));
     };
@@ -134,7 +135,7 @@ pub(super) fn identify(object: &mut InMemDicomObject, known: &Attributes, moved:
         (tags::PATIENT_BIRTH_DATE, VR::DA, patient.birth_date.clone()),
         (tags::PATIENT_SEX, VR::CS, patient.sex.clone()),
     ] {
-        object.put(DataElement::new(tag, vr, PrimitiveValue::from(value.unwrap_or_default())));
+        object.put(element(tag, vr, value));
     }
     let issuer = Some(patient.id.issuer.clone()).filter(|issuer| !issuer.is_empty());
     let optional = [
@@ -166,7 +167,13 @@ pub(super) fn identify(object: &mut InMemDicomObject, known: &Attributes, moved:
     ];
     for (tag, vr, value) in required {
         if value.is_some() || object.get(tag).is_none() {
-            object.put(DataElement::new(tag, vr, PrimitiveValue::from(value.unwrap_or_default())));
+            object.put(element(tag, vr, value));
         }
     }
+}
+
+/// With a value, or without one.
+fn element(tag: Tag, vr: VR, value: Option<String>) -> InMemElement {
+    let value = value.filter(|value| !value.is_empty());
+    DataElement::new(tag, vr, value.map_or(PrimitiveValue::Empty, PrimitiveValue::from))
 }
