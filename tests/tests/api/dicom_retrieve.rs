@@ -487,3 +487,26 @@ async fn who_had_which_instance_is_on_record() {
     }
     fixture.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_that_is_not_as_it_should_be_is_had_as_it_is_stored_and_not_otherwise() {
+    let fixture = Fixture::open().await;
+    // It does not say how long its file meta information is. Once it is known whose it is, and once nothing is.
+    let file = compressed("native_8.dcm");
+    let place = ["1.2.3", "1.2.5", "1.2.3.4"];
+    let explicit = uids::EXPLICIT_VR_LITTLE_ENDIAN;
+    fixture.stored("north", &file, &of(place, explicit)).await;
+    let id = fixture.pictured("north", &file).await;
+    let made = Uids::of_image(id);
+    let unknown = [made.study.as_str(), made.series.as_str(), made.instance.as_str()];
+    for place in [place, unknown] {
+        let parts = fixture.wado(&path(place), AS_STORED, None).await.parts();
+        assert!(parts == [("application/dicom".to_owned(), file.clone())], "the same bytes");
+        for of in ["metadata", "frames/1"] {
+            let answer = fixture.wado(&format!("{}/{of}", path(place)), "*/*", None).await;
+            assert_eq!(answer.status, 404, "{of}");
+            assert_eq!(answer.json()["type"], "/problems/no-picture", "{of}");
+        }
+    }
+    fixture.stop().await;
+}
