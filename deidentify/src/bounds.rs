@@ -199,4 +199,19 @@ mod tests {
             b"\x08\x00\x40\x11\xff\xff\xff\xff\xfe\xff\x00\xe0\xff\xff\xff\xff".repeat(100_000);
         assert!(!fits(&deep, false, false));
     }
+    #[test]
+    fn attributes_larger_than_those_of_any_image_do_not_fit_however_they_are_cut() {
+        // Patient Comments.
+        let comments = |count: usize, length: u16| {
+            let head = [&b"\x10\0\0\x40LT"[..], &length.to_le_bytes()].concat();
+            [head, vec![b'x'; length.into()]].concat().repeat(count)
+        };
+        assert!(fits(&comments(60, 60_000), true, false));
+        assert!(!fits(&comments(80, 60_000), true, false));
+        assert!(!fits(&comments(70_000, 0), true, false));
+        // Bytes may be many.
+        let length = 5_u32 << 20;
+        let pixels = [&b"\xe0\x7f\x10\0OW\0\0"[..], &length.to_le_bytes()].concat();
+        assert!(fits(&[pixels, vec![0; 5 << 20]].concat(), true, false));
+    }
 }
