@@ -1,5 +1,7 @@
 //! Whether the lengths in a data set are such that it can be read: the reader makes room for what an element says it has
-//! before it looks whether that is there.
+//! before it looks whether that is there, and takes many times their bytes for small elements and for texts of many values.
+
+use std::cell::Cell;
 
 use dicom_core::dictionary::{DataDictionary as _, DataDictionaryEntry as _};
 use dicom_core::{Tag, VR};
@@ -7,15 +9,20 @@ use dicom_dictionary_std::{StandardDataDictionary, tags};
 
 /// Deepest nesting of sequences. Images of the table's kinds need 3.
 const DEPTH_MAX: usize = 32;
+/// Bytes that a data set may have beside values of bytes (pixels, overlays): images have some ten thousand.
+const ATTRIBUTES_MAX: usize = 4 << 20;
+/// What an element or item costs of those beside its value, as it is kept in memory.
+const ELEMENT: usize = 64;
 /// A length that is not told: the end is marked (PS3.5, 7.5).
 const UNDEFINED: u32 = u32::MAX;
 const ITEM: Tag = Tag(0xfffe, 0xe000);
 const ITEM_END: Tag = Tag(0xfffe, 0xe00d);
 const SEQUENCE_END: Tag = Tag(0xfffe, 0xe0dd);
 
-/// Whether every element of a data set ends within it.
+/// Whether every element of a data set ends within it, and its attributes are of a size that images have.
 pub(crate) fn fits(bytes: &[u8], explicit: bool, big_endian: bool) -> bool {
-    let walk = Walk { bytes, explicit, big_endian };
+    let left = Cell::new(ATTRIBUTES_MAX);
+    let walk = Walk { bytes, explicit, big_endian, left: &left };
     walk.elements(0, bytes.len(), 0) == Some(bytes.len())
 }
 
@@ -24,6 +31,8 @@ struct Walk<'a> {
     bytes: &'a [u8],
     explicit: bool,
     big_endian: bool,
+    /// Bytes that are left of [`ATTRIBUTES_MAX`].
+    left: &'a Cell<usize>,
 }
 
 /// One element's header, or an item's.
@@ -59,6 +68,16 @@ impl Walk<'_> {
             let behind = header.value.checked_add(header.length as usize)?;
             if behind > end {
                 return None;
+            }
+            let vr = header.vr.or_else(|| {
+                StandardDataDictionary.by_tag(header.tag).and_then(|entry| entry.vr().exact())
+            });
+            // Pixels are of one of two kinds, and what is of none known is bytes.
+            let is_bytes = vr.is_none_or(|vr| {
+                matches!(vr, VR::OB | VR::OD | VR::OF | VR::OL | VR::OV | VR::OW | VR::UN)
+            });
+            if !is_sequence && !is_bytes {
+                self.spend(header.length as usize)?;
             }
             return match is_sequence {
                 true => self.items(header.value, behind, depth + 1).filter(|at| *at == behind),
@@ -107,7 +126,13 @@ impl Walk<'_> {
         }
     }
 
+    fn spend(self, bytes: usize) -> Option<()> {
+        self.left.set(self.left.get().checked_sub(bytes)?);
+        Some(())
+    }
+
     fn header(self, at: usize, end: usize) -> Option<Header> {
+        self.spend(ELEMENT)?;
         let head = self.bytes.get(at..end)?;
         let tag = Tag(self.u16(head, 0)?, self.u16(head, 2)?);
         if !self.explicit || tag.group() == 0xfffe {
@@ -173,5 +198,20 @@ mod tests {
         let deep =
             b"\x08\x00\x40\x11\xff\xff\xff\xff\xfe\xff\x00\xe0\xff\xff\xff\xff".repeat(100_000);
         assert!(!fits(&deep, false, false));
+    }
+    #[test]
+    fn attributes_larger_than_those_of_any_image_do_not_fit_however_they_are_cut() {
+        // Patient Comments.
+        let comments = |count: usize, length: u16| {
+            let head = [&b"\x10\0\0\x40LT"[..], &length.to_le_bytes()].concat();
+            [head, vec![b'x'; length.into()]].concat().repeat(count)
+        };
+        assert!(fits(&comments(60, 60_000), true, false));
+        assert!(!fits(&comments(80, 60_000), true, false));
+        assert!(!fits(&comments(70_000, 0), true, false));
+        // Bytes may be many.
+        let length = 5_u32 << 20;
+        let pixels = [&b"\xe0\x7f\x10\0OW\0\0"[..], &length.to_le_bytes()].concat();
+        assert!(fits(&[pixels, vec![0; 5 << 20]].concat(), true, false));
     }
 }

@@ -87,6 +87,15 @@ const INFLATED_MAX: u64 = 1 << 30;
 
 /// A data set and its transfer syntax: with preamble and file meta information, or bare, as old archives have them.
 pub(crate) fn read(file: &[u8]) -> Result<(InMemDicomObject, String), Refusal> {
+    open(file, INFLATED_MAX)
+}
+
+/// Reads a file as it is, whatever it is of, where every length in it holds: its data set and its transfer syntax. A deflated
+/// data set is inflated to fewer than `inflated_max` bytes.
+///
+/// # Errors
+/// [`Refusal::Unreadable`], or [`Refusal::TransferSyntax`] where that is not known.
+pub fn open(file: &[u8], inflated_max: u64) -> Result<(InMemDicomObject, String), Refusal> {
     let (syntax, data_set) = if file.get(128..132) == Some(b"DICM") {
         let meta = meta_length(&file[132..]).ok_or(Refusal::Unreadable)?;
         let (meta, data_set) = file[132..].split_at(meta);
@@ -108,7 +117,7 @@ pub(crate) fn read(file: &[u8]) -> Result<(InMemDicomObject, String), Refusal> {
     let inflated;
     let (data_set, read_as) = match syntax.as_str() {
         uids::DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN => {
-            inflated = inflate(data_set)?;
+            inflated = inflate(data_set, inflated_max)?;
             (inflated.as_slice(), uids::EXPLICIT_VR_LITTLE_ENDIAN)
         }
         syntax => (data_set, syntax),
@@ -131,11 +140,11 @@ fn meta_length(bytes: &[u8]) -> Option<usize> {
     (length <= bytes.len()).then_some(length)
 }
 
-fn inflate(bytes: &[u8]) -> Result<Vec<u8>, Refusal> {
+fn inflate(bytes: &[u8], most: u64) -> Result<Vec<u8>, Refusal> {
     let mut inflated = Vec::new();
-    let reader = DeflateDecoder::new(bytes).take(INFLATED_MAX);
+    let reader = DeflateDecoder::new(bytes).take(most);
     let read = { reader }.read_to_end(&mut inflated).map_err(|_| Refusal::Unreadable)?;
-    if read as u64 == INFLATED_MAX { Err(Refusal::Unreadable) } else { Ok(inflated) }
+    if read as u64 == most { Err(Refusal::Unreadable) } else { Ok(inflated) }
 }
 
 /// The SOP class, if the table is made for it.

@@ -20,7 +20,7 @@ mod pixels;
 mod refusal;
 pub mod table;
 
-pub use file::{Deidentified, deidentify};
+pub use file::{Deidentified, deidentify, open};
 pub use key::Key;
 pub use pixels::Rectangle;
 pub use refusal::Refusal;

@@ -75,7 +75,7 @@ impl Outcome {
         }
     }
 
-    /// The answer. Retrieve URL (type 2) has no value: what is stored cannot be had by DICOMweb yet.
+    /// The answer. Retrieve URL (type 2) has no value: it can be had only once its image is finished.
     pub(super) fn answer(self) -> Result<HttpResponse, Problem> {
         let status = self.status();
         let stored = self.stored.iter().map(|instance| instance.item([retrieve_url()])).collect();

@@ -14,7 +14,7 @@ mod parameters;
 mod password;
 mod patients;
 mod people;
-mod picture;
+pub(crate) mod picture;
 mod predict;
 mod priors;
 mod problems;
@@ -39,7 +39,7 @@ use actix_web::{Error, HttpRequest, HttpResponse, web};
 use lobar_core::access::Right;
 
 use crate::access::route::Address;
-use crate::dicom_web::{search, store};
+use crate::dicom_web::{retrieve, search, store};
 use crate::health;
 use crate::intake;
 use crate::problem::{Kind, Problem};
@@ -107,7 +107,21 @@ pub(crate) fn addresses() -> Vec<Address> {
         Address::new("/dicom-web/studies/{study}/instances").get(search::instances_of_study),
         Address::new("/dicom-web/studies/{study}/series/{series}/instances")
             .get(search::instances_of_series),
-        Address::new("/dicom-web/studies/{study}").post(store::store_in_study),
+        Address::new("/dicom-web/studies/{study}").get(retrieve::study).post(store::store_in_study),
+        Address::new("/dicom-web/studies/{study}/metadata").get(retrieve::study_metadata),
+        Address::new("/dicom-web/studies/{study}/series/{series}").get(retrieve::series),
+        Address::new("/dicom-web/studies/{study}/series/{series}/metadata")
+            .get(retrieve::series_metadata),
+        Address::new("/dicom-web/studies/{study}/series/{series}/instances/{instance}")
+            .get(retrieve::instance),
+        Address::new("/dicom-web/studies/{study}/series/{series}/instances/{instance}/metadata")
+            .get(retrieve::instance_metadata),
+        Address::new(
+            "/dicom-web/studies/{study}/series/{series}/instances/{instance}/frames/{frames}",
+        )
+        .get(retrieve::frames),
+        Address::new("/dicom-web/studies/{study}/series/{series}/instances/{instance}/rendered")
+            .get(retrieve::rendered),
         Address::new("/v1/events").get(events::events),
         Address::new("/v1/predict").post(predict::predict),
         // The names of single addresses come before those that take a version.

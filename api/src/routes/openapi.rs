@@ -11,7 +11,7 @@ use super::{
     picture, predict, priors, problems, quarantine, queues, receive, session, sites, tokens, totp,
     uploads, verdicts,
 };
-use crate::dicom_web::{search, store};
+use crate::dicom_web::{retrieve, search, store};
 use crate::health;
 
 #[derive(OpenApi)]
@@ -23,7 +23,10 @@ use crate::health;
         verdicts::add, verdicts::list, opinions::give, exposure::painted, exposure::report,
         uploads::presign, uploads::identify, uploads::known, store::store, store::store_in_study,
         search::studies, search::series, search::instances, search::series_of_study, search::instances_of_study,
-        search::instances_of_series, events::events, predict::predict, queues::queues,
+        search::instances_of_series,
+        retrieve::study, retrieve::series, retrieve::instance, retrieve::study_metadata, retrieve::series_metadata,
+        retrieve::instance_metadata, retrieve::frames, retrieve::rendered,
+        events::events, predict::predict, queues::queues,
         models::list, models::one, models::activate, models::roll_back, models::retire, models::shadow,
         models::unshadow, models::comparison, models::history,
         quarantine::list, quarantine::one, quarantine::replay, quarantine::discard,
@@ -74,7 +77,10 @@ mod tests {
                 .replace("{id}", "not-an-id")
                 .replace("{version}", "7")
                 .replace("{slug}", "internal")
-                .replace("{study}", "1.2.3");
+                .replace("{study}", "1.2.3")
+                .replace("{series}", "1.2.3")
+                .replace("{instance}", "1.2.3")
+                .replace("{frames}", "1");
             for method in operations.as_object().expect("an object").keys() {
                 let method = method.to_uppercase().parse().expect("a method");
                 let request = test::TestRequest::with_uri(&address).method(method).to_request();

@@ -70,7 +70,11 @@ pub(crate) async fn picture(
 }
 
 /// The file's bytes, in the room that was reserved for them, or for any file if it is larger than said.
-async fn fetched(context: &Context, image: &Image, room: Room) -> Result<(Bytes, Room), Problem> {
+pub(crate) async fn fetched(
+    context: &Context,
+    image: &Image,
+    room: Room,
+) -> Result<(Bytes, Room), Problem> {
     match context.objects.fetch(&image.object, room.bytes()).await {
         Err(FetchError::TooLarge { limit }) if limit < context.settings.limits.max_bytes as u64 => {
             drop(room);
@@ -82,7 +86,7 @@ async fn fetched(context: &Context, image: &Image, room: Room) -> Result<(Bytes,
     }
 }
 
-fn not_drawn(error: DrawError) -> Problem {
+pub(crate) fn not_drawn(error: DrawError) -> Problem {
     match error {
         DrawError::Refused(refused) => {
             Problem::new(Kind::NoPicture, refused.detail).with("reason", refused.reason.code())
@@ -138,7 +142,7 @@ async fn known(
     Ok(image)
 }
 
-fn not_fetched(error: FetchError) -> Problem {
+pub(crate) fn not_fetched(error: FetchError) -> Problem {
     match error {
         FetchError::Port(error) => error.into(),
         other => Problem::new(Kind::NoPicture, format!("{other}.")),

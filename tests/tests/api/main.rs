@@ -12,6 +12,7 @@ mod bodies;
 mod browser;
 mod certificates;
 mod clicks;
+mod dicom_retrieve;
 mod dicom_search;
 mod erasing;
 mod events;

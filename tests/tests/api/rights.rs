@@ -34,6 +34,7 @@ impl Hospital {
         let path = route.path.replace("{id}", image).replace("{version}", "9");
         let path = path.replace("{slug}", "internal").replace("{name}", "east");
         let path = path.replace("{study}", "1.2.3").replace("{series}", "1.2.3");
+        let path = path.replace("{instance}", "1.2.3").replace("{frames}", "1");
         let method = Method::from_bytes(route.method.as_bytes()).expect("a method");
         self.fixture.http.request(method, self.fixture.url(&path))
     }

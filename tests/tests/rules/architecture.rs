@@ -46,7 +46,17 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("lobar-worker", &["lobar-core", "lobar-consumer", "lobar-imaging", "lobar-trace"]),
     ("lobar-signin", &["lobar-core"]),
     ("lobar-oidc", &["lobar-core"]),
-    ("lobar-api", &["lobar-core", "lobar-imaging", "lobar-oidc", "lobar-signin", "lobar-trace"]),
+    (
+        "lobar-api",
+        &[
+            "lobar-core",
+            "lobar-deidentify",
+            "lobar-imaging",
+            "lobar-oidc",
+            "lobar-signin",
+            "lobar-trace",
+        ],
+    ),
     ("lobar-opener", &["lobar-core", "lobar-aws", "adapters"]),
     ("lobar-testkit", &["lobar-core"]),
     ("lobar", &["everything"]),

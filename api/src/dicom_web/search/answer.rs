@@ -1,23 +1,12 @@
 //! Results as they are answered (PS3.18, 10.6.3.3).
 
-use actix_web::HttpRequest;
 use dicom_core::{DataElement, PrimitiveValue, Tag, VR};
 use dicom_dictionary_std::tags;
 use dicom_object::InMemDicomObject;
 use lobar_core::study::{Found, Level, Uid};
 
 use super::query::Include;
-use crate::peer::Peer;
 use crate::problem::Problem;
-
-/// The address of this service as its client sees it.
-pub(super) fn base(request: &HttpRequest, peer: &Peer) -> String {
-    let scheme = if peer.secure { "https" } else { "http" };
-    let named = request.headers().get("host").and_then(|host| host.to_str().ok());
-    let host =
-        peer.host.as_deref().or(named).or(request.uri().authority().map(|host| host.as_str()));
-    format!("{scheme}://{}/dicom-web", host.unwrap_or("localhost"))
-}
 
 /// A list of results.
 pub(super) fn body(

@@ -13,11 +13,11 @@ use serde_json::json;
 use uuid::Uuid;
 
 use self::query::Asked;
+use super::address::Address;
 use super::outcome::MEDIA_TYPE;
 use super::store::{acceptable, accepted};
 use crate::access::{Allowed, need};
 use crate::context::Context;
-use crate::peer::Peer;
 use crate::problem::{Kind, Problem};
 use crate::record::entry;
 
@@ -61,12 +61,11 @@ macro_rules! search_route {
             allowed: Reader,
             context: Data<Context>,
             request: HttpRequest,
-            peer: Peer,
             pairs: Pairs,
             uids: $uids,
         ) -> Result<HttpResponse, Problem> {
             let $given = uids;
-            find(&allowed, &context, (&request, &peer), $level, pairs.into_inner(), $list).await
+            find(&allowed, &context, &request, $level, pairs.into_inner(), $list).await
         }
     };
 }
@@ -130,7 +129,7 @@ search_route!(
 async fn find(
     allowed: &Reader,
     context: &Data<Context>,
-    (request, peer): (&HttpRequest, &Peer),
+    request: &HttpRequest,
     level: Level,
     pairs: Vec<(String, String)>,
     within: Vec<(Level, String)>,
@@ -172,8 +171,8 @@ async fn find(
     let which = format!("search {level:?} {within:?} {}", request.query_string());
     let ids: Vec<Uuid> = results.found.iter().map(|found| found.image.0).collect();
     context.recorder.note_list(seen, &which, &ids)?;
-    let base = answer::base(request, peer);
-    let body = answer::body(level, &results.found, &base, &asked.include)?;
+    let address = Address::of(request);
+    let body = answer::body(level, &results.found, address.root(), &asked.include)?;
     let mut response = HttpResponse::Ok();
     response.insert_header((header::CONTENT_TYPE, MEDIA_TYPE));
     response.insert_header((header::CACHE_CONTROL, "private, no-store"));

@@ -205,23 +205,6 @@ mod tests {
     }
 
     #[tokio::test]
-    #[ignore = "without statistics SQLite reads image_by_state and sorts"]
-    async fn sqlite_reads_index_ranges_for_the_newest_images_of_which_nothing_is_known() {
-        let folder = tempfile::TempDir::new().expect("a folder");
-        let db = open(&folder).await;
-        let north = Sites::one(SiteName::parse("north").expect("a name"));
-        for (sites, index) in
-            [(north, "image_unidentified_by_site (site=?"), (Sites::All, "image_unidentified")]
-        {
-            let search =
-                Search { level: Level::Study, sites, conditions: vec![], offset: 0, limit: 10 };
-            let unknown = Unknown::of(&search).expect("may match");
-            let plan = plan(&db, unknown.statement(&search.sites, 11)).await;
-            assert!(plan.contains(index) && !plan.contains("TEMP B-TREE"), "{plan}");
-        }
-    }
-
-    #[tokio::test]
     async fn sqlite_gives_up_what_takes_longer_and_reads_on() {
         let folder = tempfile::TempDir::new().expect("a folder");
         let db = open(&folder).await;

@@ -1,0 +1,512 @@
+//! WADO-RS: instances, their attributes, frames and pictures, to callers of their sites.
+
+use std::io::Cursor as Bytes;
+
+use dicom_core::{DataElement, PrimitiveValue, VR};
+use dicom_dictionary_std::{tags, uids};
+use dicom_object::{DefaultDicomObject, FileMetaTableBuilder, InMemDicomObject};
+use lobar_core::audit::{Action, Cursor, Filter};
+use lobar_core::object::ImageId;
+use lobar_core::study::{Attributes, SECONDARY_CAPTURE, Uid, Uids};
+use lobar_imaging::Limits;
+use lobar_tests::kit::{radiograph_jpeg, workspace};
+use reqwest::header::CONTENT_TYPE;
+use serde_json::{Value, json};
+
+use crate::fixture::{Fixture, eventually, ready};
+use crate::patients::known;
+
+const PARTS: &str = "multipart/related; type=\"application/dicom\"";
+const AS_STORED: &str = "multipart/related; type=\"application/dicom\"; transfer-syntax=*";
+const COMPUTED: &str = "1.2.840.10008.5.1.4.1.1.1";
+
+/// Study, series and instance.
+type Place<'a> = [&'a str; 3];
+
+const FILM: Place<'_> = ["1.2.3", "1.2.3.1", "1.2.3.1.1"];
+
+fn path([study, series, instance]: Place<'_>) -> String {
+    format!("/dicom-web/studies/{study}/series/{series}/instances/{instance}")
+}
+
+/// The pixels of [`film`]: 12 bits of 16.
+fn grey() -> Vec<u16> {
+    (0..70 * 50).map(|n| n % 4_096).collect()
+}
+
+/// A file of an instance of a patient 7, not compressed.
+fn film([study, series, instance]: Place<'_>, syntax: &str) -> Vec<u8> {
+    let mut object = InMemDicomObject::new_empty();
+    for (tag, vr, value) in [
+        (tags::SOP_CLASS_UID, VR::UI, COMPUTED),
+        (tags::SOP_INSTANCE_UID, VR::UI, instance),
+        (tags::STUDY_INSTANCE_UID, VR::UI, study),
+        (tags::SERIES_INSTANCE_UID, VR::UI, series),
+        (tags::PATIENT_ID, VR::LO, "7"),
+        (tags::PATIENT_NAME, VR::PN, "Wrong^Name"),
+        (tags::MANUFACTURER, VR::LO, "Somebody"),
+        (tags::PHOTOMETRIC_INTERPRETATION, VR::CS, "MONOCHROME2"),
+    ] {
+        object.put(DataElement::new(tag, vr, PrimitiveValue::from(value)));
+    }
+    for (tag, value) in [
+        (tags::SAMPLES_PER_PIXEL, 1_u16),
+        (tags::ROWS, 50),
+        (tags::COLUMNS, 70),
+        (tags::BITS_ALLOCATED, 16),
+        (tags::BITS_STORED, 12),
+        (tags::HIGH_BIT, 11),
+        (tags::PIXEL_REPRESENTATION, 0),
+    ] {
+        object.put(DataElement::new(tag, VR::US, PrimitiveValue::from(value)));
+    }
+    let pixels = PrimitiveValue::U16(grey().into());
+    object.put(DataElement::new(tags::PIXEL_DATA, VR::OW, pixels));
+    let file = object.with_meta(FileMetaTableBuilder::new().transfer_syntax(syntax));
+    let mut bytes = Vec::new();
+    file.expect("a file").write_all(&mut bytes).expect("written");
+    bytes
+}
+
+/// A file that others wrote: study 1.2.3, series 1.2.5, instance 1.2.3.4.
+fn compressed(name: &str) -> Vec<u8> {
+    std::fs::read(workspace().join("imaging/tests/fixtures").join(name)).expect("a file")
+}
+
+fn opened(bytes: &[u8]) -> DefaultDicomObject {
+    dicom_object::from_reader(Bytes::new(bytes)).expect("a DICOM file")
+}
+
+fn pixels(file: &DefaultDicomObject) -> Vec<u8> {
+    file.element(tags::PIXEL_DATA).expect("pixels").to_bytes().expect("bytes").into_owned()
+}
+
+fn text(file: &DefaultDicomObject, tag: dicom_core::Tag) -> String {
+    file.element(tag).expect("there").to_str().expect("text").into_owned()
+}
+
+/// What the worker would find in a file of the place.
+fn of([study, series, instance]: Place<'_>, syntax: &str) -> Attributes {
+    let mut known = known("7", study, "20260301");
+    known.series.uid = Uid::parse(series);
+    known.instance.uid = Uid::parse(instance);
+    known.instance.class = Uid::parse(COMPUTED);
+    known.instance.transfer_syntax = Uid::parse(syntax);
+    known
+}
+
+struct Answer {
+    status: u16,
+    kind: String,
+    body: Vec<u8>,
+}
+
+impl Answer {
+    /// The parts: the type of each and its content.
+    fn parts(&self) -> Vec<(String, Vec<u8>)> {
+        let boundary = self.kind.split("boundary=").nth(1).expect("a boundary");
+        let mark = format!("--{boundary}").into_bytes();
+        let at: Vec<usize> =
+            (0..self.body.len()).filter(|at| self.body[*at..].starts_with(&mark)).collect();
+        assert!(self.body.ends_with(&[&mark[..], b"--\r\n"].concat()));
+        at.windows(2)
+            .map(|pair| {
+                let part = &self.body[pair[0] + mark.len() + 2..pair[1] - 2];
+                let end = part.windows(4).position(|it| it == b"\r\n\r\n").expect("a header");
+                let head = String::from_utf8_lossy(&part[..end]).into_owned();
+                let kind = head.strip_prefix("Content-Type: ").expect("its type").to_owned();
+                (kind, part[end + 4..].to_vec())
+            })
+            .collect()
+    }
+
+    fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).expect("JSON")
+    }
+}
+
+impl Fixture {
+    /// Asks as the local user, or with a token.
+    async fn wado(&self, path: &str, accept: &str, token: Option<&str>) -> Answer {
+        let request = self.http.get(self.url(path)).header("accept", accept);
+        let request = match token {
+            Some(token) => request.bearer_auth(token),
+            None => request,
+        };
+        let answer = request.send().await.expect("an answer");
+        let status = answer.status().as_u16();
+        let kind = answer.headers().get(CONTENT_TYPE).expect("a type");
+        let kind = kind.to_str().expect("text").to_owned();
+        Answer { status, kind, body: answer.bytes().await.expect("a body").to_vec() }
+    }
+
+    /// The image that was uploaded, once ingest has admitted it, finished.
+    async fn finished(&self, known: Option<&Attributes>) -> ImageId {
+        let id = eventually("the image", async || {
+            let (_, list) = self.get("/v1/images").await;
+            let items = list["items"].as_array()?;
+            let queued = items.iter().find(|item| item["status"] == "queued")?;
+            queued["id"].as_str()?.parse().ok()
+        });
+        let id = id.await;
+        self.finish_known(&[id], &ready(0.9), known).await;
+        id
+    }
+
+    /// Stores a file at a site.
+    async fn stored(&self, site: &str, file: &[u8], known: &Attributes) -> ImageId {
+        let head = b"--b\r\nContent-Type: application/dicom\r\n\r\n";
+        let request = self.http.post(self.url(&format!("/dicom-web/studies?site={site}")));
+        let request = request.header(CONTENT_TYPE, format!("{PARTS}; boundary=b"));
+        let sent = request.body([&head[..], file, b"\r\n--b--\r\n"].concat()).send().await;
+        assert_eq!(sent.expect("an answer").status(), 200);
+        self.finished(Some(known)).await
+    }
+
+    /// Uploads a JPEG file of which nothing is known.
+    async fn pictured(&self, site: &str, jpeg: &[u8]) -> ImageId {
+        let head = "--x\r\ncontent-disposition: form-data; name=";
+        let site = format!("\r\n{head}\"site\"\r\n\r\n{site}\r\n--x--\r\n");
+        let head = format!("{head}\"file\"; filename=\"a.jpg\"\r\n\r\n");
+        let request = self.http.post(self.url("/v1/images"));
+        let request = request.header(CONTENT_TYPE, "multipart/form-data; boundary=x");
+        let sent = request.body([head.as_bytes(), jpeg, site.as_bytes()].concat()).send().await;
+        assert_eq!(sent.expect("an answer").status(), 202);
+        self.finished(None).await
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_instance_is_given_as_it_is_stored_and_in_explicit_little_endian() {
+    let fixture = Fixture::open().await;
+    let file = film(FILM, uids::IMPLICIT_VR_LITTLE_ENDIAN);
+    fixture.stored("north", &file, &of(FILM, uids::IMPLICIT_VR_LITTLE_ENDIAN)).await;
+    let path = path(FILM);
+    let same = fixture.wado(&path, "application/dicom; transfer-syntax=*", None).await;
+    assert_eq!((same.status, same.kind.as_str()), (200, "application/dicom"));
+    assert!(same.body == file, "the same bytes");
+    let parts = fixture.wado(&path, AS_STORED, None).await.parts();
+    assert!(parts == [("application/dicom".to_owned(), file)], "the same bytes");
+    let single = fixture.wado(&path, "application/dicom", None).await.body;
+    let parts = fixture.wado(&path, PARTS, None).await.parts();
+    assert!(parts[0].1 == single, "both ways the same");
+    let explicit = opened(&single);
+    let syntax = explicit.meta().transfer_syntax().trim_end_matches('\0');
+    assert_eq!(syntax, uids::EXPLICIT_VR_LITTLE_ENDIAN);
+    let words: Vec<u8> = grey().into_iter().flat_map(u16::to_le_bytes).collect();
+    assert!(pixels(&explicit) == words, "the same pixels");
+    assert_eq!(text(&explicit, tags::MANUFACTURER).trim(), "Somebody");
+    fixture.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_series_and_a_study_come_in_as_many_parts_as_they_have_instances() {
+    let fixture = Fixture::open().await;
+    let places = [FILM, ["1.2.3", "1.2.3.1", "1.2.3.1.2"], ["1.2.3", "1.2.3.2", "1.2.3.2.1"]];
+    let mut files = Vec::new();
+    for place in places {
+        let file = film(place, uids::EXPLICIT_VR_LITTLE_ENDIAN);
+        fixture.stored("north", &file, &of(place, uids::EXPLICIT_VR_LITTLE_ENDIAN)).await;
+        files.push(file);
+    }
+    let study = "/dicom-web/studies/1.2.3";
+    for (path, expected) in [
+        (study.to_owned(), &files[..]),
+        (format!("{study}/series/1.2.3.1"), &files[..2]),
+        (format!("{study}/series/1.2.3.2"), &files[2..]),
+    ] {
+        let parts = fixture.wado(&path, AS_STORED, None).await.parts();
+        let mut parts: Vec<_> = parts.into_iter().map(|(_, file)| file).collect();
+        let mut expected = expected.to_vec();
+        parts.sort_unstable();
+        expected.sort_unstable();
+        assert!(parts == expected, "{path}: {} parts", parts.len());
+        let told = fixture.wado(&format!("{path}/metadata"), "*/*", None).await;
+        assert_eq!(told.json().as_array().map(Vec::len), Some(expected.len()), "{path}");
+        let refused = fixture.wado(&path, "application/dicom", None).await;
+        assert_eq!(refused.status, 406, "several instances are no one file");
+    }
+    fixture.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn attributes_come_without_pixels_and_of_the_patient_as_corrected() {
+    let fixture = Fixture::open().await;
+    let file = film(FILM, uids::EXPLICIT_VR_LITTLE_ENDIAN);
+    fixture.stored("north", &file, &of(FILM, uids::EXPLICIT_VR_LITTLE_ENDIAN)).await;
+    let path = path(FILM);
+    let right = json!({ "site": "north", "patient": { "id": "7" }, "name": "Roe^Ann", "birth_date": "2020-03-02" });
+    let put = fixture.http.put(fixture.url("/v1/patients")).json(&right).send().await;
+    assert_eq!(put.expect("an answer").status(), 200);
+    let told = fixture.wado(&format!("{path}/metadata"), "application/dicom+json", None).await;
+    assert_eq!((told.status, told.kind.as_str()), (200, "application/dicom+json"));
+    let told = told.json();
+    let [told] = told.as_array().expect("a list").as_slice() else { panic!("{told}") };
+    assert_eq!(told["00100010"]["Value"], json!([{ "Alphabetic": "Roe^Ann" }]));
+    assert_eq!(told["00100030"]["Value"], json!(["20200302"]));
+    assert_eq!(told["00101010"]["Value"], json!(["005Y"]));
+    assert_eq!(told["00080018"]["Value"], json!([FILM[2]]));
+    assert_eq!(told["00080070"]["Value"], json!(["Somebody"]), "what the file says else stays");
+    assert_eq!(told["00280010"]["Value"], json!([50]));
+    let place = fixture.url(&path);
+    assert_eq!(told["00081190"]["Value"], json!([place]));
+    let pixels = json!({ "vr": "OW", "BulkDataURI": format!("{place}/frames/1") });
+    assert_eq!(told["7FE00010"], pixels);
+    // What it says of its pixels is so.
+    let uri = format!("{path}/frames/1");
+    assert_eq!(fixture.wado(&uri, "application/octet-stream", None).await.body.len(), 7_000);
+    fixture.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn frames_are_the_pixels_of_the_file_or_as_they_are_compressed_in_it() {
+    let fixture = Fixture::open().await;
+    let file = film(FILM, uids::IMPLICIT_VR_LITTLE_ENDIAN);
+    fixture.stored("north", &file, &of(FILM, uids::IMPLICIT_VR_LITTLE_ENDIAN)).await;
+    let path = path(FILM);
+    let words: Vec<u8> = grey().into_iter().flat_map(u16::to_le_bytes).collect();
+    let octets = "multipart/related; type=\"application/octet-stream\"";
+    let parts = fixture.wado(&format!("{path}/frames/1"), octets, None).await.parts();
+    let kind =
+        format!("application/octet-stream; transfer-syntax={}", uids::EXPLICIT_VR_LITTLE_ENDIAN);
+    assert!(parts == [(kind, words)], "the same pixels");
+    for (frames, accept, status) in [
+        ("1", "multipart/related; type=\"image/jpeg\"", 406),
+        ("2", octets, 404),
+        ("0", octets, 400),
+        ("1,1", octets, 400),
+        ("x", octets, 400),
+    ] {
+        let answer = fixture.wado(&format!("{path}/frames/{frames}"), accept, None).await;
+        assert_eq!(answer.status, status, "{frames} {accept}");
+    }
+    let place = ["1.2.3.9", "1.2.5", "1.2.3.4"];
+    for (n, (name, kind, syntax)) in [
+        ("dicom/baseline.dcm", "image/jpeg", "1.2.840.10008.1.2.4.50"),
+        ("rle_8.dcm", "image/dicom-rle", "1.2.840.10008.1.2.5"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let study = format!("{}.{n}", place[0]);
+        let place = [study.as_str(), place[1], place[2]];
+        let file = compressed(name);
+        fixture.stored("north", &file, &of(place, syntax)).await;
+        let frame = opened(&file);
+        let frame = frame.element(tags::PIXEL_DATA).expect("pixels").value().fragments();
+        let frame = frame.expect("fragments").concat();
+        let frames = format!("{}/frames/1", self::path(place));
+        for accept in [
+            format!("multipart/related; type=\"{kind}\""),
+            "multipart/related; type=\"application/octet-stream\"; transfer-syntax=*".to_owned(),
+            "*/*".to_owned(),
+        ] {
+            let parts = fixture.wado(&frames, &accept, None).await.parts();
+            let kind = format!("{kind}; transfer-syntax={syntax}");
+            assert!(parts == [(kind, frame.clone())], "{name} {accept}");
+        }
+        // They are not decompressed, alone or in their instance.
+        assert_eq!(fixture.wado(&frames, octets, None).await.status, 406, "{name}");
+        let instance = self::path(place);
+        assert_eq!(fixture.wado(&instance, PARTS, None).await.status, 406, "{name}");
+        assert!(fixture.wado(&instance, AS_STORED, None).await.parts()[0].1 == file, "{name}");
+    }
+    fixture.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_jpeg_file_is_had_as_a_secondary_capture_of_the_pixels_that_people_see() {
+    let fixture = Fixture::open().await;
+    let jpeg = radiograph_jpeg(321, 301, 1);
+    let id = fixture.pictured("north", &jpeg).await;
+    let Uids { study, series, instance } = Uids::of_image(id);
+    let path = path([study.as_str(), series.as_str(), instance.as_str()]);
+    let seen = lobar_imaging::decode(&jpeg, &Limits::default()).expect("decodes");
+    let mut padded = seen.pixels.clone();
+    padded.push(0);
+    for accept in ["application/dicom", "application/dicom; transfer-syntax=*"] {
+        let made = opened(&fixture.wado(&path, accept, None).await.body);
+        let uid = |tag| text(&made, tag).trim_end_matches('\0').to_owned();
+        assert_eq!(uid(tags::SOP_CLASS_UID), SECONDARY_CAPTURE);
+        assert_eq!(uid(tags::STUDY_INSTANCE_UID), study.as_str());
+        assert_eq!(uid(tags::SERIES_INSTANCE_UID), series.as_str());
+        assert_eq!(uid(tags::SOP_INSTANCE_UID), instance.as_str());
+        let number = |tag| made.element(tag).expect("there").to_int::<u32>().expect("a number");
+        assert_eq!((number(tags::ROWS), number(tags::COLUMNS)), (301, 321));
+        assert!(pixels(&made) == padded, "the pixels that are decoded");
+    }
+    let frames = format!("{path}/frames/1");
+    let frame = fixture.wado(&frames, "application/octet-stream", None).await;
+    assert!(frame.body == seen.pixels, "without padding");
+    let told = fixture.wado(&format!("{path}/metadata"), "application/dicom+json", None).await;
+    assert_eq!(told.json()[0]["00080016"]["Value"], json!([SECONDARY_CAPTURE]));
+    assert_eq!(told.json()[0]["00100020"], json!({ "vr": "LO" }), "of nobody");
+    // What may be anything is the same instance, in parts or not.
+    assert_eq!(fixture.wado(&path, "*/*", None).await.parts().len(), 1);
+
+    let picture = fixture.wado(&format!("/v1/images/{id}/picture"), "*/*", None).await;
+    let rendered = fixture.wado(&format!("{path}/rendered"), "image/png", None).await;
+    assert_eq!((rendered.status, rendered.kind.as_str()), (200, "image/png"));
+    assert!(rendered.body == picture.body, "the picture of the page");
+    let asked = format!("{path}/rendered?window=40,400,linear");
+    assert_eq!(fixture.wado(&asked, "*/*", None).await.status, 400, "not as asked");
+    assert_eq!(fixture.wado(&format!("{path}/rendered"), "image/jpeg", None).await.status, 406);
+    fixture.stop().await;
+}
+
+/// Every address under a place.
+fn addresses(place: Place<'_>) -> [String; 8] {
+    let (study, instance) = (format!("/dicom-web/studies/{}", place[0]), path(place));
+    let series = format!("{study}/series/{}", place[1]);
+    let metadata = |of: &str| format!("{of}/metadata");
+    let [of_study, of_series, of_instance] = [&study, &series, &instance].map(|it| metadata(it));
+    let (frames, rendered) = (format!("{instance}/frames/1"), format!("{instance}/rendered"));
+    [study, series, instance, of_study, of_series, of_instance, frames, rendered]
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_of_another_site_is_as_unknown_as_what_is_not_there() {
+    let fixture = Fixture::open().await;
+    let implicit = uids::IMPLICIT_VR_LITTLE_ENDIAN;
+    fixture.stored("south", &film(FILM, implicit), &of(FILM, implicit)).await;
+    let id = fixture.pictured("south", &radiograph_jpeg(320, 300, 1)).await;
+    let made = Uids::of_image(id);
+    let made = [made.study.as_str(), made.series.as_str(), made.instance.as_str()];
+    // The same study at both sites: to each its own.
+    let shared = ["1.2.4", "1.2.4.1", "1.2.4.1.1"];
+    let other = ["1.2.4", "1.2.4.1", "1.2.4.1.2"];
+    fixture.stored("south", &film(shared, implicit), &of(shared, implicit)).await;
+    fixture.stored("north", &film(other, implicit), &of(other, implicit)).await;
+    let south = fixture.token("clinician@south").await;
+    let north = fixture.token("clinician@north").await;
+    let nothing = fixture.wado("/dicom-web/studies/1.2.99", "*/*", Some(&north)).await.json();
+    for place in [FILM, made] {
+        for address in addresses(place) {
+            assert_eq!(fixture.wado(&address, "*/*", Some(&south)).await.status, 200, "{address}");
+            let hidden = fixture.wado(&address, "*/*", Some(&north)).await;
+            assert_eq!(hidden.status, 404, "{address}");
+            for member in ["type", "title", "detail", "status"] {
+                assert_eq!(hidden.json()[member], nothing[member], "{address}");
+            }
+        }
+    }
+    for (token, own, foreign) in [(&north, other, shared), (&south, shared, other)] {
+        let parts = fixture.wado("/dicom-web/studies/1.2.4", AS_STORED, Some(token)).await.parts();
+        assert_eq!(parts.len(), 1);
+        assert_eq!(
+            text(&opened(&parts[0].1), tags::SOP_INSTANCE_UID).trim_end_matches('\0'),
+            own[2]
+        );
+        let told = fixture.wado("/dicom-web/studies/1.2.4/metadata", "*/*", Some(token)).await;
+        assert_eq!(told.json().as_array().map(Vec::len), Some(1));
+        for address in &addresses(foreign)[2..] {
+            let of_instance = address.contains("/instances/");
+            let status = fixture.wado(address, "*/*", Some(token)).await.status;
+            assert_eq!(status, if of_instance { 404 } else { 200 }, "{address}");
+        }
+    }
+    // Who may not see images has none, whatever their site.
+    let uploader = fixture.token("uploader@south").await;
+    for address in addresses(FILM) {
+        assert_eq!(fixture.wado(&address, "*/*", Some(&uploader)).await.status, 403, "{address}");
+    }
+    fixture.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_client_does_not_take_is_not_sent_and_what_is_no_uid_is_told() {
+    let fixture = Fixture::open().await;
+    let implicit = uids::IMPLICIT_VR_LITTLE_ENDIAN;
+    fixture.stored("north", &film(FILM, implicit), &of(FILM, implicit)).await;
+    for address in addresses(FILM) {
+        for accept in ["text/html", "application/dicom+xml", "*/*;q=0"] {
+            assert_eq!(
+                fixture.wado(&address, accept, None).await.status,
+                406,
+                "{address} {accept}"
+            );
+        }
+    }
+    let jpeg_2000 = "application/dicom; transfer-syntax=1.2.840.10008.1.2.4.90";
+    assert_eq!(fixture.wado(&path(FILM), jpeg_2000, None).await.status, 406);
+    for address in addresses(["Doe", "1.2.3.1", "1.2.3.1.1"]) {
+        assert_eq!(fixture.wado(&address, "*/*", None).await.status, 400, "{address}");
+    }
+    // By the address, whatever the header says.
+    let asked = format!("{}?accept=application/dicom%3Btransfer-syntax=*", path(FILM));
+    let answer = fixture.wado(&asked, "text/html", None).await;
+    assert_eq!((answer.status, answer.kind.as_str()), (200, "application/dicom"));
+    fixture.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn that_an_instance_was_erased_is_told_at_its_site_only() {
+    let fixture = Fixture::open().await;
+    let id = fixture.pictured("north", &radiograph_jpeg(320, 300, 1)).await;
+    let erased = fixture.http.delete(fixture.url(&format!("/v1/images/{id}?reason=request")));
+    assert_eq!(erased.send().await.expect("an answer").status(), 200);
+    let made = Uids::of_image(id);
+    let [north, south] =
+        [fixture.token("clinician@north").await, fixture.token("clinician@south").await];
+    for address in addresses([made.study.as_str(), made.series.as_str(), made.instance.as_str()]) {
+        assert_eq!(fixture.wado(&address, "*/*", Some(&north)).await.status, 410, "{address}");
+        assert_eq!(fixture.wado(&address, "*/*", Some(&south)).await.status, 404, "{address}");
+    }
+    fixture.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_had_which_instance_is_on_record() {
+    let fixture = Fixture::open().await;
+    let implicit = uids::IMPLICIT_VR_LITTLE_ENDIAN;
+    let id = fixture.stored("north", &film(FILM, implicit), &of(FILM, implicit)).await;
+    for (address, action) in addresses(FILM).into_iter().zip([
+        Action::PictureViewed,
+        Action::PictureViewed,
+        Action::PictureViewed,
+        Action::Viewed,
+        Action::Viewed,
+        Action::Viewed,
+        Action::PictureViewed,
+        Action::PictureViewed,
+    ]) {
+        // Each is another caller: what one sees again at once is recorded once.
+        let token = fixture.token("clinician@north").await;
+        let filter = Filter { action: Some(action), ..Filter::default() };
+        let entries =
+            async || fixture.audit.page(&filter, Cursor::After(0), 100).await.expect("read");
+        let before = entries().await.len();
+        assert_eq!(fixture.wado(&address, "*/*", Some(&token)).await.status, 200, "{address}");
+        let entry = eventually("the entry", async || {
+            let all = entries().await;
+            (all.len() > before).then(|| all.last().cloned()).flatten()
+        });
+        let entry = entry.await;
+        assert_eq!((entry.image, entry.site.as_deref()), (Some(id.0), Some("north")), "{address}");
+        assert_eq!(entry.role.as_deref(), Some("clinician"), "{address}");
+    }
+    fixture.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_that_is_not_as_it_should_be_is_had_as_it_is_stored_and_not_otherwise() {
+    let fixture = Fixture::open().await;
+    // It does not say how long its file meta information is. Once it is known whose it is, and once nothing is.
+    let file = compressed("native_8.dcm");
+    let place = ["1.2.3", "1.2.5", "1.2.3.4"];
+    let explicit = uids::EXPLICIT_VR_LITTLE_ENDIAN;
+    fixture.stored("north", &file, &of(place, explicit)).await;
+    let id = fixture.pictured("north", &file).await;
+    let made = Uids::of_image(id);
+    let unknown = [made.study.as_str(), made.series.as_str(), made.instance.as_str()];
+    for place in [place, unknown] {
+        let parts = fixture.wado(&path(place), AS_STORED, None).await.parts();
+        assert!(parts == [("application/dicom".to_owned(), file.clone())], "the same bytes");
+        for of in ["metadata", "frames/1"] {
+            let answer = fixture.wado(&format!("{}/{of}", path(place)), "*/*", None).await;
+            assert_eq!(answer.status, 404, "{of}");
+            assert_eq!(answer.json()["type"], "/problems/no-picture", "{of}");
+        }
+    }
+    fixture.stop().await;
+}
