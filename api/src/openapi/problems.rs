@@ -130,6 +130,17 @@ fn own(method: &str, path: &str) -> &'static [Kind] {
         ("POST", "/v1/images") => &[BadMultipart, MissingFile, WrongMediaType],
         ("GET" | "DELETE", "/v1/images/{id}") => &[UnknownImage, Erased],
         ("GET", "/v1/images/{id}/picture") => &[UnknownImage, NoPicture, Erased],
+        (
+            "GET",
+            "/dicom-web/studies/{study}"
+            | "/dicom-web/studies/{study}/metadata"
+            | "/dicom-web/studies/{study}/series/{series}"
+            | "/dicom-web/studies/{study}/series/{series}/metadata"
+            | "/dicom-web/studies/{study}/series/{series}/instances/{instance}"
+            | "/dicom-web/studies/{study}/series/{series}/instances/{instance}/metadata"
+            | "/dicom-web/studies/{study}/series/{series}/instances/{instance}/frames/{frames}"
+            | "/dicom-web/studies/{study}/series/{series}/instances/{instance}/rendered",
+        ) => &[UnknownImage, NoPicture, Erased],
         ("GET", "/v1/images/{id}/heatmap") => &[UnknownImage, NoHeatmap, Erased, OwnOpinionFirst],
         ("GET", "/v1/images/{id}/verdicts" | "/v1/images/{id}/priors") => &[UnknownImage, Erased],
         ("POST", "/v1/images/{id}/verdicts") => {
