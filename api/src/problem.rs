@@ -67,6 +67,7 @@ problems! {
     OwnOpinionFirst = 409, "own-opinion-first", "Your own opinion is asked for first";
     NoOpinionAsked = 409, "no-opinion-asked", "No opinion is asked for before the result";
     PatientMerged = 409, "patient-merged", "This patient id was merged into another one";
+    SeveralPatients = 409, "several-patients", "Images of several patients have this UID";
     StaleVerdict = 409, "stale-verdict", "The result has changed since it was shown";
     Erased = 410, "erased", "The image was erased";
     TooLarge = 413, "too-large", "The body is larger than accepted";

@@ -77,7 +77,10 @@ impl Walk<'_> {
                 matches!(vr, VR::OB | VR::OD | VR::OF | VR::OL | VR::OV | VR::OW | VR::UN)
             });
             if !is_sequence && !is_bytes {
-                self.spend(header.length as usize)?;
+                // Each of several values is kept by itself.
+                let value = self.bytes.get(header.value..behind)?;
+                let further = value.iter().filter(|byte| **byte == b'\\').count();
+                self.spend(value.len().checked_add(further.checked_mul(ELEMENT)?)?)?;
             }
             return match is_sequence {
                 true => self.items(header.value, behind, depth + 1).filter(|at| *at == behind),
@@ -209,6 +212,9 @@ mod tests {
         assert!(fits(&comments(60, 60_000), true, false));
         assert!(!fits(&comments(80, 60_000), true, false));
         assert!(!fits(&comments(70_000, 0), true, false));
+        // Other Patient Names.
+        let names = [&b"\x10\0\x01\x10PN\xfe\xff"[..], &b"a\\".repeat(0x7fff)].concat();
+        assert!(fits(&names, true, false) && !fits(&names.repeat(2), true, false));
         // Bytes may be many.
         let length = 5_u32 << 20;
         let pixels = [&b"\xe0\x7f\x10\0OW\0\0"[..], &length.to_le_bytes()].concat();

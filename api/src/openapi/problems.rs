@@ -140,7 +140,7 @@ fn own(method: &str, path: &str) -> &'static [Kind] {
             | "/dicom-web/studies/{study}/series/{series}/instances/{instance}/metadata"
             | "/dicom-web/studies/{study}/series/{series}/instances/{instance}/frames/{frames}"
             | "/dicom-web/studies/{study}/series/{series}/instances/{instance}/rendered",
-        ) => &[UnknownImage, NoPicture, Erased],
+        ) => &[UnknownImage, NoPicture, Erased, SeveralPatients],
         ("GET", "/v1/images/{id}/heatmap") => &[UnknownImage, NoHeatmap, Erased, OwnOpinionFirst],
         ("GET", "/v1/images/{id}/verdicts" | "/v1/images/{id}/priors") => &[UnknownImage, Erased],
         ("POST", "/v1/images/{id}/verdicts") => {

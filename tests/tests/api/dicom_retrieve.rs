@@ -2,7 +2,8 @@
 
 use std::io::Cursor as Bytes;
 
-use dicom_core::{DataElement, PrimitiveValue, VR};
+use dicom_core::value::DataSetSequence;
+use dicom_core::{DataElement, DicomValue, PrimitiveValue, VR};
 use dicom_dictionary_std::{tags, uids};
 use dicom_object::{DefaultDicomObject, FileMetaTableBuilder, InMemDicomObject};
 use lobar_core::audit::{Action, Cursor, Filter};
@@ -259,6 +260,55 @@ async fn attributes_come_without_pixels_and_of_the_patient_as_corrected() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_a_file_names_otherwise_under_the_same_id_is_not_called_by_another_s_name() {
+    let fixture = Fixture::open().await;
+    let explicit = uids::EXPLICIT_VR_LITTLE_ENDIAN;
+    fixture.stored("north", &film(FILM, explicit), &of(FILM, explicit)).await;
+    let second = ["1.2.9", "1.2.9.1", "1.2.9.1.1"];
+    let mut other = of(second, explicit);
+    other.patient.name = Some("Wrong^Name".into());
+    other.patient.birth_date = Some("19500101".into());
+    fixture.stored("north", &film(second, explicit), &other).await;
+    let told = fixture.wado(&format!("{}/metadata", path(second)), "*/*", None).await.json();
+    assert_eq!(told[0]["00100010"]["Value"], json!([{ "Alphabetic": "Wrong^Name" }]));
+    assert_eq!(told[0]["00100030"]["Value"], json!(["19500101"]));
+    fixture.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_a_study_that_was_moved_nothing_names_who_it_was_said_to_be_of() {
+    let fixture = Fixture::open().await;
+    let explicit = uids::EXPLICIT_VR_LITTLE_ENDIAN;
+    let mut file = opened(&film(FILM, explicit));
+    let former = |tag, vr| DataElement::new(tag, vr, PrimitiveValue::from("Former"));
+    let mut before = InMemDicomObject::new_empty();
+    before.put(former(tags::PATIENT_NAME, VR::PN));
+    let before = DicomValue::from(DataSetSequence::from(vec![before]));
+    file.put(DataElement::new(tags::ORIGINAL_ATTRIBUTES_SEQUENCE, VR::SQ, before));
+    file.put(former(tags::OTHER_PATIENT_NAMES, VR::PN));
+    file.put(former(tags::PATIENT_COMMENTS, VR::LT));
+    file.put(former(dicom_core::Tag(0x0009, 0x0010), VR::LO));
+    let mut bytes = Vec::new();
+    file.write_all(&mut bytes).expect("written");
+    let mut known = of(FILM, explicit);
+    (known.patient.birth_date, known.patient.age) = (None, Some("064Y".into()));
+    let id = fixture.stored("north", &bytes, &known).await;
+    let url = fixture.url(&format!("/v1/images/{id}/patient"));
+    let moved = fixture.http.post(url).json(&json!({ "patient": { "id": "9" } })).send().await;
+    assert_eq!(moved.expect("an answer").status(), 200);
+    let told = fixture.wado(&format!("{}/metadata", path(FILM)), "*/*", None).await.json();
+    assert_eq!(told[0]["00100020"]["Value"], json!(["9"]));
+    for absent in ["00101010", "04000561", "00090010"] {
+        assert!(told[0][absent].is_null(), "{absent}");
+    }
+    for name in ["Former", "Wrong", "Müller"] {
+        assert!(!told.to_string().contains(name), "{name}");
+    }
+    assert_eq!(told[0]["00280010"]["Value"], json!([50]), "what is of the image stays");
+    fixture.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn frames_are_the_pixels_of_the_file_or_as_they_are_compressed_in_it() {
     let fixture = Fixture::open().await;
     let file = film(FILM, uids::IMPLICIT_VR_LITTLE_ENDIAN);
@@ -405,6 +455,9 @@ async fn what_is_of_another_site_is_as_unknown_as_what_is_not_there() {
             assert_eq!(status, if of_instance { 404 } else { 200 }, "{address}");
         }
     }
+    // Who has both would see one patient's name over the other's film.
+    let both = fixture.wado("/dicom-web/studies/1.2.4/metadata", "*/*", None).await;
+    assert_eq!((both.status, &both.json()["type"]), (409, &json!("/problems/several-patients")));
     // Who may not see images has none, whatever their site.
     let uploader = fixture.token("uploader@south").await;
     for address in addresses(FILM) {
@@ -502,11 +555,17 @@ async fn a_file_that_is_not_as_it_should_be_is_had_as_it_is_stored_and_not_other
     for place in [place, unknown] {
         let parts = fixture.wado(&path(place), AS_STORED, None).await.parts();
         assert!(parts == [("application/dicom".to_owned(), file.clone())], "the same bytes");
-        for of in ["metadata", "frames/1"] {
-            let answer = fixture.wado(&format!("{}/{of}", path(place)), "*/*", None).await;
-            assert_eq!(answer.status, 404, "{of}");
-            assert_eq!(answer.json()["type"], "/problems/no-picture", "{of}");
-        }
+        let answer = fixture.wado(&format!("{}/frames/1", path(place)), "*/*", None).await;
+        assert_eq!(answer.status, 404);
+        assert_eq!(answer.json()["type"], "/problems/no-picture");
+        // What is known of it is told, so that it does not hide the others of its study.
+        let told = fixture.wado(&format!("{}/metadata", path(place)), "*/*", None).await.json();
+        assert_eq!(told[0]["00080018"]["Value"], json!([place[2]]));
+        assert!(told[0]["7FE00010"].is_null(), "{told}");
     }
+    let good = ["1.2.3", "1.2.5", "1.2.3.5"];
+    fixture.stored("north", &film(good, explicit), &of(good, explicit)).await;
+    let told = fixture.wado("/dicom-web/studies/1.2.3/metadata", "*/*", None).await.json();
+    assert_eq!(told.as_array().map(Vec::len), Some(2));
     fixture.stop().await;
 }

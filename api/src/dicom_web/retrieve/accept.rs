@@ -3,6 +3,9 @@
 use actix_web::HttpRequest;
 use actix_web::http::header;
 
+/// Media ranges that are read of a request.
+const RANGES_MAX: usize = 32;
+
 /// One media range.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Range {
@@ -50,7 +53,8 @@ fn percent_decoded(text: &str) -> String {
 }
 
 fn read(said: &str) -> Vec<Range> {
-    let mut ranges: Vec<Range> = split(said, ',').into_iter().filter_map(range).collect();
+    let said = split(said, ',').into_iter().take(RANGES_MAX);
+    let mut ranges: Vec<Range> = said.filter_map(range).collect();
     ranges.retain(|range| range.weight > 0.0);
     ranges.sort_by(|a, b| b.weight.total_cmp(&a.weight));
     ranges

@@ -42,6 +42,8 @@ pub(super) fn find(read: &Read, numbers: &[usize], ranges: &[Range]) -> Result<F
     // Uncompressed they are little endian, however they were stored.
     let syntax = if native { uids::EXPLICIT_VR_LITTLE_ENDIAN } else { read.syntax.as_str() };
     let kind = if native { "application/octet-stream" } else { media_type(syntax) };
+    let several = numbers.len() > 1;
+    let fits = |range: &&Range| !several || range.multipart != Some(false);
     let takes = |range: &&Range| match range.syntax.as_deref() {
         // Whoever takes any syntax takes it under any name (OHIF asks for octets so).
         Some("*") => range.takes(kind) || range.takes("application/octet-stream"),
@@ -50,15 +52,13 @@ pub(super) fn find(read: &Read, numbers: &[usize], ranges: &[Range]) -> Result<F
         }
         None => range.takes(kind),
     };
-    let Some(range) = ranges.iter().find(takes) else {
-        let detail = format!("These frames are {kind} of transfer syntax {syntax}.");
+    let Some(range) = ranges.iter().filter(fits).find(takes) else {
+        let detail = format!(
+            "These frames are {kind} of transfer syntax {syntax}, several in multipart/related."
+        );
         return Err(Problem::new(Kind::NotAcceptable, detail));
     };
     let multipart = range.multipart.unwrap_or(true);
-    if !multipart && numbers.len() > 1 {
-        let detail = "Several frames are answered as multipart/related.";
-        return Err(Problem::new(Kind::NotAcceptable, detail));
-    }
     let frames: Option<Vec<Bytes>> = numbers.iter().map(|number| frame(read, number - 1)).collect();
     let frames =
         frames.ok_or_else(|| Problem::new(Kind::NoPicture, "It has no frame of this number."))?;
@@ -72,10 +72,17 @@ fn frame(read: &Read, index: usize) -> Option<Bytes> {
     if index >= all {
         return None;
     }
+    let native = is_native(&read.syntax);
     match read.object.get(tags::PIXEL_DATA)?.value() {
-        Value::Primitive(pixels) => {
+        Value::Primitive(pixels) if native => {
             let size = [tags::ROWS, tags::COLUMNS, tags::SAMPLES_PER_PIXEL].map(count);
-            let bits = count(tags::BITS_ALLOCATED)?;
+            // Of single bits a frame may begin within a byte, and of sampled colours a pixel has fewer samples than are named.
+            let bits = count(tags::BITS_ALLOCATED).filter(|bits| bits % 8 == 0)?;
+            let colours = read.object.get(tags::PHOTOMETRIC_INTERPRETATION)?.to_str().ok()?;
+            if matches!(colours.trim_end(), "YBR_FULL_422" | "YBR_PARTIAL_422" | "YBR_PARTIAL_420")
+            {
+                return None;
+            }
             let [rows, columns, samples] = size;
             let length = rows?.checked_mul(columns?)?.checked_mul(samples.unwrap_or(1))?;
             let length = length.checked_mul(bits)?.div_ceil(8);
@@ -84,16 +91,18 @@ fn frame(read: &Read, index: usize) -> Option<Bytes> {
             let frame = bytes.get(begin..begin.checked_add(length)?)?;
             (length > 0).then(|| Bytes::copy_from_slice(frame))
         }
-        Value::PixelSequence(pixels) => {
+        Value::PixelSequence(pixels) if !native => {
             let fragments = pixels.fragments();
             match all {
+                _ if fragments.iter().all(|fragment| fragment.is_empty()) => None,
                 1 => Some(fragments.concat().into()),
                 _ if fragments.len() == all => Some(fragments[index].clone().into()),
                 // Which fragment is whose is not told.
                 _ => None,
             }
         }
-        Value::Sequence(_) => None,
+        // Its file says another transfer syntax than it has.
+        _ => None,
     }
 }
 

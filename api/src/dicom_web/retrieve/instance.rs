@@ -5,7 +5,7 @@ use dicom_core::{DataElement, PrimitiveValue, Tag, VR};
 use dicom_dictionary_std::{tags, uids};
 use dicom_object::mem::InMemElement;
 use dicom_object::{FileMetaTableBuilder, InMemDicomObject};
-use lobar_core::study::{Attributes, Identity, age_on, made};
+use lobar_core::study::{ANOTHER_PERSON, Attributes, Identity, Patient, age_on, made};
 use lobar_imaging::{Format, Limits, Radiograph, sniff};
 
 use crate::problem::{Kind, Problem};
@@ -31,13 +31,12 @@ pub(super) fn is_native(syntax: &str) -> bool {
 /// Reads the stored bytes: a DICOM file as it says itself, all others as the instance that is made of them.
 pub(super) fn read(bytes: &[u8], identity: &Identity, limits: &Limits) -> Result<Read, Problem> {
     if sniff(bytes) == Some(Format::Dicom) {
+        // Without a preamble the file meta information would be read as attributes, in a transfer syntax that is not theirs.
+        if bytes.get(128..132) != Some(b"DICM") && bytes.starts_with(b"\x02\0") {
+            return Err(damaged());
+        }
         let (object, syntax) =
-            lobar_deidentify::open(bytes, limits.max_bytes as u64).map_err(|_| {
-                Problem::new(
-                    Kind::NoPicture,
-                    "Its data set is damaged; it can be had as it is stored.",
-                )
-            })?;
+            lobar_deidentify::open(bytes, limits.max_bytes as u64).map_err(|_| damaged())?;
         return Ok(Read { object, syntax });
     }
     let radiograph = lobar_imaging::decode(bytes, limits).map_err(|refused| {
@@ -51,6 +50,26 @@ pub(super) fn read(bytes: &[u8], identity: &Identity, limits: &Limits) -> Result
     let size = (side(radiograph.height)?, side(radiograph.width)?);
     let object = secondary_capture(identity, &radiograph, size);
     Ok(Read { object, syntax: uids::EXPLICIT_VR_LITTLE_ENDIAN.into() })
+}
+
+fn damaged() -> Problem {
+    Problem::new(Kind::NoPicture, "Its data set is damaged; it can be had as it is stored.")
+}
+
+/// Whose it is, as it may be shown: as it is known now or, where the file names another person under the same id and nobody
+/// said yet which is right, as the file says.
+pub(super) fn shown(identity: &Identity) -> Attributes {
+    let mut attributes = identity.attributes.clone();
+    if !is_moved(identity) && identity.warnings.iter().any(|code| code == ANOTHER_PERSON) {
+        let age = attributes.patient.age.take();
+        attributes.patient = Patient { age, ..identity.given.clone() };
+    }
+    attributes
+}
+
+/// Whether it is another patient's than its file says.
+pub(super) fn is_moved(identity: &Identity) -> bool {
+    identity.attributes.patient.id != identity.given.id
 }
 
 /// The bytes of an instance in Explicit VR Little Endian; `None` where its pixels are compressed.
@@ -74,7 +93,7 @@ fn secondary_capture(
     (rows, columns): (u16, u16),
 ) -> InMemDicomObject {
     let mut object = InMemDicomObject::new_empty();
-    let mut attributes = identity.attributes.clone();
+    let mut attributes = shown(identity);
     made(&mut attributes);
     let text = |object: &mut InMemDicomObject, tag, vr, text: &str| {
         object.put(DataElement::new(tag, vr, PrimitiveValue::from(text)));
@@ -112,18 +131,27 @@ fn secondary_capture(
 /// than its file says, of whom it then says nothing more.
 pub(super) fn identify(object: &mut InMemDicomObject, known: &Attributes, moved: bool) {
     if moved {
-        let of_patient: Vec<Tag> = object
+        // Groups of the image, of how it was made and how it is shown; sequences may name anybody, but for lookup tables.
+        let stays = |tag: Tag, vr: VR| {
+            matches!(tag.0, 0x0008 | 0x0018 | 0x0020 | 0x0028)
+                && (vr != VR::SQ
+                    || matches!(tag, tags::MODALITY_LUT_SEQUENCE | tags::VOILUT_SEQUENCE))
+        };
+        let of_others: Vec<Tag> = object
             .iter()
-            .map(|element| element.header().tag)
-            .filter(|tag| tag.0 == 0x0010)
+            .map(|element| (element.header().tag, element.header().vr()))
+            .filter(|(tag, vr)| !stays(*tag, *vr))
+            .map(|(tag, _)| tag)
             .collect();
-        for tag in of_patient {
+        for tag in of_others {
             object.remove_element(tag);
         }
     }
     let Attributes { patient, study, series, instance } = known;
     let age = study.date.as_ref().zip(patient.birth_date.as_ref());
-    let age = age.and_then(|(day, born)| age_on(day, born)).or_else(|| patient.age.clone());
+    let age = age
+        .and_then(|(day, born)| age_on(day, born))
+        .or_else(|| patient.age.clone().filter(|_| !moved));
     let number = |number: Option<i32>| number.map(|number| number.to_string());
     let uid =
         |uid: &Option<lobar_core::study::Uid>| uid.as_ref().map(|uid| uid.as_str().to_owned());

@@ -9,12 +9,14 @@ use dicom_object::mem::InMemElement;
 use lobar_core::study::Identity;
 use serde_json::json;
 
-use super::instance::{Read, identify};
+use super::instance::{Read, identify, is_moved, shown};
 use crate::dicom_web::address::Address;
 use crate::problem::Problem;
 
 /// Values of bytes above so many are left out: they are in the instance.
 const BYTES_MAX: u64 = 16 << 10;
+/// The same of a sequence of lookup tables: two of 16 bits fit.
+const LUT_MAX: u64 = 512 << 10;
 /// Bytes of all that are not left out.
 const ALL_BYTES_MAX: u64 = 1 << 20;
 
@@ -30,9 +32,12 @@ pub(super) fn of(
     let mut left = ALL_BYTES_MAX;
     let mut is_large = |element: &InMemElement| {
         let bytes = bytes_in(element);
-        let is_large = bytes > BYTES_MAX || bytes > left;
+        // Without its lookup tables an image is shown otherwise.
+        let tag = element.header().tag;
+        let is_lut = matches!(tag, tags::MODALITY_LUT_SEQUENCE | tags::VOILUT_SEQUENCE);
+        let is_large = bytes > if is_lut { LUT_MAX } else { BYTES_MAX } || bytes > left;
         left -= if is_large { 0 } else { bytes };
-        is_large || element.header().tag == tags::PIXEL_DATA
+        is_large || tag == tags::PIXEL_DATA
     };
     let large: Vec<Tag> = object
         .iter()
@@ -42,15 +47,7 @@ pub(super) fn of(
     for tag in large {
         object.remove_element(tag);
     }
-    let known = &identity.attributes;
-    identify(&mut object, known, known.patient.id != identity.given.id);
-    let uids = (&known.study.uid, &known.series.uid, &known.instance.uid);
-    let place = match uids {
-        (Some(study), Some(series), Some(instance)) => address.instance(study, series, instance),
-        _ => String::new(),
-    };
-    let url = PrimitiveValue::from(place.as_str());
-    object.put(DataElement::new(tags::RETRIEVE_URL, VR::UR, url));
+    let place = locate(&mut object, identity, address);
     let told = dicom_json::to_value(&object);
     let mut told = told.map_err(|error| Problem::internal("dicom json", &error))?;
     if let (Some(vr), serde_json::Value::Object(members)) = (pixels, &mut told)
@@ -60,6 +57,27 @@ pub(super) fn of(
         members.insert("7FE00010".into(), pixels);
     }
     Ok(told)
+}
+
+/// What is known of an instance whose file cannot be read.
+pub(super) fn known(identity: &Identity, address: &Address) -> Result<serde_json::Value, Problem> {
+    let mut object = InMemDicomObject::new_empty();
+    locate(&mut object, identity, address);
+    dicom_json::to_value(&object).map_err(|error| Problem::internal("dicom json", &error))
+}
+
+/// Puts in whose it is and where it is had; answers that.
+fn locate(object: &mut InMemDicomObject, identity: &Identity, address: &Address) -> String {
+    let known = shown(identity);
+    identify(object, &known, is_moved(identity));
+    let uids = (&known.study.uid, &known.series.uid, &known.instance.uid);
+    let place = match uids {
+        (Some(study), Some(series), Some(instance)) => address.instance(study, series, instance),
+        _ => String::new(),
+    };
+    let url = PrimitiveValue::from(place.as_str());
+    object.put(DataElement::new(tags::RETRIEVE_URL, VR::UR, url));
+    place
 }
 
 /// How many bytes there are in values of bytes, those in a sequence among them.

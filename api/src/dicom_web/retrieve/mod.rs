@@ -7,6 +7,7 @@ mod frames;
 mod instance;
 mod metadata;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use actix_web::http::header;
@@ -32,6 +33,8 @@ use crate::visible::{missing, unknown};
 
 /// Instances in one answer. Of what has more, a series or an instance is asked for.
 const INSTANCES_MAX: usize = 2_000;
+/// Room for the attributes of an instance on their way out, in bytes: more than any image has.
+const ATTRIBUTES: usize = 4 << 20;
 const DICOM: &str = "application/dicom";
 const JSON: &str = "application/dicom+json";
 
@@ -45,6 +48,7 @@ macro_rules! routes {
                 (status = 400, description = "A UID or a parameter is none.", content_type = "application/problem+json"),
                 (status = 404, description = "Not known, or its file cannot be read so.", content_type = "application/problem+json"),
                 (status = 406, description = "The client takes nothing that it can be had as.", content_type = "application/problem+json"),
+                (status = 409, description = "Images of several patients have this UID.", content_type = "application/problem+json"),
                 (status = 410, description = "It was erased.", content_type = "application/problem+json"),
             ),
         )]
@@ -92,7 +96,6 @@ async fn found(
     allowed: &Granted,
     context: &Data<Context>,
     request: &HttpRequest,
-    action: Action,
 ) -> Result<Vec<Stored>, Problem> {
     let uid = |name: &str| match request.match_info().get(name) {
         None => Ok(None),
@@ -113,21 +116,50 @@ async fn found(
             format!("It has more than {INSTANCES_MAX} instances; ask for a series or an instance.");
         return Err(Problem::new(Kind::BadParameter, detail));
     }
-    if place.instance.is_some() {
-        // Of several versions the one that was received last.
-        found.sort_by_key(|stored| std::cmp::Reverse(stored.image.received_at));
-        found.truncate(1);
+    let patients: BTreeSet<_> = found.iter().map(|stored| stored.identity.patient).collect();
+    if patients.len() > 1 {
+        // Whoever shows them would put one name over all.
+        return Err(Problem::new(
+            Kind::SeveralPatients,
+            "Images of several patients have this UID; look at each on the page, and correct whose they are.",
+        ));
     }
+    newest_versions(&mut found);
     if found.is_empty() {
         return Err(match Uids::image_of(&place.study) {
             Some(image) => missing(context, allowed, image).await?,
             None => unknown(),
         });
     }
-    for stored in &found {
+    Ok(found)
+}
+
+/// Leaves of each instance the version that was received last.
+fn newest_versions(found: &mut Vec<Stored>) {
+    let uids = |stored: &Stored| {
+        let attributes = &stored.identity.attributes;
+        (attributes.series.uid.clone(), attributes.instance.uid.clone())
+    };
+    let mut newest = BTreeMap::new();
+    for stored in found.iter() {
+        let received = (stored.image.received_at, stored.image.id);
+        let latest = newest.entry(uids(stored)).or_insert(received);
+        *latest = received.max(*latest);
+    }
+    found.retain(|stored| newest.get(&uids(stored)).is_some_and(|(_, id)| *id == stored.image.id));
+}
+
+/// Records what is about to be given.
+fn note(
+    allowed: &Granted,
+    context: &Data<Context>,
+    action: Action,
+    found: &[Stored],
+) -> Result<(), Problem> {
+    for stored in found {
         context.recorder.note(about(allowed, action, &stored.image))?;
     }
-    Ok(found)
+    Ok(())
 }
 
 /// Fetches an instance and works on its bytes, within the room for files and as many at once as pictures.
@@ -152,14 +184,28 @@ async fn worked_on<T: Send + 'static>(
     done.await?
 }
 
+/// Room for an instance on its way out, in bytes: what was stored, or as much as there may be where it is made, or inflated.
+fn size(context: &Context, stored: &Stored) -> usize {
+    let most = context.settings.limits.max_bytes;
+    let syntax = stored.identity.attributes.instance.transfer_syntax.as_ref().map(Uid::as_str);
+    match syntax {
+        None | Some(uids::DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN) => most,
+        Some(_) => {
+            let size = stored.image.object.size.and_then(|size| usize::try_from(size).ok());
+            size.map_or(most, |size| size.saturating_add(ATTRIBUTES).min(most))
+        }
+    }
+}
+
 fn not_acceptable(detail: &str) -> Problem {
     Problem::new(Kind::NotAcceptable, detail)
 }
 
 /// How an instance is given, by what its client takes: as it is stored, or in Explicit VR Little Endian.
-fn form(stored: &Stored, ranges: &[Range]) -> Option<(bool, Option<bool>)> {
+fn form(stored: &Stored, ranges: &[Range], single: bool) -> Option<(bool, Option<bool>)> {
     let syntax = stored.identity.attributes.instance.transfer_syntax.as_ref().map(Uid::as_str);
-    ranges.iter().filter(|range| range.takes(DICOM)).find_map(|range| {
+    let fit = |range: &&Range| range.takes(DICOM) && (single || range.multipart != Some(false));
+    ranges.iter().filter(fit).find_map(|range| {
         let asked = range.syntax.as_deref().unwrap_or(uids::EXPLICIT_VR_LITTLE_ENDIAN);
         let as_stored = match (asked, syntax) {
             // What came as no DICOM file is made in Explicit VR Little Endian; of a DICOM file that could not be read, it is
@@ -182,24 +228,22 @@ async fn instances(
     request: &HttpRequest,
 ) -> Result<HttpResponse, Problem> {
     let ranges = ranges(request);
-    let found = found(allowed, context, request, Action::PictureViewed).await?;
+    let found = found(allowed, context, request).await?;
     let single = request.match_info().get("instance").is_some();
-    let mut forms = Vec::with_capacity(found.len());
-    for stored in found {
-        let form =
-            form(&stored, &ranges).filter(|(_, multipart)| single || *multipart != Some(false));
-        let (as_stored, multipart) = form.ok_or_else(|| {
+    let given: Option<Vec<_>> = found.iter().map(|stored| form(stored, &ranges, single)).collect();
+    let given = given.ok_or_else(|| {
             not_acceptable("Ask for application/dicom, of several instances in multipart/related, with transfer-syntax=*: compressed pixels are given as they are stored.")
-        })?;
-        forms.push((Arc::new(stored), as_stored, multipart));
-    }
+    })?;
+    note(allowed, context, Action::PictureViewed, &found)?;
+    let forms = found.into_iter().zip(given);
+    let mut forms: Vec<_> = forms
+        .map(|(stored, (as_stored, multipart))| (Arc::new(stored), as_stored, multipart))
+        .collect();
     let context = Arc::clone(context);
     let client = Client::caller(&allowed.caller().who);
     // Room for the largest: the others follow it one by one.
-    let most = context.settings.limits.max_bytes as u64;
-    let sizes = forms.iter().map(|(stored, ..)| stored.image.object.size.unwrap_or(most).min(most));
-    let largest = usize::try_from(sizes.max().unwrap_or(most)).unwrap_or(usize::MAX);
-    let reserved = context.sending.reserve(client, largest).await?;
+    let largest = forms.iter().map(|(stored, ..)| size(&context, stored)).max();
+    let mut reserved = context.sending.reserve(client, largest.unwrap_or_default()).await?;
     let alone = single && forms.first().is_some_and(|(_, _, multipart)| *multipart == Some(false));
     let limits = context.settings.limits;
     let own = Arc::clone(&context);
@@ -219,6 +263,7 @@ async fn instances(
     };
     let mut response = if alone {
         let bytes = file(forms.swap_remove(0)).await?;
+        reserved.shrink(bytes.len());
         HttpResponse::Ok().content_type(DICOM).body(bytes)
     } else {
         // The first is read before anything is answered: a problem is one then.
@@ -282,17 +327,24 @@ async fn attributes(
             "The answer is application/dicom+json; XML is not written here.",
         ));
     }
-    let found = found(allowed, context, request, Action::Viewed).await?;
+    let found = found(allowed, context, request).await?;
+    note(allowed, context, Action::Viewed, &found)?;
     let (context, address) = (Arc::clone(context), Address::of(request));
     let client = Client::caller(&allowed.caller().who);
     let limits = context.settings.limits;
-    let reserved = context.sending.reserve(client, limits.max_bytes).await?;
+    let reserved = context.sending.reserve(client, ATTRIBUTES).await?;
     let one = move |stored: Stored| {
         let (context, address, stored) = (Arc::clone(&context), address.clone(), Arc::new(stored));
         async move {
             let identity = stored.identity.clone();
             worked_on(&context, client, &stored, move |bytes| {
-                metadata::of(read(&bytes, &identity, &limits)?, &identity, &address)
+                match read(&bytes, &identity, &limits) {
+                    // One file that cannot be read does not hide the others of its study.
+                    Err(_) if sniff(&bytes) == Some(Format::Dicom) => {
+                        metadata::known(&identity, &address)
+                    }
+                    read => metadata::of(read?, &identity, &address),
+                }
             })
             .await
         }
@@ -323,7 +375,7 @@ async fn pixels(
     let numbers = frames::numbers(request.match_info().get("frames").unwrap_or_default())?;
     let (context, client, stored) = only(allowed, context, request).await?;
     let limits = context.settings.limits;
-    let mut reserved = context.sending.reserve(client, limits.max_bytes).await?;
+    let mut reserved = context.sending.reserve(client, size(&context, &stored)).await?;
     let identity = stored.identity.clone();
     let found = worked_on(&context, client, &stored, move |bytes| {
         frames::find(&read(&bytes, &identity, &limits)?, &numbers, &ranges)
@@ -374,7 +426,8 @@ async fn only(
     context: &Data<Context>,
     request: &HttpRequest,
 ) -> Result<(Arc<Context>, Option<Client>, Arc<Stored>), Problem> {
-    let found = found(allowed, context, request, Action::PictureViewed).await?;
+    let found = found(allowed, context, request).await?;
+    note(allowed, context, Action::PictureViewed, &found)?;
     let stored = found.into_iter().next().ok_or_else(unknown)?;
     Ok((Arc::clone(context), Client::caller(&allowed.caller().who), Arc::new(stored)))
 }
