@@ -104,23 +104,27 @@ mod tests {
         outcome_of(probability, bacterial, novelty, NoveltyPolicy::NeedsHuman)
     }
 
-    fn outcome_of(
-        probability: f64,
-        bacterial: Option<f64>,
-        novelty: Option<f64>,
-        novelty_policy: NoveltyPolicy,
-    ) -> Outcome {
+    fn engine(novelty_policy: NoveltyPolicy, population: Population) -> EngineInfo {
         let model =
             ModelRef { version: "1".into(), sha256: "0".repeat(64), preprocessing: "1".into() };
-        let engine = EngineInfo {
+        EngineInfo {
             model,
             threshold: 0.4,
             max_batch: 1,
             device: "test".into(),
             tolerance: 0.0,
             novelty_policy,
-            population: Population::default(),
-        };
+            population,
+        }
+    }
+
+    fn outcome_of(
+        probability: f64,
+        bacterial: Option<f64>,
+        novelty: Option<f64>,
+        novelty_policy: NoveltyPolicy,
+    ) -> Outcome {
+        let engine = engine(novelty_policy, Population::default());
         let heatmap = Heatmap { width: 1, height: 1, cells: vec![f32::NAN] };
         let heatmap = Some(heatmap);
         let prediction = Prediction { probability, bacterial, heatmap, novelty };
@@ -128,20 +132,11 @@ mod tests {
     }
 
     fn of_age(age: AgeTold) -> Outcome {
-        let model =
-            ModelRef { version: "1".into(), sha256: "0".repeat(64), preprocessing: "1".into() };
-        let engine = EngineInfo {
-            model,
-            threshold: 0.4,
-            max_batch: 1,
-            device: "test".into(),
-            tolerance: 0.0,
-            novelty_policy: NoveltyPolicy::NeedsHuman,
-            population: Population { ages: Some(Ages { from: 1, to: 5 }) },
-        };
+        let population = Population { ages: Some(Ages { from: 1, to: 5 }) };
+        let engine = engine(NoveltyPolicy::NeedsHuman, population);
         let (heatmap, bacterial) = (None, None);
         // Unlike the training images as well: who is outside is told of first.
-        let novelty = age.clone() == AgeTold::Years(vec![62, 3]);
+        let novelty = age == AgeTold::Years(vec![62, 3]);
         let novelty = Some(if novelty { 2.0 } else { 0.5 });
         let prediction = Prediction { probability: 0.1, bacterial, heatmap, novelty };
         assemble(&engine, prediction, vec![], BTreeMap::new(), &age)
