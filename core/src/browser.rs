@@ -7,6 +7,8 @@
 
 use std::net::IpAddr;
 
+/// Where answers of the API lie, which are no pages.
+const ANSWERS: [&str; 2] = ["/v1/", "/dicom-web/"];
 /// Where signing in with a provider begins and ends: links and providers lead there.
 const SIGN_IN: [&str; 2] = ["/v1/oidc/start", "/v1/oidc/callback"];
 
@@ -40,8 +42,8 @@ pub fn is_from_own_page(host: &str, origin: Option<&str>, sec_fetch_site: Option
 
 /// Whether a request that only reads may be answered: one of an own page or of none, or one that leads a whole window
 /// to a page, as a link does. `path` is decoded. Nothing leads to the API but a provider, which sends people back from
-/// signing in: it would be read in the name of whoever is at this machine. Other pages have no use of anything that is served, and what they ask for in a browser's
-/// name must not count as what its user saw, nor tell by its time or its failure what is there. `mode` and `dest` are
+/// signing in: it would be read in the name of whoever is at this machine. Other pages have no use of anything that is
+/// served (but for viewers that the api's settings list), and what they ask for in a browser's name must not count as what its user saw, nor tell by its time or its failure what is there. `mode` and `dest` are
 /// `Sec-Fetch-Mode` and `Sec-Fetch-Dest` (W3C Fetch Metadata).
 pub fn may_read(
     host: &str,
@@ -51,7 +53,8 @@ pub fn may_read(
     mode: Option<&str>,
     dest: Option<&str>,
 ) -> bool {
-    let is_page = !path.starts_with("/v1/") || SIGN_IN.contains(&path);
+    let is_answer = ANSWERS.iter().any(|place| path.starts_with(place));
+    let is_page = !is_answer || SIGN_IN.contains(&path);
     let leads_here = is_page && mode == Some("navigate") && dest == Some("document");
     leads_here || is_from_own_page(host, origin, sec_fetch_site)
 }
@@ -112,7 +115,14 @@ mod tests {
         for page in ["/", "/docs", "/v1/oidc/start", "/v1/oidc/callback"] {
             assert!(leads(page), "{page}");
         }
-        for answer in ["/v1/images", "/v1/session", "/v1/oidc/", "/v1/oidc/start/"] {
+        for answer in [
+            "/v1/images",
+            "/v1/session",
+            "/v1/oidc/",
+            "/v1/oidc/start/",
+            "/dicom-web/studies",
+            "/dicom-web/studies/1.2.3/metadata",
+        ] {
             assert!(!leads(answer), "{answer}");
         }
         // Over plain HTTP under a name, browsers say no more than the origin.

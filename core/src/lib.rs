@@ -10,7 +10,7 @@
 //! [`retry`], [`scaling`], [`statement`] (what results are for), [`time`], [`liveness`] (which loops go round),
 //! [`probe`] (objects that are no uploads), [`trace`] (what a message or an event continues).
 //!
-//! The ports: [`queue`], [`store`], [`accounts`], [`audit`] (with the chain that proves it), [`model_registry`], [`verdict`], [`exposure`], [`quarantine`], [`signal`], [`cache`], [`presence`], [`object_store`],
+//! The ports: [`queue`], [`store`], [`accounts`], [`audit`] (with the chain that proves it), [`model_registry`], [`verdict`], [`exposure`], [`worklist`], [`quarantine`], [`signal`], [`cache`], [`presence`], [`object_store`],
 //! [`weights`], [`engine`]. Each
 //! sentence of a port's documentation is the name of a test in the contract suite that every adapter
 //! passes.
@@ -20,6 +20,7 @@ pub mod accounts;
 pub mod audit;
 pub mod browser;
 pub mod cache;
+pub mod commitment;
 pub mod compute;
 pub mod diagnostic;
 pub mod engine;
@@ -30,6 +31,7 @@ pub mod failure;
 pub mod finding;
 pub mod image;
 pub mod job;
+pub mod junk;
 pub mod liveness;
 pub mod log_filter;
 pub mod model_registry;
@@ -42,6 +44,7 @@ pub mod probe;
 pub mod quarantine;
 pub mod queue;
 pub mod reading;
+pub mod resend;
 pub mod retry;
 pub mod scaling;
 pub mod signal;
@@ -52,3 +55,4 @@ pub mod time;
 pub mod trace;
 pub mod verdict;
 pub mod weights;
+pub mod worklist;

@@ -24,8 +24,12 @@ use crate::queue::{Outgoing, Queue};
 use crate::time::Stamp;
 
 /// The reasons that this release gives. What else is stored is of another release.
-pub const REASONS: [&str; 5] =
-    ["malformed", "bad_key", "unsupported_version", "wrong_source", "refused"];
+pub const REASONS: [&str; 6] =
+    ["malformed", "bad_key", "unsupported_version", "wrong_source", "refused", NO_IMAGE];
+
+/// The reason of what is put aside on purpose: by name and content it is no image ([`junk`](crate::junk)). Nobody need
+/// decide on it.
+pub const NO_IMAGE: &str = "no_image";
 
 /// What an entry is known by; higher ones were put aside later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -58,6 +58,7 @@
 //! - States of many images are answered in the order of the question.
 //! - A probe that arrived is told of once.
 //! - A probe that nobody asked for is forgotten after a day.
+//! - Of several that store the bytes of a dead image once more one at a time may, until it is done or its lease lapses.
 //! - Everything survives closing and opening the store.
 
 use std::time::Duration;
@@ -73,7 +74,7 @@ use crate::finding::{Finding, ModelRef};
 use crate::image::{Image, Lane, Lanes, NewImage, Reason, State};
 use crate::object::{ImageId, ObjectVersion};
 use crate::position::Position;
-use crate::study::Attributes;
+use crate::study::{Attributes, name_key};
 use crate::time::Stamp;
 use crate::trace::TraceContext;
 
@@ -211,6 +212,43 @@ pub struct Filter {
     pub flagged: Option<bool>,
     /// Only images of patients of this id, or of whom it was merged into.
     pub patient: Option<PatientKey>,
+    /// Only images that this text finds.
+    pub search: Option<SearchText>,
+}
+
+/// What somebody types to find a patient's images: the id of a patient or one that was merged into theirs, or an accession
+/// number, each to the letter; or the beginning of a name, without case and accents, in which a space or a comma may stand
+/// for what parts family and given name. Of a name in another script any of its groups is meant. Personal: `Debug` says
+/// nothing.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SearchText(pub String);
+
+impl SearchText {
+    /// A name is looked for by so many characters at least: fewer begin half of all names.
+    pub const SHORTEST_NAME: usize = 2;
+
+    /// What names that are meant begin with, as [`name_key`] writes them; none where the text is too short for a name.
+    pub fn name_beginnings(&self) -> Vec<String> {
+        let parted = |text: &str| {
+            let (family, given) = text.split_once(',')?;
+            Some(format!("{}^{}", family.trim(), given.trim()))
+        };
+        let key = name_key(self.0.trim());
+        if key.chars().count() < Self::SHORTEST_NAME {
+            return Vec::new();
+        }
+        match parted(&key) {
+            Some(parted) => vec![name_key(&parted)],
+            None if key.contains(' ') => vec![key.replacen(' ', "^", 1), key],
+            None => vec![key],
+        }
+    }
+}
+
+impl std::fmt::Debug for SearchText {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SearchText(…)")
+    }
 }
 
 /// A patient's id that is looked for. Personal: `Debug` says nothing.
@@ -226,7 +264,7 @@ impl std::fmt::Debug for PatientKey {
 impl Filter {
     /// Every image of these sites.
     pub fn at(sites: Sites) -> Self {
-        Self { sites, states: Vec::new(), flagged: None, patient: None }
+        Self { sites, states: Vec::new(), flagged: None, patient: None, search: None }
     }
 }
 
@@ -443,4 +481,32 @@ pub trait Store: Send + Sync {
 
     /// Whether a probe's notification has arrived. It is forgotten by that.
     async fn take_probe(&self, probe: Uuid) -> Result<bool, PortError>;
+
+    /// Holds a dead image for who is about to [store its bytes once more](crate::resend); answers until when. `None` where
+    /// another one holds it.
+    async fn hold_resend(
+        &self,
+        image: ImageId,
+        lease: Duration,
+    ) -> Result<Option<Stamp>, PortError>;
+
+    /// Lets go of a dead image that was held until `held`.
+    async fn release_resend(&self, image: ImageId, held: Stamp) -> Result<(), PortError>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_searched_as_people_type_it() {
+        let beginnings = |text: &str| SearchText(text.into()).name_beginnings();
+        assert_eq!(beginnings("Müller"), ["muller"]);
+        assert_eq!(beginnings(" Doe, Ja"), ["doe^ja"]);
+        assert_eq!(beginnings("Doe,"), ["doe"]);
+        assert_eq!(beginnings("doe jane"), ["doe^jane", "doe jane"]);
+        assert_eq!(beginnings("山田"), ["山田"]);
+        assert_eq!(beginnings("d"), [""; 0]);
+        assert_eq!(format!("{:?}", SearchText("Doe".into())), "SearchText(…)");
+    }
 }

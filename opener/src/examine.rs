@@ -88,6 +88,23 @@ pub async fn quarantine(opener: &Opener, url: &StoreUrl) -> Option<Diagnostic> {
     Some(Diagnostic::advice(what, found, fix))
 }
 
+/// Looks at requests for storage commitment that wait, and those that were given up.
+pub async fn commitments(opener: &Opener, url: &StoreUrl) -> Option<Diagnostic> {
+    let commitments = opener.database("store", url).await.ok()?;
+    let found = commitments.commitments().await.ok()?;
+    let what = "storage commitment";
+    let text = format!(
+        "{} requests wait for their report; {} were given up in thirty days",
+        found.waiting, found.given_up
+    );
+    if found.given_up == 0 {
+        return Some(Diagnostic::good(what, text));
+    }
+    let fix = "Modalities that got no report for a day have to ask again: the log of the role dicom names them; see that they \
+               answer at the address= of their entry in LOBAR_DICOM_PEERS.";
+    Some(Diagnostic::advice(what, text, fix))
+}
+
 /// Looks at the signal.
 pub async fn signal(opener: &Opener, url: &SignalUrl) -> Vec<Diagnostic> {
     let what = "signal";

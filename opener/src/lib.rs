@@ -26,6 +26,7 @@ use lobar_aws::Access;
 use lobar_core::accounts::Accounts;
 use lobar_core::audit::Audit;
 use lobar_core::cache::Cache;
+use lobar_core::commitment::Commitments;
 use lobar_core::erasure::Erasures;
 use lobar_core::exposure::Exposures;
 use lobar_core::failure::PortError;
@@ -39,6 +40,7 @@ use lobar_core::store::Store;
 use lobar_core::study::Studies;
 use lobar_core::time::Clock;
 use lobar_core::verdict::Verdicts;
+use lobar_core::worklist::Worklist;
 use lobar_memory::{MemoryCache, MemoryPresence, MemorySignal, PollSignal};
 #[cfg(feature = "rabbitmq")]
 use lobar_rabbitmq::RabbitBrokers;
@@ -92,10 +94,12 @@ pub trait Database:
     + ModelRegistry
     + Verdicts
     + Exposures
+    + Worklist
     + Quarantine
     + Accounts
     + Audit
     + Studies
+    + Commitments
     + UnreadableCounts
 {
 }
@@ -106,10 +110,12 @@ impl<T> Database for T where
         + ModelRegistry
         + Verdicts
         + Exposures
+        + Worklist
         + Quarantine
         + Accounts
         + Audit
         + Studies
+        + Commitments
         + UnreadableCounts
 {
 }

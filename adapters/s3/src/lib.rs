@@ -8,6 +8,7 @@ mod erasure;
 mod error;
 mod examine;
 mod listing;
+mod local;
 mod versions;
 mod weights;
 
@@ -36,6 +37,7 @@ use tracing::instrument::WithSubscriber as _;
 
 use error::{BodyError, S3Error};
 pub use listing::{Listed, S3Folder};
+use local::is_local;
 pub use weights::S3Weights;
 
 /// The metadata name and value that ask for the fast lane.
@@ -48,6 +50,18 @@ const BODY_PAUSES: Backoff =
 const CONFLICT_ATTEMPTS: u32 = 4;
 /// The most that is set aside for a body before its bytes are there.
 const RESERVE: u64 = 16 << 20;
+
+/// Marks what one conditional put stores, in the object's metadata.
+struct Mark(String);
+
+impl Mark {
+    /// The metadata name.
+    const NAME: &str = "lobar-put";
+
+    fn random() -> Self {
+        Self(format!("{:032x}", rand::random::<u128>()))
+    }
+}
 
 /// Where the object store is.
 #[derive(Clone, Debug)]
@@ -91,6 +105,8 @@ pub struct S3ObjectStore {
     client: Client,
     bucket: String,
     body_timeout: Duration,
+    /// Requests stay on this machine: see [`is_local`].
+    is_local: bool,
     /// The bucket has said that it knows no `If-None-Match` on a put.
     unconditional: AtomicBool,
     /// Where log lines go, without those of the SDK.
@@ -101,8 +117,10 @@ impl S3ObjectStore {
     /// Reads the surroundings for what the options leave open. Asks nothing of the store yet.
     pub async fn connect(options: S3Options) -> Self {
         let (client, log) = client(&options).await;
+        let is_local = options.endpoint.as_deref().is_some_and(is_local);
         let (bucket, body_timeout) = (options.bucket, options.body_timeout);
-        Self { client, bucket, body_timeout, unconditional: AtomicBool::new(false), log }
+        let unconditional = AtomicBool::new(false);
+        Self { client, bucket, body_timeout, is_local, unconditional, log }
     }
 
     async fn open(&self, object: &ObjectVersion) -> Result<GetObjectOutput, FetchError> {
@@ -137,16 +155,22 @@ impl S3ObjectStore {
         Ok(Fetched { bytes: bytes.freeze(), metadata })
     }
 
-    /// Puts an object; `if_none_match` is the header of this name.
+    /// Puts an object, or one with a mark under the condition `If-None-Match`.
     async fn send(
         &self,
         upload: Upload,
-        if_none_match: Option<&str>,
+        condition: Option<(&Mark, &str)>,
     ) -> Result<ObjectVersion, S3Error> {
         let size = upload.body.len() as u64;
         let put = self.client.put_object().bucket(&self.bucket).key(&upload.key);
-        let put = put.set_metadata(Some(said(upload.lane, &upload.metadata)));
-        let put = put.set_if_none_match(if_none_match.map(str::to_owned)).body(upload.body.into());
+        let mut metadata = said(upload.lane, &upload.metadata);
+        metadata.extend(condition.map(|(mark, _)| (Mark::NAME.to_owned(), mark.0.clone())));
+        let if_none_match = condition.map(|(_, value)| value.to_owned());
+        let put = put.set_metadata(Some(metadata)).set_if_none_match(if_none_match);
+        let mut put = put.body(upload.body.into()).customize();
+        if self.is_local {
+            put = put.disable_payload_signing();
+        }
         let done = put.send().with_subscriber(self.log.clone()).await;
         let done = done.map_err(|error| S3Error::of(&error))?;
         Ok(ObjectVersion {
@@ -157,6 +181,33 @@ impl S3ObjectStore {
             sequencer: None,
             size: Some(size),
         })
+    }
+
+    /// What the bucket has under a key, of this size, where it has this mark.
+    async fn marked(
+        &self,
+        key: &str,
+        mark: &Mark,
+        size: u64,
+    ) -> Result<Option<ObjectVersion>, S3Error> {
+        let head = self.client.head_object().bucket(&self.bucket).key(key).send();
+        let head = match head.with_subscriber(self.log.clone()).await {
+            Ok(head) => head,
+            Err(error) => match S3Error::of(&error) {
+                // Deleted since: another one's, or one's own.
+                S3Error::Answered { status: 404, .. } => return Ok(None),
+                error => return Err(error),
+            },
+        };
+        let is_own = head.metadata().and_then(|it| it.get(Mark::NAME)) == Some(&mark.0);
+        Ok(is_own.then(|| ObjectVersion {
+            bucket: self.bucket.clone(),
+            key: key.to_owned(),
+            version: named(head.version_id()),
+            etag: head.e_tag().map(bare),
+            sequencer: None,
+            size: Some(size),
+        }))
     }
 
     /// All of a body, at most `limit` bytes of it.
@@ -252,14 +303,20 @@ impl ObjectStore for S3ObjectStore {
     async fn put_new(&self, upload: Upload) -> Result<Created, PortError> {
         const WHAT: &str = "s3: put where nothing is";
         let mut attempt = 0;
+        // What a try stored whose answer was lost is there at the next one: this tells it from what others stored.
+        let mark = Mark::random();
         while !self.unconditional.load(Ordering::Relaxed) {
-            let error = match self.send(upload.clone(), Some("*")).await {
+            let error = match self.send(upload.clone(), Some((&mark, "*"))).await {
                 Ok(object) => return Ok(Created::Stored(object)),
                 Err(error) => error,
             };
             attempt += 1;
             match error {
-                S3Error::Answered { status: 412, .. } => return Ok(Created::There),
+                S3Error::Answered { status: 412, .. } => {
+                    let own = self.marked(&upload.key, &mark, upload.body.len() as u64).await;
+                    let own = own.map_err(|error| error.into_port(WHAT))?;
+                    return Ok(own.map_or(Created::There, Created::Stored));
+                }
                 error if error.knows_no_conditions() => {
                     self.unconditional.store(true, Ordering::Relaxed);
                     tracing::warn!(

@@ -1,6 +1,7 @@
 //! An open database.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -32,8 +33,9 @@ pub struct Pools<D: Driver> {
 /// A database: where to write, where to read, and what time it is there. It is a
 /// [`Store`](lobar_core::store::Store), a [`ModelRegistry`](lobar_core::model_registry::ModelRegistry), the
 /// [`Verdicts`](lobar_core::verdict::Verdicts), the [`Quarantine`](lobar_core::quarantine::Quarantine), the
-/// [`Accounts`](lobar_core::accounts::Accounts), the [`Audit`](lobar_core::audit::Audit) record and the
-/// [`Exposures`](lobar_core::exposure::Exposures);
+/// [`Commitments`](lobar_core::commitment::Commitments), the [`Accounts`](lobar_core::accounts::Accounts), the
+/// [`Audit`](lobar_core::audit::Audit) record, the [`Exposures`](lobar_core::exposure::Exposures) and the
+/// [`Worklist`](lobar_core::worklist::Worklist);
 /// [`SqlQueue`](super::SqlQueue) makes queues in it.
 pub struct Db<D: Driver> {
     pools: Pools<D>,
@@ -45,6 +47,8 @@ pub struct Db<D: Driver> {
     /// Claims whose commit was not answered: nobody knows whether they are held.
     in_doubt: Mutex<Vec<Held>>,
     unreadable: Unreadable,
+    /// Whether images with verdicts of earlier releases were looked for by this process.
+    verdicts_marked: AtomicBool,
 }
 
 impl<D: Driver> Db<D> {
@@ -60,6 +64,7 @@ impl<D: Driver> Db<D> {
             closing: CancellationToken::new(),
             in_doubt: Mutex::default(),
             unreadable: Unreadable::default(),
+            verdicts_marked: AtomicBool::default(),
         }
     }
 
@@ -118,6 +123,16 @@ impl<D: Driver> Db<D> {
     /// What is stored and cannot be read.
     pub(super) fn unreadable(&self) -> &Unreadable {
         &self.unreadable
+    }
+
+    /// Whether images with verdicts of earlier releases are marked as read.
+    pub(super) fn are_verdicts_marked(&self) -> bool {
+        self.verdicts_marked.load(Ordering::Relaxed)
+    }
+
+    /// They are.
+    pub(super) fn note_verdicts_marked(&self) {
+        self.verdicts_marked.store(true, Ordering::Relaxed);
     }
 
     pub(super) fn now(&self) -> Stamp {

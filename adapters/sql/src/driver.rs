@@ -15,6 +15,7 @@ use uuid::Uuid;
 
 use super::accounts::{AccountRow, SessionRow, SignedInRow, SiteRow, TokenRow};
 use super::audit::AuditRow;
+use super::commitments::CommitmentRow;
 use super::exposure::{CaseRow, ExposureRow, OpinionRow};
 use super::quarantine::{EntryRow, KeptRow};
 use super::queue::MessageRow;
@@ -26,6 +27,7 @@ use super::studies::{
     SiblingRow,
 };
 use super::verdicts::{FindingRow, LabelledRow, ShownRow, VerdictRow};
+use super::worklist::{LookRow, ReadingClaimRow, WaitingRow};
 
 /// A statement with its arguments. The alias hides a `'static` that would defeat lifetime elision.
 pub type Query<D> = sqlx::query::Query<'static, D, <D as Database>::Arguments>;
@@ -51,6 +53,7 @@ pub trait Driver:
     + Reads<(i64,)>
     + Reads<(i64, i64)>
     + Reads<(i64, Option<i64>)>
+    + Reads<(i64, i64, Option<i64>)>
     + Reads<(i64, Vec<u8>)>
     + Reads<(Uuid,)>
     + Reads<(String, i64)>
@@ -58,6 +61,8 @@ pub trait Driver:
     + Reads<(Uuid, i64)>
     + Reads<(i64, Uuid, Uuid)>
     + Reads<(Uuid, String)>
+    + Reads<(Uuid, String, String)>
+    + Reads<(Uuid, String, i64)>
     + Reads<(Uuid, Option<String>)>
     + Reads<(Uuid, Option<String>, Option<String>)>
     + Reads<(Uuid, String, Option<String>)>
@@ -76,6 +81,7 @@ pub trait Driver:
     + Reads<ChildRow>
     + Reads<ChangeRow>
     + Reads<ClaimRow>
+    + Reads<CommitmentRow>
     + Reads<ComparisonRow>
     + Reads<EntryRow>
     + Reads<ErasedRow>
@@ -104,6 +110,9 @@ pub trait Driver:
     + Reads<TokenRow>
     + Reads<TombstoneRow>
     + Reads<VerdictRow>
+    + Reads<LookRow>
+    + Reads<ReadingClaimRow>
+    + Reads<WaitingRow>
 {
     /// The schema.
     const MIGRATIONS: Migrator;
@@ -128,6 +137,9 @@ pub trait Driver:
     const FOUND_FOR_EACH: [&'static str; 2];
     /// An inner join whose left side is read first, where the planner would not see by itself that this is cheaper.
     const JOIN_IN_ORDER: &'static str;
+    /// Before the name of the index that a table is read by, where the planner would rather read all of it and sort. `None`
+    /// where it sees by itself that a page of what is ordered already is cheaper.
+    const BY_INDEX: Option<&'static str>;
     /// How a connection stops and begins again to wait for the disk; `None` where the pool that reads
     /// never waits for it.
     const RELAXED: Option<Relaxed>;

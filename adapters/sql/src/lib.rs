@@ -1,5 +1,5 @@
-//! The store, the queues, the model registry, the verdicts, the exposure record, the quarantine, the patients, the accounts
-//! and the audit record in SQL, written once for every database.
+//! The store, the queues, the model registry, the verdicts, the worklist, the exposure record, the quarantine, the patients, the
+//! requests for storage commitment, the accounts and the audit record in SQL, written once for every database.
 //!
 //! [`driver::Driver`] holds all that differs between databases: a handful of constants, how an error
 //! is classed, and the types that may cross. [`statement::Sql`] builds a statement with `$n` arguments
@@ -12,6 +12,7 @@
 mod accounts;
 mod audit;
 mod column;
+mod commitments;
 mod db;
 mod driver;
 mod error;
@@ -30,6 +31,7 @@ mod studies;
 mod tx;
 mod unreadable;
 mod verdicts;
+mod worklist;
 
 pub use db::{Db, Pools};
 pub use driver::{Driver, DriverFuture, Query, Relaxed, Script};

@@ -59,6 +59,14 @@ impl<D: Driver> Sql<D> {
         self
     }
 
+    /// Has the table that was named last read by this index, in its order: see [`Driver::BY_INDEX`].
+    pub fn by_index(&mut self, index: &'static str) -> &mut Self {
+        match D::BY_INDEX {
+            Some(words) => self.push(words).push(index),
+            None => self,
+        }
+    }
+
     /// Binds the next `$n` that stands in the text already.
     pub fn bind<T>(mut self, value: T) -> Self
     where

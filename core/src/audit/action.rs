@@ -48,6 +48,10 @@ actions! {
     VerdictsViewed "verdicts_viewed",
     /// A verdict was given on an image.
     VerdictGiven "verdict_given",
+    /// A reader opened an image, or took it over from another, whose id the detail has.
+    ReadingClaimed "reading_claimed",
+    /// A reader closed an image that they had open.
+    ReadingReleased "reading_released",
     /// A reader gave their own opinion on an image whose result was withheld until then.
     OpinionGiven "opinion_given",
     /// It was reported how readers' opinions changed with the answer; the detail says whether by person.

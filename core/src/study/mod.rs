@@ -24,7 +24,7 @@ pub use derived::Uids;
 pub use made::{OTHER_MODALITY, SECONDARY_CAPTURE, made};
 pub use metadata::{METADATA, OTHER_PATIENT_SAID, encode, join, of_metadata};
 pub use name::{may_be_family, name_key};
-pub use object_key::{instance_folder, instance_key, unreadable_key};
+pub use object_key::{DataSetHash, instance_folder, instance_key, instance_of_key, unreadable_key};
 pub use pattern::Pattern;
 pub use search::{Condition, Found, Level, Name, Number, Results, Search, SearchError, Text};
 pub use studies::{

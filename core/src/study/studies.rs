@@ -48,6 +48,7 @@
 //! - Pages of a search have every result once.
 //! - A corrected or moved study is found by what it is now.
 //! - A list of images is narrowed to one patient, by their id and by one that was merged into it.
+//! - A list of images is searched by a patient's id, an accession number or the beginning of a name.
 //! - A change of patients is on record without a name.
 //! - Images finished while their patients are merged are lost to neither.
 //! - An erased image leaves nothing of its patient, and others keep theirs.

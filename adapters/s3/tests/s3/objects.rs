@@ -115,6 +115,19 @@ async fn a_refusal_of_one_object_is_told_from_a_store_that_is_away() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_body_of_what_stays_on_this_machine_is_not_hashed_for_the_signature() {
+    let bucket = bucket(true).await;
+    bucket.proxy.rule(|request| {
+        assert_eq!(request.header("x-amz-content-sha256"), Some("UNSIGNED-PAYLOAD"));
+        assert!(request.header("authorization").is_some());
+        Fault::Pass
+    });
+    let stored = bucket.put("x").await;
+    bucket.proxy.rule(|_| Fault::Pass);
+    assert_eq!(bucket.fetch(&stored).await.expect("there"), b"x");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn where_a_bucket_knows_no_conditions_it_is_put_without_and_not_asked_again() {
     let bucket = bucket(true).await;
     let asked = Arc::new(AtomicU32::new(0));
@@ -140,11 +153,15 @@ async fn what_is_there_is_told_and_a_conflict_is_tried_again() {
     let bucket = bucket(true).await;
     let asked = Arc::new(AtomicU32::new(0));
     let counted = Arc::clone(&asked);
-    bucket.proxy.rule(move |request| match counted.fetch_add(1, Ordering::SeqCst) {
-        0 => Fault::Answer(Response::s3(409, "ConditionalRequestConflict")),
-        _ => {
-            assert_eq!(request.header("if-none-match"), Some("*"));
-            Fault::Answer(Response::s3(412, "PreconditionFailed"))
+    bucket.objects.put(upload("x")).await.expect("stored");
+    bucket.proxy.rule(move |request| {
+        if request.method != "PUT" {
+            return Fault::Pass;
+        }
+        assert_eq!(request.header("if-none-match"), Some("*"));
+        match counted.fetch_add(1, Ordering::SeqCst) {
+            0 => Fault::Answer(Response::s3(409, "ConditionalRequestConflict")),
+            _ => Fault::Answer(Response::s3(412, "PreconditionFailed")),
         }
     });
     assert_eq!(bucket.objects.put_new(upload("x")).await.expect("answered"), Created::There);
@@ -153,6 +170,32 @@ async fn what_is_there_is_told_and_a_conflict_is_tried_again() {
     bucket.proxy.rule(|_| Fault::Answer(Response::s3(409, "ConditionalRequestConflict")));
     let error = bucket.objects.put_new(upload("x")).await.expect_err("never");
     assert!(error.is_transient());
+}
+
+/// The client of the SDK tries again by itself: the second try finds what the first one stored.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_stored_by_a_try_whose_answer_was_lost_is_stored_and_is_told_from_what_others_stored()
+ {
+    let bucket = bucket(true).await;
+    let asked = Arc::new(AtomicU32::new(0));
+    let counted = Arc::clone(&asked);
+    bucket.proxy.rule(move |request| {
+        match (request.method.as_str(), counted.load(Ordering::SeqCst)) {
+            ("PUT", tries) => {
+                counted.fetch_add(1, Ordering::SeqCst);
+                if tries == 0 { Fault::Lose } else { Fault::Pass }
+            }
+            _ => Fault::Pass,
+        }
+    });
+    let stored = bucket.objects.put_new(upload("x")).await.expect("answered");
+    let Created::Stored(object) = stored else { panic!("{stored:?}") };
+    assert!(asked.load(Ordering::SeqCst) >= 2, "it was tried again");
+    assert!(object.version.is_some());
+    assert_eq!(bucket.fetch(&object).await.expect("there"), b"x");
+    let current = bucket.objects.current(&object).await.expect("asked").expect("there");
+    assert_eq!(current.object.id(), object.id(), "the one version");
+    assert_eq!(bucket.objects.put_new(upload("x")).await.expect("answered"), Created::There);
 }
 
 /// What a worker asks before it believes that one object is denied.

@@ -71,8 +71,9 @@ impl Driver for Postgres {
     // the commit is visible.
     const EVENT_LOCK: &'static str = concat!(", (select ", lock!(1), ") as event_lock");
     const JOIN_IN_ORDER: &'static str = " join ";
+    const BY_INDEX: Option<&'static str> = None;
     const FOUND_FOR_EACH: [&'static str; 2] =
-        [" cross join lateral (select received_at, id from image where ", ") as found"];
+        [" cross join lateral (select received_at, id from image", ") as found"];
     const RELAXED: Option<Relaxed> = None;
 
     fn begin_on(groups: &BTreeSet<u16>) -> Script {

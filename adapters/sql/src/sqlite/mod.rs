@@ -53,11 +53,11 @@ impl Driver for Sqlite {
     const SKIP_LOCKED: &'static str = "";
     const EVENT_LOCK: &'static str = "";
     const JOIN_IN_ORDER: &'static str = " cross join ";
+    // An error, rather than another plan, should the index not be there.
+    const BY_INDEX: Option<&'static str> = Some(" indexed by ");
     // It knows no `lateral`; `cross join` keeps the order of its loops.
-    const FOUND_FOR_EACH: [&'static str; 2] = [
-        " cross join image as found where found.rowid in (select image.rowid from image where ",
-        ")",
-    ];
+    const FOUND_FOR_EACH: [&'static str; 2] =
+        [" cross join image as found where found.rowid in (select image.rowid from image", ")"];
     const RELAXED: Option<Relaxed> =
         Some(Relaxed { begin: "pragma synchronous = normal", end: "pragma synchronous = full" });
 

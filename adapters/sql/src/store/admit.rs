@@ -197,7 +197,7 @@ async fn renew<D: Driver>(
     Ok(())
 }
 
-/// Makes a stored image what a new one is.
+/// Makes a stored image what a new one is: it waits for a reader again.
 pub(super) async fn queue_again<D: Driver>(
     tx: &mut Tx<D>,
     id: ImageId,
@@ -206,7 +206,7 @@ pub(super) async fn queue_again<D: Driver>(
     Sql::<D>::new("delete from finding where image = $1").bind(id.0).run(tx).await?;
     Sql::<D>::new(
         "update image set state = 'queued', flag = 'none', reason = null, detail = null,
-           attempts = 0, fence = fence + 1, finished_at = null, touched_at = $1
+           attempts = 0, fence = fence + 1, finished_at = null, read_at = null, touched_at = $1
          where id = $2",
     )
     .bind(now.0)

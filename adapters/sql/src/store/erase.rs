@@ -15,7 +15,7 @@ use lobar_core::time::Stamp;
 use uuid::Uuid;
 
 use super::super::tx::Tx;
-use super::super::{BATCH, Db, DbError, Driver, Sql, studies};
+use super::super::{BATCH, Db, DbError, Driver, Sql, commitments, studies};
 use super::admit::{groups, is_current};
 use super::changes::{Changes, Kind};
 use super::plan::{key_id, sequence};
@@ -312,6 +312,7 @@ async fn erase<D: Driver>(
         known.iter().filter(|(_, row)| is_current(state(&row.state))).map(|(id, _)| *id).collect();
     let going: BTreeSet<ImageId> = ids.iter().copied().collect();
     queue_twins(&mut tx, &stood, &going, now, &mut changes).await?;
+    commitments::forget(&mut tx, &named).await?;
     forget(&mut tx, &ids).await?;
     bury(&mut tx, &erased, order, now).await?;
     let stored =

@@ -14,6 +14,7 @@ mod plan;
 mod probe;
 mod prune;
 mod remove;
+mod resend;
 mod restore;
 mod row;
 mod sweep;
@@ -40,6 +41,7 @@ pub(super) use admit::StoredRow;
 pub(super) use changes::Changes;
 pub(super) use erase::{ErasedRow, ObjectRow, TombstoneRow};
 pub(super) use events::EventRow;
+pub(super) use of_patient::of_persons;
 pub(super) use page::{COLUMNS, images};
 pub(super) use row::{ImageRow, flagged, state};
 use work::Attempt;
@@ -159,11 +161,25 @@ impl<D: Driver> Store for Db<D> {
     async fn take_probe(&self, probe: Uuid) -> Result<bool, PortError> {
         probe::take(self, probe).await.map_err(|fault| fault.during("store: take probe"))
     }
+
+    async fn hold_resend(
+        &self,
+        image: ImageId,
+        lease: Duration,
+    ) -> Result<Option<Stamp>, PortError> {
+        let held = resend::hold(self, image, lease).await;
+        held.map_err(|fault| fault.during("store: hold a resend"))
+    }
+
+    async fn release_resend(&self, image: ImageId, held: Stamp) -> Result<(), PortError> {
+        let released = resend::release(self, image, held).await;
+        released.map_err(|fault| fault.during("store: release a resend"))
+    }
 }
 
 /// The sites of each statement, where there may be more than one takes. An empty batch, which is the only one then, is
 /// all sites.
-fn site_batches(sites: &Sites) -> Vec<Vec<&str>> {
+pub(super) fn site_batches(sites: &Sites) -> Vec<Vec<&str>> {
     match sites {
         Sites::All => vec![Vec::new()],
         Sites::Only(sites) => {

@@ -83,8 +83,8 @@ pub(super) async fn list<D: Driver>(
     after: Option<PageKey>,
     limit: usize,
 ) -> Result<Page, DbError> {
-    if let Some(patient) = &filter.patient {
-        return of_patient::list(db, filter, patient, after, limit).await;
+    if of_patient::is_meant(filter) {
+        return of_patient::list(db, filter, after, limit).await;
     }
     let total = total(db, filter).await?;
     let (kinds, batches) = (kinds(filter), site_batches(&filter.sites));
@@ -169,7 +169,9 @@ fn page<D: Driver>(
             sql.push("page as (select found.received_at, found.id from kind");
             sql.push(if sites.is_empty() { "" } else { " cross join at" });
             let [open, close] = D::FOUND_FOR_EACH;
-            sql.push(open).push("image.state = kind.state and image.flag = kind.flag and ");
+            sql.push(open)
+                .push(" where ")
+                .push("image.state = kind.state and image.flag = kind.flag and ");
             sql.push(if sites.is_empty() { "" } else { "image.site = at.site and " });
             newest(&mut sql, after, limit);
             sql.push(close).push(" order by found.received_at desc, found.id desc limit ");

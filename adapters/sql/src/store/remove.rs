@@ -75,13 +75,13 @@ async fn mark<D: Driver>(tx: &mut Tx<D>, removed: &[ImageId], now: Stamp) -> Res
 }
 
 /// What readers said of an image goes with it: their names and words may be personal. What they met of its answer does,
-/// too, and whose image it is. Only in a transaction that holds [`studies::LOCK`].
+/// too, who had it open, and whose image it is. Only in a transaction that holds [`studies::LOCK`].
 pub(super) async fn forget_persons<D: Driver>(
     tx: &mut Tx<D>,
     removed: &[ImageId],
 ) -> Result<(), DbError> {
     for batch in removed.chunks(BATCH) {
-        for table in ["verdict", "first_opinion", "exposure"] {
+        for table in ["verdict", "first_opinion", "exposure", "reading_claim"] {
             let mut sql = Sql::<D>::new("delete from ");
             sql.push(table).push(" where image in (");
             sql.list(batch.iter().map(|id| id.0)).push(")");

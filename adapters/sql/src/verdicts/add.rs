@@ -13,6 +13,7 @@ use uuid::Uuid;
 use super::super::column::Column;
 use super::super::store::flagged;
 use super::super::tx::Tx;
+use super::super::worklist::mark;
 use super::super::{Db, DbError, Driver, Sql};
 
 /// What is shown of an image.
@@ -53,6 +54,7 @@ pub(super) async fn add<D: Driver>(db: &Db<D>, new: &NewVerdict) -> AddResult {
     let at = time_of(&mut tx, new.image, db.now()).await?;
     let verdict = Verdict { id: Uuid::now_v7(), verdict: new.clone(), label, at };
     keep(&mut tx, &verdict).await?;
+    mark(&mut tx, new.image, at).await?;
     tell(&mut tx, new.image, state, at).await?;
     tx.commit().await?;
     Ok(Ok(verdict))
@@ -109,8 +111,12 @@ fn judge(shown: &Shown, new: &NewVerdict) -> Result<Option<Label>, VerdictError>
     }
 }
 
-/// Now, or just after the newest verdict on this image where a clock is behind it.
+/// Now, or just after the newest verdict on this image where a clock is behind it; never before the end of the work on it,
+/// since an earlier verdict is on what the image showed before.
 async fn time_of<D: Driver>(tx: &mut Tx<D>, image: ImageId, now: Stamp) -> Result<Stamp, DbError> {
+    let ended = Sql::<D>::new("select coalesce(finished_at, 0) from image where id = $1");
+    let ended: Option<(i64,)> = ended.bind(image.0).optional(tx).await?;
+    let now = ended.map_or(now, |(ended,)| now.max(Stamp(ended)));
     let newest = Sql::<D>::new("select at from verdict where image = $1 order by at desc limit 1");
     let newest: Option<(i64,)> = newest.bind(image.0).optional(tx).await?;
     Ok(newest.map_or(now, |(at,)| now.max(Stamp(at.saturating_add(1)))))

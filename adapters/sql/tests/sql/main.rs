@@ -18,6 +18,8 @@ mod postgres_contract;
 mod scale;
 mod search;
 mod sqlite_contract;
+mod sqlite_scale;
+mod worklist;
 
 use std::sync::Arc;
 

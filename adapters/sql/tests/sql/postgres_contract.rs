@@ -19,6 +19,7 @@ use lobar_core::verdict::Verdicts;
 use lobar_sql::postgres::{self, PgStore};
 use lobar_testkit::contract::accounts::AccountsHarness;
 use lobar_testkit::contract::audit::AuditHarness;
+use lobar_testkit::contract::commitments::{CommitmentsHarness, Handles};
 use lobar_testkit::contract::erasure::{ErasureHarness, Kept};
 use lobar_testkit::contract::exposure::{ExposureHarness, Ports};
 use lobar_testkit::contract::quarantine::QuarantineHarness;
@@ -26,6 +27,7 @@ use lobar_testkit::contract::queue::QueueHarness;
 use lobar_testkit::contract::registry::ModelRegistryHarness;
 use lobar_testkit::contract::store::StoreHarness;
 use lobar_testkit::contract::verdict::VerdictHarness;
+use lobar_testkit::contract::worklist::{Kept as OnWorklist, WorklistHarness};
 use lobar_testkit::services::postgres::{Cluster, Database};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use tokio::sync::Mutex;
@@ -195,6 +197,42 @@ impl ExposureHarness for OwnExposures {
     }
 }
 
+struct OwnWorklist(Opened);
+
+#[async_trait]
+impl WorklistHarness for OwnWorklist {
+    async fn start() -> Self {
+        Self(Opened::new().await)
+    }
+
+    async fn open(&self) -> OnWorklist {
+        let database = self.0.database().await;
+        OnWorklist {
+            store: database.clone(),
+            verdicts: database.clone(),
+            exposures: database.clone(),
+            worklist: database,
+        }
+    }
+
+    async fn reopen(&self) -> OnWorklist {
+        self.0.close().await;
+        self.open().await
+    }
+
+    async fn advance(&self, by: Duration) {
+        self.0.clock.advance(by);
+    }
+
+    fn now(&self) -> Stamp {
+        self.0.clock.now()
+    }
+
+    async fn damage(&self, statement: &str) {
+        self.0.damage(statement);
+    }
+}
+
 struct OwnQuarantine(Opened);
 
 #[async_trait]
@@ -357,6 +395,37 @@ impl ErasureHarness for OwnErasure {
     }
 }
 
+struct OwnCommitments(Opened);
+
+#[async_trait]
+impl CommitmentsHarness for OwnCommitments {
+    async fn start() -> Self {
+        Self(Opened::new().await)
+    }
+
+    async fn open(&self) -> Handles {
+        let database = self.0.database().await;
+        Handles { commitments: database.clone(), erasures: database.clone(), store: database }
+    }
+
+    async fn reopen(&self) -> Handles {
+        self.0.close().await;
+        self.open().await
+    }
+
+    async fn advance(&self, by: Duration) {
+        self.0.clock.advance(by);
+    }
+
+    async fn damage(&self, statement: &str) {
+        self.0.damage(statement);
+    }
+}
+
+mod commitments {
+    lobar_testkit::commitments_contract!(super::OwnCommitments);
+}
+
 mod erasure {
     lobar_testkit::erasure_contract!(super::OwnErasure);
 }
@@ -380,6 +449,10 @@ mod registry {
 
 mod verdicts {
     lobar_testkit::verdict_contract!(super::OwnVerdicts);
+}
+
+mod worklist {
+    lobar_testkit::worklist_contract!(super::OwnWorklist);
 }
 
 mod exposures {

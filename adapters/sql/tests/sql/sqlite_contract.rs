@@ -19,6 +19,7 @@ use lobar_core::verdict::Verdicts;
 use lobar_sql::sqlite::{self, SqliteQueue, SqliteStore};
 use lobar_testkit::contract::accounts::AccountsHarness;
 use lobar_testkit::contract::audit::AuditHarness;
+use lobar_testkit::contract::commitments::{CommitmentsHarness, Handles};
 use lobar_testkit::contract::erasure::{ErasureHarness, Kept};
 use lobar_testkit::contract::exposure::{ExposureHarness, Ports};
 use lobar_testkit::contract::quarantine::QuarantineHarness;
@@ -26,6 +27,7 @@ use lobar_testkit::contract::queue::QueueHarness;
 use lobar_testkit::contract::registry::ModelRegistryHarness;
 use lobar_testkit::contract::store::StoreHarness;
 use lobar_testkit::contract::verdict::VerdictHarness;
+use lobar_testkit::contract::worklist::{Kept as OnWorklist, WorklistHarness};
 use sqlx::{AssertSqlSafe, Connection as _, SqliteConnection};
 use tempfile::TempDir;
 use tokio::sync::Mutex;
@@ -199,6 +201,42 @@ impl ExposureHarness for ExposureFile {
 
     fn now(&self) -> Stamp {
         self.0.clock.now()
+    }
+}
+
+struct WorklistFile(Files);
+
+#[async_trait]
+impl WorklistHarness for WorklistFile {
+    async fn start() -> Self {
+        Self(Files::new())
+    }
+
+    async fn open(&self) -> OnWorklist {
+        let database = self.0.database("lobar.db").await;
+        OnWorklist {
+            store: database.clone(),
+            verdicts: database.clone(),
+            exposures: database.clone(),
+            worklist: database,
+        }
+    }
+
+    async fn reopen(&self) -> OnWorklist {
+        self.0.close().await;
+        self.open().await
+    }
+
+    async fn advance(&self, by: Duration) {
+        self.0.clock.advance(by);
+    }
+
+    fn now(&self) -> Stamp {
+        self.0.clock.now()
+    }
+
+    async fn damage(&self, statement: &str) {
+        self.0.damage("lobar.db", statement).await;
     }
 }
 
@@ -380,6 +418,37 @@ impl ErasureHarness for ErasureFile {
     }
 }
 
+struct CommitmentsFile(Files);
+
+#[async_trait]
+impl CommitmentsHarness for CommitmentsFile {
+    async fn start() -> Self {
+        Self(Files::new())
+    }
+
+    async fn open(&self) -> Handles {
+        let database = self.0.database("lobar.db").await;
+        Handles { commitments: database.clone(), erasures: database.clone(), store: database }
+    }
+
+    async fn reopen(&self) -> Handles {
+        self.0.close().await;
+        self.open().await
+    }
+
+    async fn advance(&self, by: Duration) {
+        self.0.clock.advance(by);
+    }
+
+    async fn damage(&self, statement: &str) {
+        self.0.damage("lobar.db", statement).await;
+    }
+}
+
+mod commitments {
+    lobar_testkit::commitments_contract!(super::CommitmentsFile);
+}
+
 mod erasure {
     lobar_testkit::erasure_contract!(super::ErasureFile);
 }
@@ -403,6 +472,10 @@ mod registry {
 
 mod verdicts {
     lobar_testkit::verdict_contract!(super::VerdictFile);
+}
+
+mod worklist {
+    lobar_testkit::worklist_contract!(super::WorklistFile);
 }
 
 mod exposures {

@@ -20,9 +20,17 @@ pub(super) fn names_few(search: &Search) -> bool {
     })
 }
 
-/// Whether names in the first group alone are meant, of which the index has a range: the others are in other scripts.
+/// Whether a condition has a range of an index of its own, which is read rather than all that is newest.
+pub(super) fn names_a_range(search: &Search) -> bool {
+    search.conditions.iter().any(|condition| match condition {
+        Condition::Text(Text::Accession, pattern) => !pattern.prefix().is_empty(),
+        _ => false,
+    })
+}
+
+/// Whether the index has a range of what a name begins with.
 fn has_range(key: &Pattern) -> bool {
-    key.as_str().is_ascii() && !key.prefix().is_empty()
+    !key.prefix().is_empty()
 }
 
 /// Those on patients and studies, and on UIDs of what studies hold.
@@ -178,25 +186,32 @@ fn like<D: Driver>(sql: &mut Sql<D>, column: &'static str, pattern: &Pattern) {
     };
 }
 
-/// By a range of the index, where there is one; in whatever group it stands otherwise.
+/// In whatever group it stands (PS3.5, 6.2.1.2): where the index has a range of what the first group begins with, by that, and
+/// among the names that have several groups, which an index of their own has.
 fn patient_name<D: Driver>(sql: &mut Sql<D>, key: &Pattern) {
     let whole = key.clone();
     let (first, last) = (key.map(|key| format!("{key}=*")), key.map(|key| format!("*={key}")));
     let middle = key.map(|key| format!("*={key}=*"));
-    let ways: &[Pattern] = match has_range(key) {
-        true => {
-            let end = format!("{}\u{10ffff}", key.prefix());
-            sql.push(" and study.patient in (select id from patient where name_key")
-                .push(D::BY_BYTES);
-            sql.push(" >= ").arg(key.prefix()).push(" and name_key").push(D::BY_BYTES);
-            sql.push(" < ").arg(end.as_str()).push(")");
-            &[whole, first]
-        }
-        false => &[whole, first, last, middle],
-    };
-    for (place, way) in ways.iter().enumerate() {
-        sql.push(if place == 0 { " and (" } else { " or " });
-        sql.push("patient.name_key").push(D::GLOB).arg(D::glob(way).as_str());
+    let ways = [whole, first, last, middle];
+    if has_range(key) {
+        let end = format!("{}\u{10ffff}", key.prefix());
+        sql.push(" and study.patient in (select id from patient where name_key").push(D::BY_BYTES);
+        sql.push(" >= ").arg(key.prefix()).push(" and name_key").push(D::BY_BYTES);
+        sql.push(" < ").arg(end.as_str());
+        sql.push(" union select id from patient where replace(name_key, '=', '') <> name_key");
+        // True of each: it has the planner take the index.
+        sql.push(" and name_key").push(D::BY_BYTES).push(" >= '' and (");
+        any_of(sql, "name_key", &ways[2..]);
+        sql.push("))");
     }
+    sql.push(" and (");
+    any_of(sql, "patient.name_key", &ways);
     sql.push(")");
+}
+
+fn any_of<D: Driver>(sql: &mut Sql<D>, column: &'static str, ways: &[Pattern]) {
+    for (place, way) in ways.iter().enumerate() {
+        sql.push(if place == 0 { "" } else { " or " });
+        sql.push(column).push(D::GLOB).arg(D::glob(way).as_str());
+    }
 }

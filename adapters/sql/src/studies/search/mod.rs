@@ -17,7 +17,7 @@ use lobar_core::access::{SiteName, Sites};
 use lobar_core::study::{Condition, Level, Results, Search, Uid};
 use uuid::Uuid;
 
-use self::conditions::{instances, names_few, studies};
+use self::conditions::{instances, names_a_range, names_few, studies};
 use self::unknown::Unknown;
 use super::super::store::rows;
 use super::super::{Db, DbError, Driver, Sql};
@@ -89,6 +89,14 @@ fn known<D: Driver>(search: &Search, sites: &Sites, limit: usize) -> Sql<D> {
         Level::Series => "select study.made_at, study.id, series.id from study",
         Level::Instance => "select study.made_at, study.id, instance.image from study",
     });
+    // Few are found by what names them: SQLite knows no better than to read the site's studies in their order.
+    let few = names_few(search);
+    if !few && !names_a_range(search) {
+        sql.by_index(match sites {
+            Sites::All => "study_newest",
+            Sites::Only(_) => "study_by_site",
+        });
+    }
     // Studies come in their order, or few of them: what they hold is looked up for each.
     let joined = [
         (Level::Study, "patient on patient.id = study.patient"),
@@ -100,8 +108,6 @@ fn known<D: Driver>(search: &Search, sites: &Sites, limit: usize) -> Sql<D> {
         sql.push(D::JOIN_IN_ORDER).push(table);
     }
     sql.push(" where ");
-    // Few are found by what names them: SQLite knows no better than to read the site's studies in their order.
-    let few = names_few(search);
     sql.push(if few { "study.made_at + 0 is not null" } else { "study.made_at is not null" });
     if let Sites::Only(sites) = sites {
         sql.push(if few { " and study.site || '' in (" } else { " and study.site in (" })
@@ -158,7 +164,7 @@ mod tests {
     use std::sync::Arc;
 
     use lobar_core::study::{Condition, Pattern, Text};
-    use lobar_core::time::SystemClock;
+    use lobar_core::time::{Stamp, SystemClock};
     use sqlx::Sqlite;
 
     use super::*;
@@ -180,10 +186,12 @@ mod tests {
         let db = open(&folder).await;
         let north = Sites::one(SiteName::parse("north").expect("a name"));
         let patient = Condition::Text(Text::PatientId, Pattern::new("7"));
+        let accession = Condition::Text(Text::Accession, Pattern::new("AB*"));
         let uid = |level| Condition::Uids(level, Uid::parse("1.2").into_iter().collect());
         let searches = [
             (vec![], north.clone(), "study USING INDEX study_by_site (site=?"),
             (vec![], Sites::All, "study USING INDEX study_newest"),
+            (vec![accession], Sites::All, "study_by_accession (accession>? AND accession<?"),
             (vec![patient.clone()], north.clone(), "patient_by_id (patient_id=?)"),
             (vec![uid(Level::Study)], north.clone(), "study_by_uid (uid=?)"),
             (vec![uid(Level::Series)], north.clone(), "series_by_uid (uid=?)"),
@@ -192,8 +200,6 @@ mod tests {
         for (level, (conditions, sites, index)) in [Level::Study, Level::Series, Level::Instance]
             .into_iter()
             .flat_map(|level| searches.iter().map(move |one| (level, one.clone())))
-            // Of instances at all sites SQLite reads every study and sorts.
-            .filter(|(level, (.., sites, _))| *level != Level::Instance || *sites != Sites::All)
         {
             let narrowed = !conditions.is_empty();
             let search = Search { level, sites: sites.clone(), conditions, offset: 0, limit: 10 };
@@ -201,6 +207,30 @@ mod tests {
             assert!(plan.contains(index) && !plan.contains("SCAN"), "{level:?} {index}: {plan}");
             let sorted = plan.contains("USE TEMP B-TREE FOR ORDER BY");
             assert!(narrowed || !sorted, "{plan}");
+        }
+    }
+
+    #[tokio::test]
+    async fn sqlite_reads_the_newest_images_of_which_nothing_is_known_off_an_index() {
+        let folder = tempfile::TempDir::new().expect("a folder");
+        let db = open(&folder).await;
+        let north = Sites::one(SiteName::parse("north").expect("a name"));
+        let today = Condition::Made(Stamp(5), Stamp(10));
+        for (sites, conditions, range) in [
+            (Sites::All, vec![], "SCAN image USING INDEX image_unidentified"),
+            (
+                Sites::All,
+                vec![today.clone()],
+                "image_unidentified (received_at>? AND received_at<?",
+            ),
+            (north.clone(), vec![], "image_unidentified_by_site (site=?"),
+            (north, vec![today], "image_unidentified_by_site (site=? AND received_at>?"),
+        ] {
+            let level = Level::Instance;
+            let search = Search { level, sites, conditions, offset: 0, limit: 10 };
+            let unknown = Unknown::of(&search).expect("some may match");
+            let plan = plan(&db, unknown.statement(&search.sites, 11)).await;
+            assert!(plan.contains(range) && !plan.contains("TEMP B-TREE"), "{range}: {plan}");
         }
     }
 

@@ -83,9 +83,16 @@ impl Unknown {
     }
 
     pub(super) fn statement<D: Driver>(&self, sites: &Sites, limit: usize) -> Sql<D> {
+        let mut sql = Sql::<D>::new("select id, received_at from image");
+        if self.images.is_none() {
+            sql.by_index(match sites {
+                Sites::All => "image_unidentified",
+                Sites::Only(_) => "image_unidentified_by_site",
+            });
+        }
         // In the words of the partial indexes.
-        let mut sql = Sql::<D>::new(
-            "select id, received_at from image where identified = 0 and state in ('ready', 'needs_human')
+        sql.push(
+            " where identified = 0 and state in ('ready', 'needs_human')
                and not exists (select 1 from instance where instance.image = image.id)",
         );
         if let Some(images) = &self.images {
