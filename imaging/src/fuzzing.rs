@@ -3,7 +3,7 @@
 
 use crate::dicom::trial;
 use crate::jpeg::structure;
-use crate::{Limits, decode, network_input, picture_png, prepare, sniff};
+use crate::{Limits, decode, decode_full_depth, network_input, picture_png, prepare, sniff};
 
 /// Small, so that time goes into many files and not into large ones.
 const LIMITS: Limits = Limits { max_bytes: 1 << 20, max_pixels: 1 << 18, max_side: 2_048 };
@@ -27,6 +27,10 @@ pub fn image(bytes: &[u8]) {
     let _ = network_input(&radiograph);
     let _ = prepare(bytes, &LIMITS);
     assert!(picture_png(&radiograph, 64).is_ok(), "decoded, and cannot be shown");
+    let full = decode_full_depth(bytes, &LIMITS).expect("what has a picture has it at full depth");
+    assert_eq!((full.width, full.height), (width, height));
+    assert!(!full.windows.is_empty() && full.scale.slope != 0.0);
+    assert!(full.png("{}").is_ok(), "decoded at full depth, and cannot be given");
 }
 
 /// Reads `bytes` as a DICOM file, and as a data set however it may be written.

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! bytes ─▶ sniff ─▶ decode ─▶ Radiograph ─▶ gate ─▶ network_input ─▶ gate ─▶ Prepared
-//!                                 └─▶ picture_png (for people; no gate: a doctor sees what was refused)
+//!                                 └─▶ picture_png, draw_view (for people; no gate: a doctor sees what was refused)
+//!                └▶ decode_full_depth ─▶ FullDepth ─▶ png (for a viewer that windows it itself)
 //! ```
 //!
 //! [`prepare()`] is the whole way. Its steps are public so that each can be timed alone. All of it is
@@ -25,6 +26,7 @@ mod decode;
 mod depth;
 mod dicom;
 mod format;
+mod full_depth;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 mod gate;
@@ -35,6 +37,7 @@ mod limits;
 mod memory;
 mod network_input;
 mod orientation;
+mod original;
 mod picture;
 mod png_file;
 mod polarity;
@@ -42,20 +45,29 @@ mod prepare;
 mod radiograph;
 mod rejection;
 mod resize;
+mod view;
+mod voi;
 mod warning;
 
 pub use chroma::Chroma;
-pub use decode::decode;
-pub use dicom::{attributes, transfer_syntaxes};
+pub use decode::{decode, decode_full_depth};
+pub use dicom::{
+    Loss, Uncompressed, attributes, memory_to_open, memory_to_uncompress, transfer_syntaxes,
+    uncompress,
+};
 pub use format::{Format, is_picture_ending, sniff};
+pub use full_depth::{Curve, FullDepth, Origin, Plane, Samples, Scale, Spacing, Window};
 pub use gate::{check_contrast, check_shape_and_colour};
 pub use heatmap::heatmap_png;
 pub use limits::Limits;
 pub use memory::limit_decoding_memory;
 pub use network_input::network_input;
-pub use picture::{DrawError, RenderError, draw, picture_png};
+pub use original::{Original, OriginalSamples, original};
+pub use picture::{DrawError, RenderError, draw, draw_full_depth, picture_png};
 pub use prepare::{Prepared, Read, prepare, read};
 pub use radiograph::Radiograph;
 pub use rejection::Rejection;
 pub use resize::resize;
+pub use view::{Encoding, Extent, View, Viewport, draw_view};
+pub use voi::{Voi, VoiFunction};
 pub use warning::Warning;

@@ -39,12 +39,12 @@ fn orientation_tag(tiff: &[u8]) -> Option<u8> {
 }
 
 /// Turns `pixels` of `width × height` upright. Gives the new width, height and pixels.
-pub(crate) fn apply(
+pub(crate) fn apply<T: Copy>(
     orientation: u8,
     width: u32,
     height: u32,
-    pixels: Vec<u8>,
-) -> (u32, u32, Vec<u8>) {
+    pixels: Vec<T>,
+) -> (u32, u32, Vec<T>) {
     let (w, h) = (width as usize, height as usize);
     if !(2..=8).contains(&orientation) {
         return (width, height, pixels);

@@ -1,8 +1,8 @@
 //! The picture for a page: grey PNG, upright, no larger than asked for.
 
-use crate::decode::decode_reserved;
+use crate::decode::{decode_reserved, full_depth_reserved};
 use crate::network_input::resized;
-use crate::{Limits, Radiograph, Rejection};
+use crate::{FullDepth, Limits, Radiograph, Rejection};
 
 /// Why a picture could not be drawn. The caller's figures are at fault, never an upload.
 #[derive(Debug, thiserror::Error)]
@@ -20,6 +20,9 @@ pub enum RenderError {
     /// The encoder's own words.
     #[error("cannot write the PNG: {0}")]
     Encode(#[from] png::EncodingError),
+    /// The same, of JPEG.
+    #[error("cannot write the JPEG: {0}")]
+    EncodeJpeg(#[from] image::ImageError),
 }
 
 /// Why there is no picture of a file.
@@ -31,13 +34,27 @@ pub enum DrawError {
     /// It could not be drawn at this size.
     #[error(transparent)]
     Render(#[from] RenderError),
+    /// Nothing of it lies in the region that was asked for.
+    #[error("nothing of the picture lies in this region")]
+    Outside,
 }
 
 /// Decodes a file and draws it as [`picture_png`] does, within the memory that this process gives to
 /// decoding: blocks while others use it.
 pub fn draw(bytes: &[u8], limits: &Limits, max_side: u32) -> Result<Vec<u8>, DrawError> {
-    let (radiograph, _reserved) = decode_reserved(bytes, limits)?;
+    let (radiograph, _reserved) = decode_reserved(bytes, limits, None)?;
     Ok(picture_png(&radiograph, max_side)?)
+}
+
+/// Decodes a file at its full depth and writes it as [`FullDepth::png`] does, with what `describe` says of it, within the
+/// memory that this process gives to decoding: blocks while others use it.
+pub fn draw_full_depth(
+    bytes: &[u8],
+    limits: &Limits,
+    describe: impl FnOnce(&FullDepth) -> String,
+) -> Result<Vec<u8>, DrawError> {
+    let (full, _reserved) = full_depth_reserved(bytes, limits)?;
+    Ok(full.png(&describe(&full))?)
 }
 
 /// Draws `radiograph` as an 8-bit grey PNG whose longer side is at most `max_side` pixels, aspect kept,
@@ -59,7 +76,7 @@ pub fn picture_png(radiograph: &Radiograph, max_side: u32) -> Result<Vec<u8>, Re
 }
 
 /// The largest size of the same aspect within `max_side`, at least one pixel, never enlarged.
-fn fit(width: u32, height: u32, max_side: u32) -> (u32, u32) {
+pub(crate) fn fit(width: u32, height: u32, max_side: u32) -> (u32, u32) {
     let (long, target) = (u64::from(width.max(height)), u64::from(max_side.max(1)));
     if long <= target {
         return (width, height);

@@ -45,7 +45,7 @@ pub fn prepare(bytes: &[u8], limits: &Limits) -> Result<Prepared, Rejection> {
     if sniff(bytes) == Some(Format::Dicom) {
         dicom::check(bytes, limits)?;
     }
-    let (radiograph, _reserved) = decode_reserved(bytes, limits)?;
+    let (radiograph, _reserved) = decode_reserved(bytes, limits, None)?;
     check_shape_and_colour(&radiograph)?;
     let input = network_input(&radiograph)?;
     check_contrast(&input)?;

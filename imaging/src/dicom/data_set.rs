@@ -7,7 +7,7 @@ use dicom_dictionary_std::tags;
 use super::element::{self, Broken, Element, Elements, Encoding, Value};
 
 /// Every element that is asked for, in a data set or in an item.
-const KEPT: [Tag; 65] = [
+const KEPT: [Tag; 74] = [
     tags::SPECIFIC_CHARACTER_SET,
     tags::SOP_CLASS_UID,
     tags::SOP_INSTANCE_UID,
@@ -74,6 +74,16 @@ const KEPT: [Tag; 65] = [
     tags::WAVEFORM_SEQUENCE,
     tags::PIXEL_DATA_PROVIDER_URL,
     tags::PROTOCOL_NAME,
+    // For whoever reads from the picture.
+    tags::WINDOW_CENTER_WIDTH_EXPLANATION,
+    tags::LUT_EXPLANATION,
+    tags::PIXEL_SPACING,
+    tags::IMAGER_PIXEL_SPACING,
+    tags::NOMINAL_SCANNED_PIXEL_SPACING,
+    tags::PIXEL_SPACING_CALIBRATION_TYPE,
+    tags::ESTIMATED_RADIOGRAPHIC_MAGNIFICATION_FACTOR,
+    tags::LATERALITY,
+    tags::IMAGE_LATERALITY,
 ];
 
 /// The elements that are kept of a data set or an item.

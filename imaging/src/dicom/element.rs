@@ -251,13 +251,27 @@ pub(super) fn items<'a>(
 }
 
 /// The fragments of encapsulated pixel data, without the offset table.
+#[cfg(any(test, fuzzing))]
 pub(super) fn fragments<'a>(bytes: &'a [u8]) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+    parts(encapsulated(bytes).1)
+}
+
+/// The offset table of encapsulated pixel data (PS3.5, A.4), and its fragments as they lie behind it.
+pub(super) fn encapsulated(bytes: &[u8]) -> (&[u8], &[u8]) {
+    let table = parts(bytes).next();
+    table.map_or((&[], &[]), |table| (table, &bytes[PART_HEADER + table.len()..]))
+}
+
+/// The bytes in front of a fragment: a tag and a length.
+pub(super) const PART_HEADER: usize = 8;
+
+/// What is in the items of encapsulated pixel data, one after the other.
+pub(super) fn parts<'a>(bytes: &'a [u8]) -> impl Iterator<Item = &'a [u8]> + use<'a> {
     let mut at = 0;
-    let all = std::iter::from_fn(move || {
+    std::iter::from_fn(move || {
         let item = header(bytes, at, Encoding::IMPLICIT).filter(|item| item.tag == ITEM)?;
-        let fragment = bytes.get(item.after..item.after.checked_add(item.length as usize)?)?;
-        at = item.after + fragment.len();
-        Some(fragment)
-    });
-    all.skip(1)
+        let part = bytes.get(item.after..item.after.checked_add(item.length as usize)?)?;
+        at = item.after + part.len();
+        Some(part)
+    })
 }

@@ -9,8 +9,8 @@ use super::layout::{Layout, Photometric};
 use super::tag::named;
 use super::values::Values;
 use super::window::Window;
-use crate::Rejection;
 use crate::memory::Reserved;
+use crate::{Rejection, Voi};
 
 /// The refusal of what is in colour.
 pub(super) fn coloured() -> Rejection {
@@ -21,11 +21,12 @@ pub(super) fn coloured() -> Rejection {
 /// 8-bit grey, high values bright, for the network and for people alike, with the memory that the frame was given.
 ///
 /// A sample has 16 bits at most, so all that is done to it is done once for each number that occurs, and the picture is
-/// looked up in the table of results.
+/// looked up in the table of results. `asked`: the window, in place of what the file says and holds.
 pub(super) fn picture(
     data_set: &DataSet<'_>,
     layout: &Layout,
     frame: Frame,
+    asked: Option<&Voi>,
 ) -> Result<(Vec<u8>, Reserved), Rejection> {
     let layout = Layout { signed: frame.signed.unwrap_or(layout.signed), ..*layout };
     let samples = single(frame.samples, frame.channels, &layout)?;
@@ -40,7 +41,10 @@ pub(super) fn picture(
         .collect();
     seen.sort_by(|a, b| a.0.total_cmp(&b.0));
     let inverted = inverted(data_set, &layout);
-    let window = Window::of(data_set, &layout, &values, &seen, inverted)?;
+    let window = match asked {
+        Some(asked) => Window::Given(*asked),
+        None => Window::of(data_set, &layout, &values, &seen, inverted)?,
+    };
     let grey = |sample: u16| match values.of_sample(sample) {
         // Padding is black, as what surrounds a film is.
         None => 0,
@@ -63,7 +67,7 @@ pub(super) fn picture(
 
 /// Whether low values are bright. Both attributes say the same of an image (PS3.3, C.8.11.3.1.2): one is enough, and two
 /// do not invert it twice.
-fn inverted(data_set: &DataSet<'_>, layout: &Layout) -> bool {
+pub(super) fn inverted(data_set: &DataSet<'_>, layout: &Layout) -> bool {
     layout.photometric == Photometric::Monochrome1
         || data_set.word(tags::PRESENTATION_LUT_SHAPE) == Some("INVERSE")
 }
@@ -84,7 +88,11 @@ fn counts(samples: &Samples) -> Vec<u32> {
 }
 
 /// One sample a pixel. Three are read where they are equal: grey that was stored as colour.
-fn single(samples: Samples, channels: usize, layout: &Layout) -> Result<Samples, Rejection> {
+pub(super) fn single(
+    samples: Samples,
+    channels: usize,
+    layout: &Layout,
+) -> Result<Samples, Rejection> {
     if channels == 1 {
         return Ok(samples);
     }

@@ -19,6 +19,8 @@ pub(super) enum Photometric {
     Rgb,
     /// Luma and two differences of colour, read where those are none. Compressed, it is what the codec makes of it.
     Ybr,
+    /// Numbers of a palette: their pictures are not made.
+    Palette,
 }
 
 /// The layout of one frame.
@@ -43,7 +45,7 @@ pub(super) struct Layout {
 impl Layout {
     pub(super) fn samples(&self) -> usize {
         match self.photometric {
-            Photometric::Monochrome1 | Photometric::Monochrome2 => 1,
+            Photometric::Monochrome1 | Photometric::Monochrome2 | Photometric::Palette => 1,
             Photometric::Rgb | Photometric::Ybr => 3,
         }
     }
@@ -67,7 +69,26 @@ fn unsupported(detail: String) -> Rejection {
     Rejection::new(Reason::UnsupportedPixels, detail)
 }
 
+/// The layout of an image that a picture is made of: of one frame, and without a palette.
 pub(super) fn read(data_set: &DataSet<'_>, limits: &Limits) -> Result<Layout, Rejection> {
+    if let Some(frames) = data_set.integer(tags::NUMBER_OF_FRAMES)
+        && frames > 1
+        && data_set.value(tags::PIXEL_DATA).is_some()
+    {
+        return Err(unsupported(format!(
+            "{} is {frames}; one is read.",
+            named(tags::NUMBER_OF_FRAMES)
+        )));
+    }
+    let layout = of_frame(data_set, limits)?;
+    match layout.photometric {
+        Photometric::Palette => Err(other_photometric("PALETTE COLOR", 1)),
+        _ => Ok(layout),
+    }
+}
+
+/// The layout of a frame of any image whose samples are read.
+pub(super) fn of_frame(data_set: &DataSet<'_>, limits: &Limits) -> Result<Layout, Rejection> {
     let short = |tag| data_set.short(tag).ok_or_else(|| missing(tag));
     for tag in [tags::FLOAT_PIXEL_DATA, tags::DOUBLE_FLOAT_PIXEL_DATA] {
         if data_set.value(tag).is_some() {
@@ -82,14 +103,6 @@ pub(super) fn read(data_set: &DataSet<'_>, limits: &Limits) -> Result<Layout, Re
             }
             None => missing(tags::PIXEL_DATA),
         });
-    }
-    if let Some(frames) = data_set.integer(tags::NUMBER_OF_FRAMES)
-        && frames > 1
-    {
-        return Err(unsupported(format!(
-            "{} is {frames}; one is read.",
-            named(tags::NUMBER_OF_FRAMES)
-        )));
     }
     let (height, width) = (short(tags::ROWS)?, short(tags::COLUMNS)?);
     limits.admit_size(width.into(), height.into())?;
@@ -125,6 +138,7 @@ fn photometric(data_set: &DataSet<'_>, samples: u16) -> Result<Photometric, Reje
     match (samples, word) {
         (1, "MONOCHROME1") => Ok(Photometric::Monochrome1),
         (1, "MONOCHROME2") => Ok(Photometric::Monochrome2),
+        (1, "PALETTE COLOR") => Ok(Photometric::Palette),
         // The last two are transforms of the code stream: what it decodes to is RGB.
         (3, "RGB" | "YBR_RCT" | "YBR_ICT") => Ok(Photometric::Rgb),
         (3, "YBR_FULL" | "YBR_FULL_422") => Ok(Photometric::Ybr),
@@ -141,7 +155,12 @@ fn photometric(data_set: &DataSet<'_>, samples: u16) -> Result<Photometric, Reje
                 "YBR_ICT",
             ];
             let shown = if OTHERS.contains(&word) { word } else { "another value" };
-            Err(unsupported(format!("{} is {shown}, of {samples} samples a pixel.", named(tag))))
+            Err(other_photometric(shown, samples))
         }
     }
+}
+
+fn other_photometric(shown: &str, samples: u16) -> Rejection {
+    let tag = named(tags::PHOTOMETRIC_INTERPRETATION);
+    unsupported(format!("{tag} is {shown}, of {samples} samples a pixel."))
 }

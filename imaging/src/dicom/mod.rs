@@ -15,6 +15,7 @@ mod attributes;
 mod codec;
 mod data_set;
 mod element;
+pub(crate) mod full_depth;
 mod gate;
 mod grey;
 mod layout;
@@ -24,6 +25,7 @@ mod text;
 mod transfer_syntax;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod trial;
+mod uncompressed;
 mod values;
 mod window;
 
@@ -32,7 +34,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use lobar_core::study::{Attributes, Uid};
 
 use crate::memory::{self, Reserved};
-use crate::{Chroma, Format, Limits, Radiograph, Rejection, Warning, isolation, sniff};
+pub use uncompressed::{Loss, Uncompressed, memory_to_uncompress, uncompress};
+
+use crate::{
+    Chroma, Format, FullDepth, Limits, Radiograph, Rejection, Voi, Warning, isolation, sniff,
+};
 
 /// Whose image it is, as a DICOM file says itself: without its pixels, and also where those are refused. `None` for other
 /// files, and where nothing can be made out.
@@ -46,6 +52,11 @@ pub fn attributes(bytes: &[u8]) -> Option<Attributes> {
     read.ok().flatten().filter(|read| *read != Attributes::default())
 }
 
+/// What opening a DICOM file takes of memory, bytes: what its data set inflates to at most, nothing for most files.
+pub fn memory_to_open(bytes: &[u8], limits: &Limits) -> u64 {
+    open::memory_needed(bytes, limits)
+}
+
 /// The transfer syntaxes of images that have a name here: UID, name, and whether their pixels are read. Of JPEG Extended
 /// those of 8 bits are.
 pub fn transfer_syntaxes() -> impl Iterator<Item = (&'static str, &'static str, bool)> {
@@ -57,17 +68,68 @@ pub(crate) fn check(bytes: &[u8], limits: &Limits) -> Result<(), Rejection> {
     contained(|| looked_at(bytes, limits, |file| gate::check(&file.data_set())))
 }
 
-/// The picture of a DICOM file, decoded in a process of its own where there is one.
-pub(crate) fn decode(bytes: &[u8], limits: &Limits) -> Result<(Radiograph, Reserved), Rejection> {
+/// The picture of a DICOM file, decoded in a process of its own where there is one. `voi`: the window, in place of the file's.
+pub(crate) fn decode(
+    bytes: &[u8],
+    limits: &Limits,
+    voi: Option<&Voi>,
+) -> Result<(Radiograph, Reserved), Rejection> {
     let needed = contained(|| memory_needed(bytes, limits))?;
     if isolation::is_on() {
         // The other process counts for this one: they live within the same bounds.
         let reserved = memory::reserve(needed)?;
-        if let Some(answer) = isolation::decode(bytes, limits) {
+        if let Some(answer) = isolation::decode(bytes, limits, voi) {
             return answer.map(|radiograph| (radiograph, reserved));
         }
     }
-    decode_here(bytes, limits)
+    decode_here(bytes, limits, voi)
+}
+
+/// The same at its full depth.
+pub(crate) fn full_depth(
+    bytes: &[u8],
+    limits: &Limits,
+) -> Result<(FullDepth, Reserved), Rejection> {
+    let needed = contained(|| memory_needed(bytes, limits))?;
+    if isolation::is_on() {
+        let reserved = memory::reserve(needed)?;
+        if let Some(answer) = isolation::decode_full_depth(bytes, limits) {
+            return Ok((completed(bytes, limits, answer?)?, reserved));
+        }
+    }
+    let (decoded, reserved) = full_depth_here(bytes, limits)?;
+    Ok((completed(bytes, limits, decoded)?, reserved))
+}
+
+/// Decodes at full depth in this process.
+pub(crate) fn full_depth_here(
+    bytes: &[u8],
+    limits: &Limits,
+) -> Result<(full_depth::Decoded, Reserved), Rejection> {
+    contained(|| {
+        let file = open::open(bytes, limits)?;
+        let data_set = file.data_set();
+        let layout = layout::read(&data_set, limits)?;
+        let coded = codec::find(&data_set, file.transfer_syntax.as_ref().map(Uid::as_str))?;
+        full_depth::decoded(&data_set, &layout, coded.decode(&data_set, &layout, limits)?)
+    })
+}
+
+/// What a child decoded, with what the file says of it; the memory of both is reserved by whoever asks.
+fn completed(
+    bytes: &[u8],
+    limits: &Limits,
+    decoded: full_depth::Decoded,
+) -> Result<FullDepth, Rejection> {
+    contained(|| {
+        let file = open::open(bytes, limits)?;
+        let data_set = file.data_set();
+        let layout = layout::read(&data_set, limits)?;
+        if (layout.width, layout.height) != (decoded.width, decoded.height) {
+            return Err(Rejection::undecodable("The decoder gave a picture of another size."));
+        }
+        full_depth::complete(&data_set, &layout, decoded)
+    })
 }
 
 /// What decoding a file takes, bytes; refuses what is not decoded.
@@ -97,6 +159,7 @@ fn looked_at<T>(
 pub(crate) fn decode_here(
     bytes: &[u8],
     limits: &Limits,
+    voi: Option<&Voi>,
 ) -> Result<(Radiograph, Reserved), Rejection> {
     contained(|| {
         let file = open::open(bytes, limits)?;
@@ -114,7 +177,7 @@ pub(crate) fn decode_here(
         if gate::is_mirrored(&data_set) {
             warnings.push(Warning::Mirrored);
         }
-        let (pixels, reserved) = grey::picture(&data_set, &layout, frame)?;
+        let (pixels, reserved) = grey::picture(&data_set, &layout, frame, voi)?;
         let (width, height, chroma) = (layout.width, layout.height, Chroma::default());
         let radiograph =
             Radiograph { width, height, pixels, chroma, format: Format::Dicom, warnings };
@@ -122,7 +185,7 @@ pub(crate) fn decode_here(
     })
 }
 
-fn contained<T>(work: impl FnOnce() -> Result<T, Rejection>) -> Result<T, Rejection> {
+pub(crate) fn contained<T>(work: impl FnOnce() -> Result<T, Rejection>) -> Result<T, Rejection> {
     catch_unwind(AssertUnwindSafe(work))
         .unwrap_or_else(|_| Err(Rejection::undecodable("The decoder broke on this file.")))
 }

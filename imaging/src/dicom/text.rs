@@ -27,13 +27,20 @@ impl Texts {
     /// A text that may have a backslash (VR `LO` of one value, `SH`, `PN`), decoded, without padding and control
     /// characters; `None` where nothing is left.
     pub(super) fn text(&self, data_set: &DataSet<'_>, tag: Tag) -> Option<String> {
-        let bytes = data_set.bytes(tag)?;
+        self.texts(data_set, tag).into_iter().next().flatten()
+    }
+
+    /// The same of each value of several.
+    pub(super) fn texts(&self, data_set: &DataSet<'_>, tag: Tag) -> Vec<Option<String>> {
+        let bytes = data_set.bytes(tag).unwrap_or_default();
         let decoded = self.decode(&bytes[..bytes.len().min(MAX_BYTES)]);
-        let decoded = decoded.split('\\').next().unwrap_or_default();
-        let clean: String =
-            decoded.chars().filter(|c| !c.is_control()).take(MAX_CHARACTERS).collect();
-        let clean = clean.trim();
-        (!clean.is_empty()).then(|| clean.to_owned())
+        let cleaned = decoded.split('\\').map(|value| {
+            let clean: String =
+                value.chars().filter(|c| !c.is_control()).take(MAX_CHARACTERS).collect();
+            let clean = clean.trim();
+            (!clean.is_empty()).then(|| clean.to_owned())
+        });
+        cleaned.collect()
     }
 
     /// A person's name: `family^given^middle^prefix^suffix` in up to three groups with `=` between them, empty parts at

@@ -60,6 +60,38 @@ impl Values {
         })
     }
 
+    /// Where the modality value of a sample stands among those that can be, 0..=[`Values::top`]; `None` for padding.
+    pub(super) fn place_of(&self, sample: u16) -> Option<u16> {
+        let value = self.of_sample(sample)?;
+        Some(match &self.scale {
+            Scale::Linear { .. } => (self.stored(sample) - self.lowest()) as u16,
+            Scale::Table(_) => value as u16,
+        })
+    }
+
+    /// The last place.
+    pub(super) fn top(&self) -> u16 {
+        match &self.scale {
+            Scale::Linear { .. } => ((1u32 << self.layout.stored) - 1) as u16,
+            Scale::Table(table) => table.top(),
+        }
+    }
+
+    /// Slope and intercept from places to modality values.
+    pub(super) fn line(&self) -> (f32, f32) {
+        match &self.scale {
+            Scale::Linear { slope, intercept } => {
+                (*slope, self.lowest() as f32 * slope + intercept)
+            }
+            Scale::Table(_) => (1.0, 0.0),
+        }
+    }
+
+    /// The least number that can be stored.
+    fn lowest(&self) -> i32 {
+        if self.layout.signed { -(1 << (self.layout.stored - 1)) } else { 0 }
+    }
+
     /// The number in the stored bits of a sample; what lies above and below them is none of it.
     fn stored(&self, sample: u16) -> i32 {
         let Layout { stored, high_bit, signed, .. } = self.layout;

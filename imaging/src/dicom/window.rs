@@ -5,7 +5,8 @@ use dicom_dictionary_std::tags;
 use super::data_set::DataSet;
 use super::layout::Layout;
 use super::values::{Lookup, Values};
-use crate::Rejection;
+use crate::voi::level;
+use crate::{Rejection, Voi, VoiFunction};
 
 /// Where the file has no window: the values that these shares of all pixels lie below, and the greys that they become.
 /// The greys are those of the same shares in the pictures that the network was trained on (`docs/adr/0029`). What lies
@@ -18,10 +19,8 @@ pub(super) enum Window {
     Table(Lookup),
     /// From black at the first to white at the second.
     Linear(f32, f32),
-    Sigmoid {
-        center: f32,
-        width: f32,
-    },
+    /// That of the file, or one that was asked for.
+    Given(Voi),
 }
 
 impl Window {
@@ -39,7 +38,7 @@ impl Window {
             return Ok(Window::Table(Lookup::of(&item, values.range().0 < 0.0)?));
         }
         if let Some(window) = Self::given(data_set) {
-            return Ok(window);
+            return Ok(Window::Given(window));
         }
         // 8 bits were made for the eye, as those of a JPEG were.
         if layout.stored <= 8 && values.is_plain() {
@@ -50,28 +49,31 @@ impl Window {
     }
 
     /// The first Window Center and Width that can be one (C.11.2.1.2).
-    fn given(data_set: &DataSet<'_>) -> Option<Self> {
-        let centers = data_set.decimals(tags::WINDOW_CENTER);
-        let mut pairs = centers.zip(data_set.decimals(tags::WINDOW_WIDTH));
-        let function = data_set.word(tags::VOILUT_FUNCTION);
-        let linear = !matches!(function, Some("SIGMOID" | "LINEAR_EXACT"));
-        // A linear one of one is a threshold: nothing of a film is left.
-        let is_one = |width: f32| if linear { width > 1.0 } else { width >= 1.0 };
-        let (center, width) =
-            pairs.find_map(|pair| Some((pair.0?, pair.1?)).filter(|(_, width)| is_one(*width)))?;
-        match function {
-            Some("SIGMOID") => Some(Window::Sigmoid { center, width }),
-            Some("LINEAR_EXACT") => {
-                Some(Window::Linear(center - width / 2.0, center + width / 2.0))
-            }
-            _ => {
-                let (center, half) = (center - 0.5, (width - 1.0) / 2.0);
-                Some(Window::Linear(center - half, center + half))
-            }
-        }
+    fn given(data_set: &DataSet<'_>) -> Option<Voi> {
+        Self::all_given(data_set).flatten().next()
     }
 
-    fn spanned(seen: &[(f32, u32)], inverted: bool) -> Self {
+    /// Each Window Center and Width, in the order of the file; `None` for one that cannot be one.
+    pub(super) fn all_given(data_set: &DataSet<'_>) -> impl Iterator<Item = Option<Voi>> {
+        let centers = data_set.decimals(tags::WINDOW_CENTER);
+        let pairs = centers.zip(data_set.decimals(tags::WINDOW_WIDTH));
+        let function = match data_set.word(tags::VOILUT_FUNCTION) {
+            Some("SIGMOID") => VoiFunction::Sigmoid,
+            Some("LINEAR_EXACT") => VoiFunction::LinearExact,
+            _ => VoiFunction::Linear,
+        };
+        // A linear one of one is a threshold: nothing of a film is left.
+        let is_one = move |width: f32| match function {
+            VoiFunction::Linear => width > 1.0,
+            VoiFunction::LinearExact | VoiFunction::Sigmoid => width >= 1.0,
+        };
+        pairs.map(move |pair| {
+            let (center, width) = (pair.0?, pair.1?);
+            if is_one(width) { Voi::new(center, width, function) } else { None }
+        })
+    }
+
+    pub(super) fn spanned(seen: &[(f32, u32)], inverted: bool) -> Self {
         let total: u64 = seen.iter().map(|(_, count)| u64::from(*count)).sum();
         let percentile = |share: f64| {
             let mut left = (total as f64 * share) as u64;
@@ -97,11 +99,8 @@ impl Window {
             // One even value.
             Window::Linear(low, high) if high <= low => 0.0,
             Window::Linear(low, high) => (value - low) / (high - low),
-            Window::Sigmoid { center, width } => {
-                1.0 / (1.0 + (-4.0 * (value - center) / width).exp())
-            }
+            Window::Given(window) => window.share(value),
         };
-        // Rounds; saturates; a number that is none is black.
-        (share * 255.0 + 0.5) as u8
+        level(share)
     }
 }

@@ -9,8 +9,10 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
-use super::{EndedBy, Program, message};
-use crate::{Limits, Radiograph, Rejection};
+use super::message::{self, Asked};
+use super::{EndedBy, Program};
+use crate::dicom::full_depth::Decoded;
+use crate::{Limits, Radiograph, Rejection, Voi};
 
 /// How long a child may take to start: the executable is read from the disk, on a machine that may be busy.
 const START: Duration = Duration::from_secs(60);
@@ -92,7 +94,45 @@ impl Child {
         program: &Program,
         bytes: &[u8],
         limits: &Limits,
+        voi: Option<&Voi>,
     ) -> Result<Result<Radiograph, Rejection>, Failed> {
+        self.ask(program, Asked::Picture(voi), (bytes, limits), |from, number| {
+            message::read_picture(from, number, limits)
+        })
+    }
+
+    /// Has a file decoded at full depth.
+    pub(super) fn decode_full_depth(
+        &mut self,
+        program: &Program,
+        bytes: &[u8],
+        limits: &Limits,
+    ) -> Result<Result<Decoded, Rejection>, Failed> {
+        self.ask(program, Asked::FullDepth, (bytes, limits), |from, number| {
+            message::read_full_depth(from, number, limits)
+        })
+    }
+
+    /// Asks the program's own question about a file.
+    pub(super) fn answer(
+        &mut self,
+        program: &Program,
+        question: &[u8],
+        file: (&[u8], &Limits),
+        most: u64,
+    ) -> Result<Result<Vec<u8>, Rejection>, Failed> {
+        self.ask(program, Asked::Answer(question), file, |from, number| {
+            message::read_answer(from, number, most)
+        })
+    }
+
+    fn ask<T>(
+        &mut self,
+        program: &Program,
+        asked: Asked<'_>,
+        (bytes, limits): (&[u8], &Limits),
+        read: impl FnOnce(&mut Bounded<'_>, u64) -> io::Result<Result<T, Rejection>>,
+    ) -> Result<Result<T, Rejection>, Failed> {
         if !self.is_silent().unwrap_or(false) {
             return Err(Failed::NotAsked);
         }
@@ -102,10 +142,10 @@ impl Child {
         let failed = |by: Failed| {
             move |error: io::Error| if is_timeout(&error) { Failed::TooLong } else { by }
         };
-        message::write_question(&mut socket, self.asked, program, bytes.len(), limits)
+        message::write_question(&mut socket, self.asked, program, asked, (bytes.len(), limits))
             .map_err(failed(Failed::NotAsked))?;
         socket.write_all(bytes).map_err(failed(Failed::NotTaken))?;
-        let answer = message::read_answer(&mut socket, self.asked, limits);
+        let answer = read(&mut socket, self.asked);
         let answer = answer.map_err(failed(Failed::Ended));
         answer.map_err(|failed| if failed == Failed::Ended { self.end() } else { failed })
     }

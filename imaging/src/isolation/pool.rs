@@ -4,7 +4,8 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 
 use super::child::{Child, Failed};
 use super::{Ended, Program};
-use crate::{Limits, Radiograph, Rejection};
+use crate::dicom::full_depth::Decoded;
+use crate::{Limits, Radiograph, Rejection, Voi};
 
 static POOL: OnceLock<Pool> = OnceLock::new();
 
@@ -33,15 +34,41 @@ impl Pool {
     }
 
     /// The picture of a file, or why there is none; `None` where no child can be started.
-    ///
-    /// A child is kept for the next file only when it gave a picture: what a file that is refused did to a codec, or left
-    /// in it, must not reach another. Where a child ends, a fresh one tries once more before the file is refused: an
-    /// earlier file may have been at fault, or the machine that had no memory left.
     pub(super) fn decode(
         &self,
         bytes: &[u8],
         limits: &Limits,
+        voi: Option<&Voi>,
     ) -> Option<Result<Radiograph, Rejection>> {
+        self.ask(|child| child.decode(&self.program, bytes, limits, voi))
+    }
+
+    /// The same at full depth.
+    pub(super) fn decode_full_depth(
+        &self,
+        bytes: &[u8],
+        limits: &Limits,
+    ) -> Option<Result<Decoded, Rejection>> {
+        self.ask(|child| child.decode_full_depth(&self.program, bytes, limits))
+    }
+
+    /// The answer to the program's own question about a file, of `most` bytes at most.
+    pub(super) fn answer(
+        &self,
+        question: &[u8],
+        file: (&[u8], &Limits),
+        most: u64,
+    ) -> Option<Result<Vec<u8>, Rejection>> {
+        self.ask(|child| child.answer(&self.program, question, file, most))
+    }
+
+    /// A child is kept for the next file only when it gave a picture, or an answer: what a file that is refused did to a
+    /// codec, or left in it, must not reach another. Where a child ends, a fresh one tries once more before the file is
+    /// refused: an earlier file may have been at fault, or the machine that had no memory left.
+    fn ask<T>(
+        &self,
+        ask: impl Fn(&mut Child) -> Result<Result<T, Rejection>, Failed>,
+    ) -> Option<Result<T, Rejection>> {
         let mut ended = false;
         loop {
             let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
@@ -51,7 +78,7 @@ impl Pool {
                 Some(child) => child,
                 None => Child::start(&self.program).ok()?,
             };
-            match child.decode(&self.program, bytes, limits) {
+            match ask(&mut child) {
                 Ok(answer) => {
                     if answer.is_ok() && child.is_good_for_more() {
                         self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(child);

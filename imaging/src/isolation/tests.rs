@@ -15,7 +15,31 @@ use crate::{Limits, Rejection};
 #[test]
 #[ignore = "run by other tests, in a process of its own"]
 fn the_child() {
-    let _ = super::serve();
+    let _ = super::serve(task);
+}
+
+/// What a program may ask its children: here, to misbehave.
+fn task(question: &[u8], file: &[u8], _: &Limits) -> Result<Vec<u8>, Rejection> {
+    match question {
+        b"last byte" => Ok(file.last().copied().into_iter().collect()),
+        b"refuse" => Err(Rejection::new(Reason::UnsupportedPixels, "Not these.")),
+        b"panic" => panic!("{} bytes", file.len()),
+        b"never end" => loop {
+            std::hint::spin_loop();
+        },
+        b"take all memory" => {
+            let mut taken = vec![1_u8; 1 << 20];
+            while taken.len() < 1 << 40 {
+                taken.extend_from_within(..);
+            }
+            Ok(taken)
+        }
+        _ => {
+            rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL)
+                .expect("killed");
+            Ok(Vec::new())
+        }
+    }
 }
 
 /// Long enough for a machine that does ten things at once.
@@ -61,7 +85,7 @@ fn fixture(name: &str) -> Vec<u8> {
 }
 
 fn refused(pool: &Pool, file: &[u8]) -> Rejection {
-    let answer = pool.decode(file, &Limits::default()).expect("a child");
+    let answer = pool.decode(file, &Limits::default(), None).expect("a child");
     let refused = answer.expect_err("it must be refused");
     assert_eq!(refused.reason, Reason::Undecodable);
     refused
@@ -104,14 +128,14 @@ fn file_elements(put: Put<'_>, side: u16) {
 fn a_child_decodes_file_after_file() {
     let pool = children(PATIENCE, 1 << 30);
     for name in ["native_12.dcm", "dicom/jpeg_2000_12.dcm", "dicom/jpeg_ls_12.dcm", "rle_8.dcm"] {
-        let picture = pool.decode(&fixture(name), &Limits::default()).expect("a child");
+        let picture = pool.decode(&fixture(name), &Limits::default(), None).expect("a child");
         let picture = picture.expect("a picture");
         assert_eq!(picture.pixels, fixture(&format!("{name}.grey")), "{name}");
         assert_eq!((picture.width, picture.height), (72, 56));
         assert_eq!(pool.idle(), 1, "{name}");
         // What it refuses is refused in the same words, and the child with it.
         let cut = fixture(name);
-        let here = crate::dicom::decode_here(&cut[..cut.len() / 2], &Limits::default());
+        let here = crate::dicom::decode_here(&cut[..cut.len() / 2], &Limits::default(), None);
         assert_eq!(refused(&pool, &cut[..cut.len() / 2]), here.expect_err("cut short"));
         assert_eq!(pool.idle(), 0, "{name}");
     }
@@ -129,7 +153,7 @@ fn a_child_that_takes_too_long_is_killed_and_the_next_file_gets_another() {
     assert!(refused(&hurried, &packed(8_000)).detail.contains("longer than 1ms"));
     assert_eq!(hurried.idle(), 0);
     let patient = children(PATIENCE, 1 << 30);
-    let picture = patient.decode(&packed(8_000), &Limits::default()).expect("a child");
+    let picture = patient.decode(&packed(8_000), &Limits::default(), None).expect("a child");
     assert_eq!(picture.expect("a picture").pixels.len(), 64_000_000);
 }
 
@@ -150,7 +174,7 @@ fn a_child_that_ends_costs_one_file() {
         ("head -c 100 >/dev/null; kill -SEGV $$", true),
     ] {
         let pool = script(then, PATIENCE);
-        let answer = pool.decode(&fixture("native_8.dcm"), &Limits::default());
+        let answer = pool.decode(&fixture("native_8.dcm"), &Limits::default(), None);
         assert!(answer.is_some() || !answers, "{then}");
         if let Some(answer) = answer {
             let refused = answer.expect_err("no picture");
@@ -176,7 +200,7 @@ fn a_file_whose_child_ends_is_tried_once_more_by_a_fresh_one() {
     let arguments = vec!["-c".into(), script.into()];
     let (path, time) = (PathBuf::from("/bin/sh"), PATIENCE);
     let program = Program { path, arguments, time, processor: 300, memory: 1 << 30, ended: note };
-    let answer = Pool::new(program).decode(&packed(100), &Limits::default());
+    let answer = Pool::new(program).decode(&packed(100), &Limits::default(), None);
     std::fs::remove_dir(&mark).expect("the first child ran");
     assert_eq!(answer.expect("a child").expect("a picture").pixels, vec![0; 10_000]);
     assert_eq!(ended(), [(EndedBy::MemoryOrCrash, true)]);
@@ -188,7 +212,52 @@ fn a_child_that_says_more_than_it_was_asked_gets_no_file() {
     let (path, time) = (PathBuf::from("/bin/sh"), PATIENCE);
     let pool =
         Pool::new(Program { path, arguments, time, processor: 300, memory: 1 << 30, ended: note });
-    assert!(pool.decode(&fixture("native_8.dcm"), &Limits::default()).is_none());
+    assert!(pool.decode(&fixture("native_8.dcm"), &Limits::default(), None).is_none());
+}
+
+#[test]
+fn a_question_of_the_program_is_answered_by_the_same_children() {
+    let pool = children(PATIENCE, 1 << 30);
+    let limits = Limits::default();
+    let ask =
+        |question: &[u8], most| pool.answer(question, (b"file", &limits), most).expect("a child");
+    assert_eq!(ask(b"last byte", 1), Ok(vec![b'e']));
+    assert_eq!(pool.idle(), 1);
+    let picture = pool.decode(&packed(100), &limits, None).expect("a child");
+    assert_eq!(picture.expect("a picture").pixels, vec![0; 10_000]);
+    assert_eq!(ask(b"last byte", 1), Ok(vec![b'e']));
+    assert_eq!(pool.idle(), 1, "one child for all");
+    let refused = ask(b"refuse", 1).expect_err("refused");
+    assert_eq!(
+        (refused.reason, refused.detail.as_str()),
+        (Reason::UnsupportedPixels, "Not these.")
+    );
+    assert_eq!(pool.idle(), 0, "what was refused ends with its child");
+    assert!(ask(b"panic", 1).expect_err("broken").detail.contains("broke on this file"));
+    assert_eq!(ended(), []);
+    // An answer that is longer than it may be is none.
+    assert!(ask(b"last byte", 0).is_err());
+    assert_eq!(ended(), [(EndedBy::MemoryOrCrash, true), (EndedBy::MemoryOrCrash, false)]);
+}
+
+#[test]
+fn a_question_that_takes_too_long_or_too_much_costs_its_own_answer() {
+    let limits = Limits::default();
+    for (question, time, expected) in [
+        (&b"never end"[..], Duration::from_millis(500), vec![(EndedBy::Clock, false)]),
+        (
+            b"take all memory",
+            PATIENCE,
+            vec![(EndedBy::MemoryOrCrash, true), (EndedBy::MemoryOrCrash, false)],
+        ),
+        (b"break", PATIENCE, vec![(EndedBy::MemoryOrCrash, true), (EndedBy::MemoryOrCrash, false)]),
+    ] {
+        let pool = children(time, 256 << 20);
+        let answer = pool.answer(question, (b"file", &limits), 1 << 40).expect("a child");
+        assert_eq!(answer.expect_err("none").reason, Reason::Undecodable);
+        assert_eq!(ended(), expected, "{}", String::from_utf8_lossy(question));
+        assert_eq!(pool.idle(), 0);
+    }
 }
 
 #[test]
@@ -200,9 +269,9 @@ fn a_child_takes_no_more_memory_than_it_may() {
     assert_eq!(ended(), [(EndedBy::MemoryOrCrash, true), (EndedBy::MemoryOrCrash, false)]);
     assert_eq!(pool.idle(), 0);
     // What its header tells is refused before.
-    let answer = pool.decode(&packed(8_000), &Limits::default()).expect("a child");
+    let answer = pool.decode(&packed(8_000), &Limits::default(), None).expect("a child");
     assert_eq!(answer.expect_err("too large").reason, Reason::TooManyPixels);
-    let small = pool.decode(&packed(100), &Limits::default()).expect("a child");
+    let small = pool.decode(&packed(100), &Limits::default(), None).expect("a child");
     assert_eq!(small.expect("a picture").pixels, vec![0; 10_000]);
 }
 
@@ -223,7 +292,7 @@ fn a_trial_says_whether_a_child_decodes() {
 fn an_idle_child_that_was_killed_is_replaced() {
     let pool = children(PATIENCE, 1 << 30);
     for _ in 0..3 {
-        let picture = pool.decode(&packed(100), &Limits::default()).expect("a child");
+        let picture = pool.decode(&packed(100), &Limits::default(), None).expect("a child");
         assert!(picture.is_ok());
         pool.kill_idle();
     }
@@ -236,7 +305,7 @@ fn where_no_child_can_be_started_there_is_no_answer() {
         let (path, time) = (PathBuf::from(path), PATIENCE);
         let program =
             Program { path, arguments, time, processor: 300, memory: 1 << 30, ended: note };
-        assert!(Pool::new(program).decode(b"x", &Limits::default()).is_none());
+        assert!(Pool::new(program).decode(b"x", &Limits::default(), None).is_none());
     }
 }
 
@@ -245,7 +314,8 @@ fn files_side_by_side_have_children_of_their_own() {
     let pool = children(PATIENCE, 1 << 30);
     let file = fixture("dicom/jpeg_2000_12.dcm");
     std::thread::scope(|scope| {
-        let decode = || pool.decode(&file, &Limits::default()).expect("a child").expect("read");
+        let decode =
+            || pool.decode(&file, &Limits::default(), None).expect("a child").expect("read");
         let threads: Vec<_> = (0..4).map(|_| scope.spawn(decode)).collect();
         for thread in threads {
             assert_eq!(thread.join().expect("no panic").pixels.len(), 72 * 56);
@@ -266,11 +336,26 @@ fn damaged_files_of_every_codec_cost_no_more_than_themselves() {
         // The attributes in front are as they were.
         let (head, frame) = whole.split_at(700);
         let damaged = [head, &random.damage(frame)].concat();
-        match pool.decode(&damaged, &Limits::default()).expect("a child") {
+        match pool.decode(&damaged, &Limits::default(), None).expect("a child") {
             Ok(picture) => assert_eq!(picture.pixels.len(), 72 * 56),
             Err(refused) => assert!(refused.detail.len() < 400, "{refused}"),
         }
     }
-    let picture = pool.decode(&files[0], &Limits::default()).expect("a child");
+    let picture = pool.decode(&files[0], &Limits::default(), None).expect("a child");
     assert!(picture.is_ok());
+}
+
+#[test]
+fn a_child_gives_the_same_full_depth_as_this_process() {
+    let pool = children(PATIENCE, 1 << 30);
+    for name in ["native_8.dcm", "native_12.dcm", "lossless_12.dcm"] {
+        let file = fixture(name);
+        let limits = Limits::default();
+        let (here, _reserved) = crate::dicom::full_depth_here(&file, &limits).expect("read");
+        let there = pool.decode_full_depth(&file, &limits).expect("a child").expect("read");
+        assert!(here.samples == there.samples, "{name}");
+        assert_eq!((here.signed, here.padding), (there.signed, there.padding), "{name}");
+        // The same child goes on with the picture for people.
+        assert!(pool.decode(&file, &limits, None).expect("a child").is_ok());
+    }
 }

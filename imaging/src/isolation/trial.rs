@@ -12,7 +12,7 @@ pub(super) fn examine(program: &Program) -> Result<(), String> {
     let child = Child::start(program);
     let mut child = child.map_err(|error| format!("no child process can be started: {error}"))?;
     let pixels: Vec<u8> = (0..16).map(|n| n * 16).collect();
-    match child.decode(program, &file(&pixels), &Limits::default()) {
+    match child.decode(program, &file(&pixels), &Limits::default(), None) {
         Ok(Ok(picture)) if picture.pixels == pixels => Ok(()),
         Ok(Ok(_)) => Err("a child process decodes a picture to other pixels than it has".into()),
         Ok(Err(refused)) => Err(format!("a child process refuses a sound picture: {refused}")),

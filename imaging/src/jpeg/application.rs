@@ -35,6 +35,11 @@ impl Application {
         }
     }
 
+    /// Whether a segment says what the components are.
+    pub(crate) fn says_colour(&self) -> bool {
+        self.jfif || self.adobe.is_some()
+    }
+
     /// The colours, by the rules of libjpeg (`default_decompress_parms`), which are those of every viewer:
     /// JFIF is always YCbCr, whatever the components are called.
     pub(crate) fn colour(&self, components: &[Component]) -> Colour {

@@ -6,12 +6,14 @@ mod coded;
 mod frame;
 mod huffman;
 mod layout;
+mod original;
 mod planes;
 mod progression;
 mod stream;
 pub(crate) mod structure;
 
 use layout::Layout;
+pub(crate) use original::{Picture, original};
 use structure::{Colour, Structure};
 use zune_jpeg::JpegDecoder;
 use zune_jpeg::zune_core::bytestream::ZCursor;

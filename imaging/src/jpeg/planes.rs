@@ -16,13 +16,31 @@ pub(super) fn size(structure: &Structure, component: usize) -> (u32, u32) {
 
 /// Grey and colour of the planes, one for each component and each of its [`size`].
 pub(super) fn join(structure: &Structure, planes: &[Vec<u8>]) -> (Vec<u8>, Chroma) {
-    let (width, height) = (structure.width as usize, structure.height as usize);
-    let (h, v) = structure.sampling();
-    let mut grey = vec![0; width * height];
+    let mut grey = vec![0; structure.width as usize * structure.height as usize];
     let mut sum = ChromaSum::default();
+    let mut out = grey.chunks_exact_mut(structure.width as usize);
+    rows(structure, planes, |rgb| {
+        if let Some(out) = out.next() {
+            sum.convert_rgb(rgb, out);
+        }
+    });
+    (grey, sum.finish())
+}
+
+/// Packed RGB of the planes.
+pub(super) fn rgb(structure: &Structure, planes: &[Vec<u8>]) -> Vec<u8> {
+    let mut all = Vec::with_capacity(structure.width as usize * structure.height as usize * 3);
+    rows(structure, planes, |rgb| all.extend_from_slice(rgb));
+    all
+}
+
+/// Gives row after row in packed RGB.
+fn rows(structure: &Structure, planes: &[Vec<u8>], mut give: impl FnMut(&[u8])) {
+    let width = structure.width as usize;
+    let (h, v) = structure.sampling();
     let mut rows = vec![vec![0; width]; planes.len()];
     let mut rgb = vec![0; width * 3];
-    for (y, out) in grey.chunks_exact_mut(width).enumerate() {
+    for y in 0..structure.height as usize {
         for (index, row) in rows.iter_mut().enumerate() {
             let own = structure.components[index];
             // Whole numbers: other ratios were refused.
@@ -38,9 +56,8 @@ pub(super) fn join(structure: &Structure, planes: &[Vec<u8>]) -> (Vec<u8>, Chrom
             let colour = [rows[0][x], rows[1][x], rows[2][x]];
             pixel.copy_from_slice(&to_rgb(structure.colour, colour, key));
         }
-        sum.convert_rgb(&rgb, out);
+        give(&rgb);
     }
-    (grey, sum.finish())
 }
 
 /// Inks are stored inverted, as Adobe does and every viewer expects.

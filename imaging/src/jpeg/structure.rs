@@ -27,6 +27,8 @@ pub(crate) struct Structure<'a> {
     /// 1 grey, 3 colour, 4 CMYK.
     pub(crate) components: Vec<Component>,
     pub(crate) colour: Colour,
+    /// Whether the file says itself what its components are, and not only by their number and names.
+    pub(crate) says_colour: bool,
     /// EXIF orientation, 1..=8.
     pub(crate) orientation: u8,
     /// Tables and scans, in the order of the file.
@@ -115,6 +117,7 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Structure<'_>, Rejection> {
                     height: frame.height,
                     process: frame.process,
                     colour: application.colour(&frame.components),
+                    says_colour: application.says_colour(),
                     components: frame.components,
                     orientation: application.orientation,
                     parts,

@@ -6,10 +6,12 @@ mod file;
 #[path = "../fixture/mod.rs"]
 mod fixture;
 mod form;
+mod full_depth;
 mod kind;
 mod pixels;
 mod real;
 mod same_film;
 mod syntaxes;
+mod uncompressed;
 mod values;
 mod window;

@@ -2,6 +2,7 @@
 
 mod dct;
 mod deflated;
+mod frames;
 mod jpeg_2000;
 mod jpeg_ls;
 pub(super) mod lossless;
@@ -21,6 +22,7 @@ use super::tag::named;
 use super::transfer_syntax::{self, Codec};
 use crate::memory::{self, Reserved};
 use crate::{Limits, Rejection};
+pub(super) use frames::Frames;
 use marker::Stream;
 
 /// The samples of a frame, as they are stored; those of a pixel together.
@@ -63,13 +65,18 @@ enum Pixels<'a> {
     Parts(&'a [u8], usize),
 }
 
+fn bound_fragments(fragments: &[u8]) -> Result<(), Rejection> {
+    if element::parts(fragments).nth(MAX_FRAGMENTS).is_some() {
+        let detail = format!("The pixels lie in more than {MAX_FRAGMENTS} fragments.");
+        return Err(Rejection::undecodable(detail));
+    }
+    Ok(())
+}
+
 impl<'a> Pixels<'a> {
     fn of(fragments: &'a [u8]) -> Result<Self, Rejection> {
-        let filled = || element::fragments(fragments).filter(|fragment| !fragment.is_empty());
-        if element::fragments(fragments).nth(MAX_FRAGMENTS).is_some() {
-            let detail = format!("The pixels lie in more than {MAX_FRAGMENTS} fragments.");
-            return Err(Rejection::undecodable(detail));
-        }
+        let filled = || element::parts(fragments).filter(|fragment| !fragment.is_empty());
+        bound_fragments(fragments)?;
         let first = filled().next().unwrap_or_default();
         Ok(match filled().nth(1) {
             None => Pixels::Whole(first),
@@ -90,7 +97,7 @@ impl<'a> Pixels<'a> {
             Pixels::Whole(bytes) => Cow::Borrowed(&bytes[..length.min(bytes.len())]),
             Pixels::Parts(fragments, all) => {
                 let mut joined = Vec::with_capacity(length.min(*all));
-                for fragment in element::fragments(fragments) {
+                for fragment in element::parts(fragments) {
                     let left = length.saturating_sub(joined.len());
                     joined.extend_from_slice(&fragment[..left.min(fragment.len())]);
                 }
@@ -119,32 +126,41 @@ enum Kind {
 /// Finds the pixels and their compression; refuses transfer syntaxes that are not read, by name.
 pub(super) fn find<'a>(data_set: &DataSet<'a>, uid: Option<&str>) -> Result<Coded<'a>, Rejection> {
     let syntax = uid.and_then(transfer_syntax::of);
-    let refused = |name: &str| {
-        // A UID outside the standard's may be a study's, written into the wrong place.
-        let number =
-            uid.filter(|uid| uid.starts_with("1.2.840.10008.")).unwrap_or("not a standard one");
-        let detail = format!("{} is {number}{name}.", named(tags::TRANSFER_SYNTAX_UID));
-        Rejection::new(Reason::UnsupportedTransferSyntax, detail)
-    };
-    let fragments = match data_set.value(tags::PIXEL_DATA) {
+    match data_set.value(tags::PIXEL_DATA) {
         // A private one may have another order of bytes.
-        Some(Value::Bytes(_)) if uid.is_some() && syntax.is_none() => return Err(refused("")),
+        Some(Value::Bytes(_)) if uid.is_some() && syntax.is_none() => Err(unread(uid, "")),
         // Whatever the file says: what has no fragments is not compressed.
         Some(Value::Bytes(bytes)) => {
             let mislabelled = syntax.is_some_and(|syntax| syntax.codec != Some(Codec::Native));
             let pixels = Pixels::Whole(bytes);
-            return Ok(Coded { pixels, kind: Kind::Native, mislabelled });
+            Ok(Coded { pixels, kind: Kind::Native, mislabelled })
         }
-        Some(Value::Fragments(fragments)) => fragments,
+        Some(Value::Fragments(items)) => in_fragments(element::encapsulated(items).1, uid),
         Some(Value::Items(..)) | None => {
-            return Err(Rejection::undecodable(format!("{} is none.", named(tags::PIXEL_DATA))));
+            Err(Rejection::undecodable(format!("{} is none.", named(tags::PIXEL_DATA))))
         }
-    };
+    }
+}
+
+/// The refusal of a transfer syntax that is not read.
+fn unread(uid: Option<&str>, name: &str) -> Rejection {
+    // A UID outside the standard's may be a study's, written into the wrong place.
+    let number =
+        uid.filter(|uid| uid.starts_with("1.2.840.10008.")).unwrap_or("not a standard one");
+    let detail = format!("{} is {number}{name}.", named(tags::TRANSFER_SYNTAX_UID));
+    Rejection::new(Reason::UnsupportedTransferSyntax, detail)
+}
+
+/// One frame, in these fragments.
+fn in_fragments<'a>(fragments: &'a [u8], uid: Option<&str>) -> Result<Coded<'a>, Rejection> {
+    let syntax = uid.and_then(transfer_syntax::of);
     let pixels = Pixels::of(fragments)?;
     let stream = pixels.stream();
     let codec = match syntax {
-        Some(syntax) => Some(syntax.codec.ok_or_else(|| refused(&format!(", {}", syntax.name)))?),
-        None if uid.is_some() => return Err(refused("")),
+        Some(syntax) => {
+            Some(syntax.codec.ok_or_else(|| unread(uid, &format!(", {}", syntax.name)))?)
+        }
+        None if uid.is_some() => return Err(unread(uid, "")),
         None => None,
     };
     let (kind, mislabelled) = match (codec, stream) {
@@ -191,7 +207,48 @@ impl Coded<'_> {
             frame.mislabelled = self.mislabelled;
             return Ok(frame);
         }
-        let reserved = memory::reserve(self.memory(layout))?;
+        self.decode_within(data_set, layout, memory::reserve(self.memory(layout))?)
+    }
+
+    /// The samples of the frame as it has them, in colour too, within the memory of this process, of which `beside` bytes
+    /// more are taken.
+    pub(super) fn samples(
+        &self,
+        data_set: &DataSet<'_>,
+        layout: &Layout,
+        limits: &Limits,
+        beside: u64,
+    ) -> Result<Frame, Rejection> {
+        if self.kind == Kind::Stream(Stream::Dct) {
+            let bytes = self.pixels.joined(self.pixels.length());
+            let is_rgb = data_set.word(tags::PHOTOMETRIC_INTERPRETATION) == Some("RGB");
+            return dct::samples(&bytes, layout, limits, (beside, is_rgb));
+        }
+        let reserved = memory::reserve(self.memory(layout) + beside)?;
+        self.decode_within(data_set, layout, reserved)
+    }
+
+    /// Whether the codec is the one of these that always loses, or may.
+    pub(super) fn loses(&self) -> bool {
+        self.kind == Kind::Stream(Stream::Dct)
+    }
+
+    /// Whether the codec leaves colours as they were given to it, sampled or not.
+    pub(super) fn keeps_sampling(&self) -> bool {
+        matches!(self.kind, Kind::Native | Kind::Deflated)
+    }
+
+    /// Whether it is JPEG 2000, which may have turned RGB into another colour space by itself.
+    pub(super) fn is_jpeg_2000(&self) -> bool {
+        self.kind == Kind::Stream(Stream::Jpeg2000)
+    }
+
+    fn decode_within(
+        &self,
+        data_set: &DataSet<'_>,
+        layout: &Layout,
+        reserved: Reserved,
+    ) -> Result<Frame, Rejection> {
         let mut signed = None;
         let channels = layout.samples();
         let bytes = &*self.pixels.joined(self.pixels.length());
