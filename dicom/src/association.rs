@@ -5,16 +5,19 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use dicom_ul::pdu::{AbortRQServiceProviderReason as Reason, Pdu};
+use lobar_core::commitment::DueReport;
 use tokio::time::timeout;
 
 use crate::Origin;
 use crate::command::{Command, field};
 use crate::commitment;
+use crate::data_set::Asked;
 use crate::message::{End, Messages};
 use crate::metrics::{CommitmentOutcome, Outcome};
 use crate::negotiation::{Agreed, Context, Rejection, Service, agree};
 use crate::pdu::{self, Connection, Lengths, ReadError};
 use crate::recording::Tally;
+use crate::reports;
 use crate::room::Share;
 use crate::server::Shared;
 use crate::server::admission::Waiting;
@@ -62,7 +65,8 @@ pub(crate) async fn serve(
     let share = shared.room.share(&agreed.peer.title, from);
     let recorded = Instant::now();
     let (shared_, tally) = (Arc::clone(&shared), Tally::default());
-    let mut association = Association { messages, agreed, share, shared: shared_, tally, recorded };
+    let mut association =
+        Association { messages, agreed, origin, share, shared: shared_, tally, recorded };
     let end = association.run().await;
     let Association { messages, agreed, tally, .. } = association;
     let title = agreed.peer.title.as_str();
@@ -141,6 +145,8 @@ async fn reject(
 struct Association {
     messages: Messages,
     agreed: Agreed,
+    /// Where it comes from.
+    origin: Origin,
     shared: Arc<Shared>,
     /// Memory for what the peer sends.
     share: Share,
@@ -245,25 +251,30 @@ impl Association {
             };
             self.messages.data(context.id, keep).await?;
         }
-        let (shared, peer) = (Arc::clone(&self.shared), self.agreed.peer.clone());
+        let shared = Arc::clone(&self.shared);
         let asked = commitment::read(&shared, context, command, data.as_deref());
-        let asked = asked.and_then(|asked| {
-            let is_later = peer.address.is_some();
-            let place = is_later.then(|| shared.reports.enter(&peer.title, &asked.transaction));
-            match place {
-                Some(None) => Err(Status::RESOURCE_LIMITATION),
-                place => Ok((asked, place.flatten())),
+        // A report that may come later is promised only when it is sure to be sent.
+        let kept = match asked {
+            Err(status) => Err(status),
+            Ok(asked) if self.agreed.peer.address.is_none() => Ok(Kept::Here(asked)),
+            Ok(asked) => {
+                let kept = shared.reports.keep(&shared.limits, &self.agreed, self.origin, asked);
+                kept.await.map(Kept::InStore)
             }
-        });
-        let status = asked.as_ref().map_or_else(|status| *status, |_| Status::SUCCESS);
-        self.messages.send(context.id, &command.answer(status.code), None).await?;
-        let Ok((asked, place)) = asked else { return Ok(()) };
-        if let Some(place) = place {
-            let called = self.agreed.called.clone();
-            commitment::report_later(shared, peer, called, asked, place);
-            return Ok(());
-        }
-        let report = commitment::examine(&shared, &peer, asked).await;
+        };
+        let status = kept.as_ref().map_or_else(|status| *status, |_| Status::SUCCESS);
+        let answered = self.messages.send(context.id, &command.answer(status.code), None).await;
+        let asked = match kept {
+            Err(_) => return answered,
+            Ok(Kept::InStore(due)) => {
+                reports::send_later(&shared, due);
+                return answered;
+            }
+            Ok(Kept::Here(asked)) => asked,
+        };
+        answered?;
+        let site = &self.agreed.peer.site;
+        let report = commitment::examine(&shared, site, asked.transaction, asked.references).await;
         let event = report.command(command.message);
         let data = report.data(context.syntax);
         let sent = self.messages.send(context.id, &event, data.as_deref()).await;
@@ -271,4 +282,12 @@ impl Association {
         shared.metrics.committed(sent.as_ref().err().map_or(report.outcome(), unreported));
         sent
     }
+}
+
+/// A request for storage commitment that is answered with success.
+enum Kept {
+    /// Its report comes on an association of its own.
+    InStore(DueReport),
+    /// Its report comes on this association.
+    Here(Asked),
 }

@@ -1,25 +1,22 @@
 //! Storage Commitment, push model (PS3.4, annex J): a peer asks which of its instances are kept, and is told by a report.
 
-use std::sync::Arc;
-
 use dicom_core::value::DataSetSequence;
 use dicom_core::{DataElement, PrimitiveValue, VR};
 use dicom_dictionary_std::tags;
 use dicom_object::InMemDicomObject;
 use dicom_transfer_syntax_registry::entries;
 use futures::{StreamExt as _, stream};
+use lobar_core::access::SiteName;
+use lobar_core::commitment::SopReference;
 use lobar_core::failure::{PortError, chain};
 use lobar_core::study::{Uid, instance_folder};
 
 use crate::command::{Command, field};
-use crate::data_set::{self, Asked, Reference, Unread};
+use crate::data_set::{self, Asked, Unread};
 use crate::metrics::CommitmentOutcome;
-use crate::negotiation::{Context, Service};
-use crate::reports::Place;
-use crate::scu;
+use crate::negotiation::Context;
 use crate::server::Shared;
 use crate::tables::{COMMITMENT, COMMITMENT_INSTANCE, Encoding, Status, TransferSyntax};
-use crate::{AeTitle, Peer};
 
 /// Request Storage Commitment (PS3.4, J.3.2).
 const REQUEST: u16 = 1;
@@ -56,7 +53,7 @@ impl Found {
 /// What a peer is told.
 pub(crate) struct Report {
     transaction: Uid,
-    entries: Vec<(Reference, Found)>,
+    entries: Vec<(SopReference, Found)>,
 }
 
 /// Reads what a peer asks; the status is what it is answered at once if that cannot be.
@@ -83,24 +80,41 @@ pub(crate) fn read(
     })
 }
 
-/// Looks for the instances in the bucket, at the site of the peer.
-pub(crate) async fn examine(shared: &Shared, peer: &Peer, asked: Asked) -> Report {
-    let entries = asked.references.into_iter().map(|one| (one, Found::Unknown)).collect();
-    let mut report = Report { transaction: asked.transaction, entries };
-    report.look(shared, peer).await;
-    report
+/// Looks for instances in the bucket, at the site of the peer.
+pub(crate) async fn examine(
+    shared: &Shared,
+    site: &SiteName,
+    transaction: Uid,
+    references: Vec<SopReference>,
+) -> Report {
+    let look = async |one: SopReference| {
+        let found = find(shared, site, &one).await.unwrap_or_else(|error| {
+            tracing::warn!(
+                error = chain(&error),
+                "an instance could not be looked for in the bucket; its storage is not confirmed"
+            );
+            Found::Unknown
+        });
+        (one, found)
+    };
+    let entries = stream::iter(references).map(look).buffered(AT_ONCE).collect().await;
+    Report { transaction, entries }
 }
 
-async fn find(shared: &Shared, peer: &Peer, one: &Reference) -> Result<Found, PortError> {
-    let folder = instance_folder(&peer.site, &one.instance);
+async fn find(shared: &Shared, site: &SiteName, one: &SopReference) -> Result<Found, PortError> {
+    let folder = instance_folder(site, &one.instance);
     let (mut found, mut after) = (Found::Missing, None);
     loop {
         // Never closed.
         let _turn = shared.listings.acquire().await;
         let page = shared.listing.versions(&folder, after).await?;
-        let keys = page.versions.iter().filter(|version| version.latest);
-        for key in keys.map(|version| version.object.key.as_str()) {
-            let class = key.strip_prefix(&folder).and_then(|rest| rest.split('/').next());
+        for version in page.versions.iter().filter(|version| version.latest) {
+            // The bucket may still have what is erased.
+            if shared.erasures.tombstone(version.object.id()).await?.is_some() {
+                continue;
+            }
+            let rest = version.object.key.strip_prefix(&folder);
+            let class = rest.and_then(|rest| rest.split('/').next());
             if class == Some(one.class.as_str()) {
                 return Ok(Found::Kept);
             }
@@ -114,27 +128,8 @@ async fn find(shared: &Shared, peer: &Peer, one: &Reference) -> Result<Found, Po
 }
 
 impl Report {
-    /// Looks for what is not known yet.
-    async fn look(&mut self, shared: &Shared, peer: &Peer) {
-        let unknown = self.entries.iter().enumerate().filter(|(_, it)| it.1 == Found::Unknown);
-        let unknown: Vec<(usize, Reference)> = unknown.map(|(at, it)| (at, it.0.clone())).collect();
-        let looked: Vec<(usize, Result<Found, PortError>)> = stream::iter(unknown)
-            .map(async |(at, one)| (at, find(shared, peer, &one).await))
-            .buffered(AT_ONCE)
-            .collect()
-            .await;
-        for (at, found) in looked {
-            match found {
-                Ok(found) => self.entries[at].1 = found,
-                Err(error) => tracing::warn!(
-                    error = chain(&error),
-                    "an instance could not be looked for in the bucket; its storage is not confirmed"
-                ),
-            }
-        }
-    }
-
-    fn is_known(&self) -> bool {
+    /// Whether the bucket said of each whether it has it.
+    pub(crate) fn is_known(&self) -> bool {
         self.entries.iter().all(|(_, found)| *found != Found::Unknown)
     }
 
@@ -165,7 +160,7 @@ impl Report {
 
     /// Its data set (PS3.4, table J.3-2).
     pub(crate) fn data(&self, syntax: &TransferSyntax) -> Option<Vec<u8>> {
-        let item = |one: &Reference, reason: Option<u16>| {
+        let item = |one: &SopReference, reason: Option<u16>| {
             let mut elements = vec![
                 uid_element(tags::REFERENCED_SOP_CLASS_UID, &one.class),
                 uid_element(tags::REFERENCED_SOP_INSTANCE_UID, &one.instance),
@@ -207,73 +202,6 @@ fn uid_element(tag: dicom_core::Tag, uid: &Uid) -> DataElement<InMemDicomObject>
     DataElement::new(tag, VR::UI, PrimitiveValue::from(uid.as_str()))
 }
 
-/// Reports on an association of its own to the peer's address; tries again after pauses, and then gives up. Lobar calls by the
-/// title by which it was called, since it is the one that the peer knows.
-pub(crate) fn report_later(
-    shared: Arc<Shared>,
-    peer: Peer,
-    called: AeTitle,
-    asked: Asked,
-    place: Place,
-) {
-    let tasks = shared.tasks.clone();
-    tasks.spawn(async move {
-        let stop = shared.stop.receiving.clone();
-        let told = Box::pin(report(&shared, &peer, &called, asked));
-        tokio::select! {
-            () = told => {}
-            () = place.is_replaced() => {}
-            () = stop.cancelled() => {
-                tracing::warn!(ae_title = peer.title.as_str(), "a report on storage commitment was not sent: Lobar stops; the peer has to ask again");
-                shared.metrics.committed(CommitmentOutcome::Unreported);
-            }
-        }
-    });
-}
-
-async fn report(shared: &Shared, peer: &Peer, called: &AeTitle, asked: Asked) {
-    let mut report = examine(shared, peer, asked).await;
-    let mut pauses = shared.limits.report_again.iter();
-    let title = peer.title.as_str();
-    loop {
-        let pause = pauses.next();
-        // What the bucket did not say is asked again, as long as there is time.
-        if report.is_known() || pause.is_none() {
-            let Err(error) = send(shared, peer, called, &report).await else {
-                return shared.metrics.committed(report.outcome());
-            };
-            let again = pause.map_or(0.0, |pause| pause.as_secs_f64());
-            match pause {
-                Some(_) => {
-                    tracing::info!(ae_title = title, %error, "a report on storage commitment was not taken; trying again in {again} s");
-                }
-                None => {
-                    tracing::warn!(ae_title = title, %error, "a report on storage commitment was given up; the peer has to ask again");
-                }
-            }
-        }
-        let Some(pause) = pause else {
-            return shared.metrics.committed(CommitmentOutcome::Unreported);
-        };
-        tokio::time::sleep(*pause).await;
-        report.look(shared, peer).await;
-    }
-}
-
-async fn send(
-    shared: &Shared,
-    peer: &Peer,
-    called: &AeTitle,
-    report: &Report,
-) -> Result<(), scu::EchoError> {
-    let wanted = scu::Wanted { service: Service::Commitment, uid: COMMITMENT.uid, as_scp: true };
-    let (mut messages, syntax) = scu::associate(peer, called, wanted, &shared.limits).await?;
-    let data = report.data(syntax);
-    let sent = scu::ask(&mut messages, &report.command(1), data.as_deref(), &shared.limits).await;
-    messages.release().await;
-    sent
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -286,7 +214,7 @@ mod tests {
     #[test]
     fn a_report_is_read_as_a_request_is() {
         for syntax in TRANSFER_SYNTAXES.iter().filter(|it| crate::tables::is_plain(it)) {
-            let one = |instance| Reference { class: uid("1.2.3"), instance: uid(instance) };
+            let one = |instance| SopReference { class: uid("1.2.3"), instance: uid(instance) };
             let report = Report {
                 transaction: uid("1.9"),
                 entries: vec![

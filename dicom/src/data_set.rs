@@ -4,6 +4,7 @@
 use std::io::Read as _;
 
 use flate2::read::DeflateDecoder;
+use lobar_core::commitment::SopReference;
 use lobar_core::study::Uid;
 
 use crate::tables::Encoding;
@@ -43,18 +44,11 @@ pub(crate) fn identify(bytes: &[u8], encoding: Encoding) -> Option<Identity> {
     Walk { rest: &inflated, encoding }.identity()
 }
 
-/// An instance that a peer asks about.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Reference {
-    pub(crate) class: Uid,
-    pub(crate) instance: Uid,
-}
-
 /// What a peer asks (PS3.4, table J.3-1): Transaction UID and Referenced SOP Sequence.
 #[derive(Debug)]
 pub(crate) struct Asked {
     pub(crate) transaction: Uid,
-    pub(crate) references: Vec<Reference>,
+    pub(crate) references: Vec<SopReference>,
 }
 
 /// Why there is no request.
@@ -125,7 +119,7 @@ impl<'a> Walk<'a> {
         Some((Walk { rest: self.take(usize::try_from(length).ok()?)?, encoding }, false))
     }
 
-    fn references(&mut self, length: u32, most: usize) -> Result<Vec<Reference>, Unread> {
+    fn references(&mut self, length: u32, most: usize) -> Result<Vec<SopReference>, Unread> {
         let (mut items, has_end) = self.within(length).ok_or(Unread::Malformed)?;
         let mut found = Vec::new();
         while has_end || !items.rest.is_empty() {
@@ -143,7 +137,7 @@ impl<'a> Walk<'a> {
         Ok(found)
     }
 
-    fn reference(&mut self, length: u32) -> Option<Reference> {
+    fn reference(&mut self, length: u32) -> Option<SopReference> {
         let (mut item, has_end) = self.within(length)?;
         let (mut class, mut instance) = (None, None);
         while has_end || !item.rest.is_empty() {
@@ -158,7 +152,7 @@ impl<'a> Walk<'a> {
         if has_end {
             self.rest = item.rest;
         }
-        Some(Reference { class: class?, instance: instance? })
+        Some(SopReference { class: class?, instance: instance? })
     }
 
     fn header(&mut self) -> Option<Header> {

@@ -15,6 +15,16 @@ impl Fingerprint {
     pub fn of(certificate: &[u8]) -> Self {
         Self(Sha256::digest(certificate).into())
     }
+
+    /// Of the bytes that [`Fingerprint::bytes`] gave.
+    pub fn from_bytes(sha256: [u8; 32]) -> Self {
+        Self(sha256)
+    }
+
+    /// The SHA-256.
+    pub fn bytes(self) -> [u8; 32] {
+        self.0
+    }
 }
 
 impl FromStr for Fingerprint {

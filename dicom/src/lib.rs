@@ -42,6 +42,6 @@ pub use fingerprint::Fingerprint;
 pub use limits::Limits;
 pub use metrics::DicomMetrics;
 pub use peers::{HostPort, Origin, Peer, Peers};
-pub use scu::{EchoError, echo};
+pub use scu::{CallError, echo};
 pub use server::{BuildError, Dicom, DicomPorts, DicomSettings, Stop, Unreadable};
 pub use tls::{DicomTls, TlsError};

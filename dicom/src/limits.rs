@@ -27,10 +27,12 @@ pub struct Limits {
     pub memory_bytes: usize,
     /// Bytes that must come of a data set in each second, over any time as long as `idle`.
     pub bytes_per_second: u32,
-    /// Reports on storage commitment that are due at once.
+    /// Reports on storage commitment that wait to be taken.
     pub reports: usize,
-    /// Reports on storage commitment that are due to one peer at once.
+    /// Reports on storage commitment that wait to be taken by one peer.
     pub reports_per_peer: usize,
+    /// Reports on storage commitment that one process sends at once.
+    pub reports_at_once: usize,
     /// Instances that are looked for in the bucket at once.
     pub listings: usize,
     /// How long a connection may take to ask for an association, and to close after it was told to (ARTIM, PS3.8, 9.1.5).
@@ -43,8 +45,14 @@ pub struct Limits {
     pub storing: Duration,
     /// How long a peer that is called may take to answer.
     pub calling: Duration,
-    /// Pauses before a report on storage commitment is sent once more.
+    /// Pauses before a report on storage commitment is sent once more; the last of them again and again.
     pub report_again: Vec<Duration>,
+    /// How long after it was asked for a report on storage commitment is tried.
+    pub report_for: Duration,
+    /// How long a process that ended may have held a report on storage commitment before another one sends it.
+    pub report_lease: Duration,
+    /// How often it is looked for reports on storage commitment that are due.
+    pub report_look: Duration,
 }
 
 impl Default for Limits {
@@ -62,15 +70,19 @@ impl Default for Limits {
             commitment_instances: 1_000,
             memory_bytes: 512 << 20,
             bytes_per_second: 16 << 10,
-            reports: 64,
-            reports_per_peer: 4,
+            reports: 1_024,
+            reports_per_peer: 128,
+            reports_at_once: 8,
             listings: 16,
             artim: seconds(30),
             idle: seconds(60),
             write: seconds(30),
             storing: seconds(30),
             calling: seconds(30),
-            report_again: vec![seconds(5), seconds(30), seconds(120), seconds(600)],
+            report_again: [5, 30, 120, 600, 1_800, 3_600].map(seconds).to_vec(),
+            report_for: seconds(24 * 60 * 60),
+            report_lease: seconds(30),
+            report_look: seconds(2),
         }
     }
 }

@@ -28,6 +28,9 @@ pub struct Peer {
     pub may_store: bool,
     /// Where it listens: for reports on storage commitment, and for `lobar doctor`.
     pub address: Option<HostPort>,
+    /// Whether it is called by TLS there. It has to show a certificate of the authority of the settings: one of
+    /// [`Peer::certificates`] where there are any, else one for the host of its address.
+    pub by_tls: bool,
 }
 
 impl Peer {
@@ -62,6 +65,12 @@ impl HostPort {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The host: a name, or an address without brackets.
+    pub fn host(&self) -> &str {
+        let host = self.0.rsplit_once(':').map_or(self.0.as_str(), |(host, _)| host);
+        host.strip_prefix('[').and_then(|it| it.strip_suffix(']')).unwrap_or(host)
+    }
 }
 
 impl FromStr for HostPort {
@@ -86,7 +95,7 @@ impl FromStr for HostPort {
 
 /// The list of those that may come. Empty: whoever comes from this machine itself, of site `local`.
 ///
-/// Written `AE=HOST,… site=NAME [lane=stat] [store=off] [address=HOST:PORT] [cert=SHA256,…]; …`; a host is an address or a
+/// Written `AE=HOST,… site=NAME [lane=stat] [store=off] [address=HOST:PORT] [tls=on] [cert=SHA256,…]; …`; a host is an address or a
 /// network. No two entries fit the same sender.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Peers(Vec<Peer>);
@@ -110,6 +119,11 @@ impl Peers {
         self.0.iter().any(|peer| !peer.certificates.is_empty())
     }
 
+    /// Whether an entry is called by TLS.
+    pub fn are_called_by_tls(&self) -> bool {
+        self.0.iter().any(|peer| peer.by_tls)
+    }
+
     /// Who comes under this title from there, if they may. A certificate that is named somewhere is good only for the entries
     /// that name it.
     pub fn find(&self, title: &AeTitle, origin: Origin) -> Option<Peer> {
@@ -124,6 +138,7 @@ impl Peers {
                 lane: Lane::Routine,
                 may_store: true,
                 address: None,
+                by_tls: false,
             };
             return from.is_loopback().then(local);
         }
@@ -160,7 +175,7 @@ impl FromStr for Peers {
 }
 
 fn peer(entry: &str) -> Result<Peer, String> {
-    let form = "an entry is AE=HOST,… site=NAME [lane=stat] [store=off] [address=HOST:PORT] [cert=SHA256,…]";
+    let form = "an entry is AE=HOST,… site=NAME [lane=stat] [store=off] [address=HOST:PORT] [tls=on] [cert=SHA256,…]";
     let (title, rest) = entry.split_once('=').ok_or_else(|| format!("{entry:?}: {form}"))?;
     let title: AeTitle = title.parse().map_err(|why| format!("{title:?}: {why}"))?;
     let mut words = rest.split_whitespace();
@@ -170,7 +185,7 @@ fn peer(entry: &str) -> Result<Peer, String> {
         return Err(format!("{title}: no host; {form}"));
     }
     let (mut site, mut lane, mut may_store, mut address) = (None, Lane::Routine, true, None);
-    let (mut certificates, mut seen) = (BTreeSet::new(), BTreeSet::new());
+    let (mut certificates, mut seen, mut by_tls) = (BTreeSet::new(), BTreeSet::new(), false);
     for word in words {
         let parts = word.split_once('=');
         if !parts.is_none_or(|(name, _)| seen.insert(name)) {
@@ -188,6 +203,8 @@ fn peer(entry: &str) -> Result<Peer, String> {
             Some(("address", at)) => {
                 address = Some(at.parse().map_err(|why| format!("{title}: {why}"))?);
             }
+            Some(("tls", "on")) => by_tls = true,
+            Some(("tls", "off")) => by_tls = false,
             Some(("cert", list)) => {
                 let list = list.split(',').map(str::parse);
                 certificates =
@@ -197,7 +214,12 @@ fn peer(entry: &str) -> Result<Peer, String> {
         }
     }
     let site = site.ok_or_else(|| format!("{title}: no site; {form}"))?;
-    Ok(Peer { title, hosts, certificates, site, lane, may_store, address })
+    if by_tls && address.is_none() {
+        return Err(format!(
+            "{title}: tls=on says how its address is called: add address=HOST:PORT"
+        ));
+    }
+    Ok(Peer { title, hosts, certificates, site, lane, may_store, address, by_tls })
 }
 
 fn network(text: &str, title: &AeTitle) -> Result<IpNet, String> {
@@ -222,6 +244,9 @@ impl fmt::Display for Peers {
             if let Some(address) = &peer.address {
                 write!(f, " address={}", address.as_str())?;
             }
+            if peer.by_tls {
+                f.write_str(" tls=on")?;
+            }
             if !peer.certificates.is_empty() {
                 let list: Vec<String> = peer.certificates.iter().map(ToString::to_string).collect();
                 write!(f, " cert={}", list.join(","))?;
@@ -236,7 +261,8 @@ mod tests {
     use super::*;
 
     const LIST: &str = "CR1=10.0.0.5 site=north lane=stat address=10.0.0.5:104; \
-                        OLD PACS=10.1.0.0/16,fd00::/8 site=south store=off";
+                        OLD PACS=10.1.0.0/16,fd00::/8 site=south store=off; \
+                        CR2=10.0.0.9 site=north address=[fd00::9]:2762 tls=on";
 
     fn find(peers: &Peers, title: &str, from: &str) -> Option<Peer> {
         find_with(peers, title, from, None)
@@ -302,7 +328,7 @@ mod tests {
         assert_eq!((room.site.as_str(), room.lane, room.may_store), ("north", Lane::Stat, true));
         assert!(find(&peers, "CR1", "::ffff:10.0.0.5").is_some(), "the same address");
         assert!(find(&peers, "CR1", "10.0.0.6").is_none(), "another host");
-        assert!(find(&peers, "CR2", "10.0.0.5").is_none(), "another title");
+        assert!(find(&peers, "CR3", "10.0.0.5").is_none(), "another title");
         assert!(find(&peers, "CR1", "127.0.0.1").is_none(), "with a list, only the list");
         assert!(!find(&peers, "OLD PACS", "fd00::7").expect("listed").may_store);
     }
@@ -312,6 +338,16 @@ mod tests {
         let peers = Peers::default();
         assert_eq!(find(&peers, "ANY", "127.0.0.1").expect("local").site.as_str(), "local");
         assert!(find(&peers, "ANY", "10.0.0.5").is_none());
+    }
+
+    #[test]
+    fn who_is_called_by_tls_has_an_address_whose_host_is_known() {
+        let peers: Peers = LIST.parse().expect("a list");
+        assert!(peers.are_called_by_tls());
+        let called = find(&peers, "CR2", "10.0.0.9").expect("listed");
+        assert_eq!((called.by_tls, called.address.expect("one").host()), (true, "fd00::9"));
+        let room = find(&peers, "CR1", "10.0.0.5").expect("listed");
+        assert_eq!((room.by_tls, room.address.expect("one").host()), (false, "10.0.0.5"));
     }
 
     #[test]
@@ -330,6 +366,8 @@ mod tests {
             ("CR1=10.0.0.5 site=north lane=soon", "lane=soon"),
             ("CR1=10.0.0.5 site=../x", "site"),
             ("CR1=10.0.0.5 site=north address=10.0.0.5", "HOST:PORT"),
+            ("CR1=10.0.0.5 site=north tls=on", "add address=HOST:PORT"),
+            ("CR1=10.0.0.5 site=north tls=ca.pem", "tls=ca.pem"),
             ("CR1=10.0.0.5 site=north site=south", "twice"),
             ("CR1=10.0.0.5 site=north cert=", "64 hexadecimal digits"),
             ("CR1=10.0.0.5 site=north cert=abcd", "64 hexadecimal digits"),

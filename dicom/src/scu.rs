@@ -18,12 +18,13 @@ use crate::tables::{
     APPLICATION_CONTEXT, IMPLEMENTATION_CLASS, IMPLEMENTATION_VERSION, TRANSFER_SYNTAXES,
     TransferSyntax, VERIFICATION, is_plain,
 };
-use crate::{AeTitle, HostPort, Limits, Peer};
+use crate::tls::Tls;
+use crate::{AeTitle, DicomTls, Limits, Peer};
 use lobar_core::study::Uid;
 
 /// Why another application entity did not answer as it should.
 #[derive(Debug, thiserror::Error)]
-pub enum EchoError {
+pub enum CallError {
     /// It has no address in the list.
     #[error("it has no address")]
     NoAddress,
@@ -48,9 +49,24 @@ pub enum EchoError {
     /// What it sends cannot be read.
     #[error("it does not keep to the standard: {0}")]
     Invalid(&'static str),
+    /// It is to be called by TLS, and nothing says which authority to trust.
+    #[error("it is to be called by TLS, and no authority is set: LOBAR_DICOM_TLS_CLIENT_CA")]
+    NoAuthority,
+    /// The TLS handshake failed.
+    #[error("the TLS handshake failed: {0}")]
+    Tls(std::io::Error),
+    /// Who asked may not come any more, or to another site.
+    #[error("it is not on the list any more, or of another site")]
+    NotListed,
+    /// The bucket did not say what it has of what is to be reported.
+    #[error("the bucket did not say of each instance whether it has it")]
+    Unknown,
+    /// The store cannot be asked.
+    #[error("the store cannot be asked: {0}")]
+    Store(String),
 }
 
-impl From<End> for EchoError {
+impl From<End> for CallError {
     fn from(end: End) -> Self {
         match end {
             End::Silent | End::Stopping => Self::Silent,
@@ -60,14 +76,21 @@ impl From<End> for EchoError {
     }
 }
 
-/// Asks a peer whether it is there (C-ECHO, PS3.4, annex A).
+/// Asks a peer whether it is there (C-ECHO, PS3.4, annex A); with the certificates `tls` where it is to be called by TLS.
 ///
 /// # Errors
 /// When it is not, or does not let Lobar ask.
-pub async fn echo(peer: &Peer, own: &AeTitle, limits: &Limits) -> Result<(), EchoError> {
+pub async fn echo(
+    peer: &Peer,
+    own: &AeTitle,
+    tls: Option<&DicomTls>,
+    limits: &Limits,
+) -> Result<(), CallError> {
     let limits = Arc::new(limits.clone());
+    let tls = tls.filter(|_| peer.by_tls).map(|files| Tls::open(files.clone())).transpose();
+    let tls = tls.map_err(|error| CallError::Tls(std::io::Error::other(error)))?;
     let wanted = Wanted { service: Service::Verification, uid: VERIFICATION.uid, as_scp: false };
-    let (mut messages, _) = associate(peer, own, wanted, &limits).await?;
+    let (mut messages, _) = associate(peer, own, wanted, tls.as_ref(), &limits).await?;
     let command = Command {
         field: field::ECHO,
         class: Uid::parse(VERIFICATION.uid),
@@ -92,28 +115,26 @@ pub(crate) async fn associate(
     peer: &Peer,
     own: &AeTitle,
     wanted: Wanted,
+    tls: Option<&Tls>,
     limits: &Arc<Limits>,
-) -> Result<(Messages, &'static TransferSyntax), EchoError> {
-    let address = peer.address.as_ref().map(HostPort::as_str).ok_or(EchoError::NoAddress)?;
-    let stream = timeout(limits.calling, TcpStream::connect(address)).await;
-    let mut stream = stream.map_err(|_| EchoError::Silent)?.map_err(EchoError::Connect)?;
-    let _ = stream.set_nodelay(true);
+) -> Result<(Messages, &'static TransferSyntax), CallError> {
+    let connecting = timeout(limits.calling, connect(peer, tls)).await;
+    let mut stream = connecting.map_err(|_| CallError::Silent)??;
     let request = request(peer, own, &wanted, limits);
-    let write = pdu::write(&mut stream, &Pdu::AssociationRQ(request), limits.write).await;
-    write.map_err(|_| EchoError::Closed)?;
+    let write = pdu::write(&mut *stream, &Pdu::AssociationRQ(request), limits.write).await;
+    write.map_err(|_| CallError::Closed)?;
     let lengths = Lengths { associate: limits.request_bytes, data: 0 };
-    let answer = match pdu::read(&mut stream, lengths, limits.calling).await {
+    let answer = match pdu::read(&mut *stream, lengths, limits.calling).await {
         Ok(Pdu::AssociationAC(answer)) => answer,
         Ok(Pdu::AssociationRJ(rejected)) => {
-            return Err(EchoError::Rejected(rejected.source.to_string()));
+            return Err(CallError::Rejected(rejected.source.to_string()));
         }
-        Ok(_) | Err(ReadError::Closed) => return Err(EchoError::Closed),
-        Err(ReadError::Silent) => return Err(EchoError::Silent),
-        Err(ReadError::Invalid { why, .. }) => return Err(EchoError::Invalid(why)),
+        Ok(_) | Err(ReadError::Closed) => return Err(CallError::Closed),
+        Err(ReadError::Silent) => return Err(CallError::Silent),
+        Err(ReadError::Invalid { why, .. }) => return Err(CallError::Invalid(why)),
     };
     let limit = send_limit(&answer.user_variables);
-    let connection: Box<dyn Connection> = Box::new(stream);
-    let messages = Messages::new(connection, vec![ID], Arc::clone(limits), limit);
+    let messages = Messages::new(stream, vec![ID], Arc::clone(limits), limit);
     let accepted = answer
         .presentation_contexts
         .iter()
@@ -127,12 +148,25 @@ pub(crate) async fn associate(
         Some(syntax) if has_role => Ok((messages, syntax)),
         _ => {
             messages.release().await;
-            Err(EchoError::NotAccepted(match wanted.service {
+            Err(CallError::NotAccepted(match wanted.service {
                 Service::Commitment => "reports on storage commitment",
                 Service::Verification | Service::Storage => "C-ECHO",
             }))
         }
     }
+}
+
+/// A connection to a peer's address, by TLS where its entry says so.
+async fn connect(peer: &Peer, tls: Option<&Tls>) -> Result<Box<dyn Connection>, CallError> {
+    let address = peer.address.as_ref().ok_or(CallError::NoAddress)?;
+    let stream = TcpStream::connect(address.as_str()).await.map_err(CallError::Connect)?;
+    let _ = stream.set_nodelay(true);
+    if !peer.by_tls {
+        return Ok(Box::new(stream));
+    }
+    let tls = tls.filter(|tls| tls.has_authority()).ok_or(CallError::NoAuthority)?;
+    let stream = tls.connect(stream, address.host(), &peer.certificates).await;
+    Ok(Box::new(stream.map_err(CallError::Tls)?))
 }
 
 /// Whether the other side lets Lobar be the SCP. Without an answer about roles it does not (PS3.7, D.3.3.4), but many that take
@@ -181,16 +215,16 @@ pub(crate) async fn ask(
     command: &Command,
     data: Option<&[u8]>,
     limits: &Limits,
-) -> Result<(), EchoError> {
+) -> Result<(), CallError> {
     messages.send(ID, command, data).await?;
     let never = CancellationToken::new();
     let answer = timeout(limits.calling, messages.command(&never)).await;
-    let (_, answer) = answer.map_err(|_| EchoError::Silent)??;
+    let (_, answer) = answer.map_err(|_| CallError::Silent)??;
     match answer.status {
-        _ if !answer.is_response() => Err(EchoError::Invalid("a request instead of an answer")),
+        _ if !answer.is_response() => Err(CallError::Invalid("a request instead of an answer")),
         Some(0) => Ok(()),
-        Some(status) => Err(EchoError::Status(status)),
-        None => Err(EchoError::Invalid("an answer without a status")),
+        Some(status) => Err(CallError::Status(status)),
+        None => Err(CallError::Invalid("an answer without a status")),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures::FutureExt as _;
@@ -12,8 +13,9 @@ use lobar_core::failure::{PortError, chain};
 use lobar_core::image::State;
 use lobar_core::object::{ImageId, ObjectVersion};
 use lobar_core::object_store::{Created, FetchError, ObjectMetadata, ObjectStore, Upload};
+use lobar_core::resend::store_again;
 use lobar_core::store::Store;
-use lobar_core::study::{Uid, instance_key, unreadable_key};
+use lobar_core::study::{DataSetHash, Uid, instance_key, unreadable_key};
 use tokio::sync::oneshot;
 use tokio_util::task::TaskTracker;
 
@@ -39,6 +41,8 @@ struct Begun {
     syntax: &'static TransferSyntax,
     /// How long what goes before the data set is, in bytes.
     head: usize,
+    /// Of what has come: it costs as much as sending, and nobody waits for it in the end.
+    hash: DataSetHash,
     spool: Spool,
 }
 
@@ -69,25 +73,24 @@ impl Received {
         let head = head.ok_or(Status::INVALID_INSTANCE)?;
         let length = head.len();
         let spool = share.spool(head, longest.saturating_sub(length));
-        Ok(Begun { class, instance, syntax: context.syntax, head: length, spool })
+        let hash = DataSetHash::begin(context.syntax.uid);
+        Ok(Begun { class, instance, syntax: context.syntax, head: length, hash, spool })
     }
 
     /// Adds a fragment. One for which there is no room is dropped, with all before it.
     pub(crate) fn add(&mut self, fragment: &[u8]) {
         self.length += fragment.len() as u64;
-        if let Ok(begun) = &mut self.state
-            && let Err(refused) = begun.spool.add(fragment)
-        {
-            self.state = Err(match refused {
-                Refused::TooLong => {
-                    tracing::warn!("an instance was refused: it is longer than is read");
-                    Status::TOO_LONG
-                }
-                Refused::Full => {
-                    tracing::warn!("an instance was refused: too many are on their way");
-                    Status::OUT_OF_RESOURCES
-                }
-            });
+        let Ok(begun) = &mut self.state else { return };
+        match begun.spool.add(fragment) {
+            Ok(()) => begun.hash.add(fragment),
+            Err(Refused::TooLong) => {
+                tracing::warn!("an instance was refused: it is longer than is read");
+                self.state = Err(Status::TOO_LONG);
+            }
+            Err(Refused::Full) => {
+                tracing::warn!("an instance was refused: too many are on their way");
+                self.state = Err(Status::OUT_OF_RESOURCES);
+            }
         }
     }
 }
@@ -116,7 +119,7 @@ pub(crate) async fn store(shared: &Shared, peer: &Peer, received: Received) -> S
         Err(status) => return refused(status),
     };
     let (peer_, unreadable) = (peer.clone(), shared.unreadable);
-    // Hashing takes a tenth of a second for a large image.
+    // A deflated data set is inflated for it.
     let judged = tokio::task::spawn_blocking(move || judge(&peer_, begun, unreadable)).await;
     let judged = match judged {
         Ok(Ok(judged)) => judged,
@@ -164,8 +167,7 @@ fn judge(peer: &Peer, begun: Begun, unreadable: Unreadable) -> Result<Judged, St
                 );
                 return Err(Status::MISMATCH);
             }
-            let (site, syntax) = (&peer.site, begun.syntax.uid);
-            let key = instance_key(site, &begun.instance, &begun.class, syntax, data_set);
+            let key = instance_key(&peer.site, &begun.instance, &begun.class, begun.hash);
             (key, Status::SUCCESS)
         }
         None => {
@@ -173,7 +175,7 @@ fn judge(peer: &Peer, begun: Begun, unreadable: Unreadable) -> Result<Judged, St
                 Unreadable::Accept => Status::UNREADABLE_KEPT,
                 Unreadable::Refuse => Status::NOT_UNDERSTOOD,
             };
-            (unreadable_key(&peer.site, begun.syntax.uid, data_set), status)
+            (unreadable_key(&peer.site, begun.hash), status)
         }
     };
     Ok(Judged { key, body: BytesMut::freeze(file), held, status })
@@ -256,20 +258,35 @@ impl Puts {
             sequencer: None,
             size: None,
         };
-        for _ in 0..LOOKS {
+        let (mut looks, mut waits) = (0, 0);
+        while looks < LOOKS && waits < WAITS {
             let stored = match self.ports.objects.current(&object).await {
                 // The key has the hash of the data set: these are the same bytes.
                 Ok(Some(found)) if self.is_alive(found.object.id()).await? => return Ok(()),
-                Ok(Some(_)) => self.ports.objects.put(upload).await?,
+                Ok(Some(found)) => {
+                    let (store, objects) = (&*self.ports.store, &*self.ports.objects);
+                    let again = store_again(store, objects, &found.object, upload.clone()).await;
+                    match again.map_err(unasked)? {
+                        Some(stored) => stored,
+                        // Another receiver is at it.
+                        None => {
+                            waits += 1;
+                            tokio::time::sleep(WAIT).await;
+                            continue;
+                        }
+                    }
+                }
                 Ok(None) | Err(FetchError::Gone | FetchError::Missing) => {
                     match self.ports.objects.put_new(upload.clone()).await? {
                         Created::Stored(stored) => stored,
                         // Another receiver was first; what it stored may be erased already.
-                        Created::There => continue,
+                        Created::There => {
+                            looks += 1;
+                            continue;
+                        }
                     }
                 }
-                Err(FetchError::Port(error)) => return Err(error),
-                Err(error) => return Err(PortError::permanent("dicom store", error)),
+                Err(error) => return Err(unasked(error)),
             };
             return self.refuse_erased(&stored).await;
         }
@@ -305,6 +322,16 @@ impl Puts {
 
 /// How often the bucket is looked at for an instance that others store and delete meanwhile.
 const LOOKS: u32 = 4;
+/// How often another receiver is waited for that stores the same instance once more, and how long each time.
+const WAITS: u32 = 300;
+const WAIT: Duration = Duration::from_millis(100);
+
+fn unasked(error: FetchError) -> PortError {
+    match error {
+        FetchError::Port(error) => error,
+        error => PortError::permanent("dicom store", error),
+    }
+}
 
 /// Why an instance is not kept.
 #[derive(Debug, thiserror::Error)]

@@ -154,10 +154,11 @@ statuses! {
     NO_SUCH_INSTANCE 0x0112 "no_such_instance" "N-ACTION" "No such SOP instance: another than the well-known one",
     NO_SUCH_ACTION 0x0123 "no_such_action" "N-ACTION" "No such action type",
     INVALID_INSTANCE 0x0117 "invalid_instance" "C-STORE" "Invalid SOP instance: the command names none, or what is no UID, or comes without a data set",
+    PROCESSING_FAILURE 0x0110 "processing_failure" "N-ACTION" "Processing failure: the store is away or slow, so that the request cannot be kept; ask again later",
     WRONG_CLASS 0x0122 "wrong_class" "C-STORE, N-ACTION" "SOP class not supported: the command names another than its presentation context",
     UNRECOGNISED 0x0211 "unrecognised" "others" "Unrecognised operation",
     INVALID_ARGUMENT 0x0115 "invalid_argument" "N-ACTION" "Invalid argument value: the request cannot be read",
-    RESOURCE_LIMITATION 0x0213 "resource_limitation" "N-ACTION" "Resource limitation: the request names too many instances, or too many reports are due; ask in parts, or again later",
+    RESOURCE_LIMITATION 0x0213 "resource_limitation" "N-ACTION" "Resource limitation: the request names too many instances, or too many reports wait to be taken; ask in parts, or again later",
     OUT_OF_RESOURCES 0xA700 "out_of_resources" "C-STORE" "Refused, out of resources: the bucket or the database is away or slow, or memory is short; send it again later",
     MISMATCH 0xA900 "mismatch" "C-STORE" "Error, data set does not match SOP class: the data set has another SOP instance or class than the command",
     NOT_UNDERSTOOD 0xC000 "not_understood" "C-STORE" "Error, cannot understand: the data set cannot be read; it is kept, and a person must look",
@@ -180,6 +181,7 @@ mod tests {
         let sources = [
             include_str!("association.rs"),
             include_str!("commitment.rs"),
+            include_str!("reports.rs"),
             include_str!("storing.rs"),
         ]
         .concat();

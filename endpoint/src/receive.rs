@@ -7,12 +7,13 @@ use bytes::Bytes;
 use futures::StreamExt as _;
 use s3s::dto::StreamingBlob;
 use s3s::{S3ErrorCode, StdError};
+use tokio::task::JoinHandle;
 
 use super::bodies::{Bodies, Body, Draft};
 use super::digest::{Algorithm, Digester, Sum};
 use super::fault::EndpointFault;
 
-/// How many bytes are gathered before they are written: what one upload holds in memory.
+/// How many bytes are gathered before they are written; one upload holds twice that in memory.
 const GATHER: usize = 1 << 20;
 
 /// What is accepted of one body.
@@ -40,7 +41,7 @@ struct Sink {
 }
 
 impl Sink {
-    fn write(mut self, chunks: &[Bytes]) -> Result<Self, EndpointFault> {
+    fn write(mut self: Box<Self>, chunks: &[Bytes]) -> Result<Box<Self>, EndpointFault> {
         if self.draft.is_none() && !chunks.is_empty() {
             self.draft = Some(self.bodies.create()?);
         }
@@ -60,6 +61,28 @@ impl Sink {
     }
 }
 
+/// The sink, and whether it is at work: while it writes a piece, the next one is gathered.
+enum Writing {
+    Idle(Box<Sink>),
+    Busy(JoinHandle<Result<Box<Sink>, EndpointFault>>),
+}
+
+impl Writing {
+    /// Waits until nothing is being written.
+    async fn sink(self) -> Result<Box<Sink>, EndpointFault> {
+        match self {
+            Self::Idle(sink) => Ok(sink),
+            Self::Busy(writing) => writing.await?,
+        }
+    }
+
+    /// Writes a piece when the one before it is written.
+    async fn write(self, chunks: Vec<Bytes>) -> Result<Self, EndpointFault> {
+        let sink = self.sink().await?;
+        Ok(Self::Busy(tokio::task::spawn_blocking(move || sink.write(&chunks))))
+    }
+}
+
 /// Reads `stream` to its end. When the caller goes away, or anything fails, no file stays.
 pub(super) async fn receive(
     bodies: &Arc<Bodies>,
@@ -68,32 +91,49 @@ pub(super) async fn receive(
     algorithm: Option<Algorithm>,
 ) -> Result<Received, EndpointFault> {
     let digester = Digester::new(algorithm);
-    let mut sink = Sink { bodies: bodies.clone(), draft: None, digester };
-    let mut gathered: Vec<Bytes> = Vec::new();
-    let (mut held, mut total) = (0_usize, 0_u64);
+    let sink = Sink { bodies: bodies.clone(), draft: None, digester };
+    let mut writing = Writing::Idle(Box::new(sink));
     if let Some(mut stream) = stream {
-        while let Some(chunk) = tokio::time::timeout(limits.silence, stream.next())
-            .await
-            .map_err(|_| EndpointFault::from(S3ErrorCode::RequestTimeout))?
-        {
-            let chunk = chunk.map_err(|error| refusal(&error))?;
-            total += chunk.len() as u64;
-            if total > limits.size {
-                return Err(S3ErrorCode::EntityTooLarge.into());
-            }
-            if chunk.is_empty() {
-                continue;
-            }
-            held += chunk.len();
-            gathered.push(chunk);
-            if held >= GATHER {
-                let chunks = std::mem::take(&mut gathered);
-                held = 0;
-                sink = tokio::task::spawn_blocking(move || sink.write(&chunks)).await??;
-            }
+        let (mut total, mut ended) = (0, false);
+        while !ended {
+            let chunks;
+            (chunks, ended) = match gather(&mut stream, limits, &mut total).await {
+                Ok(piece) => piece,
+                // The file is gone before the client is told.
+                Err(fault) => {
+                    drop(writing.sink().await);
+                    return Err(fault);
+                }
+            };
+            writing = writing.write(chunks).await?;
         }
     }
-    tokio::task::spawn_blocking(move || sink.write(&gathered)?.seal()).await?
+    let sink = writing.sink().await?;
+    tokio::task::spawn_blocking(move || sink.seal()).await?
+}
+
+/// The next piece of a body, of which `total` bytes have come, and whether it is the last.
+async fn gather(
+    stream: &mut StreamingBlob,
+    limits: Limits,
+    total: &mut u64,
+) -> Result<(Vec<Bytes>, bool), EndpointFault> {
+    let (mut gathered, mut held) = (Vec::new(), 0);
+    while held < GATHER {
+        let next = tokio::time::timeout(limits.silence, stream.next()).await;
+        let next = next.map_err(|_| EndpointFault::from(S3ErrorCode::RequestTimeout))?;
+        let Some(chunk) = next else { return Ok((gathered, true)) };
+        let chunk = chunk.map_err(|error| refusal(&error))?;
+        *total += chunk.len() as u64;
+        if *total > limits.size {
+            return Err(S3ErrorCode::EntityTooLarge.into());
+        }
+        if !chunk.is_empty() {
+            held += chunk.len();
+            gathered.push(chunk);
+        }
+    }
+    Ok((gathered, false))
 }
 
 /// The stream's own error types are private to `s3s`; their names in text are what there is.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lobar_core::audit::Audit;
+use lobar_core::commitment::Commitments;
 use lobar_core::erasure::Erasures;
 use lobar_core::object_store::{ObjectListing, ObjectStore};
 use lobar_core::store::Store;
@@ -22,7 +23,7 @@ use self::admission::{Admission, Waiting};
 use crate::negotiation::Terms;
 use crate::pdu::Connection;
 use crate::recording::Recorder;
-use crate::reports::Reports;
+use crate::reports::{self, Reports};
 use crate::room::Room;
 use crate::storing::{PutPorts, Puts};
 use crate::tls::{Tls, shown};
@@ -72,6 +73,8 @@ pub struct DicomPorts {
     pub store: Arc<dyn Store>,
     /// Which of them are erased.
     pub erasures: Arc<dyn Erasures>,
+    /// What peers asked about, until they are told.
+    pub commitments: Arc<dyn Commitments>,
     /// The audit record.
     pub audit: Arc<dyn Audit>,
     /// The role's metrics.
@@ -134,7 +137,9 @@ pub(crate) struct Shared {
     pub(crate) listing: Arc<dyn ObjectListing>,
     /// Who looks for an instance in the bucket has a permit.
     pub(crate) listings: Semaphore,
-    pub(crate) reports: Arc<Reports>,
+    pub(crate) erasures: Arc<dyn Erasures>,
+    pub(crate) reports: Reports,
+    pub(crate) tls: Option<Arc<Tls>>,
     pub(crate) recorder: Recorder,
     pub(crate) metrics: DicomMetrics,
     pub(crate) unreadable: Unreadable,
@@ -175,8 +180,12 @@ impl Dicom {
         let tasks = TaskTracker::new();
         let limits = Arc::new(settings.limits);
         let bucket = ports.listing.bucket().to_owned();
-        let puts =
-            PutPorts { objects: ports.objects, store: ports.store, erasures: ports.erasures };
+        let erasures = ports.erasures;
+        let puts = PutPorts {
+            objects: ports.objects,
+            store: ports.store,
+            erasures: Arc::clone(&erasures),
+        };
         let shared = Arc::new(Shared {
             terms: Terms {
                 title: settings.title,
@@ -190,7 +199,9 @@ impl Dicom {
             puts: Arc::new(Puts::new(puts, bucket, tasks.clone())),
             listing: ports.listing,
             listings: Semaphore::new(limits.listings),
-            reports: Reports::new(&limits),
+            erasures,
+            reports: Reports::new(ports.commitments, &limits),
+            tls: tls.clone(),
             limits,
             recorder: Recorder::new(ports.audit),
             metrics: ports.metrics,
@@ -198,6 +209,7 @@ impl Dicom {
             tasks: tasks.clone(),
             stop: stop.clone(),
         });
+        tasks.spawn(reports::send_due(Arc::clone(&shared)));
         loop {
             let accepted = tokio::select! {
                 accepted = listener.accept() => accepted,
