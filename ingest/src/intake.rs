@@ -19,10 +19,12 @@ use uuid::Uuid;
 use crate::fate::{Ending, Fates};
 use crate::health::IngestHealth;
 use crate::item::{Ignored, Item, QuarantineReason};
+use crate::junk::is_junk;
 use crate::metrics::IngestMetrics;
 use crate::notice::Notices;
 use crate::notification;
 use crate::outage::Outage;
+use crate::reconcile::notification_of;
 use crate::rejection::AllRejections;
 use crate::settings::IngestSettings;
 
@@ -134,11 +136,15 @@ impl Intake {
             let resolved = match item {
                 Item::Created(object) => {
                     let span = span(&object, received, trace);
-                    let lane =
-                        self.lane(&object, received < max_receives).instrument(span.clone()).await;
-                    lane.map(|lane| {
+                    let patient = received < max_receives;
+                    let read = async {
+                        let lane = self.lane(&object, patient).await?;
+                        Ok((lane, self.is_junk(&object, patient).await?))
+                    };
+                    read.instrument(span.clone()).await.map(|(lane, is_junk)| {
                         span.record("lane", lane.as_str());
-                        Some(ResolvedItem::Created(NewImage { object, lane }, span))
+                        let image = NewImage { object, lane };
+                        Some(ResolvedItem::of(image, is_junk, span))
                     })
                 }
                 Item::Seen(object) => self.seen(&object, received, trace).await,
@@ -193,7 +199,8 @@ impl Intake {
                 }
                 let span = span(object, received, trace);
                 span.record("lane", image.lane.as_str());
-                Ok(Some(ResolvedItem::Created(image, span)))
+                let is_junk = self.is_junk(object, received < self.settings.max_receives).await?;
+                Ok(Some(ResolvedItem::of(image, is_junk, span)))
             }
             Ok(_) => Ok(None), // what came after it says so itself
             Err(error) => {
@@ -247,6 +254,15 @@ impl Intake {
         match error {
             FetchError::Port(error) if error.is_transient() => Err(error),
             error => self.objects.check().await.map(|()| error),
+        }
+    }
+
+    /// Whether an object is put aside instead of being shown to anybody. An error means: ask again later.
+    async fn is_junk(&self, object: &ObjectVersion, patient: bool) -> Result<bool, PortError> {
+        match is_junk(&self.settings.junk, &*self.objects, object).await {
+            Err(error) if patient => Err(error),
+            // Asked too often: the worker will find out what it is.
+            answer => Ok(answer.unwrap_or(false)),
         }
     }
 
@@ -307,6 +323,16 @@ enum ResolvedItem {
     Removed(Option<ObjectVersion>, Option<(NewImage, Span)>),
     Probe(Uuid),
     Refused(QuarantineReason, Vec<u8>),
+}
+
+impl ResolvedItem {
+    /// An image, or what is put aside as none: by a notification that leads here again when it is replayed.
+    fn of(image: NewImage, is_junk: bool, span: Span) -> Self {
+        match is_junk {
+            true => Self::Refused(QuarantineReason::NoImage, notification_of(&image.object)),
+            false => Self::Created(image, span),
+        }
+    }
 }
 
 /// What is kept of a message.

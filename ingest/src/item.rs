@@ -1,6 +1,7 @@
 //! What one record of a notification asks for.
 
 use lobar_core::object::ObjectVersion;
+use lobar_core::quarantine::NO_IMAGE;
 use uuid::Uuid;
 
 /// One thing that a message says.
@@ -63,12 +64,14 @@ pub enum QuarantineReason {
     UnsupportedVersion,
     /// Another bucket, or another service.
     WrongSource,
+    /// By name and content no image: put aside on purpose.
+    NoImage,
 }
 
 impl QuarantineReason {
     /// Every reason.
-    pub const ALL: [Self; 4] =
-        [Self::Malformed, Self::BadKey, Self::UnsupportedVersion, Self::WrongSource];
+    pub const ALL: [Self; 5] =
+        [Self::Malformed, Self::BadKey, Self::UnsupportedVersion, Self::WrongSource, Self::NoImage];
 
     /// The stable code used in quarantine and metrics.
     pub fn as_str(self) -> &'static str {
@@ -77,6 +80,7 @@ impl QuarantineReason {
             QuarantineReason::BadKey => "bad_key",
             QuarantineReason::UnsupportedVersion => "unsupported_version",
             QuarantineReason::WrongSource => "wrong_source",
+            QuarantineReason::NoImage => NO_IMAGE,
         }
     }
 }

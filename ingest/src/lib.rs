@@ -9,7 +9,7 @@
 //!
 //! [`notification`] reads other people's bytes and is pure; `intake` carries out one batch of messages, by
 //! `admission` into the store and onto the job queues; `rejection` decides on what they reject for good;
-//! `reconcile` compares the bucket with the store; `retention` deletes what is old;
+//! `junk` tells what is no image from the rest; `reconcile` compares the bucket with the store; `retention` deletes what is old;
 //! `erasure` goes on with what is to be erased; and [`ingest`] receives, keeps the leases and waits out outages.
 
 mod admission;
@@ -21,6 +21,7 @@ mod health;
 pub mod ingest;
 mod intake;
 mod item;
+mod junk;
 mod key;
 mod metrics;
 mod notice;

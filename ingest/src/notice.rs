@@ -70,6 +70,14 @@ impl Notices {
 fn tell(why: QuarantineReason, messages: u64, buckets: &[String]) {
     let reason = why.as_str();
     let (found, remedy) = words(why);
+    if why == QuarantineReason::NoImage {
+        tracing::info!(
+            reason,
+            messages,
+            "{found} and are put aside; {remedy}. `lobar quarantine list` shows them"
+        );
+        return;
+    }
     let buckets = buckets.join(", ");
     tracing::error!(
         reason,
@@ -96,6 +104,10 @@ fn words(why: QuarantineReason) -> (&'static str, &'static str) {
         QuarantineReason::BadKey => {
             ("they name a key that no object can have", "see what sends them")
         }
+        QuarantineReason::NoImage => (
+            "files are no images by name and content",
+            "where some are, take their names out of LOBAR_JUNK_NAMES and replay them",
+        ),
     }
 }
 

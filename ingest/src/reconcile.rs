@@ -12,6 +12,7 @@ use std::time::Duration;
 use lobar_core::access::Sites;
 use lobar_core::failure::PortError;
 use lobar_core::image::{Image, State};
+use lobar_core::junk::JunkNames;
 use lobar_core::object::{ImageId, ObjectVersion};
 use lobar_core::object_store::{FetchError, ListedVersion, ObjectListing, ObjectStore};
 use lobar_core::probe;
@@ -21,6 +22,7 @@ use lobar_core::study::{NEWER_VERSION, SAME_INSTANCE};
 use lobar_core::time::{Clock, Stamp};
 use serde_json::json;
 
+use crate::junk::is_junk;
 use crate::key;
 use crate::record::RECONCILER;
 
@@ -61,6 +63,8 @@ pub struct ReconcileOptions {
     pub mark: bool,
     /// Marks images also where most are without their object.
     pub force: bool,
+    /// Names of files that ingest puts aside where they hold no image: they have none in the store, and rightly.
+    pub junk: JunkNames,
     /// How long results are kept: the images of older objects say that they were removed, and rightly.
     pub results_kept: Option<Duration>,
 }
@@ -73,6 +77,7 @@ impl Default for ReconcileOptions {
             dry_run: false,
             mark: true,
             force: false,
+            junk: JunkNames::default(),
             results_kept: None,
         }
     }
@@ -151,11 +156,13 @@ async fn objects(
             done.objects += 1;
             match state {
                 _ if one.modified_at > before => {}
-                None => missing.push(Outgoing::now(notification(&one.object))),
+                // It was put aside when it came.
+                None if is_junk(&options.junk, &*ports.objects, &one.object).await? => {}
+                None => missing.push(Outgoing::now(notification_of(&one.object))),
                 Some(State::Removed) if oldest.is_some_and(|oldest| one.modified_at < oldest) => {}
                 Some(State::Removed | State::Superseded) => {
                     if is_restored(ports, options, &one.object, before).await? {
-                        missing.push(Outgoing::now(notification(&one.object)));
+                        missing.push(Outgoing::now(notification_of(&one.object)));
                         restored += 1;
                     }
                 }
@@ -255,7 +262,7 @@ fn is_upload(object: &ObjectVersion) -> bool {
 }
 
 /// What the bucket should have said of an object.
-fn notification(object: &ObjectVersion) -> Vec<u8> {
+pub(crate) fn notification_of(object: &ObjectVersion) -> Vec<u8> {
     let record = json!({
         "eventVersion": "2.1",
         "eventSource": RECONCILER,
@@ -286,7 +293,7 @@ mod tests {
                 sequencer: None,
                 size: Some(7),
             };
-            let items = parse(&notification(&object), &["xrays".into()]).items;
+            let items = parse(&notification_of(&object), &["xrays".into()]).items;
             assert_eq!(items, [Item::Seen(object)]);
         }
     }

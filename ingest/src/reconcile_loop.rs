@@ -23,7 +23,9 @@ impl Ingest {
             clock: self.clock.clone(),
         };
         let results_kept = self.intake.settings.retention.results;
-        let options = ReconcileOptions { mark: false, results_kept, ..ReconcileOptions::default() };
+        let junk = self.intake.settings.junk.clone();
+        let options =
+            ReconcileOptions { mark: false, results_kept, junk, ..ReconcileOptions::default() };
         let mut pause = SOON;
         loop {
             let pausing = tokio::time::sleep(pause.mul_f64(1.0 + rand::random::<f64>()));

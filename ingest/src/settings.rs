@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use lobar_core::junk::JunkNames;
 use lobar_core::retry::Backoff;
 
 use crate::retention::Retention;
@@ -28,6 +29,8 @@ pub struct IngestSettings {
     pub max_receives: u32,
     /// Waits after failures.
     pub backoff: Backoff,
+    /// Names of files that are put aside where they hold no image.
+    pub junk: JunkNames,
     /// How often unfinished images are looked for; zero never.
     pub sweep_every: Duration,
     /// How long an image may stay unfinished without a change before it gets another job.
@@ -59,6 +62,7 @@ impl IngestSettings {
             head_requests: 16,
             max_receives: 4,
             backoff: Backoff { first: Duration::from_millis(500), max: Duration::from_secs(10) },
+            junk: JunkNames::default(),
             sweep_every: Duration::from_secs(30),
             sweep_after: Duration::from_secs(120),
             sweep_limit: 500,

@@ -4,6 +4,8 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
 
+use lobar_core::junk::{JunkNames, is_no_image};
+
 /// Bytes that are looked at: the preamble and the beginning of the file meta information.
 const HEAD: u64 = 512;
 /// Media Storage SOP Class UID (0002,0002) of a Media Storage Directory (PS3.10, 8.6), as a file has it.
@@ -16,6 +18,8 @@ pub(crate) enum Kind {
     Dicom,
     /// A DICOMDIR, under whatever name: it tells which files belong to a file-set, and is no image.
     Directory,
+    /// No image by name and content, as ingest puts aside: nobody means it as an X-ray.
+    Junk,
     /// Anything else.
     Other,
 }
@@ -39,10 +43,12 @@ impl Kind {
         let ends = ending.is_some_and(|ending| {
             ending.eq_ignore_ascii_case("dcm") || ending.eq_ignore_ascii_case("dicom")
         });
+        let is_named_junk = || JunkNames::default().include(&path.to_string_lossy());
         match begins {
             true if is_directory() => Kind::Directory,
             true => Kind::Dicom,
             false if ends => Kind::Dicom,
+            false if is_named_junk() && is_no_image(head) => Kind::Junk,
             false => Kind::Other,
         }
     }
@@ -63,6 +69,9 @@ mod tests {
             (b"\xff\xd8", "a.dicom", Kind::Dicom),
             (b"\xff\xd8", "a.jpg", Kind::Other),
             (b"", "dcm", Kind::Other),
+            (b"read me", "ward/1.TXT", Kind::Junk),
+            (b"\xff\xd8", "ward/1.txt", Kind::Other),
+            (&dicom, "1.txt", Kind::Dicom),
             (&directory, "DICOMDIR", Kind::Directory),
             (&directory, "x", Kind::Directory),
             (b"DICM", "DICOMDIR", Kind::Other),

@@ -31,6 +31,8 @@ pub(crate) struct Found {
     pub(crate) files: Vec<File>,
     /// What could not be read, a sentence each.
     pub(crate) problems: Vec<String>,
+    /// How many files are no images by name and content, and were left out.
+    pub(crate) junk: usize,
 }
 
 /// Files as named, and every file below named folders; hidden ones below folders are left out. In the place of a DICOMDIR
@@ -65,6 +67,10 @@ impl Found {
                     self.add(root, &file, known);
                 }
             }
+            return;
+        }
+        if kind == Kind::Junk {
+            self.junk += 1;
             return;
         }
         let real = path.canonicalize().unwrap_or_else(|_| path.to_owned());
@@ -106,12 +112,20 @@ mod tests {
     fn folders_are_walked_and_hidden_files_left_out() {
         let dir = tempfile::tempdir().expect("a folder");
         std::fs::create_dir_all(dir.path().join("ward/.cache")).expect("a folder");
-        for name in ["ward/b.jpg", "ward/a.jpg", "ward/.DS_Store", "ward/.cache/x", "top.png"] {
+        for name in [
+            "ward/b.jpg",
+            "ward/a.jpg",
+            "ward/Thumbs.db",
+            "ward/.DS_Store",
+            "ward/.cache/x",
+            "top.png",
+        ] {
             std::fs::write(dir.path().join(name), name).expect("a file");
         }
         let found = find(&[dir.path().to_owned()]);
         let names: Vec<_> = found.files.iter().map(|file| file.name.as_str()).collect();
         assert_eq!(names, ["top.png", "ward/a.jpg", "ward/b.jpg"]);
+        assert_eq!(found.junk, 1);
         assert!(found.problems.is_empty());
     }
 
