@@ -37,20 +37,22 @@ export function takeRefusal() {
   return why;
 }
 
-/** Opens an image, or the list for null. @param {string | null} id */
+/** Opens an image, or the list for null. The place in the list goes along (place.js). @param {string | null} id */
 export function open(id) {
-  history.pushState(null, "", location.pathname + location.search + (id ? `#/images/${id}` : ""));
+  history.pushState(history.state, "", location.pathname + location.search + (id ? `#/images/${id}` : ""));
   changed();
 }
 
-/** The filter's words: `show`, `site`. */
+/** The filter's words: `show`, `site`, `patient`, `order`. */
 export const query = () => new URLSearchParams(location.search);
 
-/** Changes one word of the filter. @param {string} name @param {string} value */
-export function setQuery(name, value) {
+/** Changes words of the filter; those that are empty go. @param {Record<string, string>} changes */
+export function setQuery(changes) {
   const words = query();
-  if (value) words.set(name, value);
-  else words.delete(name);
+  for (const [name, value] of Object.entries(changes)) {
+    if (value) words.set(name, value);
+    else words.delete(name);
+  }
   const text = words.toString();
   history.pushState(null, "", location.pathname + (text ? `?${text}` : ""));
   changed();

@@ -2,7 +2,7 @@
 
 import { Problem, ask, isAbort, wordsOf } from "./request.js";
 
-/** @import { ImageItem, ImagePage, OpinionBody, VerdictBody, VerdictMark } from "./types.js" */
+/** @import { ClaimBody, CopyBody, ImageItem, ImagePage, OpinionBody, VerdictBody, VerdictMark } from "./types.js" */
 
 export { Problem, isAbort, wordsOf };
 
@@ -21,8 +21,8 @@ export function told(position) {
   lastEvent = Math.max(lastEvent, Number(position));
 }
 
-/** @param {string} path @param {AbortSignal} [signal] */
-const get = (path, signal) => ask("GET", path, { headers: { "Last-Event-ID": String(lastEvent) }, signal });
+/** @param {string} path @param {AbortSignal} [signal] @param {boolean} [byItself] see request.js */
+const get = (path, signal, byItself) => ask("GET", path, { headers: { "Last-Event-ID": String(lastEvent) }, signal, byItself });
 
 /**
  * A page of images.
@@ -88,15 +88,50 @@ export async function giveOpinion(id, opinion) {
 }
 
 /**
+ * Says that an image is open in front of this reader; answers who has it.
+ * @param {string} id
+ * @param {boolean} takeOver whether also where another reader has it
+ * @returns {Promise<ClaimBody>}
+ */
+export async function claim(id, takeOver) {
+  const path = `/v1/images/${encodeURIComponent(id)}/claim${takeOver ? "?take_over=true" : ""}`;
+  return (await ask("POST", path)).json();
+}
+
+/** Says that an image is closed, also while the page closes. @param {string} id */
+export async function release(id) {
+  await ask("DELETE", `/v1/images/${encodeURIComponent(id)}/claim`, { keepalive: true });
+}
+
+/**
  * `picture` or `heatmap` as an object URL, which whoever asked must revoke, and which rendering it is.
  * @param {string} id
  * @param {"picture" | "heatmap"} what
  * @param {AbortSignal} [signal]
+ * @param {boolean} [byItself] whether nobody looks at it yet
  */
-export async function png(id, what, signal) {
-  const response = await get(`/v1/images/${encodeURIComponent(id)}/${what}`, signal);
-  const rendering = response.headers.get("etag")?.replaceAll('"', "") ?? null;
-  return { url: URL.createObjectURL(await response.blob()), rendering };
+export async function png(id, what, signal, byItself) {
+  const response = await get(`/v1/images/${encodeURIComponent(id)}/${what}`, signal, byItself);
+  return { url: URL.createObjectURL(await response.blob()), rendering: renderingOf(response) };
+}
+
+/**
+ * An image at full resolution and depth, for film.js, and which rendering it is.
+ * @param {string} id
+ * @param {AbortSignal} [signal]
+ * @param {boolean} [byItself] whether nobody looks at it yet
+ */
+export async function pixels(id, signal, byItself) {
+  const response = await get(`/v1/images/${encodeURIComponent(id)}/pixels`, signal, byItself);
+  return { bytes: await response.arrayBuffer(), rendering: renderingOf(response) };
+}
+
+/** @param {Response} response */
+const renderingOf = (response) => response.headers.get("etag")?.replaceAll('"', "") ?? null;
+
+/** Puts on record that a picture of an image leaves the page. @param {string} id @param {CopyBody} body */
+export async function copied(id, body) {
+  await ask("POST", `/v1/images/${encodeURIComponent(id)}/copies`, { body });
 }
 
 /** @type {Map<string, Promise<ModelCard | null>>} */

@@ -2,6 +2,7 @@
 
 import { onAddress, query, setQuery } from "./address.js";
 import { byId, el } from "./elements.js";
+import { isByUrgency, setUpOrder } from "./order.js";
 import { session, sitesOf } from "./session.js";
 
 /** @import { ImageItem } from "./types.js" */
@@ -21,17 +22,22 @@ const VIEWS = [
   { name: "gone", words: "Replaced or removed", status: "superseded,removed" },
 ];
 
+/** The fields, and the word of the address that each one is. */
+const FIELDS = { search: "patient", site: "site" };
+
 /** The views that there are: by flag none, where some images are read before their result is shown. */
 const offered = () => VIEWS.filter(({ flagged }) => !flagged || !session().opinion_first);
 
-const view = () => offered().find(({ name }) => name === (query().get("show") ?? "")) ?? ALL;
+/** @param {URLSearchParams} words */
+const view = (words) => offered().find(({ name }) => name === (words.get("show") ?? "")) ?? ALL;
 
 /** The filter in the server's words. */
 export function filter() {
-  const { status, flagged } = view();
-  const site = query().get("site");
+  const asked = query();
+  const { status, flagged } = view(asked);
   const words = new URLSearchParams();
-  for (const [name, value] of Object.entries({ status, flagged, site })) if (value) words.set(name, value);
+  const order = isByUrgency() ? "urgency" : null;
+  for (const [name, value] of Object.entries({ status, flagged, order, site: asked.get("site"), search: asked.get("patient") })) if (value) words.set(name, value);
   return words;
 }
 
@@ -41,48 +47,67 @@ export function filter() {
  */
 const isUnreadable = (image) => image.reason === "result_unreadable" || image.reason === "record_unreadable";
 
-/** Whether an image belongs to what is shown. @param {ImageItem} image */
-export function matches(image) {
-  const { status, flagged } = view();
-  const site = query().get("site");
-  if (isUnreadable(image)) return !site || image.site === site;
-  return (!status || status.split(",").includes(image.status))
-    && (!flagged || String(image.result?.flagged) === flagged)
-    && (!site || image.site === site);
+/**
+ * Tells of images whether they belong to what is shown now, by state, flag and site. Whether a search finds one is for the
+ * server to say: it knows of merged patients, and of names as they are written elsewhere.
+ * @returns {(image: ImageItem) => boolean}
+ */
+export function matcher() {
+  const asked = query();
+  const { status, flagged } = view(asked);
+  const states = status?.split(",");
+  const site = asked.get("site");
+  const waits = isByUrgency();
+  return (image) => {
+    if (waits && !image.reading?.waiting_since) return false;
+    if (isUnreadable(image)) return !site || image.site === site;
+    return (!states || states.includes(image.status))
+      && (!flagged || String(image.result?.flagged) === flagged)
+      && (!site || image.site === site);
+  };
 }
 
+/** Whether the server alone can tell what belongs to what is shown. */
+export const isSearch = () => Boolean(query().get("patient"));
+
 /** Whether the filter leaves anything out. */
-export const isNarrow = () => view().name !== "" || Boolean(query().get("site"));
+export const isNarrow = () => view(query()).name !== "" || isByUrgency() || Object.values(FIELDS).some((word) => query().get(word));
 
 function draw() {
-  const current = view();
+  const asked = query();
+  const current = view(asked);
   byId("views").replaceChildren(...offered().map(({ name, words }) => {
     const address = query();
     if (name) address.set("show", name);
     else address.delete("show");
     const follow = (/** @type {Event} */ event) => {
       event.preventDefault();
-      setQuery("show", name);
+      setQuery({ show: name });
     };
     return el("a", { href: `?${address}`, "aria-current": name === current.name ? "true" : null, onclick: follow }, words);
   }));
-  const site = byId("site", HTMLInputElement);
-  if (document.activeElement !== site) site.value = query().get("site") ?? "";
+  for (const [id, word] of Object.entries(FIELDS)) {
+    const field = byId(id, HTMLInputElement);
+    if (document.activeElement !== field) field.value = asked.get(word) ?? "";
+  }
 }
 
-/** Takes the site that was typed. @param {Event} event */
+/** Takes what was typed. @param {Event} event */
 function change(event) {
   event.preventDefault();
-  const site = byId("site", HTMLInputElement).value.trim();
-  if (site !== (query().get("site") ?? "")) setQuery("site", site);
+  const asked = query();
+  const typed = Object.entries(FIELDS).map(([id, word]) => [word, byId(id, HTMLInputElement).value.trim()]);
+  const changed = typed.filter(([word, value]) => value !== (asked.get(word ?? "") ?? ""));
+  if (changed.length > 0) setQuery(Object.fromEntries(changed));
 }
 
 /** Draws the filters and keeps them true. */
 export function setUpFilters() {
   // Who sees one site alone has nothing to choose.
   byId("site-filter").hidden = sitesOf("read_images")?.length === 1;
+  setUpOrder();
   draw();
   onAddress(draw);
-  byId("site-filter").addEventListener("submit", change);
-  byId("site").addEventListener("change", change);
+  byId("filters").addEventListener("submit", change);
+  for (const id of Object.keys(FIELDS)) byId(id).addEventListener("change", change);
 }

@@ -5,11 +5,14 @@ import { isAudit, isPeople, onAddress, openImage } from "./address.js";
 import { told } from "./api.js";
 import { hideAudit, showAudit } from "./audit.js";
 import { enter, setUpLock } from "./door.js";
+import { onDrop } from "./drop.js";
 import { byId } from "./elements.js";
 import { EventStream } from "./events.js";
 import { forgetExposures } from "./exposure.js";
 import { setUpFilters } from "./filters.js";
+import { setUpLook } from "./look.js";
 import { hidePeople, showPeople } from "./people.js";
+import { Claims } from "./reading.js";
 import { may, onLeave, session } from "./session.js";
 import { setUpUploads } from "./upload.js";
 import { Viewer } from "./viewer.js";
@@ -17,6 +20,9 @@ import { Worklist } from "./worklist.js";
 import { hourMinute } from "./words.js";
 
 const RETRY = 2000;
+
+// The list's rows come later than the browser would scroll.
+history.scrollRestoration = "manual";
 
 setUpLock();
 await enter();
@@ -27,12 +33,14 @@ const mayUpload = may("upload");
 /** @type {Map<string, string>} */
 const names = new Map();
 const worklist = new Worklist();
-const viewer = new Viewer(() => worklist.order(), (id) => names.get(id) ?? null, (id) => worklist.renewRow(id));
+const viewer = new Viewer(worklist, (id) => names.get(id) ?? null, (id) => worklist.renewRow(id));
 const uploads = mayUpload ? setUpUploads((id, name) => {
   if (!mayRead) return;
   names.set(id, name);
   worklist.addOwn(id);
 }) : null;
+if (!uploads) onDrop(null);
+const claims = mayRead ? new Claims() : null;
 /** @type {EventStream | null} */
 let stream = null;
 /** @type {string | null} */
@@ -40,6 +48,7 @@ let listAddress = null;
 let scrolled = 0;
 
 onLeave(() => {
+  claims?.close();
   stream?.close();
   names.clear();
   viewer.close();
@@ -95,7 +104,6 @@ function nothingWords() {
 /** Shows what its user may use, and nothing else. */
 function setUpPage() {
   byId("who").replaceChildren(whoElement(() => uploads?.isBusy() ?? false));
-  byId("upload").hidden = !mayUpload;
   for (const id of ["list", "connection", "skip"]) byId(id).hidden = !mayRead;
   byId("nothing").hidden = mayRead;
   byId("nothing").textContent = mayRead ? "" : nothingWords();
@@ -116,14 +124,16 @@ function show() {
   const wasPeople = !byId("people").hidden;
   if (wasPeople && !people) hidePeople();
   if (wasAudit && !audit) hideAudit();
-  if (!last && byId("viewer").hidden && !wasPeople && !wasAudit) scrolled = scrollY;
+  if (!last && !byId("worklist").hidden) scrolled = scrollY;
   if (id) {
     showView("viewer");
     if (id === last) return;
     viewer.show(id);
+    claims?.open(id);
     scrollTo(0, 0);
   } else {
     if (last) viewer.close();
+    if (last) claims?.close();
     showView(people ? "people" : audit ? "audit" : "worklist");
     if (people) {
       if (!wasPeople) showPeople();
@@ -132,8 +142,7 @@ function show() {
     } else if (last || wasPeople || wasAudit) {
       document.title = "Lobar";
       scrollTo(0, scrolled);
-      const row = last && document.querySelector(`tr[data-id="${last}"] .open`);
-      if (row instanceof HTMLElement) row.focus({ preventScroll: true });
+      worklist.reveal(last);
     }
   }
   if (mayRead && listAddress !== null && listAddress !== location.search) worklist.load().catch(() => {});
@@ -141,6 +150,7 @@ function show() {
 }
 
 setUpPage();
+setUpLook(() => worklist.resized());
 setUpFilters();
 onAddress(show);
 addEventListener("hashchange", show);

@@ -28,12 +28,22 @@ export function dateWords(date) {
 /** Who it is: the name, or else the id. @param {PatientBody} patient */
 export const who = (patient) => nameWords(patient.name) || patient.id || "Patient without a name";
 
-/** What tells them from others: id, age, sex, and the date of the study. @param {ImageItem} image */
-export function particulars({ patient, study }) {
+/** What tells them from others: id, age, sex. @param {ImageItem} image */
+export function aboutPatient({ patient }) {
   if (!patient) return "";
   const birth = dateWords(patient.birth_date);
-  const parts = [patient.id && `ID ${patient.id}`, ageWords(patient.age) || (birth && `born ${birth}`), patient.sex, dateWords(study?.date)];
+  const parts = [patient.id && `ID ${patient.id}`, ageWords(patient.age) || (birth && `born ${birth}`), patient.sex];
   return parts.filter(Boolean).join(" · ");
+}
+
+/** The same with the date of the study. @param {ImageItem} image */
+export const particulars = (image) => [aboutPatient(image), image.patient && dateWords(image.study?.date)].filter(Boolean).join(" · ");
+
+/** When the study was made, as far as the image says: its date, and hours and minutes. @param {ImageItem} image */
+export function studyTime({ study }) {
+  const [, hour, minute] = /^(\d\d)(\d\d)/.exec(study?.time ?? "") ?? [];
+  const date = dateWords(study?.date);
+  return date && hour ? `${date} ${hour}:${minute}` : date;
 }
 
 /** When an image was made: the date of its study, or when it was received. @param {ImageItem} image */

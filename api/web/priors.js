@@ -1,37 +1,52 @@
-// Earlier images of the same patient: a list, and one of them beside the image that is open.
+// Earlier images of the same patient: a list, the course of their scores, and one of them beside the image that is open.
 
 import * as api from "./api.js";
+import { courseElement } from "./course.js";
 import { el } from "./elements.js";
 import { watch } from "./exposure.js";
 import { madeWords, who } from "./patient.js";
 import { bandElement, verdictElement, warnedElement } from "./rows.js";
+import { Pane } from "./stage.js";
 import { band } from "./words.js";
 
+/** @import { Pixels } from "./pixels.js" */
 /** @import { ImageItem } from "./types.js" */
 
 export class PriorsPanel {
-  /** @param {AbortSignal} signal ends with the view */
-  constructor(signal) {
+  /**
+   * @param {AbortSignal} signal ends with the view
+   * @param {Pixels} pixels
+   * @param {() => void} changed is called when something else is to be drawn beside the image
+   * @param {(pane: Pane) => void} opened is called with each pane that is put beside the image
+   */
+  constructor(signal, pixels, changed, opened) {
     this.signal = signal;
+    this.pixels = pixels;
+    this.changed = changed;
+    this.opened = opened;
+    /** @type {Pane | null} */
+    this.pane = null;
+    /** @type {ImageItem | null} */
+    this.image = null;
     /** @type {ImageItem[]} */
     this.items = [];
     /** Which one is shown beside. @type {string | null} */
     this.chosen = null;
-    /** @type {string | null} */
-    this.url = null;
     this.asked = 0;
     this.words = el("p", { role: "status" });
     this.list = el("ul", { class: "priors-list" });
+    this.course = el("div");
     this.element = el("section", { class: "priors", "aria-labelledby": "priors-title", hidden: true },
-      el("h2", { id: "priors-title" }, "Priors"), this.words, this.list);
+      el("h2", { id: "priors-title" }, "Priors"), this.words, this.list, this.course);
     /** The place beside the picture. */
     this.beside = el("figure", { class: "prior", hidden: true });
-    signal.addEventListener("abort", () => this.revoke());
+    signal.addEventListener("abort", () => this.pane?.end());
   }
 
   /** Asks for the priors of an image, where its patient is known. @param {ImageItem} image */
   async load(image) {
     const turn = ++this.asked;
+    this.image = image;
     this.element.hidden = !image.patient;
     if (!image.patient) return;
     try {
@@ -54,6 +69,8 @@ export class PriorsPanel {
     const focus = this.list.querySelector(":focus")?.getAttribute("data-id");
     this.list.replaceChildren(...this.items.map((item) => this.line(item)));
     if (focus) /** @type {HTMLElement | null} */ (this.list.querySelector(`[data-id="${focus}"]`))?.focus();
+    const course = this.image && courseElement(this.image, this.items);
+    this.course.replaceChildren(...(course ? [course] : []));
     const chosen = this.items.find(({ id }) => id === this.chosen);
     if (chosen) this.caption(chosen);
     else this.hide();
@@ -75,22 +92,37 @@ export class PriorsPanel {
     if (!open) return;
     this.chosen = item.id;
     this.press();
-    const picture = el("img", { class: "picture", alt: `Prior chest X-ray, ${madeWords(item)}` });
+    const pane = new Pane(`Prior chest X-ray, ${madeWords(item)}`, this.changed);
+    this.pane = pane;
+    this.opened(pane);
     const absent = el("p", { role: "status" }, "Loading the prior…");
-    this.beside.replaceChildren(absent, el("figcaption"));
+    this.beside.replaceChildren(absent, pane.element, el("figcaption"));
     this.caption(item);
     this.beside.hidden = false;
+    this.changed();
     try {
-      const { url } = await api.png(item.id, "picture", this.signal);
-      if (this.chosen !== item.id || this.signal.aborted) return URL.revokeObjectURL(url);
-      this.url = url;
-      picture.src = url;
-      await picture.decode();
-      if (this.chosen === item.id) absent.replaceWith(picture);
+      const { url } = await this.pixels.picture(item.id);
+      if (this.pane !== pane) return;
+      pane.picture.src = url;
+      await pane.picture.decode();
+      absent.remove();
+      pane.element.hidden = false;
+      this.changed();
+      const film = await this.pixels.film(item.id);
+      if (this.pane !== pane) return;
+      pane.show(film);
+      this.changed();
     } catch (error) {
-      if (api.isAbort(error) || this.chosen !== item.id) return;
+      // What was painted of it stays: eight bits are better than none.
+      if (api.isAbort(error) || this.pane !== pane || !absent.isConnected) return;
       absent.textContent = error instanceof DOMException ? "What arrived is no picture that can be shown." : api.wordsOf(error);
     }
+  }
+
+  /** Shows the newest one beside, or none. */
+  toggleNewest() {
+    const newest = this.items.find(({ id }) => id === this.chosen) ?? this.items[0];
+    if (newest) this.toggle(newest);
   }
 
   /** The date and the result of the one that is shown. @param {ImageItem} item */
@@ -109,20 +141,17 @@ export class PriorsPanel {
 
   hide() {
     this.chosen = null;
-    this.revoke();
+    this.pane?.end();
+    this.pane = null;
     this.beside.hidden = true;
     this.beside.replaceChildren();
     this.press();
+    this.changed();
   }
 
   press() {
     for (const button of this.list.querySelectorAll("button")) {
       button.setAttribute("aria-pressed", String(button.dataset.id === this.chosen));
     }
-  }
-
-  revoke() {
-    if (this.url) URL.revokeObjectURL(this.url);
-    this.url = null;
   }
 }

@@ -38,6 +38,9 @@ for (const name of ["pointerdown", "pointermove", "keydown", "wheel"]) {
 /** Milliseconds since the server was last told that a person is at work. */
 export const sinceSaid = () => performance.now() - saidAt;
 
+/** Milliseconds since a pointer or a key was used on this page. */
+export const sinceActed = () => performance.now() - actedAt;
+
 /**
  * The headers of every request.
  * @param {string} method

@@ -20,8 +20,35 @@ export interface ImageItem {
   study: StudyBody | null;
   series: SeriesBody | null;
   instance: InstanceBody | null;
+  reading: ReadingBody | null;
   /** Not in lists. */
   verdict?: VerdictMark | null;
+}
+
+/** A picture that is taken out of the page. */
+export interface CopyBody {
+  to: string;
+  heatmap?: boolean;
+}
+
+/** How far an image has been read, by whom, and how long it waits. */
+export interface ReadingBody {
+  state: string;
+  by: string | null;
+  since: string | null;
+  until: string | null;
+  waiting_since: string | null;
+  overdue_at: string | null;
+  /** In lists only. */
+  waiting_seconds?: number | null;
+}
+
+/** Whoever has an image open. */
+export interface ClaimBody {
+  mine: boolean;
+  by: string | null;
+  since: string | null;
+  until: string | null;
 }
 
 /** Whom an image shows. */

@@ -1,82 +1,17 @@
-// Files from this page into the bucket: a few at a time, with progress, and again if one fails.
+// Files from this page into the bucket: a few at a time, with progress, and again if one fails. They are chosen in a dialog,
+// or dropped anywhere; the header says how far they are.
 
+import { onDrop } from "./drop.js";
 import { byId, el } from "./elements.js";
-import { Problem, headersOf, sessionIsOver, signedIn, wordsOf } from "./request.js";
-import { onLeave, sitesOf } from "./session.js";
+import { showDialog } from "./forms.js";
+import { wordsOf } from "./request.js";
+import { Sending, failed, unfinished } from "./sending.js";
+import { may, onLeave, sitesOf } from "./session.js";
 import { number } from "./words.js";
 
 const AT_ONCE = 4;
 const LISTED = 200;
 
-/** One file on its way. */
-class Sending {
-  /** @param {File} file @param {string} site @param {boolean} stat */
-  constructor(file, site, stat) {
-    this.file = file;
-    this.site = site;
-    this.stat = stat;
-    this.state = "waiting";
-    this.said = "waiting";
-    this.sent = 0;
-    this.abort = () => {};
-    this.bar = el("progress", { max: 1, value: 0, "aria-label": file.name });
-    this.words = el("span", { class: "said" });
-    this.again = el("button", { type: "button" }, "Retry");
-    this.row = el("li", {}, el("span", { class: "name", title: file.name }, file.name), this.bar, this.words, this.again);
-  }
-
-  /**
-   * Sends it; resolves to the image's id. Waits where the session is over.
-   * @param {() => void} onProgress
-   * @returns {Promise<string>}
-   */
-  async send(onProgress) {
-    for (;;) {
-      await signedIn();
-      const headers = headersOf("POST");
-      try {
-        return await this.sendOnce(headers, onProgress);
-      } catch (error) {
-        if (!(error instanceof Problem && error.kind === "not-signed-in")) throw error;
-        sessionIsOver(headers["Lobar-CSRF"] ?? null);
-      }
-    }
-  }
-
-  /**
-   * `fetch` shows no progress, so this is the older way.
-   * @param {Record<string, string>} headers
-   * @param {() => void} onProgress
-   * @returns {Promise<string>}
-   */
-  sendOnce(headers, onProgress) {
-    return new Promise((resolve, reject) => {
-      const request = new XMLHttpRequest();
-      this.abort = () => request.abort();
-      const form = new FormData();
-      form.set("site", this.site);
-      form.set("priority", this.stat ? "stat" : "routine");
-      form.set("file", this.file, this.file.name);
-      request.open("POST", "/v1/images");
-      for (const [name, value] of Object.entries(headers)) request.setRequestHeader(name, value);
-      request.responseType = "json";
-      request.upload.addEventListener("progress", (event) => {
-        this.sent = event.lengthComputable ? event.loaded / event.total : 0;
-        onProgress();
-      });
-      request.addEventListener("load", () => {
-        if (request.status === 202 && request.response?.id) return resolve(request.response.id);
-        const detail = request.response?.detail ?? `The server answered ${request.status}.`;
-        return reject(new Problem(request.status, { type: request.response?.type, title: detail }));
-      });
-      request.addEventListener("error", () => reject(new Error("The connection failed.")));
-      request.addEventListener("abort", () => reject(new Error("It was given up.")));
-      request.send(form);
-    });
-  }
-}
-
-/** The drop zone and everything that was dropped on it. */
 class Uploads {
   /** @param {(id: string, name: string) => void} onSent for every stored file; names stay in this page */
   constructor(onSent) {
@@ -85,6 +20,9 @@ class Uploads {
     this.all = [];
     this.active = 0;
     this.hidden = 0;
+    /** @type {HTMLDialogElement | null} */
+    this.dialog = null;
+    this.panel = byId("upload");
     byId("choose-files").addEventListener("click", () => byId("files").click());
     byId("choose-folder").addEventListener("click", () => byId("folder").click());
     for (const input of [byId("files", HTMLInputElement), byId("folder", HTMLInputElement)]) {
@@ -98,10 +36,31 @@ class Uploads {
     addEventListener("beforeunload", (event) => {
       if (this.isBusy()) event.preventDefault();
     });
-    this.listen(byId("drop"));
+    onDrop((files) => this.add(files));
     this.site = siteField();
     byId("upload-site-label").append(this.site);
+    byId("chip-space").hidden = false;
+    // Who has a list needs its room; who only uploads has nothing else here.
+    const hasList = may("read_images");
+    byId("add").hidden = !hasList;
+    this.panel.hidden = hasList;
+    for (const id of ["add", "sending-chip"]) byId(id).addEventListener("click", () => this.open());
     onLeave(() => this.forget());
+  }
+
+  /** Shows the dialog, where there is one. */
+  open() {
+    if (byId("add").hidden || this.dialog?.open) return;
+    const { panel } = this;
+    const opener = document.activeElement;
+    panel.hidden = false;
+    this.dialog = showDialog("Add X-rays", panel);
+    this.dialog.addEventListener("close", () => {
+      panel.hidden = true;
+      byId("worklist").prepend(panel);
+      this.dialog = null;
+      if (opener instanceof HTMLElement) opener.focus({ preventScroll: true });
+    });
   }
 
   /** Gives everything up, for good. */
@@ -119,24 +78,16 @@ class Uploads {
     return this.all.some(unfinished);
   }
 
-  /** @param {HTMLElement} zone */
-  listen(zone) {
-    // A file that misses the zone must not replace the page.
-    for (const name of ["dragover", "drop"]) addEventListener(name, (event) => event.preventDefault());
-    zone.addEventListener("dragover", () => zone.classList.add("over"));
-    zone.addEventListener("dragleave", () => zone.classList.remove("over"));
-    zone.addEventListener("drop", async (event) => {
-      zone.classList.remove("over");
-      const entries = [...event.dataTransfer?.items ?? []].map((item) => item.webkitGetAsEntry?.()).filter((entry) => entry !== null && entry !== undefined);
-      const files = [...event.dataTransfer?.files ?? []];
-      this.add(entries.length ? (await Promise.all(entries.map(filesOf))).flat() : files);
-    });
-  }
-
   /** @param {File[]} files */
   add(files) {
     const site = this.site;
-    if (files.length === 0 || !site.reportValidity()) return;
+    if (files.length === 0) return;
+    if (!site.checkValidity()) {
+      // Where they belong has to be said first; they are chosen again then.
+      this.open();
+      site.reportValidity();
+      return;
+    }
     const visible = files.filter((file) => !file.name.startsWith("."));
     this.hidden += files.length - visible.length;
     const stat = byId("upload-stat", HTMLInputElement).checked;
@@ -207,9 +158,12 @@ class Uploads {
   }
 
   drawAll() {
-    byId("sending").hidden = this.all.length === 0 && this.hidden === 0;
+    const isEmpty = this.all.length === 0 && this.hidden === 0;
+    byId("sending").hidden = isEmpty;
+    byId("sending-chip").hidden = isEmpty;
     const sent = this.all.filter(({ state }) => state === "sent").length;
     const lost = this.all.filter(failed).length;
+    byId("sending-chip").dataset.state = lost ? "failed" : "sending";
     byId("sending-words").textContent = `${number(sent)} of ${number(this.all.length)} sent`
       + (lost ? `, ${number(lost)} failed` : "")
       + (this.hidden ? `; ${number(this.hidden)} hidden files left out` : "");
@@ -218,7 +172,7 @@ class Uploads {
   }
 }
 
-/** Draws the drop zone. @param {(id: string, name: string) => void} onSent for every stored file */
+/** Makes uploads possible. @param {(id: string, name: string) => void} onSent for every stored file */
 export function setUpUploads(onSent) {
   return new Uploads(onSent);
 }
@@ -232,25 +186,4 @@ function siteField() {
   }
   const ask = sites.length > 1 ? [el("option", { value: "" }, "choose")] : [];
   return el("select", common, ...ask, ...sites.map((site) => el("option", { value: site }, site)));
-}
-
-const failed = (/** @type {Sending} */ { state }) => state === "failed";
-const unfinished = (/** @type {Sending} */ { state }) => state === "waiting" || state === "sending";
-
-/** Every file in a dropped file or folder. @param {FileSystemEntry} entry @returns {Promise<File[]>} */
-async function filesOf(entry) {
-  if (entry.isFile) {
-    const file = /** @type {FileSystemFileEntry} */ (entry);
-    return [await new Promise((resolve, reject) => file.file(resolve, reject))];
-  }
-  const reader = /** @type {FileSystemDirectoryEntry} */ (entry).createReader();
-  /** @type {File[]} */
-  const found = [];
-  for (;;) {
-    // A reader gives a part at a time, and nothing at the end.
-    /** @type {FileSystemEntry[]} */
-    const part = await new Promise((resolve, reject) => reader.readEntries(resolve, reject));
-    if (part.length === 0) return found;
-    found.push(...(await Promise.all(part.map(filesOf))).flat());
-  }
 }

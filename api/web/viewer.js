@@ -1,31 +1,49 @@
-// One image: the word first, then the picture, the heatmap on request, and everything needed to know
-// how the result came about.
+// One image: the word first, then the picture, the heatmap on request, and everything needed to know how the result came
+// about. What is shown, and in which order it comes; the parts are in modules of their own.
 
 import { open } from "./address.js";
 import * as api from "./api.js";
+import { takeOut } from "./copy.js";
 import { byId, el } from "./elements.js";
 import { watch } from "./exposure.js";
+import { resultElements } from "./facts.js";
+import { filmOf } from "./film.js";
+import { Geometry, back } from "./geometry.js";
+import { gestures } from "./gestures.js";
+import { headElements } from "./head.js";
+import { listen, showKeys } from "./keys.js";
+import { Loupe } from "./loupe.js";
 import { OpinionPanel } from "./opinion.js";
-import { identityFacts, particulars, who } from "./patient.js";
+import { Pixels } from "./pixels.js";
 import { PriorsPanel } from "./priors.js";
-import { bandElement, verdictElement, warnedElement } from "./rows.js";
-import { band, clock, duration, figure, shortId, standing, warningWords } from "./words.js";
+import { say } from "./said.js";
+import { Pane } from "./stage.js";
+import { Tools } from "./tools.js";
+import { shortId } from "./words.js";
 
 /** @import { ModelCard } from "./api.js" */
-/** @import { ImageItem, ResultBody } from "./types.js" */
+/** @import { Hands } from "./keys.js" */
+/** @import { ImageItem } from "./types.js" */
+/** @import { Worklist } from "./worklist.js" */
 
 const STEP = 0.1;
 /** How soon an image is asked for again whose result is withheld because the record cannot be read, in ms. */
 const AGAIN = 5_000;
+/** What a key zooms by, pans by (pixels), and windows by (shares of the range). */
+const ZOOM = 1.25;
+const PAN = 60;
+const TONE = 0.02;
+/** The measure of the time from the address that asks for an image to its painted picture. */
+export const PAINTED = "image painted";
 
 export class Viewer {
   /**
-   * @param {() => string[]} order the ids of the list
+   * @param {Pick<Worklist, "neighbour" | "order">} list
    * @param {(id: string) => string | null} nameOf the file name of an own upload
    * @param {(id: string) => void} changed is called when what is known of an image has changed for its reader
    */
-  constructor(order, nameOf, changed) {
-    this.order = order;
+  constructor(list, nameOf, changed) {
+    this.list = list;
     this.changed = changed;
     this.nameOf = nameOf;
     this.root = byId("viewer");
@@ -40,40 +58,63 @@ export class Viewer {
     this.urls = [];
     /** @type {ModelCard | null} */
     this.card = null;
-    /** Which rendering of the picture this image's reader has before their eyes; null while there is none. @type {string | null} */
+    /** Which rendering of the image its reader has before their eyes; null while there is none. @type {string | null} */
     this.rendering = null;
+    /** Whether the heatmap was decoded and painted, once asked for. @type {Promise<void> | null} */
+    this.heating = null;
     this.heatPainted = false;
     /** @type {ReturnType<typeof setTimeout> | undefined} */
     this.timer = undefined;
     this.heatOn = false;
+    this.isBeside = false;
     this.inverted = false;
+    /** What the first mouse button does: it stays from image to image. @type {"pan" | "window" | "measure"} */
+    this.tool = "pan";
+    this.geometry = new Geometry();
+    this.pixels = new Pixels();
+    this.loupe = new Loupe();
+    this.frame = 0;
+    this.shownAt = 0;
+    /** Whether the next image is being looked for. */
+    this.stepping = false;
     this.view = this.build();
     this.root.replaceChildren();
-    addEventListener("keydown", (event) => this.key(event));
+    listen(() => this.hands());
   }
 
   /** Shows an image. @param {string} id */
   show(id) {
-    this.close();
+    this.shownAt = performance.now();
+    this.end();
     this.id = id;
     this.image = null;
     this.card = null;
     this.abort = new AbortController();
-    this.urls = [];
     this.view = this.build();
+    this.pixels.keep([id, ...this.near()]);
     this.reset();
     this.refresh();
-    this.load("picture", this.view.picture);
+    this.load(id);
     this.view.title.focus();
   }
 
+  /** Nothing is shown, and nothing is kept. */
   close() {
+    this.end();
+    this.pixels.keep([]);
+  }
+
+  /** The image that is shown goes; those near it stay ready. */
+  end() {
     this.abort.abort();
+    for (const pane of [this.view.main, this.view.twin]) pane.end();
     this.urls.forEach((url) => URL.revokeObjectURL(url));
+    this.urls = [];
     this.root.replaceChildren();
     this.id = null;
     this.image = null;
     this.rendering = null;
+    this.heating = null;
     this.heatPainted = false;
   }
 
@@ -109,57 +150,164 @@ export class Viewer {
 
   /** The elements of a view on an image, put into the page. */
   build() {
-    const picture = el("img", { class: "picture", alt: "Chest X-ray" });
-    const heat = el("img", { class: "heat", alt: "", hidden: true });
+    const redraw = () => this.redraw();
+    const main = new Pane("Chest X-ray", redraw);
+    const twin = new Pane("Chest X-ray with the heatmap", redraw);
+    const stage = el("div", { class: "stage", role: "group", tabindex: "0", "aria-label": "Picture: arrow keys pan, window or measure" });
     const view = {
-      picture,
-      heat,
+      main, twin, stage,
+      picture: main.picture,
       title: el("h1", { tabindex: "-1" }),
       absent: el("p", { role: "status" }, "Loading the picture…"),
-      layers: el("div", { class: "layers", hidden: true }, picture, heat),
-      heatButton: button("Heatmap", "H", () => this.toggleHeat()),
-      invertButton: button("Invert", "I", () => this.toggleInvert()),
-      opacity: el("input", { type: "range", min: "0.1", max: "1", step: "0.1", oninput: () => this.drawLayers() }),
+      beside: el("figure", { class: "twin", hidden: true }, twin.element, el("figcaption", {}, "With what influenced the score")),
+      tools: new Tools((action) => this.act(action), (place) => this.preset(place), redraw),
       heatWords: el("p", { class: "legend" }),
+      said: el("p", { class: "said", role: "status" }),
       opinion: new OpinionPanel(() => this.displayed(), (id) => {
         this.changed(id);
         if (id === this.id) this.refresh();
       }),
-      priors: new PriorsPanel(this.abort.signal),
+      priors: new PriorsPanel(this.abort.signal, this.pixels, redraw, (pane) => this.attach(pane)),
       facts: el("section", { class: "card facts", "aria-label": "Result" }),
     };
+    main.element.append(this.loupe.element);
+    for (const pane of [main, twin]) this.attach(pane);
+    stage.append(main.element, view.absent, view.beside, view.priors.beside);
     this.root.replaceChildren(
       el("div", { class: "viewer-bar" },
         button("Back to the list", "Esc", () => open(null)), view.title,
         button("Previous", "K", () => this.step(-1)), button("Next", "J", () => this.step(1))),
-      el("section", { "aria-label": "Picture" },
-        el("div", { class: "stage" }, view.layers, view.absent, view.priors.beside),
-        el("div", { class: "tools" }, view.heatButton,
-          el("label", {}, "Opacity ", el("kbd", {}, "["), view.opacity, el("kbd", {}, "]")),
-          view.invertButton, button("Reset", "Space", () => this.reset())),
-        view.heatWords, view.opinion.element, view.priors.element),
-      view.facts);
+      el("section", { "aria-label": "Picture" }, stage, view.tools.element,
+        el("div", { class: "under" }, view.heatWords, view.said), main.measure.said, view.priors.element),
+      el("div", { class: "side" }, view.opinion.element, view.facts));
     return view;
   }
 
-  /** Everything about the view as it was at first. */
+  /** Has a pane moved by whoever points at it. All panes move together; each has a window of its own. @param {Pane} pane */
+  attach(pane) {
+    const moved = () => this.redraw();
+    gestures(pane.element, {
+      tool: () => this.tool,
+      pan: (x, y) => { if (pane.size) this.geometry.pan(x, y, pane.size, pane.box); moved(); },
+      zoom: (factor, at) => { if (pane.size) this.geometry.zoomBy(factor, pane.size, pane.box, at); moved(); },
+      fit: (at) => this.fitOrExact(pane, at),
+      tone: (x, y) => { pane.tone?.drag(x, y); moved(); },
+      measure: (step, at) => {
+        if (!pane.matrix) return;
+        if (step === "begin") pane.measure.begin(back(pane.matrix, at));
+        else if (step === "move") pane.measure.stretch(back(pane.matrix, at));
+        else pane.measure.finish(pane.film?.about.spacing ?? null);
+        moved();
+      },
+      hover: (at) => {
+        pane.probe(at);
+        if (pane !== this.view.main) return;
+        this.loupe.at = at;
+        if (this.loupe.isOn) moved();
+      },
+    });
+  }
+
+  /** Everything about the view exactly as it was at first. */
   reset() {
     this.heatOn = false;
     this.inverted = false;
-    this.view.opacity.value = "0.7";
-    this.drawLayers();
+    this.geometry.reset();
+    for (const pane of this.panes()) {
+      pane.tone?.choose(0);
+      pane.measure.clear();
+    }
+    this.loupe.isOn = false;
+    this.isBeside = false;
+    this.view.tools.opacity.value = "0.7";
+    this.redraw();
+  }
+
+  panes() {
+    const { main, twin, priors } = this.view;
+    return [main, twin, ...(priors.pane ? [priors.pane] : [])];
+  }
+
+  /** What keys are for. @returns {Hands} */
+  hands() {
+    const { main, stage, opinion } = this.view;
+    return {
+      isOpen: () => this.id !== null,
+      stage,
+      act: (action, event) => this.act(action, event.shiftKey ? -1 : 1),
+      preset: (place) => this.preset(place),
+      arrow: (right, down, { shiftKey }) => this.arrow(right, down, shiftKey ? 5 : 1),
+      enter: () => {
+        if (this.tool !== "measure") return false;
+        main.measure.place(main.film?.about.spacing ?? null);
+        this.redraw();
+        return true;
+      },
+      other: (key) => opinion.press(key),
+    };
+  }
+
+  /** Does what a key or a button is for. @param {string} action @param {number} [way] -1 the other way round */
+  act(action, way = 1) {
+    const { main, stage, tools, priors } = this.view;
+    const { geometry } = this;
+    const fade = (/** @type {number} */ by) => { tools.opacity.value = String(Number(tools.opacity.value) + by); };
+    const zoom = (/** @type {number} */ by) => { if (main.size) geometry.zoomBy(by, main.size, main.box); };
+    const take = (/** @type {"window" | "measure"} */ tool) => {
+      this.tool = this.tool === tool ? "pan" : tool;
+      if (this.tool === tool && !tools.element.contains(document.activeElement)) stage.focus({ preventScroll: true });
+    };
+    /** @type {Record<string, () => void>} */
+    const actions = {
+      back: () => open(null), next: () => this.step(1), previous: () => this.step(-1),
+      window: () => take("window"), measure: () => take("measure"), unmeasure: () => main.measure.removeLast(),
+      invert: () => { this.inverted = !this.inverted; },
+      larger: () => zoom(ZOOM), smaller: () => zoom(1 / ZOOM), fit: () => geometry.fit(),
+      exact: () => { if (main.size) geometry.zoomTo(1 / devicePixelRatio, main.size, main.box); },
+      turn: () => geometry.turn(way), flip: () => geometry.flip(), flop: () => geometry.flop(),
+      loupe: () => this.loupe.toggle(),
+      heat: () => { if (this.hasHeat()) this.heatOn = !this.heatOn; },
+      fainter: () => fade(-STEP), denser: () => fade(STEP),
+      side: () => {
+        if (this.isBeside) this.isBeside = false;
+        else if (this.hasHeat() && !priors.chosen) [this.isBeside, this.heatOn] = [true, false];
+        else priors.toggleNewest();
+      },
+      reset: () => this.reset(), copy: () => this.take("clipboard"), save: () => this.take("file"), help: () => showKeys(),
+    };
+    actions[action]?.();
+    if (this.id) this.redraw();
+  }
+
+  /** @param {number} place */
+  preset(place) {
+    this.view.main.tone?.choose(place);
+    this.redraw();
+  }
+
+  /** Pans, windows or measures by keys. @param {number} right @param {number} down @param {number} times */
+  arrow(right, down, times) {
+    const { main } = this.view;
+    if (!main.size || !main.matrix) return;
+    if (this.tool === "window") main.tone?.drag(right * TONE * times, down * TONE * times);
+    else if (this.tool === "measure") main.measure.step(right * times, down * times, main.matrix, { x: main.box.width / 2, y: main.box.height / 2 });
+    else this.geometry.pan(-right * PAN * times, -down * PAN * times, main.size, main.box);
+    this.redraw();
+  }
+
+  /** Between all of the image and one pixel on one. @param {Pane} pane @param {{ x: number, y: number }} at */
+  fitOrExact(pane, at) {
+    if (!pane.size) return;
+    const { geometry } = this;
+    const exact = 1 / devicePixelRatio / geometry.fitting(pane.size, pane.box);
+    if (geometry.zoom === 1) geometry.zoomBy(exact, pane.size, pane.box, at);
+    else geometry.fit();
+    this.redraw();
   }
 
   /** Whether there is a heatmap that may be shown: below the threshold it would only mislead. */
   hasHeat() {
     return Boolean(this.image?.result?.heatmap && this.image.result.flagged);
-  }
-
-  async toggleHeat() {
-    if (!this.hasHeat()) return;
-    this.heatOn = !this.heatOn;
-    this.drawLayers();
-    if (this.heatOn && !this.view.heat.src) await this.load("heatmap", this.view.heat);
   }
 
   /**
@@ -168,58 +316,136 @@ export class Viewer {
    */
   displayed() {
     const picture = this.rendering !== null && this.view.picture.checkVisibility() && document.visibilityState === "visible";
-    const heat = this.heatOn && this.heatPainted;
+    const heat = (this.heatOn || this.isBeside) && this.heatPainted;
     const displayed = [picture && "picture", picture && heat && "heatmap", picture && this.inverted && "inverted"];
     return { displayed: displayed.filter((word) => word !== false), rendering: picture ? this.rendering : null };
   }
 
-  toggleInvert() {
-    this.inverted = !this.inverted;
-    this.drawLayers();
+  /** The picture as soon as it is there, then all that the file has; then what is likely to be looked at next. @param {string} id */
+  async load(id) {
+    const { main, twin, absent } = this.view;
+    const isGone = () => id !== this.id || main !== this.view.main;
+    const show = async (/** @type {string | null} */ rendering) => {
+      main.element.hidden = false;
+      absent.hidden = true;
+      this.redraw();
+      await painted();
+      if (isGone()) return;
+      if (this.rendering === null) performance.measure(PAINTED, { start: this.shownAt });
+      this.rendering = rendering;
+    };
+    const pictured = (async () => {
+      const { url, rendering } = await this.pixels.picture(id);
+      if (isGone()) return null;
+      for (const pane of [main, twin]) pane.picture.src = url;
+      await main.picture.decode();
+      if (isGone()) return null;
+      if (!main.film) await show(rendering);
+      return rendering;
+    })();
+    // Told of below, where it is waited for.
+    pictured.catch(() => {});
+    /** @param {import("./film.js").Film} film */
+    const put = (film) => {
+      for (const pane of [main, twin]) {
+        pane.show(film);
+        if (pane === twin) pane.tone = main.tone;
+      }
+      return show(film.rendering);
+    };
+    try {
+      const film = await this.pixels.film(id);
+      if (!isGone()) await put(film);
+    } catch {
+      // What was painted is what there is, and a picture that is not there either says why.
+      const rendering = await pictured.catch(() => null);
+      if (!isGone() && rendering !== null) await put(filmOf(main.picture, rendering));
+    }
+    try {
+      await pictured;
+    } catch (error) {
+      if (api.isAbort(error) || isGone() || main.film) return;
+      absent.textContent = error instanceof DOMException ? "What arrived is no picture that can be shown." : api.wordsOf(error);
+    }
+    if (!isGone()) this.pixels.ahead(this.near());
   }
 
-  /** @param {"picture" | "heatmap"} what @param {HTMLImageElement} into */
-  async load(what, into) {
-    const id = this.id;
+  /** The heatmap, into both panes. */
+  async loadHeat() {
+    const { id } = this;
     const model = this.image?.result?.model.sha256;
-    if (!id) return;
-    const { picture, absent, heatWords, layers } = this.view;
+    const { main, twin, heatWords } = this.view;
+    if (!id || !model) return;
     try {
-      const { url, rendering } = await api.png(id, what, this.abort.signal);
+      const { url } = await api.png(id, "heatmap", this.abort.signal);
       this.urls.push(url);
-      into.src = url;
-      await into.decode();
-      if (id !== this.id || into !== (what === "picture" ? this.view.picture : this.view.heat)) return;
-      if (into === picture) {
-        layers.hidden = false;
-        absent.hidden = true;
-      }
+      for (const pane of [main, twin]) pane.heat.src = url;
+      await main.heat.decode();
       await painted();
-      if (id !== this.id || into !== (what === "picture" ? this.view.picture : this.view.heat)) return;
-      if (into === picture) this.rendering = rendering;
-      else {
-        this.heatPainted = true;
-        if (model) watch(into, id, model, "heatmap");
-      }
+      if (id !== this.id || main !== this.view.main) return;
+      this.heatPainted = true;
+      for (const pane of [main, twin]) watch(pane.cover, id, model, "heatmap");
     } catch (error) {
       if (api.isAbort(error) || id !== this.id) return;
-      const words = into === picture ? absent : heatWords;
-      words.textContent = error instanceof DOMException ? "What arrived is no picture that can be shown." : api.wordsOf(error);
-      if (into !== picture) into.removeAttribute("src");
+      heatWords.textContent = error instanceof DOMException ? "What arrived is no picture that can be shown." : api.wordsOf(error);
+      main.heat.removeAttribute("src");
     }
   }
 
+  /** Saves or copies the picture. @param {"file" | "clipboard"} to */
+  async take(to) {
+    const { main, said, tools } = this.view;
+    const { id, image } = this;
+    if (!image || !main.film) return;
+    const heat = this.heatOn && this.heatPainted;
+    try {
+      const words = await takeOut(to, main, this.geometry, image, heat, Number(tools.opacity.value));
+      if (id === this.id) said.textContent = words;
+    } catch (error) {
+      if (id === this.id) said.textContent = `Nothing was taken: ${api.wordsOf(error)}`;
+    }
+  }
+
+  /** Draws soon what has changed, once however much has. */
+  redraw() {
+    if (this.frame) return;
+    this.frame = requestAnimationFrame(() => {
+      this.frame = 0;
+      if (this.id) this.drawLayers();
+    });
+  }
+
   drawLayers() {
-    this.view.picture.classList.toggle("inverted", this.inverted);
-    this.view.invertButton.setAttribute("aria-pressed", String(this.inverted));
-    this.view.heat.hidden = !this.heatOn;
-    this.view.heat.style.opacity = this.view.opacity.value;
-    this.view.opacity.disabled = !this.heatOn;
-    this.view.heatButton.setAttribute("aria-pressed", String(this.heatOn));
-    this.view.heatButton.disabled = !this.hasHeat();
-    const ramp = el("span", { class: "ramp", "aria-hidden": "true" });
-    if (this.heatOn) this.view.heatWords.replaceChildren("less", ramp, "more: what influenced the score, not a lesion outline");
-    else this.view.heatWords.replaceChildren(this.heatNote());
+    const { main, twin, beside, tools, stage, priors } = this.view;
+    if (!this.hasHeat()) this.heatOn = this.isBeside = false;
+    if ((this.heatOn || this.isBeside) && !this.heating) this.heating = this.loadHeat();
+    main.heat.hidden = main.cover.hidden = !this.heatOn;
+    twin.heat.hidden = twin.cover.hidden = !this.isBeside;
+    beside.hidden = twin.element.hidden = !this.isBeside || main.element.hidden;
+    stage.dataset.tool = this.tool;
+    stage.dataset.zoomed = String(this.geometry.zoom > 1);
+    for (const pane of [main, twin]) {
+      pane.heat.style.opacity = tools.opacity.value;
+      pane.picture.classList.toggle("inverted", this.inverted);
+      if (pane.tone && pane.tone.inverted !== this.inverted) pane.tone.invert();
+    }
+    for (const pane of this.panes()) if (!pane.element.hidden) pane.draw(this.geometry);
+    this.loupe.draw(main);
+    tools.draw({
+      tone: main.tone, tool: this.tool, inverted: this.inverted, heatOn: this.heatOn, hasHeat: this.hasHeat(), isBeside: this.isBeside || priors.chosen !== null,
+      canBeside: this.hasHeat() || priors.items.length > 0, loupeOn: this.loupe.isOn, canCopy: Boolean(main.film && this.image),
+    });
+    this.drawLegend();
+  }
+
+  drawLegend() {
+    const { heatWords } = this.view;
+    const isOn = this.heatOn || this.isBeside;
+    const words = isOn ? "more: what influenced the score, not a lesion outline" : this.heatNote();
+    if (heatWords.dataset.words === words) return;
+    heatWords.dataset.words = words;
+    if (isOn) heatWords.replaceChildren("less", el("span", { class: "ramp", "aria-hidden": "true" }), words);
+    else heatWords.replaceChildren(words);
   }
 
   heatNote() {
@@ -233,73 +459,36 @@ export class Viewer {
   draw(fault) {
     if (!this.id) return;
     const image = this.image;
-    const name = this.nameOf(this.id);
-    const patient = image?.patient ? [who(image.patient), particulars(image)].filter(Boolean).join(" · ") : null;
-    const unread = image?.identity_unavailable ? "whose it is cannot be read at the moment" : null;
-    const place = [unread, patient && `image ${shortId(this.id)}`, name, image?.site && `site ${image.site}`, image && `received ${clock(image.received_at)}`];
-    const warned = image ? warnedElement(image) : null;
-    this.view.title.replaceChildren(patient ?? `Image ${shortId(this.id)}`, el("small", {}, place.filter(Boolean).join(" · ")), ...(warned ? [warned] : []));
+    this.view.title.replaceChildren(...headElements(this.id, image, this.nameOf(this.id)));
     // No name: titles stay in the history of the browser.
     document.title = `Image ${shortId(this.id)} · Lobar`;
-    this.view.facts.replaceChildren(...(fault ? [el("p", { class: "fault", role: "alert" }, fault)] : []), ...(image ? this.resultElements(image) : []));
+    this.view.facts.replaceChildren(...(fault ? [el("p", { class: "fault", role: "alert" }, fault)] : []), ...(image ? resultElements(image, this.card) : []));
     this.view.opinion.draw(image);
     this.drawLayers();
   }
 
-  /** @param {ImageItem} image */
-  resultElements(image) {
-    const result = image.result;
-    const word = verdictElement(image);
-    /** @type {HTMLElement[]} */
-    const parts = [word];
-    if (result) watch(word, image.id, result.model.sha256, "word");
-    if (image.reason_detail) parts.push(el("p", {}, image.reason_detail));
-    if (result) {
-      const scored = el("div", {}, standingElement(result, this.card), bandElement(result));
-      watch(scored, image.id, result.model.sha256, "probability");
-      parts.push(scored);
-    }
-    const warnings = warningWords(image);
-    if (warnings.length > 0) {
-      parts.push(el("div", { class: "warnings" }, el("strong", {}, "To know about this image"),
-        el("ul", {}, ...warnings.map((warning) => el("li", {}, warning)))));
-    }
-    parts.push(facts(image));
-    if (result) parts.push(el("p", { class: "statement" }, result.statement_of_use));
-    return parts;
+  /** The images that are likely to be opened next: the one after this one first. */
+  near() {
+    const order = this.list.order();
+    const place = this.id ? order.indexOf(this.id) : -1;
+    return place < 0 ? [] : [order[place + 1], order[place - 1]].filter((id) => id !== undefined);
   }
 
   /** Opens the image so many places further in the list. @param {number} by */
-  step(by) {
-    const order = this.order();
-    const place = this.id ? order.indexOf(this.id) : -1;
-    const next = order[place + by];
-    if (place >= 0 && next) open(next);
-  }
-
-  /** @param {KeyboardEvent} event */
-  key(event) {
-    const { target } = event;
-    // What lies under a dialog is not in front of anybody.
-    if (document.querySelector("dialog[open]")) return;
-    if (!this.id || event.ctrlKey || event.metaKey || event.altKey || !(target instanceof Element)) return;
-    if (target.matches("input:not([type=range]), textarea, select")) return;
-    const fade = (/** @type {number} */ by) => {
-      this.view.opacity.value = String(Number(this.view.opacity.value) + by);
-      this.drawLayers();
-    };
-    /** @type {Record<string, () => void>} */
-    const keys = {
-      escape: () => open(null), h: () => this.toggleHeat(), i: () => this.toggleInvert(),
-      "[": () => fade(-STEP), "]": () => fade(STEP), j: () => this.step(1), k: () => this.step(-1),
-      " ": () => this.reset(),
-    };
-    const does = keys[event.key.toLowerCase()];
-    if (!does && !event.repeat && this.view.opinion.press(event.key.toLowerCase())) return;
-    // Space presses the button that has the focus.
-    if (!does || (event.key === " " && target.matches("button, a"))) return;
-    event.preventDefault();
-    does();
+  async step(by) {
+    const id = this.id;
+    if (!id || this.stepping) return;
+    this.stepping = true;
+    try {
+      const next = await this.list.neighbour(id, by, this.image);
+      if (id !== this.id) return;
+      if (next) open(next);
+      else say(by > 0 ? "This is the last image in the list." : "This is the first image in the list.");
+    } catch (error) {
+      say(api.wordsOf(error));
+    } finally {
+      this.stepping = false;
+    }
   }
 }
 
@@ -309,32 +498,4 @@ const button = (words, key, does) => el("button", { type: "button", onclick: doe
 /** Resolves when what the page holds now has been painted. A page in the background paints nothing, and waits. */
 async function painted() {
   for (let frame = 0; frame < 2; frame += 1) await new Promise((next) => requestAnimationFrame(next));
-}
-
-/** Where the score stands, as far as the model's card says. @param {ResultBody} result @param {ModelCard | null} card */
-function standingElement(result, card) {
-  const words = standing(result, card);
-  return el("p", { class: "standing" }, el("strong", {}, `Score ${band(result)}`), words && el("small", {}, words));
-}
-
-/** @param {ImageItem} image */
-function facts(image) {
-  const result = image.result;
-  const subtype = result?.subtype;
-  /** @type {[string, string | null | undefined][]} */
-  const rows = [
-    ...identityFacts(image),
-    ["Score", result && `${figure(result.probability)} on the model's own scale from 0 to 1; not a probability`],
-    ["Threshold", result && figure(result.threshold)],
-    ["Subtype", subtype && `${subtype.label.toLowerCase()} (experimental)`],
-    ["Priority", image.priority],
-    ["Received", clock(image.received_at)],
-    ["Finished", image.finished_at && `${clock(image.finished_at)}, took ${duration((Date.parse(image.finished_at) - Date.parse(image.received_at)) / 1000)}`],
-    ["Model", result?.model.version],
-    ["Weights", result && `SHA-256 ${result.model.sha256}`],
-    ["Preprocessing", result?.model.preprocessing],
-    ["Id", image.id],
-  ];
-  const known = rows.filter(([, value]) => value);
-  return el("dl", {}, ...known.flatMap(([name, value]) => [el("dt", {}, name), el("dd", {}, value)]));
 }

@@ -1,0 +1,98 @@
+// The columns of the list: their headings, and what a row shows in each.
+
+import { el } from "./elements.js";
+import { unwatch, watch } from "./exposure.js";
+import { aboutPatient, studyTime, who } from "./patient.js";
+import { readingElement, readingWords } from "./reading.js";
+import { bandElement, verdictElement, warnedElement } from "./rows.js";
+import { band, clock, duration, figure, personWarnings, shortId } from "./words.js";
+
+/** @import { ImageItem, ResultBody } from "./types.js" */
+
+/**
+ * A column. Boxes have the height of a row, whatever is in them; a `short` one shows a line and an ellipsis.
+ * @typedef {object} Column
+ * @property {string} name of its class, by which narrow windows leave it out
+ * @property {string} words its heading
+ * @property {boolean} [short] whether it is one line
+ * @property {(box: HTMLElement, image: ImageItem) => void} draw fills the box of a row
+ */
+
+/** Text with its whole as a hint, however much of it there is room for. @param {HTMLElement} box @param {string | null | undefined} words @param {string} [hint] */
+function say(box, words, hint = words ?? "") {
+  box.textContent = words || "–";
+  box.title = hint;
+}
+
+/** In words, and no percentage: a score is no probability. @param {ResultBody | null} result */
+function score(result) {
+  if (!result) return [el("span", { class: "muted", "aria-label": "none" }, "–")];
+  const title = `Score ${figure(result.probability)}, threshold ${figure(result.threshold)}, on a scale of the model's own from 0 to 1. Not a probability.`;
+  return [el("div", { class: "score", title }, el("span", {}, band(result)), bandElement(result))];
+}
+
+/** What of the answer an element shows is on record. @param {HTMLElement} box @param {ImageItem} image @param {"flag" | "probability"} part */
+function record(box, { id, result }, part) {
+  if (result) watch(box, id, result.model.sha256, part);
+  else unwatch(box);
+}
+
+/** How long an image waits, or how long it took. @param {ImageItem} image */
+function waiting(image) {
+  const received = Date.parse(image.received_at);
+  if (image.finished_at) return `took ${duration((Date.parse(image.finished_at) - received) / 1000)}`;
+  return duration((Date.now() - received) / 1000);
+}
+
+/** Whom it shows, as the link that opens it. @param {HTMLElement} box @param {ImageItem} image */
+function patient(box, image) {
+  const { patient: known } = image;
+  const name = known ? who(known) : `Image ${shortId(image.id)}`;
+  const more = known ? aboutPatient(image) : image.identity_unavailable ? "whose it is cannot be read now" : "no patient is named";
+  const warned = warnedElement(image);
+  const line = [...(warned ? [warned, " · "] : []), more];
+  const link = el("a", { class: "open", href: `#/images/${image.id}` }, name, el("span", { class: "unseen" }, `, open image ${shortId(image.id)}`));
+  const had = box.contains(document.activeElement);
+  box.replaceChildren(link, el("small", {}, ...line));
+  box.title = [name, ...personWarnings(image), more].join(", ");
+  if (had) link.focus({ preventScroll: true });
+}
+
+/** @type {Column[]} */
+export const COLUMNS = [
+  {
+    name: "assessment",
+    words: "Assessment",
+    draw(box, image) {
+      box.replaceChildren(verdictElement(image),
+        ...(image.priority === "stat" ? [el("span", { class: "badge", title: "Urgent" }, "STAT")] : []));
+      box.title = box.textContent ?? "";
+      record(box, image, "flag");
+    },
+  },
+  { name: "patient", words: "Patient", draw: patient },
+  {
+    name: "read",
+    words: "Read",
+    draw(box, image) {
+      const { word, more } = readingWords(image);
+      const hint = [word, more].filter(Boolean).join(", ");
+      if (box.hasChildNodes() && box.title === hint) return;
+      box.replaceChildren(readingElement(image));
+      box.title = hint;
+    },
+  },
+  {
+    name: "score",
+    words: "Score",
+    draw(box, image) {
+      box.replaceChildren(...score(image.result));
+      record(box, image, "probability");
+    },
+  },
+  { name: "study", words: "Study", short: true, draw: (box, image) => say(box, studyTime(image)) },
+  { name: "site", words: "Site", short: true, draw: (box, image) => say(box, image.site) },
+  { name: "received", words: "Received", short: true, draw: (box, image) => say(box, clock(image.received_at), image.received_at) },
+  { name: "waiting", words: "Waiting", short: true, draw: (box, image) => say(box, waiting(image)) },
+  { name: "model", words: "Model", short: true, draw: (box, image) => say(box, image.result?.model.version) },
+];
