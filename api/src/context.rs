@@ -25,6 +25,7 @@ use lobar_core::store::Store;
 use lobar_core::study::Studies;
 use lobar_core::time::Clock;
 use lobar_core::verdict::Verdicts;
+use lobar_core::worklist::Worklist;
 use lobar_oidc::Oidc;
 use lobar_signin::SignIn;
 use tokio::runtime::Handle;
@@ -61,6 +62,7 @@ pub(crate) struct Context {
     pub(crate) models: Arc<dyn ModelRegistry>,
     pub(crate) verdicts: Arc<dyn Verdicts>,
     pub(crate) exposures: Arc<dyn Exposures>,
+    pub(crate) worklist: Arc<dyn Worklist>,
     pub(crate) studies: Arc<dyn Studies>,
     /// Of which images readers' own opinions are asked for first; `None` for none.
     pub(crate) opinion_first: Option<OpinionFirst>,
@@ -109,6 +111,7 @@ pub(crate) struct Shared {
     pub(crate) models: Arc<dyn ModelRegistry>,
     pub(crate) verdicts: Arc<dyn Verdicts>,
     pub(crate) exposures: Arc<dyn Exposures>,
+    pub(crate) worklist: Arc<dyn Worklist>,
     pub(crate) studies: Arc<dyn Studies>,
     pub(crate) opinion_first: Option<OpinionFirst>,
     pub(crate) sent: Sent,
@@ -148,6 +151,7 @@ impl Context {
             models: shared.models,
             verdicts: shared.verdicts,
             exposures: shared.exposures,
+            worklist: shared.worklist,
             studies: shared.studies,
             opinion_first: shared.opinion_first,
             sent: shared.sent,

@@ -15,6 +15,8 @@ use crate::context::Context;
 use crate::peer::Peer;
 use crate::problem::{Kind, Problem};
 use crate::sending;
+use crate::settings::ApiSettings;
+use crate::viewer::{Readers, Viewer, preflight};
 
 /// No inline script or style, nothing from elsewhere.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
@@ -44,14 +46,22 @@ pub(crate) async fn guard(
     let settings = &context.settings;
     let peer = Peer::resolve(&request, &settings.trusted_proxies);
     let secure = peer.as_ref().map_or_else(|_| request.app_config().secure(), |peer| peer.secure);
+    let readers = Readers::of(&request, &settings.viewers);
     let passed = peer.and_then(|peer| {
-        check(&request, &peer, &settings.hosts)?;
+        let viewer = check(&request, &peer, settings)?;
+        let asked_before = viewer.as_ref().and_then(|_| preflight(&request));
+        if let Some(viewer) = viewer {
+            request.extensions_mut().insert(viewer);
+        }
         request.extensions_mut().insert(peer);
-        connection::enter(&request)
+        Ok((connection::enter(&request)?, asked_before))
     });
     let mut response = match passed {
-        Ok(None) => next.call(request).await?.map_into_boxed_body(),
-        Ok(Some(place)) => sending::hold(next.call(request).await?.map_into_boxed_body(), place),
+        Ok((_, Some(answer))) => request.into_response(answer),
+        Ok((None, None)) => next.call(request).await?.map_into_boxed_body(),
+        Ok((Some(place), None)) => {
+            sending::hold(next.call(request).await?.map_into_boxed_body(), place)
+        }
         Err(problem) => request.into_response(problem.error_response()),
     };
     if secure {
@@ -70,6 +80,7 @@ pub(crate) async fn guard(
     ] {
         response.headers_mut().insert(name, HeaderValue::from_static(value));
     }
+    readers.tell(&mut response);
     // What says nothing about caching is personal.
     if !response.headers().contains_key(header::CACHE_CONTROL) {
         let no_store = HeaderValue::from_static("no-store");
@@ -100,11 +111,17 @@ fn check_encoding(headers: &HeaderMap) -> Result<(), Problem> {
     Err(Problem::new(Kind::WrongEncoding, "Send it without Content-Encoding."))
 }
 
-fn check(request: &ServiceRequest, peer: &Peer, names: &[String]) -> Result<(), Problem> {
+/// Whether a request may go on, and whether it is one of a viewer elsewhere.
+fn check(
+    request: &ServiceRequest,
+    peer: &Peer,
+    settings: &ApiSettings,
+) -> Result<Option<Viewer>, Problem> {
     // Probes and scrapers use whatever address they have, and see nothing personal.
     if matches!(request.path(), "/livez" | "/readyz" | "/metrics") {
-        return Ok(());
+        return Ok(None);
     }
+    let names = &settings.hosts;
     let asked = asked_for(request)?;
     // Both: what a proxy passes on may be the client's own word, and a page elsewhere may have chosen it.
     let host = peer.host.as_deref().unwrap_or(asked);
@@ -114,16 +131,24 @@ fn check(request: &ServiceRequest, peer: &Peer, names: &[String]) -> Result<(), 
     }
     let headers = request.headers();
     let (origin, site) = (text(headers, &header::ORIGIN), text(headers, &FETCH_SITE));
-    let foreign =
-        Problem::new(Kind::ForeignOrigin, "Send this request from the server's own page.");
-    if request.method().is_safe() {
+    let is_safe = request.method().is_safe();
+    let passes = if is_safe {
         let (mode, dest) = (text(headers, &FETCH_MODE), text(headers, &FETCH_DEST));
         // Decoded, as routes see it.
         let path = request.match_info().as_str();
-        let passes = may_read(host, path, origin, site, mode, dest);
-        return if passes { Ok(()) } else { Err(foreign) };
+        may_read(host, path, origin, site, mode, dest)
+    } else {
+        is_from_own_page(host, origin, site)
+    };
+    let viewer = if passes { None } else { Viewer::of(request, &settings.viewers) };
+    if !passes && viewer.is_none() {
+        let detail = "Send this request from the server's own page.";
+        return Err(Problem::new(Kind::ForeignOrigin, detail));
     }
-    if is_from_own_page(host, origin, site) { check_encoding(headers) } else { Err(foreign) }
+    if !is_safe {
+        check_encoding(headers)?;
+    }
+    Ok(viewer)
 }
 
 /// The host that is asked for: `:authority` of HTTP/2 (RFC 9113, 8.3.1) and the authority of an absolute URL (RFC 9112,
@@ -146,8 +171,15 @@ fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use actix_web::http::Method;
     use actix_web::test::TestRequest;
+
+    use super::*;
+
+    fn named(hosts: &[&str]) -> ApiSettings {
+        let hosts = hosts.iter().map(ToString::to_string).collect();
+        ApiSettings { hosts, ..ApiSettings::default() }
+    }
 
     fn peer(host: Option<&str>) -> Peer {
         let address = [192, 0, 2, 1].into();
@@ -161,7 +193,7 @@ mod tests {
             if let Some(host) = host {
                 request = request.insert_header(("host", host));
             }
-            check(&request.to_srv_request(), &peer(forwarded), &["a.example".into()]).is_ok()
+            check(&request.to_srv_request(), &peer(forwarded), &named(&["a.example"])).is_ok()
         };
         assert!(passes("/", Some("a.example"), None));
         assert!(passes("https://a.example/", None, None));
@@ -180,7 +212,7 @@ mod tests {
         let passes = |origin: &'static str| {
             let request = TestRequest::post().insert_header(("host", "127.0.0.1:8080"));
             let request = request.insert_header(("origin", origin)).to_srv_request();
-            check(&request, &peer(Some("a.example")), &["a.example".into()]).is_ok()
+            check(&request, &peer(Some("a.example")), &named(&["a.example"])).is_ok()
         };
         assert!(passes("https://a.example"));
         assert!(!passes("https://127.0.0.1:8080"));
@@ -194,7 +226,7 @@ mod tests {
             for pair in pairs {
                 request = request.insert_header(*pair);
             }
-            check(&request.to_srv_request(), &peer(None), &[]).is_ok()
+            check(&request.to_srv_request(), &peer(None), &named(&[])).is_ok()
         };
         assert!(passes(&[]));
         assert!(passes(&[("origin", "http://localhost:1"), ("sec-fetch-site", "same-origin")]));
@@ -213,13 +245,44 @@ mod tests {
             let request = request.insert_header(("sec-fetch-site", "cross-site"));
             let request = request.insert_header(("sec-fetch-mode", "navigate"));
             let request = request.insert_header(("sec-fetch-dest", "document")).to_srv_request();
-            check(&request, &peer(None), &[]).is_ok()
+            check(&request, &peer(None), &named(&[])).is_ok()
         };
         for page in ["/", "/docs", "/v1/oidc/callback?code=1&state=2"] {
             assert!(passes(page), "{page}");
         }
-        for answer in ["/v1/images", "/v1/images?site=north", "/%761/images", "/v1/session"] {
+        for answer in [
+            "/v1/images",
+            "/v1/images?site=north",
+            "/%761/images",
+            "/v1/session",
+            "/dicom-web/studies",
+            "/%64icom-web/studies/1.2.3",
+        ] {
             assert!(!passes(answer), "{answer}");
+        }
+    }
+
+    #[test]
+    fn a_listed_viewer_asks_for_dicomweb_and_the_own_page_is_none() {
+        let viewer = |method: Method, uri: &str, origin: &'static str| {
+            let settings = ApiSettings {
+                viewers: ["https://viewer.example", "http://localhost:1"]
+                    .map(|it| it.parse().expect("an origin"))
+                    .into(),
+                ..ApiSettings::default()
+            };
+            let request = TestRequest::with_uri(uri).method(method);
+            let request = request.insert_header(("host", "localhost:1"));
+            let request = request.insert_header(("origin", origin)).to_srv_request();
+            check(&request, &peer(None), &settings).map(|it| it.is_some())
+        };
+        let (studies, listed) = ("/dicom-web/studies", "https://viewer.example");
+        for method in [Method::GET, Method::HEAD, Method::POST, Method::OPTIONS] {
+            assert!(matches!(viewer(method.clone(), studies, listed), Ok(true)), "{method}");
+            assert!(viewer(method.clone(), studies, "https://evil.example").is_err(), "{method}");
+            assert!(viewer(method.clone(), "/v1/images", listed).is_err(), "{method}");
+            // Of the server's own page sessions count, also where somebody lists it.
+            assert!(matches!(viewer(method, studies, "http://localhost:1"), Ok(false)));
         }
     }
 }

@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 use crate::exposure::Withheld;
 use crate::pending_uploads::Upload;
+use crate::readership::ReadingBody;
 use crate::statement::STATEMENT_OF_USE;
 use crate::timestamp::rfc3339;
 use crate::verdict::VerdictMark;
@@ -64,6 +65,9 @@ pub(crate) struct ImageItem {
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     #[schema(required = false)]
     identity_unavailable: bool,
+    /// How far it has been read, by whom, and how long it waits; null where it is not there to be read any more, or that
+    /// cannot be told at the moment.
+    reading: Option<ReadingBody>,
     /// The newest verdict, null when there is none. Not in lists.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<VerdictMark>)]
@@ -144,6 +148,7 @@ impl From<Image> for ImageItem {
             series: None,
             instance: None,
             identity_unavailable: false,
+            reading: None,
             verdict: None,
         }
     }
@@ -154,6 +159,11 @@ impl ImageItem {
     pub(crate) fn with_whose(self, whose: Option<Whose>) -> Self {
         let Whose { patient, study, series, instance } = whose.unwrap_or_default();
         Self { patient, study, series, instance, ..self }
+    }
+
+    /// With who has read it.
+    pub(crate) fn with_reading(self, reading: Option<ReadingBody>) -> Self {
+        Self { reading, ..self }
     }
 
     /// An upload that is stored and waits to be admitted.
@@ -175,6 +185,7 @@ impl ImageItem {
             series: None,
             instance: None,
             identity_unavailable: false,
+            reading: None,
             verdict: Some(None),
         }
     }

@@ -13,6 +13,14 @@ pub(crate) fn rendering(image: ImageId, side: u32) -> String {
     format!("{DRAWING}-{side}-{}", image.0.simple())
 }
 
+/// How pixels at full depth are given. Another number where the same bytes come to other samples.
+const FULL_DEPTH: &str = "pixels1";
+
+/// The name of an image at its full resolution and depth: the `ETag` of its pixels.
+pub(crate) fn full_depth_rendering(image: ImageId) -> String {
+    format!("{FULL_DEPTH}-{}", image.0.simple())
+}
+
 /// Whether `name` can be that of a picture of `image`, drawn by this release or another one.
 pub(crate) fn is_rendering_of(name: &str, image: ImageId) -> bool {
     let drawing = name.strip_suffix(&image.0.simple().to_string());

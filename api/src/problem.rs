@@ -160,6 +160,28 @@ impl Problem {
         self.kind == Kind::Erased
     }
 
+    /// Whether it tells of the picture of one image alone, that there is none, or none of what was asked for of it.
+    pub(crate) fn is_of_this_picture(&self) -> bool {
+        matches!(self.kind, Kind::NoPicture | Kind::BadParameter)
+    }
+
+    /// The document (RFC 9457).
+    pub(crate) fn document(&self) -> Value {
+        let mut body = json!({
+            "type": format!("/problems/{}", self.kind.slug()),
+            "title": self.kind.title(),
+            "status": self.kind.status(),
+            "detail": self.detail,
+        });
+        if let Value::Object(members) = &mut body {
+            members.extend(self.more.iter().cloned());
+            if let Some(id) = RequestId::current() {
+                members.insert("request_id".into(), id.to_string().into());
+            }
+        }
+        body
+    }
+
     #[cfg(test)]
     pub(crate) fn kind(&self) -> Kind {
         self.kind
@@ -191,18 +213,6 @@ impl ResponseError for Problem {
     }
 
     fn error_response(&self) -> HttpResponse {
-        let mut body = json!({
-            "type": format!("/problems/{}", self.kind.slug()),
-            "title": self.kind.title(),
-            "status": self.kind.status(),
-            "detail": self.detail,
-        });
-        if let Value::Object(members) = &mut body {
-            members.extend(self.more.iter().cloned());
-            if let Some(id) = RequestId::current() {
-                members.insert("request_id".into(), id.to_string().into());
-            }
-        }
         let mut response = HttpResponse::build(self.status_code());
         for (name, value) in &self.headers {
             response.insert_header((name.clone(), value.clone()));
@@ -210,7 +220,7 @@ impl ResponseError for Problem {
         response
             .insert_header((header::CONTENT_TYPE, "application/problem+json"))
             .insert_header((header::CACHE_CONTROL, "no-store"))
-            .body(body.to_string())
+            .body(self.document().to_string())
     }
 }
 

@@ -116,6 +116,7 @@ fn text(reason: &str) -> &'static str {
         "unsupported_version" => "An event format that this release does not know.",
         "wrong_source" => "Of another bucket than LOBAR_BUCKET names, or of another service.",
         "refused" => "The store refused the change that it asks for, again and again.",
+        "no_image" => "By its name and its content it is no image.",
         _ => "A reason of another release.",
     }
 }

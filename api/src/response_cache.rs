@@ -16,6 +16,7 @@ use lobar_core::exposure::Answer;
 use lobar_core::image::{Image, Lane, Reason, State};
 use lobar_core::object::ImageId;
 use lobar_core::position::Position;
+use lobar_core::time::Stamp;
 use prometheus::{IntCounterVec, Opts, Registry};
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -23,6 +24,8 @@ use uuid::Uuid;
 
 use crate::exposure::Withheld;
 use crate::item::ImageItem;
+use crate::readership::ReadingBody;
+use crate::timestamp;
 use crate::whose::Whose;
 
 /// How long an answer is kept.
@@ -86,6 +89,18 @@ impl CachedResponse {
         Self { tag, body: body.into() }
     }
 
+    /// The same answer with who has read it, which no cache keeps. Its tag is of that body.
+    pub(crate) fn with_reading(self, reading: Option<ReadingBody>) -> Self {
+        let with = || {
+            let mut body: Map<String, Value> = serde_json::from_slice(&self.body).ok()?;
+            body.insert("reading".into(), serde_json::to_value(reading).ok()?);
+            serde_json::to_vec(&body).ok()
+        };
+        let Some(body) = with() else { return self };
+        let tag = Uuid::new_v5(&BODIES, &body).simple().to_string();
+        Self { tag, body: body.into() }
+    }
+
     /// The same answer where it cannot be read whose image it is: that says so, since null would say that nothing is known.
     pub(crate) fn with_identity_unavailable(self) -> Self {
         let with = || {
@@ -116,6 +131,8 @@ pub(crate) struct Told {
     /// The site of its image; `None` where that is unknown.
     pub(crate) site: Option<String>,
     priority: String,
+    status: String,
+    received_at: String,
     /// Whose result it has, if any.
     pub(crate) result: Option<ToldResult>,
 }
@@ -133,6 +150,16 @@ struct ToldModel {
 }
 
 impl Told {
+    /// Its state; one that is not known needs a human.
+    pub(crate) fn state(&self) -> State {
+        State::parse(&self.status).unwrap_or(State::NeedsHuman)
+    }
+
+    /// When it was received; `None` for a text that is no time.
+    pub(crate) fn received_at(&self) -> Option<Stamp> {
+        timestamp::stamp(&self.received_at)
+    }
+
     /// Its lane. A word that is not known is none that is urgent.
     pub(crate) fn lane(&self) -> Lane {
         Lane::parse(&self.priority).unwrap_or_default()

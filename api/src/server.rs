@@ -23,6 +23,7 @@ use lobar_core::store::Store;
 use lobar_core::study::Studies;
 use lobar_core::time::Clock;
 use lobar_core::verdict::Verdicts;
+use lobar_core::worklist::Worklist;
 use lobar_oidc::{Oidc, OidcError};
 use prometheus::{IntGauge, Registry};
 use socket2::{Domain, Protocol, Socket, Type};
@@ -72,6 +73,8 @@ pub struct ApiPorts {
     pub verdicts: Arc<dyn Verdicts>,
     /// What readers met of answers.
     pub exposures: Arc<dyn Exposures>,
+    /// The worklist, and who reads what.
+    pub worklist: Arc<dyn Worklist>,
     /// Whose images are.
     pub studies: Arc<dyn Studies>,
     /// What ingest put aside.
@@ -148,6 +151,7 @@ impl Api {
             models,
             verdicts,
             exposures,
+            worklist,
             studies,
             quarantine,
             accounts,
@@ -221,6 +225,7 @@ impl Api {
             models,
             verdicts,
             exposures,
+            worklist,
             studies,
             opinion_first,
             sent,

@@ -11,6 +11,7 @@ use lobar_signin::SignInSettings;
 
 use crate::peer::ProxyNetwork;
 use crate::tls::TlsFiles;
+use crate::viewer::ViewerOrigin;
 
 /// Settings of the HTTP server. The default suits one machine: loopback only.
 #[derive(Clone, Debug)]
@@ -26,6 +27,8 @@ pub struct ApiSettings {
     pub address_burst: u32,
     /// Names in `Host` that are answered, besides `localhost` and IP addresses.
     pub hosts: Vec<String>,
+    /// Whose pages may ask for what is under `/dicom-web/`, with a token.
+    pub viewers: Vec<ViewerOrigin>,
     /// Bucket of the uploads, from which ids are derived.
     pub bucket: String,
     /// Site of uploads that name none.
@@ -78,6 +81,10 @@ pub struct ApiSettings {
     pub local_user: bool,
     /// Of which share of images readers' own opinions are asked for before the result is shown.
     pub opinion_first: SiteShares,
+    /// How long an image may wait for a reader before it goes before all others in the order of urgency.
+    pub reading_cap: Duration,
+    /// How long an image counts as open in front of its reader after they last said so.
+    pub reading_lease: Duration,
     /// How many workers there should be for a load.
     pub scaling: Policy,
     /// Whether this process was started with a model file of its own, which its worker then serves
@@ -93,6 +100,7 @@ impl Default for ApiSettings {
             trusted_proxies: Vec::new(),
             address_burst: 2_000,
             hosts: Vec::new(),
+            viewers: Vec::new(),
             bucket: "xrays".into(),
             default_site: "local".into(),
             threads: 2,
@@ -118,6 +126,8 @@ impl Default for ApiSettings {
             oidc: None,
             local_user: true,
             opinion_first: SiteShares::default(),
+            reading_cap: Duration::from_secs(8 * 60 * 60),
+            reading_lease: Duration::from_secs(10 * 60),
             scaling: Policy::default(),
             pinned: false,
         }

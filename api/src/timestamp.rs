@@ -4,8 +4,8 @@ use std::num::NonZero;
 
 use lobar_core::time::Stamp;
 use time::OffsetDateTime;
-use time::format_description::well_known::Iso8601;
 use time::format_description::well_known::iso8601::{Config, EncodedConfig, TimePrecision};
+use time::format_description::well_known::{Iso8601, Rfc3339};
 
 /// RFC 3339 is a profile of ISO 8601; this one always has six decimal digits.
 const MICROSECONDS: EncodedConfig = Config::DEFAULT
@@ -23,9 +23,23 @@ pub fn rfc3339(stamp: Stamp) -> String {
     instant.format(&Iso8601::<MICROSECONDS>).unwrap_or_default()
 }
 
+/// The time of a text that [`rfc3339`] made; `None` for one that is no time.
+pub(crate) fn stamp(text: &str) -> Option<Stamp> {
+    let micros = OffsetDateTime::parse(text, &Rfc3339).ok()?.unix_timestamp_nanos() / 1_000;
+    i64::try_from(micros).ok().map(Stamp)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_time_reads_back_from_its_text() {
+        for micros in [0, 1, 1_772_355_900_000_250, TELLABLE.1] {
+            assert_eq!(stamp(&rfc3339(Stamp(micros))), Some(Stamp(micros)));
+        }
+        assert_eq!(stamp("yesterday"), None);
+    }
 
     #[test]
     fn known_instants_read_as_the_calendar_says() {

@@ -24,6 +24,7 @@ use super::recent::RecentCallers;
 use crate::context::Context;
 use crate::problem::{Kind, Problem};
 use crate::record::by;
+use crate::viewer::Viewer;
 
 /// Sent with a request that a person has just caused: it keeps a session from ending for want of use. What the page does
 /// by itself, such as following events, does not.
@@ -120,6 +121,10 @@ impl Identity {
                 Problem::new(Kind::NotSignedIn, "The token is wrong, has expired or was revoked.")
             });
         }
+        // What a browser sends by itself is not the word of a page elsewhere.
+        if Viewer::sent(request) {
+            return Ok(None);
+        }
         if let Some(secret) = cookie::read(request) {
             let found = in_time(person(context, request, secret.clone())).await;
             if let Some(known) = self.or_recent(context, request, &secret, found)? {
@@ -136,7 +141,8 @@ impl Identity {
     /// Whether what a request signs in with was good before: such a request is counted by its caller, others by their
     /// address.
     pub(crate) fn knows(&self, request: &HttpRequest) -> bool {
-        let secret = bearer(request.headers()).or_else(|| cookie::read(request));
+        let cookie = || cookie::read(request).filter(|_| !Viewer::sent(request));
+        let secret = bearer(request.headers()).or_else(cookie);
         secret.is_some_and(|secret| self.recent.knows(&secret))
     }
 
@@ -284,6 +290,10 @@ fn bearer(headers: &HeaderMap) -> Option<String> {
 }
 
 fn not_signed_in(request: &HttpRequest) -> Problem {
+    if Viewer::sent(request) {
+        let detail = "A page elsewhere is let in by a token alone: Authorization: Bearer.";
+        return Problem::new(Kind::NotSignedIn, detail);
+    }
     match cookie::doubled(request) {
         None => Problem::new(
             Kind::NotSignedIn,

@@ -193,7 +193,12 @@ impl Described {
     /// What of it names it, as far as that can be read.
     fn instance(&self) -> Option<Instance> {
         let uid = |tag| Uid::parse(&self.object.get(tag)?.to_str().ok()?);
-        Some(Instance { class: uid(tags::SOP_CLASS_UID)?, uid: uid(tags::SOP_INSTANCE_UID)? })
+        Some(Instance {
+            class: uid(tags::SOP_CLASS_UID)?,
+            uid: uid(tags::SOP_INSTANCE_UID)?,
+            study: uid(tags::STUDY_INSTANCE_UID),
+            series: uid(tags::SERIES_INSTANCE_UID),
+        })
     }
 
     /// The file that it is, of `limit` bytes at most; or what names it and why it is none.

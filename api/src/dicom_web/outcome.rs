@@ -9,6 +9,7 @@ use dicom_dictionary_std::tags;
 use dicom_object::InMemDicomObject;
 use lobar_core::study::Uid;
 
+use super::address::Address;
 use crate::problem::Problem;
 
 /// The media type of the answer.
@@ -38,10 +39,12 @@ impl Failure {
     }
 }
 
-/// Which instance: SOP class and SOP instance.
+/// Which instance: SOP class and SOP instance, and where it belongs.
 pub(super) struct Instance {
     pub(super) class: Uid,
     pub(super) uid: Uid,
+    pub(super) study: Option<Uid>,
+    pub(super) series: Option<Uid>,
 }
 
 /// What became of the instances of a request.
@@ -75,10 +78,23 @@ impl Outcome {
         }
     }
 
-    /// The answer. Retrieve URL (type 2) has no value: it can be had only once its image is finished.
-    pub(super) fn answer(self) -> Result<HttpResponse, Problem> {
+    /// The study of all that is stored, where it is one.
+    fn study(&self) -> Option<&Uid> {
+        let study = self.stored.first()?.study.as_ref()?;
+        self.stored.iter().all(|other| other.study.as_ref() == Some(study)).then_some(study)
+    }
+
+    /// The answer. Retrieve URLs (type 2) are those of `address`: of the study where all that is stored belongs to one, and
+    /// of each instance that names its series. They answer once the image is finished.
+    pub(super) fn answer(self, address: &Address) -> Result<HttpResponse, Problem> {
         let status = self.status();
-        let stored = self.stored.iter().map(|instance| instance.item([retrieve_url()])).collect();
+        let study = retrieve_url(self.study().map(|study| address.study(study)));
+        let stored = self.stored.iter().map(|instance| {
+            let place = instance.study.as_ref().zip(instance.series.as_ref());
+            let url = place.map(|(study, series)| address.instance(study, series, &instance.uid));
+            instance.item([retrieve_url(url)])
+        });
+        let stored = stored.collect();
         let failed =
             self.failed.iter().map(|(instance, why)| instance.item([reason(*why)])).collect();
         let unnamed =
@@ -89,10 +105,7 @@ impl Outcome {
             (tags::OTHER_FAILURES_SEQUENCE, unnamed.collect()),
         ];
         let answer = InMemDicomObject::from_element_iter(
-            sequences
-                .into_iter()
-                .filter_map(|(tag, items)| sequence(tag, items))
-                .chain([retrieve_url()]),
+            sequences.into_iter().filter_map(|(tag, items)| sequence(tag, items)).chain([study]),
         );
         let body = dicom_json::to_string(&answer)
             .map_err(|error| Problem::internal("dicom json", &error))?;
@@ -111,8 +124,9 @@ impl Instance {
     }
 }
 
-fn retrieve_url() -> DataElement<InMemDicomObject, Vec<u8>> {
-    DataElement::new(tags::RETRIEVE_URL, VR::UR, PrimitiveValue::Empty)
+fn retrieve_url(url: Option<String>) -> DataElement<InMemDicomObject, Vec<u8>> {
+    let value = url.map_or(PrimitiveValue::Empty, PrimitiveValue::from);
+    DataElement::new(tags::RETRIEVE_URL, VR::UR, value)
 }
 
 fn reason(why: Failure) -> DataElement<InMemDicomObject, Vec<u8>> {
@@ -129,17 +143,21 @@ fn sequence(
 
 #[cfg(test)]
 mod tests {
+    use actix_web::test::TestRequest;
     use serde_json::{Value, json};
 
     use super::*;
 
-    fn instance(uid: &str) -> Instance {
+    /// An instance of a study, and of a series where it names one.
+    fn instance(uid: &str, study: &str, series: Option<&str>) -> Instance {
         let read = |text| Uid::parse(text).expect("a UID");
-        Instance { class: read("1.2.840.10008.5.1.4.1.1.1"), uid: read(uid) }
+        let class = read("1.2.840.10008.5.1.4.1.1.1");
+        Instance { class, uid: read(uid), study: Some(read(study)), series: series.map(read) }
     }
 
     async fn told(outcome: Outcome) -> (u16, Value) {
-        let answer = outcome.answer().expect("an answer");
+        let request = TestRequest::get().insert_header(("host", "a.example")).to_http_request();
+        let answer = outcome.answer(&Address::of(&request)).expect("an answer");
         assert_eq!(answer.headers().get("content-type").expect("set"), MEDIA_TYPE);
         let status = answer.status().as_u16();
         let body = actix_web::body::to_bytes(answer.into_body()).await.expect("in memory");
@@ -149,32 +167,50 @@ mod tests {
     #[actix_web::test]
     async fn all_some_and_none_have_statuses_of_their_own() {
         let mut outcome = Outcome::default();
-        outcome.stored(instance("1.2.3"));
+        outcome.stored(instance("1.2.3", "1.2", Some("1.2.1")));
         let (status, body) = told(outcome).await;
         assert_eq!(status, 200);
         let item = &body["00081199"]["Value"][0];
         assert_eq!(item["00081155"], json!({ "vr": "UI", "Value": ["1.2.3"] }));
         assert_eq!(item["00081150"]["Value"], json!(["1.2.840.10008.5.1.4.1.1.1"]));
-        assert_eq!(
-            (&item["00081190"], &body["00081190"]["vr"]),
-            (&json!({ "vr": "UR" }), &json!("UR"))
-        );
         assert!(body.get("00081198").is_none());
 
         let mut outcome = Outcome::default();
-        outcome.stored(instance("1.2.3"));
-        outcome.failed(Some(instance("1.2.4")), Failure::OtherStudy);
+        outcome.stored(instance("1.2.3", "1.2", Some("1.2.1")));
+        outcome.failed(Some(instance("1.2.4", "1.9", None)), Failure::OtherStudy);
         let (status, body) = told(outcome).await;
         assert_eq!(status, 202);
-        assert_eq!(
-            body["00081198"]["Value"][0]["00081197"],
-            json!({ "vr": "US", "Value": [0xa900] })
-        );
+        let failed = &body["00081198"]["Value"][0];
+        assert_eq!(failed["00081197"], json!({ "vr": "US", "Value": [0xa900] }));
+        assert!(failed.get("00081190").is_none());
 
         let mut outcome = Outcome::default();
         outcome.failed(None, Failure::NotUnderstood);
         let (status, body) = told(outcome).await;
         assert_eq!(status, 409);
         assert_eq!(body["0008119A"]["Value"][0]["00081197"]["Value"], json!([0xc000]));
+        assert_eq!(body["00081190"], json!({ "vr": "UR" }));
+    }
+
+    #[actix_web::test]
+    async fn where_what_is_stored_is_had_is_told_as_far_as_it_is_known() {
+        let root = "http://a.example/dicom-web/studies";
+        let url = |said: &Value| said["00081190"]["Value"][0].as_str().map(str::to_owned);
+        let mut outcome = Outcome::default();
+        outcome.stored(instance("1.2.3", "1.2", Some("1.2.1")));
+        outcome.stored(instance("1.2.4", "1.2", None));
+        let (_, body) = told(outcome).await;
+        assert_eq!(url(&body), Some(format!("{root}/1.2")));
+        let items = &body["00081199"]["Value"];
+        assert_eq!(url(&items[0]), Some(format!("{root}/1.2/series/1.2.1/instances/1.2.3")));
+        assert_eq!(items[1]["00081190"], json!({ "vr": "UR" }), "it names no series");
+
+        let mut outcome = Outcome::default();
+        outcome.stored(instance("1.2.3", "1.2", Some("1.2.1")));
+        outcome.stored(instance("1.3.3", "1.3", Some("1.3.1")));
+        let (_, body) = told(outcome).await;
+        assert_eq!(url(&body), None, "they belong to two studies");
+        let item = &body["00081199"]["Value"][1];
+        assert_eq!(url(item), Some(format!("{root}/1.3/series/1.3.1/instances/1.3.3")));
     }
 }

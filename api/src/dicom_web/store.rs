@@ -3,6 +3,7 @@
 
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix_web::http::header::{self, HeaderMap};
 use actix_web::web::{Data, Path, Payload, Query};
@@ -15,12 +16,15 @@ use lobar_core::failure::PortError;
 use lobar_core::image::{Lane, State};
 use lobar_core::object::{ImageId, ObjectVersion};
 use lobar_core::object_store::{self, Created, FetchError};
-use lobar_core::study::{Uid, instance_key};
+use lobar_core::resend::store_again;
+use lobar_core::study::{DataSetHash, Uid, instance_key};
 use serde::Deserialize;
+use serde_json::json;
 use tokio::sync::Semaphore;
 use utoipa::IntoParams;
 use uuid::Uuid;
 
+use super::address::Address;
 use super::metadata::{self, METADATA_MAX, Metadata};
 use super::outcome::{Failure, Instance, MEDIA_TYPE, Outcome};
 use super::part10;
@@ -165,7 +169,7 @@ impl Receiving<'_> {
         if count == 0 {
             return Err(without_parts());
         }
-        self.outcome.answer()
+        self.outcome.answer(&Address::of(self.request))
     }
 
     /// Metadata in the first part, bulk data in those behind it.
@@ -226,7 +230,7 @@ impl Receiving<'_> {
         for described in metadata.incomplete() {
             self.one(described).await?;
         }
-        self.outcome.answer()
+        self.outcome.answer(&Address::of(self.request))
     }
 
     /// An instance that is described and whose bulk data have come, or failed.
@@ -337,20 +341,25 @@ impl Destination {
     fn judge(&self, file: Bytes) -> Judged {
         let read = lobar_imaging::attributes(&file);
         let named = read.and_then(|read| {
-            let instance = Instance { class: read.instance.class?, uid: read.instance.uid? };
-            Some((instance, read.study.uid, read.instance.transfer_syntax))
+            let instance = Instance {
+                class: read.instance.class?,
+                uid: read.instance.uid?,
+                study: read.study.uid,
+                series: read.series.uid,
+            };
+            Some((instance, read.instance.transfer_syntax))
         });
-        let (instance, study, syntax) = match named {
-            Some((instance, Some(study), syntax)) => (instance, study, syntax),
-            Some((instance, None, _)) => return Err((Some(instance), Failure::NotUnderstood)),
-            None => return Err((None, Failure::NotUnderstood)),
-        };
-        if self.study.as_ref().is_some_and(|wanted| *wanted != study) {
+        let (instance, syntax) = named.ok_or((None, Failure::NotUnderstood))?;
+        if instance.study.is_none() {
+            return Err((Some(instance), Failure::NotUnderstood));
+        }
+        if self.study.is_some() && instance.study != self.study {
             return Err((Some(instance), Failure::OtherStudy));
         }
         let syntax = syntax.as_ref().map(Uid::as_str).unwrap_or_default();
         let data_set = part10::data_set(&file);
-        let key = instance_key(&self.site, &instance.uid, &instance.class, syntax, data_set);
+        let hash = DataSetHash::of(syntax, data_set);
+        let key = instance_key(&self.site, &instance.uid, &instance.class, hash);
         Ok((
             instance,
             object_store::Upload {
@@ -393,7 +402,13 @@ async fn keep(
         };
         let object = match put(&shared, &object, upload).await? {
             Put::Stored(object) => object,
-            Put::Not(kept) => return Ok(kept),
+            // Answered as stored, so it is on record: the earlier one may be another's, or one whose sender got no answer.
+            Put::There(id) => {
+                let detail = json!({ "again": true });
+                shared.recorder.note_each(NewEntry { image: Some(id), detail, ..entry })?;
+                return Ok(Kept::There);
+            }
+            Put::Erased => return Ok(Kept::Erased),
         };
         let id = object.id();
         // Known only now: without versions the id is made of what the bucket makes of the bytes.
@@ -413,12 +428,23 @@ async fn keep(
 /// What became of putting an instance.
 enum Put {
     Stored(ObjectVersion),
-    /// Nothing was put.
-    Not(Kept),
+    /// The bucket had it already, as this image.
+    There(ImageId),
+    Erased,
 }
 
 /// How often the bucket is looked at for an instance that others store and delete meanwhile.
 const LOOKS: u32 = 4;
+/// How often another receiver is waited for that stores the same instance once more, and how long each time.
+const WAITS: u32 = 300;
+const WAIT: Duration = Duration::from_millis(100);
+
+fn unasked(error: FetchError) -> Problem {
+    match error {
+        FetchError::Port(error) => Problem::from(error),
+        error => Problem::internal("object store", &error),
+    }
+}
 
 /// Puts an instance unless the bucket has it, or gets it from somebody else at the same time.
 async fn put(
@@ -426,24 +452,34 @@ async fn put(
     object: &ObjectVersion,
     upload: object_store::Upload,
 ) -> Result<Put, Problem> {
-    for _ in 0..LOOKS {
+    let (mut looks, mut waits) = (0, 0);
+    while looks < LOOKS && waits < WAITS {
         match shared.objects.current(object).await {
             // The key has the hash of the data set: these are the same bytes.
             Ok(Some(image)) => {
                 let id = image.object.id();
                 if shared.erasure.erasures.tombstone(id).await?.is_some() {
-                    return Ok(Put::Not(Kept::Erased));
+                    return Ok(Put::Erased);
                 }
                 let states = shared.store.states(&[id]).await?;
                 if !matches!(states.as_slice(), [Some(State::Failed | State::Removed)]) {
-                    return Ok(Put::Not(Kept::There));
+                    return Ok(Put::There(id));
                 }
                 // What failed or was removed is put once more, so that it is assessed anew.
-                return Ok(Put::Stored(shared.objects.put(upload).await?));
+                let (store, objects) = (&*shared.store, &*shared.objects);
+                let again = store_again(store, objects, &image.object, upload.clone()).await;
+                match again.map_err(unasked)? {
+                    Some(stored) => return Ok(Put::Stored(stored)),
+                    // Another receiver is at it.
+                    None => {
+                        waits += 1;
+                        tokio::time::sleep(WAIT).await;
+                        continue;
+                    }
+                }
             }
-            Ok(None) | Err(FetchError::Gone | FetchError::Missing) => {}
-            Err(FetchError::Port(error)) => return Err(Problem::from(error)),
-            Err(error) => return Err(Problem::internal("object store", &error)),
+            Ok(None) | Err(FetchError::Gone | FetchError::Missing) => looks += 1,
+            Err(error) => return Err(unasked(error)),
         }
         // Where another receiver was first, what it stored is looked at as any other.
         if let Created::Stored(object) = shared.objects.put_new(upload.clone()).await? {

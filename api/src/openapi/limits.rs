@@ -18,6 +18,11 @@ const DAY: &str = "[0-9]{4}(-(0[1-9]|1[0-2])-|(0[1-9]|1[0-2]))(0[1-9]|[12][0-9]|
 /// A day, or a second of it ([`crate::instant`]).
 const INSTANT: &str =
     "^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])(T([01][0-9]|2[0-3])(:[0-5][0-9]){2}Z)?$";
+/// Center, width and function of a picture's window; others are taken, too.
+const WINDOW: &str =
+    r"^-?[0-9]{1,9}(\.[0-9]{1,9})?,[1-9][0-9]{0,8}(\.[0-9]{1,9})?,(linear|linear-exact|sigmoid)$";
+/// A side of a viewport, to 4,096.
+const SIDE: &str = "([1-9][0-9]{0,2}|[1-3][0-9]{3}|40[0-8][0-9]|409[0-6])";
 /// Anything without control characters.
 const PLAIN: &str = r"^[^\x00-\x1f\x7f-\x9f]*$";
 /// A name ([`lobar_core::accounts::is_name`]): no control characters, no space at either end.
@@ -47,6 +52,7 @@ fn members() -> Vec<(String, Value)> {
         ("MergeBody.site", site.clone()),
         ("SeparateBody.site", site.clone()),
         ("CorrectBody.site", site),
+        ("CorrectBody.name", json!({ "maxLength": PATIENT_NAME, "pattern": NAME })),
         ("CorrectBody.birth_date", json!({ "pattern": format!("^{DAY}$") })),
         ("CorrectBody.sex", json!({ "pattern": "^[MFOmfo]$" })),
         ("PatientKeyBody.id", json!({ "minLength": 1, "maxLength": PATIENT_ID, "pattern": NAME })),
@@ -99,14 +105,31 @@ fn said() -> [(&'static str, Value); 8] {
     ]
 }
 
+/// Numbers of frames, from 1, with commas between them.
+const FRAMES: &str = "^[1-9][0-9]{0,8}(,[1-9][0-9]{0,8}){0,99}$";
+/// What addresses of DICOMweb name by UID (PS3.5, 9).
+const UIDS: [&str; 3] = ["study", "series", "instance"];
+const UID: &str = r"^[0-9]+(\.[0-9]+)*$";
+/// How many of a QIDO-RS search.
+const SEARCHES: [&str; 6] = [
+    "GET /dicom-web/studies?limit",
+    "GET /dicom-web/series?limit",
+    "GET /dicom-web/instances?limit",
+    "GET /dicom-web/studies/{study}/series?limit",
+    "GET /dicom-web/studies/{study}/instances?limit",
+    "GET /dicom-web/studies/{study}/series/{series}/instances?limit",
+];
+
 /// `METHOD /address?parameter`.
-fn parameters() -> Vec<(&'static str, Value)> {
+fn parameters() -> Vec<(String, Value)> {
     let page = |(default, most): (usize, usize)| json!({ "minimum": 1, "maximum": most, "default": default });
     let instant = json!({ "pattern": INSTANT });
     let site_or_none = json!({ "pattern": format!("^({SITE})?$") });
-    let study = json!({ "pattern": r"^[0-9]+(\.[0-9]+)*$", "maxLength": 64 });
+    let number = json!({ "format": "uint64" });
     vec![
         ("GET /v1/audit?limit", page(bounds::AUDIT)),
+        ("GET /v1/audit?after", number.clone()),
+        ("GET /v1/audit?before", number),
         ("GET /v1/audit?format", json!({ "enum": ["json", "ndjson"], "default": "json" })),
         ("GET /v1/audit?since", instant.clone()),
         ("GET /v1/audit?until", instant.clone()),
@@ -118,6 +141,7 @@ fn parameters() -> Vec<(&'static str, Value)> {
             "GET /v1/images?patient",
             json!({ "maxLength": PATIENT_ID, "pattern": format!("^$|{NAME}") }),
         ),
+        ("GET /v1/images?search", json!({ "maxLength": bounds::SEARCH, "pattern": PLAIN })),
         ("GET /v1/images/{id}/priors?limit", page(bounds::PRIORS)),
         ("GET /v1/models/history?limit", page(bounds::MODEL_CHANGES)),
         ("GET /v1/people?limit", page(bounds::PEOPLE)),
@@ -125,9 +149,42 @@ fn parameters() -> Vec<(&'static str, Value)> {
         ("POST /v1/images?site", site_or_none.clone()),
         ("POST /dicom-web/studies?site", site_or_none.clone()),
         ("POST /dicom-web/studies/{study}?site", site_or_none),
-        ("POST /dicom-web/studies/{study}?study", study),
         ("DELETE /v1/sites/{name}?name", json!({ "pattern": format!("^{SITE}$") })),
     ]
+    .into_iter()
+    .map(|(name, limits)| (name.to_owned(), limits))
+    .chain(SEARCHES.map(|search| (search.to_owned(), json!({ "minimum": 1, "format": "uint64" }))))
+    .chain(pictures())
+    .collect()
+}
+
+/// How pictures of DICOMweb are drawn, on every level.
+fn pictures() -> Vec<(String, Value)> {
+    let size = format!("{SIDE},{SIDE}");
+    // Where the region begins, and its sides; each may be left out.
+    let begin = r"([0-9]{1,9}(\.[0-9]{1,9})?)?";
+    let side = r"(-?[1-9][0-9]{0,8}(\.[0-9]{1,9})?)?";
+    let region = format!("(,{begin}(,{begin}(,{side}(,{side})?)?)?)?");
+    let (whole, part) = (format!("^{size}$"), format!("^{size}{region}$"));
+    let levels = [
+        "",
+        "/series/{series}",
+        "/series/{series}/instances/{instance}",
+        "/series/{series}/instances/{instance}/frames/{frames}",
+    ];
+    let of = |level: &str, which: &str, name: &str, pattern: &str| {
+        let name = format!("GET /dicom-web/studies/{{study}}{level}/{which}?{name}");
+        (name, json!({ "pattern": pattern, "maxLength": 256 }))
+    };
+    let parameters = |level: &'static str| {
+        [
+            of(level, "rendered", "window", WINDOW),
+            of(level, "rendered", "viewport", &part),
+            of(level, "rendered", "quality", "^([1-9][0-9]?|100)$"),
+            of(level, "thumbnail", "viewport", &whole),
+        ]
+    };
+    levels.into_iter().flat_map(parameters).collect()
 }
 
 /// `ROLE@*` or `ROLE@SITE,SITE` ([`lobar_core::access::Grant`]).
@@ -150,7 +207,7 @@ pub(super) fn set(document: &mut Value) {
         }
     }
     for (name, limits) in parameters() {
-        if let Some(place) = parameter_of(document, name) {
+        if let Some(place) = parameter_of(document, &name) {
             add(place, limits);
         }
     }
@@ -159,6 +216,17 @@ pub(super) fn set(document: &mut Value) {
     for operation in
         operations.filter_map(Value::as_object_mut).flat_map(|methods| methods.values_mut())
     {
+        let parameters = operation.get_mut("parameters").and_then(Value::as_array_mut);
+        let parameters = parameters.into_iter().flatten();
+        for parameter in parameters.filter(|parameter| parameter["in"] == "path") {
+            match parameter["name"].as_str() {
+                Some(name) if UIDS.contains(&name) => {
+                    add(&mut parameter["schema"], json!({ "pattern": UID, "maxLength": 64 }));
+                }
+                Some("frames") => add(&mut parameter["schema"], json!({ "pattern": FRAMES })),
+                _ => {}
+            }
+        }
         let content = operation.pointer_mut("/requestBody/content").and_then(Value::as_object_mut);
         for body in content.into_iter().flat_map(|content| content.values_mut()) {
             // Bytes: a list of numbers would be JSON.
@@ -207,7 +275,7 @@ mod tests {
             takes(limits["pattern"].as_str().unwrap_or_default(), "");
         }
         for (name, limits) in parameters() {
-            assert!(parameter_of(&mut document, name).is_some(), "no {name}");
+            assert!(parameter_of(&mut document, &name).is_some(), "no {name}");
             takes(limits["pattern"].as_str().unwrap_or_default(), "");
         }
     }

@@ -129,7 +129,9 @@ fn own(method: &str, path: &str) -> &'static [Kind] {
         ("GET", "/v1/images") => &[OwnOpinionFirst],
         ("POST", "/v1/images") => &[BadMultipart, MissingFile, WrongMediaType],
         ("GET" | "DELETE", "/v1/images/{id}") => &[UnknownImage, Erased],
-        ("GET", "/v1/images/{id}/picture") => &[UnknownImage, NoPicture, Erased],
+        ("GET", "/v1/images/{id}/picture" | "/v1/images/{id}/pixels") => {
+            &[UnknownImage, NoPicture, Erased]
+        }
         (
             "GET",
             "/dicom-web/studies/{study}"
@@ -139,13 +141,26 @@ fn own(method: &str, path: &str) -> &'static [Kind] {
             | "/dicom-web/studies/{study}/series/{series}/instances/{instance}"
             | "/dicom-web/studies/{study}/series/{series}/instances/{instance}/metadata"
             | "/dicom-web/studies/{study}/series/{series}/instances/{instance}/frames/{frames}"
-            | "/dicom-web/studies/{study}/series/{series}/instances/{instance}/rendered",
+            | "/dicom-web/studies/{study}/rendered"
+            | "/dicom-web/studies/{study}/series/{series}/rendered"
+            | "/dicom-web/studies/{study}/series/{series}/instances/{instance}/rendered"
+            | "/dicom-web/studies/{study}/series/{series}/instances/{instance}/frames/{frames}/rendered"
+            | "/dicom-web/studies/{study}/thumbnail"
+            | "/dicom-web/studies/{study}/series/{series}/thumbnail"
+            | "/dicom-web/studies/{study}/series/{series}/instances/{instance}/thumbnail"
+            | "/dicom-web/studies/{study}/series/{series}/instances/{instance}/frames/{frames}/thumbnail"
+            | "/dicom-web/studies/{study}/bulkdata"
+            | "/dicom-web/studies/{study}/series/{series}/bulkdata"
+            | "/dicom-web/studies/{study}/series/{series}/instances/{instance}/bulkdata"
+            | "/dicom-web/studies/{study}/series/{series}/instances/{instance}/bulkdata/{path}",
         ) => &[UnknownImage, NoPicture, Erased, SeveralPatients],
+        ("POST", "/v1/images/{id}/copies") => &[UnknownImage, NoPicture, Erased, OwnOpinionFirst],
         ("GET", "/v1/images/{id}/heatmap") => &[UnknownImage, NoHeatmap, Erased, OwnOpinionFirst],
         ("GET", "/v1/images/{id}/verdicts" | "/v1/images/{id}/priors") => &[UnknownImage, Erased],
         ("POST", "/v1/images/{id}/verdicts") => {
             &[UnknownImage, Erased, OwnOpinionFirst, StaleVerdict, NothingToAgreeWith]
         }
+        ("POST" | "DELETE", "/v1/images/{id}/claim") => &[UnknownImage, Erased],
         ("POST", "/v1/images/{id}/opinion") => &[UnknownImage, Erased, NoOpinionAsked],
         ("POST", "/v1/images/{id}/patient") => {
             &[UnknownImage, Erased, UnknownPatient, PatientMerged]

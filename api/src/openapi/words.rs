@@ -9,9 +9,11 @@ use lobar_core::model_registry::Stage;
 use lobar_core::quarantine::EntryState;
 use lobar_core::scaling::ScalingReason;
 use lobar_core::verdict::Opinion;
+use lobar_core::worklist::ReadState;
 use serde_json::{Map, Value, json};
 
 use crate::exposure::Withheld;
+use crate::page_token::ListOrder;
 
 /// A set of words with the members whose values are of it.
 struct Words {
@@ -98,6 +100,20 @@ fn all() -> Vec<Words> {
             words: [&given[..], &["own"]].concat(),
             members: &["VerdictItem.opinion"],
             parameters: &[],
+        },
+        Words {
+            name: "ReadState",
+            about: "How far an image has been read.",
+            words: ReadState::ALL.map(ReadState::as_str).to_vec(),
+            members: &["ReadingBody.state"],
+            parameters: &[],
+        },
+        Words {
+            name: "ListOrder",
+            about: "In which order images are listed.",
+            words: ListOrder::ALL.map(ListOrder::as_str).to_vec(),
+            members: &[],
+            parameters: &["GET /v1/images?order"],
         },
         Words {
             name: "PaintedPart",

@@ -70,15 +70,15 @@ pub(crate) async fn painted(
     if items.len() > ITEMS {
         return Err(wrong("`items` takes at most 100."));
     }
-    if matches!(allowed.caller().who, Who::Machine { .. }) {
-        return Ok(Json(Painted { kept: 0 }));
-    }
     let now = context.clock.now();
     let reader = allowed.caller().who.id();
     let session = allowed.session().map(|session| session.0);
     let read =
         items.into_iter().map(|item| item.read(now).map(|(visible, at)| (item, visible, at)));
     let items = read.collect::<Result<Vec<_>, _>>()?;
+    if matches!(allowed.caller().who, Who::Machine { .. }) {
+        return Ok(Json(Painted { kept: 0 }));
+    }
     let images: BTreeSet<ImageId> = items.iter().map(|(item, ..)| ImageId(item.image)).collect();
     let images = Vec::from_iter(images);
     let answers = context

@@ -10,7 +10,8 @@ use lobar_core::failure::PortError;
 use lobar_core::image::{Image, State};
 use lobar_core::object::ImageId;
 use lobar_core::position::Position;
-use lobar_core::store::{Filter, PatientKey};
+use lobar_core::store::{Filter, PageKey, PatientKey, SearchText};
+use lobar_core::worklist::Urgency;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
@@ -21,8 +22,9 @@ use crate::access::{Allowed, need};
 use crate::context::Context;
 use crate::exposure::has_result;
 use crate::item::ImageItem;
-use crate::page_token;
+use crate::page_token::{self, ListOrder, UrgentPlace};
 use crate::problem::{Kind, Problem};
+use crate::readership::ReadingBody;
 use crate::record::entry;
 use crate::response_cache::CachedResponse;
 use crate::statement::STATEMENT_OF_USE;
@@ -32,6 +34,8 @@ use crate::whose;
 
 pub(super) const DEFAULT_LIMIT: usize = 50;
 pub(super) const MAX_LIMIT: usize = 200;
+/// Characters of a text that is searched for: as many as a DICOM name's group or an id of LO has.
+pub(super) const LONGEST_SEARCH: usize = 64;
 
 /// Which images, and how many at once. An unknown parameter is an error: a filter with a slip in
 /// its name must not show everything.
@@ -46,16 +50,25 @@ pub(crate) struct ListQuery {
     flagged: Option<String>,
     /// Only images of the patient of this id, to the letter, whoever issued it.
     patient: Option<String>,
+    /// Only images that this text finds, at most 64 characters: the id of a patient or an accession number, to the letter, or
+    /// the beginning of a name (two characters at least) without case and accents, as `Doe, Ja`.
+    search: Option<String>,
     /// Only this site. One that is not among the caller's has no images, like one that does not exist.
     site: Option<String>,
-    /// The `next` of the page before.
+    /// `received`: all images, newest first, which is so when it is missing. `urgency`: only those that wait for a reader,
+    /// because there is no verdict on what they show now: first what has waited for too long, then what is flagged or was
+    /// sent as urgent, then what needs a human, then the rest, each oldest first. Where the caller's own opinion is asked for
+    /// before some results are shown, flags have no part in it.
+    #[param(value_type = Option<String>)]
+    order: Option<String>,
+    /// The `next` of the page before, in the same order.
     after: Option<String>,
     /// Images a page, 1 to 200; 50 when missing.
     #[param(value_type = Option<u32>)]
     limit: Option<String>,
 }
 
-/// One page, newest first.
+/// One page, in the order that was asked for.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct ImagePage {
     items: Vec<ImageItem>,
@@ -71,7 +84,7 @@ pub(crate) struct ImagePage {
     statement_of_use: &'static str,
 }
 
-/// A page of images, newest first. Filters and `total` go by what is stored: an image whose result cannot be read is
+/// A page of images, newest first or the most urgent first. Filters and `total` go by what is stored: an image whose result cannot be read is
 /// listed where that result put it, with the status `needs_human` and the reason `result_unreadable`.
 #[utoipa::path(get, path = "/v1/images", tag = "images", params(ListQuery), responses(
     (status = 200, body = ImagePage),
@@ -88,12 +101,10 @@ pub(crate) async fn list(
         let detail = "Of some images your own opinion is asked for before their result is shown: lists cannot be filtered by it.";
         return Err(Problem::new(Kind::OwnOpinionFirst, detail));
     }
-    let after = query.after.as_deref().map(|token| {
-        let detail = "`after` is the `next` of an earlier page.";
-        page_token::decode(token).ok_or_else(|| Problem::new(Kind::BadParameter, detail))
-    });
-    let (after, limit) =
-        (after.transpose()?, read_limit(query.limit.as_deref(), DEFAULT_LIMIT, MAX_LIMIT)?);
+    let limit = read_limit(query.limit.as_deref(), DEFAULT_LIMIT, MAX_LIMIT)?;
+    let order = order(&query)?;
+    let by_flag = !context.asks_first(allowed.caller());
+    let start = start(&query, order, by_flag)?;
     // Before the page is read, so that no change falls between the two.
     let last_event = context.hub.position().number();
     let mut seen = entry(&allowed, Action::Listed, None);
@@ -103,24 +114,95 @@ pub(crate) async fn list(
         "status": states,
         "flagged": filter.flagged,
         "patient": filter.patient.is_some(),
+        "search": filter.search.is_some(),
+        "order": order.as_str(),
         "further": query.after.is_some(),
     });
     // Hashed: a page of one patient is not that of another.
     let (after_key, patient) = (query.after.as_deref(), query.patient.as_deref());
-    let which = format!("{detail} {after_key:?} {patient:?}");
-    let page =
-        context.ask(move |store| async move { store.list(&filter, after, limit).await }).await?;
+    let which = format!("{detail} {after_key:?} {patient:?} {:?}", query.search.as_deref());
+    let page = read(&context, filter, start, limit).await?;
     (detail["images"], detail["total"]) = (page.items.len().into(), page.total.into());
     seen.detail = detail;
     let ids: Vec<Uuid> = page.items.iter().map(|image| image.id.0).collect();
     context.recorder.note_list(seen, &which, &ids)?;
     Ok(Json(ImagePage {
         items: items(&context, &allowed, page.items).await?,
-        next: page.next.map(page_token::encode),
+        next: page.next,
         total: page.total,
         last_event,
         statement_of_use: STATEMENT_OF_USE,
     }))
+}
+
+/// Where a page begins.
+enum Start {
+    Newest(Option<PageKey>),
+    /// The most urgent, or what comes after a place; the moment of the first page is that of all.
+    Urgent {
+        after: Option<UrgentPlace>,
+        by_flag: bool,
+    },
+}
+
+/// A page as it was read.
+struct Read {
+    items: Vec<Image>,
+    next: Option<String>,
+    total: u64,
+}
+
+fn order(query: &ListQuery) -> Result<ListOrder, Problem> {
+    let word = query.order.as_deref().filter(|word| !word.is_empty());
+    let known = ListOrder::ALL.map(ListOrder::as_str).join(", ");
+    let wrong = || Problem::new(Kind::BadParameter, format!("`order` takes: {known}."));
+    word.map_or(Ok(ListOrder::default()), |word| ListOrder::parse(word).ok_or_else(wrong))
+}
+
+fn start(query: &ListQuery, order: ListOrder, by_flag: bool) -> Result<Start, Problem> {
+    let detail = "`after` is the `next` of an earlier page in the same order.";
+    let wrong = || Problem::new(Kind::BadParameter, detail);
+    let token = query.after.as_deref();
+    Ok(match order {
+        ListOrder::Received => {
+            let after = token.map(|token| page_token::decode(token).ok_or_else(wrong));
+            Start::Newest(after.transpose()?)
+        }
+        ListOrder::Urgency => {
+            let after = token.map(|token| page_token::decode_urgent(token).ok_or_else(wrong));
+            Start::Urgent { after: after.transpose()?, by_flag }
+        }
+    })
+}
+
+async fn read(
+    context: &Context,
+    filter: Filter,
+    start: Start,
+    limit: usize,
+) -> Result<Read, Problem> {
+    match start {
+        Start::Newest(after) => {
+            let page = context
+                .ask(move |store| async move { store.list(&filter, after, limit).await })
+                .await?;
+            let next = page.next.map(page_token::encode);
+            Ok(Read { items: page.items, next, total: page.total })
+        }
+        Start::Urgent { after, by_flag } => {
+            let (now, cap) = (context.clock.now(), context.settings.reading_cap);
+            let first = Urgency::at(now, cap, by_flag);
+            let overdue_before = after.map_or(first.overdue_before, |after| after.overdue_before);
+            let urgency = Urgency { overdue_before, ..first };
+            let after = after.map(|after| after.place);
+            let page = context.ask_port(&context.worklist, move |worklist| async move {
+                worklist.to_read(&filter, &urgency, after, limit).await
+            });
+            let page = page.await?;
+            let token = |place| page_token::encode_urgent(UrgentPlace { overdue_before, place });
+            Ok(Read { items: page.items, next: page.next.map(token), total: page.total })
+        }
+    }
 }
 
 /// Images as this caller may see them, in their order.
@@ -133,10 +215,15 @@ pub(super) async fn items(
     let drawn = with_result.map(|image| (image.id, image.object.site(), image.lane));
     let withheld = context.withheld(allowed, drawn).await;
     let mut whose = context.whose(images.iter().map(|image| image.id).collect()).await?;
+    let standing = images.iter().map(|image| (image.id, image.state, image.received_at)).collect();
+    // It only adds to what is shown: a record that cannot be read must not keep a list from its readers.
+    let mut reading = context.readership(standing).await.unwrap_or_default();
+    let now = context.clock.now();
     let mut items = Vec::with_capacity(images.len());
     for image in images {
-        let (id, item) = (image.id, ImageItem::from(image));
-        let item = item.with_whose(whose.remove(&id));
+        let (id, received_at, item) = (image.id, image.received_at, ImageItem::from(image));
+        let read = reading.remove(&id).map(|read| read.with_wait(received_at, now));
+        let item = item.with_whose(whose.remove(&id)).with_reading(read);
         items.push(match withheld.get(&id) {
             Some(why) => item.withhold(*why),
             None => {
@@ -176,7 +263,8 @@ pub(crate) async fn one(
     let shared = Data::clone(&context);
     let answer = match context.run(async move { answer(&shared, id, told).await }).await?? {
         Some(answer) => {
-            let shown = shown(&context, &allowed, id, answer).await?;
+            let read = reading(&context, id, &answer).await;
+            let shown = shown(&context, &allowed, id, answer).await?.with_reading(read);
             match context.whose(vec![id]).await {
                 Ok(mut whose) => shown.with_whose(whose.remove(&id)),
                 // A kept answer is worth more than none; its reader is told that nobody knows whose it is.
@@ -205,6 +293,13 @@ pub(crate) async fn one(
     } else {
         response.content_type(ContentType::json()).body(answer.body)
     })
+}
+
+/// Who has read an image. An answer without it is worth more than none.
+async fn reading(context: &Context, id: ImageId, answer: &CachedResponse) -> Option<ReadingBody> {
+    let told = answer.told()?;
+    let standing = vec![(id, told.state(), told.received_at()?)];
+    context.readership(standing).await.ok()?.remove(&id)
 }
 
 /// What of an answer this caller may see.
@@ -280,7 +375,22 @@ fn filter(query: &ListQuery, sites: &Sites) -> Result<Filter, Problem> {
         None | Some("") => None,
         Some(id) => Some(PatientKey(whose::patient_id(id)?)),
     };
-    Ok(Filter { sites, states: states.collect::<Result<_, _>>()?, flagged, patient })
+    let search = searched(query.search.as_deref())?;
+    Ok(Filter { sites, states: states.collect::<Result<_, _>>()?, flagged, patient, search })
+}
+
+/// A text that is searched for; `None` where there is none.
+fn searched(text: Option<&str>) -> Result<Option<SearchText>, Problem> {
+    let text = text.map(str::trim).filter(|text| !text.is_empty());
+    if text.is_some_and(|text| {
+        text.chars().count() > LONGEST_SEARCH || text.contains(char::is_control)
+    }) {
+        let detail = format!(
+            "`search` has at most {LONGEST_SEARCH} characters, none of them a control character."
+        );
+        return Err(Problem::new(Kind::BadParameter, detail));
+    }
+    Ok(text.map(|text| SearchText(text.to_owned())))
 }
 
 #[cfg(test)]
@@ -311,6 +421,20 @@ mod tests {
         assert!(filter(&zero).is_err() && filter(&line).is_err());
         let kept = filter(&padded).expect("as it is kept").patient;
         assert!(kept == Some(PatientKey("71".into())));
+    }
+
+    #[test]
+    fn a_search_is_a_short_text() {
+        let search = |text: &str| {
+            let query = ListQuery { search: Some(text.into()), ..ListQuery::default() };
+            filter(&query, &Sites::All).map(|filter| filter.search)
+        };
+        assert_eq!(search(" Doe, J ").ok(), Some(Some(SearchText("Doe, J".into()))));
+        assert_eq!(search("  ").ok(), Some(None));
+        assert!(search(&"é".repeat(64)).is_ok());
+        for bad in ["a\0b", "a\nb", &"a".repeat(65)] {
+            assert!(search(bad).is_err(), "{bad:?}");
+        }
     }
 
     #[test]

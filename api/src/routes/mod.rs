@@ -1,6 +1,8 @@
 //! The routes, one module a subject.
 
 mod audit;
+mod claims;
+mod copies;
 mod erasure;
 mod events;
 mod exposure;
@@ -15,6 +17,7 @@ mod password;
 mod patients;
 mod people;
 pub(crate) mod picture;
+mod pixels;
 mod predict;
 mod priors;
 mod problems;
@@ -50,6 +53,7 @@ pub(crate) mod bounds {
 
     pub(crate) const AUDIT: (usize, usize) = (audit::DEFAULT_LIMIT, audit::MAX_LIMIT);
     pub(crate) const IMAGES: (usize, usize) = (images::DEFAULT_LIMIT, images::MAX_LIMIT);
+    pub(crate) const SEARCH: usize = images::LONGEST_SEARCH;
     pub(crate) const MODEL_CHANGES: (usize, usize) = (models::DEFAULT_LIMIT, models::MAX_LIMIT);
     pub(crate) const PEOPLE: (usize, usize) = (people::DEFAULT_LIMIT, people::MAX_LIMIT);
     pub(crate) const PRIORS: (usize, usize) = (priors::DEFAULT_LIMIT, priors::MAX_LIMIT);
@@ -88,6 +92,8 @@ pub(crate) fn addresses() -> Vec<Address> {
         Address::new("/v1/images").get(images::list).post(receive::receive),
         Address::new("/v1/images/{id}").get(images::one).delete(erasure::erase),
         Address::new("/v1/images/{id}/picture").get(picture::picture),
+        Address::new("/v1/images/{id}/pixels").get(pixels::pixels),
+        Address::new("/v1/images/{id}/copies").post(copies::add),
         Address::new("/v1/images/{id}/heatmap").get(picture::heatmap),
         Address::new("/v1/images/{id}/verdicts").get(verdicts::list).post(verdicts::add),
         Address::new("/v1/images/{id}/priors").get(priors::list),
@@ -96,6 +102,7 @@ pub(crate) fn addresses() -> Vec<Address> {
         Address::new("/v1/patients/merge").post(patients::merge),
         Address::new("/v1/patients/separate").post(patients::separate),
         Address::new("/v1/images/{id}/opinion").post(opinions::give),
+        Address::new("/v1/images/{id}/claim").post(claims::claim).delete(claims::release),
         Address::new("/v1/exposure").get(exposure::report).post(exposure::painted),
         Address::new("/v1/uploads").post(uploads::presign),
         Address::new("/v1/uploads/identify").post(uploads::identify),
@@ -120,8 +127,18 @@ pub(crate) fn addresses() -> Vec<Address> {
             "/dicom-web/studies/{study}/series/{series}/instances/{instance}/frames/{frames}",
         )
         .get(retrieve::frames),
-        Address::new("/dicom-web/studies/{study}/series/{series}/instances/{instance}/rendered")
-            .get(retrieve::rendered),
+        Address::new("/dicom-web/studies/{study}/rendered").get(retrieve::study_rendered),
+        Address::new("/dicom-web/studies/{study}/series/{series}/rendered").get(retrieve::series_rendered),
+        Address::new("/dicom-web/studies/{study}/series/{series}/instances/{instance}/rendered").get(retrieve::rendered),
+        Address::new("/dicom-web/studies/{study}/series/{series}/instances/{instance}/frames/{frames}/rendered").get(retrieve::frames_rendered),
+        Address::new("/dicom-web/studies/{study}/thumbnail").get(retrieve::study_thumbnail),
+        Address::new("/dicom-web/studies/{study}/series/{series}/thumbnail").get(retrieve::series_thumbnail),
+        Address::new("/dicom-web/studies/{study}/series/{series}/instances/{instance}/thumbnail").get(retrieve::instance_thumbnail),
+        Address::new("/dicom-web/studies/{study}/series/{series}/instances/{instance}/frames/{frames}/thumbnail").get(retrieve::frames_thumbnail),
+        Address::new("/dicom-web/studies/{study}/bulkdata").get(retrieve::study_bulk_data),
+        Address::new("/dicom-web/studies/{study}/series/{series}/bulkdata").get(retrieve::series_bulk_data),
+        Address::new("/dicom-web/studies/{study}/series/{series}/instances/{instance}/bulkdata").get(retrieve::instance_bulk_data),
+        Address::new("/dicom-web/studies/{study}/series/{series}/instances/{instance}/bulkdata/{path}").get(retrieve::bulk_data),
         Address::new("/v1/events").get(events::events),
         Address::new("/v1/predict").post(predict::predict),
         // The names of single addresses come before those that take a version.

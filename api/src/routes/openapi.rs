@@ -7,9 +7,9 @@ use utoipa::OpenApi;
 use utoipa_swagger_ui::SwaggerUi;
 
 use super::{
-    audit, erasure, events, exposure, images, models, oidc, opinions, password, patients, people,
-    picture, predict, priors, problems, quarantine, queues, receive, session, sites, tokens, totp,
-    uploads, verdicts,
+    audit, claims, copies, erasure, events, exposure, images, models, oidc, opinions, password,
+    patients, people, picture, pixels, predict, priors, problems, quarantine, queues, receive,
+    session, sites, tokens, totp, uploads, verdicts,
 };
 use crate::dicom_web::{retrieve, search, store};
 use crate::health;
@@ -19,13 +19,14 @@ use crate::health;
     info(title = "Lobar", description = "Chest X-rays in, results live. Errors are RFC 9457 `application/problem+json`."),
     paths(
         images::list, images::one, erasure::erase, receive::receive, picture::picture, picture::heatmap,
+        pixels::pixels, copies::add,
         priors::list, patients::merge, patients::separate, patients::correct, patients::move_study,
-        verdicts::add, verdicts::list, opinions::give, exposure::painted, exposure::report,
+        verdicts::add, verdicts::list, claims::claim, claims::release, opinions::give, exposure::painted, exposure::report,
         uploads::presign, uploads::identify, uploads::known, store::store, store::store_in_study,
         search::studies, search::series, search::instances, search::series_of_study, search::instances_of_study,
         search::instances_of_series,
         retrieve::study, retrieve::series, retrieve::instance, retrieve::study_metadata, retrieve::series_metadata,
-        retrieve::instance_metadata, retrieve::frames, retrieve::rendered,
+        retrieve::instance_metadata, retrieve::frames, retrieve::study_rendered, retrieve::series_rendered, retrieve::rendered, retrieve::frames_rendered, retrieve::study_thumbnail, retrieve::series_thumbnail, retrieve::instance_thumbnail, retrieve::frames_thumbnail, retrieve::study_bulk_data, retrieve::series_bulk_data, retrieve::instance_bulk_data, retrieve::bulk_data,
         events::events, predict::predict, queues::queues,
         models::list, models::one, models::activate, models::roll_back, models::retire, models::shadow,
         models::unshadow, models::comparison, models::history,
@@ -142,7 +143,7 @@ mod page_tests {
             assert_eq!(members, said, "api/web/types.d.ts and the schema {name}");
             compared += 1;
         }
-        assert_eq!(compared, 23);
+        assert_eq!(compared, 26);
     }
 
     /// What the page leaves out on purpose: `reason_text` is the reason in words.
@@ -152,7 +153,11 @@ mod page_tests {
     fn every_member_of_a_result_is_shown_or_named_as_not_shown() {
         let page = [
             include_str!("../../web/viewer.js"),
+            include_str!("../../web/head.js"),
+            include_str!("../../web/facts.js"),
             include_str!("../../web/rows.js"),
+            include_str!("../../web/columns.js"),
+            include_str!("../../web/reading.js"),
             include_str!("../../web/words.js"),
             include_str!("../../web/opinion.js"),
             include_str!("../../web/patient.js"),

@@ -92,6 +92,10 @@ pub(crate) fn not_drawn(error: DrawError) -> Problem {
             Problem::new(Kind::NoPicture, refused.detail).with("reason", refused.reason.code())
         }
         DrawError::Render(error) => Problem::internal("picture", &error),
+        DrawError::Outside => Problem::new(
+            Kind::BadParameter,
+            "Nothing of the picture lies in the region of `viewport`.",
+        ),
     }
 }
 
@@ -129,7 +133,7 @@ pub(crate) async fn heatmap(
 }
 
 /// The image, unless it was removed: of such a one, there is nothing (`none`) to see.
-async fn known(
+pub(crate) async fn known(
     context: &Context,
     allowed: &Allowed<need::ReadImages>,
     id: ImageId,

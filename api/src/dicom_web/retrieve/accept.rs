@@ -2,12 +2,13 @@
 
 use actix_web::HttpRequest;
 use actix_web::http::header;
+use serde::{Deserialize, Serialize};
 
 /// Media ranges that are read of a request.
 const RANGES_MAX: usize = 32;
 
 /// One media range.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Range {
     /// In parts, or by itself; `None` where both are taken.
     pub(super) multipart: Option<bool>,
@@ -39,7 +40,8 @@ pub(super) fn ranges(request: &HttpRequest) -> Vec<Range> {
     read(if said.trim().is_empty() { "*/*" } else { &said })
 }
 
-fn percent_decoded(text: &str) -> String {
+/// A part of a query, decoded; a plus sign is one.
+pub(super) fn percent_decoded(text: &str) -> String {
     let mut bytes = text.as_bytes();
     let mut plain = Vec::new();
     while let [byte, rest @ ..] = bytes {

@@ -1,14 +1,15 @@
-//! An instance: the DICOM file that was stored, or the one that is made of a JPEG or PNG file (`docs/adr/0034`).
+//! An instance that somebody stored: its file, read, and in another form than it has. Runs in a child process
+//! ([`super::reading`]).
 
-use bytes::Bytes;
+use dicom_core::header::HasLength as _;
+use dicom_core::value::Value;
 use dicom_core::{DataElement, PrimitiveValue, Tag, VR};
 use dicom_dictionary_std::{tags, uids};
 use dicom_object::mem::InMemElement;
 use dicom_object::{FileMetaTableBuilder, InMemDicomObject};
-use lobar_core::study::{ANOTHER_PERSON, Attributes, Identity, Patient, age_on, made};
-use lobar_imaging::{Format, Limits, Radiograph, sniff};
-
-use crate::problem::{Kind, Problem};
+use lobar_core::image::Reason;
+use lobar_core::study::{ANOTHER_PERSON, Attributes, Identity, Patient, age_on};
+use lobar_imaging::{Limits, Rejection, Uncompressed, transfer_syntaxes, uncompress};
 
 /// A file, read.
 pub(super) struct Read {
@@ -28,32 +29,24 @@ pub(super) fn is_native(syntax: &str) -> bool {
     )
 }
 
-/// Reads the stored bytes: a DICOM file as it says itself, all others as the instance that is made of them.
-pub(super) fn read(bytes: &[u8], identity: &Identity, limits: &Limits) -> Result<Read, Problem> {
-    if sniff(bytes) == Some(Format::Dicom) {
-        // Without a preamble the file meta information would be read as attributes, in a transfer syntax that is not theirs.
-        if bytes.get(128..132) != Some(b"DICM") && bytes.starts_with(b"\x02\0") {
-            return Err(damaged());
-        }
-        let (object, syntax) =
-            lobar_deidentify::open(bytes, limits.max_bytes as u64).map_err(|_| damaged())?;
-        return Ok(Read { object, syntax });
-    }
-    let radiograph = lobar_imaging::decode(bytes, limits).map_err(|refused| {
-        Problem::new(Kind::NoPicture, refused.detail).with("reason", refused.reason.code())
-    })?;
-    let side = |side| {
-        u16::try_from(side).map_err(|_| {
-            Problem::new(Kind::NoPicture, "DICOM has no images of more than 65,535 pixels a side.")
-        })
-    };
-    let size = (side(radiograph.height)?, side(radiograph.width)?);
-    let object = secondary_capture(identity, &radiograph, size);
-    Ok(Read { object, syntax: uids::EXPLICIT_VR_LITTLE_ENDIAN.into() })
+/// Whether the compressed pixels of a transfer syntax are read here.
+pub(super) fn is_read(syntax: &str) -> bool {
+    transfer_syntaxes().any(|(uid, _, is_read)| uid == syntax && is_read)
 }
 
-fn damaged() -> Problem {
-    Problem::new(Kind::NoPicture, "Its data set is damaged; it can be had as it is stored.")
+/// Reads a DICOM file as it says itself.
+pub(super) fn read(bytes: &[u8], limits: &Limits) -> Result<Read, Rejection> {
+    let damaged = || {
+        let detail = "Its data set is damaged; it can be had as it is stored.";
+        Rejection::new(Reason::Undecodable, detail)
+    };
+    // Without a preamble the file meta information would be read as attributes, in a transfer syntax that is not theirs.
+    if bytes.get(128..132) != Some(b"DICM") && bytes.starts_with(b"\x02\0") {
+        return Err(damaged());
+    }
+    let (object, syntax) =
+        lobar_deidentify::open(bytes, limits.max_bytes as u64).map_err(|_| damaged())?;
+    Ok(Read { object, syntax })
 }
 
 /// Whose it is, as it may be shown: as it is known now or, where the file names another person under the same id and nobody
@@ -72,64 +65,85 @@ pub(super) fn is_moved(identity: &Identity) -> bool {
     identity.attributes.patient.id != identity.given.id
 }
 
-/// The bytes of an instance in Explicit VR Little Endian; `None` where its pixels are compressed.
-pub(super) fn explicit(read: Read) -> Result<Option<Bytes>, Problem> {
-    if !is_native(&read.syntax) {
-        return Ok(None);
+/// A DICOM file in Explicit VR Little Endian, its pixels uncompressed (PS3.18, 8.7.3.5.2).
+pub(super) fn explicit(bytes: &[u8], limits: &Limits) -> Result<Vec<u8>, Rejection> {
+    // First, while nothing else is in memory.
+    let uncompressed = uncompress(bytes, limits, None)?;
+    let mut object = read(bytes, limits)?.object;
+    if let Some(pixels) = uncompressed {
+        put(&mut object, pixels);
     }
+    write(object)
+}
+
+/// A file of a data set, in Explicit VR Little Endian.
+pub(super) fn write(object: InMemDicomObject) -> Result<Vec<u8>, Rejection> {
+    let unwritten =
+        |_| Rejection::new(Reason::Undecodable, "Its data set cannot be written again.");
+    let pixels = object.get(tags::PIXEL_DATA).and_then(|pixels| pixels.length().get());
     let meta = FileMetaTableBuilder::new().transfer_syntax(uids::EXPLICIT_VR_LITTLE_ENDIAN);
-    let internal = |error: &dyn std::fmt::Display| Problem::internal("dicom file", error);
-    let file = read.object.with_meta(meta).map_err(|error| internal(&error))?;
-    let mut bytes = Vec::new();
-    file.write_all(&mut bytes).map_err(|error| internal(&error))?;
-    Ok(Some(bytes.into()))
+    let file = object.with_meta(meta).map_err(|error| unwritten(error.to_string()))?;
+    let mut bytes = Vec::with_capacity(pixels.unwrap_or(0) as usize + (64 << 10));
+    file.write_all(&mut bytes).map_err(|error| unwritten(error.to_string()))?;
+    Ok(bytes)
 }
 
-/// The instance of a picture of so many rows and columns: its pixels upright in 8-bit grey, as people and the network see
-/// them.
-fn secondary_capture(
-    identity: &Identity,
-    picture: &Radiograph,
-    (rows, columns): (u16, u16),
-) -> InMemDicomObject {
-    let mut object = InMemDicomObject::new_empty();
-    let mut attributes = shown(identity);
-    made(&mut attributes);
-    let text = |object: &mut InMemDicomObject, tag, vr, text: &str| {
-        object.put(DataElement::new(tag, vr, PrimitiveValue::from(text)));
-    };
-    for (tag, vr, value) in [
-        (tags::CONVERSION_TYPE, VR::CS, "WSD"),
-        (tags::MANUFACTURER, VR::LO, "Lobar"),
-        (tags::PHOTOMETRIC_INTERPRETATION, VR::CS, "MONOCHROME2"),
+/// Puts pixels in the place of the compressed ones, and what describes them. The instance is the same one: nothing of what it
+/// shows has changed (`docs/adr/0039`).
+fn put(object: &mut InMemDicomObject, pixels: Uncompressed) {
+    for tag in [
+        tags::EXTENDED_OFFSET_TABLE,
+        tags::EXTENDED_OFFSET_TABLE_LENGTHS,
+        tags::ENCAPSULATED_PIXEL_DATA_VALUE_TOTAL_LENGTH,
     ] {
-        text(&mut object, tag, vr, value);
+        object.remove_element(tag);
     }
-    object.put(DataElement::empty(tags::PATIENT_ORIENTATION, VR::CS));
-    let short = |object: &mut InMemDicomObject, tag, value: u16| {
+    let photometric = PrimitiveValue::from(pixels.photometric);
+    object.put(DataElement::new(tags::PHOTOMETRIC_INTERPRETATION, VR::CS, photometric));
+    let mut shorts = vec![(tags::PIXEL_REPRESENTATION, u16::from(pixels.signed))];
+    if pixels.samples > 1 {
+        shorts.push((tags::PLANAR_CONFIGURATION, 0));
+    }
+    for (tag, value) in shorts {
         object.put(DataElement::new(tag, VR::US, PrimitiveValue::from(value)));
-    };
-    for (tag, value) in [
-        (tags::SAMPLES_PER_PIXEL, 1),
-        (tags::ROWS, rows),
-        (tags::COLUMNS, columns),
-        (tags::BITS_ALLOCATED, 8),
-        (tags::BITS_STORED, 8),
-        (tags::HIGH_BIT, 7),
-        (tags::PIXEL_REPRESENTATION, 0),
-    ] {
-        short(&mut object, tag, value);
     }
-    let mut pixels = picture.pixels.clone();
-    pixels.resize(pixels.len().next_multiple_of(2), 0);
-    object.put(DataElement::new(tags::PIXEL_DATA, VR::OB, PrimitiveValue::from(pixels)));
-    identify(&mut object, &attributes, false);
-    object
+    if let Some(loss) = pixels.loss {
+        let said = object.get(tags::LOSSY_IMAGE_COMPRESSION).and_then(|it| it.to_str().ok());
+        let is_said = match said.as_deref().map(str::trim) {
+            Some("01") => true,
+            Some("00") => !loss.always,
+            _ => false,
+        };
+        if !is_said {
+            lossy(object, loss.method, pixels.ratio);
+        }
+    }
+    let vr = if pixels.allocated > 8 { VR::OW } else { VR::OB };
+    object.put(pixel_data(vr, pixels.pixels));
 }
 
-/// Whose it is and which, as it is known now: after merges, moves and corrections. `moved`: whether it is another patient's
-/// than its file says, of whom it then says nothing more.
-pub(super) fn identify(object: &mut InMemDicomObject, known: &Attributes, moved: bool) {
+/// Says that the pixels were compressed with a loss once (PS3.3, C.7.6.1.1.5).
+pub(super) fn lossy(object: &mut InMemDicomObject, method: &str, ratio: f64) {
+    for (tag, vr, value) in [
+        (tags::LOSSY_IMAGE_COMPRESSION, VR::CS, "01".to_owned()),
+        (tags::LOSSY_IMAGE_COMPRESSION_RATIO, VR::DS, format!("{ratio:.2}")),
+        (tags::LOSSY_IMAGE_COMPRESSION_METHOD, VR::CS, method.to_owned()),
+    ] {
+        object.put(DataElement::new(tag, vr, PrimitiveValue::from(value)));
+    }
+}
+
+/// Pixel Data of bytes in little endian, padded to an even length.
+pub(super) fn pixel_data(vr: VR, mut bytes: Vec<u8>) -> InMemElement {
+    if bytes.len() % 2 == 1 {
+        bytes.push(0);
+    }
+    DataElement::new(tags::PIXEL_DATA, vr, Value::Primitive(PrimitiveValue::U8(bytes.into())))
+}
+
+/// Puts in whose it is and which, as it is known now ([`known`]): after merges, moves and corrections. `moved`: whether it is
+/// another patient's than its file says, of whom it then says nothing more.
+pub(super) fn identify(object: &mut InMemDicomObject, known: InMemDicomObject, moved: bool) {
     if moved {
         // Groups of the image, of how it was made and how it is shown; sequences may name anybody, but for lookup tables.
         let stays = |tag: Tag, vr: VR| {
@@ -147,6 +161,30 @@ pub(super) fn identify(object: &mut InMemDicomObject, known: &Attributes, moved:
             object.remove_element(tag);
         }
     }
+    for element in known {
+        // Where nothing is known of the study, what the file says stands.
+        let tag = element.header().tag;
+        let stands = STANDS.contains(&tag) && element.is_empty() && object.get(tag).is_some();
+        if !stands {
+            object.put(element);
+        }
+    }
+}
+
+/// What is type 2 (there, and empty where it is not known) and not of the patient: of whom the file may speak as of another.
+const STANDS: [Tag; 7] = [
+    tags::STUDY_DATE,
+    tags::STUDY_TIME,
+    tags::ACCESSION_NUMBER,
+    tags::REFERRING_PHYSICIAN_NAME,
+    tags::STUDY_ID,
+    tags::SERIES_NUMBER,
+    tags::INSTANCE_NUMBER,
+];
+
+/// Whose it is and which, as elements. `moved` as for [`identify`].
+pub(super) fn known(known: &Attributes, moved: bool) -> InMemDicomObject {
+    let mut object = InMemDicomObject::new_empty();
     let Attributes { patient, study, series, instance } = known;
     let age = study.date.as_ref().zip(patient.birth_date.as_ref());
     let age = age
@@ -155,7 +193,7 @@ pub(super) fn identify(object: &mut InMemDicomObject, known: &Attributes, moved:
     let number = |number: Option<i32>| number.map(|number| number.to_string());
     let uid =
         |uid: &Option<lobar_core::study::Uid>| uid.as_ref().map(|uid| uid.as_str().to_owned());
-    // Of the patient what is not known is empty: the file may speak of another one.
+    // Of the patient what is not known is empty, whatever the file says.
     for (tag, vr, value) in [
         (tags::SPECIFIC_CHARACTER_SET, VR::CS, Some("ISO_IR 192".to_owned())),
         (tags::PATIENT_NAME, VR::PN, patient.name.clone()),
@@ -194,10 +232,9 @@ pub(super) fn identify(object: &mut InMemDicomObject, known: &Attributes, moved:
         (tags::INSTANCE_NUMBER, VR::IS, number(instance.number)),
     ];
     for (tag, vr, value) in required {
-        if value.is_some() || object.get(tag).is_none() {
-            object.put(element(tag, vr, value));
-        }
+        object.put(element(tag, vr, value));
     }
+    object
 }
 
 /// With a value, or without one.

@@ -3,9 +3,18 @@
 //! pictures.
 
 mod accept;
+mod answer;
+mod bulk_data;
 mod frames;
 mod instance;
+mod made;
 mod metadata;
+mod multipart;
+mod picture;
+mod pixel_data;
+mod reading;
+mod rendering;
+mod single_frame;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -15,21 +24,27 @@ use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use bytes::Bytes;
 use dicom_dictionary_std::uids;
-use futures::{Stream, stream};
+use futures::stream;
+use lobar_core::access::Sites;
 use lobar_core::audit::Action;
 use lobar_core::study::{Place, Stored, Uid, Uids};
-use lobar_imaging::{Format, draw, sniff};
+use lobar_imaging::{Format, sniff};
 
 use self::accept::{Range, ranges};
-use self::instance::{is_native, read};
+use self::bulk_data::{all_bulk_data, bulk_data as value_apart};
+use self::instance::{is_native, is_read};
+use self::multipart::{multipart, stream_of};
+use self::picture::{rendered as pictures, thumbnail};
 use super::address::Address;
 use crate::access::{Allowed, need};
 use crate::context::Context;
 use crate::problem::{Kind, Problem};
 use crate::rate::Client;
 use crate::record::about;
-use crate::routes::picture::{fetched, not_drawn};
-use crate::visible::{missing, unknown};
+use crate::routes::picture::fetched;
+use crate::visible::{hidden, missing, unknown};
+
+pub use self::reading::read_instance;
 
 /// Instances in one answer. Of what has more, a series or an instance is asked for.
 const INSTANCES_MAX: usize = 2_000;
@@ -39,10 +54,13 @@ const DICOM: &str = "application/dicom";
 const JSON: &str = "application/dicom+json";
 
 macro_rules! routes {
-    ($($name:ident $path:tt $serve:ident $media:tt [$($parameter:tt $of:tt),+] $doc:tt;)+) => {$(
+    ($($name:ident $path:tt $serve:ident $media:tt [$($parameter:tt $of:tt),+] [$($query:tt $about:tt),*] $doc:literal;)+) => {$(
         #[doc = $doc]
         #[utoipa::path(get, path = $path, tag = "dicom-web",
-            params($(($parameter = String, Path, description = $of)),+),
+            params(
+                $(($parameter = String, Path, description = $of)),+
+                $(, ($query = Option<String>, Query, description = $about))*
+            ),
             responses(
                 (status = 200, description = "As it was asked for.", content_type = $media),
                 (status = 400, description = "A UID or a parameter is none.", content_type = "application/problem+json"),
@@ -64,29 +82,78 @@ macro_rules! routes {
 
 routes! {
     study "/dicom-web/studies/{study}" instances "multipart/related"
-        ["study" "Study Instance UID"]
+        ["study" "Study Instance UID"] []
         "The instances of a study (WADO-RS).";
     series "/dicom-web/studies/{study}/series/{series}" instances "multipart/related"
-        ["study" "Study Instance UID", "series" "Series Instance UID"]
+        ["study" "Study Instance UID", "series" "Series Instance UID"] []
         "The instances of a series (WADO-RS).";
     instance "/dicom-web/studies/{study}/series/{series}/instances/{instance}" instances "multipart/related"
-        ["study" "Study Instance UID", "series" "Series Instance UID", "instance" "SOP Instance UID"]
+        ["study" "Study Instance UID", "series" "Series Instance UID", "instance" "SOP Instance UID"] []
         "An instance (WADO-RS).";
     study_metadata "/dicom-web/studies/{study}/metadata" attributes "application/dicom+json"
-        ["study" "Study Instance UID"]
+        ["study" "Study Instance UID"] []
         "The attributes of the instances of a study (WADO-RS).";
     series_metadata "/dicom-web/studies/{study}/series/{series}/metadata" attributes "application/dicom+json"
-        ["study" "Study Instance UID", "series" "Series Instance UID"]
+        ["study" "Study Instance UID", "series" "Series Instance UID"] []
         "The attributes of the instances of a series (WADO-RS).";
     instance_metadata "/dicom-web/studies/{study}/series/{series}/instances/{instance}/metadata" attributes "application/dicom+json"
-        ["study" "Study Instance UID", "series" "Series Instance UID", "instance" "SOP Instance UID"]
+        ["study" "Study Instance UID", "series" "Series Instance UID", "instance" "SOP Instance UID"] []
         "The attributes of an instance (WADO-RS).";
     frames "/dicom-web/studies/{study}/series/{series}/instances/{instance}/frames/{frames}" pixels "multipart/related"
-        ["study" "Study Instance UID", "series" "Series Instance UID", "instance" "SOP Instance UID", "frames" "Numbers from 1, with commas between them"]
+        ["study" "Study Instance UID", "series" "Series Instance UID", "instance" "SOP Instance UID", "frames" "Numbers from 1, with commas between them"] []
         "Frames of an instance (WADO-RS).";
-    rendered "/dicom-web/studies/{study}/series/{series}/instances/{instance}/rendered" picture "image/png"
+    study_rendered "/dicom-web/studies/{study}/rendered" pictures "image/jpeg"
+        ["study" "Study Instance UID"]
+        ["window" "center,width,function: in place of the window of the file, of values after the modality lookup table; linear, linear-exact or sigmoid",
+           "viewport" "vw,vh or vw,vh,sx,sy,sw,sh: the size to fit into, and the region that is shown",
+           "quality" "Of a JPEG, 1 to 100", "accept" "In place of the header"]
+        "Pictures of the instances of a study (WADO-RS).";
+    series_rendered "/dicom-web/studies/{study}/series/{series}/rendered" pictures "image/jpeg"
+        ["study" "Study Instance UID", "series" "Series Instance UID"]
+        ["window" "center,width,function: in place of the window of the file, of values after the modality lookup table; linear, linear-exact or sigmoid",
+           "viewport" "vw,vh or vw,vh,sx,sy,sw,sh: the size to fit into, and the region that is shown",
+           "quality" "Of a JPEG, 1 to 100", "accept" "In place of the header"]
+        "Pictures of the instances of a series (WADO-RS).";
+    rendered "/dicom-web/studies/{study}/series/{series}/instances/{instance}/rendered" pictures "image/jpeg"
         ["study" "Study Instance UID", "series" "Series Instance UID", "instance" "SOP Instance UID"]
-        "The picture of an instance, as the page shows it (WADO-RS).";
+        ["window" "center,width,function: in place of the window of the file, of values after the modality lookup table; linear, linear-exact or sigmoid",
+           "viewport" "vw,vh or vw,vh,sx,sy,sw,sh: the size to fit into, and the region that is shown",
+           "quality" "Of a JPEG, 1 to 100", "accept" "In place of the header"]
+        "Pictures of an instance (WADO-RS).";
+    frames_rendered "/dicom-web/studies/{study}/series/{series}/instances/{instance}/frames/{frames}/rendered" pictures "image/jpeg"
+        ["study" "Study Instance UID", "series" "Series Instance UID", "instance" "SOP Instance UID", "frames" "Numbers from 1, with commas between them"]
+        ["window" "center,width,function: in place of the window of the file, of values after the modality lookup table; linear, linear-exact or sigmoid",
+           "viewport" "vw,vh or vw,vh,sx,sy,sw,sh: the size to fit into, and the region that is shown",
+           "quality" "Of a JPEG, 1 to 100", "accept" "In place of the header"]
+        "Pictures of frames of an instance (WADO-RS).";
+    study_thumbnail "/dicom-web/studies/{study}/thumbnail" thumbnail "image/jpeg"
+        ["study" "Study Instance UID"]
+        ["viewport" "vw,vh: the size to fit into", "accept" "In place of the header"]
+        "A small picture of a study (WADO-RS).";
+    series_thumbnail "/dicom-web/studies/{study}/series/{series}/thumbnail" thumbnail "image/jpeg"
+        ["study" "Study Instance UID", "series" "Series Instance UID"]
+        ["viewport" "vw,vh: the size to fit into", "accept" "In place of the header"]
+        "A small picture of a series (WADO-RS).";
+    instance_thumbnail "/dicom-web/studies/{study}/series/{series}/instances/{instance}/thumbnail" thumbnail "image/jpeg"
+        ["study" "Study Instance UID", "series" "Series Instance UID", "instance" "SOP Instance UID"]
+        ["viewport" "vw,vh: the size to fit into", "accept" "In place of the header"]
+        "A small picture of an instance (WADO-RS).";
+    frames_thumbnail "/dicom-web/studies/{study}/series/{series}/instances/{instance}/frames/{frames}/thumbnail" thumbnail "image/jpeg"
+        ["study" "Study Instance UID", "series" "Series Instance UID", "instance" "SOP Instance UID", "frames" "Numbers from 1, with commas between them"]
+        ["viewport" "vw,vh: the size to fit into", "accept" "In place of the header"]
+        "A small picture of a frame (WADO-RS).";
+    study_bulk_data "/dicom-web/studies/{study}/bulkdata" all_bulk_data "multipart/related"
+        ["study" "Study Instance UID"] []
+        "The large values and the pixels of the instances of a study (WADO-RS).";
+    series_bulk_data "/dicom-web/studies/{study}/series/{series}/bulkdata" all_bulk_data "multipart/related"
+        ["study" "Study Instance UID", "series" "Series Instance UID"] []
+        "The large values and the pixels of the instances of a series (WADO-RS).";
+    instance_bulk_data "/dicom-web/studies/{study}/series/{series}/instances/{instance}/bulkdata" all_bulk_data "multipart/related"
+        ["study" "Study Instance UID", "series" "Series Instance UID", "instance" "SOP Instance UID"] []
+        "The large values and the pixels of an instance (WADO-RS).";
+    bulk_data "/dicom-web/studies/{study}/series/{series}/instances/{instance}/bulkdata/{path}" value_apart "multipart/related"
+        ["study" "Study Instance UID", "series" "Series Instance UID", "instance" "SOP Instance UID", "path" "Tags, and numbers of items from 1, with points between them, as `BulkDataURI` has it"] []
+        "A large value of an instance (WADO-RS).";
 }
 
 type Granted = Allowed<need::ReadImages>;
@@ -126,12 +193,32 @@ async fn found(
     }
     newest_versions(&mut found);
     if found.is_empty() {
+        if let Some(other) = elsewhere(allowed, context, &place).await? {
+            let (id, site) = (other.image.id, other.image.object.site());
+            return Err(hidden(context, allowed, id, site));
+        }
         return Err(match Uids::image_of(&place.study) {
             Some(image) => missing(context, allowed, image).await?,
             None => unknown(),
         });
     }
     Ok(found)
+}
+
+/// One of the instances that the address names at sites where the caller may see none: that it was asked for is on record.
+async fn elsewhere(
+    allowed: &Granted,
+    context: &Data<Context>,
+    place: &Place,
+) -> Result<Option<Stored>, Problem> {
+    if *allowed.sites() == Sites::All {
+        return Ok(None);
+    }
+    let place = place.clone();
+    let found = context.ask_port(&context.studies, move |studies| async move {
+        studies.instances(&Sites::All, &place, 1).await
+    });
+    Ok(found.await?.into_iter().next())
 }
 
 /// Leaves of each instance the version that was received last.
@@ -150,11 +237,11 @@ fn newest_versions(found: &mut Vec<Stored>) {
 }
 
 /// Records what is about to be given.
-fn note(
+fn note<'a>(
     allowed: &Granted,
-    context: &Data<Context>,
+    context: &Context,
     action: Action,
-    found: &[Stored],
+    found: impl IntoIterator<Item = &'a Stored>,
 ) -> Result<(), Problem> {
     for stored in found {
         context.recorder.note(about(allowed, action, &stored.image))?;
@@ -184,11 +271,29 @@ async fn worked_on<T: Send + 'static>(
     done.await?
 }
 
-/// Room for an instance on its way out, in bytes: what was stored, or as much as there may be where it is made, or inflated.
-fn size(context: &Context, stored: &Stored) -> usize {
+/// The transfer syntax of a file; `None` where it came as no DICOM file, or could not be read.
+fn syntax(stored: &Stored) -> Option<&str> {
+    stored.identity.attributes.instance.transfer_syntax.as_ref().map(Uid::as_str)
+}
+
+/// Room for an instance on its way out, in bytes: what was stored, or its pixels where it is uncompressed, or as much as there
+/// may be where it is made, or inflated.
+fn size(context: &Context, stored: &Stored, as_stored: bool) -> usize {
     let most = context.settings.limits.max_bytes;
-    let syntax = stored.identity.attributes.instance.transfer_syntax.as_ref().map(Uid::as_str);
-    match syntax {
+    match syntax(stored) {
+        Some(own) if !as_stored && !is_native(own) => {
+            let instance = &stored.identity.attributes.instance;
+            let sides = instance.rows.zip(instance.columns);
+            let pixels = sides.map(|(rows, columns)| u64::from(rows) * u64::from(columns));
+            let photometric = instance.photometric_interpretation.as_deref().unwrap_or_default();
+            let samples = if matches!(photometric.get(..3), Some("RGB" | "YBR")) { 3 } else { 1 };
+            let bytes = if instance.bits_stored.is_some_and(|bits| bits <= 8) { 1 } else { 2 };
+            let frames = u64::from(instance.frames.unwrap_or(1).max(1));
+            let largest = reading::largest(&context.settings.limits);
+            let all = pixels.and_then(|pixels| pixels.checked_mul(samples * bytes * frames));
+            let all = all.map_or(largest, |all| all.saturating_add(ATTRIBUTES as u64).min(largest));
+            usize::try_from(all).unwrap_or(usize::MAX)
+        }
         None | Some(uids::DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN) => most,
         Some(_) => {
             let size = stored.image.object.size.and_then(|size| usize::try_from(size).ok());
@@ -197,13 +302,19 @@ fn size(context: &Context, stored: &Stored) -> usize {
     }
 }
 
+/// As text, for an answer of several.
+fn json(told: &serde_json::Value) -> Result<Bytes, Problem> {
+    let text = serde_json::to_vec(told).map_err(|error| Problem::internal("dicom json", &error));
+    text.map(Bytes::from)
+}
+
 fn not_acceptable(detail: &str) -> Problem {
     Problem::new(Kind::NotAcceptable, detail)
 }
 
-/// How an instance is given, by what its client takes: as it is stored, or in Explicit VR Little Endian.
+/// How an instance is given, by what its client takes: as it is stored, or in Explicit VR Little Endian, uncompressed.
 fn form(stored: &Stored, ranges: &[Range], single: bool) -> Option<(bool, Option<bool>)> {
-    let syntax = stored.identity.attributes.instance.transfer_syntax.as_ref().map(Uid::as_str);
+    let syntax = syntax(stored);
     let fit = |range: &&Range| range.takes(DICOM) && (single || range.multipart != Some(false));
     ranges.iter().filter(fit).find_map(|range| {
         let asked = range.syntax.as_deref().unwrap_or(uids::EXPLICIT_VR_LITTLE_ENDIAN);
@@ -215,7 +326,9 @@ fn form(stored: &Stored, ranges: &[Range], single: bool) -> Option<(bool, Option
             (asked, Some(own)) if asked == "*" || asked == own => Some(true),
             // Whoever takes anything takes it as it is.
             (_, Some(_)) if range.kind == "*/*" && range.syntax.is_none() => Some(true),
-            (uids::EXPLICIT_VR_LITTLE_ENDIAN, Some(own)) if is_native(own) => Some(false),
+            (uids::EXPLICIT_VR_LITTLE_ENDIAN, Some(own)) => {
+                (is_native(own) || is_read(own)).then_some(false)
+            }
             _ => None,
         };
         Some((as_stored?, range.multipart))
@@ -230,10 +343,17 @@ async fn instances(
     let ranges = ranges(request);
     let found = found(allowed, context, request).await?;
     let single = request.match_info().get("instance").is_some();
-    let given: Option<Vec<_>> = found.iter().map(|stored| form(stored, &ranges, single)).collect();
-    let given = given.ok_or_else(|| {
-            not_acceptable("Ask for application/dicom, of several instances in multipart/related, with transfer-syntax=*: compressed pixels are given as they are stored.")
-    })?;
+    let given = found.iter().map(|stored| {
+        form(stored, &ranges, single).ok_or_else(|| {
+            let own = syntax(stored).unwrap_or(uids::EXPLICIT_VR_LITTLE_ENDIAN);
+            let uncompressed =
+                if is_native(own) || is_read(own) { "" } else { ", which is not uncompressed here" };
+            not_acceptable(&format!(
+                "Ask for application/dicom, of several instances in multipart/related, with transfer-syntax=*: an instance is of transfer syntax {own}{uncompressed}."
+            ))
+        })
+    });
+    let given = given.collect::<Result<Vec<_>, _>>()?;
     note(allowed, context, Action::PictureViewed, &found)?;
     let forms = found.into_iter().zip(given);
     let mut forms: Vec<_> = forms
@@ -242,7 +362,8 @@ async fn instances(
     let context = Arc::clone(context);
     let client = Client::caller(&allowed.caller().who);
     // Room for the largest: the others follow it one by one.
-    let largest = forms.iter().map(|(stored, ..)| size(&context, stored)).max();
+    let largest =
+        forms.iter().map(|(stored, as_stored, _)| size(&context, stored, *as_stored)).max();
     let mut reserved = context.sending.reserve(client, largest.unwrap_or_default()).await?;
     let alone = single && forms.first().is_some_and(|(_, _, multipart)| *multipart == Some(false));
     let limits = context.settings.limits;
@@ -251,12 +372,11 @@ async fn instances(
         let (context, identity) = (Arc::clone(&own), stored.identity.clone());
         async move {
             worked_on(&context, client, &stored, move |bytes| {
-                if as_stored && sniff(&bytes) == Some(Format::Dicom) {
-                    return Ok(bytes);
+                match (sniff(&bytes) == Some(Format::Dicom), as_stored) {
+                    (true, true) => Ok(bytes),
+                    (true, false) => reading::explicit_of(&bytes, &limits),
+                    (false, _) => made::file(&bytes, &identity, &limits),
                 }
-                let read = read(&bytes, &identity, &limits)?;
-                instance::explicit(read)?
-                    .ok_or_else(|| not_acceptable("Its pixels are compressed."))
             })
             .await
         }
@@ -282,39 +402,6 @@ async fn instances(
     Ok(response)
 }
 
-fn stream_of(
-    first: Bytes,
-    rest: impl Stream<Item = Result<Bytes, Problem>> + 'static,
-) -> impl Stream<Item = Result<Bytes, Problem>> + 'static {
-    use futures::StreamExt as _;
-    stream::once(async move { Ok(first) }).chain(rest)
-}
-
-/// A body of parts (PS3.18, 8.6.1.2).
-fn multipart(
-    media_type: &str,
-    parts: impl Stream<Item = Result<Bytes, Problem>> + 'static,
-) -> HttpResponse {
-    use futures::StreamExt as _;
-    // Random: it cannot occur in what others made before.
-    let boundary = uuid::Uuid::new_v4().simple().to_string();
-    let head = format!("--{boundary}\r\nContent-Type: {media_type}\r\n\r\n");
-    let end = format!("--{boundary}--\r\n");
-    let parts = parts.flat_map(move |part| {
-        let pieces = match part {
-            Ok(bytes) => {
-                vec![Ok(Bytes::from(head.clone())), Ok(bytes), Ok(Bytes::from_static(b"\r\n"))]
-            }
-            Err(problem) => vec![Err(problem)],
-        };
-        stream::iter(pieces)
-    });
-    let body = parts.chain(stream::once(async move { Ok(Bytes::from(end)) }));
-    let root = media_type.split(';').next().unwrap_or_default();
-    let kind = format!("multipart/related; type=\"{root}\"; boundary={boundary}");
-    HttpResponse::Ok().insert_header((header::CONTENT_TYPE, kind)).streaming(body)
-}
-
 async fn attributes(
     allowed: &Granted,
     context: &Data<Context>,
@@ -338,12 +425,13 @@ async fn attributes(
         async move {
             let identity = stored.identity.clone();
             worked_on(&context, client, &stored, move |bytes| {
-                match read(&bytes, &identity, &limits) {
+                if sniff(&bytes) != Some(Format::Dicom) {
+                    return made::attributes(&bytes, &identity, &address, &limits);
+                }
+                match reading::attributes(&bytes, &identity, &address, &limits) {
                     // One file that cannot be read does not hide the others of its study.
-                    Err(_) if sniff(&bytes) == Some(Format::Dicom) => {
-                        metadata::known(&identity, &address)
-                    }
-                    read => metadata::of(read?, &identity, &address),
+                    Err(_) => json(&metadata::known(&identity, &address)?),
+                    told => told,
                 }
             })
             .await
@@ -356,10 +444,11 @@ async fn attributes(
     };
     let rest = stream::unfold((found, one), |(mut found, one)| async move {
         let next = one(found.next()?).await;
-        Some((next.map(|told| Bytes::from(format!(",{told}"))), (found, one)))
+        let next = next.map(|told| Bytes::from([&b","[..], &told[..]].concat()));
+        Some((next, (found, one)))
     });
     let end = stream::once(async { Ok(Bytes::from_static(b"]")) });
-    let body = stream_of(Bytes::from(format!("[{first}")), rest).chain(end);
+    let body = stream_of([&b"["[..], &first[..]].concat().into(), rest).chain(end);
     let mut response = HttpResponse::Ok();
     let mut response = response.insert_header((header::CONTENT_TYPE, JSON)).streaming(body);
     response.extensions_mut().insert(reserved);
@@ -375,47 +464,35 @@ async fn pixels(
     let numbers = frames::numbers(request.match_info().get("frames").unwrap_or_default())?;
     let (context, client, stored) = only(allowed, context, request).await?;
     let limits = context.settings.limits;
-    let mut reserved = context.sending.reserve(client, size(&context, &stored)).await?;
+    let expected = syntax(&stored).unwrap_or(uids::EXPLICIT_VR_LITTLE_ENDIAN);
+    let form = frames::form(expected, numbers.len() > 1, &ranges)?;
+    let room = size(&context, &stored, !form.uncompressed);
+    let mut reserved = context.sending.reserve(client, room).await?;
     let identity = stored.identity.clone();
+    let expected = expected.to_owned();
     let found = worked_on(&context, client, &stored, move |bytes| {
-        frames::find(&read(&bytes, &identity, &limits)?, &numbers, &ranges)
+        if sniff(&bytes) != Some(Format::Dicom) {
+            let made = made::read(&bytes, &identity, &limits)?;
+            return Ok((frames::find(&made, &numbers), form));
+        }
+        let several = numbers.len() > 1;
+        let given = reading::frames_of(&bytes, numbers.clone(), form.uncompressed, &limits)?;
+        if given.syntax == expected {
+            return Ok((given, form));
+        }
+        // What is known of it is not what it is.
+        let form = frames::form(&given.syntax, several, &ranges)?;
+        Ok((reading::frames_of(&bytes, numbers, form.uncompressed, &limits)?, form))
     });
-    let frames::Frames { media_type, multipart: in_parts, mut frames } = found.await?;
+    let (given, form) = found.await?;
+    let media_type = given.media_type(form);
+    let mut frames = given.frames?;
     reserved.shrink(frames.iter().map(Bytes::len).sum());
-    let mut response = if in_parts {
+    let mut response = if form.multipart {
         multipart(&media_type, stream::iter(frames.into_iter().map(Ok)))
     } else {
         HttpResponse::Ok().insert_header((header::CONTENT_TYPE, media_type)).body(frames.remove(0))
     };
-    response.extensions_mut().insert(reserved);
-    Ok(response)
-}
-
-async fn picture(
-    allowed: &Granted,
-    context: &Data<Context>,
-    request: &HttpRequest,
-) -> Result<HttpResponse, Problem> {
-    if !ranges(request).iter().any(|range| range.takes("image/png")) {
-        return Err(not_acceptable("Pictures are image/png."));
-    }
-    if request
-        .query_string()
-        .split('&')
-        .any(|pair| !pair.is_empty() && !pair.starts_with("accept="))
-    {
-        let detail = "Pictures are drawn as the page shows them: window, viewport and quality are not taken.";
-        return Err(Problem::new(Kind::BadParameter, detail));
-    }
-    let (context, client, stored) = only(allowed, context, request).await?;
-    let mut reserved = context.sending.reserve(client, context.settings.largest_picture()).await?;
-    let (limits, side) = (context.settings.limits, context.settings.picture_side);
-    let drawn = worked_on(&context, client, &stored, move |bytes| {
-        draw(&bytes, &limits, side).map_err(not_drawn)
-    });
-    let drawn = drawn.await?;
-    reserved.shrink(drawn.len());
-    let mut response = HttpResponse::Ok().content_type("image/png").body(drawn);
     response.extensions_mut().insert(reserved);
     Ok(response)
 }
