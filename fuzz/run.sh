@@ -1,7 +1,7 @@
 #!/bin/sh
 # Runs fuzz targets one after the other, each for a while: sh fuzz/run.sh SECONDS [TARGET…]
-# Wants cargo-fuzz (`cargo install cargo-fuzz`); works on stable Rust, without a sanitizer. What it learns
-# is kept in fuzz/corpus, what it finds in fuzz/artifacts. FUZZ_TARGET_DIR names another build folder.
+# Works on stable Rust, without a sanitizer: coverage comes by the flags that cargo-fuzz sets too. What it learns is kept in
+# fuzz/corpus, what it finds in fuzz/artifacts. FUZZ_TARGET_DIR names another build folder.
 set -eu
 cd "$(dirname "$0")"
 seconds=$1
@@ -9,7 +9,14 @@ shift
 [ $# -gt 0 ] || set -- notification image dicom dicom_peer rle jpeg_lossless s3_listing sse_position api_bodies stow_multipart
 
 target=${FUZZ_TARGET_DIR:-target}
-cargo fuzz build --fuzz-dir . -s none --target-dir "$target"
+host=$(rustc -vV | sed -n 's/^host: //p')
+flags="--cfg fuzzing -Cdebug-assertions -Ccodegen-units=1 -Cpasses=sancov-module"
+for flag in level=4 inline-8bit-counters pc-table trace-compares; do
+    flags="$flags -Cllvm-args=-sanitizer-coverage-$flag"
+done
+flags="$flags -Cllvm-args=-simplifycfg-branch-fold-threshold=0"
+# For a named target alone: build scripts and macros are built without the flags.
+RUSTFLAGS=$flags cargo build --locked --release --target "$host" --target-dir "$target"
 for name; do
     mkdir -p "corpus/$name" "artifacts/$name"
     # Only the first folder is written to.
@@ -19,6 +26,6 @@ for name; do
         image | dicom) set -- "$@" ../imaging/tests/fixtures ;;
     esac
     echo "fuzz: $name for $seconds s"
-    nice -n 19 "$target/x86_64-unknown-linux-gnu/release/$name" -artifact_prefix="artifacts/$name/" \
+    nice -n 19 "$target/$host/release/$name" -artifact_prefix="artifacts/$name/" \
         -max_total_time="$seconds" -rss_limit_mb=4096 -max_len=65536 -timeout=20 -print_final_stats=1 "$@"
 done

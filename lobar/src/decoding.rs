@@ -97,7 +97,7 @@ pub fn serve() -> Result<(), Failure> {
         let kinds = [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()];
         kinds.map(signal).into_iter().collect::<Result<Vec<_>, _>>().map_err(Failure::failed)
     })?;
-    isolation::serve().map_err(Failure::failed)
+    isolation::serve(lobar_api::read_instance).map_err(Failure::failed)
 }
 
 #[cfg(test)]

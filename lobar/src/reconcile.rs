@@ -24,7 +24,9 @@ pub async fn run(command: Reconcile) -> Result<(), Failure> {
     let opener = opener(&settings, Arc::new(SystemClock));
     let results_kept = settings.results_retention.time();
     let grace = Duration::from_secs(grace);
-    let options = ReconcileOptions { prefix, grace, dry_run, mark: true, force, results_kept };
+    let junk = settings.junk_names.clone();
+    let options =
+        ReconcileOptions { prefix, grace, dry_run, mark: true, force, junk, results_kept };
     let done = compare(&settings, &opener, &options).await;
     opener.close().await;
     let done = done?;

@@ -31,6 +31,7 @@ fn kind(action: Option<Action>) -> Kind {
         Action::Viewed | Action::PictureViewed | Action::HeatmapViewed | Action::VerdictsViewed => {
             (ACCESS, "R")
         }
+        Action::ReadingClaimed | Action::ReadingReleased => (ACCESS, "R"),
         Action::VerdictGiven | Action::OpinionGiven => (ACCESS, "U"),
         Action::Uploaded | Action::Predicted => (("110107", "Import"), "C"),
         Action::Exported => (("110106", "Export"), "R"),

@@ -21,14 +21,15 @@ async fn ask(settings: &Settings, peer: &Peer) -> Diagnostic {
     let limits = Limits { calling: PATIENCE, write: PATIENCE, idle: PATIENCE, ..Limits::default() };
     let address = peer.address.as_ref().map(lobar_dicom::HostPort::as_str).unwrap_or_default();
     let who = format!("{} at {address}", peer.title);
-    match echo(peer, &settings.dicom_ae_title, &limits).await {
+    let tls = settings.dicom_tls();
+    match echo(peer, &settings.dicom_ae_title, tls.as_ref(), &limits).await {
         Ok(()) => Diagnostic::good("DICOM peer", format!("{who} answers")),
         // A modality is switched off at night: images come from it all the same when it is on.
         Err(error) => Diagnostic::advice(
             "DICOM peer",
             format!("{who}: {error}"),
-            "Until it answers, it gets no reports on storage commitment: see whether it is on, knows Lobar's AE title, and \
-             has this address.",
+            "Until it answers, it gets no reports on storage commitment: see whether it is on, knows Lobar's AE title, has \
+             this address, and speaks TLS where its entry has tls=on.",
         ),
     }
 }

@@ -48,6 +48,7 @@ pub async fn run(
     checks.extend(dicom::peers(&settings).await);
     checks.extend(decoding::examine());
     checks.extend(examine::quarantine(&opener, &settings.store).await);
+    checks.extend(examine::commitments(&opener, &settings.store).await);
     if let Some(patience) = probe {
         checks.extend(probed(&settings, &opener, patience).await);
     }

@@ -32,6 +32,7 @@ pub async fn start(
         store: parts.store.clone(),
         erasures: parts.erasures.clone(),
         audit: parts.audit.clone(),
+        commitments: parts.commitments.clone(),
         metrics,
     };
     let dicom = match Dicom::build(ports, role_settings(settings)).await {

@@ -7,6 +7,7 @@ use lobar_aws::Access;
 use lobar_core::accounts::Accounts;
 use lobar_core::audit::Audit;
 use lobar_core::cache::Cache;
+use lobar_core::commitment::Commitments;
 use lobar_core::erasure::Erasures;
 use lobar_core::exposure::Exposures;
 use lobar_core::image::{Lane, Lanes};
@@ -18,6 +19,7 @@ use lobar_core::store::Store;
 use lobar_core::study::Studies;
 use lobar_core::time::{Clock, SystemClock};
 use lobar_core::verdict::Verdicts;
+use lobar_core::worklist::Worklist;
 use lobar_opener::{OpenError, Opener};
 use prometheus::Registry;
 
@@ -40,10 +42,14 @@ pub struct Ports {
     pub verdicts: Arc<dyn Verdicts>,
     /// What readers met of answers.
     pub exposures: Arc<dyn Exposures>,
+    /// The worklist, and who reads what.
+    pub worklist: Arc<dyn Worklist>,
     /// Whose images are.
     pub studies: Arc<dyn Studies>,
     /// What ingest put aside.
     pub quarantine: Arc<dyn Quarantine>,
+    /// What peers wait to be told is stored.
+    pub commitments: Arc<dyn Commitments>,
     /// What is erased.
     pub erasures: Arc<dyn Erasures>,
     /// People, sessions, tokens, sites.
@@ -105,8 +111,10 @@ impl Ports {
             models: database.clone(),
             verdicts: database.clone(),
             exposures: database.clone(),
+            worklist: database.clone(),
             studies: database.clone(),
             quarantine: database.clone(),
+            commitments: database.clone(),
             erasures: database.clone(),
             accounts: database.clone(),
             audit: database,

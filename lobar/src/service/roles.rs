@@ -165,6 +165,7 @@ pub fn ingest(
         },
         IngestSettings {
             retention: retention(settings),
+            junk: settings.junk_names.clone(),
             ..IngestSettings::new(settings.bucket.as_str())
         },
     );
@@ -236,6 +237,7 @@ async fn api(
             models: parts.models.clone(),
             verdicts: parts.verdicts.clone(),
             exposures: parts.exposures.clone(),
+            worklist: parts.worklist.clone(),
             studies: parts.studies.clone(),
             quarantine: parts.quarantine.clone(),
             accounts: parts.accounts.clone(),
@@ -257,6 +259,7 @@ async fn api(
             trusted_proxies: settings.trusted_proxies.clone(),
             bucket: settings.bucket.to_string(),
             hosts: settings.hosts.iter().map(ToString::to_string).collect(),
+            viewers: settings.dicomweb_origins.clone(),
             drain: settings.drain.seconds().min(Duration::from_secs(10)),
             streams: super::descriptors::raise(),
             scaling: settings.scaling(),
@@ -265,6 +268,8 @@ async fn api(
             s3_keys,
             sign_in: settings.sign_in(),
             opinion_first: settings.opinion_shares(),
+            reading_cap: settings.reading_cap.time(),
+            reading_lease: settings.reading_lease.time(),
             oidc: settings.oidc.as_ref().map(OidcProvider::settings).transpose()?,
             ..ApiSettings::default()
         },

@@ -40,6 +40,12 @@ pub fn validate(settings: &Settings, roles: &Roles) -> Result<(), Failure> {
              (with LOBAR_DICOM_TLS_CERT and LOBAR_DICOM_TLS_KEY), or drop cert=",
         ));
     }
+    if roles.has(Role::Dicom) && settings.dicom_peers.are_called_by_tls() && !has_authority {
+        return Err(Failure::usage(
+            "an entry of dicom_peers has tls=on, and nothing says whose certificates to trust; set LOBAR_DICOM_TLS_CLIENT_CA \
+             (with LOBAR_DICOM_TLS_CERT and LOBAR_DICOM_TLS_KEY), or drop tls=on",
+        ));
+    }
     if settings.s3_endpoint.is_some() && roles.has(Role::S3) {
         return Err(Failure::usage(
             "s3_endpoint names an S3 endpoint elsewhere, but the role s3 runs one here; drop one",
@@ -122,6 +128,19 @@ mod tests {
         (settings.dicom_tls_cert, settings.dicom_tls_key) = (at("chain.pem"), at("key.pem"));
         let error = validate(&settings, &Roles::all()).expect_err("refused").to_string();
         assert!(error.contains("LOBAR_DICOM_TLS_CLIENT_CA"), "{error}");
+        settings.dicom_tls_client_ca = at("ca.pem");
+        assert!(validate(&settings, &Roles::all()).is_ok());
+    }
+
+    #[test]
+    fn dicom_peers_that_are_called_by_tls_want_an_authority() {
+        let mut settings = settings(PartialSettings::default());
+        let list = "CR1=10.0.0.5 site=north address=10.0.0.5:2762 tls=on";
+        settings.dicom_peers = list.parse().expect("a list");
+        let error = validate(&settings, &Roles::all()).expect_err("refused").to_string();
+        assert!(error.contains("LOBAR_DICOM_TLS_CLIENT_CA"), "{error}");
+        let at = |name| Some(LocalPath::at(name));
+        (settings.dicom_tls_cert, settings.dicom_tls_key) = (at("chain.pem"), at("key.pem"));
         settings.dicom_tls_client_ca = at("ca.pem");
         assert!(validate(&settings, &Roles::all()).is_ok());
     }

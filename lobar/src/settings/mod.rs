@@ -36,10 +36,11 @@ mod tests;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use lobar_api::{ProxyNetwork, TlsFiles};
+use lobar_api::{ProxyNetwork, TlsFiles, ViewerOrigin};
 use lobar_core::compute::{DeviceChoice, PrecisionChoice};
 use lobar_core::engine::NoveltyPolicy;
 use lobar_core::exposure::{Share, SiteShares};
+use lobar_core::junk::JunkNames;
 use lobar_core::scaling::Policy;
 use lobar_dicom::{AeTitle, DicomTls, Peers, Unreadable};
 use lobar_signin::SignInSettings;
@@ -76,6 +77,8 @@ pub struct Settings {
     pub insecure_http: Switch,
     /// Compared without regard to case.
     pub hosts: Vec<HostName>,
+    /// Compared to the letter.
+    pub dicomweb_origins: Vec<ViewerOrigin>,
     pub local_user: Switch,
     pub metrics_listen: Option<SocketAddr>,
     pub s3_listen: SocketAddr,
@@ -88,6 +91,8 @@ pub struct Settings {
     pub dicom_peers: Peers,
     pub dicom_classes: Vec<SopClass>,
     pub dicom_unreadable: Unreadable,
+    /// Names of files that are put aside where they hold no image.
+    pub junk_names: JunkNames,
     /// Certificate and key are both given, or neither is.
     pub dicom_tls_cert: Option<LocalPath>,
     pub dicom_tls_key: Option<LocalPath>,
@@ -130,6 +135,9 @@ pub struct Settings {
     /// In its place, for single sites.
     pub opinion_first_sites: OwnShares,
     pub exposure_retention: RetentionPeriod,
+    /// How long an image may wait for a reader.
+    pub reading_cap: SessionTime,
+    pub reading_lease: SessionTime,
     pub log: LogFilter,
     pub log_format: LogFormat,
     pub otlp: Option<Collector>,

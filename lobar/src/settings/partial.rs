@@ -1,10 +1,11 @@
 //! Every setting, as it may be given.
 
 use clap::Args;
-use lobar_api::ProxyNetwork;
+use lobar_api::{ProxyNetwork, ViewerOrigin};
 use lobar_core::compute::{DeviceChoice, PrecisionChoice};
 use lobar_core::engine::NoveltyPolicy;
 use lobar_core::exposure::Share;
+use lobar_core::junk::JunkNames;
 use lobar_dicom::{AeTitle, Peers, Unreadable};
 use lobar_oidc::{ClaimPath, GroupRoles, Issuer};
 
@@ -52,6 +53,10 @@ pub struct PartialSettings {
     /// commas.
     #[arg(long, env = "LOBAR_HOSTS", value_name = "NAME,…", value_delimiter = ',', value_parser = read::<HostName>())]
     pub hosts: Option<Vec<HostName>>,
+    /// Origins of viewers in the browser, such as `https://viewer.example`, whose pages may ask `/dicom-web/` with a token;
+    /// with commas.
+    #[arg(long, env = "LOBAR_DICOMWEB_ORIGINS", value_name = "ORIGIN,…", value_delimiter = ',', value_parser = read::<ViewerOrigin>())]
+    pub dicomweb_origins: Option<Vec<ViewerOrigin>>,
     /// Whether whoever uses this machine itself is let in, over loopback, as long as nobody has an account: `on`, `off`.
     #[arg(long, env = "LOBAR_LOCAL_USER", value_name = "SWITCH", value_parser = read::<Switch>())]
     pub local_user: Option<Switch>,
@@ -74,12 +79,16 @@ pub struct PartialSettings {
     #[arg(long, env = "LOBAR_DICOM_CHECK_CALLED", value_name = "SWITCH", value_parser = read::<Switch>())]
     pub dicom_check_called: Option<Switch>,
     /// Who may send by DICOM, and to which site it belongs:
-    /// `AE=HOST,… site=NAME [lane=stat] [store=off] [address=HOST:PORT] [cert=SHA256,…]; …`. Without it whoever comes from this machine.
+    /// `AE=HOST,… site=NAME [lane=stat] [store=off] [address=HOST:PORT] [tls=on] [cert=SHA256,…]; …`. Without it whoever comes from this machine.
     #[arg(long, env = "LOBAR_DICOM_PEERS", value_name = "AE=HOST,…;…", value_parser = read::<Peers>())]
     pub dicom_peers: Option<Peers>,
     /// UIDs of storage SOP classes that are taken beside CR, DX and secondary capture; with commas.
     #[arg(long, env = "LOBAR_DICOM_CLASSES", value_name = "UID,…", value_delimiter = ',', value_parser = read::<SopClass>())]
     pub dicom_classes: Option<Vec<SopClass>>,
+    /// Names of files that are put aside instead of being shown to anybody, where they hold no image: with `*` and `?`, with
+    /// commas; `off` for none. Left out, they are what systems leave in folders, and texts.
+    #[arg(long, env = "LOBAR_JUNK_NAMES", value_name = "NAME,…", value_parser = read::<JunkNames>())]
+    pub junk_names: Option<JunkNames>,
     /// What a modality is answered when its data set cannot be read, which is kept either way: `refuse`, `accept`.
     #[arg(long, env = "LOBAR_DICOM_UNREADABLE", value_name = "WHAT", value_parser = read::<Unreadable>())]
     pub dicom_unreadable: Option<Unreadable>,
@@ -212,6 +221,13 @@ pub struct PartialSettings {
     /// How long first opinions are kept, and what readers met of answers: days, hours, `forever`.
     #[arg(long, env = "LOBAR_EXPOSURE_RETENTION", value_name = "TIME", value_parser = read::<RetentionPeriod>())]
     pub exposure_retention: Option<RetentionPeriod>,
+    /// How long an image may wait for a reader before it goes before all others in the order of urgency: minutes, hours (`8h`),
+    /// days.
+    #[arg(long, env = "LOBAR_READING_CAP", value_name = "TIME", value_parser = read::<SessionTime>())]
+    pub reading_cap: Option<SessionTime>,
+    /// How long an image counts as open in front of its reader after they last used the page: minutes (`10m`), hours.
+    #[arg(long, env = "LOBAR_READING_LEASE", value_name = "TIME", value_parser = read::<SessionTime>())]
+    pub reading_lease: Option<SessionTime>,
     /// What to log: a level, or a filter such as `info,lobar_worker=debug`.
     #[arg(long, env = "LOBAR_LOG", value_name = "FILTER", value_parser = read::<LogFilter>())]
     pub log: Option<LogFilter>,
@@ -237,6 +253,7 @@ impl PartialSettings {
             trusted_proxies: self.trusted_proxies.or(other.trusted_proxies),
             insecure_http: self.insecure_http.or(other.insecure_http),
             hosts: self.hosts.or(other.hosts),
+            dicomweb_origins: self.dicomweb_origins.or(other.dicomweb_origins),
             local_user: self.local_user.or(other.local_user),
             metrics_listen: self.metrics_listen.or(other.metrics_listen),
             s3_listen: self.s3_listen.or(other.s3_listen),
@@ -246,6 +263,7 @@ impl PartialSettings {
             dicom_check_called: self.dicom_check_called.or(other.dicom_check_called),
             dicom_peers: self.dicom_peers.or(other.dicom_peers),
             dicom_classes: self.dicom_classes.or(other.dicom_classes),
+            junk_names: self.junk_names.or(other.junk_names),
             dicom_unreadable: self.dicom_unreadable.or(other.dicom_unreadable),
             dicom_tls_cert: self.dicom_tls_cert.or(other.dicom_tls_cert),
             dicom_tls_key: self.dicom_tls_key.or(other.dicom_tls_key),
@@ -287,6 +305,8 @@ impl PartialSettings {
             opinion_first: self.opinion_first.or(other.opinion_first),
             opinion_first_sites: self.opinion_first_sites.or(other.opinion_first_sites),
             exposure_retention: self.exposure_retention.or(other.exposure_retention),
+            reading_cap: self.reading_cap.or(other.reading_cap),
+            reading_lease: self.reading_lease.or(other.reading_lease),
             log: self.log.or(other.log),
             log_format: self.log_format.or(other.log_format),
             otlp: self.otlp.or(other.otlp),

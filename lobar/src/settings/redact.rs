@@ -17,6 +17,7 @@ pub fn toml(settings: &Settings) -> String {
     lines.list("trusted_proxies", settings.trusted_proxies.iter().map(ToString::to_string));
     lines.text("insecure_http", settings.insecure_http);
     lines.list("hosts", settings.hosts.iter().map(ToString::to_string));
+    lines.list("dicomweb_origins", settings.dicomweb_origins.iter().map(ToString::to_string));
     lines.text("local_user", settings.local_user);
     lines.maybe("metrics_listen", settings.metrics_listen);
     lines.text("s3_listen", settings.s3_listen);
@@ -28,6 +29,7 @@ pub fn toml(settings: &Settings) -> String {
         lines.text("dicom_peers", &settings.dicom_peers);
     }
     lines.list("dicom_classes", settings.dicom_classes.iter().map(ToString::to_string));
+    lines.text("junk_names", &settings.junk_names);
     lines.text("dicom_unreadable", settings.dicom_unreadable);
     lines.maybe("dicom_tls_cert", settings.dicom_tls_cert.as_ref());
     lines.maybe("dicom_tls_key", settings.dicom_tls_key.as_ref());
@@ -64,6 +66,8 @@ pub fn toml(settings: &Settings) -> String {
     let own = Some(&settings.opinion_first_sites).filter(|own| !own.by_site().is_empty());
     lines.maybe("opinion_first_sites", own);
     lines.text("exposure_retention", settings.exposure_retention);
+    lines.text("reading_cap", settings.reading_cap);
+    lines.text("reading_lease", settings.reading_lease);
     lines.text("log", &settings.log);
     lines.text("log_format", settings.log_format);
     lines.maybe("otlp", settings.otlp.as_ref());

@@ -1,4 +1,4 @@
-//! How long a session lasts.
+//! How long a session lasts, and other times of people: how long an image waits for one, or is open in front of one.
 
 use std::fmt;
 use std::str::FromStr;
@@ -39,9 +39,10 @@ impl FromStr for SessionTime {
             let digits = number.bytes().all(|byte| byte.is_ascii_digit());
             number.parse::<u32>().ok().filter(|_| digits)?.checked_mul(*minutes)
         });
-        read.next().filter(|minutes| (1..=MOST).contains(minutes)).map(Self).ok_or_else(|| {
-            format!("{text:?} is no time for a session: from 1m to 30d, such as 30m, 12h, 7d")
-        })
+        read.next()
+            .filter(|minutes| (1..=MOST).contains(minutes))
+            .map(Self)
+            .ok_or_else(|| format!("{text:?} is no time from 1m to 30d, such as 30m, 12h, 7d"))
     }
 }
 
