@@ -130,5 +130,6 @@ elif [ "$what" = test ]; then
     python3 "$here/test_venv.py" "$checkout/tests/requirements.txt" "$checkout/tests/requirements-alone.txt" \
         "$checkout/.venv"
     python3 "$here/node_packages.py" "$checkout/tests/provider" "$checkout/.provider"
+    python3 "$here/node_packages.py" "$checkout/tests/clients" "$checkout/.clients"
     python3 "$here/ohif.py" "$checkout/.provider" "$checkout/.ohif"
 fi

@@ -18,12 +18,13 @@ pub fn workspace() -> std::path::PathBuf {
     std::path::Path::new(folder).canonicalize().expect("the workspace")
 }
 
-/// The folder with Node.js and the packages of `tests/provider`: the workspace's `.provider`.
+/// A folder with Node.js and packages that `make test` makes: `.provider` has those of `tests/provider`, `.clients` those of
+/// `tests/clients`.
 ///
 /// # Panics
 /// When it is missing.
-pub fn node_packages() -> std::path::PathBuf {
-    let packages = workspace().join(".provider");
+pub fn node_packages(link: &str) -> std::path::PathBuf {
+    let packages = workspace().join(link);
     assert!(packages.exists(), "{} is missing: run `make test`", packages.display());
     packages
 }

@@ -16,6 +16,7 @@
 pub mod accounts;
 pub mod audit;
 pub mod cache;
+pub mod commitments;
 pub mod erasure;
 pub mod exposure;
 pub mod presence;
@@ -26,6 +27,7 @@ pub mod signal;
 pub mod store;
 pub mod studies;
 pub mod verdict;
+pub mod worklist;
 
 /// Makes a test of each sentence of a suite.
 #[macro_export]

@@ -26,7 +26,7 @@ impl OpenidProvider {
 
     fn of(program: &str, port: u16, settings: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder").keep();
-        let packages = node_packages();
+        let packages = node_packages(".provider");
         let node = packages.join("bin/node").display().to_string();
         let program = workspace().join("tests/provider").join(program).display().to_string();
         let packages = packages.display().to_string();

@@ -10,7 +10,7 @@ mod uploads;
 pub use client::{Client, answer};
 pub use follower::{Follower, Seen};
 pub use lobar_testkit::workspace;
-pub use pictures::{broken_files, labelled_pictures, originals, radiograph_jpeg};
+pub use pictures::{broken_files, labelled_pictures, originals, radiograph_jpeg, real_data};
 pub use process::{Lobar, executable, node_executable};
 pub use process_figures::ProcessFigures;
 pub use uploads::{BulkUpload, Uploaded};

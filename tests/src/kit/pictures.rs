@@ -8,7 +8,7 @@ use image::{ExtendedColorType, ImageEncoder};
 use super::workspace;
 
 /// The folder with real X-rays: `LOBAR_TEST_DATA`, or `../shared/data`; `None` without one.
-fn real_data() -> Option<PathBuf> {
+pub fn real_data() -> Option<PathBuf> {
     let default = || workspace().join("../shared/data");
     let folder = std::env::var_os("LOBAR_TEST_DATA").map_or_else(default, PathBuf::from);
     folder.join("sample_full").is_dir().then_some(folder)

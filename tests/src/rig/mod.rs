@@ -29,6 +29,7 @@ use lobar_core::queue::{Depth, JobQueues, Outgoing, Queue};
 use lobar_core::study::Studies;
 use lobar_core::time::{Clock, ManualClock, SystemClock};
 use lobar_core::verdict::Verdicts;
+use lobar_core::worklist::Worklist;
 use lobar_endpoint::{Endpoint, EndpointOptions};
 use lobar_memory::MemorySignal;
 use lobar_opener::Opener;
@@ -38,7 +39,9 @@ use tokio_util::sync::CancellationToken;
 use crate::aws::{s3_options, server_key_pair};
 
 pub use engine::{Answers, ScriptedEngine, Steps, score};
-pub use faults::{FaultyObjects, FaultyQueue, FaultySignal, FaultyStore, Switch};
+pub use faults::{
+    FaultyCommitments, FaultyObjects, FaultyQueue, FaultySignal, FaultyStore, Switch,
+};
 pub use inject::{Count, Injector, Kind, Plan, Scope};
 pub use line::Line;
 pub use models::{ScriptedEngines, model};
@@ -69,8 +72,12 @@ pub struct Rig {
     pub audit: Arc<dyn Audit>,
     /// What readers met of answers, in the same database.
     pub exposures: Arc<dyn Exposures>,
+    /// Who reads what, in the same database.
+    pub worklist: Arc<dyn Worklist>,
     /// Whose images are, in the same database.
     pub studies: Arc<dyn Studies>,
+    /// What peers wait to be told is stored, in the same database.
+    pub commitments: Arc<FaultyCommitments>,
     /// The uploads queue.
     pub uploads: Arc<FaultyQueue>,
     /// The job queues.
@@ -113,6 +120,8 @@ impl Rig {
         let erasures = store.clone();
         let accounts = store.clone();
         let (audit, exposures, studies) = (store.clone(), store.clone(), store.clone());
+        let commitments = store.clone();
+        let worklist = store.clone();
         let url = queues.unwrap_or(&file).parse().expect("a queue's URL");
         let line = Arc::new(Line::default());
         let injector = Arc::new(Injector::default());
@@ -132,6 +141,7 @@ impl Rig {
         tokio::spawn(endpoint.run(stop.clone()));
         let objects = S3ObjectStore::connect(s3_options(BUCKET, format!("http://{address}")));
         let rival = jobs.routine.inner.clone();
+        let commitments = FaultyCommitments::new(commitments, line.clone());
         let store = FaultyStore::new(store, line.clone(), injector.clone(), rival);
         let bucket = Arc::new(objects.await);
         let objects = FaultyObjects::new(bucket.clone(), line.clone(), injector.clone());
@@ -146,7 +156,9 @@ impl Rig {
             accounts,
             audit,
             exposures,
+            worklist,
             studies,
+            commitments: Arc::new(commitments),
             uploads,
             jobs,
             bucket,

@@ -45,8 +45,7 @@ impl Report {
         for (scheme, width, height) in
             [("light", 1400, 1000), ("dark", 1400, 1000), ("light", 700, 500)]
         {
-            let features = json!([{ "name": "prefers-color-scheme", "value": scheme }]);
-            browser.devtools("Emulation.setEmulatedMedia", json!({ "features": features })).await;
+            browser.run(&format!("document.documentElement.dataset.theme = '{scheme}'")).await;
             let size = json!({ "width": width, "height": height, "deviceScaleFactor": 1400 / width, "mobile": false });
             browser.devtools("Emulation.setDeviceMetricsOverride", size).await;
             browser.run(&axe).await;
@@ -102,6 +101,14 @@ async fn every_view_is_accessible_in_light_and_dark_and_at_the_double_size() {
     browser.press("h").await;
     browser.becomes("return document.querySelector('.heat').naturalWidth === 448").await;
     report.look(&browser, "viewer").await;
+    browser.press("s").await;
+    browser.becomes("return document.querySelector('.twin .heat').checkVisibility()").await;
+    report.look(&browser, "viewer beside the heatmap").await;
+    browser.press("s").await;
+    browser.press("?").await;
+    browser.text_becomes(".dialog", "These keys").await;
+    report.look(&browser, "keys of the viewer").await;
+    browser.click(".dialog .dialog-close").await;
     browser.press("a").await;
     browser.text_becomes(".opinion", "agreed: pneumonia").await;
     report.look(&browser, "verdict").await;

@@ -143,5 +143,8 @@ async fn kept_answers_are_there_while_the_store_is_away() {
     let mut answer: Value = serde_json::from_str(&text).expect("JSON");
     let unread = answer.as_object_mut().and_then(|members| members.remove("identity_unavailable"));
     assert_eq!(unread, Some(Value::Bool(true)), "{text}");
-    assert_eq!(answer, serde_json::from_str::<Value>(&body).expect("JSON"));
+    let mut expected: Value = serde_json::from_str(&body).expect("JSON");
+    // Nobody can tell who reads it meanwhile.
+    expected["reading"] = Value::Null;
+    assert_eq!(answer, expected);
 }

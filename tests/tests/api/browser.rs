@@ -161,9 +161,16 @@ impl Browser {
         eventually(script, async || (self.run(script).await == true).then_some(())).await;
     }
 
+    /// Clicks on the first element that matches: on the next one, where it is replaced in the middle of that.
     pub async fn click(&self, css: &str) {
-        let element = self.page.wait().at_most(PATIENCE).for_element(Locator::Css(css)).await;
-        element.expect(css).click().await.expect("clickable");
+        loop {
+            let element = self.page.wait().at_most(PATIENCE).for_element(Locator::Css(css)).await;
+            match element.expect(css).click().await {
+                Ok(()) => return,
+                Err(error) if error.to_string().contains("stale element") => {}
+                Err(error) => panic!("{css} is not clickable: {error}"),
+            }
+        }
     }
 
     pub async fn press(&self, keys: &str) {

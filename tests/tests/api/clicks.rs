@@ -272,7 +272,7 @@ async fn what_appears_above_the_list_or_beside_it_takes_no_room_from_it() {
     let mut chosen = Vec::new();
     for n in 0..9 {
         let file =
-            files.path().join(format!("a rather long name of a file of somebody, number {n}.txt"));
+            files.path().join(format!("a rather long name of a file of somebody, number {n}.jpg"));
         std::fs::write(&file, format!("no image {n}")).expect("written");
         chosen.push(file);
     }

@@ -27,6 +27,7 @@ use lobar_core::store::{Basis, Claim, Completion, Outcome, Store};
 use lobar_core::study::Attributes;
 use lobar_core::time::{Clock, SystemClock};
 use lobar_core::verdict::Verdicts;
+use lobar_core::worklist::Worklist;
 use lobar_endpoint::{Endpoint, EndpointOptions};
 use lobar_ingest::{Ingest, IngestMetrics, IngestPorts, IngestSettings};
 use lobar_opener::Opener;
@@ -62,6 +63,7 @@ pub struct Fixture {
     pub accounts: Arc<dyn Accounts>,
     pub audit: Arc<dyn Audit>,
     pub exposures: Arc<dyn Exposures>,
+    pub worklist: Arc<dyn Worklist>,
     pub uploads: Arc<dyn Queue>,
     pub objects: Arc<dyn ObjectStore>,
     pub erasure: ErasurePorts,
@@ -156,6 +158,7 @@ impl Fixture {
             accounts: accounts.clone(),
             audit: audit.clone(),
             exposures: exposures.clone(),
+            worklist: store.clone(),
             studies: store.clone(),
             objects: objects.clone(),
             erasure: erasure.clone(),
@@ -175,6 +178,7 @@ impl Fixture {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let http = reqwest::Client::new();
         Self {
+            worklist: store.clone(),
             store,
             models,
             verdicts,

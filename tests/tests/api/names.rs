@@ -1,5 +1,6 @@
 //! A patient's name in a file that somebody uploads on the page: it is before their eyes, and stays nowhere.
 
+use fantoccini::key::Key;
 use serde_json::json;
 
 use crate::browser::{Browser, file, rows};
@@ -35,7 +36,9 @@ async fn a_file_s_name_is_in_no_address_title_request_or_file_of_the_browser() {
     browser.text_becomes("#connection", "live").await;
     browser.choose(&[file(files.path(), NAME, 1)]).await;
     browser.text_becomes("#sending-words", "1 of 1 sent").await;
+    browser.click("#sending-chip").await;
     browser.text_becomes("#sending-files", NAME).await;
+    browser.press(&Key::Escape.to_string()).await;
     browser.text_becomes("#count", "Showing 1 of 1").await;
     left(&browser, "in the list").await;
     let id = rows(&browser).await.remove(0);

@@ -1,8 +1,8 @@
 """Serves OHIF on a port of the loopback address, and Lobar's /dicom-web beside it, as a reverse proxy before both does.
 
-usage: ohif.py FOLDER PORT LOBAR TOKEN
+usage: ohif.py FOLDER PORT LOBAR TOKEN ROOT
 
-LOBAR is its host and port.
+LOBAR is its host and port. ROOT is the address of DICOMweb that OHIF asks: `/dicom-web` for the proxy, or Lobar's own.
 """
 
 import functools
@@ -12,7 +12,7 @@ import json
 import pathlib
 import sys
 
-folder, port, lobar, token = sys.argv[1:]
+folder, port, lobar, token, root = sys.argv[1:]
 
 # What docs/dicom-web.md says of OHIF's settings. The token is a constant here; who signs in by OpenID Connect has OHIF's
 # own settings for it.
@@ -25,6 +25,8 @@ window.config = {
   extensions: [{
     id: 'bearer',
     preRegistration: ({ servicesManager }) => {
+      // For the test: where OHIF has drawn what.
+      window.services = servicesManager.services;
       servicesManager.services.userAuthenticationService.setServiceImplementation({
         getAuthorizationHeader: () => ({ Authorization: `Bearer ${TOKEN}` }),
       });
@@ -36,8 +38,8 @@ window.config = {
     sourceName: 'lobar',
     configuration: {
       friendlyName: 'Lobar',
-      qidoRoot: '/dicom-web',
-      wadoRoot: '/dicom-web',
+      qidoRoot: ROOT,
+      wadoRoot: ROOT,
       qidoSupportsIncludeField: true,
       supportsFuzzyMatching: false,
       supportsWildcard: true,
@@ -55,7 +57,8 @@ class Viewer(http.server.SimpleHTTPRequestHandler):
     def do_GET(self):
         path = self.path.split("?")[0]
         if path == "/app-config.js":
-            body = f"const TOKEN = {json.dumps(token)};{CONFIGURATION}".encode()
+            constants = f"const TOKEN = {json.dumps(token)}, ROOT = {json.dumps(root)};"
+            body = f"{constants}{CONFIGURATION}".encode()
             self.send_response(200)
             self.send_header("Content-Type", "text/javascript")
             self.send_header("Content-Length", str(len(body)))

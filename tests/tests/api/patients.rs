@@ -353,9 +353,10 @@ async fn the_page_shows_whose_image_it_is_and_a_prior_beside_it_by_the_keyboard_
 
     let browser = Browser::open(&fixture.url("/")).await;
     let row = format!("tr[data-id='{id}'] .patient");
-    let particulars = "ID 7<img src=x onerror=document.title='owned'> · 4 y · F · 2026-03-01";
+    let about = "ID 7<img src=x onerror=document.title='owned'> · 4 y · F";
+    let particulars = &format!("{about} · 2026-03-01");
     browser.text_becomes(&row, "<b>Doe</b>, Jana").await;
-    browser.text_becomes(&row, particulars).await;
+    browser.text_becomes(&row, about).await;
     browser.click(&format!("tr[data-id='{id}'] .open")).await;
     browser.text_becomes(".viewer-bar h1", particulars).await;
     browser.text_becomes("#viewer .facts", "A-1").await;

@@ -35,6 +35,7 @@ impl Hospital {
         let path = path.replace("{slug}", "internal").replace("{name}", "east");
         let path = path.replace("{study}", "1.2.3").replace("{series}", "1.2.3");
         let path = path.replace("{instance}", "1.2.3").replace("{frames}", "1");
+        let path = path.replace("{path}", "7FE00010");
         let method = Method::from_bytes(route.method.as_bytes()).expect("a method");
         self.fixture.http.request(method, self.fixture.url(&path))
     }
@@ -154,6 +155,7 @@ async fn an_image_of_another_site_is_as_unknown_as_one_that_does_not_exist() {
             let body = match route.path {
                 "/v1/images/{id}/opinion" => json!({ "label": "NORMAL" }),
                 "/v1/images/{id}/patient" => json!({ "patient": { "id": "8" } }),
+                "/v1/images/{id}/copies" => json!({ "to": "file" }),
                 _ => {
                     json!({ "opinion": "disagree", "label": "NORMAL", "model_version": "test-1" })
                 }
@@ -177,13 +179,14 @@ async fn an_image_of_another_site_is_as_unknown_as_one_that_does_not_exist() {
             let shown = status.is_success()
                 || other == &hospital.nowhere
                 || route.path.ends_with("/picture")
+                || route.path.ends_with("/pixels")
                 // A machine is asked for none.
                 || (route.path.ends_with("/opinion") && status == 409);
             assert!(shown, "{} {}: {status}", route.method, route.path);
         }
         compared += 1;
     }
-    assert_eq!(compared, 9);
+    assert_eq!(compared, 13);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -15,7 +15,7 @@ use crate::fixture::{Fixture, eventually};
 const RELATED: &str = "multipart/related; type=\"application/dicom\"; boundary=b";
 
 /// A file of an instance, explicit little endian, with so many bytes of pixels.
-fn file(instance: &str, study: &str, pixels: usize) -> Vec<u8> {
+pub(crate) fn file(instance: &str, study: &str, pixels: usize) -> Vec<u8> {
     let mut bytes = [vec![0; 128], b"DICM".to_vec()].concat();
     let mut put = |group: u16, element: u16, vr: &str, value: &[u8]| {
         let padded = value.len() + value.len() % 2;
@@ -86,7 +86,7 @@ async fn post(
     (answer.status().as_u16(), answer.json().await.expect("JSON"))
 }
 
-async fn stow(fixture: &Fixture, path: &str, parts: &[Vec<u8>]) -> (u16, Value) {
+pub(crate) async fn stow(fixture: &Fixture, path: &str, parts: &[Vec<u8>]) -> (u16, Value) {
     post(fixture, path, &[("content-type", RELATED)], body(parts)).await
 }
 

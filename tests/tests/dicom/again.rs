@@ -1,6 +1,7 @@
 //! An instance that the bucket has already, sent again: success stands for an image that is, or will be, assessed.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -109,8 +110,14 @@ async fn one_that_comes_by_two_peers_of_a_site_is_one_however_urgent_it_is_to_th
     lobar.stop().await;
 }
 
-/// A bucket that says what it has only when two have asked: both learn that an instance is not there.
-struct Together(Arc<dyn ObjectStore>, Barrier);
+/// A bucket that answers the first two who ask what it has together: both learn the same.
+struct Together(Arc<dyn ObjectStore>, Barrier, AtomicU32);
+
+impl Together {
+    fn on(rig: &Rig) -> Arc<Self> {
+        Arc::new(Self(rig.objects.clone(), Barrier::new(2), AtomicU32::new(0)))
+    }
+}
 
 #[async_trait]
 impl ObjectStore for Together {
@@ -122,7 +129,7 @@ impl ObjectStore for Together {
     }
     async fn current(&self, object: &ObjectVersion) -> Result<Option<NewImage>, FetchError> {
         let current = self.0.current(object).await?;
-        if current.is_none() {
+        if self.2.fetch_add(1, Ordering::SeqCst) < 2 {
             self.1.wait().await;
         }
         Ok(current)
@@ -151,11 +158,28 @@ impl ObjectStore for Together {
 #[tokio::test]
 async fn one_that_comes_to_two_processes_at_the_same_time_is_one_object() {
     let rig = Rig::open().await;
-    let bucket = Arc::new(Together(rig.objects.clone(), Barrier::new(2)));
+    let bucket = Together::on(&rig);
     let one = serve_on(&rig, bucket.clone(), settings()).await;
     let other = serve_on(&rig, bucket, settings()).await;
     futures::join!(send(&one), send(&other));
     assert_eq!(versions(&rig).await.len(), 1);
+    one.stop().await;
+    other.stop().await;
+}
+
+#[tokio::test]
+async fn one_whose_image_failed_and_that_comes_to_two_processes_at_the_same_time_is_stored_once_more()
+ {
+    let rig = Rig::open().await;
+    let first = serve(&rig, settings()).await;
+    let object = admitted(&rig, &first).await;
+    rig.store.claim(&[object.id()], 0).await.expect("given up");
+    first.stop().await;
+    let bucket = Together::on(&rig);
+    let one = serve_on(&rig, bucket.clone(), settings()).await;
+    let other = serve_on(&rig, bucket, settings()).await;
+    futures::join!(send(&one), send(&other));
+    assert_eq!(versions(&rig).await.len(), 2, "the one that failed, and one more");
     one.stop().await;
     other.stop().await;
 }

@@ -70,8 +70,12 @@ fn the_limits_are_those_of_the_code() {
             "Instances in one request for storage commitment",
             limits.commitment_instances.to_string(),
         ),
-        ("Reports on storage commitment that are due at once", limits.reports.to_string()),
-        ("The same, to one AE title", limits.reports_per_peer.to_string()),
+        ("Reports on storage commitment that wait to be taken", limits.reports.to_string()),
+        ("The same, by one AE title", limits.reports_per_peer.to_string()),
+        (
+            "Reports on storage commitment that one process sends at once",
+            limits.reports_at_once.to_string(),
+        ),
         ("ARTIM timer", seconds(limits.artim)),
         ("Silence within an association", seconds(limits.idle)),
         ("Time for a peer to take what is written to it", seconds(limits.write)),
@@ -83,6 +87,7 @@ fn the_limits_are_those_of_the_code() {
     assert_eq!(table(&page, "### N.5.2 Limits"), expected);
     let pauses: Vec<String> = limits.report_again.iter().map(|it| seconds(*it)).collect();
     assert!(page.contains(&format!("after {}", pauses.join(", "))), "{pauses:?}");
+    assert!(page.contains(&format!("until {} after the request", seconds(limits.report_for))));
 }
 
 #[test]

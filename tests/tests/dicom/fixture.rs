@@ -64,6 +64,7 @@ pub async fn serve_on(
         listing: rig.bucket.clone(),
         store: rig.store.clone(),
         erasures: rig.erasure.erasures.clone(),
+        commitments: rig.commitments.clone(),
         audit: rig.audit.clone(),
         metrics: DicomMetrics::register(&registry).expect("registers"),
     };

@@ -6,6 +6,8 @@
 mod again;
 mod client;
 mod commitment;
+mod commitment_kills;
+mod commitment_later;
 mod conformance;
 mod dcmtk;
 mod dicomweb;
@@ -14,6 +16,8 @@ mod faults;
 mod fixture;
 mod hostile;
 mod intake;
+mod modality;
 mod orthanc;
 mod peers;
 mod tls;
+mod tls_reports;

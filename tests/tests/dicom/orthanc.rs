@@ -1,5 +1,5 @@
-//! Orthanc, a PACS that hospitals use: it sends by C-STORE, asks for storage commitment, stores by STOW-RS, and searches by
-//! QIDO-RS.
+//! Orthanc, a PACS that hospitals use: it sends by C-STORE, asks for storage commitment, stores by STOW-RS, searches by
+//! QIDO-RS, and retrieves by WADO-RS.
 
 use std::path::Path;
 use std::time::Instant;
@@ -164,6 +164,52 @@ async fn orthanc_finds_by_qido_what_it_stored() {
         let found = ask(&path, json!({ "SOPInstanceUID": uid(number) })).await;
         let [found] = found.as_array().expect("a list").as_slice() else { panic!("{found}") };
         assert_eq!(found["00080018"]["Value"], uid(number));
+    }
+    assert_eq!(lobar.stop(), 0);
+}
+
+#[tokio::test]
+async fn orthanc_retrieves_what_it_stored_and_deleted() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let lobar = Lobar::start_with(&executable(), &["up"], &folder.path().join("data"), &[]);
+    let client = Client::new(&lobar.page);
+    let orthanc = Orthanc::start(free_port(), &lobar).await;
+    let files = [0, 1].map(|number| write_image(folder.path(), number));
+    let mut stored = Vec::new();
+    for file in &files {
+        stored.push(orthanc.takes(file).await);
+    }
+    let told = json!({ "Resources": stored, "Synchronous": true }).to_string();
+    orthanc.post("/dicom-web/servers/lobar/stow", told).await;
+    client.settled(2).await;
+    let tags = orthanc.get(&format!("/instances/{}/simplified-tags", stored[0])).await;
+    let tags = tags.expect("its attributes");
+    let uid = |name: &str| tags[name].as_str().expect("a UID");
+    let (study, series) = (uid("StudyInstanceUID"), uid("SeriesInstanceUID"));
+
+    // The study, its series, and the instances one by one.
+    let instances = [0, 1]
+        .map(|number| json!({ "Study": study, "Series": series, "Instance": self::uid(number) }));
+    for resources in [
+        json!([{ "Study": study }]),
+        json!([{ "Study": study, "Series": series }]),
+        json!(instances),
+    ] {
+        for instance in &stored {
+            let path = format!("{}/instances/{instance}", orthanc.base);
+            let deleted = orthanc.http.delete(path).send().await.expect("an answer");
+            assert!(deleted.status().is_success());
+        }
+        assert_eq!(orthanc.get("/instances").await, Some(json!([])));
+        let asked = json!({ "Resources": resources, "Synchronous": true }).to_string();
+        orthanc.post("/dicom-web/servers/lobar/retrieve", asked).await;
+        for (instance, file) in stored.iter().zip(&files) {
+            let path = format!("{}/instances/{instance}/file", orthanc.base);
+            let answer = orthanc.http.get(path).send().await.expect("an answer");
+            assert_eq!(answer.status(), 200, "{resources}");
+            let bytes = answer.bytes().await.expect("a file");
+            assert!(bytes == std::fs::read(file).expect("readable"), "{resources}: the same bytes");
+        }
     }
     assert_eq!(lobar.stop(), 0);
 }

@@ -9,14 +9,20 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, 
 use super::fixture::{run, said, serve, settings, succeed, versions, write_image};
 
 /// An authority with its certificate, and pairs for the server and for modalities, as files of a folder.
-fn write_certificates(folder: &Path) {
+pub fn write_certificates(folder: &Path) {
     let mut params = CertificateParams::new(Vec::new()).expect("no names");
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let key = KeyPair::generate().expect("a key");
     let authority = CertifiedIssuer::self_signed(params, key).expect("signed");
     std::fs::write(folder.join("ca.pem"), authority.pem()).expect("written");
-    for name in ["server", "modality", "other", "unnamed"] {
-        let mut params = CertificateParams::new(vec!["127.0.0.1".into()]).expect("names");
+    for (name, host) in [
+        ("server", "127.0.0.1"),
+        ("modality", "127.0.0.1"),
+        ("other", "127.0.0.1"),
+        ("unnamed", "127.0.0.1"),
+        ("far", "far.example"),
+    ] {
+        let mut params = CertificateParams::new(vec![host.into()]).expect("names");
         // Another name than the authority has: OpenSSL would take it for self-signed.
         params.distinguished_name.push(DnType::CommonName, name);
         let key = KeyPair::generate().expect("a key");

@@ -128,7 +128,7 @@ fn the_settings_of_every_role_are_ones_that_lobar_takes() {
         assert!(help.status.success(), "lobar {arguments:?}: {}", said(&help));
         seen.extend(arguments.iter().map(|word| (*word).to_owned()));
     }
-    for role in ["ingest", "worker", "api", "migrate"] {
+    for role in ["ingest", "dicom", "worker", "api", "migrate"] {
         assert!(seen.contains(role), "nobody runs {role}");
     }
 }
@@ -143,6 +143,30 @@ fn nothing_is_set_by_a_flag_which_an_operator_s_environment_could_not_change() {
     let api = environment(&compose["services"]["api"]);
     assert!(api.contains(&("LOBAR_TRUSTED_PROXIES".into(), "127.0.0.1".into())), "{api:?}");
     assert!(api.contains(&("LOBAR_LISTEN".into(), "127.0.0.1:8080".into())), "{api:?}");
+}
+
+#[test]
+fn who_may_send_by_dicom_stands_in_a_list_and_the_example_in_the_readme_is_on_it() {
+    let compose = compose();
+    let dicom = &compose["services"]["dicom"];
+    let set = environment(dicom);
+    let value = |name: &str| {
+        let found = set.iter().find(|(one, _)| one == name);
+        found.unwrap_or_else(|| panic!("{name} is not set")).1.clone()
+    };
+    let peers: lobar_dicom::Peers = value("LOBAR_DICOM_PEERS").parse().expect("a list");
+    // What Docker gives a client of a port that is on loopback.
+    let address = "172.18.0.1".parse().expect("an address");
+    let origin = lobar_dicom::Origin { address, certificate: None };
+    // DCMTK's title where none is given.
+    let sender = "STORESCU".parse().expect("a title");
+    assert!(peers.find(&sender, origin).is_some_and(|peer| peer.may_store));
+    let listens: std::net::SocketAddr = value("LOBAR_DICOM_LISTEN").parse().expect("an address");
+    let published = format!("127.0.0.1:{0}:{0}", listens.port());
+    assert_eq!(words(&dicom["ports"]), [published.as_str()]);
+    assert!(!listens.ip().is_loopback(), "the port leads to the container's own address");
+    let readme = text("ops/README.md");
+    assert!(readme.contains(&format!("`storescu 127.0.0.1 {} ", listens.port())));
 }
 
 #[test]
@@ -186,7 +210,7 @@ fn prometheus_looks_for_services_that_are_there_on_the_port_that_they_listen_on(
             found.extend(words(&looked_for["names"]));
         }
     }
-    assert_eq!(found, BTreeSet::from(["api", "ingest", "worker"]));
+    assert_eq!(found, BTreeSet::from(["api", "dicom", "ingest", "worker"]));
     assert!(found.iter().all(|name| compose["services"].get(*name).is_some()));
 }
 

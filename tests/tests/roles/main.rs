@@ -5,6 +5,7 @@ mod crashes;
 mod erasing;
 mod errors;
 mod ingest;
+mod junk;
 mod reconcile;
 mod rejections;
 mod restored;

@@ -17,6 +17,7 @@ mod models;
 mod outputs;
 mod people_command;
 mod reading_dicom;
+mod retrieving;
 mod runs;
 mod settings;
 mod site_keys;

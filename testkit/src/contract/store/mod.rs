@@ -6,6 +6,7 @@ pub mod model;
 mod positions;
 mod pruning;
 mod reading;
+mod resends;
 mod restoring;
 mod unreadable;
 mod work;
@@ -25,6 +26,7 @@ pub use events::*;
 pub use positions::*;
 pub use pruning::*;
 pub use reading::*;
+pub use resends::*;
 pub use restoring::*;
 pub use unreadable::*;
 pub use work::*;
@@ -107,6 +109,7 @@ macro_rules! store_contract {
             states_of_many_images_are_answered_in_the_order_of_the_question,
             a_probe_that_arrived_is_told_of_once,
             a_probe_that_nobody_asked_for_is_forgotten_after_a_day,
+            of_several_that_store_the_bytes_of_a_dead_image_once_more_one_at_a_time_may_until_it_is_done_or_its_lease_lapses,
             everything_survives_closing_and_opening_the_store,
             events_are_numbered_in_the_order_of_commit_without_gaps_for_a_reader_that_resumes,
             concurrent_writers_never_let_a_reader_miss_an_event,

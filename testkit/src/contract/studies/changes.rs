@@ -3,7 +3,7 @@
 use lobar_core::access::Sites;
 use lobar_core::audit::{Action, Cursor, Filter as AuditFilter};
 use lobar_core::object::ImageId;
-use lobar_core::store::{Filter, PatientKey};
+use lobar_core::store::{Filter, PatientKey, SearchText};
 use lobar_core::study::{ANOTHER_PERSON, Changed, Correction, PatientError, PatientId};
 
 use super::super::erasure::{ErasureHarness, Kept};
@@ -247,6 +247,56 @@ pub async fn a_list_of_images_is_narrowed_to_one_patient_by_their_id_and_by_one_
     merge(&kept, "7", "8").await.expect("merged");
     assert_eq!(list("7", &only).await, sorted(vec![a, b]));
     assert_eq!(list("8", &only).await, sorted(vec![a, b]));
+}
+
+pub async fn a_list_of_images_is_searched_by_a_patient_s_id_an_accession_number_or_the_beginning_of_a_name<
+    H: ErasureHarness,
+>() {
+    let (_harness, kept) = fresh::<H>().await;
+    let named = |patient: &str, name: &str, accession: &str| {
+        let mut known = of(patient, &format!("1.{patient}"), "20260101");
+        known.patient.name = Some(name.into());
+        known.study.accession = Some(accession.into());
+        known
+    };
+    let jane = finish(&kept, &film("north", "a"), named("7", "Doe^Jane", "A1"), b"a").await;
+    let john = finish(&kept, &film("south", "b"), named("8", "DOE^John", "A2"), b"b").await;
+    let muller = finish(&kept, &film("north", "c"), named("9", "Müller Jana", "A3"), b"c").await;
+    let yamada = named("10", "Yamada^Tarou=山田^太郎", "Doe");
+    let yamada = finish(&kept, &film("north", "d"), yamada, b"d").await;
+    let find = async |text: &str, sites: Sites| {
+        let filter = Filter { search: Some(SearchText(text.into())), ..Filter::at(sites) };
+        let page = kept.store.list(&filter, None, 10).await.expect("listed");
+        assert_eq!(page.total, page.items.len() as u64);
+        let mut found: Vec<ImageId> = page.items.iter().map(|image| image.id).collect();
+        found.sort();
+        found
+    };
+    let sorted = |mut ids: Vec<ImageId>| {
+        ids.sort();
+        ids
+    };
+    for (text, found) in [
+        ("7", vec![jane]),
+        (" A2 ", vec![john]),
+        ("a2", vec![]),
+        ("doe, j", vec![jane, john]),
+        ("doe ja", vec![jane]),
+        ("Doe", vec![jane, john, yamada]),
+        ("muller", vec![muller]),
+        ("MÜLLER J", vec![muller]),
+        ("山田", vec![yamada]),
+        ("oe", vec![]),
+        ("*", vec![]),
+        ("%", vec![]),
+    ] {
+        assert_eq!(find(text, Sites::All).await, sorted(found), "{text}");
+    }
+    let only = Sites::one(north());
+    assert_eq!(find("Doe", only.clone()).await, sorted(vec![jane, yamada]));
+    assert_eq!(find("Doe", Sites::none()).await, []);
+    merge(&kept, "7", "9").await.expect("merged");
+    assert_eq!(find("7", only).await, sorted(vec![jane, muller]));
 }
 
 pub async fn a_change_of_patients_is_on_record_without_a_name<H: ErasureHarness>() {

@@ -80,6 +80,7 @@ macro_rules! studies_contract {
             a_series_is_shown_by_its_newest_image_that_is_left,
             a_corrected_or_moved_study_is_found_by_what_it_is_now,
             a_list_of_images_is_narrowed_to_one_patient_by_their_id_and_by_one_that_was_merged_into_it,
+            a_list_of_images_is_searched_by_a_patient_s_id_an_accession_number_or_the_beginning_of_a_name,
             a_change_of_patients_is_on_record_without_a_name,
             images_finished_while_their_patients_are_merged_are_lost_to_neither,
             an_erased_image_leaves_nothing_of_its_patient_and_others_keep_theirs,

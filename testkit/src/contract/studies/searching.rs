@@ -166,6 +166,20 @@ pub async fn names_are_searched_without_case_and_accents_in_each_of_their_groups
     ] {
         assert_eq!(studies(&kept, named(name)).await, expected, "{name}");
     }
+    let mut japanese = of("9", "1.9", "20240301");
+    japanese.patient.name = Some("山田^太郎=Yamada^Tarou=やまだ^たろう".into());
+    finish(&kept, &film("north", "japanese"), japanese, b"japanese").await;
+    for (name, found) in [
+        ("yama*", true),
+        ("YAMADA^TAROU", true),
+        ("やま*", true),
+        ("*tarou", true),
+        ("yamada^?arou", true),
+        ("tarou*", false),
+        ("yamada", false),
+    ] {
+        assert_eq!(studies(&kept, named(name)).await.contains(&"1.9".to_owned()), found, "{name}");
+    }
     for (name, expected) in
         [("Ärztin^ANNA", &["1.2"][..]), ("Ä*", &["1.2"]), ("*^anna", &["1.2"]), ("anna*", &[])]
     {

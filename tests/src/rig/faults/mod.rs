@@ -1,6 +1,7 @@
 //! Ports with a switch: off, each call fails as if the service were away. Each call can also be answered
 //! with an error of another kind; see [`inject`](super::inject).
 
+mod commitments;
 mod objects;
 mod queue;
 mod signal;
@@ -11,6 +12,7 @@ use std::time::Duration;
 
 use lobar_core::failure::PortError;
 
+pub use commitments::FaultyCommitments;
 pub use objects::FaultyObjects;
 pub use queue::FaultyQueue;
 pub use signal::FaultySignal;

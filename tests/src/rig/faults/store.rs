@@ -219,4 +219,16 @@ impl Store for FaultyStore {
         self.switch.pass()?;
         self.line.around(self.inner.take_probe(probe)).await
     }
+    async fn hold_resend(
+        &self,
+        image: ImageId,
+        lease: Duration,
+    ) -> Result<Option<Stamp>, PortError> {
+        self.switch.pass()?;
+        self.line.around(self.inner.hold_resend(image, lease)).await
+    }
+    async fn release_resend(&self, image: ImageId, held: Stamp) -> Result<(), PortError> {
+        self.switch.pass()?;
+        self.line.around(self.inner.release_resend(image, held)).await
+    }
 }

@@ -32,7 +32,12 @@ impl Elsewhere {
 
     /// Its page under a host.
     pub fn at(&self, host: &str) -> String {
-        format!("http://{host}:{}/", self.port)
+        format!("{}/", self.origin(host))
+    }
+
+    /// What browsers say of its page under a host.
+    pub fn origin(&self, host: &str) -> String {
+        format!("http://{host}:{}", self.port)
     }
 
     /// From now on every answer sets this cookie.

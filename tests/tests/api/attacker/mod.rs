@@ -2,9 +2,11 @@
 
 mod elsewhere;
 mod sessions;
+mod viewers;
 
 use std::collections::BTreeMap;
 
+use lobar_api::ViewerOrigin;
 use lobar_core::object::ImageId;
 use serde_json::{Value, json};
 
@@ -120,7 +122,16 @@ fn hosts() -> String {
 
 impl Ward {
     async fn open() -> Self {
-        let fixture = Fixture::open().await;
+        Self::open_listing(&[]).await
+    }
+
+    /// Where Lobar lists the attacker's page as a viewer, under these hosts.
+    async fn open_listing(hosts_listed: &[&str]) -> Self {
+        let elsewhere = Elsewhere::start().await;
+        let listed = hosts_listed.iter().map(|host| elsewhere.origin(host));
+        let listed: Vec<ViewerOrigin> =
+            listed.map(|origin| origin.parse().expect("an origin")).collect();
+        let fixture = Fixture::open_with(|settings| settings.viewers = listed).await;
         fixture.person("jane", "clinician@north").await;
         fixture.person("eve", "clinician@south").await;
         let token = fixture.token("uploader@north").await;
@@ -131,7 +142,7 @@ impl Ward {
         sign_in(&browser, "jane", PASSWORD).await;
         browser.text_becomes("#count", "Showing 1 of 1").await;
         browser.text_becomes("#connection", "live").await;
-        Self { fixture, elsewhere: Elsewhere::start().await, browser, own, other }
+        Self { fixture, elsewhere, browser, own, other }
     }
 
     /// Everything that is stored, and what is on record of the doctor. What is seen is recorded a moment later, in the
@@ -173,6 +184,7 @@ impl Ward {
             format!("/v1/images/{}/picture", self.own),
             format!("/v1/images/{}/heatmap", self.own),
             "/v1/people",
+            "/dicom-web/studies",
             "/",
         ]);
         let verdict =
@@ -246,7 +258,12 @@ async fn a_window_that_a_page_elsewhere_leads_to_the_api_is_not_the_local_user_s
         let request = request.header("sec-fetch-dest", "document");
         request.send().await.expect("an answer").status().as_u16()
     };
-    for path in ["/v1/images".to_owned(), format!("/v1/images/{id}"), "/v1/session".to_owned()] {
+    for path in [
+        "/v1/images".to_owned(),
+        format!("/v1/images/{id}"),
+        "/v1/session".to_owned(),
+        "/dicom-web/studies".to_owned(),
+    ] {
         assert_eq!(led(&path, "none").await, 200, "{path}, which the local user typed");
         for site in ["cross-site", "same-site"] {
             assert_eq!(led(&path, site).await, 403, "{path}");
@@ -263,7 +280,7 @@ async fn a_name_that_was_made_to_point_here_shows_nothing() {
     ward.browser.page.goto(&page).await.expect("goes");
     let read = "Promise.all(READABLE.map((path) => read(path))).then((said) => said.join('\\n'))";
     let said = ward.attack(read).await.to_string();
-    assert_eq!(said.matches("421 ").count(), 9, "{said}");
+    assert_eq!(said.matches("421 ").count(), 10, "{said}");
     assert!(!said.contains("jane") && !said.contains(&ward.own.to_string()), "{said}");
     let bucket = format!("http://rebound.example:{}/xrays", port(&ward.fixture.s3));
     ward.browser.page.goto(&bucket).await.expect("goes");

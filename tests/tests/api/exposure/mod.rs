@@ -19,12 +19,12 @@ pub fn of_all(settings: &mut ApiSettings) {
 }
 
 /// Somebody who has signed in, or a machine.
-enum As {
+pub enum As {
     Person { cookie: String, csrf: String },
     Machine(String),
 }
 
-async fn person(fixture: &Fixture, name: &str, grants: &str) -> As {
+pub async fn person(fixture: &Fixture, name: &str, grants: &str) -> As {
     fixture.person(name, grants).await;
     let body = json!({ "name": name, "password": PASSWORD });
     let answer = fixture.http.post(fixture.url("/v1/session")).json(&body).send().await;
@@ -36,7 +36,7 @@ async fn person(fixture: &Fixture, name: &str, grants: &str) -> As {
 }
 
 impl As {
-    fn request(&self, fixture: &Fixture, method: Method, path: &str) -> RequestBuilder {
+    pub fn request(&self, fixture: &Fixture, method: Method, path: &str) -> RequestBuilder {
         let request = fixture.http.request(method, fixture.url(path));
         match self {
             Self::Person { cookie, csrf } => {
@@ -46,12 +46,12 @@ impl As {
         }
     }
 
-    async fn get(&self, fixture: &Fixture, path: &str) -> (u16, Value) {
+    pub async fn get(&self, fixture: &Fixture, path: &str) -> (u16, Value) {
         let answer = self.request(fixture, Method::GET, path).send().await.expect("answers");
         (answer.status().as_u16(), answer.json().await.unwrap_or_default())
     }
 
-    async fn post(&self, fixture: &Fixture, path: &str, body: Value) -> (u16, Value) {
+    pub async fn post(&self, fixture: &Fixture, path: &str, body: Value) -> (u16, Value) {
         let request = self.request(fixture, Method::POST, path).json(&body);
         let answer = request.send().await.expect("answers");
         (answer.status().as_u16(), answer.json().await.unwrap_or_default())
@@ -86,6 +86,12 @@ fn alike(text: &str, id: ImageId) -> String {
     let mut body: Value = serde_json::from_str(text).expect("JSON");
     for member in ["id", "received_at", "finished_at", "request_id"] {
         if let Some(place) = body.get_mut(member) {
+            *place = Value::Null;
+        }
+    }
+    // When somebody has read it, and since when it waits.
+    for member in ["since", "until", "waiting_since", "overdue_at"] {
+        if let Some(place) = body.pointer_mut(&format!("/reading/{member}")) {
             *place = Value::Null;
         }
     }

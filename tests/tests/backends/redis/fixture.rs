@@ -43,6 +43,7 @@ impl Page {
             quarantine: rig.quarantine.clone(),
             accounts: rig.accounts.clone(),
             exposures: rig.exposures.clone(),
+            worklist: rig.worklist.clone(),
             studies: rig.studies.clone(),
             audit: rig.audit.clone(),
             objects: rig.objects.clone(),

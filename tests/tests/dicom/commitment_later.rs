@@ -1,0 +1,170 @@
+//! Storage commitment whose report comes later: whatever happens between request and report, what was promised is told, and
+//! what is told is true when it is sent.
+
+use std::time::Duration;
+
+use lobar_core::audit::Actor;
+use lobar_core::erasure::{ErasureOrder, ErasureReason};
+use lobar_dicom::DicomSettings;
+use lobar_testkit::services::free_port;
+use lobar_tests::rig::Rig;
+
+use super::fixture::{
+    PATIENCE, Running, run, said, serve, settings, succeed, uid, versions, write_image,
+};
+use super::modality::{Listener, ask};
+
+/// The role, which reports to a port of this machine. Tries come one after another: time is the rig's.
+fn reporting_to(port: u16) -> DicomSettings {
+    let mut settings = settings();
+    let list = format!("CR1=127.0.0.1 site=north address=127.0.0.1:{port}");
+    settings.peers = list.parse().expect("a list");
+    settings.limits.report_look = Duration::from_millis(20);
+    settings
+}
+
+/// Stores the first image; its UID.
+async fn stored(lobar: &Running) -> String {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = write_image(folder.path(), 0).display().to_string();
+    succeed("storescu", &["-aet", "CR1", "127.0.0.1", &lobar.port(), &file]).await;
+    uid(0)
+}
+
+/// How many requests wait, and how many were given up.
+async fn kept(rig: &Rig) -> (u64, u64) {
+    let found = rig.commitments.inner.commitments().await.expect("asked");
+    (found.waiting, found.given_up)
+}
+
+async fn until(what: &str, reached: impl AsyncFn() -> bool) {
+    let waited = async {
+        while !reached().await {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    assert!(tokio::time::timeout(PATIENCE, waited).await.is_ok(), "in vain: {what}");
+}
+
+/// Waits until the report that is due next was tried as often, and put back. Time passes meanwhile.
+pub async fn until_tried(rig: &Rig, tries: u32) {
+    until("it is tried, and put back", async || {
+        let due = rig.commitments.inner.claim(Duration::ZERO, 1).await.expect("asked");
+        rig.clock.advance(Duration::from_secs(1));
+        due.first().is_some_and(|due| due.tries >= tries)
+    })
+    .await;
+}
+
+/// A request that was promised, and whose first try found nobody.
+async fn tried_once(rig: &Rig, port: &str, transaction: &str, uids: &[&str]) {
+    assert_eq!(ask(port, transaction, uids).await.expect("an answer"), "0000");
+    until_tried(rig, 1).await;
+}
+
+#[tokio::test]
+async fn a_report_comes_after_a_restart_and_says_what_is_true_then() {
+    let rig = Rig::open().await;
+    let own = free_port();
+    let lobar = serve(&rig, reporting_to(own)).await;
+    let (image, port) = (stored(&lobar).await, lobar.port());
+    tried_once(&rig, &port, "1.2.1", &[&image]).await;
+    lobar.stop().await;
+    assert_eq!(kept(&rig).await, (1, 0));
+    for version in versions(&rig).await {
+        rig.bucket.remove(&version.object).await.expect("removed");
+    }
+    let mut modality = Listener::start(own, &[]).await;
+    let lobar = serve(&rig, reporting_to(own)).await;
+    rig.clock.advance(Duration::from_secs(60));
+    assert_eq!(modality.next().await, format!("2 1.2.1 [] [('{image}', 274)]"));
+    until("it is done", async || kept(&rig).await == (0, 0)).await;
+    lobar.until("lobar_dicom_commitments_total", "incomplete", 1.0).await;
+    lobar.stop().await;
+}
+
+#[tokio::test]
+async fn a_report_that_nobody_takes_for_a_day_is_given_up_and_counted() {
+    let rig = Rig::open().await;
+    let lobar = serve(&rig, reporting_to(free_port())).await;
+    let image = stored(&lobar).await;
+    assert_eq!(ask(&lobar.port(), "1.2.1", &[&image]).await.expect("an answer"), "0000");
+    let mut hours = 0;
+    while kept(&rig).await != (0, 1) {
+        assert!(hours < 60, "it is not given up");
+        hours += 1;
+        rig.clock.advance(Duration::from_secs(3_600));
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    assert!(hours >= 24, "after {hours} hours");
+    lobar.until("lobar_dicom_commitments_total", "unreported", 1.0).await;
+    lobar.stop().await;
+}
+
+#[tokio::test]
+async fn a_request_that_cannot_be_kept_is_not_promised() {
+    let rig = Rig::open().await;
+    let own = free_port();
+    let mut few = reporting_to(own);
+    few.limits.reports_per_peer = 1;
+    let lobar = serve(&rig, few).await;
+    let (image, port) = (stored(&lobar).await, lobar.port());
+    rig.commitments.switch.off();
+    assert_eq!(ask(&port, "1.2.1", &[&image]).await.expect("an answer"), "0110");
+    rig.commitments.switch.on();
+    assert_eq!(ask(&port, "1.2.1", &[&image]).await.expect("an answer"), "0000");
+    assert_eq!(ask(&port, "1.2.2", &[&image]).await.expect("an answer"), "0213");
+    let mut modality = Listener::start(own, &[]).await;
+    rig.clock.advance(Duration::from_secs(60));
+    assert_eq!(modality.next().await, format!("1 1.2.1 ['{image}'] []"));
+    until("it is done", async || kept(&rig).await == (0, 0)).await;
+    assert_eq!(ask(&port, "1.2.2", &[&image]).await.expect("an answer"), "0000");
+    assert_eq!(modality.next().await, format!("1 1.2.2 ['{image}'] []"));
+    lobar.stop().await;
+}
+
+#[tokio::test]
+async fn nothing_is_told_of_an_image_that_was_erased_meanwhile() {
+    let rig = Rig::open().await;
+    let own = free_port();
+    let lobar = serve(&rig, reporting_to(own)).await;
+    let (image, port) = (stored(&lobar).await, lobar.port());
+    tried_once(&rig, &port, "1.2.1", &[&image]).await;
+    let order = ErasureOrder {
+        reason: ErasureReason::Request,
+        actor: Actor::local("ada"),
+        role: None,
+        request: None,
+        detail: serde_json::json!({}),
+    };
+    let object = versions(&rig).await.remove(0).object;
+    rig.erasure.erasures.erase(&[object], &order).await.expect("erased");
+    rig.clock.advance(Duration::from_secs(600));
+    until("it is given up", async || kept(&rig).await == (0, 1)).await;
+    lobar.until("lobar_dicom_commitments_total", "unreported", 1.0).await;
+    // Asked again it is told the truth, also while the bucket still has the object.
+    let mut modality = Listener::start(own, &[]).await;
+    assert_eq!(ask(&port, "1.2.1", &[&image]).await.expect("an answer"), "0000");
+    assert_eq!(modality.next().await, format!("2 1.2.1 [] [('{image}', 274)]"));
+    lobar.stop().await;
+}
+
+#[tokio::test]
+async fn doctor_tells_of_requests_that_were_given_up() {
+    let rig = Rig::open().await;
+    let lobar = serve(&rig, reporting_to(free_port())).await;
+    let image = stored(&lobar).await;
+    tried_once(&rig, &lobar.port(), "1.2.1", &[&image]).await;
+    let store = format!("sqlite:{}", rig.database().display());
+    let data = tempfile::tempdir().expect("a folder");
+    let data = data.path().display().to_string();
+    let how = ["doctor", "--roles", "dicom", "--signal", "poll:", "--data", &data];
+    let how = [&how[..], &["--store", &store]].concat();
+    let told = said(&run(lobar_tests::kit::executable(), &how).await);
+    assert!(told.contains("good    storage commitment: 1 requests wait"), "{told}");
+    rig.clock.advance(Duration::from_secs(48 * 3_600));
+    until("it is given up", async || kept(&rig).await == (0, 1)).await;
+    lobar.stop().await;
+    let told = said(&run(lobar_tests::kit::executable(), &how).await);
+    assert!(told.contains("advice  storage commitment: 0 requests wait"), "{told}");
+}
