@@ -73,8 +73,8 @@ def check_urls(answer, instances):
 
 def main():
     client = DICOMwebClient(sys.argv[1])
-    # It leaves out the port, and addresses in answers are those of the host that was asked for.
-    client._session.headers["Host"] = urlsplit(sys.argv[1]).netloc
+    # It leaves the port out of `Host`, and addresses in answers are those of the host that was asked for.
+    client.host = urlsplit(sys.argv[1]).netloc
     plain, packed = sent(), compressed()
     several = client.store_instances(plain)
     one = client.store_instances([packed])
