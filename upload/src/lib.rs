@@ -65,8 +65,8 @@ pub async fn run(options: UploadOptions) -> Result<(), UploadError> {
         noteln!("{problem}");
     }
     if found.junk > 0 {
-        let files = if found.junk == 1 { "file is" } else { "files are" };
-        noteln!("{} {files} no images by name and content, and left out", found.junk);
+        let files = if found.junk == 1 { "file is no image" } else { "files are no images" };
+        noteln!("{} {files} by name and content, and left out", found.junk);
     }
     if found.files.is_empty() {
         return Err(UploadError::failed("there is nothing to upload"));

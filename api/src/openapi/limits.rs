@@ -58,7 +58,7 @@ fn members() -> Vec<(String, Value)> {
         ("PatientKeyBody.id", json!({ "minLength": 1, "maxLength": PATIENT_ID, "pattern": NAME })),
         ("PatientKeyBody.issuer", json!({ "maxLength": PATIENT_ID, "pattern": PLAIN })),
         ("PredictBody.site", site_or_none.clone()),
-        ("PredictBody.image", json!({ "minLength": 1, "contentEncoding": "base64" })),
+        ("PredictBody.image", json!({ "contentEncoding": "base64" })),
         ("PresignBody.site", site_or_none.clone()),
         (
             "PresignBody.folder",

@@ -10,7 +10,7 @@
 use dicom_core::Tag;
 use dicom_dictionary_std::tags;
 
-use super::codec::{Frame, Samples as Stored};
+use super::codec::Frame;
 use super::data_set::DataSet;
 use super::grey;
 use super::layout::Layout;
@@ -59,22 +59,22 @@ pub(super) fn decoded(
         place.unwrap_or(0)
     };
     let samples = match (stored, places.top > u16::from(u8::MAX)) {
-        (Stored::Eight(samples), true) => {
+        (Samples::Eight(samples), true) => {
             let table = table(1 << 8);
             let wide = samples.into_iter().map(|sample| look(table[usize::from(sample)]));
             Samples::Sixteen(wide.collect())
         }
-        (Stored::Eight(mut samples), false) => {
+        (Samples::Eight(mut samples), false) => {
             let table = table(1 << 8);
             samples.iter_mut().for_each(|sample| *sample = look(table[usize::from(*sample)]) as u8);
             Samples::Eight(samples)
         }
-        (Stored::Sixteen(mut samples), true) => {
+        (Samples::Sixteen(mut samples), true) => {
             let table = table(1 << 16);
             samples.iter_mut().for_each(|sample| *sample = look(table[usize::from(*sample)]));
             Samples::Sixteen(samples)
         }
-        (Stored::Sixteen(samples), false) => {
+        (Samples::Sixteen(samples), false) => {
             let table = table(1 << 16);
             let narrow = samples.into_iter().map(|sample| look(table[usize::from(sample)]) as u8);
             Samples::Eight(narrow.collect())

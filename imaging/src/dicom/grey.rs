@@ -30,7 +30,7 @@ pub(super) fn picture(
 ) -> Result<(Vec<u8>, Reserved), Rejection> {
     let layout = Layout { signed: frame.signed.unwrap_or(layout.signed), ..*layout };
     let samples = single(frame.samples, frame.channels, &layout)?;
-    let counts = counts(&samples);
+    let counts = samples.counts();
     let values = Values::of(data_set, &layout)?;
     // The value of each sample that occurs and is not padding, with how often it does.
     let mut seen: Vec<(f32, u32)> = counts
@@ -70,21 +70,6 @@ pub(super) fn picture(
 pub(super) fn inverted(data_set: &DataSet<'_>, layout: &Layout) -> bool {
     layout.photometric == Photometric::Monochrome1
         || data_set.word(tags::PRESENTATION_LUT_SHAPE) == Some("INVERSE")
-}
-
-fn counts(samples: &Samples) -> Vec<u32> {
-    let mut counts;
-    match samples {
-        Samples::Eight(samples) => {
-            counts = vec![0; 1 << 8];
-            samples.iter().for_each(|sample| counts[usize::from(*sample)] += 1);
-        }
-        Samples::Sixteen(samples) => {
-            counts = vec![0; 1 << 16];
-            samples.iter().for_each(|sample| counts[usize::from(*sample)] += 1);
-        }
-    }
-    counts
 }
 
 /// One sample a pixel. Three are read where they are equal: grey that was stored as colour.

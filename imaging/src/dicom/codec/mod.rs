@@ -20,21 +20,16 @@ use super::element::{self, Value};
 use super::layout::Layout;
 use super::tag::named;
 use super::transfer_syntax::{self, Codec};
+pub(crate) use crate::full_depth::Samples;
 use crate::memory::{self, Reserved};
 use crate::{Limits, Rejection};
 pub(super) use frames::Frames;
 use marker::Stream;
 
-/// The samples of a frame, as they are stored; those of a pixel together.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Samples {
-    Eight(Vec<u8>),
-    Sixteen(Vec<u16>),
-}
-
 /// A decoded frame.
 #[derive(Debug)]
 pub(super) struct Frame {
+    /// As they are stored; those of a pixel together.
     pub(super) samples: Samples,
     /// Samples a pixel: 1 or 3.
     pub(super) channels: usize,
