@@ -49,12 +49,15 @@ function patient(box, image) {
   const { patient: known } = image;
   const name = known ? who(known) : `Image ${shortId(image.id)}`;
   const more = known ? aboutPatient(image) : image.identity_unavailable ? "whose it is cannot be read now" : "no patient is named";
+  const hint = [name, ...personWarnings(image), more].join(", ");
+  // The link stays what it is where nothing has changed: somebody may be about to press it.
+  if (box.hasChildNodes() && box.title === hint) return;
   const warned = warnedElement(image);
   const line = [...(warned ? [warned, " · "] : []), more];
   const link = el("a", { class: "open", href: `#/images/${image.id}` }, name, el("span", { class: "unseen" }, `, open image ${shortId(image.id)}`));
   const had = box.contains(document.activeElement);
   box.replaceChildren(link, el("small", {}, ...line));
-  box.title = [name, ...personWarnings(image), more].join(", ");
+  box.title = hint;
   if (had) link.focus({ preventScroll: true });
 }
 
