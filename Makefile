@@ -48,6 +48,7 @@ check: ## formatting, lints, documentation, dependencies, scripts, the page, the
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 	LIBTORCH=/nowhere $(CARGO) check --locked -p lobar --no-default-features --features node
+	$(CARGO) tree --locked --quiet --depth 0 --manifest-path fuzz/Cargo.toml
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --workspace --no-deps --document-private-items
 	$(LINT) cargo-deny --locked --all-features --log-level error check bans licenses sources
 	$(LINT) cargo-shear --locked --deny-warnings
