@@ -28,6 +28,7 @@ mod fixture;
 mod flood;
 mod images;
 mod list;
+mod list_bench;
 mod models;
 mod names;
 mod network;
