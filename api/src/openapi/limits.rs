@@ -74,7 +74,15 @@ fn members() -> Vec<(String, Value)> {
         ("PaintedItem.ms", json!({ "maximum": bounds::PAINTED_AGO_MS })),
         (
             "VerdictBody.reason",
-            json!({ "maxLength": verdict::REASON_MAX, "pattern": r"^[^\x00]*$" }),
+            json!({ "maxLength": verdict::NOTE_MAX, "pattern": r"^[^\x00]*$" }),
+        ),
+        (
+            "VerdictBody.note",
+            json!({ "maxLength": verdict::NOTE_MAX, "pattern": r"^[^\x00]*$" }),
+        ),
+        (
+            "VerdictBody.causes",
+            json!({ "maxItems": verdict::CAUSES_MAX, "uniqueItems": true }),
         ),
         ("VerdictBody.displayed", json!({ "maxItems": verdict::DISPLAYED_MAX })),
         (
