@@ -164,7 +164,10 @@ impl Context {
         Ok(bodies.collect())
     }
 
-    async fn readers_of(&self, ids: Vec<ImageId>) -> Result<BTreeMap<ImageId, Readership>, Problem> {
+    async fn readers_of(
+        &self,
+        ids: Vec<ImageId>,
+    ) -> Result<BTreeMap<ImageId, Readership>, Problem> {
         if ids.is_empty() {
             return Ok(BTreeMap::new());
         }

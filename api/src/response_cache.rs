@@ -316,7 +316,7 @@ fn outdates(event: &Event) -> bool {
 mod tests {
     use lobar_core::event::Seq;
     use lobar_core::time::Stamp;
-use lobar_core::verdict::Verdict;
+    use lobar_core::verdict::Verdict;
 
     use super::*;
 

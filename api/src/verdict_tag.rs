@@ -83,7 +83,9 @@ mod tests {
                 assert_eq!(parse(&tag(seen)), Some(seen));
             }
         }
-        for wrong in ["", "v1", "v1-0", "v1-0-0-0", "v2-0-0", "v1-00-0", "v1-x-0", "v1-0-7", "v1--0"] {
+        for wrong in
+            ["", "v1", "v1-0", "v1-0-0-0", "v2-0-0", "v1-00-0", "v1-x-0", "v1-0-7", "v1--0"]
+        {
             assert_eq!(parse(wrong), None, "{wrong}");
         }
     }

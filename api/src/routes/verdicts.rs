@@ -212,9 +212,10 @@ impl From<WithdrawError> for Problem {
                 Kind::UnknownVerdict,
                 "Verdicts are withdrawn by who gave them, as long as the image is there.",
             ),
-            WithdrawError::NotNewest => {
-                Problem::new(Kind::NotNewestVerdict, "Withdraw the newer one first, or give another.")
-            }
+            WithdrawError::NotNewest => Problem::new(
+                Kind::NotNewestVerdict,
+                "Withdraw the newer one first, or give another.",
+            ),
             WithdrawError::Port(error) => error.into(),
         }
     }

@@ -4,9 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// Why nobody can tell from a picture: what the image criteria for chest radiographs ask for and it lacks (European Guidelines
 /// on Quality Criteria for Diagnostic Radiographic Images, EUR 16260), or something else.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Cause {
     /// The patient was turned.

@@ -7,7 +7,7 @@ use lobar_core::object::ImageId;
 use lobar_core::reading::{Reading, Standing};
 use lobar_core::time::Stamp;
 use lobar_core::verdict::{
-    Agreement, Newer, NewVerdict, Opinion, Readers, Readings, Seen, Terms, Verdict, VerdictError,
+    Agreement, NewVerdict, Newer, Opinion, Readers, Readings, Seen, Terms, Verdict, VerdictError,
 };
 use sqlx::types::Json;
 use uuid::Uuid;

@@ -9,7 +9,8 @@ use async_trait::async_trait;
 use lobar_core::failure::PortError;
 use lobar_core::object::ImageId;
 use lobar_core::verdict::{
-    LabelKey, Labelled, NewVerdict, Terms, Verdict, VerdictError, Verdicts, Withdrawal, WithdrawError,
+    LabelKey, Labelled, NewVerdict, Terms, Verdict, VerdictError, Verdicts, WithdrawError,
+    Withdrawal,
 };
 
 pub(super) use add::{FindingRow, ShownRow, standing};

@@ -61,12 +61,14 @@ async fn keep<D: Driver>(
     at: Stamp,
 ) -> Result<(), DbError> {
     let Withdrawal { image: _, verdict, reader, role } = withdrawal;
-    Sql::<D>::new("insert into verdict_withdrawal (verdict, reader, role, at) values ($1, $2, $3, $4)")
-        .bind::<Uuid>(*verdict)
-        .bind(reader.as_str())
-        .bind(role.as_str())
-        .bind(at.0)
-        .run(tx)
-        .await
-        .map(drop)
+    Sql::<D>::new(
+        "insert into verdict_withdrawal (verdict, reader, role, at) values ($1, $2, $3, $4)",
+    )
+    .bind::<Uuid>(*verdict)
+    .bind(reader.as_str())
+    .bind(role.as_str())
+    .bind(at.0)
+    .run(tx)
+    .await
+    .map(drop)
 }

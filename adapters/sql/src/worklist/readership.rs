@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use lobar_core::exposure::Visible;
-use lobar_core::object::ImageId;
 use lobar_core::finding::Label;
+use lobar_core::object::ImageId;
 use lobar_core::time::Stamp;
 use lobar_core::verdict::{Given, Readers, Readings};
 use lobar_core::worklist::Readership;

@@ -46,7 +46,8 @@ async fn pages_totals_and_claims_read_index_ranges_of_what_waits() {
     for (_, filter) in filters() {
         let mut after = None;
         for _ in 0..TIMES {
-            let page = store.to_read(&filter, &urgency(), Some("ada"), after, 50).await.expect("a page");
+            let page =
+                store.to_read(&filter, &urgency(), Some("ada"), after, 50).await.expect("a page");
             after = page.next;
             let ids: Vec<_> = page.items.iter().map(|image| image.id).collect();
             store.readership(&ids).await.expect("read");

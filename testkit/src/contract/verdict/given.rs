@@ -75,7 +75,10 @@ pub async fn an_image_that_needs_a_human_can_be_labelled_without_a_finding<H: Ve
     let failed = key(2).id();
     granted(&*store, failed).await;
     store.claim(&[failed], 1).await.expect("put in quarantine");
-    let added = verdicts.add(&new(failed, None, not_assessable(&[Cause::NotFrontalChest])), &Terms::default()).await.expect("added");
+    let added = verdicts
+        .add(&new(failed, None, not_assessable(&[Cause::NotFrontalChest])), &Terms::default())
+        .await
+        .expect("added");
     assert_eq!(added.label, None);
 }
 
@@ -118,7 +121,10 @@ pub async fn a_verdict_does_not_change_the_image_s_state_and_writes_an_event<H: 
     let before = [image(&*store, ill).await, image(&*store, human).await];
     let total = store.overview().await.expect("asked").by_state;
     let verdict = say(&*verdicts, ill, disagree(Label::Normal)).await;
-    verdicts.add(&new(human, None, disagree(Label::Normal)), &Terms::default()).await.expect("added");
+    verdicts
+        .add(&new(human, None, disagree(Label::Normal)), &Terms::default())
+        .await
+        .expect("added");
     assert_eq!([image(&*store, ill).await, image(&*store, human).await], before);
     assert_eq!(store.overview().await.expect("asked").by_state, total);
     let states = [State::Queued, State::Analysing, State::Ready, State::Ready];

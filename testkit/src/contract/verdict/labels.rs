@@ -40,7 +40,10 @@ pub async fn labelled_images_are_pages_by_time_and_each_bears_its_newest_label_o
         }
         say(&*verdicts, *id, Opinion::Agree).await;
     }
-    verdicts.add(&new(human, None, disagree(Label::Normal)), &Terms::default()).await.expect("added");
+    verdicts
+        .add(&new(human, None, disagree(Label::Normal)), &Terms::default())
+        .await
+        .expect("added");
     harness.advance(Duration::from_secs(1)).await;
     let newest = say(&*verdicts, ids[0], disagree(Label::Normal)).await;
 

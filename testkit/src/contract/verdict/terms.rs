@@ -59,14 +59,15 @@ pub async fn what_another_reader_said_is_nothing_newer_to_a_second_reader_who_mu
     let (store, verdicts) = harness.open().await;
     let image = flagged(&*store, 1).await;
     let finished_at = finished_at(&*store, image).await;
-    let on = |newest| Terms {
-        readers: Readers::Two,
-        seen: Some(vec![Seen { finished_at, newest }]),
-    };
+    let on =
+        |newest| Terms { readers: Readers::Two, seen: Some(vec![Seen { finished_at, newest }]) };
     let first = verdicts.add(&by("ada", image, Opinion::Agree), &on(None)).await.expect("added");
     let second = by("ben", image, disagree(Label::Normal));
     let told = verdicts.add(&second, &on(Some(first.id))).await;
-    assert!(matches!(told, Err(VerdictError::Newer(Newer::Verdict))), "it names what was kept from them");
+    assert!(
+        matches!(told, Err(VerdictError::Newer(Newer::Verdict))),
+        "it names what was kept from them"
+    );
     let second = verdicts.add(&second, &on(None)).await.expect("nothing that they know is newer");
 
     // They differ: whoever decides sees both.

@@ -25,19 +25,18 @@ pub async fn causes_and_a_note_are_kept_with_a_verdict<H: VerdictHarness>() {
     let (store, verdicts) = harness.open().await;
     let image = flagged(&*store, 1).await;
     let note = Note("Too dark: \"0\", \u{e9}\n".into());
-    for opinion in [
-        not_assessable(&Cause::ALL),
-        not_assessable(&[]),
-        Opinion::Agree,
-        disagree(Label::Normal),
-    ] {
+    for opinion in
+        [not_assessable(&Cause::ALL), not_assessable(&[]), Opinion::Agree, disagree(Label::Normal)]
+    {
         let verdict = NewVerdict { note: note.clone(), ..new(image, Some(VERSION), opinion) };
         let added = verdicts.add(&verdict, &Terms::default()).await.expect("added");
         assert_eq!(added.verdict, verdict);
         assert_eq!(of(&*verdicts, image).await.last(), Some(&added));
     }
     // A cause of a newer release is left out, and hides no other.
-    harness.damage("update verdict set causes = '[\"boredom\",\"rotation\"]' where causes is not null").await;
+    harness
+        .damage("update verdict set causes = '[\"boredom\",\"rotation\"]' where causes is not null")
+        .await;
     let kept = of(&*verdicts, image).await;
     assert_eq!(kept[0].verdict.opinion, not_assessable(&[Cause::Rotation]));
     assert_eq!(kept[0].verdict.note, note);
@@ -92,9 +91,8 @@ pub async fn a_verdict_of_another_reader_or_one_that_is_not_the_newest_of_its_re
     let first = say(&*verdicts, image, Opinion::Agree).await;
     let second = say(&*verdicts, image, Opinion::Agree).await;
     let told = events(&*store).await;
-    let refused = async |withdrawal: Withdrawal| {
-        verdicts.withdraw(&withdrawal).await.expect_err("refused")
-    };
+    let refused =
+        async |withdrawal: Withdrawal| verdicts.withdraw(&withdrawal).await.expect_err("refused");
     let error = refused(withdrawal(image, &first, "ada")).await;
     assert!(matches!(error, WithdrawError::NotNewest), "{error}");
     for (image, reader) in [(image, "ben"), (other, "ada"), (key(3).id(), "ada")] {

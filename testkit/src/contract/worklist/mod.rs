@@ -159,7 +159,8 @@ fn everywhere() -> Filter {
 async fn all(kept: &Kept, filter: &Filter, urgency: &Urgency, limit: usize) -> Vec<Image> {
     let (mut images, mut after) = (Vec::new(), None);
     loop {
-        let page = kept.worklist.to_read(filter, urgency, None, after, limit).await.expect("a page");
+        let page =
+            kept.worklist.to_read(filter, urgency, None, after, limit).await.expect("a page");
         assert!(page.next.is_none() || page.items.len() == limit, "only the last page is short");
         images.extend(page.items);
         match page.next {

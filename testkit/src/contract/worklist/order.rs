@@ -81,7 +81,8 @@ pub async fn pages_hold_to_the_moment_of_the_first_one_and_no_image_is_missed_or
         all(&kept, &everywhere(), &urgency, 100).await.iter().map(|image| image.id).collect();
     let (mut seen, mut after, mut fresh) = (Vec::new(), None, 0);
     loop {
-        let page = kept.worklist.to_read(&everywhere(), &urgency, None, after, 5).await.expect("a page");
+        let page =
+            kept.worklist.to_read(&everywhere(), &urgency, None, after, 5).await.expect("a page");
         seen.extend(page.items.iter().map(|image| image.id));
         after = page.next;
         // They become overdue meanwhile, and others arrive at every place of the order.
