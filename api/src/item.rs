@@ -6,6 +6,7 @@ use lobar_core::exposure::Answer;
 use lobar_core::finding::Finding;
 use lobar_core::image::{Image, State};
 use lobar_core::object::ImageId;
+use lobar_core::time::Stamp;
 use lobar_core::verdict::Verdict;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -17,6 +18,7 @@ use crate::readership::ReadingBody;
 use crate::statement::STATEMENT_OF_USE;
 use crate::timestamp::rfc3339;
 use crate::verdict::VerdictMark;
+use crate::verdict_tag;
 use crate::whose::{InstanceBody, PatientBody, SeriesBody, StudyBody, Whose};
 
 /// One image.
@@ -68,10 +70,16 @@ pub(crate) struct ImageItem {
     /// How far it has been read, by whom, and how long it waits; null where it is not there to be read any more, or that
     /// cannot be told at the moment.
     reading: Option<ReadingBody>,
-    /// The newest verdict, null when there is none. Not in lists.
+    /// The newest verdict that was not withdrawn, null when there is none, or where others' are kept from the caller until
+    /// they have given theirs. Not in lists.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<VerdictMark>)]
     verdict: Option<Option<VerdictMark>>,
+    /// What to send as `If-Match` with a verdict on what is shown here: the `ETag` of `/v1/images/{id}/verdicts`. Null where the
+    /// result is withheld. Not in lists.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    verdicts_etag: Option<Option<String>>,
 }
 
 /// What the network saw.
@@ -150,6 +158,7 @@ impl From<Image> for ImageItem {
             identity_unavailable: false,
             reading: None,
             verdict: None,
+            verdicts_etag: None,
         }
     }
 }
@@ -187,13 +196,15 @@ impl ImageItem {
             identity_unavailable: false,
             reading: None,
             verdict: Some(None),
+            verdicts_etag: Some(None),
         }
     }
 
     /// Without its result and what anybody said of it.
     pub(crate) fn withhold(self, why: Withheld) -> Self {
         let verdict = self.verdict.map(|_| None);
-        Self { result: None, withheld: Some(why.word()), verdict, ..self }
+        let verdicts_etag = self.verdicts_etag.map(|_| None);
+        Self { result: None, withheld: Some(why.word()), verdict, verdicts_etag, ..self }
     }
 
     /// Whose answer it shows.
@@ -203,9 +214,15 @@ impl ImageItem {
         Some(Answer { model_version, model_sha256 })
     }
 
-    /// With the newest verdict, if there is one.
-    pub(crate) fn with_verdict(self, newest: Option<&Verdict>) -> Self {
-        Self { verdict: Some(newest.map(VerdictMark::from)), ..self }
+    /// With the newest of its verdicts that counts, if there is one, and what a verdict on that names.
+    pub(crate) fn with_verdicts(self, finished_at: Option<Stamp>, verdicts: &[Verdict]) -> Self {
+        let newest = verdicts.iter().rfind(|verdict| verdict.counts());
+        let etag = verdict_tag::quoted(verdict_tag::seen(finished_at, verdicts));
+        Self {
+            verdict: Some(newest.map(VerdictMark::from)),
+            verdicts_etag: Some(Some(etag)),
+            ..self
+        }
     }
 }
 

@@ -53,6 +53,7 @@ mod throughput;
 mod timestamp;
 mod tls;
 mod verdict;
+mod verdict_tag;
 mod viewer;
 mod visible;
 mod whose;

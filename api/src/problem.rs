@@ -49,6 +49,7 @@ problems! {
     UnknownImage = 404, "unknown-image", "No image of this id is known";
     NoPicture = 404, "no-picture", "There is no picture of this image";
     NoHeatmap = 404, "no-heatmap", "There is no heatmap of this image";
+    UnknownVerdict = 404, "unknown-verdict", "There is no such verdict of the caller's on this image";
     UnknownPatient = 404, "unknown-patient", "No such patient is known at this site";
     UnknownModel = 404, "unknown-model", "No model of this version is registered";
     UnknownEntry = 404, "unknown-quarantine-entry", "The quarantine has no entry of this id";
@@ -69,7 +70,9 @@ problems! {
     PatientMerged = 409, "patient-merged", "This patient id was merged into another one";
     SeveralPatients = 409, "several-patients", "Images of several patients have this UID";
     StaleVerdict = 409, "stale-verdict", "The result has changed since it was shown";
+    NotNewestVerdict = 409, "not-newest-verdict", "A newer verdict of the same reader is there";
     Erased = 410, "erased", "The image was erased";
+    NewerThanSeen = 412, "newer-than-seen", "Something newer is there than what was seen";
     TooLarge = 413, "too-large", "The body is larger than accepted";
     WrongMediaType = 415, "wrong-media-type", "The body has a media type that is not accepted";
     WrongEncoding = 415, "wrong-content-encoding", "The body is compressed, or coded in another way that is not accepted";

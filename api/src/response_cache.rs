@@ -17,6 +17,7 @@ use lobar_core::image::{Image, Lane, Reason, State};
 use lobar_core::object::ImageId;
 use lobar_core::position::Position;
 use lobar_core::time::Stamp;
+use lobar_core::verdict::Verdict;
 use prometheus::{IntCounterVec, Opts, Registry};
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -26,6 +27,8 @@ use crate::exposure::Withheld;
 use crate::item::ImageItem;
 use crate::readership::ReadingBody;
 use crate::timestamp;
+use crate::verdict::VerdictMark;
+use crate::verdict_tag;
 use crate::whose::Whose;
 
 /// How long an answer is kept.
@@ -113,11 +116,28 @@ impl CachedResponse {
         Self { tag, body: body.into() }
     }
 
+    /// The same answer with the caller's own verdicts alone; without any where even those cannot be read. Its tag is of that body.
+    pub(crate) fn with_own_verdicts(&self, own: Option<&[Verdict]>) -> Option<Self> {
+        let mut body: Map<String, Value> = serde_json::from_slice(&self.body).ok()?;
+        let known = body.get("verdicts_etag").and_then(Value::as_str);
+        let known = known.and_then(|tag| verdict_tag::parse(tag.trim_matches('"')));
+        let seen = known.zip(own).map(|(known, own)| verdict_tag::seen(known.finished_at, own));
+        let newest = own.and_then(|own| own.iter().rfind(|verdict| verdict.counts()));
+        let mark = newest.map(VerdictMark::from);
+        body.insert("verdict".into(), serde_json::to_value(mark).ok()?);
+        let etag = seen.map(verdict_tag::quoted);
+        body.insert("verdicts_etag".into(), serde_json::to_value(etag).ok()?);
+        let body = serde_json::to_vec(&body).ok()?;
+        let tag = Uuid::new_v5(&BODIES, &body).simple().to_string();
+        Some(Self { tag, body: body.into() })
+    }
+
     /// The same answer without the result and what anybody said of it. Its tag is of that body alone.
     pub(crate) fn withhold(&self, why: Withheld) -> Option<Self> {
         let mut body: Map<String, Value> = serde_json::from_slice(&self.body).ok()?;
         body.insert("result".into(), Value::Null);
         body.insert("verdict".into(), Value::Null);
+        body.insert("verdicts_etag".into(), Value::Null);
         body.insert("withheld".into(), why.word().into());
         let body = serde_json::to_vec(&body).ok()?;
         let tag = Uuid::new_v5(&BODIES, &body).simple().to_string();
@@ -296,6 +316,7 @@ fn outdates(event: &Event) -> bool {
 mod tests {
     use lobar_core::event::Seq;
     use lobar_core::time::Stamp;
+    use lobar_core::verdict::Verdict;
 
     use super::*;
 

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use lobar_core::access::Sites;
 use lobar_core::accounts::S3Keys;
 use lobar_core::exposure::SiteShares;
 use lobar_core::scaling::Policy;
@@ -81,6 +82,8 @@ pub struct ApiSettings {
     pub local_user: bool,
     /// Of which share of images readers' own opinions are asked for before the result is shown.
     pub opinion_first: SiteShares,
+    /// At which sites two readers read each image for themselves.
+    pub double_reading: Sites,
     /// How long an image may wait for a reader before it goes before all others in the order of urgency.
     pub reading_cap: Duration,
     /// How long an image counts as open in front of its reader after they last said so.
@@ -126,6 +129,7 @@ impl Default for ApiSettings {
             oidc: None,
             local_user: true,
             opinion_first: SiteShares::default(),
+            double_reading: Sites::none(),
             reading_cap: Duration::from_secs(8 * 60 * 60),
             reading_lease: Duration::from_secs(10 * 60),
             scaling: Policy::default(),

@@ -1,9 +1,11 @@
 //! Verdicts as clients give and see them.
 
+use std::collections::BTreeSet;
+
 use lobar_core::exposure::FirstOpinion;
 use lobar_core::finding::Label;
 use lobar_core::object::ImageId;
-use lobar_core::verdict::{NewVerdict, Opinion, Verdict};
+use lobar_core::verdict::{Cause, NewVerdict, Note, Opinion, Verdict};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -12,13 +14,15 @@ use crate::picture;
 use crate::problem::{Kind, Problem};
 use crate::timestamp::rfc3339;
 
-/// Most letters of a reason.
-pub(crate) const REASON_MAX: usize = 1_000;
+/// Most letters of a note.
+pub(crate) const NOTE_MAX: usize = 1_000;
+/// Most causes: each once.
+pub(crate) const CAUSES_MAX: usize = Cause::ALL.len();
 /// Most words of what was displayed, and letters of each.
 pub(crate) const DISPLAYED_MAX: usize = 16;
 pub(crate) const WORD_MAX: usize = 40;
 
-/// What a reader says of an image. No `Debug`: a reason may be personal.
+/// What a reader says of an image. No `Debug`: a note may be personal.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct VerdictBody {
@@ -28,7 +32,12 @@ pub(crate) struct VerdictBody {
     opinion: OpinionWord,
     /// With `disagree`: what is right, `PNEUMONIA` or `NORMAL`.
     label: Option<LabelWord>,
-    /// With `not_assessable`: why, in the reader's words, at most 1,000 letters.
+    /// With `not_assessable`: why, each word once; with `other` a `note` says it.
+    #[schema(value_type = Option<Vec<String>>)]
+    causes: Option<Vec<Cause>>,
+    /// In the reader's words, at most 1,000 letters. Whoever may see the image may read it.
+    note: Option<String>,
+    /// As `note`, with `not_assessable`: the name that it had before.
     reason: Option<String>,
     /// What was displayed: plain words such as `picture` and `heatmap`.
     #[serde(default)]
@@ -71,7 +80,12 @@ pub(crate) struct VerdictItem {
     /// The label that it comes to; null for what is not assessable or unreadable.
     #[schema(value_type = Option<String>)]
     label: Option<&'static str>,
-    /// Why it is not assessable, in the reader's words.
+    /// Why it is not assessable; empty where no cause was named.
+    #[schema(value_type = Vec<String>)]
+    causes: Vec<&'static str>,
+    /// In the reader's words; null where they wrote nothing.
+    note: Option<String>,
+    /// The note of what is not assessable, as it was called before; else null.
     reason: Option<String>,
     /// Who gave it.
     reader: String,
@@ -83,21 +97,26 @@ pub(crate) struct VerdictItem {
     rendering: Option<String>,
     /// RFC 3339, UTC.
     at: String,
+    /// RFC 3339, UTC: when its reader took it back, and since when it counts no more; null where it stands.
+    withdrawn_at: Option<String>,
 }
 
 /// The verdicts on one image.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct VerdictList {
-    /// Oldest first. The newest counts.
+    /// Oldest first. The newest that was not withdrawn counts.
     pub(crate) items: Vec<VerdictItem>,
-    /// Why nothing is told, null where nothing is withheld: see the image's `withheld`.
+    /// Why nothing is told, null where nothing is withheld: see the image's `withheld`. `own_verdict_first`: the caller's own
+    /// are told, and those of others when the caller has given theirs.
     #[schema(value_type = Option<String>)]
     pub(crate) withheld: Option<&'static str>,
 }
 
-/// The newest verdict on an image, in short.
+/// The newest verdict on an image that was not withdrawn, in short.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct VerdictMark {
+    /// Its own id.
+    id: Uuid,
     /// `agree`, `disagree`, `not_assessable` or `unreadable`.
     #[schema(value_type = String)]
     opinion: &'static str,
@@ -117,12 +136,23 @@ impl VerdictBody {
         if self.label.is_some() != matches!(self.opinion, OpinionWord::Disagree) {
             return Err(wrong("`label` goes with `disagree`, and `disagree` with a label."));
         }
-        if self.reason.is_some() && !matches!(self.opinion, OpinionWord::NotAssessable) {
-            return Err(wrong("`reason` goes with `not_assessable`."));
+        let is_other = !matches!(self.opinion, OpinionWord::NotAssessable);
+        if is_other && (self.reason.is_some() || self.causes.is_some()) {
+            return Err(wrong("`reason` and `causes` go with `not_assessable`."));
         }
-        let reason = self.reason.unwrap_or_default();
-        if reason.chars().count() > REASON_MAX || reason.contains('\0') {
-            return Err(wrong("`reason` takes at most 1,000 letters."));
+        if self.reason.is_some() && self.note.is_some() {
+            return Err(wrong("`reason` is another name of `note`: give one of them."));
+        }
+        let note = self.note.or(self.reason).unwrap_or_default();
+        if note.chars().count() > NOTE_MAX || note.contains('\0') {
+            return Err(wrong("`note` takes at most 1,000 letters."));
+        }
+        let causes = self.causes.unwrap_or_default();
+        if BTreeSet::from_iter(&causes).len() < causes.len() {
+            return Err(wrong("`causes` takes each word once."));
+        }
+        if causes.contains(&Cause::Other) && note.trim().is_empty() {
+            return Err(wrong("The cause `other` needs a `note`."));
         }
         let words = &self.displayed;
         if words.len() > DISPLAYED_MAX || !words.iter().all(|word| is_word(word)) {
@@ -146,8 +176,9 @@ impl VerdictBody {
             opinion: match self.opinion {
                 OpinionWord::Agree => Opinion::Agree,
                 OpinionWord::Disagree => Opinion::Disagree { label },
-                OpinionWord::NotAssessable => Opinion::NotAssessable { reason },
+                OpinionWord::NotAssessable => Opinion::NotAssessable { causes },
             },
+            note: Note(note),
             reader: reader.into(),
             role: String::new(),
             displayed: self.displayed,
@@ -163,23 +194,28 @@ fn is_word(word: &str) -> bool {
 
 impl From<Verdict> for VerdictItem {
     fn from(verdict: Verdict) -> Self {
-        let Verdict { id, verdict: given, label, at } = verdict;
+        let Verdict { id, verdict: given, label, at, withdrawn_at } = verdict;
         let opinion = given.opinion.word();
+        let Note(note) = given.note;
+        let (causes, reason) = match given.opinion {
+            Opinion::NotAssessable { causes } => (causes, Some(note.clone())),
+            Opinion::Agree | Opinion::Disagree { .. } | Opinion::Unreadable => (Vec::new(), None),
+        };
         Self {
             id,
             image: given.image.0,
             model_version: given.model_version,
             opinion,
             label: label.map(Label::word),
-            reason: match given.opinion {
-                Opinion::NotAssessable { reason } => Some(reason),
-                Opinion::Agree | Opinion::Disagree { .. } | Opinion::Unreadable => None,
-            },
+            causes: causes.into_iter().map(Cause::word).collect(),
+            note: Some(note).filter(|note| !note.is_empty()),
+            reason,
             reader: given.reader,
             role: given.role,
             displayed: given.displayed,
             rendering: given.rendering,
             at: rfc3339(at),
+            withdrawn_at: withdrawn_at.map(rfc3339),
         }
     }
 }
@@ -194,12 +230,15 @@ impl From<FirstOpinion> for VerdictItem {
             model_version: Some(answer.model_version),
             opinion: "own",
             label: opinion.label.map(Label::word),
+            causes: Vec::new(),
+            note: None,
             reason: None,
             reader: opinion.reader.name,
             role: opinion.role,
             displayed: displayed.into_iter().collect(),
             rendering: opinion.rendering,
             at: rfc3339(at),
+            withdrawn_at: None,
         }
     }
 }
@@ -207,6 +246,7 @@ impl From<FirstOpinion> for VerdictItem {
 impl From<&Verdict> for VerdictMark {
     fn from(verdict: &Verdict) -> Self {
         Self {
+            id: verdict.id,
             opinion: verdict.verdict.opinion.word(),
             label: verdict.label.map(Label::word),
             seen: verdict.verdict.rendering.is_some(),
@@ -233,6 +273,15 @@ mod tests {
         assert_eq!(verdict.opinion, Opinion::Disagree { label: Label::Normal });
         assert_eq!(verdict.reader, "jane");
         assert!(parsed(json!({ "opinion": "not_assessable" })).is_some());
+        for name in ["reason", "note"] {
+            let dark = json!({ "opinion": "not_assessable", "causes": ["exposure", "other"], name: "fog" });
+            let dark = parsed(dark).expect("well-formed");
+            assert_eq!(dark.note, Note("fog".into()));
+            let causes = vec![Cause::Exposure, Cause::Other];
+            assert_eq!(dark.opinion, Opinion::NotAssessable { causes });
+        }
+        let noted = parsed(json!({ "opinion": "agree", "note": "ask for the prior" }));
+        assert!(noted.is_some_and(|verdict| !verdict.note.is_empty()));
         let seen = picture::rendering(ImageId(Uuid::nil()), 1600);
         for tag in [seen.clone(), format!("\"{seen}\"")] {
             let verdict =
@@ -247,6 +296,12 @@ mod tests {
             json!({ "opinion": "agree", "label": "NORMAL" }),
             json!({ "opinion": "agree", "reason": "why not" }),
             json!({ "opinion": "not_assessable", "reason": "a".repeat(1_001) }),
+            json!({ "opinion": "agree", "note": "a".repeat(1_001) }),
+            json!({ "opinion": "agree", "causes": ["rotation"] }),
+            json!({ "opinion": "not_assessable", "causes": ["rotation", "rotation"] }),
+            json!({ "opinion": "not_assessable", "causes": ["boredom"] }),
+            json!({ "opinion": "not_assessable", "causes": ["other"], "note": " " }),
+            json!({ "opinion": "not_assessable", "note": "a", "reason": "a" }),
             json!({ "opinion": "agree", "displayed": ["Doe, John"] }),
             json!({ "opinion": "agree", "displayed": vec!["a"; 17] }),
             json!({ "opinion": "agree", "reader": "somebody else" }),

@@ -2,7 +2,7 @@
 
 import { Problem, ask, isAbort, wordsOf } from "./request.js";
 
-/** @import { ClaimBody, CopyBody, ImageItem, ImagePage, OpinionBody, VerdictBody, VerdictMark } from "./types.js" */
+/** @import { ClaimBody, CopyBody, ImageItem, ImagePage, OpinionBody, VerdictBody, VerdictItem, VerdictList, VerdictMark } from "./types.js" */
 
 export { Problem, isAbort, wordsOf };
 
@@ -70,12 +70,29 @@ export async function priors(id, signal) {
  * Adds a verdict on an image; answers it as it is kept.
  * @param {string} id
  * @param {VerdictBody} verdict
+ * @param {string | null | undefined} seen the image's `verdicts_etag`: it is refused where something newer is there
  * @returns {Promise<VerdictMark>}
  */
-export async function giveVerdict(id, verdict) {
-  const response = await ask("POST", `/v1/images/${encodeURIComponent(id)}/verdicts`, { body: verdict });
-  const { opinion, label, rendering, at } = await response.json();
-  return { opinion, label, seen: rendering !== null, at };
+export async function giveVerdict(id, verdict, seen) {
+  const headers = seen ? { "If-Match": seen } : undefined;
+  const response = await ask("POST", `/v1/images/${encodeURIComponent(id)}/verdicts`, { body: verdict, headers });
+  /** @type {VerdictItem} */
+  const given = await response.json();
+  return { id: given.id, opinion: given.opinion, label: given.label, seen: given.rendering !== null, at: given.at };
+}
+
+/** Takes an own verdict back. @param {string} id of its image @param {string} verdict its own */
+export async function withdrawVerdict(id, verdict) {
+  await ask("POST", `/v1/images/${encodeURIComponent(id)}/verdicts/${encodeURIComponent(verdict)}/withdrawal`);
+}
+
+/**
+ * What readers said of an image, oldest first.
+ * @param {string} id
+ * @returns {Promise<VerdictList>}
+ */
+export async function verdicts(id) {
+  return (await get(`/v1/images/${encodeURIComponent(id)}/verdicts`)).json();
 }
 
 /**

@@ -59,7 +59,8 @@ export function matcher() {
   const site = asked.get("site");
   const waits = isByUrgency();
   return (image) => {
-    if (waits && !image.reading?.waiting_since) return false;
+    // It does not wait for who has given their verdict.
+    if (waits && (!image.reading?.waiting_since || image.reading.readers?.mine)) return false;
     if (isUnreadable(image)) return !site || image.site === site;
     return (!states || states.includes(image.status))
       && (!flagged || String(image.result?.flagged) === flagged)

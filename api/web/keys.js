@@ -9,6 +9,7 @@ export const KEYS = [
   ["J", "Next image", "next"],
   ["K", "Previous image", "previous"],
   ["U", "Next image that waits for a reader", ""],
+  ["Z", "Take back the verdict that was just given", ""],
   ["Esc", "Back to the list", "back"],
   ["W", "Window with the first mouse button, or with the arrow keys; the second button always does", "window"],
   ["1 to 5", "Windows: the file's own first", "preset"],

@@ -1,9 +1,11 @@
-// What a reader says of an image: three buttons, and the newest verdict in words.
+// What a reader says of an image: three buttons, a note, why it is not assessable, and the newest verdict in words.
 
 import * as api from "./api.js";
 import { byId, el } from "./elements.js";
 import { may } from "./session.js";
-import { opinionWords, shortId } from "./words.js";
+import { offerUndo } from "./undo.js";
+import { VerdictsPanel, newestWords } from "./verdicts.js";
+import { CAUSES, opinionWords, shortId } from "./words.js";
 
 /** @import { ImageItem, VerdictBody } from "./types.js" */
 
@@ -12,6 +14,12 @@ const SETTLED = 300;
 
 /** Why a result is withheld of which its reader says first what they see. */
 const OWN = "own_opinion_first";
+
+/** Most letters of a note, as the server takes it. */
+const LONGEST = 1_000;
+
+/** What was typed of images and not sent yet: it stays while other images are looked at, in this page's memory alone. @type {Map<string, { note: string, causes: string[] }>} */
+const drafts = new Map();
 
 /** A button: its word, its key, what it gives. @typedef {[string, string, VerdictBody]} Choice */
 
@@ -46,10 +54,20 @@ function choices(image) {
   return null;
 }
 
+/**
+ * Where another reader has read it, and what they said is kept from this one until they have given their own verdict.
+ * @param {ImageItem} image
+ */
+function blindWords({ reading, verdict }) {
+  const readers = reading?.readers;
+  if (!readers || readers.mine || verdict || readers.given === 0 || readers.given >= readers.needed) return null;
+  return "Another reader has given a verdict. It is shown when you have given yours.";
+}
+
 export class OpinionPanel {
   /**
    * @param {() => { displayed: string[], rendering: string | null }} displayed what is on the screen, and which rendering of the picture
-   * @param {(id: string) => void} changed is called when the image must be asked for again
+   * @param {(id: string) => Promise<void> | undefined} changed is called when the image must be asked for again; resolves when it was
    */
   constructor(displayed, changed) {
     this.displayed = displayed;
@@ -57,7 +75,22 @@ export class OpinionPanel {
     this.words = el("p", { role: "status" });
     this.buttons = el("p", { class: "opinion-buttons" });
     this.title = el("h2");
-    this.element = el("section", { class: "opinion", hidden: true }, this.title, this.buttons, this.words);
+    this.note = el("textarea", { id: "verdict-note", rows: 1, maxLength: LONGEST, oninput: () => this.keepDraft() });
+    this.noteField = el("p", { class: "field" }, el("label", { for: this.note.id }, "Note"), this.note, el("small", { id: "verdict-note-hint" }, "Kept with your verdict, and read by whoever may see the image."));
+    this.note.setAttribute("aria-describedby", "verdict-note-hint");
+    this.boxes = Object.entries(CAUSES).map(([word, words]) =>
+      el("label", { class: "check" }, el("input", { type: "checkbox", value: word, onchange: () => this.keepDraft() }), ` ${words}`));
+    this.causes = el("fieldset", { class: "causes", hidden: true, onkeydown: (/** @type {KeyboardEvent} */ event) => { if (event.key === "Escape") this.closeCauses(event); } },
+      el("legend", {}, "Why is it not assessable?"), ...this.boxes,
+      el("p", { class: "opinion-buttons" },
+        el("button", { type: "button", class: "primary", onclick: () => this.give({ opinion: "not_assessable" }) }, "Not assessable"),
+        el("button", { type: "button", onclick: () => this.closeCauses() }, "Cancel")));
+    /** What is newer than what the reader looked at. */
+    this.newer = el("p", { class: "fault", role: "alert", hidden: true });
+    this.said = new VerdictsPanel();
+    this.element = el("section", { class: "opinion", hidden: true }, this.title, this.buttons, this.causes, this.noteField, this.newer, this.words, this.said.element);
+    /** Until what was asked for after an own verdict is there. @type {Promise<void> | undefined} */
+    this.renewed = undefined;
     /** @type {ImageItem | null} */
     this.image = null;
     this.busy = false;
@@ -75,14 +108,18 @@ export class OpinionPanel {
     this.title.textContent = isFirst ? "What do you see?" : isOwn ? "Your verdict" : "Verdict";
     this.element.ariaLabel = this.title.textContent;
     this.buttons.hidden = !isOwn;
+    this.noteField.hidden = !isOwn || isFirst;
     this.element.hidden = !offered;
+    this.said.draw(image);
     if (!image || !offered) return;
     const means = this.key(image);
+    if (before === null) this.takeDraft(image.id);
+    else if (before !== means) this.causes.hidden = true;
     if (!isOwn) this.buttons.replaceChildren();
     else if (before !== means) {
       if (before) this.changedAt = performance.now();
       this.buttons.replaceChildren(...offered.map(([word, key, verdict]) =>
-        el("button", { type: "button", "data-key": key.toLowerCase(), "data-means": means, onclick: () => this.give(verdict) }, word, " ", el("kbd", {}, key))));
+        el("button", { type: "button", "data-key": key.toLowerCase(), "data-means": means, onclick: () => this.pressed(verdict) }, word, " ", el("kbd", {}, key))));
     }
     const given = image.verdict;
     offered.forEach(([, , verdict], place) => {
@@ -90,7 +127,63 @@ export class OpinionPanel {
       this.buttons.children[place]?.setAttribute("aria-pressed", String(Boolean(same)));
     });
     this.words.className = "";
-    this.words.textContent = isFirst ? "The network's result is shown as soon as you have said it. You can change your mind then." : opinionWords(given);
+    this.words.textContent = isFirst ? "The network's result is shown as soon as you have said it. You can change your mind then." : blindWords(image) ?? opinionWords(given);
+  }
+
+  /** Not assessable asks why; everything else is given at once. @param {VerdictBody} verdict */
+  pressed(verdict) {
+    if (verdict.opinion !== "not_assessable") {
+      this.give(verdict);
+      return;
+    }
+    this.causes.hidden = false;
+    this.boxes[0]?.querySelector("input")?.focus();
+  }
+
+  /** @param {Event} [event] the key that did it: it leads nowhere else */
+  closeCauses(event) {
+    event?.stopPropagation();
+    this.causes.hidden = true;
+    const button = this.buttons.querySelector('[data-key="n"]');
+    if (button instanceof HTMLElement) button.focus();
+  }
+
+  /** What was ticked. */
+  ticked() {
+    return [...this.causes.querySelectorAll("input")].filter((box) => box.checked).map((box) => box.value);
+  }
+
+  keepDraft() {
+    if (this.image) drafts.set(this.image.id, { note: this.note.value, causes: this.ticked() });
+  }
+
+  /** What was typed of an image before. @param {string} id */
+  takeDraft(id) {
+    const draft = drafts.get(id);
+    this.note.value = draft?.note ?? "";
+    for (const box of this.causes.querySelectorAll("input")) box.checked = draft?.causes.includes(box.value) ?? false;
+  }
+
+  /** A verdict on an image was kept, and what was typed for it with it. @param {string} id */
+  dropDraft(id) {
+    drafts.delete(id);
+    if (this.image?.id !== id) return;
+    this.takeDraft(id);
+    if (this.causes.contains(document.activeElement)) this.closeCauses();
+    this.causes.hidden = true;
+  }
+
+  /** Says what is newer than what was looked at. @param {string} id @param {string} what */
+  async tellNewer(id, what) {
+    const result = "This image was analysed anew since you looked at it.";
+    const verdict = async () => {
+      const words = await newestWords(id).catch(() => "");
+      return words ? `A newer verdict is there: ${words}` : "A verdict was withdrawn since you looked at it.";
+    };
+    const words = `Your verdict was not kept. ${what === "result" ? result : await verdict()} Look again, then give it again; what you have typed is still here.`;
+    if (this.image?.id !== id) return;
+    this.newer.textContent = words;
+    this.newer.hidden = false;
   }
 
   /** What the offered buttons depend on. @param {ImageItem | null} image */
@@ -100,9 +193,16 @@ export class OpinionPanel {
 
   /** @param {VerdictBody} verdict */
   async give(verdict) {
-    const image = this.image;
-    if (this.busy || !image) return;
+    const pressed = this.image;
+    if (this.busy || !pressed) return;
     this.busy = true;
+    // What was asked for after the verdict before says what is newest by now.
+    await this.renewed;
+    const image = this.image;
+    if (!image || this.key(image) !== this.key(pressed)) {
+      this.busy = false;
+      return;
+    }
     try {
       if (verdict.opinion === "own") {
         await api.giveOpinion(image.id, { label: verdict.label ?? null, rendering: this.displayed().rendering });
@@ -110,13 +210,23 @@ export class OpinionPanel {
         return;
       }
       const version = image.result?.model.version ?? null;
-      const given = await api.giveVerdict(image.id, { ...verdict, model_version: version, ...this.displayed() });
+      const causes = verdict.opinion === "not_assessable" ? { causes: this.ticked() } : {};
+      const note = this.note.value.trim() ? { note: this.note.value } : {};
+      const given = await api.giveVerdict(image.id, { ...verdict, ...causes, ...note, model_version: version, ...this.displayed() }, image.verdicts_etag);
+      this.newer.hidden = true;
+      this.dropDraft(image.id);
+      offerUndo(image.id, given.id, this.changed);
       if (this.image?.id === image.id) this.draw({ ...this.image, verdict: given });
       // What was asked before the verdict may be answered after it.
-      this.changed(image.id);
+      this.renewed = this.changed(image.id);
     } catch (error) {
       if (this.image?.id !== image.id) {
         notKept(image.id, api.wordsOf(error));
+        return;
+      }
+      if (error instanceof api.Problem && error.status === 412) {
+        this.renewed = this.changed(image.id);
+        await this.tellNewer(image.id, error.newer);
         return;
       }
       this.words.className = "fault";

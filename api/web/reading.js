@@ -33,6 +33,9 @@ export function readingWords(image) {
   const waited = since ? `waits ${duration((Date.now() - Date.parse(since)) / 1000)}` : "";
   const overdue = due && Date.parse(due) <= Date.now() ? "overdue, " : "";
   if (state === "reading" && !hasLapsed(reading)) return { word: `Reading now: ${whom(by ?? "somebody")}`, more: overdue + waited, state };
+  const { given, needed, mine } = reading.readers ?? { given: 0, needed: 1, mine: false };
+  if (state === "partly_read") return { word: `${given} of ${needed} read${mine ? ": you" : ""}`, more: overdue + waited, state: overdue && !mine ? "overdue" : state };
+  if (state === "disagreement") return { word: "Readers differ", more: `a third one decides, ${waited}`, state: overdue && !mine ? "overdue" : state };
   if (state === "verified") return { word: `Verified${by ? `: ${whom(by)}` : ""}`, more: reading.since ? clock(reading.since) : "", state };
   if (state === "read") return { word: `Read${by ? `: ${whom(by)}` : ""}, no verdict`, more: overdue + waited, state: overdue ? "overdue" : state };
   return { word: "Unread", more: overdue + waited, state: overdue ? "overdue" : "unread" };

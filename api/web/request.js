@@ -7,7 +7,7 @@ const RECENT = 5_000;
 export class Problem extends Error {
   /**
    * @param {number} status 0 without an answer
-   * @param {{ type?: string, title?: string, detail?: string } | null} body
+   * @param {{ type?: string, title?: string, detail?: string, newer?: string } | null} body
    * @param {number | null} wait seconds after which to ask again, as far as the server says so
    */
   constructor(status, body, wait = null) {
@@ -16,6 +16,8 @@ export class Problem extends Error {
     /** The last part of its type: `not-signed-in`. */
     this.kind = body?.type?.split("/").pop() ?? "";
     this.detail = body?.detail ?? "";
+    /** What is newer than what a verdict was given on: `result` or `verdict`. */
+    this.newer = body?.newer ?? "";
     this.wait = wait;
   }
 }

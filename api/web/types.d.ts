@@ -23,6 +23,8 @@ export interface ImageItem {
   reading: ReadingBody | null;
   /** Not in lists. */
   verdict?: VerdictMark | null;
+  /** What a verdict on what is shown here names. Not in lists. */
+  verdicts_etag?: string | null;
 }
 
 /** A picture that is taken out of the page. */
@@ -37,10 +39,18 @@ export interface ReadingBody {
   by: string | null;
   since: string | null;
   until: string | null;
+  readers: ReadersBody | null;
   waiting_since: string | null;
   overdue_at: string | null;
   /** In lists only. */
   waiting_seconds?: number | null;
+}
+
+/** The readers of an image that two read for themselves. */
+export interface ReadersBody {
+  given: number;
+  needed: number;
+  mine: boolean;
 }
 
 /** Whoever has an image open. */
@@ -131,8 +141,9 @@ export interface SubtypeBody {
   experimental: boolean;
 }
 
-/** The newest verdict on an image, in short. */
+/** The newest verdict on an image that was not withdrawn, in short. */
 export interface VerdictMark {
+  id: string;
   opinion: string;
   label: string | null;
   seen: boolean;
@@ -144,9 +155,35 @@ export interface VerdictBody {
   model_version?: string | null;
   opinion: string;
   label?: string | null;
+  causes?: string[] | null;
+  note?: string | null;
   reason?: string | null;
   displayed?: string[];
   rendering?: string | null;
+}
+
+/** One verdict. */
+export interface VerdictItem {
+  id: string;
+  image: string;
+  model_version: string | null;
+  opinion: string;
+  label: string | null;
+  causes: string[];
+  note: string | null;
+  reason: string | null;
+  reader: string;
+  role: string;
+  displayed: string[];
+  rendering: string | null;
+  at: string;
+  withdrawn_at: string | null;
+}
+
+/** The verdicts on one image. */
+export interface VerdictList {
+  items: VerdictItem[];
+  withheld: string | null;
 }
 
 /** What a reader sees in a picture whose result they were not shown. */

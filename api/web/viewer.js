@@ -165,7 +165,7 @@ export class Viewer {
       said: el("p", { class: "said", role: "status" }),
       opinion: new OpinionPanel(() => this.displayed(), (id) => {
         this.changed(id);
-        if (id === this.id) this.refresh();
+        return id === this.id ? this.refresh() : undefined;
       }),
       priors: new PriorsPanel(this.abort.signal, this.pixels, redraw, (pane) => this.attach(pane)),
       facts: el("section", { class: "card facts", "aria-label": "Result" }),

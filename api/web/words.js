@@ -79,13 +79,31 @@ export const personWarnings = (image) => [...new Set(codesOf(image).map((code) =
 /** The newest verdict of a reader. @param {VerdictMark | null | undefined} given */
 export function opinionWords(given) {
   if (!given) return "No verdict was given yet.";
-  const label = given.label === "PNEUMONIA" ? "pneumonia" : "no pneumonia";
-  /** @type {Record<string, string>} */
-  const words = { agree: `agreed: ${label}`, disagree: `labelled: ${label}`, not_assessable: "found not assessable", unreadable: "said what this release cannot read" };
-  const said = words[given.opinion];
   const blind = given.seen ? "" : " The picture was not on the screen: nothing is learnt from it.";
-  return `${clock(given.at)} ${said ?? given.opinion}.${blind}`;
+  return `${clock(given.at)} ${saidWords(given)}.${blind}`;
 }
+
+/** What a verdict, or an opinion before the result, comes to. @param {{ opinion: string, label: string | null }} given */
+export function saidWords({ opinion, label: word }) {
+  const label = word === "PNEUMONIA" ? "pneumonia" : "no pneumonia";
+  /** @type {Record<string, string>} */
+  const words = {
+    agree: `agreed: ${label}`, disagree: `labelled: ${label}`, not_assessable: "found not assessable", unreadable: "said what this release cannot read",
+    own: word ? `saw before the result: ${label}` : "found not assessable before the result",
+  };
+  return words[opinion] ?? opinion;
+}
+
+/** What makes a picture not assessable, by its word. @type {Record<string, string>} */
+export const CAUSES = {
+  rotation: "Rotated",
+  exposure: "Too dark or too light",
+  inspiration: "Not breathed in enough",
+  cut_off: "Lungs cut off",
+  artefact: "Artefact or movement",
+  not_frontal_chest: "Not a frontal chest",
+  other: "Something else: say it in the note",
+};
 
 /** A score or threshold, exactly enough to compare the two. No percentage: it is no probability. @param {number} value */
 export const figure = (value) => value.toFixed(3);

@@ -27,7 +27,7 @@ use super::studies::{
     SiblingRow,
 };
 use super::verdicts::{FindingRow, LabelledRow, ShownRow, VerdictRow};
-use super::worklist::{LookRow, ReadingClaimRow, WaitingRow};
+use super::worklist::{LookRow, ReadingClaimRow, ReadingRow, WaitingRow};
 
 /// A statement with its arguments. The alias hides a `'static` that would defeat lifetime elision.
 pub type Query<D> = sqlx::query::Query<'static, D, <D as Database>::Arguments>;
@@ -111,6 +111,7 @@ pub trait Driver:
     + Reads<TombstoneRow>
     + Reads<VerdictRow>
     + Reads<LookRow>
+    + Reads<ReadingRow>
     + Reads<ReadingClaimRow>
     + Reads<WaitingRow>
 {

@@ -72,10 +72,9 @@ fn members() -> Vec<(String, Value)> {
         ("PaintedItem.visible", json!({ "minItems": 1 })),
         ("PaintedItem.ago_ms", json!({ "maximum": bounds::PAINTED_AGO_MS })),
         ("PaintedItem.ms", json!({ "maximum": bounds::PAINTED_AGO_MS })),
-        (
-            "VerdictBody.reason",
-            json!({ "maxLength": verdict::REASON_MAX, "pattern": r"^[^\x00]*$" }),
-        ),
+        ("VerdictBody.reason", json!({ "maxLength": verdict::NOTE_MAX, "pattern": r"^[^\x00]*$" })),
+        ("VerdictBody.note", json!({ "maxLength": verdict::NOTE_MAX, "pattern": r"^[^\x00]*$" })),
+        ("VerdictBody.causes", json!({ "maxItems": verdict::CAUSES_MAX, "uniqueItems": true })),
         ("VerdictBody.displayed", json!({ "maxItems": verdict::DISPLAYED_MAX })),
         (
             "VerdictBody.displayed[]",

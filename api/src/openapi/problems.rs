@@ -160,6 +160,9 @@ fn own(method: &str, path: &str) -> &'static [Kind] {
         ("POST", "/v1/images/{id}/verdicts") => {
             &[UnknownImage, Erased, OwnOpinionFirst, StaleVerdict, NothingToAgreeWith]
         }
+        ("POST", "/v1/images/{id}/verdicts/{verdict}/withdrawal") => {
+            &[UnknownImage, UnknownVerdict, Erased, NotNewestVerdict]
+        }
         ("POST" | "DELETE", "/v1/images/{id}/claim") => &[UnknownImage, Erased],
         ("POST", "/v1/images/{id}/opinion") => &[UnknownImage, Erased, NoOpinionAsked],
         ("POST", "/v1/images/{id}/patient") => {

@@ -8,12 +8,13 @@ use lobar_core::image::{Lane, Reason, State};
 use lobar_core::model_registry::Stage;
 use lobar_core::quarantine::EntryState;
 use lobar_core::scaling::ScalingReason;
-use lobar_core::verdict::Opinion;
+use lobar_core::verdict::{Cause, Opinion};
 use lobar_core::worklist::ReadState;
 use serde_json::{Map, Value, json};
 
 use crate::exposure::Withheld;
 use crate::page_token::ListOrder;
+use crate::readership::OWN_VERDICT_FIRST;
 
 /// A set of words with the members whose values are of it.
 struct Words {
@@ -30,7 +31,7 @@ fn all() -> Vec<Words> {
     let opinions = [
         Opinion::Agree,
         Opinion::Disagree { label: Label::Normal },
-        Opinion::NotAssessable { reason: String::new() },
+        Opinion::NotAssessable { causes: Vec::new() },
         Opinion::Unreadable,
     ];
     let given: Vec<_> = opinions.iter().map(Opinion::word).collect();
@@ -84,7 +85,25 @@ fn all() -> Vec<Words> {
             name: "Withheld",
             about: "Why a result is not shown.",
             words: vec![Withheld::OwnOpinionFirst.word(), Withheld::RecordUnavailable.word()],
-            members: &["ImageItem.withheld", "VerdictList.withheld"],
+            members: &["ImageItem.withheld"],
+            parameters: &[],
+        },
+        Words {
+            name: "VerdictsWithheld",
+            about: "Why verdicts are not told.",
+            words: vec![
+                Withheld::OwnOpinionFirst.word(),
+                Withheld::RecordUnavailable.word(),
+                OWN_VERDICT_FIRST,
+            ],
+            members: &["VerdictList.withheld"],
+            parameters: &[],
+        },
+        Words {
+            name: "Cause",
+            about: "Why a picture is not assessable.",
+            words: Cause::ALL.map(Cause::word).to_vec(),
+            members: &["VerdictBody.causes", "VerdictItem.causes"],
             parameters: &[],
         },
         Words {

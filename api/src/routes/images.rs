@@ -11,6 +11,7 @@ use lobar_core::image::{Image, State};
 use lobar_core::object::ImageId;
 use lobar_core::position::Position;
 use lobar_core::store::{Filter, PageKey, PatientKey, SearchText};
+use lobar_core::verdict::Verdict;
 use lobar_core::worklist::Urgency;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -18,13 +19,13 @@ use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use super::parameters::read_limit;
-use crate::access::{Allowed, need};
+use crate::access::{Allowed, Need, need};
 use crate::context::Context;
 use crate::exposure::has_result;
 use crate::item::ImageItem;
 use crate::page_token::{self, ListOrder, UrgentPlace};
 use crate::problem::{Kind, Problem};
-use crate::readership::ReadingBody;
+use crate::readership::{ReadingBody, Standing};
 use crate::record::entry;
 use crate::response_cache::CachedResponse;
 use crate::statement::STATEMENT_OF_USE;
@@ -56,7 +57,8 @@ pub(crate) struct ListQuery {
     /// Only this site. One that is not among the caller's has no images, like one that does not exist.
     site: Option<String>,
     /// `received`: all images, newest first, which is so when it is missing. `urgency`: only those that wait for a reader,
-    /// because there is no verdict on what they show now: first what has waited for too long, then what is flagged or was
+    /// because there is no verdict on what they show now (where their site has two readers: none of the caller's, until both
+    /// agree or a third has decided): first what has waited for too long, then what is flagged or was
     /// sent as urgent, then what needs a human, then the rest, each oldest first. Where the caller's own opinion is asked for
     /// before some results are shown, flags have no part in it.
     #[param(value_type = Option<String>)]
@@ -104,7 +106,7 @@ pub(crate) async fn list(
     let limit = read_limit(query.limit.as_deref(), DEFAULT_LIMIT, MAX_LIMIT)?;
     let order = order(&query)?;
     let by_flag = !context.asks_first(allowed.caller());
-    let start = start(&query, order, by_flag)?;
+    let start = start(&query, order, by_flag, context.second_reader(&allowed))?;
     // Before the page is read, so that no change falls between the two.
     let last_event = context.hub.position().number();
     let mut seen = entry(&allowed, Action::Listed, None);
@@ -142,6 +144,8 @@ enum Start {
     Urgent {
         after: Option<UrgentPlace>,
         by_flag: bool,
+        /// Whom images with a verdict of theirs do not wait for.
+        reader: Option<String>,
     },
 }
 
@@ -159,7 +163,12 @@ fn order(query: &ListQuery) -> Result<ListOrder, Problem> {
     word.map_or(Ok(ListOrder::default()), |word| ListOrder::parse(word).ok_or_else(wrong))
 }
 
-fn start(query: &ListQuery, order: ListOrder, by_flag: bool) -> Result<Start, Problem> {
+fn start(
+    query: &ListQuery,
+    order: ListOrder,
+    by_flag: bool,
+    reader: Option<String>,
+) -> Result<Start, Problem> {
     let detail = "`after` is the `next` of an earlier page in the same order.";
     let wrong = || Problem::new(Kind::BadParameter, detail);
     let token = query.after.as_deref();
@@ -170,7 +179,7 @@ fn start(query: &ListQuery, order: ListOrder, by_flag: bool) -> Result<Start, Pr
         }
         ListOrder::Urgency => {
             let after = token.map(|token| page_token::decode_urgent(token).ok_or_else(wrong));
-            Start::Urgent { after: after.transpose()?, by_flag }
+            Start::Urgent { after: after.transpose()?, by_flag, reader }
         }
     })
 }
@@ -189,14 +198,14 @@ async fn read(
             let next = page.next.map(page_token::encode);
             Ok(Read { items: page.items, next, total: page.total })
         }
-        Start::Urgent { after, by_flag } => {
+        Start::Urgent { after, by_flag, reader } => {
             let (now, cap) = (context.clock.now(), context.settings.reading_cap);
             let first = Urgency::at(now, cap, by_flag);
             let overdue_before = after.map_or(first.overdue_before, |after| after.overdue_before);
             let urgency = Urgency { overdue_before, ..first };
             let after = after.map(|after| after.place);
             let page = context.ask_port(&context.worklist, move |worklist| async move {
-                worklist.to_read(&filter, &urgency, after, limit).await
+                worklist.to_read(&filter, &urgency, reader.as_deref(), after, limit).await
             });
             let page = page.await?;
             let token = |place| page_token::encode_urgent(UrgentPlace { overdue_before, place });
@@ -215,9 +224,15 @@ pub(super) async fn items(
     let drawn = with_result.map(|image| (image.id, image.object.site(), image.lane));
     let withheld = context.withheld(allowed, drawn).await;
     let mut whose = context.whose(images.iter().map(|image| image.id).collect()).await?;
-    let standing = images.iter().map(|image| (image.id, image.state, image.received_at)).collect();
+    let standing = images.iter().map(|image| Standing {
+        id: image.id,
+        state: image.state,
+        received_at: image.received_at,
+        site: image.object.site().map(str::to_owned),
+    });
     // It only adds to what is shown: a record that cannot be read must not keep a list from its readers.
-    let mut reading = context.readership(standing).await.unwrap_or_default();
+    let reading = context.readership(standing.collect(), allowed.name()).await;
+    let mut reading = reading.unwrap_or_default();
     let now = context.clock.now();
     let mut items = Vec::with_capacity(images.len());
     for image in images {
@@ -263,7 +278,7 @@ pub(crate) async fn one(
     let shared = Data::clone(&context);
     let answer = match context.run(async move { answer(&shared, id, told).await }).await?? {
         Some(answer) => {
-            let read = reading(&context, id, &answer).await;
+            let read = reading(&context, &allowed, id, &answer).await;
             let shown = shown(&context, &allowed, id, answer).await?.with_reading(read);
             match context.whose(vec![id]).await {
                 Ok(mut whose) => shown.with_whose(whose.remove(&id)),
@@ -296,10 +311,16 @@ pub(crate) async fn one(
 }
 
 /// Who has read an image. An answer without it is worth more than none.
-async fn reading(context: &Context, id: ImageId, answer: &CachedResponse) -> Option<ReadingBody> {
+async fn reading(
+    context: &Context,
+    allowed: &Allowed<need::ReadImages>,
+    id: ImageId,
+    answer: &CachedResponse,
+) -> Option<ReadingBody> {
     let told = answer.told()?;
-    let standing = vec![(id, told.state(), told.received_at()?)];
-    context.readership(standing).await.ok()?.remove(&id)
+    let (state, received_at) = (told.state(), told.received_at()?);
+    let standing = vec![Standing { id, state, received_at, site: told.site }];
+    context.readership(standing, allowed.name()).await.ok()?.remove(&id)
 }
 
 /// What of an answer this caller may see.
@@ -314,6 +335,13 @@ async fn shown(
     if !allowed.at(told.site.as_deref()) {
         return Err(hidden(context, allowed, id, told.site.as_deref()));
     }
+    let answer = match context.keeps_verdicts_from(allowed, id, told.site.as_deref()).await {
+        false => answer,
+        true => {
+            let own = own_verdicts(context, allowed, id).await;
+            answer.with_own_verdicts(own.ok().as_deref()).ok_or_else(unknown)?
+        }
+    };
     let Some(result) = &told.result else { return Ok(answer) };
     let drawn = (id, told.site.as_deref(), told.lane());
     if let Some(why) = context.withheld(allowed, [drawn]).await.remove(&id) {
@@ -321,6 +349,17 @@ async fn shown(
     }
     context.sent.note(allowed, id, Visible::RESULT, || Answer::from(result))?;
     Ok(answer)
+}
+
+/// The caller's own verdicts on an image, oldest first.
+pub(super) async fn own_verdicts<N: Need>(
+    context: &Context,
+    allowed: &Allowed<N>,
+    id: ImageId,
+) -> Result<Vec<Verdict>, Problem> {
+    let given = context.ask_port(&context.verdicts, move |port| async move { port.of(id).await });
+    let own = given.await?.into_iter();
+    Ok(own.filter(|verdict| verdict.verdict.reader == allowed.name()).collect())
 }
 
 /// From the cache, or else from the store. A client that was `told` of an event that this process has not followed yet,
@@ -341,7 +380,7 @@ async fn answer(
     }
     let Some(image) = context.store.image(id).await? else { return Ok(None) };
     let verdicts = context.verdicts.of(id).await?;
-    let item = ImageItem::from(image.clone()).with_verdict(verdicts.last());
+    let item = ImageItem::from(image.clone()).with_verdicts(image.finished_at, &verdicts);
     let answer = CachedResponse::of(&item);
     context.answers.keep(&image, position, &answer).await;
     Ok(Some(answer))

@@ -96,6 +96,7 @@ pub(crate) fn addresses() -> Vec<Address> {
         Address::new("/v1/images/{id}/copies").post(copies::add),
         Address::new("/v1/images/{id}/heatmap").get(picture::heatmap),
         Address::new("/v1/images/{id}/verdicts").get(verdicts::list).post(verdicts::add),
+        Address::new("/v1/images/{id}/verdicts/{verdict}/withdrawal").post(verdicts::withdraw),
         Address::new("/v1/images/{id}/priors").get(priors::list),
         Address::new("/v1/images/{id}/patient").post(patients::move_study),
         Address::new("/v1/patients").put(patients::correct),

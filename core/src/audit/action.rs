@@ -48,6 +48,8 @@ actions! {
     VerdictsViewed "verdicts_viewed",
     /// A verdict was given on an image.
     VerdictGiven "verdict_given",
+    /// A reader took a verdict of theirs back; the subject is that verdict.
+    VerdictWithdrawn "verdict_withdrawn",
     /// A reader opened an image, or took it over from another, whose id the detail has.
     ReadingClaimed "reading_claimed",
     /// A reader closed an image that they had open.

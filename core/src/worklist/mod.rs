@@ -1,7 +1,8 @@
 //! Port of the worklist: which images wait for a reader, in which order they should be read, and who has which open.
 //!
 //! An image waits until somebody has given a verdict on what it shows now, whether or not the network has assessed it: a
-//! reader needs no network. Who opens an image claims it, so that others see that it is being read. A claim warns and
+//! reader needs no network. Where its site has two readers for it, it waits until both have read it and agree, or a third
+//! has decided; it waits for nobody who has given their verdict. Who opens an image claims it, so that others see that it is being read. A claim warns and
 //! never blocks: another reader takes it over where they say so, and verdicts ask for no claim.
 //!
 //! What it promises, each sentence a test of the contract suite:
@@ -11,6 +12,9 @@
 //! - Pages hold to the moment of the first one, and no image is missed or shown twice while others arrive.
 //! - Filters and sites narrow the worklist and its total.
 //! - A verdict takes an image off the worklist and off its total.
+//! - Where two readers are needed an image waits for the second one and not for the first.
+//! - Two readers who differ leave their image waiting for a third, who settles it.
+//! - A verdict that is withdrawn puts its image back on the worklist.
 //! - An image that was replaced or removed is not on the worklist.
 //! - An image that is analysed anew waits for a reader again.
 //! - A verdict that an earlier release kept takes its image off the worklist.
@@ -46,6 +50,7 @@ use crate::image::Image;
 use crate::object::ImageId;
 use crate::store::Filter;
 use crate::time::Stamp;
+use crate::verdict::{Agreement, Readings};
 
 /// One page of the worklist.
 #[derive(Clone, Debug, PartialEq)]
@@ -98,13 +103,24 @@ pub enum ReadState {
     Reading,
     /// Its result was on somebody's screen, or somebody said what they see in it; there is no verdict.
     Read,
-    /// There is a verdict on what it shows now.
+    /// There is a verdict, and another reader is needed.
+    PartlyRead,
+    /// Two readers differ on it, and a third is needed.
+    Disagreement,
+    /// There is a verdict on what it shows now; where two readers are needed both agree, or a third has decided.
     Verified,
 }
 
 impl ReadState {
     /// Every state.
-    pub const ALL: [Self; 4] = [Self::Unread, Self::Reading, Self::Read, Self::Verified];
+    pub const ALL: [Self; 6] = [
+        Self::Unread,
+        Self::Reading,
+        Self::Read,
+        Self::PartlyRead,
+        Self::Disagreement,
+        Self::Verified,
+    ];
 
     /// The word used in HTTP.
     pub fn as_str(self) -> &'static str {
@@ -112,6 +128,8 @@ impl ReadState {
             Self::Unread => "unread",
             Self::Reading => "reading",
             Self::Read => "read",
+            Self::PartlyRead => "partly_read",
+            Self::Disagreement => "disagreement",
             Self::Verified => "verified",
         }
     }
@@ -124,8 +142,8 @@ pub struct Readership {
     pub claim: Option<ReadingClaim>,
     /// Who looked at it last, where that is known, and when. The name is missing where the account is gone.
     pub looked: Option<(Option<String>, Stamp)>,
-    /// Who gave the newest verdict on what it shows now, and when.
-    pub verdict: Option<(String, Stamp)>,
+    /// Who has given a verdict on what it shows now.
+    pub readings: Readings,
 }
 
 impl fmt::Debug for Readership {
@@ -138,12 +156,19 @@ impl fmt::Debug for Readership {
 impl Readership {
     /// The one word. An image that is open is being read even where there is a verdict: a second reader looks at it.
     pub fn state(&self) -> ReadState {
-        match (&self.claim, &self.verdict, &self.looked) {
-            (Some(_), ..) => ReadState::Reading,
-            (None, Some(_), _) => ReadState::Verified,
-            (None, None, Some(_)) => ReadState::Read,
-            (None, None, None) => ReadState::Unread,
+        match (self.readings.agreement(), self.readings.given(), &self.looked) {
+            _ if self.claim.is_some() => ReadState::Reading,
+            (Agreement::Settled, ..) => ReadState::Verified,
+            (Agreement::Disagreed, ..) => ReadState::Disagreement,
+            (Agreement::Open, 1.., _) => ReadState::PartlyRead,
+            (Agreement::Open, 0, Some(_)) => ReadState::Read,
+            (Agreement::Open, 0, None) => ReadState::Unread,
         }
+    }
+
+    /// Whether it waits for a reader.
+    pub fn waits(&self) -> bool {
+        self.readings.agreement() != Agreement::Settled
     }
 }
 
@@ -151,11 +176,13 @@ impl Readership {
 #[async_trait]
 pub trait Worklist: Send + Sync {
     /// A page of the images that wait for a reader, in the order of `urgency`, after `after`. All pages of one reading
-    /// need the same `urgency`: its moment says what is overdue.
+    /// need the same `urgency`: its moment says what is overdue. With a `reader`, by the name that verdicts bear, those are left
+    /// out on which they have given a verdict.
     async fn to_read(
         &self,
         filter: &Filter,
         urgency: &Urgency,
+        reader: Option<&str>,
         after: Option<Place>,
         limit: usize,
     ) -> Result<WorklistPage, PortError>;

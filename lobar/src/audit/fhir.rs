@@ -32,7 +32,7 @@ fn kind(action: Option<Action>) -> Kind {
             (ACCESS, "R")
         }
         Action::ReadingClaimed | Action::ReadingReleased => (ACCESS, "R"),
-        Action::VerdictGiven | Action::OpinionGiven => (ACCESS, "U"),
+        Action::VerdictGiven | Action::VerdictWithdrawn | Action::OpinionGiven => (ACCESS, "U"),
         Action::Uploaded | Action::Predicted => (("110107", "Import"), "C"),
         Action::Exported => (("110106", "Export"), "R"),
         Action::Refused | Action::PersonChanged | Action::TokenChanged | Action::SiteChanged => {

@@ -268,6 +268,7 @@ async fn api(
             s3_keys,
             sign_in: settings.sign_in(),
             opinion_first: settings.opinion_shares(),
+            double_reading: settings.double_reading_sites.sites().clone(),
             reading_cap: settings.reading_cap.time(),
             reading_lease: settings.reading_lease.time(),
             oidc: settings.oidc.as_ref().map(OidcProvider::settings).transpose()?,

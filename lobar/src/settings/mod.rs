@@ -28,6 +28,7 @@ mod retention;
 mod roles;
 mod session_time;
 mod settle;
+mod sites;
 mod source;
 mod switch;
 #[cfg(test)]
@@ -58,6 +59,7 @@ pub use partial::PartialSettings;
 pub use retention::{AuditRetention, RetentionPeriod};
 pub use roles::{Role, Roles};
 pub use session_time::SessionTime;
+pub use sites::SomeSites;
 #[cfg(feature = "torch")]
 pub use source::read;
 pub use switch::Switch;
@@ -135,6 +137,8 @@ pub struct Settings {
     /// In its place, for single sites.
     pub opinion_first_sites: OwnShares,
     pub exposure_retention: RetentionPeriod,
+    /// Where two readers read each image for themselves.
+    pub double_reading_sites: SomeSites,
     /// How long an image may wait for a reader.
     pub reading_cap: SessionTime,
     pub reading_lease: SessionTime,

@@ -21,6 +21,7 @@ use super::oidc::{Label, Word};
 use super::opinion::OwnShares;
 use super::retention::{AuditRetention, RetentionPeriod};
 use super::session_time::SessionTime;
+use super::sites::SomeSites;
 use super::source::read;
 use super::switch::Switch;
 use lobar_opener::url::{QueueUrl, SignalUrl, StoreUrl};
@@ -221,6 +222,10 @@ pub struct PartialSettings {
     /// How long first opinions are kept, and what readers met of answers: days, hours, `forever`.
     #[arg(long, env = "LOBAR_EXPOSURE_RETENTION", value_name = "TIME", value_parser = read::<RetentionPeriod>())]
     pub exposure_retention: Option<RetentionPeriod>,
+    /// Sites where two readers read each image for themselves, the second without knowing what the first said; with commas, `*`
+    /// for all. It must be the same for every process of the role api.
+    #[arg(long, env = "LOBAR_DOUBLE_READING_SITES", value_name = "SITE,…", value_parser = read::<SomeSites>())]
+    pub double_reading_sites: Option<SomeSites>,
     /// How long an image may wait for a reader before it goes before all others in the order of urgency: minutes, hours (`8h`),
     /// days.
     #[arg(long, env = "LOBAR_READING_CAP", value_name = "TIME", value_parser = read::<SessionTime>())]
@@ -305,6 +310,7 @@ impl PartialSettings {
             opinion_first: self.opinion_first.or(other.opinion_first),
             opinion_first_sites: self.opinion_first_sites.or(other.opinion_first_sites),
             exposure_retention: self.exposure_retention.or(other.exposure_retention),
+            double_reading_sites: self.double_reading_sites.or(other.double_reading_sites),
             reading_cap: self.reading_cap.or(other.reading_cap),
             reading_lease: self.reading_lease.or(other.reading_lease),
             log: self.log.or(other.log),

@@ -66,6 +66,8 @@ pub fn toml(settings: &Settings) -> String {
     let own = Some(&settings.opinion_first_sites).filter(|own| !own.by_site().is_empty());
     lines.maybe("opinion_first_sites", own);
     lines.text("exposure_retention", settings.exposure_retention);
+    let double = Some(&settings.double_reading_sites).filter(|double| !double.sites().is_empty());
+    lines.maybe("double_reading_sites", double);
     lines.text("reading_cap", settings.reading_cap);
     lines.text("reading_lease", settings.reading_lease);
     lines.text("log", &settings.log);

@@ -74,6 +74,7 @@ pub fn settle(
         opinion_first: given.opinion_first.unwrap_or_default(),
         opinion_first_sites: given.opinion_first_sites.unwrap_or_default(),
         exposure_retention: given.exposure_retention.unwrap_or(RetentionPeriod::FOREVER),
+        double_reading_sites: given.double_reading_sites.unwrap_or_default(),
         reading_cap: given.reading_cap.unwrap_or(SessionTime::minutes::<480>()),
         reading_lease: given.reading_lease.unwrap_or(SessionTime::minutes::<10>()),
         log: given.log.unwrap_or_default(),

@@ -80,6 +80,7 @@ const TABLE: &[(&str, &str, &[&str])] = &[
     ("oidc_session_max", "1h", &["", "1"]),
     ("audit_retention", "365d", &["", "179d", "never"]),
     ("opinion_first", "0.05", &["", "1.5", "5%", "-0.1"]),
+    ("double_reading_sites", "north,south", &["", "north,", "a b", "north,north", "*,north"]),
     ("opinion_first_sites", "north=0.5,south=0", &["", "north", "north=2", "a b=0", "a=0,a=1"]),
     ("exposure_retention", "365d", &["", "0d", "never"]),
     ("reading_cap", "4h", &["", "0m", "8", "never"]),

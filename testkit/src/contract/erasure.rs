@@ -17,7 +17,7 @@ use lobar_core::quarantine::{EntryState, Quarantine};
 use lobar_core::store::{Admission, Claim, Filter, Quarantined, Store};
 use lobar_core::study::Studies;
 use lobar_core::time::Stamp;
-use lobar_core::verdict::{NewVerdict, Opinion, VerdictError, Verdicts};
+use lobar_core::verdict::{NewVerdict, Note, Opinion, Terms, VerdictError, Verdicts, Withdrawal};
 use serde_json::{Value, json};
 
 use super::store::{admit, complete, granted, object, ready, told};
@@ -142,12 +142,23 @@ pub async fn what_was_said_of_an_erased_image_is_gone_by_readers_and_by_a_shadow
         image: id,
         model_version: Some("7".into()),
         opinion: Opinion::Disagree { label: Label::Normal },
+        note: Note("Jane Doe, again".into()),
         reader: "ada".into(),
         role: "clinician".into(),
         displayed: vec!["picture".into()],
         rendering: Some("seen".into()),
     };
-    kept.verdicts.add(&verdict).await.expect("added");
+    let withdrawn = kept.verdicts.add(&verdict, &Terms::default()).await.expect("added");
+    kept.verdicts.add(&verdict, &Terms::default()).await.expect("added");
+    let (reader, role) = ("ada".into(), "clinician".into());
+    let withdrawal = Withdrawal { image: id, verdict: withdrawn.id, reader, role };
+    // The newest one first.
+    let newest = kept.verdicts.of(id).await.expect("asked").pop().expect("kept").id;
+    for verdict in [newest, withdrawn.id] {
+        let withdrawal = Withdrawal { verdict, ..withdrawal.clone() };
+        kept.verdicts.withdraw(&withdrawal).await.expect("withdrawn");
+    }
+    kept.verdicts.add(&verdict, &Terms::default()).await.expect("added");
     for version in ["7", "8"] {
         let sha256 = format!("{version:0>64}");
         let (key, card) = (format!("{sha256}.safetensors"), json!({ "version": version }));
@@ -171,7 +182,7 @@ pub async fn what_was_said_of_an_erased_image_is_gone_by_readers_and_by_a_shadow
     assert_eq!(kept.verdicts.of(id).await.expect("asked"), []);
     assert_eq!(kept.verdicts.labelled(None, 10).await.expect("asked"), []);
     assert_eq!(kept.models.compare("8").await.expect("asked"), []);
-    let refused = kept.verdicts.add(&verdict).await;
+    let refused = kept.verdicts.add(&verdict, &Terms::default()).await;
     assert!(matches!(refused, Err(VerdictError::Unknown)), "{refused:?}");
 }
 

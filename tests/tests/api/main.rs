@@ -52,6 +52,8 @@ mod sse;
 mod stow;
 mod tls;
 mod unreadable;
+mod verdict_page;
+mod verdict_terms;
 mod verdicts;
 mod viewer;
 mod wado;

@@ -52,21 +52,26 @@ async fn a_verdict_is_kept_listed_told_and_shown_with_its_image() {
     let (status, kept) = fixture.say(id, &verdict).await;
     assert_eq!(status, 201, "{kept}");
     let expected = json!({ "id": kept["id"], "image": id.to_string(), "model_version": "test-1",
-        "opinion": "disagree", "label": "NORMAL", "reason": null, "reader": "local",
-        "role": "clinician", "displayed": ["picture", "heatmap"], "rendering": rendering(id),
-        "at": kept["at"] });
+        "opinion": "disagree", "label": "NORMAL", "causes": [], "note": null, "reason": null,
+        "reader": "local", "role": "clinician", "displayed": ["picture", "heatmap"],
+        "rendering": rendering(id), "at": kept["at"], "withdrawn_at": null });
     assert_eq!(kept, expected);
     let event = stream.image().await;
     assert_eq!((event.id, event.status.as_str()), (id.to_string(), "ready"));
     // From the very event on, the answer without it is not given any more.
     let mark = fixture.mark(id).await;
-    let short = json!({ "opinion": "disagree", "label": "NORMAL", "seen": true, "at": kept["at"] });
+    let short = json!({ "id": kept["id"], "opinion": "disagree", "label": "NORMAL", "seen": true,
+        "at": kept["at"] });
     assert_eq!(mark, short);
 
     let unreadable = json!({ "model_version": "test-1", "opinion": "not_assessable",
         "reason": "The child fidgeted." });
     let (status, second) = fixture.say(id, &unreadable).await;
     assert_eq!((status, &second["label"]), (201, &Value::Null));
+    assert_eq!(
+        (&second["note"], &second["reason"]),
+        (&unreadable["reason"], &unreadable["reason"])
+    );
     assert_eq!(fixture.said(id).await, [kept, second], "oldest first");
     eventually("the newest counts", async || {
         (fixture.mark(id).await["opinion"] == "not_assessable").then_some(())

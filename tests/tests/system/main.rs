@@ -26,6 +26,7 @@ mod streams;
 mod training_data;
 mod upgrade;
 mod upload_whose;
+mod verdict_kills;
 
 use std::collections::HashSet;
 use std::path::Path;

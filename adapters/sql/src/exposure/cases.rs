@@ -24,7 +24,8 @@ pub(super) async fn page<D: Driver>(
            select first_opinion.*, (
              select max(verdict.at) from verdict
              where verdict.image = first_opinion.image and verdict.reader = first_opinion.name
-               and verdict.at >= first_opinion.at) as newest
+               and verdict.at >= first_opinion.at and not exists (
+                 select 1 from verdict_withdrawal where verdict_withdrawal.verdict = verdict.id)) as newest
            from first_opinion where (first_opinion.at, first_opinion.id) > ",
     );
     sql.rows([(after.at.0, after.id)]);
@@ -93,9 +94,12 @@ pub(super) async fn labels_by<D: Driver>(
 ) -> Result<BTreeMap<ImageId, Label>, DbError> {
     let mut labels = BTreeMap::new();
     for batch in images.chunks(BATCH) {
-        let mut sql =
-            Sql::<D>::new("select image, label from verdict where reader = $1 and image in (")
-                .bind(name);
+        let mut sql = Sql::<D>::new(
+            "select image, label from verdict where reader = $1 and not exists (
+               select 1 from verdict_withdrawal where verdict_withdrawal.verdict = verdict.id)
+             and image in (",
+        )
+        .bind(name);
         sql.list(batch.iter().map(|image| image.0)).push(") order by at");
         for (image, word) in db.fetch_all::<(Uuid, Option<String>)>(sql).await? {
             // The newest counts, also where it takes the label back.

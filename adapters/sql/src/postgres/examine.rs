@@ -154,6 +154,7 @@ async fn writable(conn: &mut PgConnection, what: String) -> Answer {
         "assignment",
         "shadow_finding",
         "verdict",
+        "verdict_withdrawal",
         "reading_claim",
         "account",
         "session",

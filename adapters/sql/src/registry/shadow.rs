@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use lobar_core::model_registry::{Comparison, ShadowFinding};
 use uuid::Uuid;
 
+use super::super::verdicts::{IS_NEWEST, IS_SETTLED};
 use super::super::{BATCH, Db, DbError, Driver, Sql};
 
 /// Figures of a shadow against one model that was shown.
@@ -78,7 +79,7 @@ pub(super) async fn compare<D: Driver>(
     db: &Db<D>,
     version: &str,
 ) -> Result<Vec<Comparison>, DbError> {
-    let figures = Sql::<D>::new(
+    let mut figures = Sql::<D>::new(
         "select shown_version, count(*) as images,
            cast(sum(flagged * shown_flagged) as bigint) as both_flagged,
            cast(sum(flagged * (1 - shown_flagged)) as bigint) as only_shadow_flagged,
@@ -92,10 +93,11 @@ pub(super) async fn compare<D: Driver>(
            cast(sum(case when label is null then 0 when (label = 'PNEUMONIA') = (shown_flagged = 1)
              then 1 else 0 end) as bigint) as verdicts_for_shown
          from shadow_finding left join (
-           select image as labelled, label from verdict where label is not null and rendering is not null
-             and not exists (
-             select 1 from verdict as later where later.image = verdict.image and later.at > verdict.at)
-         ) as newest on newest.labelled = shadow_finding.image
+           select verdict.image as labelled, verdict.label from verdict join image on image.id = verdict.image
+           where verdict.label is not null and verdict.rendering is not null and ",
+    );
+    figures.push(IS_NEWEST).push(" and ").push(IS_SETTLED).push(
+        ") as newest on newest.labelled = shadow_finding.image
          where version = $1
          group by shown_version order by images desc, shown_version",
     );

@@ -1,4 +1,4 @@
-//! Adding a verdict: lock, check, insert and event in one transaction.
+//! Adding a verdict: lock, check, insert, mark and event in one transaction.
 
 use lobar_core::failure::PortError;
 use lobar_core::finding::{Finding, Label};
@@ -6,7 +6,9 @@ use lobar_core::image::State;
 use lobar_core::object::ImageId;
 use lobar_core::reading::{Reading, Standing};
 use lobar_core::time::Stamp;
-use lobar_core::verdict::{NewVerdict, Opinion, Verdict, VerdictError};
+use lobar_core::verdict::{
+    Agreement, NewVerdict, Newer, Opinion, Readers, Readings, Seen, Terms, Verdict, VerdictError,
+};
 use sqlx::types::Json;
 use uuid::Uuid;
 
@@ -15,6 +17,8 @@ use super::super::store::flagged;
 use super::super::tx::Tx;
 use super::super::worklist::mark;
 use super::super::{Db, DbError, Driver, Sql};
+use super::read;
+use super::row::given;
 
 /// What is shown of an image.
 #[derive(sqlx::FromRow)]
@@ -40,24 +44,93 @@ struct Shown {
 /// Added, refused, or not known.
 type AddResult = Result<Result<Verdict, VerdictError>, DbError>;
 
-pub(super) async fn add<D: Driver>(db: &Db<D>, new: &NewVerdict) -> AddResult {
+pub(super) async fn add<D: Driver>(db: &Db<D>, new: &NewVerdict, terms: &Terms) -> AddResult {
     let mut tx = db.begin().await?;
     let judged = match shown(&mut tx, new.image).await? {
         None => Err(VerdictError::Unknown),
-        Some(shown) => judge(&shown, new).map(|label| (shown.state, label)),
+        Some(shown) => {
+            let course = Course::of(db, &mut tx, new.image).await?;
+            let judged = course.holds(&new.reader, terms).and_then(|()| judge(&shown, new));
+            judged.map(|label| (shown.state, label, course))
+        }
     };
-    let (state, label) = match judged {
+    let (state, label, mut course) = match judged {
         Ok(judged) => judged,
         // It commits only so that its connection can be used again.
         Err(refusal) => return tx.commit().await.map(|()| Err(refusal)),
     };
-    let at = time_of(&mut tx, new.image, db.now()).await?;
-    let verdict = Verdict { id: Uuid::now_v7(), verdict: new.clone(), label, at };
-    keep(&mut tx, &verdict).await?;
-    mark(&mut tx, new.image, at).await?;
+    let at = course.time(db.now());
+    let (id, withdrawn_at) = (Uuid::now_v7(), None);
+    let verdict = Verdict { id, verdict: new.clone(), label, at, withdrawn_at };
+    keep(&mut tx, &verdict, terms.readers).await?;
+    course.verdicts.push((verdict.clone(), terms.readers));
+    mark(&mut tx, new.image, course.read_at()).await?;
     tell(&mut tx, new.image, state, at).await?;
     tx.commit().await?;
     Ok(Ok(verdict))
+}
+
+/// The verdicts on an image that is locked until the transaction ends.
+pub(super) struct Course {
+    /// When the work on it ended: verdicts before are on what it showed before.
+    finished_at: Option<Stamp>,
+    /// Oldest first, each with the number of readers that the site had then.
+    pub(super) verdicts: Vec<(Verdict, Readers)>,
+}
+
+impl Course {
+    pub(super) async fn of<D: Driver>(
+        db: &Db<D>,
+        tx: &mut Tx<D>,
+        image: ImageId,
+    ) -> Result<Self, DbError> {
+        let ended = Sql::<D>::new("select coalesce(finished_at, -1) from image where id = $1");
+        let ended: Option<(i64,)> = ended.bind(image.0).optional(tx).await?;
+        let finished_at = ended.and_then(|(at,)| (at >= 0).then_some(Stamp(at)));
+        let rows = read::rows(tx, image).await?.into_iter();
+        let verdicts = rows.map(|row| (row.needed(), row.verdict(db.unreadable())));
+        let verdicts = verdicts.map(|(needed, verdict)| (verdict, needed)).collect();
+        Ok(Self { finished_at, verdicts })
+    }
+
+    fn counting(&self) -> impl Iterator<Item = &(Verdict, Readers)> {
+        self.verdicts.iter().filter(|(verdict, _)| verdict.counts())
+    }
+
+    /// What those come to that are on what the image shows now.
+    pub(super) fn readings(&self) -> Readings {
+        let now = self.counting().filter(|(verdict, _)| Some(verdict.at) >= self.finished_at);
+        Readings::of(now.map(|(verdict, needed)| given(verdict, *needed)))
+    }
+
+    /// When the image was read: as [`mark`] keeps it.
+    pub(super) fn read_at(&self) -> Option<Stamp> {
+        let readings = self.readings();
+        let settled = readings.agreement() == Agreement::Settled;
+        readings.newest().filter(|_| settled).map(|newest| newest.at)
+    }
+
+    /// Whether what the reader had before them is what is there, as far as they may see it.
+    fn holds(&self, reader: &str, terms: &Terms) -> Result<(), VerdictError> {
+        let Some(seen) = &terms.seen else { return Ok(()) };
+        let kept_from = self.readings().are_kept_from(reader, terms.readers);
+        let told = |verdict: &&(Verdict, Readers)| !kept_from || verdict.0.verdict.reader == reader;
+        let newest = self.counting().filter(told).last().map(|(verdict, _)| verdict.id);
+        let now = Seen { finished_at: self.finished_at, newest };
+        if seen.contains(&now) {
+            return Ok(());
+        }
+        let same_result = seen.iter().any(|seen| seen.finished_at == now.finished_at);
+        Err(VerdictError::Newer(if same_result { Newer::Verdict } else { Newer::Result }))
+    }
+
+    /// Now, or just after the newest verdict on this image where a clock is behind it; never before the end of the work on
+    /// it, since an earlier verdict is on what the image showed before.
+    fn time(&self, now: Stamp) -> Stamp {
+        let now = self.finished_at.map_or(now, |ended| now.max(ended));
+        let newest = self.verdicts.last().map(|(verdict, _)| verdict.at);
+        newest.map_or(now, |at| now.max(Stamp(at.0.saturating_add(1))))
+    }
 }
 
 /// What is shown, and will be until the transaction ends; `None` when there is no image (any more).
@@ -111,47 +184,45 @@ fn judge(shown: &Shown, new: &NewVerdict) -> Result<Option<Label>, VerdictError>
     }
 }
 
-/// Now, or just after the newest verdict on this image where a clock is behind it; never before the end of the work on it,
-/// since an earlier verdict is on what the image showed before.
-async fn time_of<D: Driver>(tx: &mut Tx<D>, image: ImageId, now: Stamp) -> Result<Stamp, DbError> {
-    let ended = Sql::<D>::new("select coalesce(finished_at, 0) from image where id = $1");
-    let ended: Option<(i64,)> = ended.bind(image.0).optional(tx).await?;
-    let now = ended.map_or(now, |(ended,)| now.max(Stamp(ended)));
-    let newest = Sql::<D>::new("select at from verdict where image = $1 order by at desc limit 1");
-    let newest: Option<(i64,)> = newest.bind(image.0).optional(tx).await?;
-    Ok(newest.map_or(now, |(at,)| now.max(Stamp(at.saturating_add(1)))))
-}
-
-async fn keep<D: Driver>(tx: &mut Tx<D>, verdict: &Verdict) -> Result<(), DbError> {
+async fn keep<D: Driver>(
+    tx: &mut Tx<D>,
+    verdict: &Verdict,
+    readers: Readers,
+) -> Result<(), DbError> {
     let new = &verdict.verdict;
-    let reason = match &new.opinion {
-        Opinion::NotAssessable { reason } => reason.as_str(),
-        Opinion::Agree | Opinion::Disagree { .. } | Opinion::Unreadable => "",
+    let causes = match &new.opinion {
+        Opinion::NotAssessable { causes } if !causes.is_empty() => {
+            Some(serde_json::json!(causes).to_string())
+        }
+        _ => None,
     };
     let displayed = serde_json::json!(new.displayed).to_string();
     Sql::<D>::new(
         "insert into verdict
-           (id, image, model_version, opinion, label, reason, reader, role, displayed, at, rendering)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+           (id, image, model_version, opinion, label, reason, reader, role, displayed, at, rendering, causes,
+            readers_needed)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
     )
     .bind(verdict.id)
     .bind(new.image.0)
     .bind(new.model_version.clone())
     .bind(new.opinion.word())
     .bind(verdict.label.map(|label| label.word().to_owned()))
-    .bind(reason)
+    .bind(new.note.0.as_str())
     .bind(new.reader.as_str())
     .bind(new.role.as_str())
     .bind(displayed.as_str())
     .bind(verdict.at.0)
     .bind(new.rendering.clone())
+    .bind(causes)
+    .bind(i64::from(readers.number()))
     .run(tx)
     .await
     .map(drop)
 }
 
 /// Writes the event. Others wait for their turn from here to the end of the transaction.
-async fn tell<D: Driver>(
+pub(super) async fn tell<D: Driver>(
     tx: &mut Tx<D>,
     image: ImageId,
     state: State,
@@ -168,6 +239,8 @@ async fn tell<D: Driver>(
 
 #[cfg(test)]
 mod tests {
+    use lobar_core::verdict::Note;
+
     use super::*;
 
     fn verdict(version: Option<&str>, opinion: Opinion) -> NewVerdict {
@@ -175,6 +248,7 @@ mod tests {
             image: ImageId(Uuid::nil()),
             model_version: version.map(str::to_owned),
             opinion,
+            note: Note::default(),
             reader: "ada".into(),
             role: "doctor".into(),
             displayed: Vec::new(),

@@ -5,17 +5,32 @@ use lobar_core::time::Stamp;
 use lobar_core::verdict::{LabelKey, Labelled, Verdict};
 use uuid::Uuid;
 
+use super::super::tx::Tx;
 use super::super::{Db, DbError, Driver, Sql};
 use super::row::{LabelledRow, VerdictRow};
+use super::{IS_NEWEST, IS_SETTLED};
 
 pub(super) async fn of<D: Driver>(db: &Db<D>, image: ImageId) -> Result<Vec<Verdict>, DbError> {
-    let all = Sql::<D>::new(
-        "select id, image, model_version, opinion, label, reason, reader, role, displayed, at,
-           rendering
-         from verdict where image = $1 order by at",
-    );
-    let rows: Vec<VerdictRow> = db.fetch_all(all.bind(image.0)).await?;
+    let rows: Vec<VerdictRow> = db.fetch_all(of_image(image)).await?;
     Ok(rows.into_iter().map(|row| row.verdict(db.unreadable())).collect())
+}
+
+/// The same, within a transaction.
+pub(super) async fn rows<D: Driver>(
+    tx: &mut Tx<D>,
+    image: ImageId,
+) -> Result<Vec<VerdictRow>, DbError> {
+    of_image::<D>(image).all(tx).await
+}
+
+fn of_image<D: Driver>(image: ImageId) -> Sql<D> {
+    let all = Sql::<D>::new(
+        "select verdict.id, image, model_version, opinion, label, reason, verdict.reader, verdict.role,
+           displayed, verdict.at, rendering, causes, readers_needed, verdict_withdrawal.at as withdrawn_at
+         from verdict left join verdict_withdrawal on verdict_withdrawal.verdict = verdict.id
+         where image = $1 order by verdict.at",
+    );
+    all.bind(image.0)
 }
 
 pub(super) async fn labelled<D: Driver>(
@@ -38,13 +53,12 @@ pub(super) async fn labelled<D: Driver>(
 }
 
 pub(super) async fn unseen<D: Driver>(db: &Db<D>) -> Result<u64, DbError> {
-    let count = Sql::<D>::new(
+    let mut count = Sql::<D>::new(
         "select count(*) from verdict join image on image.id = verdict.image
          where verdict.label is not null and verdict.rendering is null
-           and image.state not in ('superseded', 'removed')
-           and not exists (
-             select 1 from verdict as later where later.image = verdict.image and later.at > verdict.at)",
+           and image.state not in ('superseded', 'removed') and ",
     );
+    count.push(IS_NEWEST).push(" and ").push(IS_SETTLED);
     let (count,): (i64,) = db.fetch_one(count).await?;
     Ok(u64::try_from(count).unwrap_or(0))
 }
@@ -58,10 +72,9 @@ fn page<D: Driver>(after: Option<LabelKey>, limit: usize) -> Sql<D> {
          from verdict join image on image.id = verdict.image
            left join finding on finding.image = image.id
          where verdict.label is not null and verdict.rendering is not null and image.state not in ('superseded', 'removed')
-           and not exists (
-             select 1 from verdict as later where later.image = verdict.image and later.at > verdict.at)
-           and (verdict.at, verdict.id) > ",
+           and ",
     );
+    sql.push(IS_NEWEST).push(" and ").push(IS_SETTLED).push(" and (verdict.at, verdict.id) > ");
     sql.rows([(after.at.0, after.verdict)]);
     sql.push(" order by verdict.at, verdict.id limit ")
         .arg(i64::try_from(limit).unwrap_or(i64::MAX));

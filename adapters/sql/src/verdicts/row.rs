@@ -4,7 +4,9 @@ use lobar_core::finding::{Finding, Label};
 use lobar_core::object::{ImageId, ObjectVersion};
 use lobar_core::reading::Reading;
 use lobar_core::time::Stamp;
-use lobar_core::verdict::{LabelKey, Labelled, NewVerdict, Opinion, Verdict};
+use lobar_core::verdict::{
+    Cause, Given, LabelKey, Labelled, NewVerdict, Note, Opinion, Readers, Verdict,
+};
 use sqlx::types::Json;
 use uuid::Uuid;
 
@@ -28,6 +30,9 @@ pub struct VerdictRow {
     displayed: Column<String>,
     at: i64,
     rendering: Option<String>,
+    causes: Option<Column<String>>,
+    readers_needed: Option<i64>,
+    withdrawn_at: Option<i64>,
 }
 
 /// An image with its newest label.
@@ -50,13 +55,15 @@ impl VerdictRow {
     /// The verdict. One that this release does not understand bears no label, and says that it was given.
     pub(super) fn verdict(self, unreadable: &Unreadable) -> Verdict {
         let label = Column::reading_of(self.label, |word| Label::parse(&word));
-        let reason = self.reason.reading(Some);
-        let opinion = self.opinion.reading(|word| match (word.as_str(), label, reason) {
-            ("agree", Reading::Read(_), _) => Some(Opinion::Agree),
-            ("disagree", Reading::Read(label), _) => Some(Opinion::Disagree { label }),
-            ("not_assessable", Reading::Missing, Reading::Read(reason)) => {
-                Some(Opinion::NotAssessable { reason })
-            }
+        // A word of a newer release is left out; the verdict says the same without it.
+        let causes = Column::reading_of(self.causes, |json| serde_json::from_str(&json).ok());
+        let causes: Vec<String> = causes.read().unwrap_or_default();
+        let causes = causes.iter().filter_map(|word| Cause::parse(word)).collect();
+        let note = self.reason.reading(Some);
+        let opinion = self.opinion.reading(|word| match (word.as_str(), label) {
+            ("agree", Reading::Read(_)) => Some(Opinion::Agree),
+            ("disagree", Reading::Read(label)) => Some(Opinion::Disagree { label }),
+            ("not_assessable", Reading::Missing) => Some(Opinion::NotAssessable { causes }),
             _ => None,
         });
         let opinion = opinion.read().unwrap_or(Opinion::Unreadable);
@@ -78,6 +85,7 @@ impl VerdictRow {
                 image: ImageId(self.image),
                 model_version: self.model_version,
                 opinion,
+                note: Note(note.read().unwrap_or_default()),
                 reader: self.reader,
                 role: self.role,
                 displayed,
@@ -85,8 +93,19 @@ impl VerdictRow {
             },
             label,
             at: Stamp(self.at),
+            withdrawn_at: self.withdrawn_at.map(Stamp),
         }
     }
+
+    /// How many readers the site had when it was given.
+    pub(super) fn needed(&self) -> Readers {
+        Readers::of_number(self.readers_needed)
+    }
+}
+
+/// A verdict as far as [double reading](lobar_core::verdict::double) is about it.
+pub(super) fn given(verdict: &Verdict, needed: Readers) -> Given {
+    Given { reader: verdict.verdict.reader.clone(), label: verdict.label, at: verdict.at, needed }
 }
 
 impl LabelledRow {

@@ -18,7 +18,7 @@ use lobar_core::worklist::{Claimed, Claiming, Place, Readership, Urgency, Workli
 pub(super) use claims::ReadingClaimRow;
 pub(super) use mark::mark;
 pub(super) use page::WaitingRow;
-pub(super) use readership::LookRow;
+pub(super) use readership::{LookRow, ReadingRow};
 
 use super::{Db, Driver};
 
@@ -28,10 +28,11 @@ impl<D: Driver> Worklist for Db<D> {
         &self,
         filter: &Filter,
         urgency: &Urgency,
+        reader: Option<&str>,
         after: Option<Place>,
         limit: usize,
     ) -> Result<WorklistPage, PortError> {
-        let read = page::page(self, filter, urgency, after, limit).await;
+        let read = page::page(self, (filter, reader), urgency, after, limit).await;
         read.map_err(|fault| fault.during("worklist: waiting"))
     }
 

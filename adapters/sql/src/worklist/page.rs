@@ -26,6 +26,9 @@ const FLAGGED: i64 = 2;
 const NEEDS_HUMAN: i64 = 3;
 const REST: i64 = 4;
 
+/// Which images, and for which reader: they do not wait for one who has given a verdict on them.
+type Wanted<'a> = (&'a Filter, Option<&'a str>);
+
 /// An image with the number of its rank.
 #[derive(sqlx::FromRow)]
 pub struct WaitingRow {
@@ -45,18 +48,19 @@ struct Range {
 
 pub(super) async fn page<D: Driver>(
     db: &Db<D>,
-    filter: &Filter,
+    wanted: Wanted<'_>,
     urgency: &Urgency,
     after: Option<Place>,
     limit: usize,
 ) -> Result<WorklistPage, DbError> {
     mark_earlier(db).await?;
+    let (filter, _) = wanted;
     let (ranges, batches) = (ranges(urgency, after), site_batches(&filter.sites));
     let (mut total, mut items) = (0, Vec::new());
     for sites in &batches {
-        let (waiting,): (i64,) = db.fetch_one(count(filter, sites)).await?;
+        let (waiting,): (i64,) = db.fetch_one(count(wanted, sites)).await?;
         total += u64::try_from(waiting).unwrap_or(0);
-        let statement = statement(&ranges, filter, sites, limit.saturating_add(1));
+        let statement = statement(&ranges, wanted, sites, limit.saturating_add(1));
         let found: Vec<WaitingRow> = db.fetch_all(statement).await?;
         items.extend(found.into_iter().map(|WaitingRow { rank, image }| {
             let rank = u8::try_from(rank).ok().and_then(Rank::of_number).unwrap_or(Rank::Rest);
@@ -106,7 +110,12 @@ fn ranges(urgency: &Urgency, after: Option<Place>) -> Vec<Range> {
 }
 
 /// Of these sites; of all when there are none.
-fn statement<D: Driver>(ranges: &[Range], filter: &Filter, sites: &[&str], limit: usize) -> Sql<D> {
+fn statement<D: Driver>(
+    ranges: &[Range],
+    wanted: Wanted<'_>,
+    sites: &[&str],
+    limit: usize,
+) -> Sql<D> {
     let mut sql = Sql::<D>::new("with ");
     if !sites.is_empty() {
         sql.push("at (site) as (values ");
@@ -133,7 +142,7 @@ fn statement<D: Driver>(ranges: &[Range], filter: &Filter, sites: &[&str], limit
         "(image.received_at, image.id) > (range.from_at, range.from_id)
          and image.received_at < range.before_at",
     );
-    narrow(&mut sql, filter);
+    narrow(&mut sql, wanted);
     sql.push(" order by image.received_at, image.id limit ").arg(rows(limit));
     sql.push(close).push(" order by range.rank, found.received_at, found.id limit ");
     sql.arg(rows(limit));
@@ -145,18 +154,27 @@ fn statement<D: Driver>(ranges: &[Range], filter: &Filter, sites: &[&str], limit
 }
 
 /// How many wait. Those that wait are counted one by one, in the index: they are what a reading room has before it.
-fn count<D: Driver>(filter: &Filter, sites: &[&str]) -> Sql<D> {
+fn count<D: Driver>(wanted: Wanted<'_>, sites: &[&str]) -> Sql<D> {
     let mut sql = Sql::<D>::new("select count(*) from image where ");
     sql.push(WAITS);
     if !sites.is_empty() {
         sql.push(" and image.site in (").list(sites.iter().copied()).push(")");
     }
-    narrow(&mut sql, filter);
+    narrow(&mut sql, wanted);
     sql
 }
 
-/// What a filter asks beside sites. In words that no index has: the order comes first.
-fn narrow<D: Driver>(sql: &mut Sql<D>, filter: &Filter) {
+/// What is asked for beside sites. In words that no index has: the order comes first.
+fn narrow<D: Driver>(sql: &mut Sql<D>, (filter, reader): Wanted<'_>) {
+    if let Some(reader) = reader {
+        sql.push(
+            " and not exists (select 1 from verdict own where own.image = image.id
+                and own.at >= coalesce(image.finished_at, 0) and not exists (
+                  select 1 from verdict_withdrawal where verdict_withdrawal.verdict = own.id)
+                and own.reader = ",
+        );
+        sql.arg(reader).push(")");
+    }
     let Filter { sites: _, states, flagged, patient, search } = filter;
     if !states.is_empty() {
         sql.push(" and image.state || '' in (");
@@ -210,13 +228,14 @@ mod tests {
                     let filter = Filter::at(sites);
                     let ranges = ranges(&urgency, after);
                     let sites = &site_batches(&filter.sites)[0];
-                    let lines = plan(&db, statement(&ranges, &filter, sites, 50)).await;
+                    let wanted = (&filter, Some("ada"));
+                    let lines = plan(&db, statement(&ranges, wanted, sites, 50)).await;
                     let (join, keys): (Vec<_>, Vec<_>) =
                         lines.iter().partition(|line| line.ends_with("(id=?)"));
                     assert!(join.len() == 1 && keys.len() == 1, "{filter:?}: {lines:?}");
                     let range = format!("{index}(received_at,id)>(?,?) AND received_at<?)");
                     assert!(keys[0].ends_with(&range), "{filter:?}: {lines:?}");
-                    let counted = plan(&db, count(&filter, sites)).await;
+                    let counted = plan(&db, count(wanted, sites)).await;
                     let is_of_index = |line: &String| line.contains("INDEX image_waiting");
                     assert!(counted.iter().all(is_of_index), "{filter:?}: {counted:?}");
                 }

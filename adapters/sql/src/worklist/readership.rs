@@ -3,11 +3,14 @@
 use std::collections::BTreeMap;
 
 use lobar_core::exposure::Visible;
+use lobar_core::finding::Label;
 use lobar_core::object::ImageId;
 use lobar_core::time::Stamp;
+use lobar_core::verdict::{Given, Readers, Readings};
 use lobar_core::worklist::Readership;
 use uuid::Uuid;
 
+use super::super::column::Column;
 use super::super::{BATCH, Db, DbError, Driver, Sql};
 use super::claims::ReadingClaimRow;
 
@@ -21,6 +24,24 @@ pub struct LookRow {
     reader: Uuid,
     name: Option<String>,
     at: i64,
+}
+
+/// A verdict, as far as it says who has read an image.
+#[derive(sqlx::FromRow)]
+pub struct ReadingRow {
+    image: Uuid,
+    reader: String,
+    label: Option<Column<String>>,
+    at: i64,
+    readers_needed: Option<i64>,
+}
+
+impl ReadingRow {
+    fn given(self) -> Given {
+        let label = Column::reading_of(self.label, |word| Label::parse(&word)).read();
+        let needed = Readers::of_number(self.readers_needed);
+        Given { reader: self.reader, label, at: Stamp(self.at), needed }
+    }
 }
 
 impl LookRow {
@@ -39,8 +60,12 @@ pub(super) async fn of<D: Driver>(
     let now = db.now();
     for batch in images.chunks(BATCH) {
         let ids = || batch.iter().map(|image| image.0);
-        for (image, reader, at) in db.fetch_all::<(Uuid, String, i64)>(verdicts(ids())).await? {
-            all.entry(ImageId(image)).or_default().verdict = Some((reader, Stamp(at)));
+        let mut given: BTreeMap<ImageId, Vec<Given>> = BTreeMap::new();
+        for row in db.fetch_all::<ReadingRow>(verdicts(ids())).await? {
+            given.entry(ImageId(row.image)).or_default().push(row.given());
+        }
+        for (image, given) in given {
+            all.entry(image).or_default().readings = Readings::of(given);
         }
         let mut sql = Sql::<D>::new(
             "select image, reader, name, since, until from reading_claim where until > $1 and image in (",
@@ -62,16 +87,16 @@ pub(super) async fn of<D: Driver>(
     Ok(all)
 }
 
-/// The newest verdicts on what images show now.
+/// The verdicts that count on what images show now, oldest first.
 fn verdicts<D: Driver>(ids: impl Iterator<Item = Uuid>) -> Sql<D> {
     let mut sql = Sql::<D>::new(
-        "select verdict.image, verdict.reader, verdict.at from image
+        "select verdict.image, verdict.reader, verdict.label, verdict.at, verdict.readers_needed from image
            join verdict on verdict.image = image.id
          where verdict.at >= image.finished_at
-           and verdict.at = (select max(newest.at) from verdict newest where newest.image = image.id)
+           and not exists (select 1 from verdict_withdrawal where verdict_withdrawal.verdict = verdict.id)
            and image.id in (",
     );
-    sql.list(ids).push(")");
+    sql.list(ids).push(") order by verdict.image, verdict.at");
     sql
 }
 

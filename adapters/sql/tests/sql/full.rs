@@ -15,7 +15,7 @@ use lobar_core::quarantine::Quarantine;
 use lobar_core::queue::{LeaseError, Outgoing, Queue, Settlement};
 use lobar_core::store::{Basis, Claim, Completion, Fence, Outcome, Quarantined, Store};
 use lobar_core::time::{Clock, SystemClock};
-use lobar_core::verdict::{NewVerdict, Opinion, VerdictError, Verdicts};
+use lobar_core::verdict::{NewVerdict, Note, Opinion, Terms, VerdictError, Verdicts};
 use lobar_sql::sqlite::{self, SqliteQueue, SqliteStore};
 use serde_json::json;
 use tempfile::TempDir;
@@ -189,17 +189,20 @@ async fn what_readers_say_is_kept_once_there_is_room() {
     let verdict = NewVerdict {
         image: id(0),
         model_version: None,
-        opinion: Opinion::NotAssessable { reason: "r".repeat(LONG) },
+        opinion: Opinion::NotAssessable { causes: Vec::new() },
+        note: Note("n".repeat(LONG)),
         reader: "ada".into(),
         role: "operator".into(),
         displayed: Vec::new(),
         rendering: None,
     };
-    let kept =
-        fails_only_while_full(&store, async |_| match Verdicts::add(&*store, &verdict).await {
+    let terms = Terms::default();
+    let kept = fails_only_while_full(&store, async |_| {
+        match Verdicts::add(&*store, &verdict, &terms).await {
             Err(VerdictError::Port(error)) => Err(error),
             added => added.map(drop).map_err(|error| PortError::permanent("add", error)),
-        });
+        }
+    });
     assert_eq!(kept.await, store.of(id(0)).await.expect("answers").len());
 }
 

@@ -35,10 +35,10 @@ async fn pages_totals_and_claims_read_index_ranges_of_what_waits() {
     );
     let store = open(&database.url()).await;
     // Without the indexes that `lobar migrate` makes: slower, and the same.
-    let first = store.to_read(&filters()[0].1, &urgency(), None, 50).await.expect("a page");
+    let first = store.to_read(&filters()[0].1, &urgency(), None, None, 50).await.expect("a page");
     Deferred::of_this_release().run(&store).await.expect("migrated");
     database.sql("vacuum (analyze) image");
-    let again = store.to_read(&filters()[0].1, &urgency(), None, 50).await.expect("a page");
+    let again = store.to_read(&filters()[0].1, &urgency(), None, None, 50).await.expect("a page");
     assert_eq!(again, first);
 
     let since = mark(&database);
@@ -46,7 +46,8 @@ async fn pages_totals_and_claims_read_index_ranges_of_what_waits() {
     for (_, filter) in filters() {
         let mut after = None;
         for _ in 0..TIMES {
-            let page = store.to_read(&filter, &urgency(), after, 50).await.expect("a page");
+            let page =
+                store.to_read(&filter, &urgency(), Some("ada"), after, 50).await.expect("a page");
             after = page.next;
             let ids: Vec<_> = page.items.iter().map(|image| image.id).collect();
             store.readership(&ids).await.expect("read");

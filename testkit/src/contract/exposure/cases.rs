@@ -19,7 +19,7 @@ pub async fn a_case_joins_a_first_opinion_with_the_last_verdict_of_the_same_read
     assert_eq!((&case.first, case.site.as_deref()), (&first, Some("north")));
     assert_eq!(case.last, None, "the verdict before it is none after it");
     pause().await;
-    judge(&*verdicts, image, ADA, Opinion::NotAssessable { reason: String::new() }).await;
+    judge(&*verdicts, image, ADA, Opinion::NotAssessable { causes: Vec::new() }).await;
     let [case] = cases(&*exposures).await.try_into().expect("one");
     assert_eq!(case.last.map(|last| last.label), Some(None));
     pause().await;
@@ -100,7 +100,7 @@ pub async fn the_labels_of_one_reader_are_their_newest<H: ExposureHarness>() {
         (1, BEN, Opinion::Agree),
         (1, BEN, Opinion::Disagree { label: Label::Normal }),
         (2, BEN, Opinion::Agree),
-        (2, BEN, Opinion::NotAssessable { reason: String::new() }),
+        (2, BEN, Opinion::NotAssessable { causes: Vec::new() }),
     ];
     for (n, reader, opinion) in judged {
         harness.advance(Duration::from_secs(1)).await;

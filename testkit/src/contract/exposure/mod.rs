@@ -14,7 +14,7 @@ use lobar_core::finding::Label;
 use lobar_core::object::{ImageId, ObjectVersion};
 use lobar_core::store::Store;
 use lobar_core::time::Stamp;
-use lobar_core::verdict::{NewVerdict, Opinion, Verdicts};
+use lobar_core::verdict::{NewVerdict, Note, Opinion, Terms, Verdicts};
 use uuid::Uuid;
 
 use super::store::{admit, complete, granted, object, ready};
@@ -127,12 +127,13 @@ async fn judge(verdicts: &dyn Verdicts, image: ImageId, reader: Uuid, opinion: O
         image,
         model_version: Some("7".into()),
         opinion,
+        note: Note::default(),
         reader: name(reader),
         role: "clinician".into(),
         displayed: Vec::new(),
         rendering: None,
     };
-    verdicts.add(&verdict).await.expect("added");
+    verdicts.add(&verdict, &Terms::default()).await.expect("added");
 }
 
 async fn cases(exposures: &dyn Exposures) -> Vec<Case> {

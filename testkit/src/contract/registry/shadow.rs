@@ -4,7 +4,7 @@
 use lobar_core::finding::Label;
 use lobar_core::model_registry::{Comparison, RegistryError, ShadowFinding, Stage};
 use lobar_core::object::ImageId;
-use lobar_core::verdict::{NewVerdict, Opinion};
+use lobar_core::verdict::{NewVerdict, Note, Opinion, Terms};
 use uuid::Uuid;
 
 use super::*;
@@ -180,7 +180,7 @@ pub async fn a_comparison_counts_on_whose_side_the_newest_verdicts_are<H: ModelR
     let registry = harness.open().await;
     let (store, verdicts) = harness.images().await;
     let normal = || Opinion::Disagree { label: Label::Normal };
-    let unreadable = || Opinion::NotAssessable { reason: String::new() };
+    let unreadable = || Opinion::NotAssessable { causes: Vec::new() };
     // Shown as flagged, each; the shadow flags the first three. The newest verdict counts.
     let said = [
         vec![Opinion::Agree],
@@ -204,12 +204,13 @@ pub async fn a_comparison_counts_on_whose_side_the_newest_verdicts_are<H: ModelR
                 image: object.id(),
                 model_version: Some("7".into()),
                 opinion,
+                note: Note::default(),
                 reader: "ada".into(),
                 role: "radiologist".into(),
                 displayed: Vec::new(),
                 rendering: (n != blind).then(|| "seen".into()),
             };
-            verdicts.add(&verdict).await.expect("added");
+            verdicts.add(&verdict, &Terms::default()).await.expect("added");
         }
         let probability = if n < 3 || n == blind { 0.75 } else { 0.25 };
         let image = object.id();

@@ -69,13 +69,16 @@ pub async fn an_image_that_needs_a_human_can_be_labelled_without_a_finding<H: Ve
     let (store, verdicts) = harness.open().await;
     let human = finished(&*store, &key(1), blank()).await;
     let verdict = new(human, None, disagree(Label::Pneumonia));
-    let added = verdicts.add(&verdict).await.expect("added");
+    let added = verdicts.add(&verdict, &Terms::default()).await.expect("added");
     assert_eq!((added.verdict, added.label), (verdict, Some(Label::Pneumonia)));
     admit(&*store, &key(2)).await;
     let failed = key(2).id();
     granted(&*store, failed).await;
     store.claim(&[failed], 1).await.expect("put in quarantine");
-    let added = verdicts.add(&new(failed, None, not_assessable("a hand"))).await.expect("added");
+    let added = verdicts
+        .add(&new(failed, None, not_assessable(&[Cause::NotFrontalChest])), &Terms::default())
+        .await
+        .expect("added");
     assert_eq!(added.label, None);
 }
 
@@ -94,7 +97,7 @@ pub async fn earlier_verdicts_are_kept_beside_later_ones_oldest_first<H: Verdict
     let image = flagged(&*store, 1).await;
     let said = [
         Opinion::Agree,
-        not_assessable("Too dark: \"0\", \u{e9}\n"),
+        not_assessable(&[Cause::Exposure, Cause::Other]),
         disagree(Label::Normal),
         Opinion::Agree,
     ];
@@ -118,7 +121,10 @@ pub async fn a_verdict_does_not_change_the_image_s_state_and_writes_an_event<H: 
     let before = [image(&*store, ill).await, image(&*store, human).await];
     let total = store.overview().await.expect("asked").by_state;
     let verdict = say(&*verdicts, ill, disagree(Label::Normal)).await;
-    verdicts.add(&new(human, None, disagree(Label::Normal))).await.expect("added");
+    verdicts
+        .add(&new(human, None, disagree(Label::Normal)), &Terms::default())
+        .await
+        .expect("added");
     assert_eq!([image(&*store, ill).await, image(&*store, human).await], before);
     assert_eq!(store.overview().await.expect("asked").by_state, total);
     let states = [State::Queued, State::Analysing, State::Ready, State::Ready];
@@ -135,7 +141,7 @@ pub async fn removing_an_image_removes_what_was_said_of_it<H: VerdictHarness>() 
     let (store, verdicts) = harness.open().await;
     let (gone, stays) = (flagged(&*store, 1).await, flagged(&*store, 2).await);
     for image in [gone, stays] {
-        say(&*verdicts, image, not_assessable("moved")).await;
+        say(&*verdicts, image, not_assessable(&[])).await;
         say(&*verdicts, image, Opinion::Agree).await;
     }
     store.remove(&key(1)).await.expect("removed");

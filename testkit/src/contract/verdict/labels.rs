@@ -40,7 +40,10 @@ pub async fn labelled_images_are_pages_by_time_and_each_bears_its_newest_label_o
         }
         say(&*verdicts, *id, Opinion::Agree).await;
     }
-    verdicts.add(&new(human, None, disagree(Label::Normal))).await.expect("added");
+    verdicts
+        .add(&new(human, None, disagree(Label::Normal)), &Terms::default())
+        .await
+        .expect("added");
     harness.advance(Duration::from_secs(1)).await;
     let newest = say(&*verdicts, ids[0], disagree(Label::Normal)).await;
 
@@ -68,11 +71,11 @@ pub async fn images_found_not_assessable_bear_no_label<H: VerdictHarness>() {
     let harness = H::start().await;
     let (store, verdicts) = harness.open().await;
     let image = flagged(&*store, 1).await;
-    say(&*verdicts, image, not_assessable("")).await;
+    say(&*verdicts, image, not_assessable(&[])).await;
     assert_eq!(pages(&*verdicts, 10).await, []);
     say(&*verdicts, image, Opinion::Agree).await;
     assert_eq!(labels(&pages(&*verdicts, 10).await), [(image, Label::Pneumonia)]);
-    say(&*verdicts, image, not_assessable("after all")).await;
+    say(&*verdicts, image, not_assessable(&[Cause::Rotation])).await;
     assert_eq!(pages(&*verdicts, 10).await, [], "the label before does not come back");
 }
 
@@ -83,7 +86,7 @@ pub async fn a_label_given_without_the_picture_on_the_screen_is_kept_apart_from_
     let (store, verdicts) = harness.open().await;
     let (unseen, seen) = (flagged(&*store, 1).await, flagged(&*store, 2).await);
     let blind = |image| NewVerdict { rendering: None, ..new(image, Some(VERSION), Opinion::Agree) };
-    let given = verdicts.add(&blind(unseen)).await.expect("added");
+    let given = verdicts.add(&blind(unseen), &Terms::default()).await.expect("added");
     assert_eq!((given.label, &given.verdict.rendering), (Some(Label::Pneumonia), &None));
     assert_eq!(of(&*verdicts, unseen).await, [given], "it is kept");
     assert_eq!(verdicts.unseen().await.expect("asked"), 1, "and told of");
@@ -91,7 +94,7 @@ pub async fn a_label_given_without_the_picture_on_the_screen_is_kept_apart_from_
     assert_eq!(labels(&pages(&*verdicts, 10).await), [(seen, Label::Pneumonia)]);
     // The newest verdict counts, so what was said before it with the picture is not learnt either.
     harness.advance(Duration::from_secs(1)).await;
-    verdicts.add(&blind(seen)).await.expect("added");
+    verdicts.add(&blind(seen), &Terms::default()).await.expect("added");
     assert_eq!(pages(&*verdicts, 10).await, []);
     assert_eq!(verdicts.unseen().await.expect("asked"), 2);
     harness.advance(Duration::from_secs(1)).await;
@@ -116,7 +119,7 @@ pub async fn everything_survives_closing_and_opening<H: VerdictHarness>() {
     let harness = H::start().await;
     let (store, verdicts) = harness.open().await;
     let image = flagged(&*store, 1).await;
-    say(&*verdicts, image, not_assessable("Why, \u{1fac1}?")).await;
+    say(&*verdicts, image, not_assessable(&[Cause::Other])).await;
     say(&*verdicts, image, disagree(Label::Normal)).await;
     let (kept, labelled) = (of(&*verdicts, image).await, pages(&*verdicts, 10).await);
     drop((store, verdicts));

@@ -2,7 +2,9 @@
 
 mod given;
 mod labels;
+mod terms;
 mod unreadable;
+mod withdrawn;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,13 +14,18 @@ use lobar_core::finding::Label;
 use lobar_core::image::Reason;
 use lobar_core::object::{ImageId, ObjectVersion};
 use lobar_core::store::{Outcome, Store};
-use lobar_core::verdict::{NewVerdict, Opinion, Verdict, VerdictError, Verdicts};
+use lobar_core::verdict::{
+    Cause, NewVerdict, Note, Opinion, Readers, Seen, Terms, Verdict, VerdictError, Verdicts,
+    WithdrawError, Withdrawal,
+};
 
 use super::store::{admit, complete, granted, object, ready};
 
 pub use given::*;
 pub use labels::*;
+pub use terms::*;
 pub use unreadable::*;
+pub use withdrawn::*;
 
 /// The port's documentation.
 pub const DOCUMENTATION: &str = include_str!("../../../../core/src/verdict.rs");
@@ -50,12 +57,19 @@ macro_rules! verdict_contract {
             a_verdict_is_added_to_an_image_that_has_a_finding_of_the_version_it_names,
             a_verdict_on_a_finding_that_has_been_replaced_is_stale_and_refused,
             a_verdict_on_an_unknown_image_is_refused,
+            a_verdict_is_refused_where_something_newer_is_there_than_its_reader_saw_and_what_is_newer_is_told,
+            what_another_reader_said_is_nothing_newer_to_a_second_reader_who_must_not_know_it,
             an_image_that_needs_a_human_can_be_labelled_without_a_finding,
             earlier_verdicts_are_kept_beside_later_ones_oldest_first,
             agreeing_needs_a_finding_to_agree_with,
             a_verdict_does_not_change_the_image_s_state_and_writes_an_event,
             labelled_images_are_pages_by_time_and_each_bears_its_newest_label_only,
             images_found_not_assessable_bear_no_label,
+            causes_and_a_note_are_kept_with_a_verdict,
+            a_reader_withdraws_their_own_newest_verdict_and_it_is_kept_and_counts_no_more,
+            withdrawing_again_changes_nothing,
+            a_verdict_of_another_reader_or_one_that_is_not_the_newest_of_its_reader_is_not_withdrawn,
+            an_image_on_which_readers_differ_is_not_among_the_labelled_until_that_is_settled,
             a_label_given_without_the_picture_on_the_screen_is_kept_apart_from_the_labelled,
             removing_an_image_removes_what_was_said_of_it,
             everything_survives_closing_and_opening,
@@ -94,6 +108,7 @@ fn new(image: ImageId, version: Option<&str>, opinion: Opinion) -> NewVerdict {
         image,
         model_version: version.map(str::to_owned),
         opinion,
+        note: Note::default(),
         reader: "ada".into(),
         role: "radiologist".into(),
         displayed: vec!["picture".into(), "heatmap".into()],
@@ -105,13 +120,13 @@ fn disagree(label: Label) -> Opinion {
     Opinion::Disagree { label }
 }
 
-fn not_assessable(reason: &str) -> Opinion {
-    Opinion::NotAssessable { reason: reason.into() }
+fn not_assessable(causes: &[Cause]) -> Opinion {
+    Opinion::NotAssessable { causes: causes.to_vec() }
 }
 
 /// A verdict on what is shown of a `ready` image.
 async fn say(verdicts: &dyn Verdicts, image: ImageId, opinion: Opinion) -> Verdict {
-    verdicts.add(&new(image, Some(VERSION), opinion)).await.expect("added")
+    verdicts.add(&new(image, Some(VERSION), opinion), &Terms::default()).await.expect("added")
 }
 
 async fn of(verdicts: &dyn Verdicts, image: ImageId) -> Vec<Verdict> {
@@ -119,5 +134,5 @@ async fn of(verdicts: &dyn Verdicts, image: ImageId) -> Vec<Verdict> {
 }
 
 async fn refused(verdicts: &dyn Verdicts, verdict: &NewVerdict) -> VerdictError {
-    verdicts.add(verdict).await.expect_err("refused")
+    verdicts.add(verdict, &Terms::default()).await.expect_err("refused")
 }

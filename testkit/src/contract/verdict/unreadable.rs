@@ -76,7 +76,7 @@ pub async fn an_image_whose_finding_cannot_be_read_is_labelled_like_one_that_nee
     let nothing = refused(&*verdicts, &new(unreadable, None, Opinion::Agree)).await;
     assert!(matches!(nothing, VerdictError::NothingToAgreeWith), "{nothing}");
     let given = new(unreadable, None, disagree(Label::Normal));
-    let kept = verdicts.add(&given).await.expect("added");
+    let kept = verdicts.add(&given, &Terms::default()).await.expect("added");
     assert_eq!(kept.label, Some(Label::Normal));
     say(&*verdicts, whole, Opinion::Agree).await;
     let labelled = pages(&*verdicts, 100).await;

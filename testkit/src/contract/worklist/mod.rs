@@ -2,6 +2,7 @@
 #![allow(missing_docs)] // a sentence says it
 
 mod claims;
+mod double;
 mod order;
 mod readership;
 
@@ -15,13 +16,14 @@ use lobar_core::image::{Image, Lane, NewImage, Reason};
 use lobar_core::object::{ImageId, ObjectVersion};
 use lobar_core::store::{Filter, Outcome, Store};
 use lobar_core::time::Stamp;
-use lobar_core::verdict::{NewVerdict, Opinion, Verdicts};
+use lobar_core::verdict::{NewVerdict, Note, Opinion, Readers, Terms, Verdict, Verdicts};
 use lobar_core::worklist::{Urgency, Worklist};
 use uuid::Uuid;
 
 use super::store::{complete, granted, object, ready};
 
 pub use claims::*;
+pub use double::*;
 pub use order::*;
 pub use readership::*;
 
@@ -68,6 +70,9 @@ macro_rules! worklist_contract {
             pages_hold_to_the_moment_of_the_first_one_and_no_image_is_missed_or_shown_twice_while_others_arrive,
             filters_and_sites_narrow_the_worklist_and_its_total,
             a_verdict_takes_an_image_off_the_worklist_and_off_its_total,
+            where_two_readers_are_needed_an_image_waits_for_the_second_one_and_not_for_the_first,
+            two_readers_who_differ_leave_their_image_waiting_for_a_third_who_settles_it,
+            a_verdict_that_is_withdrawn_puts_its_image_back_on_the_worklist,
             an_image_that_was_replaced_or_removed_is_not_on_the_worklist,
             an_image_that_is_analysed_anew_waits_for_a_reader_again,
             a_verdict_that_an_earlier_release_kept_takes_its_image_off_the_worklist,
@@ -122,16 +127,28 @@ async fn flagged(kept: &Kept, name: &str) -> ImageId {
 }
 
 async fn agree(kept: &Kept, image: ImageId, by: &Reader) {
+    say(kept, image, by, Opinion::Agree, Readers::One).await;
+}
+
+async fn say(
+    kept: &Kept,
+    image: ImageId,
+    by: &Reader,
+    opinion: Opinion,
+    readers: Readers,
+) -> Verdict {
     let verdict = NewVerdict {
         image,
         model_version: Some("7".into()),
-        opinion: Opinion::Agree,
+        opinion,
+        note: Note::default(),
         reader: by.name.clone(),
         role: "clinician".into(),
         displayed: Vec::new(),
         rendering: None,
     };
-    kept.verdicts.add(&verdict).await.expect("added");
+    let terms = Terms { readers, seen: None };
+    kept.verdicts.add(&verdict, &terms).await.expect("added")
 }
 
 fn everywhere() -> Filter {
@@ -142,7 +159,8 @@ fn everywhere() -> Filter {
 async fn all(kept: &Kept, filter: &Filter, urgency: &Urgency, limit: usize) -> Vec<Image> {
     let (mut images, mut after) = (Vec::new(), None);
     loop {
-        let page = kept.worklist.to_read(filter, urgency, after, limit).await.expect("a page");
+        let page =
+            kept.worklist.to_read(filter, urgency, None, after, limit).await.expect("a page");
         assert!(page.next.is_none() || page.items.len() == limit, "only the last page is short");
         images.extend(page.items);
         match page.next {

@@ -51,7 +51,7 @@ pub async fn overdue_images_come_first_then_flagged_and_urgent_ones_then_those_t
     for limit in [1, 7, 24, 25] {
         assert_eq!(all(&kept, &everywhere(), &urgency, limit).await, listed, "pages of {limit}");
     }
-    let none = kept.worklist.to_read(&everywhere(), &urgency, None, 0).await.expect("a page");
+    let none = kept.worklist.to_read(&everywhere(), &urgency, None, None, 0).await.expect("a page");
     assert_eq!((none.items.len(), none.total, none.next), (0, 72, None));
 }
 
@@ -81,7 +81,8 @@ pub async fn pages_hold_to_the_moment_of_the_first_one_and_no_image_is_missed_or
         all(&kept, &everywhere(), &urgency, 100).await.iter().map(|image| image.id).collect();
     let (mut seen, mut after, mut fresh) = (Vec::new(), None, 0);
     loop {
-        let page = kept.worklist.to_read(&everywhere(), &urgency, after, 5).await.expect("a page");
+        let page =
+            kept.worklist.to_read(&everywhere(), &urgency, None, after, 5).await.expect("a page");
         seen.extend(page.items.iter().map(|image| image.id));
         after = page.next;
         // They become overdue meanwhile, and others arrive at every place of the order.
@@ -165,7 +166,7 @@ pub async fn an_image_that_is_analysed_anew_waits_for_a_reader_again<H: Worklist
     let kept = harness.reopen().await;
     assert_eq!(waiting(&harness, &kept).await, [id]);
     let known = kept.worklist.readership(&[id]).await.expect("asked");
-    assert!(known.get(&id).is_none_or(|known| known.verdict.is_none()), "nor is it verified");
+    assert!(known.get(&id).is_none_or(|known| known.waits()), "nor is it verified");
     agree(&kept, id, &reader(1)).await;
     assert_eq!(waiting(&harness, &kept).await, []);
 }

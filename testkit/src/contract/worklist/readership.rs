@@ -62,7 +62,7 @@ pub async fn the_newest_verdict_tells_who_has_read_an_image_and_before_any_what_
     agree(&kept, image, &reader(3)).await;
     let verified = known(&kept, image).await;
     assert_eq!(verified.state(), ReadState::Verified);
-    assert_eq!(verified.verdict.map(|(name, _)| name), Some(reader(3).name));
+    assert_eq!(verified.readings.newest().map(|given| &given.reader), Some(&reader(3).name));
 
     let again = kept.worklist.claim_reading(image, &reader(4), Claiming::Open, LEASE).await;
     assert!(again.expect("asked").is_some());
