@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use lobar_core::accounts::Accounts;
 use lobar_core::audit::{Audit, NewEntry};
+use lobar_core::batch::Batches;
 use lobar_core::erasure::ErasurePorts;
 use lobar_core::exposure::{Exposures, OpinionFirst};
 use lobar_core::failure::PortError;
@@ -63,6 +64,7 @@ pub(crate) struct Context {
     pub(crate) verdicts: Arc<dyn Verdicts>,
     pub(crate) exposures: Arc<dyn Exposures>,
     pub(crate) worklist: Arc<dyn Worklist>,
+    pub(crate) batches: Arc<dyn Batches>,
     pub(crate) studies: Arc<dyn Studies>,
     /// Of which images readers' own opinions are asked for first; `None` for none.
     pub(crate) opinion_first: Option<OpinionFirst>,
@@ -112,6 +114,7 @@ pub(crate) struct Shared {
     pub(crate) verdicts: Arc<dyn Verdicts>,
     pub(crate) exposures: Arc<dyn Exposures>,
     pub(crate) worklist: Arc<dyn Worklist>,
+    pub(crate) batches: Arc<dyn Batches>,
     pub(crate) studies: Arc<dyn Studies>,
     pub(crate) opinion_first: Option<OpinionFirst>,
     pub(crate) sent: Sent,
@@ -152,6 +155,7 @@ impl Context {
             verdicts: shared.verdicts,
             exposures: shared.exposures,
             worklist: shared.worklist,
+            batches: shared.batches,
             studies: shared.studies,
             opinion_first: shared.opinion_first,
             sent: shared.sent,

@@ -7,6 +7,7 @@
 //! ([`problem`]). Every route names its right ([`access`]).
 
 mod access;
+mod batch;
 mod client_name;
 mod connection;
 mod context;

@@ -2,6 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use lobar_core::batch::{BatchId, BatchKey};
 use lobar_core::object::ImageId;
 use lobar_core::store::PageKey;
 use lobar_core::time::Stamp;
@@ -71,6 +72,17 @@ pub(crate) fn decode_urgent(token: &str) -> Option<UrgentPlace> {
     Some(UrgentPlace { overdue_before: Stamp(overdue_before.parse().ok()?), place })
 }
 
+/// The token of a place in the list of batches.
+pub(crate) fn encode_batch(key: BatchKey) -> String {
+    URL_SAFE_NO_PAD.encode(format!("3:{}:{}", key.opened_at.0, key.id))
+}
+
+/// The place of a token; `None` for a text that no list of batches gave out.
+pub(crate) fn decode_batch(token: &str) -> Option<BatchKey> {
+    let (opened_at, id) = read(token)?.strip_prefix("3:").and_then(place)?;
+    Some(BatchKey { opened_at, id: BatchId(id.0) })
+}
+
 fn read(token: &str) -> Option<String> {
     String::from_utf8(URL_SAFE_NO_PAD.decode(token).ok()?).ok()
 }
@@ -89,6 +101,9 @@ mod tests {
         let (received_at, id) = (Stamp(-7), ImageId(uuid::Uuid::from_u128(9)));
         let key = PageKey { received_at, id };
         assert_eq!(decode(&encode(key)), Some(key));
+        let batch = BatchKey { opened_at: received_at, id: BatchId(id.0) };
+        assert_eq!(decode_batch(&encode_batch(batch)), Some(batch));
+        assert_eq!((decode(&encode_batch(batch)), decode_batch(&encode(key))), (None, None));
         for rank in Rank::ALL {
             let place = Place { rank, received_at, id };
             let urgent = UrgentPlace { overdue_before: Stamp(-5), place };
@@ -104,6 +119,7 @@ mod tests {
         for text in ["", "x", "MTox", "1:2:3", "MjoxOjAw", "\u{e9}"] {
             assert_eq!(decode(text), None, "{text}");
             assert_eq!(decode_urgent(text), None, "{text}");
+            assert_eq!(decode_batch(text), None, "{text}");
         }
         let unknown = URL_SAFE_NO_PAD.encode(format!("2:1:4:1:{}", uuid::Uuid::nil()));
         assert_eq!(decode_urgent(&unknown), None, "a rank that there is not");

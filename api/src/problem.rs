@@ -52,6 +52,7 @@ problems! {
     UnknownVerdict = 404, "unknown-verdict", "There is no such verdict of the caller's on this image";
     UnknownPatient = 404, "unknown-patient", "No such patient is known at this site";
     UnknownModel = 404, "unknown-model", "No model of this version is registered";
+    UnknownBatch = 404, "unknown-batch", "No batch of this id is known";
     UnknownEntry = 404, "unknown-quarantine-entry", "The quarantine has no entry of this id";
     UnknownPerson = 404, "unknown-person", "There is no such account, session, token or site";
     VoidLink = 404, "void-link", "The link was used, replaced, or has expired";
@@ -63,6 +64,7 @@ problems! {
     EntryUnreadable = 409, "quarantine-entry-unreadable", "The quarantine's entry has a state that this release cannot read";
     AccountDisabled = 409, "account-disabled", "The account is disabled";
     ExternalAccount = 409, "external-account", "Another provider signs this person in";
+    BatchElsewhere = 409, "batch-of-another-site", "The batch belongs to another site";
     NameTaken = 409, "name-taken", "Somebody or something else is called so";
     LastAdmin = 409, "last-admin", "Nobody could manage people any more";
     OwnOpinionFirst = 409, "own-opinion-first", "Your own opinion is asked for first";

@@ -10,6 +10,7 @@ use actix_web::{App, HttpServer, web};
 use governor::clock::MonotonicClock;
 use lobar_core::accounts::Accounts;
 use lobar_core::audit::Audit;
+use lobar_core::batch::Batches;
 use lobar_core::cache::Cache;
 use lobar_core::erasure::ErasurePorts;
 use lobar_core::exposure::{Exposures, OpinionFirst};
@@ -75,6 +76,8 @@ pub struct ApiPorts {
     pub exposures: Arc<dyn Exposures>,
     /// The worklist, and who reads what.
     pub worklist: Arc<dyn Worklist>,
+    /// What was uploaded together.
+    pub batches: Arc<dyn Batches>,
     /// Whose images are.
     pub studies: Arc<dyn Studies>,
     /// What ingest put aside.
@@ -152,6 +155,7 @@ impl Api {
             verdicts,
             exposures,
             worklist,
+            batches,
             studies,
             quarantine,
             accounts,
@@ -226,6 +230,7 @@ impl Api {
             verdicts,
             exposures,
             worklist,
+            batches,
             studies,
             opinion_first,
             sent,

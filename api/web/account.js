@@ -15,13 +15,14 @@ import { clock, duration } from "./words.js";
 export function whoElement(isBusy) {
   const { kind, name } = session();
   const people = may("manage_people") ? el("a", { href: "#/people", class: "people-link" }, "People") : null;
+  const uploads = may("read_images") ? el("a", { href: "#/batches", class: "people-link" }, "Uploads") : null;
   const audit = may("read_audit") ? el("a", { href: "#/audit", class: "people-link" }, "Audit") : null;
   if (kind === "local") {
     const hint = "Whoever uses this machine is let in without signing in, as long as nobody has an account. Adding one turns sign-in on.";
-    return el("div", { class: "who" }, people, audit, el("span", { title: hint }, "local user, all rights"), el("small", {}, "Adding an account turns sign-in on."));
+    return el("div", { class: "who" }, uploads, people, audit, el("span", { title: hint }, "local user, all rights"), el("small", {}, "Adding an account turns sign-in on."));
   }
   const out = () => signOutHere("/v1/session", isBusy);
-  return el("div", { class: "who" }, people, audit,
+  return el("div", { class: "who" }, uploads, people, audit,
     el("button", { type: "button", class: "who-name", "aria-haspopup": "dialog", title: name, onclick: () => openAccount(isBusy) }, el("span", { class: "unseen" }, "Your account: "), name),
     el("button", { type: "button", onclick: out }, "Sign out"));
 }

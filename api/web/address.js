@@ -17,6 +17,12 @@ export function openImage() {
   return match?.[1]?.toLowerCase() ?? null;
 }
 
+/** Whether uploads are asked for: the id of one, or null for all; undefined where they are not. @returns {string | null | undefined} */
+export function openBatch() {
+  const match = /^#\/batches(?:\/([0-9a-f-]{36}))?$/i.exec(location.hash);
+  return match ? match[1]?.toLowerCase() ?? null : undefined;
+}
+
 /** Whether the people's page is asked for. */
 export const isPeople = () => location.hash === "#/people";
 
@@ -43,7 +49,7 @@ export function open(id) {
   changed();
 }
 
-/** The filter's words: `show`, `site`, `patient`, `order`. */
+/** The filter's words: `show`, `site`, `patient`, `order`, `batch`. */
 export const query = () => new URLSearchParams(location.search);
 
 /** Changes words of the filter; those that are empty go. @param {Record<string, string>} changes */

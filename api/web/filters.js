@@ -4,6 +4,7 @@ import { onAddress, query, setQuery } from "./address.js";
 import { byId, el } from "./elements.js";
 import { isByUrgency, setUpOrder } from "./order.js";
 import { session, sitesOf } from "./session.js";
+import { shortId } from "./words.js";
 
 /** @import { ImageItem } from "./types.js" */
 
@@ -37,7 +38,7 @@ export function filter() {
   const { status, flagged } = view(asked);
   const words = new URLSearchParams();
   const order = isByUrgency() ? "urgency" : null;
-  for (const [name, value] of Object.entries({ status, flagged, order, site: asked.get("site"), search: asked.get("patient") })) if (value) words.set(name, value);
+  for (const [name, value] of Object.entries({ status, flagged, order, site: asked.get("site"), search: asked.get("patient"), batch: asked.get("batch") })) if (value) words.set(name, value);
   return words;
 }
 
@@ -69,10 +70,10 @@ export function matcher() {
 }
 
 /** Whether the server alone can tell what belongs to what is shown. */
-export const isSearch = () => Boolean(query().get("patient"));
+export const isSearch = () => Boolean(query().get("patient") || query().get("batch"));
 
 /** Whether the filter leaves anything out. */
-export const isNarrow = () => view(query()).name !== "" || isByUrgency() || Object.values(FIELDS).some((word) => query().get(word));
+export const isNarrow = () => view(query()).name !== "" || isByUrgency() || query().has("batch") || Object.values(FIELDS).some((word) => query().get(word));
 
 function draw() {
   const asked = query();
@@ -87,10 +88,25 @@ function draw() {
     };
     return el("a", { href: `?${address}`, "aria-current": name === current.name ? "true" : null, onclick: follow }, words);
   }));
+  const batch = asked.get("batch");
+  if (batch) byId("views").prepend(batchElement(batch));
   for (const [id, word] of Object.entries(FIELDS)) {
     const field = byId(id, HTMLInputElement);
     if (document.activeElement !== field) field.value = asked.get(word) ?? "";
   }
+}
+
+/** @param {Event} event */
+function showAllUploads(event) {
+  event.preventDefault();
+  setQuery({ batch: "" });
+}
+
+/** Says that the images of one upload alone are shown, and leads back to all. @param {string} id */
+function batchElement(id) {
+  const all = query();
+  all.delete("batch");
+  return el("a", { href: `?${all}`, class: "only", title: "Show the images of all uploads", onclick: showAllUploads }, `Upload ${shortId(id)} only ×`);
 }
 
 /** Takes what was typed. @param {Event} event */

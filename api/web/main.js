@@ -1,9 +1,10 @@
 // The page: lets somebody in, then puts its parts together as far as they may use them.
 
 import { whoElement } from "./account.js";
-import { isAudit, isPeople, onAddress, openImage } from "./address.js";
+import { isAudit, isPeople, onAddress, openBatch, openImage } from "./address.js";
 import { told } from "./api.js";
 import { hideAudit, showAudit } from "./audit.js";
+import { hideBatches, showBatches } from "./batches.js";
 import { enter, setUpLock } from "./door.js";
 import { onDrop } from "./drop.js";
 import { byId } from "./elements.js";
@@ -52,6 +53,7 @@ onLeave(() => {
   stream?.close();
   names.clear();
   viewer.close();
+  hideBatches();
   worklist.forget();
   forgetExposures();
 });
@@ -109,9 +111,9 @@ function setUpPage() {
   byId("nothing").textContent = mayRead ? "" : nothingWords();
 }
 
-/** The one of the page's views that the address says. @param {"worklist" | "viewer" | "people" | "audit"} view */
+/** The one of the page's views that the address says. @param {"worklist" | "viewer" | "people" | "audit" | "batches"} view */
 function showView(view) {
-  for (const id of ["worklist", "viewer", "people", "audit"]) byId(id).hidden = id !== view;
+  for (const id of ["worklist", "viewer", "people", "audit", "batches"]) byId(id).hidden = id !== view;
 }
 
 /** Shows what the address says. */
@@ -120,10 +122,13 @@ function show() {
   const last = viewer.id;
   const people = isPeople() && may("manage_people");
   const audit = isAudit() && may("read_audit");
+  const batch = mayRead ? openBatch() : undefined;
+  const wasBatches = !byId("batches").hidden;
   const wasAudit = !byId("audit").hidden;
   const wasPeople = !byId("people").hidden;
   if (wasPeople && !people) hidePeople();
   if (wasAudit && !audit) hideAudit();
+  if (wasBatches && batch === undefined) hideBatches();
   if (!last && !byId("worklist").hidden) scrolled = scrollY;
   if (id) {
     showView("viewer");
@@ -134,12 +139,14 @@ function show() {
   } else {
     if (last) viewer.close();
     if (last) claims?.close();
-    showView(people ? "people" : audit ? "audit" : "worklist");
+    showView(people ? "people" : audit ? "audit" : batch === undefined ? "worklist" : "batches");
     if (people) {
       if (!wasPeople) showPeople();
     } else if (audit) {
       if (!wasAudit) showAudit();
-    } else if (last || wasPeople || wasAudit) {
+    } else if (batch !== undefined) {
+      showBatches(batch);
+    } else if (last || wasPeople || wasAudit || wasBatches) {
       document.title = "Lobar";
       scrollTo(0, scrolled);
       worklist.reveal(last);

@@ -5,11 +5,12 @@ import { Problem, headersOf, sessionIsOver, signedIn } from "./request.js";
 
 /** One file on its way. */
 export class Sending {
-  /** @param {File} file @param {string} site @param {boolean} stat */
-  constructor(file, site, stat) {
+  /** @param {File} file @param {string} site @param {boolean} stat @param {string} batch */
+  constructor(file, site, stat, batch) {
     this.file = file;
     this.site = site;
     this.stat = stat;
+    this.batch = batch;
     this.state = "waiting";
     this.said = "waiting";
     this.sent = 0;
@@ -51,6 +52,7 @@ export class Sending {
       const form = new FormData();
       form.set("site", this.site);
       form.set("priority", this.stat ? "stat" : "routine");
+      form.set("batch", this.batch);
       form.set("file", this.file, this.file.name);
       request.open("POST", "/v1/images");
       for (const [name, value] of Object.entries(headers)) request.setRequestHeader(name, value);
@@ -69,6 +71,15 @@ export class Sending {
       request.send(form);
     });
   }
+}
+
+/** An id for what is uploaded together: a random UUID (RFC 9562, version 4), also where the page comes over plain HTTP. */
+export function newBatch() {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  bytes[6] = ((bytes[6] ?? 0) & 0x0f) | 0x40;
+  bytes[8] = ((bytes[8] ?? 0) & 0x3f) | 0x80;
+  const hex = [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
 }
 
 export const failed = (/** @type {Sending} */ { state }) => state === "failed";

@@ -287,3 +287,52 @@ export interface SiteItem {
   name: string;
   added_at: string;
 }
+
+/** Files that were uploaded together. */
+export interface BatchItem {
+  id: string;
+  site: string | null;
+  uploaded_by: string | null;
+  opened_at: string;
+  last_at: string;
+  files: number;
+  counts: BatchCountsBody;
+  /** Null for whoever is asked for an opinion first. */
+  flagged: number | null;
+  duplicates: number;
+  reasons: BatchReason[];
+}
+
+/** What became of the files of a batch. */
+export interface BatchCountsBody {
+  arriving: number;
+  queued: number;
+  analysing: number;
+  ready: number;
+  needs_human: number;
+  failed: number;
+  superseded: number;
+  removed: number;
+  erased: number;
+  put_aside: number;
+}
+
+/** Images that were not assessed for one reason. */
+export interface BatchReason {
+  status: string;
+  reason: string;
+  reason_text: string;
+  images: number;
+}
+
+/** One page of batches. */
+export interface BatchList {
+  items: BatchItem[];
+  next: string | null;
+  total: number;
+}
+
+/** What is tried again. */
+export interface BatchRetried {
+  images: number;
+}

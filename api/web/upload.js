@@ -5,7 +5,7 @@ import { onDrop } from "./drop.js";
 import { byId, el } from "./elements.js";
 import { showDialog } from "./forms.js";
 import { wordsOf } from "./request.js";
-import { Sending, failed, unfinished } from "./sending.js";
+import { Sending, failed, newBatch, unfinished } from "./sending.js";
 import { may, onLeave, sitesOf } from "./session.js";
 import { number } from "./words.js";
 
@@ -31,6 +31,7 @@ class Uploads {
         input.value = "";
       });
     }
+    byId("sent-batch").addEventListener("click", () => this.dialog?.close());
     byId("retry-all").addEventListener("click", () => this.retry(this.all.filter(failed)));
     byId("clear-sent").addEventListener("click", () => this.clear());
     addEventListener("beforeunload", (event) => {
@@ -70,6 +71,7 @@ class Uploads {
       sending.abort();
     }
     this.all = [];
+    byId("sent-batch").hidden = true;
     byId("sending-files").replaceChildren();
   }
 
@@ -91,12 +93,22 @@ class Uploads {
     const visible = files.filter((file) => !file.name.startsWith("."));
     this.hidden += files.length - visible.length;
     const stat = byId("upload-stat", HTMLInputElement).checked;
+    // What was chosen or dropped at once is one upload.
+    const batch = newBatch();
+    if (visible.length > 0) this.linkTo(batch);
     for (const file of visible) {
-      const sending = new Sending(file, site.value, stat);
+      const sending = new Sending(file, site.value, stat, batch);
       sending.again.addEventListener("click", () => this.retry([sending]));
       this.all.push(sending);
     }
     this.pump();
+  }
+
+  /** Leads from the files to what becomes of them. @param {string} batch */
+  linkTo(batch) {
+    const link = byId("sent-batch", HTMLAnchorElement);
+    link.href = `#/batches/${batch}`;
+    link.hidden = !may("read_images");
   }
 
   /** @param {Sending[]} sendings */

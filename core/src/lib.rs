@@ -7,10 +7,10 @@
 //! [`study`] (whose image it is: patient, study, series, instance), [`population`] (whom a model was trained on),
 //! [`reading`] (what is stored and cannot be read), [`failure`] (what must happen after an error),
 //! [`access`] (who may do what), [`compute`] (where the network is to compute), [`browser`] (which requests a page elsewhere may have sent),
-//! [`retry`], [`scaling`], [`statement`] (what results are for), [`time`], [`liveness`] (which loops go round),
+//! [`retry`], [`scaling`], [`notification`] (what the bucket should have said), [`statement`] (what results are for), [`time`], [`liveness`] (which loops go round),
 //! [`probe`] (objects that are no uploads), [`trace`] (what a message or an event continues).
 //!
-//! The ports: [`queue`], [`store`], [`accounts`], [`audit`] (with the chain that proves it), [`model_registry`], [`verdict`], [`exposure`], [`worklist`], [`quarantine`], [`signal`], [`cache`], [`presence`], [`object_store`],
+//! The ports: [`queue`], [`store`], [`accounts`], [`audit`] (with the chain that proves it), [`model_registry`], [`verdict`], [`exposure`], [`worklist`], [`quarantine`], [`batch`], [`signal`], [`cache`], [`presence`], [`object_store`],
 //! [`weights`], [`engine`]. Each
 //! sentence of a port's documentation is the name of a test in the contract suite that every adapter
 //! passes.
@@ -18,6 +18,7 @@
 pub mod access;
 pub mod accounts;
 pub mod audit;
+pub mod batch;
 pub mod browser;
 pub mod cache;
 pub mod commitment;
@@ -35,6 +36,7 @@ pub mod junk;
 pub mod liveness;
 pub mod log_filter;
 pub mod model_registry;
+pub mod notification;
 pub mod object;
 pub mod object_store;
 pub mod population;

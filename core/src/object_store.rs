@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use crate::accounts::S3KeyPair;
+use crate::batch::BatchId;
 use crate::failure::PortError;
 use crate::image::{Lane, NewImage};
 use crate::object::ObjectVersion;
@@ -61,6 +62,12 @@ impl ObjectMetadata {
         self.0.get(name).map(String::as_str)
     }
 
+    /// With one name more.
+    pub fn with(mut self, name: &str, value: String) -> Self {
+        self.0.insert(name.to_ascii_lowercase(), value);
+        self
+    }
+
     /// Each name with its value.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
@@ -77,6 +84,15 @@ impl fmt::Debug for ObjectMetadata {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("ObjectMetadata(…)")
     }
+}
+
+/// What the metadata of an object asks for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Asked {
+    /// The fast lane, by `priority: stat`.
+    pub lane: Lane,
+    /// To be of this batch, by `batch: UUID`. What is no UUID asks for nothing.
+    pub batch: Option<BatchId>,
 }
 
 /// What became of an upload that was to be stored only where its key has nothing.
@@ -109,8 +125,8 @@ pub trait ObjectStore: Send + Sync {
     /// Exactly the bytes of the notified version, at most `limit` of them, and its metadata: one request.
     async fn fetch(&self, object: &ObjectVersion, limit: u64) -> Result<Fetched, FetchError>;
 
-    /// Whether the object asks for the fast lane in its metadata (`priority: stat`).
-    async fn lane(&self, object: &ObjectVersion) -> Result<Lane, FetchError>;
+    /// What the object's metadata asks for.
+    async fn asked(&self, object: &ObjectVersion) -> Result<Asked, FetchError>;
 
     /// What its bucket holds under the key of `object` now, whichever version that is, and which lane that asks
     /// for; `None` when there is nothing, or a delete marker. As of when it is current is not known: it

@@ -68,6 +68,7 @@ use uuid::Uuid;
 
 use crate::access::{SiteName, Sites};
 use crate::audit::Digest;
+use crate::batch::BatchId;
 use crate::event::{Event, Seq};
 use crate::failure::PortError;
 use crate::finding::{Finding, ModelRef};
@@ -214,6 +215,8 @@ pub struct Filter {
     pub patient: Option<PatientKey>,
     /// Only images that this text finds.
     pub search: Option<SearchText>,
+    /// Only images of this batch.
+    pub batch: Option<BatchId>,
 }
 
 /// What somebody types to find a patient's images: the id of a patient or one that was merged into theirs, or an accession
@@ -264,7 +267,7 @@ impl std::fmt::Debug for PatientKey {
 impl Filter {
     /// Every image of these sites.
     pub fn at(sites: Sites) -> Self {
-        Self { sites, states: Vec::new(), flagged: None, patient: None, search: None }
+        Self { sites, states: Vec::new(), flagged: None, patient: None, search: None, batch: None }
     }
 }
 

@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use futures::future::join_all;
 use lobar_consumer::{self as consumer, Keeper, Stop};
+use lobar_core::batch::Batches;
 use lobar_core::erasure::ErasurePorts;
 use lobar_core::failure::PortError;
 use lobar_core::object_store::{ObjectListing, ObjectStore};
@@ -34,7 +35,9 @@ pub struct IngestPorts {
     pub jobs: JobQueues,
     /// Where images are admitted.
     pub store: Arc<dyn Store>,
-    /// Asked for each object's lane.
+    /// What files of one upload belong to.
+    pub batches: Arc<dyn Batches>,
+    /// Asked for each object's lane and batch.
     pub objects: Arc<dyn ObjectStore>,
     /// What lies in the bucket, to be compared with the store now and then; `None` for never.
     pub listing: Option<Arc<dyn ObjectListing>>,
@@ -61,8 +64,18 @@ pub struct Ingest {
 impl Ingest {
     /// A role that does nothing yet.
     pub fn new(parts: IngestPorts, settings: IngestSettings) -> Self {
-        let IngestPorts { uploads, jobs, store, objects, listing, erasure, signal, clock, metrics } =
-            parts;
+        let IngestPorts {
+            uploads,
+            jobs,
+            store,
+            batches,
+            objects,
+            listing,
+            erasure,
+            signal,
+            clock,
+            metrics,
+        } = parts;
         let health = Arc::new(IngestHealth::default());
         let services = Services::new(settings.backoff);
         let rejections = AllRejections::default();
@@ -70,6 +83,7 @@ impl Ingest {
         let intake = Intake {
             jobs,
             store,
+            batches,
             objects,
             signal,
             clock: clock.clone(),

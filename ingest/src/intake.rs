@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use futures::{StreamExt, stream};
+use lobar_core::batch::{Added, BatchId, Batches};
 use lobar_core::failure::PortError;
 use lobar_core::image::{Lane, NewImage};
+use lobar_core::notification::of as notification_of;
 use lobar_core::object::ObjectVersion;
-use lobar_core::object_store::{FetchError, ObjectStore};
+use lobar_core::object_store::{Asked, FetchError, ObjectStore};
 use lobar_core::queue::{Delivery, JobQueues};
 use lobar_core::signal::Signal;
 use lobar_core::store::{Quarantined, Store};
@@ -16,6 +18,7 @@ use tracing::field::{Empty, display};
 use tracing::{Instrument as _, Span};
 use uuid::Uuid;
 
+use crate::batch::Mentions;
 use crate::fate::{Ending, Fates};
 use crate::health::IngestHealth;
 use crate::item::{Ignored, Item, QuarantineReason};
@@ -24,7 +27,6 @@ use crate::metrics::IngestMetrics;
 use crate::notice::Notices;
 use crate::notification;
 use crate::outage::Outage;
-use crate::reconcile::notification_of;
 use crate::rejection::AllRejections;
 use crate::settings::IngestSettings;
 
@@ -32,6 +34,7 @@ use crate::settings::IngestSettings;
 pub(crate) struct Intake {
     pub(crate) jobs: JobQueues,
     pub(crate) store: Arc<dyn Store>,
+    pub(crate) batches: Arc<dyn Batches>,
     pub(crate) objects: Arc<dyn ObjectStore>,
     pub(crate) signal: Arc<dyn Signal>,
     pub(crate) clock: Arc<dyn Clock>,
@@ -51,15 +54,17 @@ impl Intake {
     pub(crate) async fn process(&self, batch: &[Delivery]) -> Result<Vec<Ending>, Outage> {
         let mut fates = Fates::new(batch);
         let items = self.resolved(self.read(batch), &mut fates).await;
-        let (mut run, mut restored) = (Vec::new(), false);
+        let (mut run, mut mentions, mut restored) = (Vec::new(), Mentions::default(), false);
         // Creations are admitted together, but never moved past a deletion that stood before them.
         for (place, item) in items {
             match item {
-                ResolvedItem::Created(image, span) => {
+                ResolvedItem::Created(image, batch, span) => {
                     fates.traced(place, image.object.id(), span);
+                    mentions.note(batch, &image.object);
                     run.push((place, image));
                 }
                 ResolvedItem::Removed(object, current) => {
+                    self.add_to_batches(std::mem::take(&mut mentions), Added::Image).await?;
                     self.admit(std::mem::take(&mut run), &mut fates).await?;
                     if let Some(object) = object {
                         self.remove(place, &object, &mut fates).await?;
@@ -71,11 +76,17 @@ impl Intake {
                     }
                 }
                 ResolvedItem::Probe(probe) => self.note_probe(probe).await?,
+                ResolvedItem::Junk(object, batch) => {
+                    let (why, body) = (QuarantineReason::NoImage, notification_of(&object));
+                    self.quarantine(place, why, body, &mut fates).await?;
+                    self.add_to_batches(Mentions::of(batch, &object), Added::PutAside).await?;
+                }
                 ResolvedItem::Refused(why, body) => {
                     self.quarantine(place, why, body, &mut fates).await?
                 }
             }
         }
+        self.add_to_batches(mentions, Added::Image).await?;
         self.admit(run, &mut fates).await?;
         if restored {
             // The store does not tell an image that came back from one that waits as it did.
@@ -121,7 +132,7 @@ impl Intake {
         }
     }
 
-    /// Finds every new object's lane, a few at a time, and drops what needs no work.
+    /// Finds every new object's lane and batch, a few at a time, and drops what needs no work.
     async fn resolved(
         &self,
         items: Vec<Indexed<Item>>,
@@ -138,13 +149,13 @@ impl Intake {
                     let span = span(&object, received, trace);
                     let patient = received < max_receives;
                     let read = async {
-                        let lane = self.lane(&object, patient).await?;
-                        Ok((lane, self.is_junk(&object, patient).await?))
+                        let asked = self.asked(&object, patient).await?;
+                        Ok((asked, self.is_junk(&object, patient).await?))
                     };
-                    read.instrument(span.clone()).await.map(|(lane, is_junk)| {
-                        span.record("lane", lane.as_str());
-                        let image = NewImage { object, lane };
-                        Some(ResolvedItem::of(image, is_junk, span))
+                    read.instrument(span.clone()).await.map(|(asked, is_junk)| {
+                        span.record("lane", asked.lane.as_str());
+                        let image = NewImage { object, lane: asked.lane };
+                        Some(ResolvedItem::of(image, asked.batch, is_junk, span))
                     })
                 }
                 Item::Seen(object) => self.seen(&object, received, trace).await,
@@ -199,8 +210,10 @@ impl Intake {
                 }
                 let span = span(object, received, trace);
                 span.record("lane", image.lane.as_str());
-                let is_junk = self.is_junk(object, received < self.settings.max_receives).await?;
-                Ok(Some(ResolvedItem::of(image, is_junk, span)))
+                let patient = received < self.settings.max_receives;
+                let is_junk = self.is_junk(object, patient).await?;
+                let batch = self.asked(object, patient).await?.batch;
+                Ok(Some(ResolvedItem::of(image, batch, is_junk, span)))
             }
             Ok(_) => Ok(None), // what came after it says so itself
             Err(error) => {
@@ -266,20 +279,23 @@ impl Intake {
         }
     }
 
-    /// The lane of an object. An error means: ask again later.
-    async fn lane(&self, object: &ObjectVersion, patient: bool) -> Result<Lane, PortError> {
-        if object.asks_for_stat() {
-            return Ok(Lane::Stat);
-        }
-        if !self.settings.read_metadata {
-            return Ok(Lane::Routine);
-        }
-        match self.objects.lane(object).await {
-            Ok(lane) => Ok(lane),
-            Err(FetchError::Port(error)) if patient && error.is_transient() => Err(error),
+    /// The lane of an object, and its batch. An error means: ask again later.
+    async fn asked(&self, object: &ObjectVersion, patient: bool) -> Result<Asked, PortError> {
+        let is_stat = object.asks_for_stat();
+        let asked = match self.settings.read_metadata {
+            true => self.objects.asked(object).await,
+            false => Ok(Asked::default()),
+        };
+        let asked = match asked {
+            Ok(asked) => asked,
+            // What is urgent by its key waits for no metadata.
+            Err(FetchError::Port(error)) if patient && !is_stat && error.is_transient() => {
+                return Err(error);
+            }
             // Gone, missing, denied, or asked too often: the worker will find out and say so.
-            Err(_) => Ok(Lane::Routine),
-        }
+            Err(_) => Asked::default(),
+        };
+        Ok(if is_stat { Asked { lane: Lane::Stat, ..asked } } else { asked })
     }
 }
 
@@ -318,7 +334,9 @@ impl KeyNow {
 
 /// An item with everything known that admission needs.
 enum ResolvedItem {
-    Created(NewImage, Span),
+    Created(NewImage, Option<BatchId>, Span),
+    /// By name and content no image.
+    Junk(ObjectVersion, Option<BatchId>),
     /// What is gone, and what is current instead.
     Removed(Option<ObjectVersion>, Option<(NewImage, Span)>),
     Probe(Uuid),
@@ -327,10 +345,10 @@ enum ResolvedItem {
 
 impl ResolvedItem {
     /// An image, or what is put aside as none: by a notification that leads here again when it is replayed.
-    fn of(image: NewImage, is_junk: bool, span: Span) -> Self {
+    fn of(image: NewImage, batch: Option<BatchId>, is_junk: bool, span: Span) -> Self {
         match is_junk {
-            true => Self::Refused(QuarantineReason::NoImage, notification_of(&image.object)),
-            false => Self::Created(image, span),
+            true => Self::Junk(image.object, batch),
+            false => Self::Created(image, batch, span),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use percent_encoding::percent_decode_str;
 
 /// S3's own limit on a key, in bytes of UTF-8.
 pub(crate) const LONGEST: usize = 1024;
@@ -19,15 +19,6 @@ pub(crate) fn decode(encoded: &str) -> Option<String> {
     percent_decode_str(&spaced).decode_utf8().ok().map(Cow::into_owned)
 }
 
-/// What S3 leaves as it is in a key; a space becomes a `+` afterwards.
-const PLAIN: &AsciiSet =
-    &NON_ALPHANUMERIC.remove(b'/').remove(b'.').remove(b'-').remove(b'_').remove(b' ');
-
-/// A key as S3 writes it into an event: letters, digits and what is safe stay, a space is `+`, everything else is `%XX`.
-pub(crate) fn encode(key: &str) -> String {
-    utf8_percent_encode(key, PLAIN).to_string().replace(' ', "+")
-}
-
 /// Whether a decoded key can be the name of an object. A zero byte cannot: S3's own answers are XML,
 /// and databases refuse it.
 pub(crate) fn is_valid(key: &str) -> bool {
@@ -36,6 +27,8 @@ pub(crate) fn is_valid(key: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use lobar_core::notification::encode_key as encode;
+
     use super::*;
 
     #[test]

@@ -13,6 +13,7 @@
 //! `erasure` goes on with what is to be erased; and [`ingest`] receives, keeps the leases and waits out outages.
 
 mod admission;
+mod batch;
 mod erasure;
 mod fate;
 #[cfg(any(test, fuzzing))]

@@ -13,6 +13,7 @@ use lobar_core::access::Sites;
 use lobar_core::failure::PortError;
 use lobar_core::image::{Image, State};
 use lobar_core::junk::JunkNames;
+use lobar_core::notification;
 use lobar_core::object::{ImageId, ObjectVersion};
 use lobar_core::object_store::{FetchError, ListedVersion, ObjectListing, ObjectStore};
 use lobar_core::probe;
@@ -20,11 +21,8 @@ use lobar_core::queue::{Outgoing, Queue};
 use lobar_core::store::{Filter, Store};
 use lobar_core::study::{NEWER_VERSION, SAME_INSTANCE};
 use lobar_core::time::{Clock, Stamp};
-use serde_json::json;
 
 use crate::junk::is_junk;
-use crate::key;
-use crate::record::RECONCILER;
 
 /// Images read at once.
 const PAGE: usize = 500;
@@ -158,11 +156,11 @@ async fn objects(
                 _ if one.modified_at > before => {}
                 // It was put aside when it came.
                 None if is_junk(&options.junk, &*ports.objects, &one.object).await? => {}
-                None => missing.push(Outgoing::now(notification_of(&one.object))),
+                None => missing.push(Outgoing::now(notification::of(&one.object))),
                 Some(State::Removed) if oldest.is_some_and(|oldest| one.modified_at < oldest) => {}
                 Some(State::Removed | State::Superseded) => {
                     if is_restored(ports, options, &one.object, before).await? {
-                        missing.push(Outgoing::now(notification_of(&one.object)));
+                        missing.push(Outgoing::now(notification::of(&one.object)));
                         restored += 1;
                     }
                 }
@@ -248,7 +246,7 @@ async fn is_restored(
 
 /// Whether the bucket says of an object that it is not there. One that is denied may be.
 async fn is_gone(ports: &ReconcilePorts, object: &ObjectVersion) -> Result<bool, PortError> {
-    match ports.objects.lane(object).await {
+    match ports.objects.asked(object).await {
         Err(FetchError::Missing | FetchError::Gone) => Ok(true),
         Err(FetchError::Port(error)) => Err(error),
         _ => Ok(false),
@@ -259,22 +257,6 @@ async fn is_gone(ports: &ReconcilePorts, object: &ObjectVersion) -> Result<bool,
 fn is_upload(object: &ObjectVersion) -> bool {
     let folder = object.size == Some(0) && object.key.ends_with('/');
     !folder && probe::of(&object.key).is_none()
-}
-
-/// What the bucket should have said of an object.
-pub(crate) fn notification_of(object: &ObjectVersion) -> Vec<u8> {
-    let record = json!({
-        "eventVersion": "2.1",
-        "eventSource": RECONCILER,
-        "eventName": "ObjectCreated:Put",
-        "s3": { "bucket": { "name": object.bucket }, "object": {
-            "key": key::encode(&object.key),
-            "versionId": object.version,
-            "eTag": object.etag,
-            "size": object.size,
-        } },
-    });
-    json!({ "Records": [record] }).to_string().into_bytes()
 }
 
 #[cfg(test)]
@@ -293,7 +275,7 @@ mod tests {
                 sequencer: None,
                 size: Some(7),
             };
-            let items = parse(&notification_of(&object), &["xrays".into()]).items;
+            let items = parse(&notification::of(&object), &["xrays".into()]).items;
             assert_eq!(items, [Item::Seen(object)]);
         }
     }

@@ -1,5 +1,6 @@
 //! One record of a notification, in S3's form and in EventBridge's.
 
+use lobar_core::notification;
 use lobar_core::object::ObjectVersion;
 use lobar_core::probe;
 use serde_json::Value;
@@ -14,8 +15,6 @@ const NEWEST_MINOR: u32 = 6;
 /// Stores with habits of their own.
 const CEPH: &str = "ceph:s3";
 const MINIO: &str = "minio:s3";
-/// What a comparison of bucket and store signs as.
-pub(crate) const RECONCILER: &str = "lobar:s3";
 
 /// A record, read.
 pub(crate) struct Read {
@@ -84,7 +83,7 @@ fn s3_item(record: &Value, buckets: &[String]) -> Result<Item, QuarantineReason>
         Item::Created(object) if begun && object.etag.is_none() => {
             Ok(Item::Ignored(Ignored::OtherEvent))
         }
-        Item::Created(object) if source == RECONCILER => Ok(Item::Seen(object)),
+        Item::Created(object) if source == notification::SEEN => Ok(Item::Seen(object)),
         item => Ok(item),
     }
 }

@@ -25,6 +25,7 @@ use std::sync::Arc;
 use lobar_aws::Access;
 use lobar_core::accounts::Accounts;
 use lobar_core::audit::Audit;
+use lobar_core::batch::Batches;
 use lobar_core::cache::Cache;
 use lobar_core::commitment::Commitments;
 use lobar_core::erasure::Erasures;
@@ -95,6 +96,7 @@ pub trait Database:
     + Verdicts
     + Exposures
     + Worklist
+    + Batches
     + Quarantine
     + Accounts
     + Audit
@@ -111,6 +113,7 @@ impl<T> Database for T where
         + Verdicts
         + Exposures
         + Worklist
+        + Batches
         + Quarantine
         + Accounts
         + Audit

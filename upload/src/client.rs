@@ -12,6 +12,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+use uuid::Uuid;
 
 use crate::error::UploadError;
 use crate::identity::Identity;
@@ -24,6 +25,8 @@ pub(crate) struct Client {
     priority: &'static str,
     /// Whom the files are said to show.
     identity: Identity,
+    /// What the files of this run are together: what the server calls a batch.
+    batch: Uuid,
     /// What signs in; `None` where nobody has to.
     token: Option<String>,
 }
@@ -109,6 +112,7 @@ impl Client {
             site: site.to_owned(),
             priority: if stat { "stat" } else { "routine" },
             identity,
+            batch: Uuid::new_v4(),
             token,
         })
     }
@@ -120,6 +124,11 @@ impl Client {
             Some(token) => request.bearer_auth(token),
             None => request,
         }
+    }
+
+    /// Where a person sees what becomes of the files of this run.
+    pub(crate) fn batch_address(&self) -> String {
+        format!("{}/#/batches/{}", self.base, self.batch)
     }
 
     /// What a journal is kept for: one server, one site, one lane.
@@ -152,6 +161,7 @@ impl Client {
         let folder = &hex::encode(content.finalize())[..32];
         let mut request = json!({
             "site": self.site, "priority": self.priority, "folder": folder, "names": [name],
+            "batch": self.batch,
         });
         if self.identity.text().is_some() {
             request["identity"] = json!(self.identity);
@@ -172,7 +182,7 @@ impl Client {
         let object = json!({
             "key": slot.key, "version_id": header("x-amz-version-id"), "etag": header("etag"),
         });
-        let request = json!({ "uploads": [object] });
+        let request = json!({ "uploads": [object], "batch": self.batch });
         let identified: Identified = self.post("/v1/uploads/identify", &request).await?;
         let id = identified.ids.into_iter().next();
         id.ok_or_else(|| RequestError::permanent("the server gave no id"))
@@ -183,10 +193,10 @@ impl Client {
         Ok(accepted(answer).await?.json().await?)
     }
 
-    /// Whether the server still knows this image, which was uploaded before.
+    /// Whether the server still knows this image, which was uploaded before: then it is one of this run's files, too.
     pub(crate) async fn knows(&self, id: ImageId) -> Result<bool, RequestError> {
-        let Known { known } =
-            self.post("/v1/uploads/known", &json!({ "ids": [id.to_string()] })).await?;
+        let request = json!({ "ids": [id.to_string()], "batch": self.batch });
+        let Known { known } = self.post("/v1/uploads/known", &request).await?;
         Ok(known.first() == Some(&true))
     }
 

@@ -109,6 +109,9 @@ pub async fn run(options: UploadOptions) -> Result<(), UploadError> {
     }
     bar.finish_and_clear();
     noteln!("{summary}");
+    if summary.uploaded + summary.skipped > 0 {
+        noteln!("what becomes of them: {}", client.batch_address());
+    }
 
     if let Some(watcher) = watcher {
         watcher.follow(images).await?;

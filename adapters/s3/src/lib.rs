@@ -26,11 +26,14 @@ use aws_sdk_s3::primitives::ByteStream;
 use bytes::BytesMut;
 use lobar_aws::{Access, Credentials};
 use lobar_core::accounts::S3KeyPair;
+use lobar_core::batch::{self, BatchId};
 use lobar_core::failure::PortError;
 use lobar_core::image::{Lane, NewImage};
 use lobar_core::log_filter;
 use lobar_core::object::ObjectVersion;
-use lobar_core::object_store::{Created, FetchError, Fetched, ObjectMetadata, ObjectStore, Upload};
+use lobar_core::object_store::{
+    Asked, Created, FetchError, Fetched, ObjectMetadata, ObjectStore, Upload,
+};
 use lobar_core::retry::Backoff;
 use tracing::Dispatch;
 use tracing::instrument::WithSubscriber as _;
@@ -260,7 +263,7 @@ impl ObjectStore for S3ObjectStore {
         self.read(object, limit).await
     }
 
-    async fn lane(&self, object: &ObjectVersion) -> Result<Lane, FetchError> {
+    async fn asked(&self, object: &ObjectVersion) -> Result<Asked, FetchError> {
         let pinned = object.version.as_deref();
         let by_etag = object.etag.as_deref().filter(|_| pinned.is_none());
         let head = self
@@ -274,7 +277,9 @@ impl ObjectStore for S3ObjectStore {
             .with_subscriber(self.log.clone())
             .await
             .map_err(|error| S3Error::of(&error).into_fetch("s3: head", pinned.is_some()))?;
-        Ok(asked_lane(head.metadata()))
+        let batch = head.metadata().and_then(|metadata| metadata.get(batch::METADATA));
+        let batch = batch.and_then(|id| BatchId::parse(id));
+        Ok(Asked { lane: asked_lane(head.metadata()), batch })
     }
 
     async fn current(&self, object: &ObjectVersion) -> Result<Option<NewImage>, FetchError> {

@@ -15,6 +15,7 @@ use uuid::Uuid;
 
 use super::accounts::{AccountRow, SessionRow, SignedInRow, SiteRow, TokenRow};
 use super::audit::AuditRow;
+use super::batches::{BatchRow, CountRow, FailedRow};
 use super::commitments::CommitmentRow;
 use super::exposure::{CaseRow, ExposureRow, OpinionRow};
 use super::quarantine::{EntryRow, KeptRow};
@@ -77,16 +78,19 @@ pub trait Driver:
     + Reads<AliasRow>
     + Reads<AssignmentRow>
     + Reads<AuditRow>
+    + Reads<BatchRow>
     + Reads<CaseRow>
     + Reads<ChildRow>
     + Reads<ChangeRow>
     + Reads<ClaimRow>
     + Reads<CommitmentRow>
     + Reads<ComparisonRow>
+    + Reads<CountRow>
     + Reads<EntryRow>
     + Reads<ErasedRow>
     + Reads<EventRow>
     + Reads<ExposureRow>
+    + Reads<FailedRow>
     + Reads<FindingRow>
     + Reads<GivenRow>
     + Reads<IdentityRow>

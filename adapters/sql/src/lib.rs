@@ -1,4 +1,4 @@
-//! The store, the queues, the model registry, the verdicts, the worklist, the exposure record, the quarantine, the patients, the
+//! The store, the queues, the model registry, the verdicts, the worklist, the batches, the exposure record, the quarantine, the patients, the
 //! requests for storage commitment, the accounts and the audit record in SQL, written once for every database.
 //!
 //! [`driver::Driver`] holds all that differs between databases: a handful of constants, how an error
@@ -11,6 +11,7 @@
 
 mod accounts;
 mod audit;
+mod batches;
 mod column;
 mod commitments;
 mod db;

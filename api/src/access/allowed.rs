@@ -121,6 +121,12 @@ impl<N: Need> Allowed<N> {
     }
 }
 
+impl<N> Clone for Allowed<N> {
+    fn clone(&self) -> Self {
+        Self { granted: self.granted.clone(), need: PhantomData }
+    }
+}
+
 impl<N: Need> FromRequest for Allowed<N> {
     type Error = Problem;
     type Future = Ready<Result<Self, Problem>>;

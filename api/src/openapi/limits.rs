@@ -134,6 +134,11 @@ fn parameters() -> Vec<(String, Value)> {
         ("GET /v1/audit?until", instant.clone()),
         ("GET /v1/exposure?since", instant.clone()),
         ("GET /v1/exposure?until", instant),
+        ("GET /v1/batches?limit", page(bounds::BATCHES)),
+        (
+            "GET /v1/batches/{id}/export?format",
+            json!({ "enum": ["csv", "ndjson"], "default": "csv" }),
+        ),
         ("GET /v1/images?limit", page(bounds::IMAGES)),
         ("GET /v1/images?status", json!({ "pattern": states() })),
         (

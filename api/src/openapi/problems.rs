@@ -127,7 +127,10 @@ fn own(method: &str, path: &str) -> &'static [Kind] {
     use Kind::*;
     match (method, path) {
         ("GET", "/v1/images") => &[OwnOpinionFirst],
-        ("POST", "/v1/images") => &[BadMultipart, MissingFile, WrongMediaType],
+        ("POST", "/v1/images") => &[BadMultipart, MissingFile, WrongMediaType, BatchElsewhere],
+        ("POST", "/v1/uploads" | "/v1/uploads/identify" | "/v1/uploads/known") => &[BatchElsewhere],
+        ("GET", "/v1/batches/{id}" | "/v1/batches/{id}/export")
+        | ("POST", "/v1/batches/{id}/retry") => &[UnknownBatch],
         ("GET" | "DELETE", "/v1/images/{id}") => &[UnknownImage, Erased],
         ("GET", "/v1/images/{id}/picture" | "/v1/images/{id}/pixels") => {
             &[UnknownImage, NoPicture, Erased]

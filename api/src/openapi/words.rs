@@ -40,14 +40,14 @@ fn all() -> Vec<Words> {
             name: "ImageState",
             about: "Where an image is on its way.",
             words: State::ALL.map(State::as_str).to_vec(),
-            members: &["ImageItem.status", "Receipt.status"],
+            members: &["ImageItem.status", "Receipt.status", "BatchReason.status"],
             parameters: &[],
         },
         Words {
             name: "Reason",
             about: "Why an image was not assessed.",
             words: Reason::ALL.iter().map(|reason| reason.code()).collect(),
-            members: &["ImageItem.reason"],
+            members: &["ImageItem.reason", "BatchReason.reason"],
             parameters: &[],
         },
         Words {

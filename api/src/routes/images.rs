@@ -20,6 +20,7 @@ use uuid::Uuid;
 
 use super::parameters::read_limit;
 use crate::access::{Allowed, Need, need};
+use crate::batch;
 use crate::context::Context;
 use crate::exposure::has_result;
 use crate::item::ImageItem;
@@ -54,6 +55,9 @@ pub(crate) struct ListQuery {
     /// Only images that this text finds, at most 64 characters: the id of a patient or an accession number, to the letter, or
     /// the beginning of a name (two characters at least) without case and accents, as `Doe, Ja`.
     search: Option<String>,
+    /// Only images of this batch: what was uploaded together.
+    #[param(value_type = Option<Uuid>)]
+    batch: Option<String>,
     /// Only this site. One that is not among the caller's has no images, like one that does not exist.
     site: Option<String>,
     /// `received`: all images, newest first, which is so when it is missing. `urgency`: only those that wait for a reader,
@@ -117,6 +121,7 @@ pub(crate) async fn list(
         "flagged": filter.flagged,
         "patient": filter.patient.is_some(),
         "search": filter.search.is_some(),
+        "batch": filter.batch.map(|batch| batch.to_string()),
         "order": order.as_str(),
         "further": query.after.is_some(),
     });
@@ -387,7 +392,7 @@ async fn answer(
 }
 
 /// A site that is not among the caller's is answered like one that does not exist: with nothing.
-fn narrowed(sites: &Sites, asked: Option<&str>) -> Sites {
+pub(super) fn narrowed(sites: &Sites, asked: Option<&str>) -> Sites {
     let Some(asked) = asked.filter(|site| !site.is_empty()) else { return sites.clone() };
     let allowed = SiteName::parse(asked).filter(|_| sites.include(Some(asked)));
     allowed.map_or_else(Sites::none, Sites::one)
@@ -415,7 +420,9 @@ fn filter(query: &ListQuery, sites: &Sites) -> Result<Filter, Problem> {
         Some(id) => Some(PatientKey(whose::patient_id(id)?)),
     };
     let search = searched(query.search.as_deref())?;
-    Ok(Filter { sites, states: states.collect::<Result<_, _>>()?, flagged, patient, search })
+    let batch = batch::said(query.batch.as_deref())?;
+    let states = states.collect::<Result<_, _>>()?;
+    Ok(Filter { sites, states, flagged, patient, search, batch })
 }
 
 /// A text that is searched for; `None` where there is none.

@@ -1,6 +1,7 @@
 //! The routes, one module a subject.
 
 mod audit;
+mod batches;
 mod claims;
 mod copies;
 mod erasure;
@@ -49,9 +50,12 @@ use crate::problem::{Kind, Problem};
 
 /// What the handlers hold requests against, for the API document. Of pages: the default and the most.
 pub(crate) mod bounds {
-    use super::{audit, exposure, images, models, people, priors, quarantine, tokens, uploads};
+    use super::{
+        audit, batches, exposure, images, models, people, priors, quarantine, tokens, uploads,
+    };
 
     pub(crate) const AUDIT: (usize, usize) = (audit::DEFAULT_LIMIT, audit::MAX_LIMIT);
+    pub(crate) const BATCHES: (usize, usize) = (batches::DEFAULT_LIMIT, batches::MAX_LIMIT);
     pub(crate) const IMAGES: (usize, usize) = (images::DEFAULT_LIMIT, images::MAX_LIMIT);
     pub(crate) const SEARCH: usize = images::LONGEST_SEARCH;
     pub(crate) const MODEL_CHANGES: (usize, usize) = (models::DEFAULT_LIMIT, models::MAX_LIMIT);
@@ -105,6 +109,10 @@ pub(crate) fn addresses() -> Vec<Address> {
         Address::new("/v1/images/{id}/opinion").post(opinions::give),
         Address::new("/v1/images/{id}/claim").post(claims::claim).delete(claims::release),
         Address::new("/v1/exposure").get(exposure::report).post(exposure::painted),
+        Address::new("/v1/batches").get(batches::list),
+        Address::new("/v1/batches/{id}").get(batches::one),
+        Address::new("/v1/batches/{id}/retry").post(batches::retry),
+        Address::new("/v1/batches/{id}/export").get(batches::export),
         Address::new("/v1/uploads").post(uploads::presign),
         Address::new("/v1/uploads/identify").post(uploads::identify),
         Address::new("/v1/uploads/known").post(uploads::known),

@@ -7,9 +7,9 @@ use utoipa::OpenApi;
 use utoipa_swagger_ui::SwaggerUi;
 
 use super::{
-    audit, claims, copies, erasure, events, exposure, images, models, oidc, opinions, password,
-    patients, people, picture, pixels, predict, priors, problems, quarantine, queues, receive,
-    session, sites, tokens, totp, uploads, verdicts,
+    audit, batches, claims, copies, erasure, events, exposure, images, models, oidc, opinions,
+    password, patients, people, picture, pixels, predict, priors, problems, quarantine, queues,
+    receive, session, sites, tokens, totp, uploads, verdicts,
 };
 use crate::dicom_web::{retrieve, search, store};
 use crate::health;
@@ -22,6 +22,7 @@ use crate::health;
         pixels::pixels, copies::add,
         priors::list, patients::merge, patients::separate, patients::correct, patients::move_study,
         verdicts::add, verdicts::list, claims::claim, claims::release, opinions::give, exposure::painted, exposure::report,
+        batches::list, batches::one, batches::retry, batches::export,
         uploads::presign, uploads::identify, uploads::known, store::store, store::store_in_study,
         search::studies, search::series, search::instances, search::series_of_study, search::instances_of_study,
         search::instances_of_series,
@@ -143,7 +144,7 @@ mod page_tests {
             assert_eq!(members, said, "api/web/types.d.ts and the schema {name}");
             compared += 1;
         }
-        assert_eq!(compared, 29);
+        assert_eq!(compared, 34);
     }
 
     /// What the page leaves out on purpose: `reason_text` is the reason in words.

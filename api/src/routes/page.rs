@@ -36,6 +36,8 @@ const FILES: &[File] = &[
     web_file!("/web/address.js", SCRIPT, "address.js"),
     web_file!("/web/api.js", SCRIPT, "api.js"),
     web_file!("/web/audit.js", SCRIPT, "audit.js"),
+    web_file!("/web/batch.js", SCRIPT, "batch.js"),
+    web_file!("/web/batches.js", SCRIPT, "batches.js"),
     web_file!("/web/chain.js", SCRIPT, "chain.js"),
     web_file!("/web/columns.js", SCRIPT, "columns.js"),
     web_file!("/web/copy.js", SCRIPT, "copy.js"),

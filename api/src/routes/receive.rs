@@ -9,6 +9,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use bytes::{Bytes, BytesMut};
 use futures::{Stream, StreamExt as _, TryStreamExt as _};
 use lobar_core::audit::{Action, NewEntry};
+use lobar_core::batch::METADATA;
 use lobar_core::image::{Lane, State};
 use lobar_core::object::{ImageId, ObjectVersion, is_site_name};
 use lobar_core::object_store::{self, ObjectMetadata};
@@ -17,6 +18,7 @@ use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use crate::access::{Allowed, Need, need};
+use crate::batch;
 use crate::context::Context;
 use crate::intake;
 use crate::key;
@@ -37,6 +39,9 @@ pub(crate) struct ReceiveQuery {
     site: Option<String>,
     /// `stat` or `routine`.
     priority: Option<String>,
+    /// The batch that it is uploaded in: a UUID that the client makes up, the same for all files of one upload.
+    #[param(value_type = Option<Uuid>)]
+    batch: Option<String>,
 }
 
 /// A form with one file.
@@ -50,6 +55,9 @@ pub(crate) struct ReceiveForm {
     site: Option<String>,
     /// As in the address.
     priority: Option<String>,
+    /// As in the address.
+    #[schema(value_type = Option<Uuid>)]
+    batch: Option<String>,
     /// Whom it shows, for a JPEG or PNG: the patient's id at the site.
     patient_id: Option<String>,
     /// Who gave out that id.
@@ -97,6 +105,7 @@ struct Received {
     name: String,
     site: Option<String>,
     priority: Option<String>,
+    batch: Option<String>,
     said: Said,
 }
 
@@ -106,6 +115,7 @@ struct Received {
     responses(
         (status = 202, body = Receipt),
         (status = 400, description = "No file, or a bad field.", content_type = "application/problem+json"),
+        (status = 409, description = "The batch belongs to another site.", content_type = "application/problem+json"),
         (status = 408, description = "It stood still, or came too slowly.", content_type = "application/problem+json"),
         (status = 413, description = "Too large.", content_type = "application/problem+json"),
         (status = 415, description = "Compressed.", content_type = "application/problem+json"),
@@ -122,14 +132,22 @@ pub(crate) async fn receive(
     let limit = context.settings.limits.max_bytes;
     refuse_declared_size(&request, limit)?;
     let mut received = read(&request, payload, limit).await?;
-    let ReceiveQuery { site, priority } = query.into_inner();
+    let ReceiveQuery { site, priority, batch } = query.into_inner();
     let site = site_or_default(&context, &allowed, received.site.take().or(site)).await?;
     let lane = lane(received.priority.take().or(priority).as_deref())?;
     let body = received.file.take().ok_or_else(|| {
         Problem::new(Kind::MissingFile, "Send a form with the field `file`, or the bytes as body.")
     })?;
-    let named = Named { name: &received.name, metadata: received.said.metadata()? };
+    let batch = batch::said(received.batch.take().or(batch).as_deref())?;
+    let mut metadata = received.said.metadata()?;
+    if let Some(batch) = batch {
+        metadata = metadata.with(METADATA, batch.to_string());
+    }
+    let named = Named { name: &received.name, metadata };
+    // Before anything is stored: it may be another site's.
+    context.add_to_batch(&allowed, batch, Some(&site), Vec::new()).await?;
     let id = store(&context, body, &site, lane, named).await?.id();
+    context.add_to_batch(&allowed, batch, Some(&site), vec![id]).await?;
     context.recorder.note_upload(uploaded(&allowed, Action::Uploaded, id, &site))?;
     tracing::Span::current().record("image", tracing::field::display(id));
     let own = format!("/v1/images/{id}");
@@ -272,12 +290,13 @@ async fn read_form(mut form: Multipart, limit: usize) -> Result<Received, Proble
             }
             Some("site") => received.site = Some(text_of(&mut field).await?),
             Some("priority") => received.priority = Some(text_of(&mut field).await?),
+            Some("batch") => received.batch = Some(text_of(&mut field).await?),
             Some(name) if received.said.field(name).is_some() => {
                 let text = text_of(&mut field).await?;
                 received.said.field(name).map(|field| field.replace(text));
             }
             _ => {
-                let detail = "A form has the fields `file`, `site`, `priority`, and those that say whom it shows.";
+                let detail = "A form has the fields `file`, `site`, `priority`, `batch`, and those that say whom it shows.";
                 return Err(Problem::new(Kind::BadMultipart, detail));
             }
         }

@@ -9,8 +9,9 @@ use std::sync::Arc;
 use actix_web::web::{Data, Json};
 use lobar_core::accounts::KeyOwner;
 use lobar_core::audit::Action;
+use lobar_core::batch::METADATA;
 use lobar_core::image::Lane;
-use lobar_core::object::ImageId;
+use lobar_core::object::{ImageId, site_of};
 use lobar_core::object_store::ObjectMetadata;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -19,6 +20,7 @@ use uuid::Uuid;
 
 use super::receive::{id_of, lane, site_or_default};
 use crate::access::{Allowed, need};
+use crate::batch;
 use crate::context::Context;
 use crate::key;
 use crate::problem::{Kind, Problem};
@@ -42,6 +44,9 @@ pub(crate) struct PresignBody {
     /// digest of their content. An interrupted upload that is tried again with the same word puts
     /// the same objects, not further ones. A fresh word for each file when left out.
     folder: Option<String>,
+    /// The batch that they are uploaded in: a UUID that the client makes up, the same for all files of one upload.
+    #[schema(value_type = Option<Uuid>)]
+    batch: Option<String>,
     /// Whom the files show, for JPEG and PNG. It is the same for all of them.
     #[serde(default)]
     identity: Said,
@@ -76,6 +81,9 @@ pub(crate) struct PresignedPut {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct IdentifyBody {
+    /// The batch that they were uploaded in, where there is one: it knows of them then before the bucket has told.
+    #[schema(value_type = Option<Uuid>)]
+    batch: Option<String>,
     uploads: Vec<PutObject>,
 }
 
@@ -108,8 +116,13 @@ pub(crate) async fn presign(
 ) -> Result<Json<Presigned>, Problem> {
     let body = body.into_inner();
     let lane = body.check()?;
-    let metadata = body.identity.metadata()?;
+    let mut metadata = body.identity.metadata()?;
+    let batch = batch::said(body.batch.as_deref())?;
+    if let Some(batch) = batch {
+        metadata = metadata.with(METADATA, batch.to_string());
+    }
     let site = site_or_default(&context, &allowed, body.site.clone()).await?;
+    context.add_to_batch(&allowed, batch, Some(&site), Vec::new()).await?;
     let noted = site.clone();
     let valid = context.settings.presigned_for;
     let expires_at = rfc3339(context.clock.now().plus(valid));
@@ -141,11 +154,25 @@ pub(crate) async fn presign(
     ),
 )]
 pub(crate) async fn identify(
-    _: Allowed<need::Upload>,
+    allowed: Allowed<need::Upload>,
     context: Data<Context>,
     body: Json<IdentifyBody>,
 ) -> Result<Json<Identified>, Problem> {
-    let ids = body.into_inner().ids(&context.settings.bucket)?;
+    let body = body.into_inner();
+    let batch = batch::said(body.batch.as_deref())?;
+    let keys = body.uploads.iter().map(|upload| site_of(&upload.key).map(str::to_owned));
+    let sites: Vec<Option<String>> = keys.collect();
+    let ids = body.ids(&context.settings.bucket)?;
+    let mut by_site: BTreeMap<Option<String>, Vec<ImageId>> = BTreeMap::new();
+    for (site, id) in sites.into_iter().zip(&ids) {
+        // What the caller may not upload is in no batch by their word.
+        if allowed.at(site.as_deref()) {
+            by_site.entry(site).or_default().push(ImageId(*id));
+        }
+    }
+    for (site, files) in by_site {
+        context.add_to_batch(&allowed, batch, site.as_deref(), files).await?;
+    }
     Ok(Json(Identified { ids }))
 }
 
@@ -153,6 +180,9 @@ pub(crate) async fn identify(
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct KnownBody {
+    /// The batch that they would be uploaded in: those that are known are told of in it as duplicates.
+    #[schema(value_type = Option<Uuid>)]
+    batch: Option<String>,
     ids: Vec<Uuid>,
 }
 
@@ -175,15 +205,27 @@ pub(crate) async fn known(
     context: Data<Context>,
     body: Json<KnownBody>,
 ) -> Result<Json<KnownList>, Problem> {
-    let ids = body.into_inner().ids;
+    let KnownBody { batch, ids } = body.into_inner();
+    let batch = batch::said(batch.as_deref())?;
     check_count(ids.len())?;
+    let mut by_site: BTreeMap<Option<String>, Vec<ImageId>> = BTreeMap::new();
     let mut known = Vec::with_capacity(ids.len());
     for id in ids.into_iter().map(ImageId) {
         let image = context.ask(move |store| async move { store.image(id).await }).await?;
         let waiting = context.accepted.get(id).filter(|upload| allowed.at(Some(&upload.site)));
         let admitted = image.filter(|image| allowed.at(image.object.site()));
-        let here = admitted.is_some() || waiting.is_some();
-        known.push(here || is_erased(&context, &allowed, id).await?);
+        let site = match (&admitted, &waiting) {
+            (Some(image), _) => Some(image.object.site().map(str::to_owned)),
+            (None, Some(upload)) => Some(Some(upload.site.clone())),
+            (None, None) => None,
+        };
+        known.push(site.is_some() || is_erased(&context, &allowed, id).await?);
+        if let Some(site) = site {
+            by_site.entry(site).or_default().push(id);
+        }
+    }
+    for (site, files) in by_site {
+        context.add_to_batch(&allowed, batch, site.as_deref(), files).await?;
     }
     Ok(Json(KnownList { known }))
 }

@@ -62,6 +62,8 @@ actions! {
     Uploaded "uploaded",
     /// An image was put in, and its result waited for.
     Predicted "predicted",
+    /// Images of a batch that had failed were queued again; the detail names them.
+    BatchRetried "batch_retried",
     /// Data left the system in bulk.
     Exported "exported",
     /// A person's account was added, changed or disabled.

@@ -28,15 +28,15 @@ async fn exactly_the_notified_version_is_fetched() {
     assert_ne!(old.id(), new.id());
     assert_eq!(objects.fetch(&old, LIMIT).await.expect("there").bytes, "old");
     assert_eq!(objects.fetch(&new, LIMIT).await.expect("there").bytes, "new");
-    assert_eq!(objects.lane(&old).await.expect("there"), Lane::Stat);
-    assert_eq!(objects.lane(&new).await.expect("there"), Lane::Routine);
+    assert_eq!(objects.asked(&old).await.expect("there").lane, Lane::Stat);
+    assert_eq!(objects.asked(&new).await.expect("there").lane, Lane::Routine);
 
     let by_etag = |object: &ObjectVersion| ObjectVersion { version: None, ..object.clone() };
     assert_eq!(objects.fetch(&by_etag(&new), LIMIT).await.expect("there").bytes, "new");
     assert!(matches!(objects.fetch(&by_etag(&old), LIMIT).await, Err(FetchError::Gone)));
     let absent = ObjectVersion { version: Some("0".repeat(32)), ..new.clone() };
     assert!(matches!(objects.fetch(&absent, LIMIT).await, Err(FetchError::Gone)));
-    assert!(matches!(objects.lane(&absent).await, Err(FetchError::Gone)));
+    assert!(matches!(objects.asked(&absent).await, Err(FetchError::Gone)));
     let missing = ObjectVersion { key: "missing".to_owned(), ..by_etag(&new) };
     assert!(matches!(objects.fetch(&missing, LIMIT).await, Err(FetchError::Missing)));
     endpoint.stop().await;
@@ -178,6 +178,6 @@ async fn a_presigned_url_lets_its_holder_put_this_key_and_no_other() {
         sequencer: None,
         size: None,
     };
-    assert_eq!(objects.lane(&urgent).await.expect("there"), Lane::Stat);
+    assert_eq!(objects.asked(&urgent).await.expect("there").lane, Lane::Stat);
     endpoint.stop().await;
 }

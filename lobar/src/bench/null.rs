@@ -13,7 +13,9 @@ use lobar_core::failure::PortError;
 use lobar_core::finding::ModelRef;
 use lobar_core::image::{Lane, NewImage};
 use lobar_core::object::ObjectVersion;
-use lobar_core::object_store::{Created, FetchError, Fetched, ObjectMetadata, ObjectStore, Upload};
+use lobar_core::object_store::{
+    Asked, Created, FetchError, Fetched, ObjectMetadata, ObjectStore, Upload,
+};
 use lobar_core::population::Population;
 
 use crate::failure::Failure;
@@ -43,8 +45,8 @@ impl ObjectStore for OnePicture {
         Ok(Fetched { bytes: self.0.clone(), metadata: ObjectMetadata::default() })
     }
 
-    async fn lane(&self, _: &ObjectVersion) -> Result<Lane, FetchError> {
-        Ok(Lane::Routine)
+    async fn asked(&self, _: &ObjectVersion) -> Result<Asked, FetchError> {
+        Ok(Asked::default())
     }
 
     async fn current(&self, _: &ObjectVersion) -> Result<Option<NewImage>, FetchError> {

@@ -6,6 +6,7 @@ use lobar_api::{Check, Readiness};
 use lobar_aws::Access;
 use lobar_core::accounts::Accounts;
 use lobar_core::audit::Audit;
+use lobar_core::batch::Batches;
 use lobar_core::cache::Cache;
 use lobar_core::commitment::Commitments;
 use lobar_core::erasure::Erasures;
@@ -44,6 +45,8 @@ pub struct Ports {
     pub exposures: Arc<dyn Exposures>,
     /// The worklist, and who reads what.
     pub worklist: Arc<dyn Worklist>,
+    /// What was uploaded together.
+    pub batches: Arc<dyn Batches>,
     /// Whose images are.
     pub studies: Arc<dyn Studies>,
     /// What ingest put aside.
@@ -112,6 +115,7 @@ impl Ports {
             verdicts: database.clone(),
             exposures: database.clone(),
             worklist: database.clone(),
+            batches: database.clone(),
             studies: database.clone(),
             quarantine: database.clone(),
             commitments: database.clone(),

@@ -15,6 +15,7 @@
 
 pub mod accounts;
 pub mod audit;
+pub mod batches;
 pub mod cache;
 pub mod commitments;
 pub mod erasure;

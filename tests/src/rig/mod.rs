@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use lobar_core::accounts::Accounts;
 use lobar_core::audit::Audit;
+use lobar_core::batch::Batches;
 use lobar_core::erasure::ErasurePorts;
 use lobar_core::event::{Event, Seq};
 use lobar_core::exposure::Exposures;
@@ -74,6 +75,8 @@ pub struct Rig {
     pub exposures: Arc<dyn Exposures>,
     /// Who reads what, in the same database.
     pub worklist: Arc<dyn Worklist>,
+    /// What was uploaded together, in the same database.
+    pub batches: Arc<dyn Batches>,
     /// Whose images are, in the same database.
     pub studies: Arc<dyn Studies>,
     /// What peers wait to be told is stored, in the same database.
@@ -122,6 +125,7 @@ impl Rig {
         let (audit, exposures, studies) = (store.clone(), store.clone(), store.clone());
         let commitments = store.clone();
         let worklist = store.clone();
+        let batches = store.clone();
         let url = queues.unwrap_or(&file).parse().expect("a queue's URL");
         let line = Arc::new(Line::default());
         let injector = Arc::new(Injector::default());
@@ -157,6 +161,7 @@ impl Rig {
             audit,
             exposures,
             worklist,
+            batches,
             studies,
             commitments: Arc::new(commitments),
             uploads,

@@ -111,6 +111,7 @@ impl Rig {
             uploads: self.uploads.clone(),
             jobs: self.ports(),
             store: self.store.clone(),
+            batches: self.batches.clone(),
             objects: self.objects.clone(),
             listing: None,
             erasure: Some(self.erasure.clone()),

@@ -11,6 +11,7 @@ use lobar_api::{Api, ApiPorts, ApiSettings, Readiness};
 use lobar_core::access::Grants;
 use lobar_core::accounts::{AccountId, Accounts};
 use lobar_core::audit::Audit;
+use lobar_core::batch::Batches;
 use lobar_core::erasure::ErasurePorts;
 use lobar_core::event::{Event, Seq};
 use lobar_core::exposure::Exposures;
@@ -21,7 +22,7 @@ use lobar_core::object::{ImageId, ObjectVersion};
 use lobar_core::object_store::ObjectStore;
 use lobar_core::presence::Presence;
 use lobar_core::quarantine::Quarantine;
-use lobar_core::queue::Queue;
+use lobar_core::queue::{JobQueues, Queue};
 use lobar_core::signal::Signal;
 use lobar_core::store::{Basis, Claim, Completion, Outcome, Store};
 use lobar_core::study::Attributes;
@@ -64,6 +65,8 @@ pub struct Fixture {
     pub audit: Arc<dyn Audit>,
     pub exposures: Arc<dyn Exposures>,
     pub worklist: Arc<dyn Worklist>,
+    pub batches: Arc<dyn Batches>,
+    pub jobs: JobQueues,
     pub uploads: Arc<dyn Queue>,
     pub objects: Arc<dyn ObjectStore>,
     pub erasure: ErasurePorts,
@@ -134,6 +137,7 @@ impl Fixture {
                 uploads: uploads.clone(),
                 jobs: jobs.clone(),
                 store: store.clone(),
+                batches: store.clone(),
                 objects: objects.clone(),
                 listing: None,
                 erasure: None,
@@ -159,11 +163,12 @@ impl Fixture {
             audit: audit.clone(),
             exposures: exposures.clone(),
             worklist: store.clone(),
+            batches: store.clone(),
             studies: store.clone(),
             objects: objects.clone(),
             erasure: erasure.clone(),
             signal: signal.clone(),
-            jobs,
+            jobs: jobs.clone(),
             clock,
             registry: prometheus::Registry::new(),
             readiness: Readiness::default(),
@@ -179,6 +184,8 @@ impl Fixture {
         let http = reqwest::Client::new();
         Self {
             worklist: store.clone(),
+            batches: store.clone(),
+            jobs,
             store,
             models,
             verdicts,

@@ -8,6 +8,7 @@
 mod accessible;
 mod answers;
 mod attacker;
+mod batches;
 mod bodies;
 mod browser;
 mod certificates;

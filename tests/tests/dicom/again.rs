@@ -11,7 +11,9 @@ use lobar_core::erasure::{ErasureOrder, ErasureReason};
 use lobar_core::failure::PortError;
 use lobar_core::image::{Lane, NewImage, State};
 use lobar_core::object::ObjectVersion;
-use lobar_core::object_store::{Created, FetchError, Fetched, ObjectMetadata, ObjectStore, Upload};
+use lobar_core::object_store::{
+    Asked, Created, FetchError, Fetched, ObjectMetadata, ObjectStore, Upload,
+};
 use lobar_core::store::Store;
 use lobar_tests::rig::Rig;
 use tokio::sync::Barrier;
@@ -105,7 +107,7 @@ async fn one_that_comes_by_two_peers_of_a_site_is_one_however_urgent_it_is_to_th
     }
     let stored = versions(&rig).await;
     assert_eq!(stored.len(), 1);
-    let lane = rig.bucket.lane(&stored[0].object).await.expect("asked");
+    let lane = rig.bucket.asked(&stored[0].object).await.expect("asked").lane;
     assert_eq!(lane, Lane::Stat, "as the first of them has it");
     lobar.stop().await;
 }
@@ -124,8 +126,8 @@ impl ObjectStore for Together {
     async fn fetch(&self, object: &ObjectVersion, limit: u64) -> Result<Fetched, FetchError> {
         self.0.fetch(object, limit).await
     }
-    async fn lane(&self, object: &ObjectVersion) -> Result<Lane, FetchError> {
-        self.0.lane(object).await
+    async fn asked(&self, object: &ObjectVersion) -> Result<Asked, FetchError> {
+        self.0.asked(object).await
     }
     async fn current(&self, object: &ObjectVersion) -> Result<Option<NewImage>, FetchError> {
         let current = self.0.current(object).await?;

@@ -9,7 +9,9 @@ use lobar_core::accounts::S3KeyPair;
 use lobar_core::failure::PortError;
 use lobar_core::image::{Lane, NewImage};
 use lobar_core::object::ObjectVersion;
-use lobar_core::object_store::{Created, FetchError, Fetched, ObjectMetadata, ObjectStore, Upload};
+use lobar_core::object_store::{
+    Asked, Created, FetchError, Fetched, ObjectMetadata, ObjectStore, Upload,
+};
 use lobar_s3::S3ObjectStore;
 use lobar_testkit::services::proxy::{Proxy, Weather};
 use lobar_tests::aws::s3_options;
@@ -148,8 +150,8 @@ impl ObjectStore for Panicking {
     async fn fetch(&self, object: &ObjectVersion, limit: u64) -> Result<Fetched, FetchError> {
         self.0.fetch(object, limit).await
     }
-    async fn lane(&self, object: &ObjectVersion) -> Result<Lane, FetchError> {
-        self.0.lane(object).await
+    async fn asked(&self, object: &ObjectVersion) -> Result<Asked, FetchError> {
+        self.0.asked(object).await
     }
     async fn current(&self, object: &ObjectVersion) -> Result<Option<NewImage>, FetchError> {
         self.0.current(object).await

@@ -68,13 +68,13 @@ async fn with_versions_exactly_the_notified_one_is_read() {
     assert!(old.version.is_some() && old.version != new.version);
     assert_eq!(bucket.fetch(&old).await.expect("there"), b"old");
     assert_eq!(bucket.fetch(&new).await.expect("there"), b"new");
-    assert_eq!(bucket.objects.lane(&old).await.expect("there"), Lane::Stat);
+    assert_eq!(bucket.objects.asked(&old).await.expect("there").lane, Lane::Stat);
 
     let s3 = bucket.ministack.s3().await;
     let delete = s3.delete_object().bucket(&bucket.name).key(KEY);
     delete.set_version_id(old.version.clone()).send().await.expect("deleted");
     assert!(matches!(bucket.fetch(&old).await, Err(FetchError::Gone)));
-    assert!(matches!(bucket.objects.lane(&old).await, Err(FetchError::Gone)));
+    assert!(matches!(bucket.objects.asked(&old).await, Err(FetchError::Gone)));
     s3.delete_object().bucket(&bucket.name).key(KEY).send().await.expect("hidden");
     assert_eq!(bucket.fetch(&new).await.expect("a marker hides it from others only"), b"new");
 }

@@ -198,7 +198,7 @@ async fn renew<D: Driver>(
 }
 
 /// Makes a stored image what a new one is: it waits for a reader again.
-pub(super) async fn queue_again<D: Driver>(
+pub(in super::super) async fn queue_again<D: Driver>(
     tx: &mut Tx<D>,
     id: ImageId,
     now: Stamp,

@@ -17,14 +17,14 @@ use super::super::{BATCH, DbError, Driver, Sql, audit};
 
 /// What images are counted by.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Kind {
+pub(in super::super) struct Kind {
     /// Empty without one.
     pub(super) site: String,
     pub(super) lane: String,
 }
 
 /// A state with what is known of the finding: `none`, `no`, `yes`.
-pub(super) type Standing<'a> = (State, &'a str);
+pub(in super::super) type Standing<'a> = (State, &'a str);
 
 /// One event to be.
 struct Told {
@@ -61,7 +61,13 @@ impl Changes {
     }
 
     /// An image changed its state.
-    pub(super) fn moved(&mut self, id: ImageId, kind: Kind, from: Standing<'_>, to: Standing<'_>) {
+    pub(in super::super) fn moved(
+        &mut self,
+        id: ImageId,
+        kind: Kind,
+        from: Standing<'_>,
+        to: Standing<'_>,
+    ) {
         self.told(id, to.0);
         self.count(kind.clone(), from, -1);
         self.count(kind, to, 1);
@@ -135,7 +141,7 @@ impl Changes {
 }
 
 impl Kind {
-    pub(super) fn new(site: Option<String>, lane: String) -> Self {
+    pub(in super::super) fn new(site: Option<String>, lane: String) -> Self {
         Self { site: site.unwrap_or_default(), lane }
     }
 }

@@ -37,11 +37,11 @@ use lobar_core::store::{
 use lobar_core::time::Stamp;
 use uuid::Uuid;
 
-pub(super) use admit::StoredRow;
-pub(super) use changes::Changes;
+pub(super) use admit::{StoredRow, queue_again};
+pub(super) use changes::{Changes, Kind};
 pub(super) use erase::{ErasedRow, ObjectRow, TombstoneRow};
 pub(super) use events::EventRow;
-pub(super) use of_patient::of_persons;
+pub(super) use of_patient::{is_meant, of_those};
 pub(super) use page::{COLUMNS, images};
 pub(super) use row::{ImageRow, flagged, state};
 use work::Attempt;

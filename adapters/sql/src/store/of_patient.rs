@@ -1,5 +1,5 @@
-//! Pages of the images of one patient, or of those that a text finds: a few, found by indexes of patients and studies, so all
-//! that match are counted.
+//! Pages of the images of one patient or one batch, or of those that a text finds: a few, found by indexes of patients, studies
+//! and batches, so all that match are counted.
 
 use lobar_core::access::{SiteName, Sites};
 use lobar_core::image::{Image, State};
@@ -10,9 +10,9 @@ use super::super::{Db, DbError, Driver, Sql};
 use super::page::{COLUMNS, newest};
 use super::row::ImageRow;
 
-/// Whether a filter names patients or studies.
-pub(super) fn is_meant(filter: &Filter) -> bool {
-    filter.patient.is_some() || filter.search.is_some()
+/// Whether a filter names patients, studies or a batch.
+pub(in super::super) fn is_meant(filter: &Filter) -> bool {
+    filter.patient.is_some() || filter.search.is_some() || filter.batch.is_some()
 }
 
 pub(super) async fn list<D: Driver>(
@@ -58,7 +58,7 @@ const IMAGES: &str = "image.id in (select instance.image from study
 
 /// The condition on `image`.
 fn matching<D: Driver>(sql: &mut Sql<D>, filter: &Filter) {
-    of_persons(sql, filter);
+    of_those(sql, filter);
     if let Sites::Only(sites) = &filter.sites {
         // As many as a caller has; a patient has a handful of images.
         sql.push(" and image.site in (").list(sites.iter().map(SiteName::as_str)).push(")");
@@ -72,15 +72,22 @@ fn matching<D: Driver>(sql: &mut Sql<D>, filter: &Filter) {
     }
 }
 
-/// The condition on `image` that it is of the patient and of a study that are asked for; nothing where neither is.
-pub(in super::super) fn of_persons<D: Driver>(sql: &mut Sql<D>, filter: &Filter) {
+/// The condition on `image` that it is of the patient, of a study and of the batch that are asked for; nothing where none is.
+pub(in super::super) fn of_those<D: Driver>(sql: &mut Sql<D>, filter: &Filter) {
+    let mut and = "";
+    if let Some(batch) = filter.batch {
+        sql.push("image.id in (select image from batch_file where batch = ").arg(batch.0);
+        sql.push(")");
+        and = " and ";
+    }
     if let Some(patient) = &filter.patient {
-        sql.push(IMAGES).push("study.patient in (");
+        sql.push(and).push(IMAGES).push("study.patient in (");
         of_id(sql, &patient.0);
         sql.push("))");
+        and = " and ";
     }
     if let Some(text) = &filter.search {
-        sql.push(if filter.patient.is_some() { " and " } else { "" }).push(IMAGES);
+        sql.push(and).push(IMAGES);
         // A union reads an index for each; one condition with `or` between them would read the tables.
         sql.push("study.id in (select study.id from study where study.patient in (");
         of_id(sql, text.0.trim());
@@ -115,14 +122,16 @@ fn of_name<D: Driver>(sql: &mut Sql<D>, beginning: &str) {
 mod tests {
     use std::sync::Arc;
 
+    use lobar_core::batch::BatchId;
     use lobar_core::store::{PatientKey, SearchText};
     use lobar_core::time::SystemClock;
     use sqlx::Sqlite;
+    use uuid::Uuid;
 
     use super::*;
 
     #[tokio::test]
-    async fn a_patient_and_a_text_are_found_by_indexes() {
+    async fn a_patient_a_text_and_a_batch_are_found_by_indexes() {
         let folder = tempfile::TempDir::new().expect("a folder");
         let file = folder.path().join("lobar.db");
         let db = crate::sqlite::open(&file, Arc::new(SystemClock)).await.expect("a database");
@@ -130,6 +139,7 @@ mod tests {
         for filter in [
             Filter { patient: patient.clone(), ..Filter::at(Sites::All) },
             Filter { search: Some(SearchText("Doe, Ja".into())), ..Filter::at(Sites::All) },
+            Filter { batch: Some(BatchId(Uuid::from_u128(1))), ..Filter::at(Sites::All) },
             Filter { patient, search: Some(SearchText("Doe".into())), ..Filter::at(Sites::All) },
         ] {
             for sql in [count::<Sqlite>(&filter), page(&filter, None, 50)] {

@@ -11,7 +11,7 @@ use lobar_core::time::Stamp;
 use uuid::Uuid;
 
 use super::super::tx::Tx;
-use super::super::{BATCH, Db, DbError, Driver, Sql, audit, exposure, studies};
+use super::super::{BATCH, Db, DbError, Driver, Sql, audit, batches, exposure, studies};
 use super::changes::{Changes, Kind};
 use super::events::EventRow;
 use super::remove::forget_persons;
@@ -153,8 +153,10 @@ async fn results<D: Driver>(
         images.run(tx).await?;
     }
     forget_persons(tx, &pruned).await?;
+    let left = limit.saturating_sub(pruned.len());
+    let ended = batches::prune(tx, before, left).await?;
     changes.record(tx, now).await?;
-    Ok(pruned.len())
+    Ok(pruned.len() + ended)
 }
 
 #[cfg(test)]

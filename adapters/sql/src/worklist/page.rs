@@ -11,7 +11,7 @@ use lobar_core::time::Stamp;
 use lobar_core::worklist::{Place, Rank, Urgency, WorklistPage};
 use uuid::Uuid;
 
-use super::super::store::{COLUMNS, ImageRow, of_persons, rows, site_batches};
+use super::super::store::{COLUMNS, ImageRow, is_meant, of_those, rows, site_batches};
 use super::super::{Db, DbError, Driver, Sql};
 use super::mark::mark_earlier;
 
@@ -164,7 +164,7 @@ fn count<D: Driver>(wanted: Wanted<'_>, sites: &[&str]) -> Sql<D> {
     sql
 }
 
-/// What is asked for beside sites. In words that no index has: the order comes first.
+/// What a filter asks beside sites. In words that no index has: the order comes first.
 fn narrow<D: Driver>(sql: &mut Sql<D>, (filter, reader): Wanted<'_>) {
     if let Some(reader) = reader {
         sql.push(
@@ -175,7 +175,7 @@ fn narrow<D: Driver>(sql: &mut Sql<D>, (filter, reader): Wanted<'_>) {
         );
         sql.arg(reader).push(")");
     }
-    let Filter { sites: _, states, flagged, patient, search } = filter;
+    let Filter { sites: _, states, flagged, patient: _, search: _, batch: _ } = filter;
     if !states.is_empty() {
         sql.push(" and image.state || '' in (");
         sql.list(states.iter().copied().map(State::as_str)).push(")");
@@ -183,9 +183,9 @@ fn narrow<D: Driver>(sql: &mut Sql<D>, (filter, reader): Wanted<'_>) {
     if let Some(flagged) = flagged {
         sql.push(" and image.flag || '' = ").arg(if *flagged { "yes" } else { "no" });
     }
-    if patient.is_some() || search.is_some() {
+    if is_meant(filter) {
         sql.push(" and ");
-        of_persons(sql, filter);
+        of_those(sql, filter);
     }
 }
 

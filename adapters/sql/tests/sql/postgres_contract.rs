@@ -19,6 +19,7 @@ use lobar_core::verdict::Verdicts;
 use lobar_sql::postgres::{self, PgStore};
 use lobar_testkit::contract::accounts::AccountsHarness;
 use lobar_testkit::contract::audit::AuditHarness;
+use lobar_testkit::contract::batches::{BatchesHarness, Uploads};
 use lobar_testkit::contract::commitments::{CommitmentsHarness, Handles};
 use lobar_testkit::contract::erasure::{ErasureHarness, Kept};
 use lobar_testkit::contract::exposure::{ExposureHarness, Ports};
@@ -420,6 +421,46 @@ impl CommitmentsHarness for OwnCommitments {
     async fn damage(&self, statement: &str) {
         self.0.damage(statement);
     }
+}
+
+struct OwnBatches(Opened);
+
+#[async_trait]
+impl BatchesHarness for OwnBatches {
+    async fn start() -> Self {
+        Self(Opened::new().await)
+    }
+
+    async fn open(&self) -> Uploads {
+        let database = self.0.database().await;
+        Uploads {
+            batches: database.clone(),
+            store: database.clone(),
+            worklist: database.clone(),
+            erasures: database,
+        }
+    }
+
+    async fn reopen(&self) -> Uploads {
+        self.0.close().await;
+        self.open().await
+    }
+
+    async fn advance(&self, by: Duration) {
+        self.0.clock.advance(by);
+    }
+
+    fn now(&self) -> Stamp {
+        self.0.clock.now()
+    }
+
+    async fn damage(&self, statement: &str) {
+        self.0.damage(statement);
+    }
+}
+
+mod batches {
+    lobar_testkit::batches_contract!(super::OwnBatches);
 }
 
 mod commitments {

@@ -19,6 +19,7 @@ use lobar_core::verdict::Verdicts;
 use lobar_sql::sqlite::{self, SqliteQueue, SqliteStore};
 use lobar_testkit::contract::accounts::AccountsHarness;
 use lobar_testkit::contract::audit::AuditHarness;
+use lobar_testkit::contract::batches::{BatchesHarness, Uploads};
 use lobar_testkit::contract::commitments::{CommitmentsHarness, Handles};
 use lobar_testkit::contract::erasure::{ErasureHarness, Kept};
 use lobar_testkit::contract::exposure::{ExposureHarness, Ports};
@@ -443,6 +444,46 @@ impl CommitmentsHarness for CommitmentsFile {
     async fn damage(&self, statement: &str) {
         self.0.damage("lobar.db", statement).await;
     }
+}
+
+struct BatchesFile(Files);
+
+#[async_trait]
+impl BatchesHarness for BatchesFile {
+    async fn start() -> Self {
+        Self(Files::new())
+    }
+
+    async fn open(&self) -> Uploads {
+        let database = self.0.database("lobar.db").await;
+        Uploads {
+            batches: database.clone(),
+            store: database.clone(),
+            worklist: database.clone(),
+            erasures: database,
+        }
+    }
+
+    async fn reopen(&self) -> Uploads {
+        self.0.close().await;
+        self.open().await
+    }
+
+    async fn advance(&self, by: Duration) {
+        self.0.clock.advance(by);
+    }
+
+    fn now(&self) -> Stamp {
+        self.0.clock.now()
+    }
+
+    async fn damage(&self, statement: &str) {
+        self.0.damage("lobar.db", statement).await;
+    }
+}
+
+mod batches {
+    lobar_testkit::batches_contract!(super::BatchesFile);
 }
 
 mod commitments {

@@ -9,7 +9,9 @@ use lobar_core::accounts::S3KeyPair;
 use lobar_core::failure::PortError;
 use lobar_core::image::{Lane, NewImage};
 use lobar_core::object::ObjectVersion;
-use lobar_core::object_store::{Created, FetchError, Fetched, ObjectMetadata, ObjectStore, Upload};
+use lobar_core::object_store::{
+    Asked, Created, FetchError, Fetched, ObjectMetadata, ObjectStore, Upload,
+};
 
 use super::Switch;
 use crate::rig::inject::{Injector, Kind};
@@ -66,13 +68,13 @@ impl ObjectStore for FaultyObjects {
         }
         self.line.around(self.inner.fetch(object, limit)).await
     }
-    async fn lane(&self, object: &ObjectVersion) -> Result<Lane, FetchError> {
+    async fn asked(&self, object: &ObjectVersion) -> Result<Asked, FetchError> {
         self.switch.pass()?;
         self.answering.wait().await;
-        if let Some(kind) = self.inject("objects.lane", Some(object)) {
+        if let Some(kind) = self.inject("objects.asked", Some(object)) {
             return Err(kind.error().into());
         }
-        self.line.around(self.inner.lane(object)).await
+        self.line.around(self.inner.asked(object)).await
     }
     async fn current(&self, object: &ObjectVersion) -> Result<Option<NewImage>, FetchError> {
         if self.allowing.is_off() {

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use lobar_core::batch::Batches;
 use lobar_core::event::Seq;
 use lobar_core::image::{Image, Lanes, State};
 use lobar_core::object::{ImageId, ObjectVersion};
@@ -48,6 +49,7 @@ pub(crate) struct Cloud {
     pub(crate) bucket: String,
     pub(crate) notified: Queues,
     pub(crate) store: Arc<dyn Store>,
+    batches: Arc<dyn Batches>,
     pub(crate) uploads: Arc<SqsQueue>,
     pub(crate) jobs: Lanes<Arc<SqsQueue>>,
     pub(crate) objects: Arc<S3ObjectStore>,
@@ -87,6 +89,7 @@ impl Cloud {
             proxy,
             bucket,
             notified,
+            batches: store.clone(),
             store,
             uploads,
             jobs,
@@ -116,6 +119,7 @@ impl Cloud {
             uploads: self.uploads.clone(),
             jobs: self.ports(),
             store: self.store.clone(),
+            batches: self.batches.clone(),
             objects: self.objects.clone(),
             listing: None,
             erasure: None,

@@ -44,6 +44,7 @@ impl Page {
             accounts: rig.accounts.clone(),
             exposures: rig.exposures.clone(),
             worklist: rig.worklist.clone(),
+            batches: rig.batches.clone(),
             studies: rig.studies.clone(),
             audit: rig.audit.clone(),
             objects: rig.objects.clone(),
