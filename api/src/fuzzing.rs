@@ -43,6 +43,7 @@ pub fn api_bodies(bytes: &[u8]) {
             if let Ok(verdict) = body.on(ImageId(Uuid::nil()), "reader") {
                 // What no database takes must have been refused.
                 let words = verdict.displayed.iter().chain(&verdict.model_version);
+                let words = words.chain([&verdict.note.0]);
                 assert!(words.into_iter().all(|word| !word.contains('\0')));
             }
         }

@@ -55,9 +55,10 @@ pub(crate) fn if_match(request: &HttpRequest) -> Result<Option<Vec<Seen>>, Probl
     if !request.headers().contains_key(IF_MATCH) {
         return Ok(None);
     }
-    let wrong = |_| Problem::new(Kind::BadParameter, "`If-Match` takes entity tags, or `*`.");
-    match IfMatch::parse(request).map_err(wrong)? {
+    let wrong = || Problem::new(Kind::BadParameter, "`If-Match` takes entity tags, or `*`.");
+    match IfMatch::parse(request).map_err(|_| wrong())? {
         IfMatch::Any => Ok(None),
+        IfMatch::Items(tags) if tags.is_empty() => Err(wrong()),
         // A weak tag matches nothing.
         IfMatch::Items(tags) => Ok(Some(tags.iter().filter_map(strong).collect())),
     }

@@ -83,7 +83,7 @@ export class OpinionPanel {
     this.causes = el("fieldset", { class: "causes", hidden: true, onkeydown: (/** @type {KeyboardEvent} */ event) => { if (event.key === "Escape") this.closeCauses(event); } },
       el("legend", {}, "Why is it not assessable?"), ...this.boxes,
       el("p", { class: "opinion-buttons" },
-        el("button", { type: "button", class: "primary", onclick: () => this.give({ opinion: "not_assessable" }) }, "Not assessable"),
+        el("button", { type: "button", class: "primary", onclick: () => this.giveCauses() }, "Not assessable"),
         el("button", { type: "button", onclick: () => this.closeCauses() }, "Cancel")));
     /** What is newer than what the reader looked at. */
     this.newer = el("p", { class: "fault", role: "alert", hidden: true });
@@ -138,6 +138,17 @@ export class OpinionPanel {
     }
     this.causes.hidden = false;
     this.boxes[0]?.querySelector("input")?.focus();
+  }
+
+  /** What is ticked is why; something else must be said. */
+  giveCauses() {
+    if (this.ticked().includes("other") && !this.note.value.trim()) {
+      this.words.className = "fault";
+      this.words.textContent = "Say in the note what makes it not assessable.";
+      this.note.focus();
+      return;
+    }
+    this.give({ opinion: "not_assessable" });
   }
 
   /** @param {Event} [event] the key that did it: it leads nowhere else */
@@ -196,6 +207,9 @@ export class OpinionPanel {
     const pressed = this.image;
     if (this.busy || !pressed) return;
     this.busy = true;
+    const displayed = this.displayed();
+    // Another image is shown by now, in a panel of its own.
+    const isGone = () => !this.element.isConnected || this.image?.id !== pressed.id;
     // What was asked for after the verdict before says what is newest by now.
     await this.renewed;
     const image = this.image;
@@ -205,14 +219,14 @@ export class OpinionPanel {
     }
     try {
       if (verdict.opinion === "own") {
-        await api.giveOpinion(image.id, { label: verdict.label ?? null, rendering: this.displayed().rendering });
+        await api.giveOpinion(image.id, { label: verdict.label ?? null, rendering: displayed.rendering });
         this.changed(image.id);
         return;
       }
       const version = image.result?.model.version ?? null;
       const causes = verdict.opinion === "not_assessable" ? { causes: this.ticked() } : {};
       const note = this.note.value.trim() ? { note: this.note.value } : {};
-      const given = await api.giveVerdict(image.id, { ...verdict, ...causes, ...note, model_version: version, ...this.displayed() }, image.verdicts_etag);
+      const given = await api.giveVerdict(image.id, { ...verdict, ...causes, ...note, model_version: version, ...displayed }, image.verdicts_etag);
       this.newer.hidden = true;
       this.dropDraft(image.id);
       offerUndo(image.id, given.id, this.changed);
@@ -220,7 +234,7 @@ export class OpinionPanel {
       // What was asked before the verdict may be answered after it.
       this.renewed = this.changed(image.id);
     } catch (error) {
-      if (this.image?.id !== image.id) {
+      if (isGone()) {
         notKept(image.id, api.wordsOf(error));
         return;
       }

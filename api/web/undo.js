@@ -47,6 +47,8 @@ function undo() {
  */
 export function offerUndo(image, verdict, done) {
   end();
+  // What was said of the one before.
+  say("");
   offer = { image, verdict, done };
   const bar = byId("undo");
   bar.replaceChildren(`Your verdict on image ${shortId(image)} was kept.`,

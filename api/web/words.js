@@ -98,7 +98,7 @@ export function saidWords({ opinion, label: word }) {
 export const CAUSES = {
   rotation: "Rotated",
   exposure: "Too dark or too light",
-  inspiration: "Not breathed in enough",
+  inspiration: "Poor inspiration",
   cut_off: "Lungs cut off",
   artefact: "Artefact or movement",
   not_frontal_chest: "Not a frontal chest",

@@ -21,7 +21,7 @@ use crate::health;
         images::list, images::one, erasure::erase, receive::receive, picture::picture, picture::heatmap,
         pixels::pixels, copies::add,
         priors::list, patients::merge, patients::separate, patients::correct, patients::move_study,
-        verdicts::add, verdicts::list, claims::claim, claims::release, opinions::give, exposure::painted, exposure::report,
+        verdicts::add, verdicts::list, verdicts::withdraw, claims::claim, claims::release, opinions::give, exposure::painted, exposure::report,
         batches::list, batches::one, batches::retry, batches::export,
         uploads::presign, uploads::identify, uploads::known, store::store, store::store_in_study,
         search::studies, search::series, search::instances, search::series_of_study, search::instances_of_study,

@@ -84,7 +84,7 @@ async fn not_assessable_asks_why_and_causes_and_note_are_kept_and_shown_as_text(
     browser.screenshot("not-assessable.png").await;
     // Something else must be said.
     browser.click(".causes .primary").await;
-    browser.text_becomes(".opinion .fault", "needs a `note`").await;
+    browser.text_becomes(".opinion", "Say in the note what makes it not assessable").await;
     note(&browser, "<b>a zip</b> d").await;
     assert_eq!(given(&fixture, id).await, [], "letters of a note are no keys");
     browser.click(".causes .primary").await;
@@ -135,6 +135,39 @@ async fn where_something_newer_is_there_the_page_says_what_and_keeps_what_was_ty
     assert_eq!(browser.text(".opinion .fault").await, "");
     let rows = given(&fixture, id).await;
     assert_eq!((rows.len(), rows[1].verdict.note.0.as_str()), (2, "see the prior"));
+    browser.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_verdict_that_is_refused_after_its_reader_has_gone_on_is_told_over_the_page() {
+    let fixture = Fixture::open().await;
+    fixture.person("jane", "clinician@*").await;
+    let olga = person(&fixture, "olga", "clinician@*").await;
+    let id = image(&fixture, &fixture.token("uploader@north").await).await;
+    let browser = browser_of(&fixture, "jane", &format!("/#/images/{id}")).await;
+    browser.text_becomes(".opinion", "No verdict was given yet").await;
+    browser
+        .run(
+            "const real = window.fetch; const go = new Promise((go) => { window.go = go; }); \
+             window.posts = 0; \
+             window.fetch = async (path, options) => { \
+                 if (options?.method === 'POST' && String(path).endsWith('/verdicts')) { window.posts += 1; await go; } \
+                 return real(path, options); };",
+        )
+        .await;
+    note(&browser, "see the prior").await;
+    browser.run("document.querySelector('.stage').focus()").await;
+    browser.press("a").await;
+    browser.becomes("return window.posts === 1").await;
+    browser.press("\u{e00c}").await;
+    let (status, _) = olga.post(&fixture, &format!("/v1/images/{id}/verdicts"), disagree()).await;
+    assert_eq!(status, 201);
+    browser.run("window.go()").await;
+    browser.text_becomes("#not-kept", "Your verdict was not kept").await;
+    assert_eq!(given(&fixture, id).await.len(), 1);
+    browser.click("#not-kept a").await;
+    browser.text_becomes(".opinion", "labelled: no pneumonia").await;
+    assert_eq!(value(&browser, NOTE).await, "see the prior", "what was typed is still there");
     browser.close().await;
 }
 

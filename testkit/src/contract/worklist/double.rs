@@ -65,7 +65,9 @@ pub async fn two_readers_who_differ_leave_their_image_waiting_for_a_third_who_se
 pub async fn a_verdict_that_is_withdrawn_puts_its_image_back_on_the_worklist<H: WorklistHarness>() {
     let harness = H::start().await;
     let kept = harness.open().await;
-    let (one, two) = (flagged(&kept, "1").await, flagged(&kept, "2").await);
+    let one = flagged(&kept, "1").await;
+    harness.advance(MINUTE).await;
+    let two = flagged(&kept, "2").await;
     let withdraw = async |image, by: &Reader, verdict: Verdict| {
         let (reader, role) = (by.name.clone(), "clinician".into());
         let withdrawal = Withdrawal { image, verdict: verdict.id, reader, role };

@@ -71,7 +71,7 @@ async fn every_image_says_how_far_it_was_read_and_how_long_it_waits() {
         reading["waiting_seconds"].as_u64().is_some_and(|waited| (7_200..7_800).contains(&waited))
     );
     let unread = json!({ "state": "unread", "by": null, "since": null, "until": null,
-        "waiting_since": first["received_at"], "overdue_at": reading["overdue_at"],
+        "readers": null, "waiting_since": first["received_at"], "overdue_at": reading["overdue_at"],
         "waiting_seconds": reading["waiting_seconds"] });
     assert_eq!(reading, &unread);
     let (_, image) = jane.get(&fixture, &format!("/v1/images/{overdue}")).await;
