@@ -15,7 +15,7 @@ import { clock, duration } from "./words.js";
 export function whoElement(isBusy) {
   const { kind, name } = session();
   const people = may("manage_people") ? el("a", { href: "#/people", class: "people-link" }, "People") : null;
-  const uploads = may("read_images") ? el("a", { href: "#/batches", class: "people-link" }, "Uploads") : null;
+  const uploads = may("read_images") ? el("a", { href: "#/batches", class: "uploads-link" }, "Uploads") : null;
   const audit = may("read_audit") ? el("a", { href: "#/audit", class: "people-link" }, "Audit") : null;
   if (kind === "local") {
     const hint = "Whoever uses this machine is let in without signing in, as long as nobody has an account. Adding one turns sign-in on.";

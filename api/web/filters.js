@@ -88,8 +88,7 @@ function draw() {
     };
     return el("a", { href: `?${address}`, "aria-current": name === current.name ? "true" : null, onclick: follow }, words);
   }));
-  const batch = asked.get("batch");
-  if (batch) byId("views").prepend(batchElement(batch));
+  drawBatch(asked.get("batch"));
   for (const [id, word] of Object.entries(FIELDS)) {
     const field = byId(id, HTMLInputElement);
     if (document.activeElement !== field) field.value = asked.get(word) ?? "";
@@ -102,11 +101,14 @@ function showAllUploads(event) {
   setQuery({ batch: "" });
 }
 
-/** Says that the images of one upload alone are shown, and leads back to all. @param {string} id */
-function batchElement(id) {
+/** Says that the images of one upload alone are shown, and leads back to all. @param {string | null} id */
+function drawBatch(id) {
+  const link = byId("only-batch", HTMLAnchorElement);
   const all = query();
   all.delete("batch");
-  return el("a", { href: `?${all}`, class: "only", title: "Show the images of all uploads", onclick: showAllUploads }, `Upload ${shortId(id)} only ×`);
+  link.href = `?${all}`;
+  link.textContent = id ? `Upload ${shortId(id)} only ×` : "";
+  link.hidden = !id;
 }
 
 /** Takes what was typed. @param {Event} event */
@@ -125,6 +127,7 @@ export function setUpFilters() {
   setUpOrder();
   draw();
   onAddress(draw);
+  byId("only-batch").addEventListener("click", showAllUploads);
   byId("filters").addEventListener("submit", change);
   for (const id of Object.keys(FIELDS)) byId(id).addEventListener("change", change);
 }

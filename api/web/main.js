@@ -106,7 +106,7 @@ function nothingWords() {
 /** Shows what its user may use, and nothing else. */
 function setUpPage() {
   byId("who").replaceChildren(whoElement(() => uploads?.isBusy() ?? false));
-  for (const id of ["list", "connection", "skip"]) byId(id).hidden = !mayRead;
+  for (const id of ["list", "connection", "skip", "foot-uploads"]) byId(id).hidden = !mayRead;
   byId("nothing").hidden = mayRead;
   byId("nothing").textContent = mayRead ? "" : nothingWords();
 }

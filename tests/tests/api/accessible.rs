@@ -36,11 +36,11 @@ const WIDE: &str = "const room = document.documentElement.clientWidth; \
 
 /// What was found wrong, in all views.
 #[derive(Default)]
-struct Report(Vec<String>);
+pub struct Report(pub Vec<String>);
 
 impl Report {
     /// Looks at the view that is open, as three people have it before them.
-    async fn look(&mut self, browser: &Browser, view: &str) {
+    pub async fn look(&mut self, browser: &Browser, view: &str) {
         let axe = axe();
         for (scheme, width, height) in
             [("light", 1400, 1000), ("dark", 1400, 1000), ("light", 700, 500)]

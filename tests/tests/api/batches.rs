@@ -15,6 +15,7 @@ use uuid::Uuid;
 
 use crate::exposure::{of_all, person};
 use crate::fixture::{Fixture, blank, eventually, ready};
+use crate::images::form;
 use crate::patients::known;
 
 /// Stores a file in a batch, as a client of the API does.
@@ -25,12 +26,10 @@ async fn upload(
     batch: Uuid,
     bytes: &[u8],
 ) -> (u16, Value) {
-    let part = reqwest::multipart::Part::bytes(bytes.to_vec()).file_name(name.to_owned());
-    let form = reqwest::multipart::Form::new()
-        .text("site", site.to_owned())
-        .text("batch", batch.to_string())
-        .part("file", part);
-    let answer = fixture.http.post(fixture.url("/v1/images")).multipart(form).send().await;
+    let fields = [("site", site), ("batch", &*batch.to_string())];
+    let (kind, body) = form(&fields, Some((name, bytes)));
+    let post = fixture.http.post(fixture.url("/v1/images")).header("content-type", kind);
+    let answer = post.body(body).send().await;
     let answer = answer.expect("an answer");
     (answer.status().as_u16(), answer.json().await.expect("JSON"))
 }
@@ -150,8 +149,9 @@ async fn a_file_is_in_its_batch_before_the_bucket_has_told_of_it() {
     assert_eq!(refused.expect("answers").status(), 409);
     assert_eq!(fixture.uploads.depth().await.expect("asked").ready, 2);
     assert_eq!(upload(&fixture, "north", "1.jpg", Uuid::nil(), b"one").await.0, 202);
-    let form = reqwest::multipart::Form::new().text("batch", "monday").text("file", "x");
-    let refused = fixture.http.post(fixture.url("/v1/images")).multipart(form).send().await;
+    let (kind, body) = form(&[("batch", "monday")], Some(("1.jpg", b"x")));
+    let post = fixture.http.post(fixture.url("/v1/images")).header("content-type", kind);
+    let refused = post.body(body).send().await;
     assert_eq!(refused.expect("answers").status(), 400);
 }
 

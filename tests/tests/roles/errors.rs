@@ -81,7 +81,7 @@ const CALLS: [&str; 37] = [
     "jobs-routine.settle",
     "jobs-routine.depth",
     "objects.fetch",
-    "objects.lane",
+    "objects.asked",
     "objects.current",
     "objects.put",
     "objects.presign_put",

@@ -33,8 +33,13 @@ async fn an_upload_says_whom_its_files_show_and_the_same_file_of_another_patient
     for patient in [&jana[..], &["--patient-id=72"], &[]] {
         let (uploaded, said) = upload(&lobar, &files, dir.path(), patient);
         assert!(uploaded && said.contains("1 uploaded"), "{said}");
+        let first = batch_of(&client, &said).await;
+        assert_eq!((&first["files"], &first["duplicates"]), (&1.into(), &0.into()));
         let (uploaded, said) = upload(&lobar, &files, dir.path(), patient);
         assert!(uploaded && said.contains("1 were there already"), "{said}");
+        let again = batch_of(&client, &said).await;
+        assert!(again["id"] != first["id"], "another run is another batch");
+        assert_eq!(again["files"], 1);
     }
     let images = client.settled(3).await;
     let of = |id: &str| {
@@ -57,4 +62,10 @@ async fn an_upload_says_whom_its_files_show_and_the_same_file_of_another_patient
     let (uploaded, said) = upload(&lobar, &files, dir.path(), &["--study-date=yesterday"]);
     assert!(!uploaded && said.contains("`study_date`") && !said.contains("yesterday"), "{said}");
     assert_eq!(lobar.stop(), 0);
+}
+
+/// The batch whose address a run printed.
+async fn batch_of(client: &Client, said: &str) -> serde_json::Value {
+    let (_, id) = said.split_once("/#/batches/").unwrap_or_else(|| panic!("no address: {said}"));
+    client.get(&format!("/v1/batches/{}", id.split_whitespace().next().unwrap_or_default())).await
 }

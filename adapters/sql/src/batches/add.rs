@@ -1,5 +1,7 @@
 //! Adding files to a batch.
 
+use std::collections::BTreeSet;
+
 use lobar_core::batch::{Added, BatchMention};
 use lobar_core::object::ImageId;
 use uuid::Uuid;
@@ -35,9 +37,12 @@ pub(super) async fn add<D: Driver>(
     if own.optional::<(Uuid,)>(&mut tx).await?.is_none() {
         return Ok(false);
     }
+    // Each once and in one order: two that add the same files wait for each other in a row.
+    let files: Vec<Uuid> =
+        files.iter().map(|file| file.0).collect::<BTreeSet<_>>().into_iter().collect();
     for files in files.chunks(BATCH) {
         let mut sql = Sql::<D>::new("with file (batch, image) as (values ");
-        sql.rows(files.iter().map(|file| (to.batch.0, file.0)));
+        sql.rows(files.iter().map(|file| (to.batch.0, *file)));
         sql.push(") insert into batch_file (batch, image, kind) select file.batch, file.image, ");
         match added {
             Added::Image => sql.push(

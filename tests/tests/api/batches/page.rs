@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::{batch, failed, known_in};
+use crate::accessible::Report;
 use crate::browser::{Browser, file, rows};
 use crate::fixture::{Fixture, PASSWORD, blank, eventually, ready};
 use crate::signing_in::sign_in;
@@ -77,11 +78,11 @@ async fn one_choosing_of_files_is_one_upload_whose_page_follows_it_to_its_end() 
     browser.becomes("return document.querySelectorAll('#rows tr[data-id]').length === 1").await;
     assert_eq!(rows(&browser).await, [image.to_string()]);
     browser.text_becomes("#count", "1").await;
-    browser.click("#views a.only").await;
+    browser.click("#only-batch").await;
     browser.becomes("return document.querySelectorAll('#rows tr[data-id]').length === 3").await;
 
     // The list of uploads leads to the other.
-    browser.click("a[href='#/batches']").await;
+    browser.click("#who a[href='#/batches']").await;
     browser.text_becomes("#batches h1", "Uploads").await;
     browser
         .becomes("return document.querySelectorAll('#batches tr[data-batch]').length === 2")
@@ -89,6 +90,31 @@ async fn one_choosing_of_files_is_one_upload_whose_page_follows_it_to_its_end() 
     browser.click(&format!("#batches a[href='{}']", first.as_str().expect("a hash"))).await;
     browser.text_becomes("#batch-facts", "2 files").await;
     browser.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_pages_of_uploads_are_accessible() {
+    let fixture = Fixture::open().await;
+    let id = Uuid::new_v4();
+    let keys: Vec<String> = (0..3).map(|n| format!("incoming/north/{n}.jpg")).collect();
+    let ids = known_in(&fixture, id, "north", &keys).await;
+    fixture.finish(&ids[..1], &failed()).await;
+    fixture.finish(&ids[1..2], &ready(0.9)).await;
+    let mut report = Report::default();
+    let browser = Browser::open(&fixture.url("/#/batches")).await;
+    browser
+        .becomes("return document.querySelectorAll('#batches tr[data-batch]').length === 1")
+        .await;
+    report.look(&browser, "uploads").await;
+    browser.run(&format!("location.hash = '#/batches/{id}'")).await;
+    browser.text_becomes("#batch-facts", "3 files").await;
+    report.look(&browser, "one upload").await;
+    browser.run(&format!("location.assign('/?batch={id}')")).await;
+    browser.text_becomes("#only-batch", "Upload").await;
+    browser.becomes("return document.querySelectorAll('#rows tr[data-id]').length === 3").await;
+    report.look(&browser, "images of one upload").await;
+    browser.close().await;
+    assert!(report.0.is_empty(), "{}", report.0.join("\n"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
