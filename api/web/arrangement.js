@@ -11,7 +11,7 @@ const ALWAYS = ["assessment", "patient"];
 /** Which are left out first where there is no room. */
 const LEAVING = ["model", "view", "accession", "rank", "received", "study", "score", "site", "waiting", "read"];
 /** The least that the patient has in a row, in rem. */
-const PATIENT = 13;
+const PATIENT = 12.5;
 
 /** @returns {string[]} */
 const atFirst = () => COLUMNS.filter(({ extra }) => !extra).map(({ name }) => name);

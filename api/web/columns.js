@@ -108,7 +108,7 @@ export const COLUMNS = [
   {
     name: "score",
     words: "Score",
-    width: 10,
+    width: 10.5,
     draw(box, image) {
       box.replaceChildren(...score(image.result));
       record(box, image, "probability");

@@ -179,6 +179,11 @@ async fn morning(fixture: &Fixture) -> ImageId {
             .await;
         image
     };
+    // The first of them has a prior, which was not flagged.
+    let (name, id, born, sex) = people[0];
+    let prior = send(90, 0.0, "site=north".into()).await;
+    let before = person(40, name, id, born, sex, "20251114");
+    fixture.finish_known(&[prior], &clear(0.12), Some(&before)).await;
     let mut ids = Vec::new();
     for (n, (name, id, born, sex)) in people.into_iter().enumerate() {
         let site = if id.starts_with('S') { "south" } else { "north" };
@@ -195,27 +200,6 @@ async fn morning(fixture: &Fixture) -> ImageId {
             _ => fixture.finish_known(&[image], &clear(0.05 + n as f64 * 0.03), Some(&known)).await,
         }
         ids.push(image);
-    }
-    // The first of them has a prior, which was not flagged.
-    let (name, id, born, sex) = people[0];
-    let prior = send(90, 0.0, "site=north".into()).await;
-    let before = person(40, name, id, born, sex, "20251114");
-    fixture.finish_known(&[prior], &clear(0.12), Some(&before)).await;
-    // A morning is longer than a test, in microseconds.
-    const MINUTE: u64 = 60_000_000;
-    for (n, id) in ids.iter().chain([&prior]).enumerate() {
-        let minutes =
-            if *id == prior { 60 * 24 * 107 } else { (ids.len() - n) as u64 * 4 + n as u64 % 4 };
-        let back = minutes * MINUTE;
-        let earlier = format!(
-            "update image set received_at = received_at - {back}, finished_at = finished_at - {back} where id = '{id}'"
-        );
-        fixture.damage(&earlier).await;
-        // The server forgets what it knew of an image where an event tells of it.
-        let claim = fixture.url(&format!("/v1/images/{id}/claim"));
-        for request in [fixture.http.post(&claim), fixture.http.delete(&claim)] {
-            assert!(request.send().await.expect("an answer").status().is_success());
-        }
     }
     for (id, opinion) in [(ids[2], "agree"), (ids[6], "agree")] {
         let verdict = json!({ "opinion": opinion, "model_version": "test-1" });
@@ -242,7 +226,7 @@ async fn pictures_of_the_documents() {
     resize(&browser, 390, 760).await;
     keep(&browser, "list-narrow.png").await;
 
-    resize(&browser, 1280, 860).await;
+    resize(&browser, 1200, 780).await;
     browser.view(&fixture, shown).await;
     browser.text_becomes(".priors", "2025-11-14").await;
     browser.becomes("return document.querySelector('.picture').naturalWidth > 0").await;
