@@ -36,6 +36,13 @@ impl PendingUploads {
         }
     }
 
+    /// It never comes to be an image.
+    pub(crate) fn forget(&self, id: ImageId) {
+        let mut guard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        guard.0.remove(&id);
+        guard.1.retain(|kept| *kept != id);
+    }
+
     pub(crate) fn get(&self, id: ImageId) -> Option<Upload> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).0.get(&id).cloned()
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use lobar_core::access::Sites;
 use lobar_core::accounts::S3Keys;
 use lobar_core::exposure::SiteShares;
+use lobar_core::junk::JunkNames;
 use lobar_core::scaling::Policy;
 use lobar_oidc::OidcSettings;
 use lobar_signin::SignInSettings;
@@ -34,6 +35,8 @@ pub struct ApiSettings {
     pub bucket: String,
     /// Site of uploads that name none.
     pub default_site: String,
+    /// Files that ingest puts aside, of which uploads are told. The same as for ingest.
+    pub junk_names: JunkNames,
     /// HTTP threads.
     pub threads: usize,
     /// What a picture may be at most, as for the worker; also bounds an upload's bytes.
@@ -106,6 +109,7 @@ impl Default for ApiSettings {
             viewers: Vec::new(),
             bucket: "xrays".into(),
             default_site: "local".into(),
+            junk_names: JunkNames::default(),
             threads: 2,
             limits: lobar_imaging::Limits::default(),
             picture_side: 1600,

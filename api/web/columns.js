@@ -1,19 +1,22 @@
-// The columns of the list: their headings, and what a row shows in each.
+// The columns that a list can have: their headings, and what a row shows in each.
 
+import { card } from "./api.js";
 import { el } from "./elements.js";
 import { unwatch, watch } from "./exposure.js";
 import { aboutPatient, studyTime, who } from "./patient.js";
 import { readingElement, readingWords } from "./reading.js";
 import { bandElement, verdictElement, warnedElement } from "./rows.js";
-import { band, clock, duration, figure, personWarnings, shortId } from "./words.js";
+import { band, clock, duration, figure, personWarnings, shareBelow, shortId, standing } from "./words.js";
 
 /** @import { ImageItem, ResultBody } from "./types.js" */
 
 /**
  * A column. Boxes have the height of a row, whatever is in them; a `short` one shows a line and an ellipsis.
  * @typedef {object} Column
- * @property {string} name of its class, by which narrow windows leave it out
+ * @property {string} name of its class, and what a browser keeps of it
  * @property {string} words its heading
+ * @property {number | null} width in rem; null where it has what the others leave
+ * @property {boolean} [extra] whether a list has it only where somebody asks for it
  * @property {boolean} [short] whether it is one line
  * @property {(box: HTMLElement, image: ImageItem) => void} draw fills the box of a row
  */
@@ -61,11 +64,30 @@ function patient(box, image) {
   if (had) link.focus({ preventScroll: true });
 }
 
-/** @type {Column[]} */
+/**
+ * Where a score stands among those of normal images, which the card of its model tells: in words, and no percentage.
+ * @param {HTMLElement} box @param {ImageItem} image
+ */
+async function rank(box, image) {
+  const { result } = image;
+  record(box, image, "probability");
+  const asked = result ? `${result.model.sha256} ${result.probability}` : "";
+  if (box.dataset.asked === asked) return;
+  box.dataset.asked = asked;
+  say(box, null, "");
+  const known = result && await card(result.model.version);
+  if (!result || box.dataset.asked !== asked) return;
+  const share = shareBelow(result, known);
+  if (share !== null) say(box, `above ${share} of 100`, standing(result, known) ?? "");
+  else box.title = "The card of the model does not tell how many normal images score lower.";
+}
+
+/** All that there are, in the order in which they stand at first. @type {Column[]} */
 export const COLUMNS = [
   {
     name: "assessment",
     words: "Assessment",
+    width: 20,
     draw(box, image) {
       box.replaceChildren(verdictElement(image),
         ...(image.priority === "stat" ? [el("span", { class: "badge", title: "Urgent" }, "STAT")] : []));
@@ -73,10 +95,11 @@ export const COLUMNS = [
       record(box, image, "flag");
     },
   },
-  { name: "patient", words: "Patient", draw: patient },
+  { name: "patient", words: "Patient", width: null, draw: patient },
   {
     name: "read",
     words: "Read",
+    width: 10,
     draw(box, image) {
       const { word, more } = readingWords(image);
       const hint = [word, more].filter(Boolean).join(", ");
@@ -88,14 +111,18 @@ export const COLUMNS = [
   {
     name: "score",
     words: "Score",
+    width: 10.5,
     draw(box, image) {
       box.replaceChildren(...score(image.result));
       record(box, image, "probability");
     },
   },
-  { name: "study", words: "Study", short: true, draw: (box, image) => say(box, studyTime(image)) },
-  { name: "site", words: "Site", short: true, draw: (box, image) => say(box, image.site) },
-  { name: "received", words: "Received", short: true, draw: (box, image) => say(box, clock(image.received_at), image.received_at) },
-  { name: "waiting", words: "Waiting", short: true, draw: (box, image) => say(box, waiting(image)) },
-  { name: "model", words: "Model", short: true, draw: (box, image) => say(box, image.result?.model.version) },
+  { name: "rank", words: "Rank", width: 8.5, extra: true, short: true, draw: rank },
+  { name: "study", words: "Study", width: 10.5, short: true, draw: (box, image) => say(box, studyTime(image)) },
+  { name: "accession", words: "Accession", width: 9, extra: true, short: true, draw: (box, image) => say(box, image.study?.accession) },
+  { name: "view", words: "View", width: 4.5, extra: true, short: true, draw: (box, image) => say(box, image.instance?.view_position) },
+  { name: "site", words: "Site", width: 8, short: true, draw: (box, image) => say(box, image.site) },
+  { name: "received", words: "Received", width: 10, short: true, draw: (box, image) => say(box, clock(image.received_at), image.received_at) },
+  { name: "waiting", words: "Waiting", width: 6.5, short: true, draw: (box, image) => say(box, waiting(image)) },
+  { name: "model", words: "Model", width: 8, short: true, draw: (box, image) => say(box, image.result?.model.version) },
 ];

@@ -13,6 +13,8 @@ import { forgetExposures } from "./exposure.js";
 import { setUpFilters } from "./filters.js";
 import { setUpLook } from "./look.js";
 import { hidePeople, showPeople } from "./people.js";
+import { Notifier } from "./notify.js";
+import { setUpOptions } from "./options.js";
 import { Claims } from "./reading.js";
 import { may, onLeave, session } from "./session.js";
 import { setUpUploads } from "./upload.js";
@@ -42,6 +44,7 @@ const uploads = mayUpload ? setUpUploads((id, name) => {
 }) : null;
 if (!uploads) onDrop(null);
 const claims = mayRead ? new Claims() : null;
+const notifier = new Notifier();
 /** @type {EventStream | null} */
 let stream = null;
 /** @type {string | null} */
@@ -50,6 +53,7 @@ let scrolled = 0;
 
 onLeave(() => {
   claims?.close();
+  notifier.close();
   stream?.close();
   names.clear();
   viewer.close();
@@ -79,6 +83,7 @@ async function follow() {
       image: ({ id }, position) => {
         told(position);
         worklist.touch(id);
+        notifier.noticed(id);
         if (viewer.id === id) viewer.refresh();
       },
       reset: () => {
@@ -158,6 +163,7 @@ function show() {
 
 setUpPage();
 setUpLook(() => worklist.resized());
+if (mayRead) setUpOptions(notifier, () => worklist.resized());
 setUpFilters();
 onAddress(show);
 addEventListener("hashchange", show);

@@ -2,6 +2,7 @@
 
 import * as api from "./api.js";
 import { byId, el } from "./elements.js";
+import { keyElement } from "./keymap.js";
 import { may } from "./session.js";
 import { offerUndo } from "./undo.js";
 import { VerdictsPanel, newestWords } from "./verdicts.js";
@@ -119,7 +120,7 @@ export class OpinionPanel {
     else if (before !== means) {
       if (before) this.changedAt = performance.now();
       this.buttons.replaceChildren(...offered.map(([word, key, verdict]) =>
-        el("button", { type: "button", "data-key": key.toLowerCase(), "data-means": means, onclick: () => this.pressed(verdict) }, word, " ", el("kbd", {}, key))));
+        el("button", { type: "button", "data-key": key.toLowerCase(), "data-means": means, onclick: () => this.pressed(verdict) }, word, " ", keyElement(key))));
     }
     const given = image.verdict;
     offered.forEach(([, , verdict], place) => {

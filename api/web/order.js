@@ -16,11 +16,18 @@ export const isByUrgency = () => query().get("order") === "urgency";
 function rank(image) {
   const overdue = image.reading?.overdue_at;
   if (overdue && Date.parse(overdue) < Date.now()) return 0;
-  // Who must not know some flags has a list without them.
-  const flagged = !session().opinion_first && image.result?.flagged;
-  if (flagged || image.priority === "stat") return 1;
-  return ["needs_human", "failed"].includes(image.status) ? 2 : 3;
+  if (isPressing(image)) return 1;
+  return isUnassessed(image) ? 2 : 3;
 }
+
+/** Flagged or urgent. Who must not know some flags is told of none. @param {ImageItem} image */
+const isPressing = (image) => image.priority === "stat" || (!session().opinion_first && Boolean(image.result?.flagged));
+
+/** @param {ImageItem} image */
+const isUnassessed = ({ status }) => status === "needs_human" || status === "failed";
+
+/** Whether an image should have a reader soon and has none, as far as this one may know. @param {ImageItem} image */
+export const needsReader = (image) => image.reading?.state === "unread" && (isPressing(image) || isUnassessed(image));
 
 /** @param {ImageItem} a @param {ImageItem} b */
 function isMoreUrgent(a, b) {

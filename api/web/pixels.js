@@ -74,6 +74,11 @@ export class Pixels {
     return this.entry(id).picture(false);
   }
 
+  /** The image at full depth, where it has come already. @param {string} id */
+  filmAtHand(id) {
+    return this.kept.get(id)?.film ?? null;
+  }
+
   /** The image at full depth. @param {string} id */
   film(id) {
     return this.entry(id).full(false);

@@ -3,6 +3,7 @@
 import { open } from "./address.js";
 import { claim, list, release } from "./api.js";
 import { byId, el } from "./elements.js";
+import { originalOf } from "./keymap.js";
 import { keysAreOff } from "./keys.js";
 import { isAbort, isPaused, sinceActed, wordsOf } from "./request.js";
 import { may, session } from "./session.js";
@@ -149,7 +150,7 @@ export class Claims {
   /** @param {KeyboardEvent} event */
   key(event) {
     const { target } = event;
-    if (event.key.toLowerCase() !== "u" || event.repeat || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (originalOf(event.key) !== "U" || event.repeat || event.ctrlKey || event.metaKey || event.altKey) return;
     if (keysAreOff()) return;
     if (document.querySelector("dialog[open]") || !(target instanceof Element)) return;
     if (target.matches("input:not([type=range]), textarea, select")) return;

@@ -3,6 +3,8 @@
 import { el } from "./elements.js";
 import { Problem, headersOf, sessionIsOver, signedIn } from "./request.js";
 
+/** What became of a file: the image's id; whether it is put aside, since it is none. @typedef {{ id: string, isAside: boolean }} Sent */
+
 /** One file on its way. */
 export class Sending {
   /** @param {File} file @param {string} site @param {boolean} stat @param {string} batch */
@@ -14,6 +16,7 @@ export class Sending {
     this.state = "waiting";
     this.said = "waiting";
     this.sent = 0;
+    this.isAside = false;
     this.abort = () => {};
     this.bar = el("progress", { max: 1, value: 0, "aria-label": file.name });
     this.words = el("span", { class: "said" });
@@ -22,9 +25,9 @@ export class Sending {
   }
 
   /**
-   * Sends it; resolves to the image's id. Waits where the session is over.
+   * Sends it. Waits where the session is over.
    * @param {() => void} onProgress
-   * @returns {Promise<string>}
+   * @returns {Promise<Sent>}
    */
   async send(onProgress) {
     for (;;) {
@@ -43,7 +46,7 @@ export class Sending {
    * `fetch` shows no progress, so this is the older way.
    * @param {Record<string, string>} headers
    * @param {() => void} onProgress
-   * @returns {Promise<string>}
+   * @returns {Promise<Sent>}
    */
   sendOnce(headers, onProgress) {
     return new Promise((resolve, reject) => {
@@ -62,7 +65,7 @@ export class Sending {
         onProgress();
       });
       request.addEventListener("load", () => {
-        if (request.status === 202 && request.response?.id) return resolve(request.response.id);
+        if (request.status === 202 && request.response?.id) return resolve({ id: request.response.id, isAside: Boolean(request.response.put_aside) });
         const detail = request.response?.detail ?? `The server answered ${request.status}.`;
         return reject(new Problem(request.status, { type: request.response?.type, title: detail }));
       });

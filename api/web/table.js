@@ -2,10 +2,11 @@
 // others, so that every row has its place, and what reads the table out is told of all of them.
 
 import { open } from "./address.js";
-import { COLUMNS } from "./columns.js";
+import { fitting } from "./arrangement.js";
 import { byId, el } from "./elements.js";
 import { unwatch } from "./exposure.js";
 
+/** @import { Column } from "./columns.js" */
 /** @import { ImageItem } from "./types.js" */
 
 /** Rows that have elements on either side of the window. */
@@ -14,6 +15,9 @@ const ROUND = 40;
 const NEAR = 10;
 /** Taken while no row could be measured, in pixels. */
 const NOMINAL = 49;
+
+/** The columns that rows are built of, as wide as each is. @type {{ column: Column, width: string }[]} */
+let columns = [];
 
 /** A row that changes in place, and has elements only as long as it is near the window. */
 export class Row {
@@ -32,8 +36,8 @@ export class Row {
 
   build() {
     // A cell of a table grows with what is in it, whatever its style says: the boxes in the cells have the height.
-    const boxes = COLUMNS.map(({ name, short }) => el("div", { class: `cell ${short ? "short " : ""}${name}` }));
-    const row = el("tr", { "data-id": this.image.id }, ...boxes.map((box, at) => el("td", { class: `c-${COLUMNS[at]?.name}` }, box)));
+    const boxes = columns.map(({ column: { name, short } }) => el("div", { class: `cell ${short ? "short " : ""}${name}` }));
+    const row = el("tr", { "data-id": this.image.id }, ...boxes.map((box, at) => el("td", { class: `c-${columns[at]?.column.name}` }, box)));
     this.parts = { row, boxes };
     this.fill();
     return this.parts;
@@ -43,7 +47,7 @@ export class Row {
     if (!this.parts) return;
     const { row, boxes } = this.parts;
     row.dataset.status = this.image.status;
-    COLUMNS.forEach((column, at) => column.draw(/** @type {HTMLElement} */ (boxes[at]), this.image));
+    columns.forEach(({ column }, at) => column.draw(/** @type {HTMLElement} */ (boxes[at]), this.image));
   }
 
   /** @param {ImageItem} image */
@@ -66,7 +70,7 @@ export class Row {
 
   /** Moves the waiting times on. A claim may have lapsed, of which no event tells. */
   tick() {
-    COLUMNS.forEach(({ name, draw }, at) => {
+    columns.forEach(({ column: { name, draw } }, at) => {
       const box = this.parts?.boxes[at];
       if (box && (name === "read" || (name === "waiting" && !this.image.finished_at))) draw(box, this.image);
     });
@@ -85,7 +89,9 @@ export class Table {
     /** Of a row, in pixels; 0 while it is not known. */
     this.height = 0;
     this.isWaiting = false;
-    byId("columns").replaceChildren(...COLUMNS.map(({ name, words }) => el("th", { scope: "col", class: `c-${name}` }, words)));
+    /** For which the columns are laid out, in pixels. */
+    this.width = 0;
+    this.layOut();
     const later = () => this.drawSoon();
     addEventListener("scroll", later, { passive: true });
     addEventListener("resize", () => this.resized());
@@ -93,8 +99,33 @@ export class Table {
     setInterval(() => this.drawn.forEach((row) => row.tick()), 1000);
   }
 
-  /** Rows may have another height now. */
+  /** Gives each chosen column its width, and leaves those out for which there is no room. Rows that have others are built anew. */
+  layOut() {
+    this.width = byId("table").clientWidth;
+    // A list that is not on the screen will be as wide as the window.
+    const wanted = fitting(this.width || innerWidth);
+    const isAsWide = wanted.every(({ width }, at) => width === columns[at]?.width);
+    const isSame = wanted.length === columns.length && wanted.every(({ column }, at) => column === columns[at]?.column);
+    if (isSame && isAsWide) return;
+    columns = wanted;
+    byId("columns").replaceChildren(...columns.map(({ column: { name, words }, width }) => {
+      const head = el("th", { scope: "col", class: `c-${name}` }, words);
+      head.style.width = width;
+      return head;
+    }));
+    if (isSame) return;
+    const focused = [...this.drawn].find((row) => row.parts?.row.contains(document.activeElement));
+    for (const row of this.drawn) row.release();
+    this.drawn.clear();
+    this.body.replaceChildren();
+    this.draw();
+    const link = focused?.parts?.row.querySelector(".open");
+    if (link instanceof HTMLElement) link.focus({ preventScroll: true });
+  }
+
+  /** Rows may have another height now, and columns another width. */
   resized() {
+    this.layOut();
     this.height = 0;
     this.drawSoon();
   }
@@ -135,6 +166,9 @@ export class Table {
   }
 
   draw() {
+    const width = byId("table").clientWidth;
+    // One that is not on the screen has none.
+    if (width && width !== this.width) this.layOut();
     if (this.rows.length > 0 && this.drawn.size === 0) this.place([0]);
     const { first, end } = this.inWindow();
     const places = new Set();
@@ -155,7 +189,7 @@ export class Table {
     let next = 0;
     const leave = (/** @type {number} */ count) => {
       if (count === 0) return;
-      const room = el("td", { colspan: String(COLUMNS.length) });
+      const room = el("td", { colspan: String(columns.length) });
       room.style.height = `${count * height}px`;
       wanted.push(el("tr", { class: "room", "aria-hidden": "true" }, room));
     };

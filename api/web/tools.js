@@ -1,6 +1,7 @@
 // The buttons under the picture. Each is there from the beginning and has its place: nothing moves when more is known.
 
 import { el } from "./elements.js";
+import { keyElement } from "./keymap.js";
 import { windowName } from "./tone.js";
 
 /** @import { Tone } from "./tone.js" */
@@ -17,7 +18,7 @@ export class Tools {
   /** @param {(action: string) => void} act @param {(place: number) => void} preset @param {() => void} faded */
   constructor(act, preset, faded) {
     const button = (/** @type {string} */ words, /** @type {string} */ key, /** @type {string} */ action, /** @type {string} */ title = words) =>
-      el("button", { type: "button", title, "data-action": action, onclick: () => act(action) }, words, " ", el("kbd", {}, key));
+      el("button", { type: "button", title, "data-action": action, onclick: () => act(action) }, words, " ", keyElement(key));
     const pressed = (/** @type {string} */ words, /** @type {string} */ key, /** @type {string} */ action, /** @type {string} */ title = words) => {
       const made = button(words, key, action, title);
       made.ariaPressed = "false";
@@ -27,7 +28,7 @@ export class Tools {
     this.measure = pressed("Measure", "L", "measure", "Measure lengths");
     this.loupe = pressed("Magnify", "M", "loupe", "Magnifier at the pointer");
     this.presets = Array.from({ length: PRESETS }, (_, place) =>
-      el("button", { type: "button", class: "preset", disabled: true, onclick: () => preset(place) }, el("kbd", {}, String(place + 1))));
+      el("button", { type: "button", class: "preset", disabled: true, onclick: () => preset(place) }, keyElement(String(place + 1))));
     this.invert = pressed("Invert", "I", "invert");
     this.heat = pressed("Heatmap", "H", "heat");
     this.opacity = el("input", { type: "range", min: "0.1", max: "1", step: "0.1", oninput: faded });
@@ -39,7 +40,7 @@ export class Tools {
       group("Windows", ...this.presets, this.invert),
       group("Size", button("−", "-", "smaller", "Smaller"), button("Fit", "=", "fit"), button("1:1", "0", "exact", "One pixel on one"), button("+", "+", "larger", "Larger")),
       group("Direction", button("Turn", "R", "turn", "Turn right; with Shift left"), button("Flip", "F", "flip", "Mirror left and right"), button("Flop", "V", "flop", "Mirror top and bottom")),
-      group("Heatmap", this.heat, el("label", {}, "Opacity ", el("kbd", {}, "["), this.opacity, el("kbd", {}, "]")), this.side),
+      group("Heatmap", this.heat, el("label", {}, "Opacity ", keyElement("["), this.opacity, keyElement("]")), this.side),
       group("Picture", button("Reset", "Space", "reset"), this.copy, this.save, button("Keys", "?", "help", "What the keys do")));
   }
 

@@ -2,13 +2,14 @@
 
 import * as api from "./api.js";
 import { byId, el } from "./elements.js";
+import { keyElement, originalOf } from "./keymap.js";
 import { keysAreOff } from "./keys.js";
 import { say } from "./said.js";
 import { shortId } from "./words.js";
 
 /** How long it is offered, in ms. */
 const OFFERED = 10_000;
-const KEY = "z";
+const KEY = "Z";
 
 /** What is offered. @typedef {{ image: string, verdict: string, done: (id: string) => void }} Offer */
 
@@ -52,7 +53,7 @@ export function offerUndo(image, verdict, done) {
   offer = { image, verdict, done };
   const bar = byId("undo");
   bar.replaceChildren(`Your verdict on image ${shortId(image)} was kept.`,
-    el("button", { type: "button", onclick: () => undo() }, "Take it back ", el("kbd", {}, KEY.toUpperCase())));
+    el("button", { type: "button", onclick: () => undo() }, "Take it back ", keyElement(KEY)));
   bar.hidden = false;
   wait();
 }
@@ -68,7 +69,7 @@ function wait() {
 
 addEventListener("keydown", (event) => {
   const { target } = event;
-  if (event.key.toLowerCase() !== KEY || event.repeat || event.ctrlKey || event.metaKey || event.altKey || keysAreOff()) return;
+  if (originalOf(event.key) !== KEY || event.repeat || event.ctrlKey || event.metaKey || event.altKey || keysAreOff()) return;
   if (document.querySelector("dialog[open]") || !(target instanceof Element)) return;
   if (target.matches("input:not([type=range]):not([type=checkbox]), textarea, select")) return;
   if (undo()) event.preventDefault();

@@ -138,9 +138,9 @@ class Uploads {
     Object.assign(sending, { state: "sending", said: "sending" });
     this.drawOne(sending);
     try {
-      const id = await sending.send(() => this.drawOne(sending));
-      Object.assign(sending, { state: "sent", said: "stored", sent: 1 });
-      if (this.all.includes(sending)) this.onSent(id, sending.file.name);
+      const { id, isAside } = await sending.send(() => this.drawOne(sending));
+      Object.assign(sending, { state: "sent", isAside, said: isAside ? "put aside: no image by name and content" : "stored", sent: 1 });
+      if (this.all.includes(sending) && !isAside) this.onSent(id, sending.file.name);
     } catch (error) {
       Object.assign(sending, { state: "failed", said: `not sent: ${wordsOf(error)}` });
     }
@@ -175,9 +175,11 @@ class Uploads {
     byId("sending-chip").hidden = isEmpty;
     const sent = this.all.filter(({ state }) => state === "sent").length;
     const lost = this.all.filter(failed).length;
+    const aside = this.all.filter(({ isAside }) => isAside).length;
     byId("sending-chip").dataset.state = lost ? "failed" : "sending";
     byId("sending-words").textContent = `${number(sent)} of ${number(this.all.length)} sent`
       + (lost ? `, ${number(lost)} failed` : "")
+      + (aside ? `, ${number(aside)} put aside` : "")
       + (this.hidden ? `; ${number(this.hidden)} hidden files left out` : "");
     const parts = this.all.reduce((sum, { sent: part }) => sum + part, 0);
     byId("sending-all", HTMLProgressElement).value = this.all.length ? parts / this.all.length : 0;

@@ -11,7 +11,9 @@ import { filmOf } from "./film.js";
 import { Geometry, back } from "./geometry.js";
 import { gestures } from "./gestures.js";
 import { headElements } from "./head.js";
-import { listen, showKeys } from "./keys.js";
+import { showKeys } from "./keyhelp.js";
+import { keyElement } from "./keymap.js";
+import { listen } from "./keys.js";
 import { Loupe } from "./loupe.js";
 import { OpinionPanel } from "./opinion.js";
 import { Pixels } from "./pixels.js";
@@ -334,6 +336,18 @@ export class Viewer {
       if (this.rendering === null) performance.measure(PAINTED, { start: this.shownAt });
       this.rendering = rendering;
     };
+    /** @param {import("./film.js").Film} film */
+    const put = (film) => {
+      for (const pane of [main, twin]) {
+        pane.show(film);
+        if (pane === twin) pane.tone = main.tone;
+      }
+      return show(film.rendering);
+    };
+    const atHand = this.pixels.filmAtHand(id);
+    // The picture of 8 bits would be decoded and drawn under it, and keep its reader waiting.
+    if (atHand) await put(atHand);
+    if (isGone()) return;
     const pictured = (async () => {
       const { url, rendering } = await this.pixels.picture(id);
       if (isGone()) return null;
@@ -345,17 +359,9 @@ export class Viewer {
     })();
     // Told of below, where it is waited for.
     pictured.catch(() => {});
-    /** @param {import("./film.js").Film} film */
-    const put = (film) => {
-      for (const pane of [main, twin]) {
-        pane.show(film);
-        if (pane === twin) pane.tone = main.tone;
-      }
-      return show(film.rendering);
-    };
     try {
       const film = await this.pixels.film(id);
-      if (!isGone()) await put(film);
+      if (!isGone() && main.film !== film) await put(film);
     } catch {
       // What was painted is what there is, and a picture that is not there either says why.
       const rendering = await pictured.catch(() => null);
@@ -493,7 +499,7 @@ export class Viewer {
 }
 
 /** A button with its key beside it. @param {string} words @param {string} key @param {() => void} does */
-const button = (words, key, does) => el("button", { type: "button", onclick: does }, words, " ", el("kbd", {}, key));
+const button = (words, key, does) => el("button", { type: "button", onclick: does }, words, " ", keyElement(key));
 
 /** Resolves when what the page holds now has been painted. A page in the background paints nothing, and waits. */
 async function painted() {

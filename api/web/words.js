@@ -122,15 +122,26 @@ export function band(result) {
  * @param {ModelCard | null} card
  */
 export function standing(result, card) {
-  const { images, specificity, specificity_at_half: atHalf, confusion } = card?.validation ?? {};
+  const share = shareBelow(result, card);
+  const { confusion } = card?.validation ?? {};
+  const normal = confusion ? confusion.true_negative + confusion.false_positive : null;
+  const of = normal ? `${number(normal)} normal validation images` : "the normal validation images";
+  return share === null ? null : `higher than at least ${share}\u00a0% of ${of}`;
+}
+
+/**
+ * Of a hundred normal validation images, how many score lower than a result at least; null where the card does not tell.
+ * @param {ResultBody} result
+ * @param {ModelCard | null} card
+ */
+export function shareBelow(result, card) {
+  const { images, specificity, specificity_at_half: atHalf } = card?.validation ?? {};
   /** @type {[number, number | undefined][]} */
   const known = [[result.threshold, specificity], [0.5, atHalf]];
   const below = known.filter(([at, share]) => result.probability >= at && Number.isFinite(share)).map(([, share]) => share ?? 0);
-  if (below.length === 0 || card?.threshold !== result.threshold) return null;
+  if (below.length === 0 || card?.threshold !== result.threshold || !images) return null;
   const share = Math.floor(Math.max(...below) * 100);
-  const normal = confusion ? confusion.true_negative + confusion.false_positive : null;
-  const of = normal ? `${number(normal)} normal validation images` : "the normal validation images";
-  return share > 0 && images ? `higher than at least ${share}\u00a0% of ${of}` : null;
+  return share > 0 ? share : null;
 }
 
 /** Seconds as people say them. @param {number} seconds */

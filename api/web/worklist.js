@@ -76,6 +76,11 @@ export class Worklist {
    * @returns {Promise<string | null>}
    */
   async neighbour(id, by, image) {
+    const loaded = [...this.rows.keys()];
+    const place = loaded.indexOf(id);
+    // What the rows tell already does not wait for what is asked of the server meanwhile.
+    const next = place >= 0 ? loaded[place + by] : undefined;
+    if (next) return next;
     await this.work;
     for (;;) {
       const shown = [...this.rows.values()];

@@ -12,6 +12,8 @@ const USUAL: &str = "Thumbs.db,ehthumbs.db,desktop.ini,autorun.inf,.DS_Store,._*
 *.csv,*.xml,*.htm,*.html,*.css,*.js,*.url,*.lnk,*.exe,*.dll";
 /// The word for no name at all.
 const OFF: &str = "off";
+/// Largest file that is looked into, in bytes. What systems leave in folders is smaller; a larger file goes the way of images.
+pub const LARGEST: u64 = 2 << 20;
 /// Longest list that is taken, in names: each one is compared with the key of every object.
 const MOST: usize = 200;
 
@@ -49,6 +51,11 @@ impl JunkNames {
         let name = path.rsplit(['/', '\\']).next().unwrap_or_default().to_ascii_lowercase();
         !name.is_empty()
             && self.0.iter().any(|pattern| Pattern::new(pattern.as_str()).matches(&name))
+    }
+
+    /// Whether a whole file is no image by its name, which is what follows the last `/` or `\`, and by its content.
+    pub fn match_file(&self, path: &str, bytes: &[u8]) -> bool {
+        self.include(path) && bytes.len() as u64 <= LARGEST && is_no_image(bytes)
     }
 }
 
@@ -175,5 +182,18 @@ mod tests {
         ] {
             assert!(is_no_image(other), "{other:?}");
         }
+    }
+
+    #[test]
+    fn a_file_is_junk_by_its_name_and_its_content_and_only_where_it_is_small() {
+        let usual = JunkNames::default();
+        assert!(usual.match_file("incoming/north/Thumbs.db", b"\xD0\xCF\x11\xE0"));
+        assert!(
+            !usual.match_file("incoming/north/notes.txt", b"\xFF\xD8\xFF"),
+            "a picture by that name"
+        );
+        assert!(!usual.match_file("incoming/north/1.jpg", b"Dear colleague"));
+        let long = vec![b'a'; LARGEST as usize + 1];
+        assert!(usual.match_file("notes.txt", &long[1..]) && !usual.match_file("notes.txt", &long));
     }
 }

@@ -2,13 +2,9 @@
 //! and only where the name asks for it.
 
 use lobar_core::failure::PortError;
-use lobar_core::junk::{JunkNames, is_no_image};
+use lobar_core::junk::{JunkNames, LARGEST};
 use lobar_core::object::ObjectVersion;
 use lobar_core::object_store::{FetchError, ObjectStore};
-
-/// Largest object that is looked into, in bytes. What systems leave in folders is smaller; a larger object goes the way of
-/// images.
-const LARGEST: u64 = 2 << 20;
 
 /// Whether an object is no image by name and content. What cannot be read may be one.
 ///
@@ -23,7 +19,7 @@ pub(crate) async fn is_junk(
         return Ok(false);
     }
     match objects.fetch(object, LARGEST).await {
-        Ok(fetched) => Ok(is_no_image(&fetched.bytes)),
+        Ok(fetched) => Ok(names.match_file(&object.key, &fetched.bytes)),
         Err(FetchError::Port(error)) if error.is_transient() => Err(error),
         Err(_) => Ok(false),
     }

@@ -13,6 +13,7 @@ use lobar_core::batch::METADATA;
 use lobar_core::image::{Lane, State};
 use lobar_core::object::{ImageId, ObjectVersion, is_site_name};
 use lobar_core::object_store::{self, ObjectMetadata};
+use lobar_core::quarantine::NO_IMAGE;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
@@ -83,6 +84,11 @@ pub(crate) struct Receipt {
     /// `queued`.
     #[schema(value_type = String, example = "queued")]
     status: &'static str,
+    /// `no_image` where the file is none by its name and its content: it stays in the bucket, is put aside, and comes to be
+    /// no image.
+    #[schema(value_type = Option<String>, example = "no_image")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    put_aside: Option<&'static str>,
     links: Links,
 }
 
@@ -146,15 +152,20 @@ pub(crate) async fn receive(
     let named = Named { name: &received.name, metadata };
     // Before anything is stored: it may be another site's.
     context.add_to_batch(&allowed, batch, Some(&site), Vec::new()).await?;
-    let id = store(&context, body, &site, lane, named).await?.id();
+    let object = store(&context, body.clone(), &site, lane, named).await?;
+    let id = object.id();
     context.add_to_batch(&allowed, batch, Some(&site), vec![id]).await?;
+    let put_aside = context.settings.junk_names.match_file(&object.key, &body).then_some(NO_IMAGE);
+    if put_aside.is_some() {
+        context.accepted.forget(id);
+    }
     context.recorder.note_upload(uploaded(&allowed, Action::Uploaded, id, &site))?;
     tracing::Span::current().record("image", tracing::field::display(id));
     let own = format!("/v1/images/{id}");
     let links = Links { picture: format!("{own}/picture"), events: "/v1/events".into(), own };
     Ok(HttpResponse::Accepted()
         .insert_header((header::LOCATION, links.own.clone()))
-        .json(Receipt { id: id.0, status: State::Queued.as_str(), links }))
+        .json(Receipt { id: id.0, status: State::Queued.as_str(), put_aside, links }))
 }
 
 /// An image that a caller put in.

@@ -262,6 +262,7 @@ async fn api(
             bucket: settings.bucket.to_string(),
             hosts: settings.hosts.iter().map(ToString::to_string).collect(),
             viewers: settings.dicomweb_origins.clone(),
+            junk_names: settings.junk_names.clone(),
             drain: settings.drain.seconds().min(Duration::from_secs(10)),
             streams: super::descriptors::raise(),
             scaling: settings.scaling(),

@@ -64,6 +64,22 @@ async fn an_uploaded_file_is_known_at_once_and_its_id_is_the_one_the_bucket_s_ev
 }
 
 #[tokio::test]
+async fn an_upload_that_is_no_image_by_name_and_content_is_said_to_be_put_aside_and_is_no_image() {
+    let fixture = Fixture::open_without_ingest().await;
+    for (name, content, put_aside) in [
+        ("notes.txt", &b"Dear colleague"[..], json!("no_image")),
+        ("notes.txt", b"\xFF\xD8\xFF", Value::Null),
+        ("1.jpg", b"Dear colleague", Value::Null),
+    ] {
+        let (kind, body) = form(&[], Some((name, content)));
+        let (status, receipt) = post(&fixture, "/v1/images", kind, body).await;
+        assert_eq!((status, &receipt["put_aside"]), (202, &put_aside), "{name}");
+        let known = fixture.get(receipt["links"]["self"].as_str().expect("an address")).await.0;
+        assert_eq!(known, if put_aside.is_null() { 200 } else { 404 }, "{name}");
+    }
+}
+
+#[tokio::test]
 async fn an_upload_that_ingest_has_not_seen_yet_is_queued() {
     let fixture = Fixture::open_without_ingest().await;
     let id = upload(&fixture, "/v1/images", vec![1; 10]).await;

@@ -73,6 +73,7 @@ async fn rows_have_one_height_and_columns_one_width_whatever_is_in_them() {
         resize(&browser, width, height).await;
         before.push(browser.run(GEOMETRY).await);
     }
+    resize(&browser, 1400, 1000).await;
 
     let name = "Wolfeschlegelsteinhausenbergerdorff^Hubert Blaine Adolph Charles";
     let long = of("7777777777777777777777777777777777777777", name, "A-1");
@@ -138,9 +139,9 @@ async fn a_tap_or_a_click_anywhere_in_a_row_opens_its_image() {
         browser.becomes(&back).await;
     }
     // Who marks text to copy it opens nothing.
-    let mark = "const box = document.querySelector('.cell.site'); getSelection().selectAllChildren(box); box.click(); \
+    let mark = "const box = document.querySelector('.cell.patient small'); getSelection().selectAllChildren(box); box.click(); \
         return [getSelection().toString(), location.hash]";
-    assert_eq!(browser.run(mark).await, json!(["north", ""]));
+    assert_eq!(browser.run(mark).await, json!(["no patient is named", ""]));
     browser.close().await;
 }
 
@@ -372,7 +373,7 @@ async fn files_dropped_anywhere_are_sent_and_nothing_in_the_list_moves() {
     // Somebody has the focus in the list: what comes waits behind the bar.
     browser.run("document.querySelector('tr[data-id] .open').focus({ preventScroll: true })").await;
     browser.run("drag('drop', 'tr[data-id] .site')").await;
-    browser.text_becomes("#sending-words", "2 of 2 sent").await;
+    browser.text_becomes("#sending-words", "2 of 2 sent, 1 put aside").await;
     assert_eq!(browser.text("#drop-here").await, "");
     browser.text_becomes("#news", "1 new: show").await;
     assert_eq!(browser.run(places).await, before);
@@ -389,6 +390,10 @@ async fn files_dropped_anywhere_are_sent_and_nothing_in_the_list_moves() {
     // The dialog has the files, and gives the focus back.
     browser.click("#sending-chip").await;
     browser.text_becomes("#sending-files", "DOE JANE.jpg").await;
+    browser.text_becomes("#sending-files li:last-child", "letter.txt").await;
+    browser
+        .text_becomes("#sending-files li:last-child", "put aside: no image by name and content")
+        .await;
     browser.screenshot("upload-dialog.png").await;
     browser.press(&Key::Escape.to_string()).await;
     browser.becomes("return document.activeElement.id === 'sending-chip' && !document.querySelector('dialog[open]')").await;

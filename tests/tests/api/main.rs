@@ -36,6 +36,7 @@ mod network;
 mod ohif;
 mod oidc;
 mod operations;
+mod page;
 mod page_people;
 mod painted;
 mod patients;

@@ -171,10 +171,10 @@ async fn every_key_is_told_of_and_all_of_them_can_be_switched_off() {
     // Each button has a key, and each key of a letter a place in the dialog.
     let told = "return [...document.querySelectorAll('.tools button[data-action] kbd')].map((key) => key.textContent)";
     let told = browser.run(told).await;
-    let shown = include_str!("../../../../api/web/keys.js");
+    let shown = include_str!("../../../../api/web/keymap.js");
     for key in told.as_array().expect("a list") {
         let line = format!("  [{key}, ");
-        assert!(shown.contains(&line), "api/web/keys.js does not tell of {key}");
+        assert!(shown.contains(&line), "api/web/keymap.js does not tell of {key}");
     }
     browser.close().await;
 }

@@ -1,6 +1,9 @@
 //! The page for people who read it by other means than eyes and a mouse: axe-core over every view, in light and dark, at the
 //! double size; the keyboard alone from signing in to a verdict; no motion for whoever asked for none.
 
+mod states;
+mod touch;
+
 use fantoccini::key::Key;
 use lobar_tests::kit::workspace;
 use serde_json::{Value, json};
@@ -41,25 +44,39 @@ pub struct Report(pub Vec<String>);
 impl Report {
     /// Looks at the view that is open, as three people have it before them.
     pub async fn look(&mut self, browser: &Browser, view: &str) {
-        let axe = axe();
-        for (scheme, width, height) in
-            [("light", 1400, 1000), ("dark", 1400, 1000), ("light", 700, 500)]
-        {
+        let three = [("light", 1400, 1000), ("dark", 1400, 1000), ("light", 700, 500)];
+        self.look_as(browser, view, &three).await;
+    }
+
+    /// The same, and on a phone.
+    async fn look_at_all_widths(&mut self, browser: &Browser, view: &str) {
+        self.look(browser, view).await;
+        self.look_as(browser, view, &[("dark", 390, 844)]).await;
+    }
+
+    /// Looks at the view in each theme and size. 700 pixels are 1400 at the double size.
+    async fn look_as(&mut self, browser: &Browser, view: &str, as_: &[(&str, u32, u32)]) {
+        for (scheme, width, height) in as_ {
             browser.run(&format!("document.documentElement.dataset.theme = '{scheme}'")).await;
-            let size = json!({ "width": width, "height": height, "deviceScaleFactor": 1400 / width, "mobile": false });
+            let density = if *width == 700 { 2 } else { 1 };
+            let size = json!({ "width": width, "height": height, "deviceScaleFactor": density, "mobile": false });
             browser.devtools("Emulation.setDeviceMetricsOverride", size).await;
-            browser.run(&axe).await;
-            let said = browser.page.execute_async(RUN, Vec::new()).await.expect("a script");
-            let wide = browser.run(WIDE).await;
-            for fault in [said, wide].iter().flat_map(|list| list.as_array().expect("a list")) {
-                self.0.push(format!(
-                    "{view}, {scheme}, {width} pixels: {}",
-                    fault.as_str().expect("text")
-                ));
-            }
-            browser.screenshot(&format!("axe-{view}-{scheme}-{width}.png").replace(' ', "-")).await;
+            browser.drawn().await;
+            self.look_as_it_is(browser, &format!("{view}, {scheme}, {width} pixels")).await;
         }
         browser.devtools("Emulation.clearDeviceMetricsOverride", json!({})).await;
+    }
+
+    /// Looks at what is on the screen, and keeps a picture of it.
+    async fn look_as_it_is(&mut self, browser: &Browser, view: &str) {
+        browser.run(&axe()).await;
+        let said = browser.page.execute_async(RUN, Vec::new()).await.expect("a script");
+        let wide = browser.run(WIDE).await;
+        for fault in [said, wide].iter().flat_map(|list| list.as_array().expect("a list")) {
+            self.0.push(format!("{view}: {}", fault.as_str().expect("text")));
+        }
+        let name = view.replace(", ", "-").replace(" pixels", "").replace(' ', "-");
+        browser.screenshot(&format!("axe-{name}.png")).await;
     }
 }
 

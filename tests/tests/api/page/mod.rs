@@ -1,0 +1,17 @@
+//! What a reader makes of the page in their own browser, and how it looks at any width.
+
+mod columns;
+mod keys;
+mod letterbox;
+mod notification;
+mod pictures;
+
+use serde_json::json;
+
+use crate::browser::Browser;
+
+/// Gives the page another size, in pixels of its own.
+pub(crate) async fn resize(browser: &Browser, width: u32, height: u32) {
+    let size = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false });
+    browser.devtools("Emulation.setDeviceMetricsOverride", size).await;
+}
