@@ -3,7 +3,6 @@
 #![allow(clippy::print_stdout)] // the counters are to be read
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -93,19 +92,17 @@ async fn kills_while_verdicts_are_given_lose_none_that_was_answered_and_pages_mi
     let mut random = StdRng::seed_from_u64(13);
     let mut answered = Answered::default();
     for round in 0..KILLS {
-        let is_over = Arc::new(AtomicBool::new(false));
-        let (address, known, over) = (lobar.page.clone(), images.clone(), is_over.clone());
-        let reading = tokio::spawn(async move {
-            let mut answered = Answered { round, ..Answered::default() };
-            read_on(&address, &known, &mut answered, &over).await;
-            answered
-        });
-        tokio::time::sleep(Duration::from_millis(random.random_range(300..1500))).await;
-        lobar.kill();
-        is_over.store(true, Ordering::Relaxed);
-        let Answered { attempted, verdicts, .. } = reading.await.expect("no panic");
-        answered.attempted += attempted;
-        answered.verdicts.extend(verdicts);
+        let is_over = AtomicBool::new(false);
+        let mut said = Answered { round, ..Answered::default() };
+        let (address, pause) = (lobar.page.clone(), random.random_range(300..1500));
+        let killing = async {
+            tokio::time::sleep(Duration::from_millis(pause)).await;
+            lobar.kill();
+            is_over.store(true, Ordering::Relaxed);
+        };
+        tokio::join!(read_on(&address, &images, &mut said, &is_over), killing);
+        answered.attempted += said.attempted;
+        answered.verdicts.extend(said.verdicts);
         lobar = up();
     }
 
