@@ -133,7 +133,7 @@ class BatchView {
     this.counts.replaceChildren(...COUNTS.flatMap(([name, words]) => {
       const own = row(words, counts[name]);
       return name === "ready" && flagged !== null ? [own, row("of these: suspected pneumonia", flagged, true)] : [own];
-    }), row("of all: were there before", duplicates, true));
+    }), row("of all files: there before this upload", duplicates, true));
     this.reasons.replaceChildren(...reasons.map(({ status, reason, reason_text: text, images }) => el("tr", {},
       el("th", { scope: "row", title: reason }, status === "failed" ? `Failed: ${text}` : text), el("td", {}, number(images)))));
     if (reasons.length === 0) this.reasons.append(el("tr", {}, el("td", { colspan: "2", class: "muted" }, "None.")));

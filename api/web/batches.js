@@ -71,7 +71,7 @@ function rowOf(batch) {
   const ready = flagged === null ? number(counts.ready) : `${number(counts.ready)} (${number(flagged)} suspected)`;
   const cells = [
     el("a", { href: `#/batches/${id}` }, shortId(id)), clock(batch.opened_at), site ?? "–", batch.uploaded_by ?? "–", number(files),
-    ready, look ? `${number(look)}${counts.failed ? `, ${number(counts.failed)} failed` : ""}` : "–",
+    ready, look ? `${number(look)}${counts.failed ? ` (${number(counts.failed)} failed)` : ""}` : "–",
     isUnfinished(batch) ? "in work" : "done",
   ];
   return el("tr", { "data-batch": id }, ...cells.map((cell) => el("td", {}, cell)));
