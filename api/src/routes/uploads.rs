@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use actix_web::web::{Data, Json};
+use actix_web::web::Data;
 use lobar_core::accounts::KeyOwner;
 use lobar_core::audit::Action;
 use lobar_core::image::Lane;
@@ -20,6 +20,7 @@ use uuid::Uuid;
 use super::receive::{id_of, lane, site_or_default};
 use crate::access::{Allowed, need};
 use crate::context::Context;
+use crate::json::Json;
 use crate::key;
 use crate::problem::{Kind, Problem};
 use crate::record::entry;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use actix_web::HttpResponse;
-use actix_web::web::{Data, Json, Path};
+use actix_web::web::{Data, Path};
 use lobar_core::access::Role;
 use lobar_core::audit::Action;
 use lobar_core::failure::PortError;
@@ -15,6 +15,7 @@ use uuid::Uuid;
 
 use crate::access::{Allowed, need};
 use crate::context::Context;
+use crate::json::Json;
 use crate::problem::{Kind, Problem};
 use crate::record::about;
 use crate::verdict::{VerdictBody, VerdictItem, VerdictList};
