@@ -26,6 +26,7 @@ mod health;
 mod instant;
 mod intake;
 mod item;
+mod json;
 mod key;
 pub mod models;
 mod openapi;

@@ -1,7 +1,7 @@
 //! `POST /v1/images/{id}/copies`: a reader takes a picture out of the page.
 
 use actix_web::HttpResponse;
-use actix_web::web::{Data, Json, Path};
+use actix_web::web::{Data, Path};
 use lobar_core::audit::Action;
 use lobar_core::object::ImageId;
 use serde::Deserialize;
@@ -12,6 +12,7 @@ use uuid::Uuid;
 use super::picture::known;
 use crate::access::{Allowed, need};
 use crate::context::Context;
+use crate::json::Json;
 use crate::problem::{Kind, Problem};
 use crate::record::about;
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use actix_web::web::{Data, Json, Query};
+use actix_web::web::{Data, Query};
 use lobar_core::access::Who;
 use lobar_core::audit::Action;
 use lobar_core::exposure::{Exposure, Question, Report, Scope, Source, Truth, Visible};
@@ -15,6 +15,7 @@ use uuid::Uuid;
 use crate::access::{Allowed, need};
 use crate::context::Context;
 use crate::instant;
+use crate::json::Json;
 use crate::problem::{Kind, Problem};
 use crate::record::entry;
 

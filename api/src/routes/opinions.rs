@@ -1,7 +1,7 @@
 //! `POST /v1/images/{id}/opinion`: what a reader sees before the result is shown.
 
 use actix_web::HttpResponse;
-use actix_web::web::{Data, Json, Path};
+use actix_web::web::{Data, Path};
 use lobar_core::access::Role;
 use lobar_core::audit::Action;
 use lobar_core::exposure::{NewOpinion, OpinionError, Reader};
@@ -15,6 +15,7 @@ use uuid::Uuid;
 use crate::access::{Allowed, need};
 use crate::context::Context;
 use crate::exposure::Withheld;
+use crate::json::Json;
 use crate::picture;
 use crate::problem::{Kind, Problem};
 use crate::record::about;

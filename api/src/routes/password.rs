@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use actix_web::web::{Data, Json};
+use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use lobar_core::access::Who;
 use lobar_core::audit::{Action, Actor};
@@ -14,6 +14,7 @@ use utoipa::ToSchema;
 use super::session::{account_of, in_session, welcome};
 use crate::access::{Allowed, Open, need};
 use crate::context::Context;
+use crate::json::Json;
 use crate::people::SessionBody;
 use crate::problem::{Kind, Problem};
 use crate::rate::RateLimits;

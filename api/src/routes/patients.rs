@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use actix_web::web::{Data, Json, Path};
+use actix_web::web::{Data, Path};
 use lobar_core::access::SiteName;
 use lobar_core::audit::{Action, NewEntry};
 use lobar_core::object::ImageId;
@@ -15,6 +15,7 @@ use uuid::Uuid;
 
 use crate::access::{Allowed, need};
 use crate::context::Context;
+use crate::json::Json;
 use crate::problem::{Kind, Problem};
 use crate::record::{entry, refused};
 use crate::visible::visible;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use actix_web::HttpResponse;
-use actix_web::web::{Data, Json, Path, Query};
+use actix_web::web::{Data, Path, Query};
 use lobar_core::access::{Grant, Grants};
 use lobar_core::accounts::{AccountError, AccountId};
 use lobar_core::audit::Action;
@@ -17,6 +17,7 @@ use uuid::Uuid;
 use super::parameters::read_limit;
 use crate::access::{Allowed, need};
 use crate::context::Context;
+use crate::json::Json;
 use crate::people::PersonItem;
 use crate::problem::{Kind, Problem};
 use crate::record::on;

@@ -133,7 +133,7 @@ impl PredictBody<'_> {
     /// The file in a body, of at most `limit` bytes, and its lane. Of a large body there is never a second copy: the text
     /// is moved to the front of its own memory, and decoded there.
     pub(crate) fn read(mut body: Vec<u8>, limit: usize) -> Result<PredictFile, Problem> {
-        let parsed: PredictBody<'_> = serde_json::from_slice(&body)
+        let parsed: PredictBody<'_> = crate::json::from_slice(&body)
             .map_err(|error| Problem::new(Kind::BadJson, error.to_string()))?;
         let (lane, site) = (lane(parsed.priority.as_deref())?, parsed.site);
         let text = match parsed.image {

@@ -4,7 +4,7 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 
 use actix_web::http::header::{self, HeaderName};
-use actix_web::web::{Data, Json, Path};
+use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use lobar_core::access::{Caller, Who};
 use lobar_core::accounts::{Account, AccountId, Session, SessionId};
@@ -19,6 +19,7 @@ use super::oidc;
 use crate::access::{Allowed, Open, cookie, csrf, need};
 use crate::client_name::client_name;
 use crate::context::Context;
+use crate::json::Json;
 use crate::peer::Peer;
 use crate::people::{SessionBody, SessionItem};
 use crate::problem::{Kind, Problem};

@@ -1,7 +1,7 @@
 //! `/v1/sites`: the sites that grants can name, for admins.
 
 use actix_web::HttpResponse;
-use actix_web::web::{Data, Json, Path};
+use actix_web::web::{Data, Path};
 use lobar_core::access::SiteName;
 use lobar_core::audit::{Action, NewEntry};
 use serde::{Deserialize, Serialize};
@@ -10,6 +10,7 @@ use utoipa::ToSchema;
 
 use crate::access::{Allowed, need};
 use crate::context::Context;
+use crate::json::Json;
 use crate::people::SiteItem;
 use crate::problem::{Kind, Problem};
 use crate::record::entry;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::HttpResponse;
-use actix_web::web::{Data, Json, Path};
+use actix_web::web::{Data, Path};
 use lobar_core::accounts::{KeyOwner, TokenId};
 use lobar_core::audit::Action;
 use serde::{Deserialize, Serialize};
@@ -15,6 +15,7 @@ use uuid::Uuid;
 use super::people::settle;
 use crate::access::{Allowed, need};
 use crate::context::Context;
+use crate::json::Json;
 use crate::people::TokenItem;
 use crate::problem::{Kind, Problem};
 use crate::record::on;

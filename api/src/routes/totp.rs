@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use actix_web::HttpResponse;
-use actix_web::web::{Data, Json};
+use actix_web::web::Data;
 use lobar_core::audit::Action;
 use lobar_signin::totp;
 use serde::{Deserialize, Serialize};
@@ -14,6 +14,7 @@ use super::password::proven;
 use super::session::account_of;
 use crate::access::{Allowed, need};
 use crate::context::Context;
+use crate::json::Json;
 use crate::problem::{Kind, Problem};
 use crate::rate::RateLimits;
 use crate::record::on;

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use actix_web::web::{Data, Json};
+use actix_web::web::Data;
 use lobar_core::accounts::KeyOwner;
 use lobar_core::audit::Action;
 use lobar_core::batch::METADATA;
@@ -22,6 +22,7 @@ use super::receive::{id_of, lane, site_or_default};
 use crate::access::{Allowed, need};
 use crate::batch;
 use crate::context::Context;
+use crate::json::Json;
 use crate::key;
 use crate::problem::{Kind, Problem};
 use crate::record::entry;

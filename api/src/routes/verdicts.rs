@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use actix_web::http::header::{ETag, EntityTag};
-use actix_web::web::{Data, Json, Path};
+use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use lobar_core::access::Role;
 use lobar_core::audit::Action;
@@ -19,6 +19,7 @@ use uuid::Uuid;
 
 use crate::access::{Allowed, need};
 use crate::context::Context;
+use crate::json::Json;
 use crate::problem::{Kind, Problem};
 use crate::readership::OWN_VERDICT_FIRST;
 use crate::record::about;

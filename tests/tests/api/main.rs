@@ -7,6 +7,7 @@
 
 mod accessible;
 mod answers;
+mod arrays;
 mod attacker;
 mod batches;
 mod bodies;

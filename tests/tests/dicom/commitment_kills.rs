@@ -1,14 +1,16 @@
-//! Storage commitment under SIGKILL of the executable.
+//! Storage commitment under kills: of the executable at random, and of the role between any two steps.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use lobar_testkit::services::free_port;
 use lobar_tests::kit::{Lobar, executable};
+use lobar_tests::rig::Rig;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
-use super::fixture::{PATIENCE, succeed, uid, write_image};
+use super::commitment_later::{MINUTE, kept, meanwhile, reporting_to, stored, until};
+use super::fixture::{PATIENCE, serve, succeed, uid, write_image};
 use super::modality::{Listener, ask};
 
 #[tokio::test]
@@ -70,4 +72,32 @@ async fn kills_at_random_lose_no_report_that_was_promised() {
     let in_time = tokio::time::timeout(PATIENCE, all).await;
     assert!(in_time.is_ok(), "promised {promised:?}");
     assert_eq!(lobar.stop(), 0);
+}
+
+#[tokio::test]
+async fn a_kill_between_any_two_steps_loses_no_report_and_tells_nothing_untrue() {
+    // Before and after the request is kept, before and after its lease is extended for the report, which goes out then, and
+    // before and after it is noted that the report was taken. How often the modality is told.
+    for (step, told) in [(1, 0), (2, 1), (3, 1), (4, 1), (5, 2), (6, 1)] {
+        let rig = Rig::open().await;
+        let own = free_port();
+        let lobar = serve(&rig, reporting_to(own)).await;
+        let (image, port) = (stored(&lobar).await, lobar.port());
+        let modality = Listener::start(own, &[]).await;
+        rig.line.draw(step);
+        let asked = image.clone();
+        let asking = tokio::spawn(async move { ask(&port, "1.2.1", &[&asked]).await });
+        tokio::time::timeout(PATIENCE, rig.line.reached()).await.expect("the step is reached");
+        asking.abort();
+        lobar.kill();
+        rig.line.erase();
+        rig.commitments.abandon().await;
+        assert_eq!(kept(&rig).await, (u64::from((2..=5).contains(&step)), 0), "step {step}");
+        let lobar = serve(&rig, reporting_to(own)).await;
+        let done = until("nothing waits", async || kept(&rig).await == (0, 0));
+        meanwhile(&rig, MINUTE, done).await;
+        lobar.stop().await;
+        let report = format!("1 1.2.1 ['{image}'] []");
+        assert_eq!(modality.rest().await, vec![report; told], "step {step}");
+    }
 }

@@ -14,20 +14,23 @@ use super::fixture::{
 };
 use super::modality::{Listener, ask};
 
-const MINUTE: Duration = Duration::from_secs(60);
+pub const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3_600);
 
 /// The role, which reports to a port of this machine. Tries come one after another: time is the rig's.
-fn reporting_to(port: u16) -> DicomSettings {
+pub fn reporting_to(port: u16) -> DicomSettings {
+    listing(&format!("CR1=127.0.0.1 site=north address=127.0.0.1:{port}"))
+}
+
+fn listing(list: &str) -> DicomSettings {
     let mut settings = settings();
-    let list = format!("CR1=127.0.0.1 site=north address=127.0.0.1:{port}");
     settings.peers = list.parse().expect("a list");
     settings.limits.report_look = Duration::from_millis(20);
     settings
 }
 
 /// Stores the first image; its UID.
-async fn stored(lobar: &Running) -> String {
+pub async fn stored(lobar: &Running) -> String {
     let folder = tempfile::tempdir().expect("a folder");
     let file = write_image(folder.path(), 0).display().to_string();
     succeed("storescu", &["-aet", "CR1", "127.0.0.1", &lobar.port(), &file]).await;
@@ -35,12 +38,12 @@ async fn stored(lobar: &Running) -> String {
 }
 
 /// How many requests wait, and how many were given up.
-async fn kept(rig: &Rig) -> (u64, u64) {
+pub async fn kept(rig: &Rig) -> (u64, u64) {
     let found = rig.commitments.inner.commitments().await.expect("asked");
     (found.waiting, found.given_up)
 }
 
-async fn until(what: &str, reached: impl AsyncFn() -> bool) {
+pub async fn until(what: &str, reached: impl AsyncFn() -> bool) {
     let waited = async {
         while !reached().await {
             tokio::time::sleep(Duration::from_millis(10)).await;
@@ -164,6 +167,36 @@ async fn nothing_is_told_of_an_image_that_was_erased_meanwhile() {
     let mut modality = Listener::start(own, &[]).await;
     assert_eq!(ask(&port, "1.2.1", &[&image]).await.expect("an answer"), "0000");
     assert_eq!(modality.next().await, format!("2 1.2.1 [] [('{image}', 274)]"));
+    lobar.stop().await;
+}
+
+#[tokio::test]
+async fn who_was_taken_off_the_list_is_told_nothing_and_nor_is_who_has_their_address_now() {
+    let rig = Rig::open().await;
+    let own = free_port();
+    let lobar = serve(&rig, reporting_to(own)).await;
+    let image = stored(&lobar).await;
+    tried_once(&rig, &lobar.port(), "1.2.1", &[&image]).await;
+    lobar.stop().await;
+    let modality = Listener::start(own, &[]).await;
+    let others = [
+        format!("CR2=127.0.0.1 site=north address=127.0.0.1:{own}"),
+        format!("CR1=127.0.0.1 site=south address=127.0.0.1:{own}"),
+        format!("CR1=10.0.0.5 site=north address=127.0.0.1:{own}"),
+    ];
+    for other in others {
+        let tries = rig.commitments.tries();
+        let lobar = serve(&rig, listing(&other)).await;
+        until_tried(&rig, tries + 1).await;
+        lobar.stop().await;
+        assert_eq!(kept(&rig).await, (1, 0), "{other}");
+    }
+    assert_eq!(modality.rest().await, Vec::<String>::new());
+    // Back on the list they are told.
+    let mut modality = Listener::start(own, &[]).await;
+    let lobar = serve(&rig, reporting_to(own)).await;
+    let report = meanwhile(&rig, MINUTE, modality.next()).await;
+    assert_eq!(report, format!("1 1.2.1 ['{image}'] []"));
     lobar.stop().await;
 }
 

@@ -108,8 +108,10 @@ impl Running {
         tokio::time::timeout(PATIENCE, self.task).await.expect("in time").expect("no panic");
     }
 
-    /// SIGKILL: what is under way does nothing more.
+    /// SIGKILL: what is under way does nothing more. Where the line is reached, what would tell the store of its end waits there.
     pub fn kill(self) {
+        self.stop.receiving.cancel();
+        self.stop.abort.cancel();
         self.task.abort();
     }
 }

@@ -96,7 +96,7 @@ pub async fn ask_by(tls: &[&str], port: &str, transaction: &str, uids: &[&str]) 
 
 /// A modality that listens. Ended when dropped.
 pub struct Listener {
-    _child: Child,
+    child: Child,
     lines: Lines<BufReader<ChildStdout>>,
 }
 
@@ -108,7 +108,7 @@ impl Listener {
         let spawned = command.stdout(Stdio::piped()).kill_on_drop(true).spawn();
         let mut child = spawned.expect("starts");
         let lines = BufReader::new(child.stdout.take().expect("piped")).lines();
-        let mut listener = Self { _child: child, lines };
+        let mut listener = Self { child, lines };
         assert_eq!(listener.next().await, "listening");
         listener
     }
@@ -117,5 +117,15 @@ impl Listener {
     pub async fn next(&mut self) -> String {
         let line = tokio::time::timeout(PATIENCE, self.lines.next_line()).await;
         line.expect("a report in time").expect("readable").expect("it listens still")
+    }
+
+    /// Ends it; the reports that were not asked for yet.
+    pub async fn rest(mut self) -> Vec<String> {
+        self.child.kill().await.expect("ended");
+        let mut rest = Vec::new();
+        while let Some(line) = self.lines.next_line().await.expect("readable") {
+            rest.push(line);
+        }
+        rest
     }
 }

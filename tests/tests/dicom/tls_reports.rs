@@ -59,7 +59,31 @@ async fn a_peer_that_shows_another_certificate_than_its_entry_names_is_told_noth
     let answer = ask_by(&by, &lobar.port(), "1.2.1", &[&uid(0)]).await;
     assert_eq!(answer.expect("an answer"), "0000");
     until_tried(&rig, 2).await;
-    drop(impostor);
+    assert_eq!(impostor.rest().await, Vec::<String>::new());
+    let mut modality = Listener::start(own, &[&key, &certificate, &ca]).await;
+    let report = meanwhile(&rig, Duration::from_secs(60), modality.next()).await;
+    assert_eq!(report, format!("2 1.2.1 [] [('{}', 274)]", uid(0)));
+    lobar.stop().await;
+}
+
+#[tokio::test]
+async fn a_peer_without_a_named_certificate_has_to_show_one_for_the_host_of_its_address() {
+    let rig = Rig::open().await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let folder = folder.path();
+    write_certificates(folder);
+    let ca = file(folder, "ca.pem");
+    let own = free_port();
+    let list = format!("CR1=127.0.0.1 site=north address=127.0.0.1:{own} tls=on");
+    let lobar = serve(&rig, listed(folder, &list)).await;
+    let [key, certificate] = ["modality.key", "modality.pem"].map(|name| file(folder, name));
+    let [far_key, far] = ["far.key", "far.pem"].map(|name| file(folder, name));
+    let elsewhere = Listener::start(own, &[&far_key, &far, &ca]).await;
+    let by = [key.as_str(), &certificate, &ca];
+    let answer = ask_by(&by, &lobar.port(), "1.2.1", &[&uid(0)]).await;
+    assert_eq!(answer.expect("an answer"), "0000");
+    until_tried(&rig, 2).await;
+    assert_eq!(elsewhere.rest().await, Vec::<String>::new());
     let mut modality = Listener::start(own, &[&key, &certificate, &ca]).await;
     let report = meanwhile(&rig, Duration::from_secs(60), modality.next()).await;
     assert_eq!(report, format!("2 1.2.1 [] [('{}', 274)]", uid(0)));
