@@ -316,7 +316,6 @@ fn outdates(event: &Event) -> bool {
 mod tests {
     use lobar_core::event::Seq;
     use lobar_core::time::Stamp;
-    use lobar_core::verdict::Verdict;
 
     use super::*;
 

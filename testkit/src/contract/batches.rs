@@ -378,7 +378,7 @@ pub async fn lists_and_the_worklist_can_be_narrowed_to_a_batch_and_their_totals_
     let total = async |filter: &Filter| {
         let list = uploads.store.list(filter, None, 10).await.expect("listed");
         let urgency = Urgency::at(harness.now(), DAY, true);
-        let waiting = uploads.worklist.to_read(filter, &urgency, None, 10).await;
+        let waiting = uploads.worklist.to_read(filter, &urgency, None, None, 10).await;
         let waiting = waiting.expect("listed");
         assert_eq!(list.total, list.items.len() as u64);
         assert_eq!(waiting.total, waiting.items.len() as u64);

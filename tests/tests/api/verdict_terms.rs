@@ -119,7 +119,7 @@ async fn a_verdict_is_taken_back_by_its_reader_and_both_rows_stay() {
     let (_, first) = ada.post(&fixture, &verdicts, noted.clone()).await;
     assert_eq!((&first["causes"], &first["note"]), (&noted["causes"], &noted["note"]));
     let (_, second) = ada.post(&fixture, &verdicts, agree()).await;
-    assert_eq!(waiting(&ada, &fixture).await, [String::new(); 0]);
+    assert_eq!(waiting(&ada, &fixture).await, Vec::<String>::new());
 
     assert_eq!(withdraw(&ben, &fixture, id, &second).await.0, 404, "another's");
     let (status, problem) = withdraw(&ada, &fixture, id, &first).await;
@@ -180,14 +180,14 @@ async fn two_readers_read_for_themselves_and_a_third_decides_where_they_differ()
     let (_, list) = ben.get(&fixture, &format!("/v1/images/{id}/verdicts")).await;
     assert_eq!(list, json!({ "items": [], "withheld": "own_verdict_first" }));
     assert_eq!(image(&student, &fixture, id).await["verdict"]["id"], said["id"], "who gives none");
-    assert_eq!(waiting(&ada, &fixture).await, [String::new(); 0]);
+    assert_eq!(waiting(&ada, &fixture).await, Vec::<String>::new());
     assert_eq!(waiting(&ben, &fixture).await, [id.to_string()]);
 
     let (status, other) = say(&ben, &fixture, id, &first, &disagree()).await;
     assert_eq!(status, 201, "{other}");
     assert_eq!(reading(&eve).await["state"], "disagreement");
     for who in [&ada, &ben] {
-        assert_eq!(waiting(who, &fixture).await, [String::new(); 0]);
+        assert_eq!(waiting(who, &fixture).await, Vec::<String>::new());
     }
     assert_eq!(waiting(&eve, &fixture).await, [id.to_string()]);
     becomes("whoever decides sees both", async || {
@@ -200,7 +200,7 @@ async fn two_readers_read_for_themselves_and_a_third_decides_where_they_differ()
     assert_eq!(say(&eve, &fixture, id, &seen, &agree()).await.0, 201);
     let read = reading(&ada).await;
     assert_eq!((&read["state"], &read["waiting_since"]), (&json!("verified"), &Value::Null));
-    assert_eq!(waiting(&eve, &fixture).await, [String::new(); 0]);
+    assert_eq!(waiting(&eve, &fixture).await, Vec::<String>::new());
 
     // At other sites one is enough.
     let south = fixture.admit(["incoming/south/a.jpg".to_owned()]).await[0];
