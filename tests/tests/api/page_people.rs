@@ -242,7 +242,8 @@ async fn what_somebody_may_not_do_is_not_on_their_page() {
     let browser = browser_of(&fixture, "rita", "/").await;
     browser.text_becomes("#count", "Showing 1 of 1").await;
     assert_eq!(browser.text("#upload").await, "");
-    assert_eq!(browser.text("#who a").await, "");
+    // What was uploaded to their site is theirs to read.
+    assert_eq!(browser.text("#who a").await, "Uploads");
     browser.click("tr[data-id] .open").await;
     browser.text_becomes(".opinion", "No verdict was given yet").await;
     assert_eq!(browser.run("return document.querySelectorAll('.opinion button').length").await, 0);
