@@ -37,7 +37,7 @@ async fn the_first_admin_is_invited_by_the_local_user_and_invites_others_by_link
     browser.text_becomes("#who", "local user, all rights").await;
     browser.text_becomes("#who", "Adding an account turns sign-in on").await;
     browser.screenshot("local-user.png").await;
-    browser.click("#who a").await;
+    browser.click("#who a[href='#/people']").await;
     browser.text_becomes("#people", "begin with an admin").await;
     let link = invite(&browser, "Ada").await;
     browser.click(".dialog .dialog-close").await;
@@ -46,7 +46,7 @@ async fn the_first_admin_is_invited_by_the_local_user_and_invites_others_by_link
     browser.text_becomes(".door h1", "Sign in").await;
     follow(&browser, &link, "Ada").await;
     browser.text_becomes("#nothing", "People, tokens and sites").await;
-    browser.click("#who a").await;
+    browser.click("#who a[href='#/people']").await;
     browser.text_becomes("#people", "Ada (you)").await;
     browser.text_becomes("#people", "admin@*").await;
 
@@ -100,7 +100,7 @@ async fn the_first_admin_is_invited_by_the_local_user_and_invites_others_by_link
     let other = Browser::open(&fixture.url("/")).await;
     follow(&other, &link, "Jane").await;
     other.text_becomes("#count", "Showing 0 of 0").await;
-    assert_eq!(other.text("#who a").await, "", "no people's page");
+    assert_eq!(other.text("#who a[href='#/people']").await, "", "no people's page");
     // The link is used up.
     other.click("#who > div > button:last-child").await;
     other.text_becomes(".door h1", "Sign in").await;
