@@ -114,6 +114,8 @@ async fn what_is_on_record_as_painted_is_what_could_be_seen() {
     browser.becomes("return document.querySelector('.heat').hidden").await;
     browser.press("h").await;
     browser.press("h").await;
+    // A key is drawn with the next frame.
+    browser.becomes("return document.querySelector('.heat').hidden").await;
     browser
         .run("delete document.visibilityState; document.dispatchEvent(new Event('visibilitychange'))")
         .await;
