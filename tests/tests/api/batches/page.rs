@@ -60,7 +60,11 @@ async fn one_choosing_of_files_is_one_upload_whose_page_follows_it_to_its_end() 
     browser.becomes("return !document.querySelector('#batch-retry').disabled").await;
     browser.click("#batch-retry").await;
     browser.text_becomes("#batches [role=status]", "1 image is queued again").await;
-    assert_eq!(browser.run(&count("Queued")).await, "1");
+    eventually("the page counts it as queued", async || {
+        let queued = browser.run(&count("Queued")).await;
+        (queued == "1").then_some(())
+    })
+    .await;
     assert_eq!(batch(&fixture, id).await["counts"]["queued"], 1);
     fixture.finish(&[image], &ready(0.9)).await;
     eventually("the page follows", async || {
