@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::browser::{Browser, rows};
 use crate::fixture::{Fixture, blank, eventually, ready};
+use crate::page::resize;
 
 /// A site with as long a name as there may be.
 const LONG: &str = "st-marys-childrens-hospital-emergency-radiology-department-east";
@@ -37,11 +38,6 @@ fn of(patient: &str, name: &str, accession: &str) -> Attributes {
     known.study.time = Some("142500".into());
     known.study.accession = Some(accession.into());
     known
-}
-
-async fn resize(browser: &Browser, width: u32, height: u32) {
-    let size = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false });
-    browser.devtools("Emulation.setDeviceMetricsOverride", size).await;
 }
 
 async fn list_of(fixture: &Fixture, count: usize) -> Vec<ImageId> {

@@ -71,7 +71,7 @@ const hold = async (url) => {
   const held = open(url);
   if (!held) return "no window";
   // A window that another page took into a group of its own counts as closed here.
-  for (let tries = 0; tries < 20 && !held.closed; tries += 1) await new Promise((next) => { setTimeout(next, 50); });
+  for (let tries = 0; tries < 200 && !held.closed; tries += 1) await new Promise((next) => { setTimeout(next, 50); });
   held.postMessage({ name: "eve" }, "*");
   return held.closed ? NOTHING : "a window that is held";
 };
