@@ -21,6 +21,9 @@ const TOOLS: &str = include_str!("tools.js");
 /// Where the attacker's page lies. Another port of the same host is of the same site: browsers send it `SameSite` cookies.
 const PLACES: [&str; 3] = ["127.0.0.1", "localhost", "evil.example"];
 
+/// The place of `used_at` among the columns of the table `session`.
+const USED_AT: usize = 4;
+
 /// What is tried, and how. Each resolves with what the attacker got.
 const TRIES: &[(&str, &str)] = &[
     // Writing, without a preflight.
@@ -163,6 +166,13 @@ impl Ward {
         let audit = contents.remove("audit").expect("a table");
         let of_jane: Vec<_> = audit.lines().filter(|line| line.contains("'jane'")).collect();
         contents.insert("audit of jane".into(), of_jane.join("\n"));
+        // Windows of hers, whoever opens them, keep her session in use: when it was used last is noted once a minute.
+        let sessions = contents.remove("session").expect("a table");
+        let sessions = sessions.lines().map(|line| {
+            let columns = line.split(' ').enumerate().filter(|(column, _)| *column != USED_AT);
+            columns.map(|(_, value)| value).collect::<Vec<_>>().join(" ")
+        });
+        contents.insert("session".into(), sessions.collect::<Vec<_>>().join("\n"));
         // The failure above is one of a name that nobody has.
         contents.remove("stranger").expect("a table");
         // Her own page tells what it painted when it is left, whoever leads away from it. Of other images it tells nothing.

@@ -16,6 +16,5 @@ pub(crate) async fn resize(browser: &Browser, width: u32, height: u32) {
     browser.devtools("Emulation.setDeviceMetricsOverride", size).await;
     browser.becomes(&format!("return innerWidth === {width} && innerHeight === {height}")).await;
     // The page hears of its size with the next frame, and lays its columns out then.
-    let frames = "const [done] = arguments; requestAnimationFrame(() => requestAnimationFrame(() => done(true)))";
-    browser.page.execute_async(frames, Vec::new()).await.expect("frames");
+    browser.drawn().await;
 }

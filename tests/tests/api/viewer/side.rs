@@ -1,11 +1,11 @@
 //! The heatmap over the picture and beside it, a prior beside it, and the course of the scores.
 
 use lobar_core::exposure::{Source, Visible};
-use serde_json::json;
 
 use super::film;
 use crate::browser::Browser;
 use crate::fixture::{Fixture, eventually};
+use crate::page::resize;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_heatmap_lies_on_the_picture_however_that_is_turned_and_on_a_narrow_screen() {
@@ -30,9 +30,7 @@ async fn the_heatmap_lies_on_the_picture_however_that_is_turned_and_on_a_narrow_
     browser.strike(" ").await;
     browser.press("h").await;
     for (width, height) in [(390, 844), (768, 1024), (1400, 1000)] {
-        let size =
-            json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false });
-        browser.devtools("Emulation.setDeviceMetricsOverride", size).await;
+        resize(&browser, width, height).await;
         check(&format!("{width} pixels")).await;
         let wide = "return document.documentElement.scrollWidth <= innerWidth";
         assert_eq!(browser.run(wide).await, true, "{width} pixels");
