@@ -164,7 +164,11 @@ impl Ward {
         })
         .await;
         let audit = contents.remove("audit").expect("a table");
-        let of_jane: Vec<_> = audit.lines().filter(|line| line.contains("'jane'")).collect();
+        // A window of hers, whoever opens it, shows her the list and follows it: that is on record once a minute.
+        let by_page =
+            |line: &str| line.contains(" 'listed' ") || line.contains(" 'events_followed' ");
+        let of_jane = audit.lines().filter(|line| line.contains("'jane'") && !by_page(line));
+        let of_jane: Vec<_> = of_jane.collect();
         contents.insert("audit of jane".into(), of_jane.join("\n"));
         // Windows of hers, whoever opens them, keep her session in use: when it was used last is noted once a minute.
         let sessions = contents.remove("session").expect("a table");
