@@ -3,7 +3,9 @@
 use std::io::{BufRead as _, BufReader, Lines};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::time::{Duration, Instant};
 
+use fantoccini::error::CmdError;
 use fantoccini::key::Key;
 use fantoccini::{Client, ClientBuilder, Locator};
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -37,6 +39,12 @@ impl Drop for Driver {
             }
         }
     }
+}
+
+/// Whether the page may only be in the middle of something: an element is replaced, covered, or not shown yet.
+fn is_passing(error: &CmdError) -> bool {
+    let words = error.to_string();
+    ["stale element", "click intercepted", "not interactable"].iter().any(|why| words.contains(why))
 }
 
 /// A driver, what it goes on writing, and its port. It chooses a port for IPv4 and IPv6 that may be taken for one of them
@@ -161,16 +169,59 @@ impl Browser {
         eventually(script, async || (self.run(script).await == true).then_some(())).await;
     }
 
-    /// Clicks on the first element that matches: on the next one, where it is replaced in the middle of that.
+    /// Clicks on the first element that matches, as soon as it can be clicked on: on the next one, where it is replaced in
+    /// the middle of that, and once nothing lies over it any more.
     pub async fn click(&self, css: &str) {
+        let began = Instant::now();
         loop {
             let element = self.page.wait().at_most(PATIENCE).for_element(Locator::Css(css)).await;
             match element.expect(css).click().await {
                 Ok(()) => return,
-                Err(error) if error.to_string().contains("stale element") => {}
+                Err(error) if is_passing(&error) && began.elapsed() < PATIENCE => {
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
                 Err(error) => panic!("{css} is not clickable: {error}"),
             }
         }
+    }
+
+    /// Types into the first field that matches, in the place of what is there, as soon as it takes letters.
+    pub async fn fill(&self, css: &str, text: &str) {
+        let began = Instant::now();
+        loop {
+            let field = self.page.wait().at_most(PATIENCE).for_element(Locator::Css(css)).await;
+            match field.expect(css).clear().await {
+                Ok(()) => break,
+                Err(error) if is_passing(&error) && began.elapsed() < PATIENCE => {
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+                Err(error) => panic!("{css} takes no letters: {error}"),
+            }
+        }
+        self.page.find(Locator::Css(css)).await.expect(css).send_keys(text).await.expect("keys");
+    }
+
+    /// Has every request of a method whose path ends so wait in the page until `let_go`.
+    pub async fn hold(&self, method: &str, end: &str) {
+        let script = "const [method, end] = arguments; const real = window.fetch; \
+            const go = new Promise((go) => { window.letGo = go; }); \
+            window.holding = 0; \
+            window.fetch = async (path, options) => { \
+                if ((options?.method ?? 'GET') === method && String(path).endsWith(end)) { \
+                    window.holding += 1; await go; \
+                } \
+                return real(path, options); };";
+        self.page.execute(script, vec![json!(method), json!(end)]).await.expect("a script");
+    }
+
+    /// Waits until the page has made so many requests that are held.
+    pub async fn holds(&self, many: usize) {
+        self.becomes(&format!("return window.holding === {many}")).await;
+    }
+
+    /// What was held goes on its way, and what comes after it at once.
+    pub async fn let_go(&self) {
+        self.run("window.letGo()").await;
     }
 
     pub async fn press(&self, keys: &str) {

@@ -8,7 +8,7 @@ use reqwest::StatusCode;
 use serde_json::{Value, json};
 
 use crate::fixture::{Fixture, eventually, ready};
-use crate::signing_in::{browser_of, fill};
+use crate::signing_in::browser_of;
 
 impl Fixture {
     async fn erase(&self, id: ImageId, query: &str) -> (StatusCode, Value) {
@@ -139,7 +139,7 @@ async fn on_the_page_an_admin_erases_an_image_by_its_id_with_a_reason_and_on_pur
     browser.click("#erase summary").await;
     let send = "#erase button[type=submit]";
     let why = "document.querySelector('#erase select').value = 'request'";
-    fill(&browser, "#erase input[type=text]", &id.to_string()).await;
+    browser.fill("#erase input[type=text]", &id.to_string()).await;
     // Neither without a reason nor unless it is meant.
     browser.click(send).await;
     browser.run(why).await;
@@ -158,7 +158,7 @@ async fn on_the_page_an_admin_erases_an_image_by_its_id_with_a_reason_and_on_pur
     assert_eq!(entry.detail(), json!({ "reason": "request" }));
 
     // What nobody knows is said to be unknown.
-    fill(&browser, "#erase input[type=text]", &uuid::Uuid::nil().to_string()).await;
+    browser.fill("#erase input[type=text]", &uuid::Uuid::nil().to_string()).await;
     browser.run(why).await;
     browser.click("#erase input[type=checkbox]").await;
     browser.click(send).await;

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::browser::{Browser, file, rows};
 use crate::fixture::{Fixture, PASSWORD, eventually, ready};
-use crate::signing_in::{NAME, SECRET, SEND, browser_of, fill, value};
+use crate::signing_in::{NAME, SECRET, SEND, browser_of, value};
 
 /// Makes the code that an app would show in the next half minute (RFC 6238), in the browser.
 const CODE: &str = "
@@ -56,17 +56,17 @@ async fn the_first_admin_is_invited_by_the_local_user_and_invites_others_by_link
             "document.querySelectorAll('#people details').forEach((part) => { part.open = true; })",
         )
         .await;
-    fill(&browser, "#people section:nth-of-type(3) form input", "north").await;
+    browser.fill("#people section:nth-of-type(3) form input", "north").await;
     browser.click("#people section:nth-of-type(3) button[type=submit]").await;
     browser.text_becomes("#people section:nth-of-type(3) tbody", "north").await;
-    fill(&browser, "#people section:first-of-type .grant input", "north").await;
+    browser.fill("#people section:first-of-type .grant input", "north").await;
     let link = invite(&browser, "Jane").await;
     browser.click(".dialog .dialog-close").await;
     browser.text_becomes("#people tbody", "clinician@north").await;
     browser.text_becomes("#people tbody", "invited").await;
     let tokens = "#people section:nth-of-type(2)";
-    fill(&browser, &format!("{tokens} input[maxlength]"), "the PACS").await;
-    fill(&browser, &format!("{tokens} .grant input"), "north").await;
+    browser.fill(&format!("{tokens} input[maxlength]"), "the PACS").await;
+    browser.fill(&format!("{tokens} .grant input"), "north").await;
     browser.click(&format!("{tokens} input[type=checkbox]")).await;
     browser.click(&format!("{tokens} button[type=submit]")).await;
     browser.text_becomes(".dialog", "It is shown this once").await;
@@ -116,7 +116,7 @@ async fn the_first_admin_is_invited_by_the_local_user_and_invites_others_by_link
     let enabled = "return !document.querySelector('#people tbody').innerText.includes('disabled')";
     browser.becomes(enabled).await;
     browser.click(&of("Roles")).await;
-    fill(&browser, ".dialog .grant input", "north, south").await;
+    browser.fill(".dialog .grant input", "north, south").await;
     browser.click(".dialog button[type=submit]").await;
     browser.text_becomes(".dialog .form-fault", "there is no site south; known are north").await;
     fixture.sites(&["south"]).await;
@@ -128,7 +128,7 @@ async fn the_first_admin_is_invited_by_the_local_user_and_invites_others_by_link
 /// Invites somebody on the people's page; the link.
 pub(crate) async fn invite(browser: &Browser, name: &str) -> String {
     browser.run("document.querySelector('#people details').open = true").await;
-    fill(browser, "#people section:first-of-type .field input", name).await;
+    browser.fill("#people section:first-of-type .field input", name).await;
     browser.click("#people section:first-of-type button[type=submit]").await;
     browser.text_becomes(".dialog", "it is shown this once").await;
     browser.screenshot("invitation.png").await;
@@ -148,18 +148,18 @@ async fn follow(browser: &Browser, link: &str, name: &str) {
     assert_eq!(value(browser, NAME).await, name);
     browser.screenshot("link.png").await;
     let again = ".door p:nth-of-type(3) input";
-    fill(browser, SECRET, PASSWORD).await;
-    fill(browser, again, "something else").await;
+    browser.fill(SECRET, PASSWORD).await;
+    browser.fill(again, "something else").await;
     browser.click(SEND).await;
     browser.text_becomes(".form-fault", "not the same").await;
-    fill(browser, again, PASSWORD).await;
+    browser.fill(again, PASSWORD).await;
     browser.click(SEND).await;
     browser.text_becomes(".door h1", "Sign in").await;
     eventually("the name is filled in", async || {
         (value(browser, NAME).await == name).then_some(())
     })
     .await;
-    fill(browser, SECRET, PASSWORD).await;
+    browser.fill(SECRET, PASSWORD).await;
     browser.click(SEND).await;
     browser.text_becomes("#who", name).await;
 }
@@ -177,8 +177,8 @@ async fn somebody_sets_up_codes_and_ends_another_session_of_theirs() {
     browser.text_becomes(".offer", "otpauth://totp/").await;
     browser.screenshot("account.png").await;
     let secret = browser.text(".offer code").await;
-    fill(&browser, ".dialog [autocomplete=one-time-code]", &code(&browser, &secret, 0).await).await;
-    fill(&browser, ".dialog section:last-of-type [type=password]", PASSWORD).await;
+    browser.fill(".dialog [autocomplete=one-time-code]", &code(&browser, &secret, 0).await).await;
+    browser.fill(".dialog section:last-of-type [type=password]", PASSWORD).await;
     browser.click(".dialog section:last-of-type button[type=submit]").await;
     browser.text_becomes(".dialog", "From now on a code is asked for").await;
     browser.text_becomes(".dialog section:last-of-type", "Remove codes").await;
@@ -186,12 +186,12 @@ async fn somebody_sets_up_codes_and_ends_another_session_of_theirs() {
     browser.click(".sessions button").await;
     browser.becomes("return document.querySelectorAll('.sessions li').length === 1").await;
     other.text_becomes("#lock", "The session of jane is over").await;
-    fill(&other, SECRET, PASSWORD).await;
+    other.fill(SECRET, PASSWORD).await;
     other.click(SEND).await;
     other.text_becomes(".form-fault", "A one-time code is needed too.").await;
     other.becomes("return document.activeElement.autocomplete === 'one-time-code'").await;
     other.screenshot("code-needed.png").await;
-    fill(&other, ".door [autocomplete=one-time-code]", &code(&other, &secret, 1).await).await;
+    other.fill(".door [autocomplete=one-time-code]", &code(&other, &secret, 1).await).await;
     other.click(SEND).await;
     other.text_becomes("#count", "Showing 0 of 0").await;
     assert_eq!(other.text("#lock").await, "");

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::browser::{Browser, rows};
 use crate::fixture::{Fixture, PASSWORD, eventually, ready};
-use crate::signing_in::{SECRET, SEND, browser_of, fill, image};
+use crate::signing_in::{SECRET, SEND, browser_of, image};
 
 /// Notes every image that the page asks for, and what its stream tells.
 const WATCH: &str = "
@@ -84,14 +84,17 @@ async fn each_sees_what_arrives_at_their_own_site_and_nothing_tells_of_the_other
     north.click(&format!("tr[data-id='{shown}'] .open")).await;
     north.becomes("return document.querySelector('.picture').naturalWidth === 700").await;
     north.text_becomes(".opinion", "No verdict was given yet").await;
-    fixture.accounts.end_sessions(jane, None).await.expect("ended");
+    north.hold("POST", "/verdicts").await;
     north.press("d").await;
+    north.holds(1).await;
+    fixture.accounts.end_sessions(jane, None).await.expect("ended");
+    north.let_go().await;
     north.text_becomes("#lock", "The session of jane is over").await;
     south.click(&format!("tr[data-id='{first}'] .open")).await;
     south.text_becomes(".opinion", "No verdict was given yet").await;
     south.press("a").await;
     south.text_becomes(".opinion", "agreed: pneumonia").await;
-    fill(&north, SECRET, PASSWORD).await;
+    north.fill(SECRET, PASSWORD).await;
     north.click(SEND).await;
     north.text_becomes(".opinion", "labelled: no pneumonia").await;
     for (id, reader) in [(shown, "jane"), (first, "sam")] {

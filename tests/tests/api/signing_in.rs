@@ -1,6 +1,5 @@
 //! The page's sign-in: signing in and out, and a session that ends in the middle of work.
 
-use fantoccini::Locator;
 use lobar_core::object::ImageId;
 use lobar_tests::kit::radiograph_jpeg;
 use serde_json::{Value, json};
@@ -15,16 +14,10 @@ pub(crate) const SEND: &str = ".door button[type=submit]";
 /// What somebody can see on the page.
 const SEEN: &str = "return document.body.innerText";
 
-pub(crate) async fn fill(browser: &Browser, css: &str, text: &str) {
-    let field = browser.page.wait().for_element(Locator::Css(css)).await.expect(css);
-    field.clear().await.expect("empty");
-    field.send_keys(text).await.expect("keys");
-}
-
 pub(crate) async fn sign_in(browser: &Browser, name: &str, password: &str) {
     browser.text_becomes(".door h1", "Sign in").await;
-    fill(browser, NAME, name).await;
-    fill(browser, SECRET, password).await;
+    browser.fill(NAME, name).await;
+    browser.fill(SECRET, password).await;
     browser.click(SEND).await;
 }
 
@@ -129,17 +122,11 @@ async fn a_session_that_ends_in_the_middle_of_a_verdict_loses_nothing_and_shows_
     browser.text_becomes(".opinion", "No verdict was given yet").await;
     browser.press("i").await;
     // The verdict is on its way when the session ends.
-    browser
-        .run("const real = window.fetch; const go = new Promise((go) => { window.go = go; }); \
-            window.posts = 0; \
-            window.fetch = async (path, options) => { \
-                if (options?.method === 'POST' && String(path).endsWith('/verdicts')) { window.posts += 1; await go; } \
-                return real(path, options); };")
-        .await;
+    browser.hold("POST", "/verdicts").await;
     browser.press("d").await;
-    browser.becomes("return window.posts === 1").await;
+    browser.holds(1).await;
     fixture.accounts.end_sessions(jane, None).await.expect("ended");
-    browser.run("window.go()").await;
+    browser.let_go().await;
 
     browser.text_becomes("#lock", "The session of jane is over").await;
     browser.screenshot("session-over.png").await;
@@ -158,7 +145,7 @@ async fn a_session_that_ends_in_the_middle_of_a_verdict_loses_nothing_and_shows_
     browser.becomes(hidden).await;
     assert_eq!(fixture.verdicts.of(id).await.expect("asked"), []);
 
-    fill(&browser, SECRET, PASSWORD).await;
+    browser.fill(SECRET, PASSWORD).await;
     browser.click(SEND).await;
     browser.text_becomes(".opinion", "labelled: no pneumonia").await;
     assert_eq!(browser.text("#lock").await, "");

@@ -111,14 +111,7 @@ async fn where_something_newer_is_there_the_page_says_what_and_keeps_what_was_ty
     let browser = browser_of(&fixture, "jane", &format!("/#/images/{id}")).await;
     browser.text_becomes(".opinion", "No verdict was given yet").await;
     // No news of the image reaches the page.
-    browser
-        .run(&format!(
-            "const real = window.fetch; const go = new Promise((go) => {{ window.go = go; }}); \
-             window.fetch = async (path, options) => {{ \
-                 if (String(path) === '/v1/images/{id}') await go; \
-                 return real(path, options); }};"
-        ))
-        .await;
+    browser.hold("GET", &format!("/v1/images/{id}")).await;
     let (status, _) = olga.post(&fixture, &format!("/v1/images/{id}/verdicts"), disagree()).await;
     assert_eq!(status, 201);
     note(&browser, "see the prior").await;
@@ -128,7 +121,7 @@ async fn where_something_newer_is_there_the_page_says_what_and_keeps_what_was_ty
     browser.screenshot("verdict-newer.png").await;
     assert_eq!(value(&browser, NOTE).await, "see the prior");
     assert_eq!(given(&fixture, id).await.len(), 1, "it was not kept");
-    browser.run("window.go()").await;
+    browser.let_go().await;
     browser.text_becomes(".opinion", "labelled: no pneumonia").await;
     browser.press("a").await;
     browser.text_becomes(".opinion", "agreed: pneumonia").await;
@@ -146,23 +139,15 @@ async fn a_verdict_that_is_refused_after_its_reader_has_gone_on_is_told_over_the
     let id = image(&fixture, &fixture.token("uploader@north").await).await;
     let browser = browser_of(&fixture, "jane", &format!("/#/images/{id}")).await;
     browser.text_becomes(".opinion", "No verdict was given yet").await;
-    browser
-        .run(
-            "const real = window.fetch; const go = new Promise((go) => { window.go = go; }); \
-             window.posts = 0; \
-             window.fetch = async (path, options) => { \
-                 if (options?.method === 'POST' && String(path).endsWith('/verdicts')) { window.posts += 1; await go; } \
-                 return real(path, options); };",
-        )
-        .await;
+    browser.hold("POST", "/verdicts").await;
     note(&browser, "see the prior").await;
     browser.run("document.querySelector('.stage').focus()").await;
     browser.press("a").await;
-    browser.becomes("return window.posts === 1").await;
+    browser.holds(1).await;
     browser.press("\u{e00c}").await;
     let (status, _) = olga.post(&fixture, &format!("/v1/images/{id}/verdicts"), disagree()).await;
     assert_eq!(status, 201);
-    browser.run("window.go()").await;
+    browser.let_go().await;
     browser.text_becomes("#not-kept", "Your verdict was not kept").await;
     assert_eq!(given(&fixture, id).await.len(), 1);
     browser.click("#not-kept a").await;
