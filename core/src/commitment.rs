@@ -19,7 +19,7 @@
 //! - A request whose report was taken is gone.
 //! - A request that was given up names nothing, is not due, and is told of for thirty days.
 //! - Whoever holds a request no more changes nothing.
-//! - A request that names an erased image names nothing any more.
+//! - A request that names an erased image names nothing any more, is held by nobody, and is due at once.
 //! - A request that cannot be read hides no other.
 //! - Everything survives closing and opening.
 

@@ -12,7 +12,7 @@ use lobar_core::failure::{PortError, chain};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
 
-use crate::commitment::{self, Report};
+use crate::commitment;
 use crate::data_set::Asked;
 use crate::metrics::CommitmentOutcome;
 use crate::negotiation::{Agreed, Service};
@@ -259,15 +259,27 @@ async fn attempt(shared: &Shared, due: &DueReport) -> Tried {
     if !report.is_known() && pause(&shared.limits, due).is_some() {
         return Tried::Failed(CallError::Unknown);
     }
-    match shared.reports.commitments.extend(due.claim, shared.reports.lease).await {
-        Ok(true) => {}
-        Ok(false) => return Tried::Lost,
-        Err(error) => return Tried::Failed(CallError::Store(chain(&error))),
-    }
-    match send(shared, &peer, &called, &report).await {
-        Ok(()) => Tried::Taken(report.outcome()),
-        Err(error) => Tried::Failed(error),
-    }
+    let wanted = scu::Wanted { service: Service::Commitment, uid: COMMITMENT.uid, as_scp: true };
+    let (tls, limits) = (shared.tls.as_deref(), &shared.limits);
+    let (mut messages, syntax) = match scu::associate(&peer, &called, wanted, tls, limits).await {
+        Ok(there) => there,
+        Err(error) => return Tried::Failed(error),
+    };
+    // Asked when the peer is there to be told: an image that is erased while it is called ends the claim.
+    let extended = shared.reports.commitments.extend(due.claim, shared.reports.lease).await;
+    let tried = match extended {
+        Ok(true) => {
+            let (command, data) = (report.command(1), report.data(syntax));
+            match scu::ask(&mut messages, &command, data.as_deref(), limits).await {
+                Ok(()) => Tried::Taken(report.outcome()),
+                Err(error) => Tried::Failed(error),
+            }
+        }
+        Ok(false) => Tried::Lost,
+        Err(error) => Tried::Failed(CallError::Store(chain(&error))),
+    };
+    messages.release().await;
+    tried
 }
 
 /// Who asked, as they stand in the list now: their address may have been mended since. Nobody where they may come no more, or to
@@ -278,21 +290,6 @@ fn peer(shared: &Shared, requester: &Requester) -> Option<(Peer, AeTitle)> {
     let found = shared.terms.peers.find(&title, Origin { address: requester.host, certificate });
     let peer = found.filter(|peer| peer.site == requester.site)?;
     Some((peer, requester.called.parse().ok()?))
-}
-
-async fn send(
-    shared: &Shared,
-    peer: &Peer,
-    called: &AeTitle,
-    report: &Report,
-) -> Result<(), CallError> {
-    let wanted = scu::Wanted { service: Service::Commitment, uid: COMMITMENT.uid, as_scp: true };
-    let tls = shared.tls.as_deref();
-    let (mut messages, syntax) = scu::associate(peer, called, wanted, tls, &shared.limits).await?;
-    let data = report.data(syntax);
-    let sent = scu::ask(&mut messages, &report.command(1), data.as_deref(), &shared.limits).await;
-    messages.release().await;
-    sent
 }
 
 #[cfg(test)]

@@ -62,7 +62,7 @@ macro_rules! commitments_contract {
             a_request_whose_report_was_taken_is_gone,
             a_request_that_was_given_up_names_nothing_is_not_due_and_is_told_of_for_thirty_days,
             whoever_holds_a_request_no_more_changes_nothing,
-            a_request_that_names_an_erased_image_names_nothing_any_more,
+            a_request_that_names_an_erased_image_names_nothing_any_more_is_held_by_nobody_and_is_due_at_once,
             a_request_that_cannot_be_read_hides_no_other,
             everything_survives_closing_and_opening,
         ] }
@@ -331,7 +331,9 @@ async fn erase(handles: &Handles, object: &ObjectVersion) {
     assert_eq!(erased.expect("erased"), [object.id()]);
 }
 
-pub async fn a_request_that_names_an_erased_image_names_nothing_any_more<H: CommitmentsHarness>() {
+pub async fn a_request_that_names_an_erased_image_names_nothing_any_more_is_held_by_nobody_and_is_due_at_once<
+    H: CommitmentsHarness,
+>() {
     let (harness, handles) = fresh::<H>().await;
     let commitments = &*handles.commitments;
     let asked = [
@@ -340,8 +342,9 @@ pub async fn a_request_that_names_an_erased_image_names_nothing_any_more<H: Comm
         ("1.3", &["1.5"], "south"),
         ("1.4", &["1.8"], "north"),
     ];
+    let mut held = Vec::new();
     for (transaction, instances, site) in asked {
-        keep(commitments, &of("CR1", site, transaction, instances)).await;
+        held.push(keep(commitments, &of("CR1", site, transaction, instances)).await.claim);
     }
     // By its key, as DICOM brings it, though it was never admitted; and by what its file says, wherever it lies.
     let key =
@@ -358,6 +361,13 @@ pub async fn a_request_that_names_an_erased_image_names_nothing_any_more<H: Comm
     assert_eq!(handles.store.complete(&[done]).await.expect("completed"), [true]);
     erase(&handles, &elsewhere).await;
 
+    let due = claim(commitments).await;
+    let mut due: Vec<&str> = due.iter().map(|one| one.request.transaction.as_str()).collect();
+    due.sort_unstable();
+    assert_eq!(due, ["1.1", "1.4"], "the lease of the others goes on");
+    for (claim, still) in held.into_iter().zip([false, true, true, false]) {
+        assert_eq!(commitments.extend(claim, LEASE).await.expect("asked"), still);
+    }
     harness.advance(LEASE).await;
     let mut due = claim(commitments).await;
     due.sort_by(|one, other| one.request.transaction.cmp(&other.request.transaction));

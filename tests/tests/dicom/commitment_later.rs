@@ -8,6 +8,8 @@ use lobar_core::erasure::{ErasureOrder, ErasureReason};
 use lobar_dicom::DicomSettings;
 use lobar_testkit::services::free_port;
 use lobar_tests::rig::Rig;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::timeout;
 
 use super::fixture::{
     PATIENCE, Running, run, said, serve, settings, succeed, uid, versions, write_image,
@@ -144,13 +146,8 @@ async fn a_request_that_cannot_be_kept_is_not_promised() {
     lobar.stop().await;
 }
 
-#[tokio::test]
-async fn nothing_is_told_of_an_image_that_was_erased_meanwhile() {
-    let rig = Rig::open().await;
-    let own = free_port();
-    let lobar = serve(&rig, reporting_to(own)).await;
-    let (image, port) = (stored(&lobar).await, lobar.port());
-    tried_once(&rig, &port, "1.2.1", &[&image]).await;
+/// Erases what is stored.
+async fn erase(rig: &Rig) {
     let order = ErasureOrder {
         reason: ErasureReason::Request,
         actor: Actor::local("ada"),
@@ -158,8 +155,39 @@ async fn nothing_is_told_of_an_image_that_was_erased_meanwhile() {
         request: None,
         detail: serde_json::json!({}),
     };
-    let object = versions(&rig).await.remove(0).object;
+    let object = versions(rig).await.remove(0).object;
     rig.erasure.erasures.erase(&[object], &order).await.expect("erased");
+}
+
+#[tokio::test]
+async fn nothing_is_told_of_an_image_that_is_erased_while_its_peer_is_called() {
+    let rig = Rig::open().await;
+    let own = free_port();
+    let modality = Listener::start(own, &[]).await;
+    // Whoever calls waits until they are put through.
+    let slow = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let lobar = serve(&rig, reporting_to(slow.local_addr().expect("bound").port())).await;
+    let (image, port) = (stored(&lobar).await, lobar.port());
+    assert_eq!(ask(&port, "1.2.1", &[&image]).await.expect("an answer"), "0000");
+    let (mut calling, _) = timeout(PATIENCE, slow.accept()).await.expect("called").expect("a call");
+    erase(&rig).await;
+    let mut answering = TcpStream::connect(("127.0.0.1", own)).await.expect("it listens");
+    // Until one of them hangs up, in whichever way.
+    let _ = tokio::io::copy_bidirectional(&mut calling, &mut answering).await;
+    let given_up = until("it is given up", async || kept(&rig).await == (0, 1));
+    meanwhile(&rig, MINUTE, given_up).await;
+    lobar.stop().await;
+    assert_eq!(modality.rest().await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn nothing_is_told_of_an_image_that_was_erased_meanwhile() {
+    let rig = Rig::open().await;
+    let own = free_port();
+    let lobar = serve(&rig, reporting_to(own)).await;
+    let (image, port) = (stored(&lobar).await, lobar.port());
+    tried_once(&rig, &port, "1.2.1", &[&image]).await;
+    erase(&rig).await;
     let given_up = until("it is given up", async || kept(&rig).await == (0, 1));
     meanwhile(&rig, MINUTE, given_up).await;
     lobar.until("lobar_dicom_commitments_total", "unreported", 1.0).await;

@@ -312,7 +312,7 @@ async fn erase<D: Driver>(
         known.iter().filter(|(_, row)| is_current(state(&row.state))).map(|(id, _)| *id).collect();
     let going: BTreeSet<ImageId> = ids.iter().copied().collect();
     queue_twins(&mut tx, &stood, &going, now, &mut changes).await?;
-    commitments::forget(&mut tx, &named).await?;
+    commitments::forget(&mut tx, &named, now).await?;
     forget(&mut tx, &ids).await?;
     bury(&mut tx, &erased, order, now).await?;
     let stored =
