@@ -2,6 +2,7 @@
 
 mod columns;
 mod keys;
+mod killed;
 mod letterbox;
 mod notification;
 mod pictures;
