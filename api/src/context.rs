@@ -53,6 +53,10 @@ use crate::stream::Hub;
 const DRAWN_AT_ONCE: usize = 4;
 /// Of these, for one client.
 const DRAWN_FOR_ONE: usize = 2;
+/// Thumbnails that are drawn at once beside them.
+const THUMBNAILS_AT_ONCE: usize = 2;
+/// Of these, for one client.
+const THUMBNAILS_FOR_ONE: usize = 1;
 
 /// How long a scraper waits for fresh figures; it gets those of a moment ago then. Shorter than a scraper's own patience.
 const FIGURES_LIMIT: Duration = Duration::from_secs(3);
@@ -98,6 +102,9 @@ pub(crate) struct Context {
     pub(crate) drawing: Arc<Semaphore>,
     /// Bounds those of one client: however many it asks for, others wait for a few.
     pub(crate) drawing_shares: Shares<Client>,
+    /// The same of thumbnails.
+    pub(crate) thumbnails: Arc<Semaphore>,
+    pub(crate) thumbnail_shares: Shares<Client>,
     /// Bounds answers that are not sent yet.
     pub(crate) sending: Sending,
     /// Bounds the DICOM files whose heads are read at once.
@@ -174,6 +181,8 @@ impl Context {
             intake: Intake::new(&settings),
             drawing: Arc::new(Semaphore::new(DRAWN_AT_ONCE)),
             drawing_shares: Shares::new(DRAWN_FOR_ONE),
+            thumbnails: Arc::new(Semaphore::new(THUMBNAILS_AT_ONCE)),
+            thumbnail_shares: Shares::new(THUMBNAILS_FOR_ONE),
             sending: Sending::new(settings.answer_bytes, settings.largest_picture()),
             reading: Arc::new(Semaphore::new(available_parallelism().map_or(1, NonZero::get))),
             room: FileRoom::new(settings.limits.max_bytes as u64),

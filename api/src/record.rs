@@ -226,6 +226,22 @@ impl Recorder {
         Ok(())
     }
 
+    /// Records the thumbnail of an image, soon, as one that was listed: not where it was on a list within the hour.
+    ///
+    /// # Errors
+    /// As [`Recorder::note`].
+    pub(crate) fn note_thumbnail(&self, mut entry: NewEntry, id: ImageId) -> Result<(), Problem> {
+        let who = entry.actor.id.unwrap_or_default();
+        let fresh = self.not_listed(who, &[id.0]);
+        if fresh.is_empty() {
+            return Ok(());
+        }
+        entry.detail = json!({ "thumbnail": true });
+        self.note_each(entry)?;
+        self.note_listed(who, fresh);
+        Ok(())
+    }
+
     fn not_listed(&self, who: Uuid, images: &[Uuid]) -> Vec<Uuid> {
         let now = self.clock.now();
         let listed = self.listed.lock().unwrap_or_else(PoisonError::into_inner);

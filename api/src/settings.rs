@@ -142,16 +142,22 @@ impl Default for ApiSettings {
     }
 }
 
+/// What a grey PNG with sides of so many pixels has at most, in bytes: one a pixel, and what the format adds to pixels that
+/// cannot be compressed.
+pub(crate) fn png_bytes(side: u32) -> usize {
+    let side = side as usize;
+    side * side + side * side / 64 + (64 << 10)
+}
+
 impl ApiSettings {
     /// Event streams of one caller.
     pub(crate) fn streams_of_one(&self) -> usize {
         self.streams_of_one.min(self.streams / 4).max(1)
     }
 
-    /// The largest picture, in bytes: one a pixel, and what the format adds to pixels that cannot be compressed.
+    /// The largest picture, in bytes.
     pub(crate) fn largest_picture(&self) -> usize {
-        let side = self.picture_side as usize;
-        side * side + side * side / 64 + (64 << 10)
+        png_bytes(self.picture_side)
     }
 
     /// Whether there is a local user: only where no other machine reaches the server.

@@ -121,9 +121,9 @@ export async function release(id) {
 }
 
 /**
- * `picture` or `heatmap` as an object URL, which whoever asked must revoke, and which rendering it is.
+ * `picture`, `thumbnail` or `heatmap` as an object URL, which whoever asked must revoke, and which rendering it is.
  * @param {string} id
- * @param {"picture" | "heatmap"} what
+ * @param {"picture" | "thumbnail" | "heatmap"} what
  * @param {AbortSignal} [signal]
  * @param {boolean} [byItself] whether nobody looks at it yet
  */

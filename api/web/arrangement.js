@@ -9,7 +9,7 @@ const KEPT = "lobar.columns";
 /** What every list has: whom it shows, and what was found. */
 const ALWAYS = ["assessment", "patient"];
 /** Which are left out first where there is no room. */
-const LEAVING = ["model", "view", "accession", "rank", "received", "study", "score", "site", "waiting", "read"];
+const LEAVING = ["model", "view", "accession", "rank", "received", "thumbnail", "study", "score", "site", "waiting", "read"];
 /** The least that the patient has in a row, in rem. */
 const PATIENT = 12.5;
 

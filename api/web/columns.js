@@ -6,6 +6,7 @@ import { unwatch, watch } from "./exposure.js";
 import { aboutPatient, studyTime, who } from "./patient.js";
 import { readingElement, readingWords } from "./reading.js";
 import { bandElement, verdictElement, warnedElement } from "./rows.js";
+import { drawThumbnail } from "./thumbnails.js";
 import { band, clock, duration, figure, personWarnings, shareBelow, shortId, standing } from "./words.js";
 
 /** @import { ImageItem, ResultBody } from "./types.js" */
@@ -84,6 +85,7 @@ async function rank(box, image) {
 
 /** All that there are, in the order in which they stand at first. @type {Column[]} */
 export const COLUMNS = [
+  { name: "thumbnail", words: "Picture", width: 4.6, draw: drawThumbnail },
   {
     name: "assessment",
     words: "Assessment",

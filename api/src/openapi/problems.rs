@@ -132,9 +132,10 @@ fn own(method: &str, path: &str) -> &'static [Kind] {
         ("GET", "/v1/batches/{id}" | "/v1/batches/{id}/export")
         | ("POST", "/v1/batches/{id}/retry") => &[UnknownBatch],
         ("GET" | "DELETE", "/v1/images/{id}") => &[UnknownImage, Erased],
-        ("GET", "/v1/images/{id}/picture" | "/v1/images/{id}/pixels") => {
-            &[UnknownImage, NoPicture, Erased]
-        }
+        (
+            "GET",
+            "/v1/images/{id}/picture" | "/v1/images/{id}/thumbnail" | "/v1/images/{id}/pixels",
+        ) => &[UnknownImage, NoPicture, Erased],
         (
             "GET",
             "/dicom-web/studies/{study}"

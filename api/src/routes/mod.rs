@@ -96,6 +96,7 @@ pub(crate) fn addresses() -> Vec<Address> {
         Address::new("/v1/images").get(images::list).post(receive::receive),
         Address::new("/v1/images/{id}").get(images::one).delete(erasure::erase),
         Address::new("/v1/images/{id}/picture").get(picture::picture),
+        Address::new("/v1/images/{id}/thumbnail").get(picture::thumbnail),
         Address::new("/v1/images/{id}/pixels").get(pixels::pixels),
         Address::new("/v1/images/{id}/copies").post(copies::add),
         Address::new("/v1/images/{id}/heatmap").get(picture::heatmap),

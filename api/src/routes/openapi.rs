@@ -18,7 +18,7 @@ use crate::health;
 #[openapi(
     info(title = "Lobar", description = "Chest X-rays in, results live. Errors are RFC 9457 `application/problem+json`."),
     paths(
-        images::list, images::one, erasure::erase, receive::receive, picture::picture, picture::heatmap,
+        images::list, images::one, erasure::erase, receive::receive, picture::picture, picture::thumbnail, picture::heatmap,
         pixels::pixels, copies::add,
         priors::list, patients::merge, patients::separate, patients::correct, patients::move_study,
         verdicts::add, verdicts::list, verdicts::withdraw, claims::claim, claims::release, opinions::give, exposure::painted, exposure::report,

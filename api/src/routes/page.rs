@@ -92,6 +92,7 @@ const FILES: &[File] = &[
     web_file!("/web/sites.js", SCRIPT, "sites.js"),
     web_file!("/web/stage.js", SCRIPT, "stage.js"),
     web_file!("/web/table.js", SCRIPT, "table.js"),
+    web_file!("/web/thumbnails.js", SCRIPT, "thumbnails.js"),
     web_file!("/web/tokens.js", SCRIPT, "tokens.js"),
     web_file!("/web/tone.js", SCRIPT, "tone.js"),
     web_file!("/web/tools.js", SCRIPT, "tools.js"),

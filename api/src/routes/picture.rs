@@ -21,11 +21,15 @@ use crate::picture::rendering;
 use crate::problem::{Kind, Problem};
 use crate::rate::Client;
 use crate::record::about;
+use crate::settings::png_bytes;
 use crate::visible::visible;
 
 /// Side of the heatmap in pixels. It covers the whole picture, whatever the picture's shape: the
 /// page stretches it.
 const HEATMAP_SIDE: u32 = 448;
+
+/// Longest side of a thumbnail, in pixels: twice as high as a row of the page, for screens of two pixels to a point.
+const THUMBNAIL_SIDE: u32 = 96;
 
 /// The image as people see it: upright, 8 bits, at most as large as a page needs.
 #[utoipa::path(get, path = "/v1/images/{id}/picture", tag = "images",
@@ -51,22 +55,64 @@ pub(crate) async fn picture(
     let turn = client.map(|client| context.drawing_shares.of(client).acquire_owned());
     let turn = OptionFuture::from(turn).await;
     let slot = context.drawing.clone().acquire_owned().await;
-    let room = context.room.of(image.object.size).await;
-    let own = Arc::clone(&context);
     let side = context.settings.picture_side;
-    let drawn = context.run(async move {
-        let _held = (turn, slot);
-        let (bytes, _room) = fetched(&own, &image, room).await?;
-        let limits = own.settings.limits;
-        own.compute(move || draw(&bytes, &limits, side).map_err(not_drawn)).await?
-    });
-    let (name, drawn) = (EntityTag::new_strong(rendering(id, side)), drawn.await??);
+    let drawn = drawn(&context, image, side, (turn, slot)).await?;
     context.recorder.note(seen)?;
     reserved.shrink(drawn.len());
+    let name = EntityTag::new_strong(rendering(id, side));
     let mut response = HttpResponse::Ok();
     let mut response = response.content_type("image/png").insert_header(ETag(name)).body(drawn);
     response.extensions_mut().insert(reserved);
     Ok(response)
+}
+
+/// The image as small as a list shows it. On record as listed, as its row is: too small to be read from.
+#[utoipa::path(get, path = "/v1/images/{id}/thumbnail", tag = "images",
+    params(("id" = Uuid, Path, description = "The image's id.")),
+    responses(
+        (status = 200, description = "The picture, its longer side 96 pixels at most. No verdict can be given on it.", content_type = "image/png"),
+        (status = 404, description = "Not known, removed, gone, or not an image.", content_type = "application/problem+json"),
+    ),
+)]
+pub(crate) async fn thumbnail(
+    allowed: Allowed<need::ReadImages>,
+    context: Data<Context>,
+    id: Path<Uuid>,
+) -> Result<HttpResponse, Problem> {
+    let image = known(&context, &allowed, ImageId(id.into_inner()), Kind::NoPicture).await?;
+    let (id, seen) = (image.id, about(&allowed, Action::Listed, &image));
+    let context = context.into_inner();
+    let client = Client::caller(&allowed.caller().who);
+    let mut reserved = context.sending.reserve(client, png_bytes(THUMBNAIL_SIDE)).await?;
+    // Turns of their own: pictures that somebody waits for wait for no thumbnail.
+    let turn = client.map(|client| context.thumbnail_shares.of(client).acquire_owned());
+    let turn = OptionFuture::from(turn).await;
+    let slot = context.thumbnails.clone().acquire_owned().await;
+    let drawn = drawn(&context, image, THUMBNAIL_SIDE, (turn, slot)).await?;
+    context.recorder.note_thumbnail(seen, id)?;
+    reserved.shrink(drawn.len());
+    let mut response = HttpResponse::Ok().content_type("image/png").body(drawn);
+    response.extensions_mut().insert(reserved);
+    Ok(response)
+}
+
+/// An image as PNG, its longer side at most `side` pixels. What is `held` is given back when the work has ended, also where
+/// nobody waits for it any more.
+async fn drawn(
+    context: &Arc<Context>,
+    image: Image,
+    side: u32,
+    held: impl Send + 'static,
+) -> Result<Vec<u8>, Problem> {
+    let room = context.room.of(image.object.size).await;
+    let own = Arc::clone(context);
+    let drawing = context.run(async move {
+        let _held = held;
+        let (bytes, _room) = fetched(&own, &image, room).await?;
+        let limits = own.settings.limits;
+        own.compute(move || draw(&bytes, &limits, side).map_err(not_drawn)).await?
+    });
+    drawing.await?
 }
 
 /// The file's bytes, in the room that was reserved for them, or for any file if it is larger than said.

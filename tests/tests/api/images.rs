@@ -180,12 +180,13 @@ async fn lists_are_pages_with_an_exact_total_and_filters_narrow_both() {
 }
 
 #[tokio::test]
-async fn the_picture_and_the_heatmap_are_png() {
+async fn the_picture_the_thumbnail_and_the_heatmap_are_png() {
     let fixture = Arc::new(Fixture::open().await);
     fixture.play_worker(ready(0.9));
     let id = upload(&fixture, "/v1/images", radiograph_jpeg(640, 480, 3)).await;
     item(&fixture, &id, "ready").await;
-    for what in ["picture", "heatmap"] {
+    let sizes = [("picture", (640_u32, 480_u32)), ("thumbnail", (96, 72)), ("heatmap", (448, 448))];
+    for (what, expected) in sizes {
         let url = fixture.url(&format!("/v1/images/{id}/{what}"));
         let answer = fixture.http.get(url).send().await.expect("an answer");
         assert_eq!(answer.status(), 200, "{what}");
@@ -194,7 +195,6 @@ async fn the_picture_and_the_heatmap_are_png() {
         let bytes = answer.bytes().await.expect("bytes");
         assert!(bytes.starts_with(PNG));
         let size = (&bytes[16..20], &bytes[20..24]);
-        let expected: (u32, u32) = if what == "picture" { (640, 480) } else { (448, 448) };
         assert_eq!(size, (&expected.0.to_be_bytes()[..], &expected.1.to_be_bytes()[..]));
     }
 }
@@ -211,7 +211,9 @@ async fn of_a_removed_image_nothing_is_served_although_the_bucket_may_keep_it() 
     assert_eq!(item(&fixture, &id, "removed").await["result"], Value::Null);
     let (_, list) = fixture.get("/v1/images?status=removed").await;
     assert_eq!((&list["total"], &list["items"][0]["result"]), (&json!(1), &Value::Null));
-    for (what, problem) in [("picture", "no-picture"), ("heatmap", "no-heatmap")] {
+    for (what, problem) in
+        [("picture", "no-picture"), ("thumbnail", "no-picture"), ("heatmap", "no-heatmap")]
+    {
         let (status, body) = fixture.get(&format!("/v1/images/{id}/{what}")).await;
         assert_eq!((status, &body["type"]), (404, &json!(format!("/problems/{problem}"))));
     }
@@ -230,8 +232,10 @@ async fn what_is_no_image_has_no_picture_and_neither_has_what_is_gone() {
     assert_eq!((status, &problem["type"]), (404, &json!("/problems/no-picture")));
     assert_eq!(problem["reason"], "not_an_image");
     let ids = fixture.admit(["incoming/north/never-stored.jpg".to_owned()]).await;
-    let (status, problem) = fixture.get(&format!("/v1/images/{}/picture", ids[0])).await;
-    assert_eq!((status, &problem["type"]), (404, &json!("/problems/no-picture")));
+    for what in ["picture", "thumbnail"] {
+        let (status, problem) = fixture.get(&format!("/v1/images/{}/{what}", ids[0])).await;
+        assert_eq!((status, &problem["type"]), (404, &json!("/problems/no-picture")));
+    }
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! The audit record: what callers of the API saw and did is in it, by whom, and as one chain.
 
 use lobar_core::audit::{Cursor, Entry, Filter};
+use lobar_tests::kit::radiograph_jpeg;
 use serde_json::{Value, json};
 
 use crate::fixture::{Fixture, eventually, ready};
@@ -265,4 +266,38 @@ async fn a_failure_to_sign_in_is_on_record_without_what_was_typed() {
     );
     let whole = serde_json::to_string(&entries[0]).expect("JSON");
     assert!(!whole.contains("secret") && !whole.contains("jane"), "{whole}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_thumbnail_is_on_record_as_listed_unless_its_row_is() {
+    let fixture = Fixture::open().await;
+    let mut ids = Vec::new();
+    for seed in [1, 2] {
+        ids.push(fixture.pictured("north", &radiograph_jpeg(320, 240, seed)).await);
+    }
+    fixture.person("somebody", "admin@*").await;
+    let token = fixture.token("clinician@north").await;
+    let get = async |path: &str| {
+        let request = fixture.http.get(fixture.url(path)).bearer_auth(&token);
+        assert_eq!(request.send().await.expect("answers").status(), 200, "{path}");
+    };
+    for _ in 0..2 {
+        get(&format!("/v1/images/{}/thumbnail", ids[0])).await;
+    }
+    get("/v1/images").await;
+    get(&format!("/v1/images/{}/thumbnail", ids[1])).await;
+    // Something that is recorded after it.
+    get(&format!("/v1/images/{}/verdicts", ids[1])).await;
+    let entries = eventually("it is recorded", async || {
+        let mut entries = entries(&fixture).await;
+        entries.retain(|entry| entry.role.as_deref() == Some("clinician"));
+        entries.iter().any(|entry| entry.action == "verdicts_viewed").then_some(entries)
+    })
+    .await;
+    let told: Vec<_> =
+        entries.iter().map(|entry| (entry.action.as_str(), entry.image, entry.detail())).collect();
+    assert_eq!(told.len(), 3, "{told:?}");
+    assert_eq!(told[0], ("listed", Some(ids[0].0), json!({ "thumbnail": true })));
+    assert_eq!((told[1].0, &told[1].2["ids"]), ("listed", &json!([ids[1].0])));
+    assert_eq!(told[2].0, "verdicts_viewed");
 }

@@ -31,7 +31,8 @@ async fn columns_are_shown_hidden_and_put_in_order_by_keys_alone_and_the_browser
     let browser = Browser::open(&fixture.url("/")).await;
     browser.text_becomes("#count", "Showing 4 of 4").await;
     resize(&browser, 1600, 900).await;
-    let at_first = "Assessment, Patient, Read, Score, Study, Site, Received, Waiting, Model";
+    let at_first =
+        "Picture, Assessment, Patient, Read, Score, Study, Site, Received, Waiting, Model";
     browser
         .becomes(
             &HEADS
@@ -71,7 +72,7 @@ async fn columns_are_shown_hidden_and_put_in_order_by_keys_alone_and_the_browser
     browser.press(space).await;
     browser.press(&Key::Escape.to_string()).await;
     browser.becomes("return document.activeElement.id === 'options'").await;
-    let chosen = "Assessment, Patient, Score, Waiting, Study, Site, Model, Accession";
+    let chosen = "Picture, Assessment, Patient, Score, Waiting, Study, Site, Model, Accession";
     assert_eq!(browser.run(HEADS).await, chosen);
     browser.text_becomes(&format!("tr[data-id='{}'] .accession", ids[0]), "A-1").await;
     assert_eq!(browser.run(GEOMETRY).await, json!([0, 1, true, true]));

@@ -6,6 +6,7 @@ mod killed;
 mod letterbox;
 mod notification;
 mod pictures;
+mod thumbnails;
 
 use serde_json::json;
 
