@@ -7,6 +7,7 @@ import { watch } from "./exposure.js";
 import { madeWords, who } from "./patient.js";
 import { bandElement, verdictElement, warnedElement } from "./rows.js";
 import { Pane } from "./stage.js";
+import { drawThumbnail } from "./thumbnails.js";
 import { band } from "./words.js";
 
 /** @import { Pixels } from "./pixels.js" */
@@ -80,8 +81,10 @@ export class PriorsPanel {
   line(item) {
     const word = verdictElement(item);
     if (item.result) watch(word, item.id, item.result.model.sha256, "flag");
+    const small = el("span", { class: "small" });
+    drawThumbnail(small, item);
     const button = el("button", { type: "button", "data-id": item.id, "aria-pressed": String(item.id === this.chosen), onclick: () => this.toggle(item) },
-      el("span", {}, [madeWords(item), item.instance?.view_position].filter(Boolean).join(", ")));
+      small, el("span", {}, [madeWords(item), item.instance?.view_position].filter(Boolean).join(", ")));
     return el("li", {}, button, word, warnedElement(item));
   }
 

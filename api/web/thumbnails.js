@@ -1,4 +1,4 @@
-// Small pictures in the rows of a list: of those rows that stay in the window for a moment, one after another, so that whoever
+// Small pictures in lists of images: of those that stay in the window for a moment, one after another, so that whoever
 // scrolls by, or opens an image, waits for none. They are kept in this page's memory alone.
 
 import * as api from "./api.js";
@@ -7,7 +7,7 @@ import { onLeave } from "./session.js";
 
 /** @import { ImageItem } from "./types.js" */
 
-/** How long a row must be in the window before its picture is asked for, in ms. */
+/** How long a box must be in the window before its picture is asked for, in ms. */
 const REST = 200;
 /** How many are kept; beyond that the one goes that was shown first. */
 const KEPT = 500;
@@ -95,7 +95,7 @@ function paint(box, id) {
   return true;
 }
 
-/** Draws the picture of an image into the box of its row, as soon as that rests in the window. @param {HTMLElement} box @param {ImageItem} image */
+/** Draws the picture of an image into a box, as soon as that rests in the window. @param {HTMLElement} box @param {ImageItem} image */
 export function drawThumbnail(box, { id, status }) {
   if (status === "removed") {
     forget(id);
