@@ -36,6 +36,7 @@ export const KEYS = [
   ["[", "Heatmap less opaque", "fainter"],
   ["]", "Heatmap more opaque", "denser"],
   ["S", "Side by side with the heatmap, or with a prior", "side"],
+  ["T", "The whole window for the image, and back", "full"],
   ["Space", "Reset: everything as it was at first", "reset"],
   ["C", "Copy the picture", "copy"],
   ["E", "Save the picture", "save"],

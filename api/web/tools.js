@@ -12,7 +12,7 @@ const PRESETS = 5;
 /** @param {string} name @param {Node[]} parts */
 const group = (name, ...parts) => el("div", { class: "tool-group", role: "group", "aria-label": name }, ...parts);
 
-/** @typedef {{ tone: Tone | null, tool: string, inverted: boolean, heatOn: boolean, hasHeat: boolean, isBeside: boolean, canBeside: boolean, loupeOn: boolean, canCopy: boolean }} State */
+/** @typedef {{ tone: Tone | null, tool: string, inverted: boolean, heatOn: boolean, hasHeat: boolean, isBeside: boolean, canBeside: boolean, loupeOn: boolean, isFull: boolean, canCopy: boolean }} State */
 
 export class Tools {
   /** @param {(action: string) => void} act @param {(place: number) => void} preset @param {() => void} faded */
@@ -33,6 +33,7 @@ export class Tools {
     this.heat = pressed("Heatmap", "H", "heat");
     this.opacity = el("input", { type: "range", min: "0.1", max: "1", step: "0.1", oninput: faded });
     this.side = pressed("Side by side", "S", "side", "Side by side with the heatmap, or with a prior");
+    this.full = pressed("Full", "T", "full", "The whole window for the image");
     this.copy = button("Copy", "C", "copy", "Copy the picture with its identity burnt in");
     this.save = button("Save", "E", "save", "Save the picture with its identity burnt in");
     this.element = el("div", { class: "tools" },
@@ -41,11 +42,11 @@ export class Tools {
       group("Size", button("−", "-", "smaller", "Smaller"), button("Fit", "=", "fit"), button("1:1", "0", "exact", "One pixel on one"), button("+", "+", "larger", "Larger")),
       group("Direction", button("Turn", "R", "turn", "Turn right; with Shift left"), button("Flip", "F", "flip", "Mirror left and right"), button("Flop", "V", "flop", "Mirror top and bottom")),
       group("Heatmap", this.heat, el("label", {}, "Opacity ", keyElement("["), this.opacity, keyElement("]")), this.side),
-      group("Picture", button("Reset", "Space", "reset"), this.copy, this.save, button("Keys", "?", "help", "What the keys do")));
+      group("Picture", this.full, button("Reset", "Space", "reset"), this.copy, this.save, button("Keys", "?", "help", "What the keys do")));
   }
 
   /** @param {State} state */
-  draw({ tone, tool, inverted, heatOn, hasHeat, isBeside, canBeside, loupeOn, canCopy }) {
+  draw({ tone, tool, inverted, heatOn, hasHeat, isBeside, canBeside, loupeOn, isFull, canCopy }) {
     this.window.ariaPressed = String(tool === "window");
     this.measure.ariaPressed = String(tool === "measure");
     this.loupe.ariaPressed = String(loupeOn);
@@ -55,6 +56,7 @@ export class Tools {
     this.opacity.disabled = !heatOn && !isBeside;
     this.side.ariaPressed = String(isBeside);
     this.side.disabled = !canBeside;
+    this.full.ariaPressed = String(isFull);
     this.copy.disabled = !canCopy || !navigator.clipboard;
     this.save.disabled = !canCopy;
     this.presets.forEach((button, place) => {

@@ -70,6 +70,8 @@ export class Viewer {
     this.heatOn = false;
     this.isBeside = false;
     this.inverted = false;
+    /** Whether the image has the whole window: it stays from image to image. */
+    this.isFull = false;
     /** What the first mouse button does: it stays from image to image. @type {"pan" | "window" | "measure"} */
     this.tool = "pan";
     this.geometry = new Geometry();
@@ -93,6 +95,7 @@ export class Viewer {
     this.card = null;
     this.abort = new AbortController();
     this.view = this.build();
+    this.fill();
     this.pixels.keep([id, ...this.near()]);
     this.reset();
     this.refresh();
@@ -103,7 +106,13 @@ export class Viewer {
   /** Nothing is shown, and nothing is kept. */
   close() {
     this.end();
+    this.fill();
     this.pixels.keep([]);
+  }
+
+  /** Takes the rest of the page away while an image has the whole window. */
+  fill() {
+    document.documentElement.toggleAttribute("data-full", this.isFull && this.id !== null);
   }
 
   /** The image that is shown goes; those near it stay ready. */
@@ -275,6 +284,7 @@ export class Viewer {
         else if (this.hasHeat() && !priors.chosen) [this.isBeside, this.heatOn] = [true, false];
         else priors.toggleNewest();
       },
+      full: () => { this.isFull = !this.isFull; this.fill(); },
       reset: () => this.reset(), copy: () => this.take("clipboard"), save: () => this.take("file"), help: () => showKeys(),
     };
     actions[action]?.();
@@ -439,7 +449,7 @@ export class Viewer {
     this.loupe.draw(main);
     tools.draw({
       tone: main.tone, tool: this.tool, inverted: this.inverted, heatOn: this.heatOn, hasHeat: this.hasHeat(), isBeside: this.isBeside || priors.chosen !== null,
-      canBeside: this.hasHeat() || priors.items.length > 0, loupeOn: this.loupe.isOn, canCopy: Boolean(main.film && this.image),
+      canBeside: this.hasHeat() || priors.items.length > 0, loupeOn: this.loupe.isOn, isFull: this.isFull, canCopy: Boolean(main.film && this.image),
     });
     this.drawLegend();
   }

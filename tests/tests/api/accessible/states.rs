@@ -70,6 +70,9 @@ async fn the_viewer_is_accessible_at_full_depth_with_its_tools_priors_and_notice
     browser.view(&fixture, id).await;
     browser.text_becomes(".priors", "2024-01-01").await;
     report.look_at_all_widths(&browser, "full depth").await;
+    browser.press("t").await;
+    report.look_at_all_widths(&browser, "the whole window").await;
+    browser.press("t").await;
     browser.press("h").await;
     browser.becomes("return document.querySelector('.heat').naturalWidth === 448").await;
     browser.press("m").await;

@@ -2,6 +2,7 @@
 
 mod bench;
 mod copies;
+mod full;
 mod hands;
 mod lengths;
 mod pixels;
