@@ -9,12 +9,14 @@ const PATIENCE = 5_000;
 const FIRST_WAIT = 500;
 const LONGEST_WAIT = 10_000;
 
+/** `full` where no more pages may follow. @typedef {"live" | "reconnecting" | "stale" | "full" | "paused"} State */
+
 /**
  * What is called back.
  * @typedef {object} Listener
  * @property {(event: { id: string, status: string }, position: string) => void} image an image has changed, by the event at this position
  * @property {() => void} reset what is known must be loaded anew
- * @property {(state: "live" | "reconnecting" | "stale" | "full", since?: Date) => void} state of the connection, and the time of the last news; `full` where no more pages may follow
+ * @property {(state: State, since?: Date) => void} state of the connection, and the time of the last news
  */
 
 /** Follows `/v1/events` after the event whose `id` is `after`, for ever. */
@@ -26,9 +28,13 @@ export class EventStream {
     this.on = on;
     this.wait = FIRST_WAIT;
     this.closed = false;
+    /** Pending while its reader wants no news. @type {Promise<void> | null} */
+    this.pausing = null;
+    /** @type {() => void} */
+    this.resume = () => {};
     this.lastLife = new Date();
     this.abort = new AbortController();
-    /** @type {"live" | "reconnecting" | "stale" | "full" | undefined} */
+    /** @type {State | undefined} */
     this.state = undefined;
     /** @type {number | undefined} */
     this.watchdog = undefined;
@@ -40,13 +46,31 @@ export class EventStream {
   close() {
     this.closed = true;
     this.abort.abort();
+    this.resume();
     clearTimeout(this.watchdog);
     clearTimeout(this.patience);
+  }
+
+  /** Takes no news until `goOn`. */
+  pause() {
+    this.pausing ??= new Promise((resume) => { this.resume = resume; });
+    this.say("paused", new Date());
+    this.abort.abort();
+  }
+
+  /** Takes all the news of the pause, and what comes after it. */
+  goOn() {
+    this.pausing = null;
+    this.wait = FIRST_WAIT;
+    this.state = undefined;
+    this.lost();
+    this.resume();
   }
 
   async run() {
     while (!this.closed) {
       await signedIn();
+      await this.pausing;
       if (this.closed) return;
       try {
         await this.connect();
@@ -59,6 +83,7 @@ export class EventStream {
         }
       }
       if (this.closed) return;
+      if (this.pausing) continue;
       this.lost();
       await new Promise((wake) => setTimeout(wake, this.wait * (0.5 + Math.random() / 2)));
       this.wait = Math.min(this.wait * 2, LONGEST_WAIT);
@@ -79,7 +104,7 @@ export class EventStream {
     let rest = "";
     for (;;) {
       const { value, done } = await reader.read();
-      if (done || this.closed) return;
+      if (done || this.closed || this.pausing) return;
       this.life();
       const blocks = (rest + value).split("\n\n");
       rest = blocks.pop() ?? "";
@@ -122,7 +147,7 @@ export class EventStream {
     this.patience = setTimeout(() => this.say("stale", since), PATIENCE);
   }
 
-  /** @param {"live" | "reconnecting" | "stale" | "full"} state @param {Date} [since] */
+  /** @param {State} state @param {Date} [since] */
   say(state, since) {
     if (state !== "reconnecting") clearTimeout(this.patience);
     if (state === this.state && state !== "stale") return;

@@ -4,7 +4,7 @@ import { el } from "./elements.js";
 import { watch } from "./exposure.js";
 import { identityFacts } from "./patient.js";
 import { bandElement, verdictElement } from "./rows.js";
-import { band, clock, duration, figure, standing, warningWords } from "./words.js";
+import { band, clock, duration, figure, standing, validated, warningWords } from "./words.js";
 
 /** @import { ModelCard } from "./api.js" */
 /** @import { ImageItem, ResultBody } from "./types.js" */
@@ -27,7 +27,7 @@ export function resultElements(image, card) {
     parts.push(el("div", { class: "warnings" }, el("strong", {}, "To know about this image"),
       el("ul", {}, ...warnings.map((warning) => el("li", {}, warning)))));
   }
-  parts.push(facts(image));
+  parts.push(facts(image, card));
   if (result) parts.push(el("p", { class: "statement" }, result.statement_of_use));
   return parts;
 }
@@ -38,15 +38,15 @@ function standingElement(result, card) {
   return el("p", { class: "standing" }, el("strong", {}, `Score ${band(result)}`), words && el("small", {}, words));
 }
 
-/** @param {ImageItem} image */
-function facts(image) {
+/** @param {ImageItem} image @param {ModelCard | null} card */
+function facts(image, card) {
   const result = image.result;
   const subtype = result?.subtype;
   /** @type {[string, string | null | undefined][]} */
   const rows = [
     ...identityFacts(image),
     ["Score", result && `${figure(result.probability)} on the model's own scale from 0 to 1; not a probability`],
-    ["Threshold", result && figure(result.threshold)],
+    ["Threshold", result && [figure(result.threshold), validated(result, card)].filter(Boolean).join("; ")],
     ["Subtype", subtype && `${subtype.label.toLowerCase()} (experimental)`],
     ["Priority", image.priority],
     ["Received", clock(image.received_at)],

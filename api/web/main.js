@@ -62,15 +62,22 @@ onLeave(() => {
   forgetExposures();
 });
 
-/** @param {"live" | "reconnecting" | "stale" | "full"} state @param {Date} [since] */
+/** @param {import("./events.js").State} state @param {Date} [since] */
 function showConnection(state, since) {
-  const words = { live: "live", reconnecting: "reconnecting…", stale: `stale since ${since ? hourMinute(since) : "now"}`, full: "not live: too many pages are open" }[state];
-  const isOld = state === "stale" || state === "full";
+  const at = since ? hourMinute(since) : null;
+  const words = {
+    live: "live", reconnecting: "reconnecting…", stale: `stale since ${at ?? "now"}`, paused: `paused since ${at ?? "now"}`,
+    full: "not live: too many pages are open",
+  }[state];
+  const isOld = state === "stale" || state === "full" || state === "paused";
+  const more = {
+    full: " As many pages are open as one may follow: close some.", paused: " You have paused the list: press “Pause” beside it to go on.",
+  };
   byId("connection").dataset.state = isOld ? "stale" : state;
   byId("connection-words").textContent = words;
   document.body.dataset.connection = isOld ? "stale" : state;
   byId("stale").hidden = !isOld;
-  byId("stale").textContent = isOld ? `No news since ${since ? hourMinute(since) : "a while"}: what you see may be out of date.${state === "full" ? " As many pages are open as one may follow: close some." : ""}` : "";
+  byId("stale").textContent = isOld ? `No news since ${at ?? "a while"}: what you see may be out of date.${state === "full" || state === "paused" ? more[state] : ""}` : "";
 }
 
 /** Loads the list and follows everything after it. Tried until it works; what somebody points at stays where it is. */
@@ -79,7 +86,7 @@ async function follow() {
   stream = null;
   try {
     const after = await worklist.renew();
-    stream = new EventStream(after, {
+    const following = new EventStream(after, {
       image: ({ id }, position) => {
         told(position);
         worklist.touch(id);
@@ -92,10 +99,22 @@ async function follow() {
       },
       state: showConnection,
     });
+    stream = following;
+    if (isPaused()) following.pause();
   } catch {
     showConnection("reconnecting");
     setTimeout(follow, RETRY);
   }
+}
+
+/** Whether its user wants no news. */
+const isPaused = () => byId("pause").ariaPressed === "true";
+
+/** Has the list stand still, or go on with everything that has come meanwhile. */
+function togglePause() {
+  byId("pause").ariaPressed = String(!isPaused());
+  if (isPaused()) stream?.pause();
+  else stream?.goOn();
 }
 
 /** What somebody sees who sees no images, in words. */
@@ -168,4 +187,5 @@ setUpFilters();
 onAddress(show);
 addEventListener("hashchange", show);
 show();
+byId("pause").addEventListener("click", togglePause);
 if (mayRead) await follow();

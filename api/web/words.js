@@ -144,6 +144,19 @@ export function shareBelow(result, card) {
   return share > 0 ? share : null;
 }
 
+/**
+ * What a threshold came to on the validation images of its model, in words; null where the card does not tell.
+ * @param {ResultBody} result
+ * @param {ModelCard | null} card
+ */
+export function validated(result, card) {
+  const { images, confusion } = card?.validation ?? {};
+  const { true_positive: flagged = 0, false_negative: missed = 0, true_negative: clear = 0, false_positive: wrong = 0 } = confusion ?? {};
+  if (card?.threshold !== result.threshold || !images || flagged + missed === 0 || clear + wrong === 0) return null;
+  const [sensitivity, specificity] = [flagged / (flagged + missed), clear / (clear + wrong)].map(figure);
+  return `on ${number(images)} validation images, from where the model was trained: sensitivity ${sensitivity}, specificity ${specificity}; other places may differ`;
+}
+
 /** Seconds as people say them. @param {number} seconds */
 export function duration(seconds) {
   if (seconds < 10) return `${Math.max(0, seconds).toFixed(1)} s`;

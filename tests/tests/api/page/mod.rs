@@ -5,6 +5,7 @@ mod keys;
 mod killed;
 mod letterbox;
 mod notification;
+mod pause;
 mod pictures;
 mod thumbnails;
 
