@@ -60,10 +60,15 @@ async function next() {
   const abort = new AbortController();
   asked = { box, abort };
   try {
-    if (!kept.has(id)) keep(id, (await api.png(id, "thumbnail", abort.signal, true)).url);
+    if (!kept.has(id)) {
+      const { url } = await api.png(id, "thumbnail", abort.signal, true);
+      // The image may have been removed, or its reader gone, while it came.
+      if (abort.signal.aborted) URL.revokeObjectURL(url);
+      else keep(id, url);
+    }
   } catch (error) {
     if (error instanceof api.Problem && [404, 410].includes(error.status)) keep(id, null);
-    else if (!api.isAbort(error)) wait(box, AGAIN);
+    else if (!abort.signal.aborted) wait(box, AGAIN);
   }
   asked = null;
   paint(box, id);
