@@ -1,10 +1,10 @@
 // The server's routes for images.
 
-import { Problem, ask, isAbort, wordsOf } from "./request.js";
+import { Problem, ask, isAbort, isPassing, wordsOf } from "./request.js";
 
 /** @import { ClaimBody, CopyBody, ImageItem, ImagePage, OpinionBody, VerdictBody, VerdictItem, VerdictList, VerdictMark } from "./types.js" */
 
-export { Problem, isAbort, wordsOf };
+export { Problem, isAbort, isPassing, wordsOf };
 
 /**
  * What the page reads of a model's card. Any of it may be missing.
@@ -66,6 +66,9 @@ export async function priors(id, signal) {
   return (await (await get(`/v1/images/${encodeURIComponent(id)}/priors`, signal)).json()).items;
 }
 
+/** A verdict in short. @param {VerdictItem} given @returns {VerdictMark} */
+export const markOf = ({ id, opinion, label, rendering, at }) => ({ id, opinion, label, seen: rendering !== null, at });
+
 /**
  * Adds a verdict on an image; answers it as it is kept.
  * @param {string} id
@@ -78,7 +81,7 @@ export async function giveVerdict(id, verdict, seen) {
   const response = await ask("POST", `/v1/images/${encodeURIComponent(id)}/verdicts`, { body: verdict, headers });
   /** @type {VerdictItem} */
   const given = await response.json();
-  return { id: given.id, opinion: given.opinion, label: given.label, seen: given.rendering !== null, at: given.at };
+  return markOf(given);
 }
 
 /** Takes an own verdict back. @param {string} id of its image @param {string} verdict its own */

@@ -2,13 +2,14 @@
 
 import * as api from "./api.js";
 import { byId, el } from "./elements.js";
+import { keptThough } from "./kept.js";
 import { keyElement } from "./keymap.js";
 import { may } from "./session.js";
 import { offerUndo } from "./undo.js";
 import { VerdictsPanel, newestWords } from "./verdicts.js";
 import { CAUSES, opinionWords, shortId } from "./words.js";
 
-/** @import { ImageItem, VerdictBody } from "./types.js" */
+/** @import { ImageItem, VerdictBody, VerdictMark } from "./types.js" */
 
 /** How long a button must have meant what it means before a key presses it, in ms. Of clicks, pointer.js takes care. */
 const SETTLED = 300;
@@ -24,14 +25,19 @@ const drafts = new Map();
 
 /** A button: its word, its key, what it gives. @typedef {[string, string, VerdictBody]} Choice */
 
+/** Whether it was kept is not known yet. */
+const UNKNOWN = "Whether your verdict was kept is not known yet";
+
 /**
- * A verdict was not kept, and its image is not open any more: says so over the page, until its image is opened again.
- * @param {string} id @param {string} why
+ * A verdict was not kept, or may not have been, and its image is not open any more: says so over the page, until its image is
+ * opened again.
+ * @param {string} id @param {string} what @param {string} why
  */
-function notKept(id, why) {
+function notKept(id, what, why) {
   const notice = byId("not-kept");
   const image = el("a", { href: `#/images/${id}`, onclick: () => { notice.hidden = true; } }, shortId(id));
-  notice.replaceChildren("Your verdict was not kept. Give it again: image ", image, `. ${why}`);
+  notice.replaceChildren(`${what}: image `, image, `. ${why}`);
+  notice.dataset.image = id;
   notice.hidden = false;
 }
 
@@ -95,6 +101,10 @@ export class OpinionPanel {
     /** @type {ImageItem | null} */
     this.image = null;
     this.busy = false;
+    /** What came of the last press where it was not kept, and which verdict was the newest then. @type {{ words: string, newest: string | null } | null} */
+    this.fault = null;
+    /** How often a verdict was given here: what becomes known of an older one says nothing any more. */
+    this.given = 0;
     /** When the buttons of a shown image came to mean another thing. */
     this.changedAt = -Infinity;
   }
@@ -127,8 +137,10 @@ export class OpinionPanel {
       const same = given?.opinion === verdict.opinion && (verdict.label ? given.label === verdict.label : true);
       this.buttons.children[place]?.setAttribute("aria-pressed", String(Boolean(same)));
     });
-    this.words.className = "";
-    this.words.textContent = isFirst ? "The network's result is shown as soon as you have said it. You can change your mind then." : blindWords(image) ?? opinionWords(given);
+    // Whatever is newer says more.
+    if (this.fault && this.fault.newest !== (given?.id ?? null)) this.fault = null;
+    this.words.className = this.fault ? "fault" : "";
+    this.words.textContent = this.fault ? this.fault.words : isFirst ? "The network's result is shown as soon as you have said it. You can change your mind then." : blindWords(image) ?? opinionWords(given);
   }
 
   /** Not assessable asks why; everything else is given at once. @param {VerdictBody} verdict */
@@ -144,12 +156,18 @@ export class OpinionPanel {
   /** What is ticked is why; something else must be said. */
   giveCauses() {
     if (this.ticked().includes("other") && !this.note.value.trim()) {
-      this.words.className = "fault";
-      this.words.textContent = "Say in the note what makes it not assessable.";
+      this.say("Say in the note what makes it not assessable.");
       this.note.focus();
       return;
     }
     this.give({ opinion: "not_assessable" });
+  }
+
+  /** Says what keeps a verdict from being kept, until another one is given or known. @param {string} words */
+  say(words) {
+    this.fault = { words, newest: this.image?.verdict?.id ?? null };
+    this.words.className = "fault";
+    this.words.textContent = words;
   }
 
   /** @param {Event} [event] the key that did it: it leads nowhere else */
@@ -209,8 +227,6 @@ export class OpinionPanel {
     if (this.busy || !pressed) return;
     this.busy = true;
     const displayed = this.displayed();
-    // Another image is shown by now, in a panel of its own.
-    const isGone = () => !this.element.isConnected || this.image?.id !== pressed.id;
     // What was asked for after the verdict before says what is newest by now.
     await this.renewed;
     const image = this.image;
@@ -218,6 +234,8 @@ export class OpinionPanel {
       this.busy = false;
       return;
     }
+    this.fault = null;
+    this.given += 1;
     try {
       if (verdict.opinion === "own") {
         await api.giveOpinion(image.id, { label: verdict.label ?? null, rendering: displayed.rendering });
@@ -227,28 +245,62 @@ export class OpinionPanel {
       const version = image.result?.model.version ?? null;
       const causes = verdict.opinion === "not_assessable" ? { causes: this.ticked() } : {};
       const note = this.note.value.trim() ? { note: this.note.value } : {};
-      const given = await api.giveVerdict(image.id, { ...verdict, ...causes, ...note, model_version: version, ...displayed }, image.verdicts_etag);
-      this.newer.hidden = true;
-      this.dropDraft(image.id);
-      offerUndo(image.id, given.id, this.changed);
-      if (this.image?.id === image.id) this.draw({ ...this.image, verdict: given });
-      // What was asked before the verdict may be answered after it.
-      this.renewed = this.changed(image.id);
+      this.keep(image.id, await api.giveVerdict(image.id, { ...verdict, ...causes, ...note, model_version: version, ...displayed }, image.verdicts_etag));
     } catch (error) {
-      if (isGone()) {
-        notKept(image.id, api.wordsOf(error));
-        return;
-      }
-      if (error instanceof api.Problem && error.status === 412) {
-        this.renewed = this.changed(image.id);
-        await this.tellNewer(image.id, error.newer);
-        return;
-      }
-      this.words.className = "fault";
-      this.words.textContent = api.wordsOf(error);
-      if (error instanceof api.Problem && error.status === 409) this.changed(image.id);
+      if (api.isPassing(error)) this.find(image, verdict, error);
+      else await this.refused(image, error);
     } finally {
       this.busy = false;
+    }
+  }
+
+  /** A verdict was kept. @param {string} id of its image @param {VerdictMark} given */
+  keep(id, given) {
+    this.newer.hidden = true;
+    this.dropDraft(id);
+    offerUndo(id, given.id, this.changed);
+    if (this.image?.id === id) this.draw({ ...this.image, verdict: given });
+    // What was asked before the verdict may be answered after it.
+    this.renewed = this.changed(id);
+  }
+
+  /** Another image is shown by now, in a panel of its own. @param {string} id */
+  isGone(id) {
+    return !this.element.isConnected || this.image?.id !== id;
+  }
+
+  /** A verdict was refused. @param {ImageItem} image @param {unknown} error */
+  async refused({ id }, error) {
+    if (this.isGone(id)) {
+      notKept(id, "Your verdict was not kept. Give it again", api.wordsOf(error));
+    } else if (error instanceof api.Problem && error.status === 412) {
+      this.renewed = this.changed(id);
+      await this.tellNewer(id, error.newer);
+    } else {
+      this.say(api.wordsOf(error));
+      if (error instanceof api.Problem && error.status === 409) this.changed(id);
+    }
+  }
+
+  /** Finds out whether a verdict was kept whose answer was lost. @param {ImageItem} image @param {VerdictBody} verdict @param {unknown} error */
+  async find({ id, verdict: before }, verdict, error) {
+    const turn = this.given;
+    const why = api.wordsOf(error);
+    const tell = (/** @type {string} */ what) => {
+      if (this.isGone(id)) notKept(id, what, why);
+      else if (turn === this.given) this.say(`${what}. ${why}`);
+    };
+    // An event may have told of it before.
+    const known = this.image?.id === id && this.image.verdict?.id !== before?.id;
+    if (!known) tell(UNKNOWN);
+    try {
+      const kept = await keptThough(id, verdict, before?.id ?? null);
+      if (!kept) tell("Your verdict was not kept. Give it again");
+      else if (verdict.opinion === "own") this.changed(id);
+      else if (turn === this.given) this.keep(id, kept);
+      if (kept && byId("not-kept").dataset.image === id) byId("not-kept").hidden = true;
+    } catch {
+      tell(UNKNOWN);
     }
   }
 

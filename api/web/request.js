@@ -25,6 +25,9 @@ export class Problem extends Error {
 /** Whether a request was given up by this page itself. @param {unknown} error */
 export const isAbort = (error) => error instanceof DOMException && error.name === "AbortError";
 
+/** Whether an error may pass by itself: no answer, too many requests, or a fault of the server. @param {unknown} error */
+export const isPassing = (error) => error instanceof Problem && (error.status === 0 || error.status === 429 || error.status >= 500);
+
 /** An error in words. @param {unknown} error */
 export const wordsOf = (error) => (error instanceof Error ? error.message : String(error));
 

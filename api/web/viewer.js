@@ -149,7 +149,10 @@ export class Viewer {
       this.card = card;
       this.draw(null);
     } catch (error) {
-      if (!api.isAbort(error) && id === this.id && turn === this.asked) this.draw(api.wordsOf(error));
+      if (api.isAbort(error) || id !== this.id || turn !== this.asked) return;
+      this.draw(api.wordsOf(error));
+      // The event that it was asked for is not told again.
+      if (api.isPassing(error)) this.askAgain(id);
     }
   }
 

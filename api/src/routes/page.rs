@@ -59,6 +59,7 @@ const FILES: &[File] = &[
     web_file!("/web/gpu.js", SCRIPT, "gpu.js"),
     web_file!("/web/grants.js", SCRIPT, "grants.js"),
     web_file!("/web/head.js", SCRIPT, "head.js"),
+    web_file!("/web/kept.js", SCRIPT, "kept.js"),
     web_file!("/web/keyhelp.js", SCRIPT, "keyhelp.js"),
     web_file!("/web/keymap.js", SCRIPT, "keymap.js"),
     web_file!("/web/keys.js", SCRIPT, "keys.js"),

@@ -117,7 +117,7 @@ async fn where_something_newer_is_there_the_page_says_what_and_keeps_what_was_ty
     note(&browser, "see the prior").await;
     browser.run("document.querySelector('.stage').focus()").await;
     browser.press("a").await;
-    browser.text_becomes(".opinion .fault", "olga labelled: no pneumonia").await;
+    browser.text_becomes(".opinion .fault:not([hidden])", "olga labelled: no pneumonia").await;
     browser.screenshot("verdict-newer.png").await;
     assert_eq!(value(&browser, NOTE).await, "see the prior");
     assert_eq!(given(&fixture, id).await.len(), 1, "it was not kept");
@@ -125,7 +125,7 @@ async fn where_something_newer_is_there_the_page_says_what_and_keeps_what_was_ty
     browser.text_becomes(".opinion", "labelled: no pneumonia").await;
     browser.press("a").await;
     browser.text_becomes(".opinion", "agreed: pneumonia").await;
-    assert_eq!(browser.text(".opinion .fault").await, "");
+    assert_eq!(browser.text(".opinion .fault:not([hidden])").await, "");
     let rows = given(&fixture, id).await;
     assert_eq!((rows.len(), rows[1].verdict.note.0.as_str()), (2, "see the prior"));
     browser.close().await;
