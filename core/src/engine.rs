@@ -1,5 +1,5 @@
 //! Port of the inference engine: a batch of inputs in, one prediction per input out. Synchronous;
-//! owned by one thread.
+//! owned by one thread. Several threads have an engine each: replicas on the same weights.
 //!
 //! - Batching never changes an answer beyond the engine's stated tolerance.
 //! - A batch of `n` gives `n` answers in order.
@@ -47,6 +47,9 @@ pub struct EngineInfo {
     pub max_batch: usize,
     /// Where and how it computes: `cpu bf16`, `cuda:0 bf16`.
     pub device: String,
+    /// How many engines of these weights should compute at once, each on a thread of its own: this one and its
+    /// replicas. At least 1.
+    pub replicas: usize,
     /// How far two batchings of one image may differ in probability.
     pub tolerance: f64,
     /// What becomes of an image that is unlike those that the model was trained on.
@@ -138,4 +141,10 @@ pub trait Engine {
         &mut self,
         batch: &[NetworkInput],
     ) -> Result<Vec<Result<Prediction, String>>, EngineError>;
+
+    /// Another engine on the same weights, for another thread: it answers the same, and its weights take no more
+    /// memory. `None` where there can be only one.
+    fn replica(&self) -> Option<Box<dyn Engine + Send>> {
+        None
+    }
 }

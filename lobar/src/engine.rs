@@ -4,10 +4,11 @@ use std::path::PathBuf;
 
 use lobar_core::compute::{DeviceChoice, PrecisionChoice};
 use lobar_core::engine::NoveltyPolicy;
+use lobar_model::engine::cores::{self, Split};
 use lobar_model::engine::{EngineOptions, TorchEngine};
 
 use crate::failure::{Failure, chain};
-use crate::settings::{BatchSize, LocalPath, Settings, Threads};
+use crate::settings::{BatchSize, LocalPath, Replicas, Settings, Threads};
 use crate::{cli, model_file};
 
 /// What picks an engine, whichever command asks.
@@ -18,13 +19,15 @@ pub struct EngineChoice {
     pub precision: PrecisionChoice,
     pub novelty_policy: NoveltyPolicy,
     pub threads: Option<Threads>,
+    /// Engines that compute at once; 0 has them chosen for the machine.
+    pub replicas: usize,
     pub batch: BatchSize,
 }
 
 impl From<&cli::Engine> for EngineChoice {
     fn from(args: &cli::Engine) -> Self {
         let cli::Engine { model, device, precision, unlike, threads, batch } = args.clone();
-        Self { model, device, precision, novelty_policy: unlike, threads, batch }
+        Self { model, device, precision, novelty_policy: unlike, threads, replicas: 1, batch }
     }
 }
 
@@ -36,8 +39,17 @@ impl From<&Settings> for EngineChoice {
             precision: settings.precision,
             novelty_policy: settings.unlike,
             threads: settings.threads,
+            replicas: 1,
             batch: settings.batch,
         }
+    }
+}
+
+impl EngineChoice {
+    /// As a worker computes: on all cores, unless the settings say otherwise.
+    pub fn of_worker(settings: &Settings) -> Self {
+        let replicas = settings.replicas.map_or(0, Replicas::count);
+        Self { replicas, ..Self::from(settings) }
     }
 }
 
@@ -54,10 +66,17 @@ pub fn options(wanted: &EngineChoice) -> EngineOptions {
         precision: wanted.precision,
         novelty_policy: wanted.novelty_policy,
         threads: wanted.threads.map_or(0, Threads::count),
+        replicas: wanted.replicas,
         max_batch: wanted.batch.count(),
         cuda_library: cuda_library(),
         ..EngineOptions::default()
     }
+}
+
+/// How its engines share the cores of this machine, where they compute on the CPU.
+pub fn split(wanted: &EngineChoice) -> Split {
+    let options = options(wanted);
+    cores::split(options.replicas, options.threads, cores::count())
 }
 
 /// `libtorch_cuda.so`, when `make run CUDA=1` fetched it and says where.

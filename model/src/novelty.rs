@@ -105,6 +105,18 @@ impl NoveltyDetector {
         })
     }
 
+    /// The same figures for another thread.
+    #[must_use]
+    pub fn share(&self) -> Self {
+        Self {
+            mean: self.mean.shallow_clone(),
+            channels: self.channels.shallow_clone(),
+            axes: self.axes.shallow_clone(),
+            offset: self.offset.shallow_clone(),
+            threshold: self.threshold,
+        }
+    }
+
     /// Distance over threshold of every image of feature maps `[N, features, h, w]`: above 1, an
     /// image is unlike the training images.
     ///

@@ -42,22 +42,32 @@ impl fmt::Display for CapacityError {
 impl std::error::Error for CapacityError {}
 
 impl Capacity {
-    /// What keeps a device busy with batches of `batch` images, on the cores of this machine: two batches
+    /// What keeps an engine busy with batches of `batch` images, on the cores of this machine: two batches
     /// and the images being decoded, or four batches where that is more.
     ///
     /// # Errors
     /// For a batch of no images.
     pub fn for_batch(batch: usize) -> Result<Self, CapacityError> {
-        let cores = std::thread::available_parallelism().map_or(2, usize::from);
-        Self::on_cores(batch, cores)
+        Self::for_replicas(batch, 1)
     }
 
-    fn on_cores(batch: usize, decoders: usize) -> Result<Self, CapacityError> {
+    /// The same for an engine and its replicas, `replicas` in all: two batches more for each.
+    ///
+    /// # Errors
+    /// For a batch of no images.
+    pub fn for_replicas(batch: usize, replicas: usize) -> Result<Self, CapacityError> {
+        let cores = std::thread::available_parallelism().map_or(2, usize::from);
+        Self::on_cores(batch, replicas, cores)
+    }
+
+    fn on_cores(batch: usize, replicas: usize, decoders: usize) -> Result<Self, CapacityError> {
         if batch == 0 {
             return Err(refused("batch", "a batch has at least 1 image".into()));
         }
         let stat_slots = batch.clamp(2, MOST_STAT_SLOTS);
-        let routine = (4 * batch).saturating_sub(stat_slots).max(2 * batch + decoders);
+        let at_devices = 2 * batch * replicas.max(1);
+        let routine =
+            (at_devices + 2 * batch).saturating_sub(stat_slots).max(at_devices + decoders);
         Ok(Self {
             batch,
             slots: routine + stat_slots,
@@ -151,25 +161,33 @@ mod tests {
     fn routine_has_room_for_a_batch_and_for_decoding_whatever_the_batch() {
         for cores in [1, 2, 16, 64] {
             for batch in 1..=256 {
-                let capacity = Capacity::on_cores(batch, cores).expect("valid");
+                let capacity = Capacity::on_cores(batch, 1, cores).expect("valid");
                 let routine = capacity.routine_slots();
                 assert!(routine >= 2 * batch + cores, "batch {batch}: {routine} for routine");
                 assert!(capacity.stat_slots() >= 1 && capacity.receive() >= batch.min(32));
                 assert!(capacity.fetches() >= capacity.decoders());
             }
         }
-        assert!(Capacity::on_cores(0, 2).is_err());
+        assert!(Capacity::on_cores(0, 1, 2).is_err());
     }
 
     #[test]
     fn the_usual_batch_has_four_batches_in_hand() {
-        let capacity = Capacity::on_cores(16, 2).expect("valid");
+        let capacity = Capacity::on_cores(16, 1, 2).expect("valid");
         assert_eq!((capacity.slots(), capacity.stat_slots(), capacity.receive()), (64, 8, 32));
     }
 
     #[test]
+    fn every_replica_has_two_batches_more_in_hand() {
+        let capacity = Capacity::on_cores(16, 2, 2).expect("valid");
+        assert_eq!((capacity.slots(), capacity.stat_slots(), capacity.receive()), (96, 8, 32));
+        let capacity = Capacity::on_cores(1, 64, 64).expect("valid");
+        assert_eq!(capacity.routine_slots(), 192, "two each, and those being decoded");
+    }
+
+    #[test]
     fn slots_that_leave_routine_less_than_a_batch_are_refused_by_name() {
-        let capacity = Capacity::on_cores(4, 8).expect("valid");
+        let capacity = Capacity::on_cores(4, 1, 8).expect("valid");
         assert_eq!(capacity.with_slots(6, 2).expect_err("refused").setting, "slots");
         assert_eq!(capacity.with_slots(6, 0).expect_err("refused").setting, "stat_slots");
         assert_eq!(capacity.with_receive(0).expect_err("refused").setting, "receive");

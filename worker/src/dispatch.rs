@@ -1,10 +1,9 @@
-//! Dispatcher: submits batches to the device thread and watches it (watchdog).
+//! Dispatcher: submits batches to the device threads of the engine and its replicas, and watches them (watchdog).
 //!
-//! The device's place is reserved first and the batch cut then. A second batch is handed over while
-//! one is computed only when it is full, so that the device need not wait for us, and images that
-//! trickle in still gather.
+//! A device's place is reserved first and the batch cut then. What waits is shared among the devices that have nothing to do. A
+//! second batch is handed over while one is computed only when it is full, so that the device need not wait for us, and images
+//! that trickle in still gather.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,14 +12,12 @@ use lobar_core::queue::Settlement;
 use lobar_core::store::Outcome;
 use lobar_core::study::AgeTold;
 use lobar_core::time::{Clock, SystemClock};
-use tokio::sync::{mpsc, oneshot};
-use tokio::time::Instant;
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
-use tracing::Span;
 
 use crate::batcher::Batcher;
 use crate::context::Context;
-use crate::device::{Answer, DEPTH, Device, DeviceFault, Reply};
+use crate::device::{Answer, Answered, DeviceFault, Replicas};
 use crate::finding;
 use crate::model::Swap;
 use crate::work::ms;
@@ -31,26 +28,19 @@ const CLOSING: Duration = Duration::from_secs(2);
 
 pub(crate) struct Dispatcher {
     context: Arc<Context>,
-    device: Device,
+    replicas: Replicas,
     swaps: mpsc::Receiver<Swap>,
     batcher: Batcher<Decoded>,
-    at_device: VecDeque<AtDevice>,
-    /// When the batch at the head of the device began to count against the watchdog.
-    head_since: Instant,
-}
-
-struct AtDevice {
-    images: Vec<Decoded>,
-    /// From the handing over to the answer, one an image.
-    spans: Vec<Span>,
-    reply: oneshot::Receiver<Reply>,
 }
 
 impl Dispatcher {
-    pub(crate) fn new(context: Arc<Context>, device: Device, swaps: mpsc::Receiver<Swap>) -> Self {
+    pub(crate) fn new(
+        context: Arc<Context>,
+        replicas: Replicas,
+        swaps: mpsc::Receiver<Swap>,
+    ) -> Self {
         let batcher = Batcher::new(context.settings.routine_patience);
-        let at_device = VecDeque::with_capacity(DEPTH);
-        Self { context, device, swaps, batcher, at_device, head_since: Instant::now() }
+        Self { context, replicas, swaps, batcher }
     }
 
     /// Works until `complete` is cancelled and everything that came in has gone out.
@@ -67,12 +57,22 @@ impl Dispatcher {
         let mut open = true;
         loop {
             self.feed().await;
-            if !open && self.batcher.is_empty() && self.at_device.is_empty() {
-                self.device.close(CLOSING).await;
+            let oldest = self.replicas.oldest();
+            let busy = oldest.is_some();
+            if !open && self.batcher.is_empty() && !busy {
+                self.replicas.close(CLOSING).await;
                 return Ok(());
             }
-            let deadline = self.head_since + self.context.settings.watchdog;
-            let busy = !self.at_device.is_empty();
+            let watchdog = self.context.settings.watchdog;
+            let hung = async move {
+                match oldest {
+                    Some((place, since)) => {
+                        tokio::time::sleep_until(since + watchdog).await;
+                        place
+                    }
+                    None => std::future::pending().await,
+                }
+            };
             self.context.shadow.main_engine_is_busy(busy);
             tokio::select! {
                 biased;
@@ -84,14 +84,13 @@ impl Dispatcher {
                     self.give_back().await;
                     return Ok(());
                 }
-                reply = head(&mut self.at_device), if busy => self.answered(reply, &mut decoded).await?,
-                () = tokio::time::sleep_until(deadline), if busy => {
-                    let hung = DeviceFault::Hung(self.context.settings.watchdog);
-                    return Err(self.fail(hung, &mut decoded).await);
+                (place, reply) = self.replicas.answered() => self.answered(place, reply, &mut decoded).await?,
+                place = hung => {
+                    return Err(self.fail(place, DeviceFault::Hung(watchdog), &mut decoded).await);
                 }
                 Some(Swap { engine, before }) = self.swaps.recv() => {
-                    // Without a place for it the sender hears of it by the closed channel.
-                    if let Ok(old) = self.device.change(engine) {
+                    // Where it cannot be changed the sender hears of it by the closed channel.
+                    if let Some(old) = self.replicas.change(engine) {
                         let _ = before.send(old);
                     }
                 }
@@ -113,11 +112,17 @@ impl Dispatcher {
 
     /// Hands batches over while there is a place and reason to.
     async fn feed(&mut self) {
-        let most = self.device.info.max_batch.min(self.context.settings.capacity.batch()).max(1);
-        while match self.at_device.len() {
-            0 => !self.batcher.is_empty(),
-            ahead => ahead < DEPTH && self.batcher.fills(most),
-        } {
+        let most = self.context.settings.capacity.batch();
+        let largest = self.replicas.info().max_batch.min(most).max(1);
+        while let Some(place) = self.replicas.next() {
+            let most = match self.replicas.idle() {
+                0 if self.batcher.fills(largest) => largest,
+                0 => return,
+                idle => self.batcher.len().div_ceil(idle).min(largest),
+            };
+            if most == 0 {
+                return;
+            }
             let mut images = Vec::with_capacity(most);
             for one in self.batcher.cut(most) {
                 if one.item.lease_is_lost() {
@@ -126,47 +131,39 @@ impl Dispatcher {
                     images.push(one);
                 }
             }
-            if images.is_empty() {
-                continue;
+            if !images.is_empty() {
+                self.replicas.submit(place, images);
             }
-            if self.at_device.is_empty() {
-                self.head_since = Instant::now();
-            }
-            let inputs = images.iter().map(|one| one.input.clone()).collect();
-            let around = images.iter().map(|one| &*one.item.message.span);
-            let traced = around.clone().filter_map(lobar_trace::context).collect();
-            let spans = around.map(|span| tracing::info_span!(parent: span, "infer")).collect();
-            let reply = self.device.submit_traced(inputs, traced);
-            self.at_device.push_back(AtDevice { images, spans, reply });
         }
     }
 
     async fn answered(
         &mut self,
-        reply: Result<Reply, oneshot::error::RecvError>,
+        place: usize,
+        reply: Answered,
         decoded: &mut mpsc::Receiver<Decoded>,
     ) -> Result<(), DeviceFault> {
-        let Ok(reply) = reply else {
+        let Ok(mut reply) = reply else {
             let fault = DeviceFault::Lost("the engine's thread has ended".into());
-            return Err(self.fail(fault, decoded).await);
+            return Err(self.fail(place, fault, decoded).await);
         };
-        let answers = match reply.answers {
+        let answers = match std::mem::replace(&mut reply.answers, Ok(Vec::new())) {
             Ok(answers) => answers,
-            Err(fault) => return Err(self.fail(fault, decoded).await),
+            Err(fault) => return Err(self.fail(place, fault, decoded).await),
         };
-        let Some(batch) = self.at_device.pop_front() else { return Ok(()) };
-        batch.spans.iter().for_each(|span| lobar_trace::link(span, reply.trace));
-        drop(batch.spans);
-        self.head_since = Instant::now();
+        let Some(batch) = self.replicas.take_head(place) else { return Ok(()) };
+        let images = batch.into_images(&reply);
         // The device gets its next batch before this one is written.
         Box::pin(self.feed()).await;
         let metrics = &self.context.metrics;
         if reply.was_cut {
             metrics.batches_failed.inc();
         }
-        metrics.batch_size.observe(batch.images.len() as f64);
-        self.context.health.batch_done(batch.images.len(), reply.busy, SystemClock.now());
-        for (mut image, answer) in batch.images.into_iter().zip(answers) {
+        metrics.batch_size.observe(images.len() as f64);
+        // As long as all replicas together would have been busy with it.
+        let busy = reply.busy / u32::try_from(self.replicas.count()).unwrap_or(u32::MAX);
+        self.context.health.batch_done(images.len(), busy, SystemClock.now());
+        for (mut image, answer) in images.into_iter().zip(answers) {
             let waited = reply.started.saturating_duration_since(image.since);
             metrics.stage("wait", waited.as_secs_f64());
             metrics.stage("infer", reply.busy.as_secs_f64());
@@ -183,16 +180,17 @@ impl Dispatcher {
         Ok(())
     }
 
-    /// The engine is of no use any more. The batch at its head is counted an attempt when it may be
-    /// to blame; everything else is given back uncounted.
+    /// The engine at `place` is of no use any more. The batch at its head is counted an attempt when it may be to blame;
+    /// everything else is given back uncounted.
     async fn fail(
         &mut self,
+        place: usize,
         fault: DeviceFault,
         decoded: &mut mpsc::Receiver<Decoded>,
     ) -> DeviceFault {
         tracing::error!(error = %fault, "engine failed; the worker ends, and others take over when its leases lapse");
         let blamed = !matches!(fault, DeviceFault::Lost(_));
-        if blamed && let Some(head) = self.at_device.pop_front() {
+        if blamed && let Some(head) = self.replicas.take_head(place) {
             for image in head.images {
                 self.context.finish(Finished::Image(image.item, End::Retry)).await;
             }
@@ -206,20 +204,12 @@ impl Dispatcher {
     }
 
     async fn give_back(&mut self) {
-        let at_device = self.at_device.drain(..).flat_map(|batch| batch.images);
+        let at_device = self.replicas.drain().flat_map(|batch| batch.images);
         let images: Vec<Decoded> = at_device.chain(self.batcher.drain()).collect();
         for image in images {
             let end = End::Release(Settlement::Release);
             self.context.finish(Finished::Image(image.item, end)).await;
         }
-    }
-}
-
-/// The answer on the batch that the device works on.
-async fn head(at_device: &mut VecDeque<AtDevice>) -> Result<Reply, oneshot::error::RecvError> {
-    match at_device.front_mut() {
-        Some(batch) => (&mut batch.reply).await,
-        None => std::future::pending().await,
     }
 }
 

@@ -111,6 +111,7 @@ mod tests {
             model,
             threshold: 0.4,
             max_batch: 1,
+            replicas: 1,
             device: "test".into(),
             tolerance: 0.0,
             novelty_policy,

@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::context::{Context, ModelContext};
-use crate::device::{Answer, Device, DeviceFault, probe};
+use crate::device::{Answer, Device, DeviceFault, Replicas, probe};
 use crate::dispatch::Dispatcher;
 use crate::failing_fetches::FailingFetches;
 use crate::finish::Finisher;
@@ -72,12 +72,20 @@ impl Running {
         let Some((engine, followed)) = stop.receiving.run_until_cancelled(first).await else {
             return Ok(None);
         };
-        let device =
-            Device::watched("engine", engine, model_context.health.pulses().engine.clone())?;
-        check(&device, model_context.settings.watchdog).await?;
-        model_context.health.set_model(device.info.model.clone());
+        let replicas = Replicas::start(engine, &model_context.health.pulses().engine)?;
+        for device in replicas.devices() {
+            check(device, model_context.settings.watchdog).await?;
+        }
+        let info = replicas.info();
+        tracing::info!(
+            model = info.model.version,
+            device = info.device,
+            replicas = replicas.count(),
+            "engine started"
+        );
+        model_context.health.set_model(info.model.clone());
         model_context.health.set_model_error(None);
-        model_context.metrics.model(&device.info);
+        model_context.metrics.model(info);
 
         let ModelContext { settings, metrics, health } = model_context.clone();
         let slots = Slots::new(&settings.capacity);
@@ -112,21 +120,21 @@ impl Running {
             settings,
         });
         let inlets = Inlets { decoded: to_dispatch, finished: to_finish };
-        Ok(Some(Self::start(context, model_context, device, followed, inlets)))
+        Ok(Some(Self::start(context, model_context, replicas, followed, inlets)))
     }
 
     /// Starts the stages from the last to the first, so that nothing comes to one that is not there.
     fn start(
         context: Arc<Context>,
         model_context: ModelContext,
-        device: Device,
+        replicas: Replicas,
         followed: Option<Followed>,
         inlets: Inlets,
     ) -> Self {
         let finisher = Finisher::new(context.clone());
         let finisher = Stage::start(&context, |no_more| finisher.run(inlets.finished, no_more));
         let (swaps, to_swap) = mpsc::channel(1);
-        let dispatcher = Dispatcher::new(context.clone(), device, to_swap);
+        let dispatcher = Dispatcher::new(context.clone(), replicas, to_swap);
         let dispatcher = Stage::start(&context, |no_more| dispatcher.run(inlets.decoded, no_more));
         let shadow = followed.map(|followed| follow(&context, model_context, followed, swaps));
         for lane in Lane::ALL {

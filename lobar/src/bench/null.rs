@@ -93,6 +93,7 @@ impl NullEngine {
             model,
             threshold: 0.5,
             max_batch,
+            replicas: 1,
             device,
             tolerance: 0.0,
             novelty_policy: NoveltyPolicy::NoDetector,

@@ -10,6 +10,7 @@ use lobar_core::engine::Engine as _;
 use lobar_core::image::{Lane, State};
 use lobar_core::object_store::{ObjectStore as _, Upload};
 use lobar_imaging::{Limits, prepare};
+use lobar_model::engine::cores::Split;
 use serde_json::json;
 
 use super::{median, print, sample};
@@ -66,11 +67,15 @@ pub async fn run(args: cli::Pipeline) -> Result<(), Failure> {
 
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let rate = images as f64 / seconds;
-    // The forward pass has one thread; decoding takes what is left of the cores.
-    let bound = (1.0 / alone.forward).min(cores as f64 / (alone.decode + alone.forward));
+    // An engine of one thread answers no more than it does alone; decoding takes what is left of the cores.
+    let Split { replicas, threads } = engine::split(&EngineChoice::of_worker(&settings));
+    let engines = (replicas * threads).min(cores) as f64;
+    let bound = (engines / alone.forward).min(cores as f64 / (alone.decode + alone.forward));
     let figures = json!({
         "images": images,
         "cores": cores,
+        "replicas": replicas,
+        "threads": threads,
         "decode_alone_ms": alone.decode * 1e3,
         "forward_alone_ms": alone.forward * 1e3,
         "images_per_second": rate,

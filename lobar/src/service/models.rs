@@ -41,7 +41,7 @@ pub struct TorchEngines {
 impl TorchEngines {
     /// Weights from `files`, kept in the data folder.
     pub fn new(settings: &Settings, files: Arc<dyn WeightFiles>) -> Result<Self, Failure> {
-        let options = engine::options(&EngineChoice::from(settings));
+        let options = engine::options(&EngineChoice::of_worker(settings));
         let folder = settings.data.join("models");
         Ok(Self { files, folder, options, loading: TaskTracker::new() })
     }

@@ -36,7 +36,9 @@ pub async fn start(
             EngineSource::Assigned(Models { registry, engines: engines.clone() })
         }
     };
-    let capacity = Capacity::for_batch(settings.batch.count()).map_err(Failure::usage)?;
+    let replicas = engine::split(&EngineChoice::of_worker(settings)).replicas;
+    let capacity = Capacity::for_replicas(settings.batch.count(), replicas);
+    let capacity = capacity.map_err(Failure::usage)?;
     let worker = Worker::new(
         WorkerPorts {
             jobs: parts.jobs.clone(),
@@ -76,7 +78,7 @@ pub async fn start(
 
 /// The network of `LOBAR_MODEL`, whatever the registry says.
 async fn pinned(settings: &Settings) -> Result<Box<dyn Engine + Send>, Failure> {
-    let wanted = EngineChoice::from(settings);
+    let wanted = EngineChoice::of_worker(settings);
     let engine = tokio::task::spawn_blocking(move || engine::load(&wanted));
     let engine = engine.await.map_err(Failure::failed)??;
     models::warn_of_no_check(engine.info());

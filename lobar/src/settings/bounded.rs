@@ -12,6 +12,8 @@ pub struct Bounded<const MIN: u32, const MAX: u32>(u32);
 pub type BatchSize = Bounded<1, 256>;
 /// Threads of the network.
 pub type Threads = Bounded<1, 1024>;
+/// Engines of the network that compute at once.
+pub type Replicas = Bounded<1, 256>;
 /// A number of workers; none is one too.
 pub type Workers = Bounded<0, 10_000>;
 /// A time that may be none, in seconds, at most a day.

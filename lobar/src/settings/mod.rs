@@ -46,7 +46,7 @@ use lobar_core::scaling::Policy;
 use lobar_dicom::{AeTitle, DicomTls, Peers, Unreadable};
 use lobar_signin::SignInSettings;
 
-pub use bounded::{BatchSize, Seconds, SomeSeconds, Threads, Workers};
+pub use bounded::{BatchSize, Replicas, Seconds, SomeSeconds, Threads, Workers};
 pub use collector::Collector;
 pub use credentials::KeyPair;
 pub use dicom::SopClass;
@@ -115,6 +115,8 @@ pub struct Settings {
     /// Never [`NoveltyPolicy::NoDetector`].
     pub unlike: NoveltyPolicy,
     pub threads: Option<Threads>,
+    /// `None`: chosen for the machine.
+    pub replicas: Option<Replicas>,
     pub batch: BatchSize,
     pub drain: Seconds,
     pub scale_target: SomeSeconds,

@@ -11,7 +11,7 @@ use lobar_oidc::{ClaimPath, GroupRoles, Issuer};
 
 use std::net::SocketAddr;
 
-use super::bounded::{BatchSize, Seconds, SomeSeconds, Threads, Workers};
+use super::bounded::{BatchSize, Replicas, Seconds, SomeSeconds, Threads, Workers};
 use super::collector::Collector;
 use super::dicom::SopClass;
 use super::logging::{LogFilter, LogFormat};
@@ -141,9 +141,12 @@ pub struct PartialSettings {
     /// `warn` answers it with a warning.
     #[arg(long, env = "LOBAR_UNLIKE", value_name = "WHAT", value_parser = read::<NoveltyPolicy>())]
     pub unlike: Option<NoveltyPolicy>,
-    /// Threads of the network on a CPU.
+    /// Threads of each engine on a CPU.
     #[arg(long, env = "LOBAR_THREADS", value_name = "N", value_parser = read::<Threads>())]
     pub threads: Option<Threads>,
+    /// Engines that compute at once on a CPU, on the same weights; one a core when left out.
+    #[arg(long, env = "LOBAR_REPLICAS", value_name = "N", value_parser = read::<Replicas>())]
+    pub replicas: Option<Replicas>,
     /// Most images in one batch.
     #[arg(long, env = "LOBAR_BATCH", value_name = "N", value_parser = read::<BatchSize>())]
     pub batch: Option<BatchSize>,
@@ -285,6 +288,7 @@ impl PartialSettings {
             precision: self.precision.or(other.precision),
             unlike: self.unlike.or(other.unlike),
             threads: self.threads.or(other.threads),
+            replicas: self.replicas.or(other.replicas),
             batch: self.batch.or(other.batch),
             drain: self.drain.or(other.drain),
             scale_target: self.scale_target.or(other.scale_target),

@@ -48,6 +48,9 @@ pub fn toml(settings: &Settings) -> String {
     if let Some(threads) = settings.threads {
         lines.number("threads", threads);
     }
+    if let Some(replicas) = settings.replicas {
+        lines.number("replicas", replicas);
+    }
     lines.number("batch", settings.batch);
     lines.number("drain", settings.drain);
     lines.number("scale_target", settings.scale_target);

@@ -57,6 +57,7 @@ pub fn settle(
         precision: given.precision.unwrap_or_default(),
         unlike: given.unlike.unwrap_or_default(),
         threads: given.threads,
+        replicas: given.replicas,
         batch: given.batch.unwrap_or(BatchSize::of::<16>()),
         drain: given.drain.unwrap_or(Seconds::of::<30>()),
         scale_target: given.scale_target.unwrap_or(SomeSeconds::of::<60>()),

@@ -57,6 +57,7 @@ const TABLE: &[(&str, &str, &[&str])] = &[
     ("precision", "int8", &["", "fp7"]),
     ("unlike", "warn", &["", "perhaps", "unchecked"]),
     ("threads", "3", &["0", "-1", "many"]),
+    ("replicas", "2", &["0", "257", "all"]),
     ("batch", "8", &["0", "257"]),
     ("drain", "5", &["-1", "5s", "86401"]),
     ("scale_target", "90", &["0", "1.5"]),

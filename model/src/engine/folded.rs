@@ -69,6 +69,12 @@ impl Trunk {
         })
     }
 
+    /// The same weights for another thread: a forward pass only reads them.
+    #[must_use]
+    pub fn share(&self) -> Self {
+        Self { stem: self.stem.share(), blocks: self.blocks.iter().map(Block::share).collect() }
+    }
+
     /// Normalised channels-last images `[N, 1, H, W]` of the trunk's own kind to the feature map
     /// `[N, features, H/32, W/32]`.
     ///
@@ -99,6 +105,11 @@ impl Trunk {
 }
 
 impl Block {
+    fn share(&self) -> Self {
+        let shortcut = self.shortcut.as_ref().map(Convolution::share);
+        Self { inner: self.inner.each_ref().map(Convolution::share), shortcut }
+    }
+
     fn to(&self, kind: Kind, device: Device) -> Result<Self, TchError> {
         let [first, second, third] = &self.inner;
         Ok(Self {
@@ -129,6 +140,11 @@ impl Block {
 }
 
 impl Convolution {
+    fn share(&self) -> Self {
+        let (weight, bias) = (self.weight.shallow_clone(), self.bias.shallow_clone());
+        Self { weight, bias, ..*self }
+    }
+
     pub(super) fn to(&self, kind: Kind, device: Device) -> Result<Self, TchError> {
         Ok(Self {
             weight: channels_last(&self.weight.f_to_kind(kind)?.f_to_device(device)?),
@@ -155,6 +171,13 @@ impl Head {
         })
     }
 
+    /// The same weights for another thread.
+    #[must_use]
+    pub fn share(&self) -> Self {
+        let hidden = self.hidden.iter().map(Linear::share).collect();
+        Self { hidden, outputs: self.outputs.share() }
+    }
+
     /// fp32 features `[N, features]` to fp32 logits `[N, 2]`: pneumonia, and bacterial given
     /// pneumonia. Differentiable.
     ///
@@ -170,6 +193,10 @@ impl Head {
 }
 
 impl Linear {
+    fn share(&self) -> Self {
+        Self { weight: self.weight.shallow_clone(), bias: self.bias.shallow_clone() }
+    }
+
     fn to(&self, device: Device) -> Result<Self, TchError> {
         Ok(Self { weight: self.weight.f_to_device(device)?, bias: self.bias.f_to_device(device)? })
     }

@@ -49,6 +49,16 @@ impl Backend {
         forms
     }
 
+    /// The same weights for another thread.
+    pub(crate) fn share(&self) -> Self {
+        match self {
+            Self::Plain(trunk) => Self::Plain(trunk.share()),
+            Self::Fused(trunk) => Self::Fused(trunk.share()),
+            Self::Int8(trunk) => Self::Int8(trunk.share()),
+            Self::Script(script) => Self::Script(script.clone()),
+        }
+    }
+
     /// Normalised channels-last images `[N, 1, H, W]`, or for a script, which normalises for itself, grey
     /// levels, to the feature map `[N, features, H/32, W/32]`.
     pub(crate) fn forward(&self, images: &Tensor) -> Result<Tensor, TchError> {
@@ -82,6 +92,14 @@ pub(crate) enum Head {
 }
 
 impl Head {
+    /// The same weights for another thread.
+    pub(crate) fn share(&self) -> Self {
+        match self {
+            Self::Folded(head) => Self::Folded(head.share()),
+            Self::Script(script) => Self::Script(script.clone()),
+        }
+    }
+
     /// fp32 features `[N, features]` to fp32 logits `[N, 2]`: pneumonia, and bacterial given
     /// pneumonia. Differentiable.
     pub(crate) fn forward(&self, pooled: &Tensor) -> Result<Tensor, TchError> {

@@ -88,6 +88,11 @@ impl Trunk {
         Ok(Self { stem, blocks })
     }
 
+    /// The same weights for another thread: a forward pass only reads them.
+    pub(crate) fn share(&self) -> Self {
+        Self { stem: self.stem.share(), blocks: self.blocks.iter().map(Block::share).collect() }
+    }
+
     /// As [`folded::Trunk::forward`].
     pub(crate) fn forward(&self, images: &Tensor) -> Result<Tensor, TchError> {
         let stem = self.stem.forward(images, true)?;
@@ -100,6 +105,11 @@ impl Trunk {
 }
 
 impl Block {
+    fn share(&self) -> Self {
+        let shortcut = self.shortcut.as_ref().map(Convolution::share);
+        Self { inner: self.inner.each_ref().map(Convolution::share), shortcut }
+    }
+
     fn forward(&self, xs: Tensor) -> Result<Tensor, TchError> {
         let [first, second, third] = &self.inner;
         let ys = second.forward(&first.forward(&xs, true)?, true)?;
@@ -128,6 +138,11 @@ impl Convolution {
         )?;
         let (stride, padding) = (from.stride, from.padding);
         Ok(Self { weight, bias: from.bias.shallow_clone(), stride, padding })
+    }
+
+    pub(super) fn share(&self) -> Self {
+        let (weight, bias) = (self.weight.shallow_clone(), self.bias.shallow_clone());
+        Self { weight, bias, ..*self }
     }
 
     pub(super) fn forward(&self, xs: &Tensor, relu: bool) -> Result<Tensor, TchError> {

@@ -6,7 +6,7 @@ use tch::{Device, Kind, TchError, Tensor};
 use crate::preprocessing;
 
 /// Every grey level as the trunk takes it, in its precision: preprocessing is a look-up.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct GreyTable {
     /// Bytes of one value, 256 times.
     bytes: Vec<u8>,

@@ -13,7 +13,7 @@ use super::int8::Ranges;
 use super::outputs::Outputs;
 use super::proof::{self, BF16_TOLERANCE, FOLDING_TOLERANCE, INT8_TOLERANCE};
 use super::script::{self, ScriptFile};
-use super::{CudaError, DeviceChoice, EngineOptions, TorchEngine, default_threads, device, fold};
+use super::{CudaError, DeviceChoice, EngineOptions, TorchEngine, cores, device, fold};
 use crate::card::{Approved, Card};
 use crate::golden;
 use crate::novelty::NoveltyDetector;
@@ -82,10 +82,10 @@ impl TorchEngine {
     /// fails.
     pub fn load(path: &Path, options: &EngineOptions) -> Result<Self, LoadError> {
         crate::allocator::keep_freed_memory();
-        let threads = if options.threads == 0 { default_threads() } else { options.threads };
-        // Before weights are packed: they are packed for that number.
-        tch::set_num_threads(i32::try_from(threads).unwrap_or(i32::MAX));
         let device = device::resolve_device(options.device, options.cuda_library.as_deref())?;
+        let split = cores::split(options.replicas, options.threads, cores::count());
+        // Before weights are packed: they are packed for that number.
+        tch::set_num_threads(i32::try_from(split.threads).unwrap_or(i32::MAX));
         let mut engine = if ScriptFile::is_one(path)? {
             if let PrecisionChoice::Only(precision @ (Precision::Bf16 | Precision::Int8)) =
                 options.precision
@@ -107,6 +107,8 @@ impl TorchEngine {
             Self::proven(&weights, (card, approved), device, options, info)?
         };
         engine.explanations = options.explanations;
+        // One engine keeps a GPU busy: its batches follow one another on the device anyway.
+        engine.info.replicas = if device == Device::Cpu { split.replicas } else { 1 };
         engine.warm()?;
         Ok(engine)
     }
@@ -255,6 +257,7 @@ fn info(card: &Card, approved: Approved, sha256: &str, options: &EngineOptions) 
         threshold: approved.threshold,
         max_batch: options.max_batch.max(1),
         device: String::new(),
+        replicas: 1,
         tolerance: 0.0,
         novelty_policy: NoveltyPolicy::NoDetector,
         population: Population { ages: card.ages() },

@@ -8,8 +8,9 @@
 //! A TorchScript module is run as it is, in fp32; it must answer by its parts as by its whole.
 //!
 //! libtorch's number of threads is one for the whole process: two engines in one process should be
-//! given the same.
+//! given the same. [`cores`] says how an engine and its replicas share the cores.
 
+pub mod cores;
 mod device;
 pub mod fold;
 pub mod folded;
@@ -49,8 +50,10 @@ use proof::sigmoid;
 pub struct EngineOptions {
     /// Where to compute.
     pub device: DeviceChoice,
-    /// libtorch's threads on the CPU; 0 lets [`default_threads`] choose.
+    /// libtorch's threads on the CPU, for each engine; 0 lets [`cores::split`] choose.
     pub threads: usize,
+    /// Engines that compute at once on the CPU: this one and its replicas; 0 lets [`cores::split`] choose.
+    pub replicas: usize,
     /// Largest batch computed at once; larger ones are cut. At least 1.
     pub max_batch: usize,
     /// Whether answers carry a heatmap.
@@ -68,6 +71,7 @@ impl Default for EngineOptions {
         Self {
             device: DeviceChoice::Auto,
             threads: 0,
+            replicas: 1,
             max_batch: 16,
             explanations: true,
             precision: PrecisionChoice::Auto,
@@ -75,14 +79,6 @@ impl Default for EngineOptions {
             cuda_library: None,
         }
     }
-}
-
-/// Three quarters of the cores, at least one: the rest decodes. On a machine shared with others
-/// one is steadier, because libtorch's threads wait for one another.
-#[must_use]
-pub fn default_threads() -> usize {
-    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    (cores * 3 / 4).max(1)
 }
 
 /// ResNet-50 on libtorch, ready to answer. Owned by one thread at a time.
@@ -119,6 +115,22 @@ impl TorchEngine {
     #[must_use]
     pub fn threads(&self) -> i32 {
         self.threads
+    }
+
+    /// The same for another thread, on the same tensors.
+    fn share(&self) -> Self {
+        Self {
+            info: self.info.clone(),
+            precision: self.precision,
+            trunk: self.trunk.share(),
+            head: self.head.share(),
+            table: self.table.clone(),
+            temperature: self.temperature,
+            check: self.check.as_ref().map(NoveltyDetector::share),
+            explanations: self.explanations,
+            threads: self.threads,
+            told: None,
+        }
     }
 
     fn golden_answers(&self) -> Result<proof::Answers, TchError> {
@@ -236,6 +248,10 @@ impl Engine for TorchEngine {
             answers.extend(self.compute(part).map_err(|error| failure(batch.len(), &error))?);
         }
         Ok(answers)
+    }
+
+    fn replica(&self) -> Option<Box<dyn Engine + Send>> {
+        Some(Box::new(self.share()))
     }
 }
 

@@ -131,6 +131,35 @@ fn the_engine_can_move_to_another_thread() {
     assert_eq!(here, there);
 }
 
+/// What an engine answers alone, and what it and a replica answer while both compute, again and again.
+fn at_once(mut engine: TorchEngine, batch: &[NetworkInput]) -> (Vec<f64>, Vec<Vec<f64>>) {
+    let alone = probabilities(&mut engine, batch);
+    let replica = engine.share();
+    let compute = |mut engine: TorchEngine| {
+        let batch = batch.to_vec();
+        std::thread::spawn(move || (0..3).map(|_| probabilities(&mut engine, &batch)).collect())
+    };
+    let threads = [compute(engine), compute(replica)];
+    (alone, threads.into_iter().flat_map(|one| -> Vec<_> { one.join().unwrap() }).collect())
+}
+
+#[test]
+fn a_replica_answers_the_same_while_its_engine_computes() {
+    for explanations in [false, true] {
+        let engine = engine("replica", |options| options.explanations = explanations);
+        let (alone, answers) = at_once(engine, &golden::pictures());
+        assert_eq!(answers, vec![alone; 6]);
+    }
+}
+
+#[test]
+fn a_replica_has_no_weights_of_its_own() {
+    let mut engine = engine("shared", |_| {});
+    let mut replica = engine.share();
+    assert_eq!(engine.trunk.stem_bias().data_ptr(), replica.trunk.stem_bias().data_ptr());
+    assert_eq!(engine.head.output_bias().data_ptr(), replica.head.output_bias().data_ptr());
+}
+
 #[test]
 fn explanations_come_when_asked_for_and_do_not_change_the_answer() {
     let mut with = engine("explained", |_| {});
@@ -233,9 +262,11 @@ fn the_shipped_model_is_served_in_every_precision_of_this_machine() {
     let [exact, quick] = [FP32, PrecisionChoice::Auto].map(|precision| {
         let options =
             EngineOptions { threads: 1, max_batch: 2, precision, ..EngineOptions::default() };
-        let mut engine = TorchEngine::load(&path, &options).unwrap();
+        let engine = TorchEngine::load(&path, &options).unwrap();
         assert_eq!(engine.is_fused(), tch::utils::has_mkldnn(), "{}", engine.info().device);
-        probabilities(&mut engine, &pictures)
+        let (alone, answers) = at_once(engine, &pictures);
+        assert_eq!(answers, vec![alone.clone(); 6]);
+        alone
     });
     let away = exact.iter().zip(&quick).map(|(e, q)| (e - q).abs()).fold(0.0, f64::max);
     assert!(away <= BF16_TOLERANCE, "{away}");

@@ -2,6 +2,7 @@
 //! pixels, so that a test can tell every image's own answer.
 
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex};
 
 use lobar_core::engine::{
     Engine, EngineError, EngineInfo, NetworkInput, NoveltyPolicy, Prediction,
@@ -20,6 +21,8 @@ type Script = Box<dyn FnMut(&[NetworkInput]) -> Answers + Send>;
 pub struct ScriptedEngine {
     info: EngineInfo,
     script: Script,
+    /// The script of a replica.
+    again: Option<Arc<dyn Fn() -> Script + Send + Sync>>,
 }
 
 /// The mean grey, 0..=1: the probability that a scripted engine gives.
@@ -40,12 +43,24 @@ impl ScriptedEngine {
             model,
             threshold: 0.5,
             max_batch: 16,
+            replicas: 1,
             device: "test".into(),
             tolerance: 0.0,
             novelty_policy: NoveltyPolicy::NoDetector,
             population: Population::default(),
         };
-        Self { info, script: Box::new(script) }
+        Self { info, script: Box::new(script), again: None }
+    }
+
+    /// An engine that wants `replicas` to compute at once; each runs what `script` makes.
+    pub fn replicated<F>(replicas: usize, script: impl Fn() -> F + Send + Sync + 'static) -> Self
+    where
+        F: FnMut(&[NetworkInput]) -> Answers + Send + 'static,
+    {
+        let mut engine = Self::new(script());
+        engine.info.replicas = replicas;
+        engine.again = Some(Arc::new(move || Box::new(script())));
+        engine
     }
 
     /// The same engine, of the weights that [`super::model`] registers under this version.
@@ -76,13 +91,23 @@ impl ScriptedEngine {
 
     /// A truthful engine that waits in each batch until the test lets it go on.
     pub fn stepped() -> (Self, Steps) {
+        Self::stepped_replicas(1)
+    }
+
+    /// The same, with replicas. One step lets one batch go on, the one that has waited for longest.
+    pub fn stepped_replicas(replicas: usize) -> (Self, Steps) {
         let (arrive, arrived) = mpsc::channel(1024);
         let (go, gone): (SyncSender<()>, Receiver<()>) = sync_channel(1024);
-        let engine = Self::new(move |batch| {
-            let test_ended = || EngineError::DeviceLost("the test has ended".into());
-            arrive.blocking_send(batch.to_vec()).map_err(|_| test_ended())?;
-            gone.recv().map_err(|_| test_ended())?;
-            Self::answer(batch)
+        let gone = Arc::new(Mutex::new(gone));
+        let engine = Self::replicated(replicas, move || {
+            let (arrive, gone) = (arrive.clone(), gone.clone());
+            move |batch: &[NetworkInput]| {
+                let test_ended = || EngineError::DeviceLost("the test has ended".into());
+                arrive.blocking_send(batch.to_vec()).map_err(|_| test_ended())?;
+                let gone = gone.lock().map_err(|_| test_ended())?;
+                gone.recv().map_err(|_| test_ended())?;
+                Self::answer(batch)
+            }
         });
         (engine, Steps { arrived, go })
     }
@@ -98,6 +123,12 @@ impl Engine for ScriptedEngine {
             return Self::answer(batch);
         }
         (self.script)(batch)
+    }
+
+    fn replica(&self) -> Option<Box<dyn Engine + Send>> {
+        let again = self.again.clone()?;
+        let script = again();
+        Some(Box::new(Self { info: self.info.clone(), script, again: Some(again) }))
     }
 }
 

@@ -1,11 +1,12 @@
-//! The device thread: one named thread owns the engine, since engines are synchronous and libtorch
-//! keeps per-thread state.
+//! The device thread: one named thread owns an engine, since engines are synchronous and libtorch
+//! keeps per-thread state. An engine and its [`replicas`] have a thread each.
 //!
 //! The engine can be changed for another between two batches: orders are carried out in the order in
 //! which they came, so what was handed over before is computed by the old one and what comes after by
 //! the new one, and every reply names the one that made it.
 
 mod answer;
+mod replicas;
 #[cfg(test)]
 mod tests;
 
@@ -22,6 +23,7 @@ use tracing::Span;
 
 pub(crate) use answer::{Answer, probe};
 use answer::{answer, still_answers};
+pub(crate) use replicas::{Answered, Before, Replicas};
 
 /// Batches that may be at the device at once: one being computed, one waiting.
 pub(crate) const DEPTH: usize = 2;

@@ -38,6 +38,7 @@ fn engine(
         model,
         threshold: 0.5,
         max_batch: 8,
+        replicas: 1,
         device: "test".into(),
         tolerance: 0.0,
         novelty_policy: NoveltyPolicy::NoDetector,

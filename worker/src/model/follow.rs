@@ -8,6 +8,7 @@ use super::assignment::{until_other, wanted};
 use super::proof::obtain;
 use super::{Assigned, Engines, LoadStage, ModelLoadError, ModelUse, Models};
 use crate::context::ModelContext;
+use crate::device::Before;
 
 /// Who registers and activates the model that came with the program.
 const SYSTEM_ACTOR: &str = "lobar";
@@ -15,8 +16,8 @@ const SYSTEM_ACTOR: &str = "lobar";
 /// Another engine for the dispatcher to hand over between two batches.
 pub(crate) struct Swap {
     pub(crate) engine: Box<dyn Engine + Send>,
-    /// Gets the way by which the engine before comes back.
-    pub(crate) before: oneshot::Sender<oneshot::Receiver<Box<dyn Engine + Send>>>,
+    /// Gets the way by which the engines before come back.
+    pub(crate) before: oneshot::Sender<Before>,
 }
 
 /// The engine to begin with: of the active model, however long it takes to have it. Where nothing was
@@ -118,16 +119,31 @@ pub(crate) async fn follow_active(
         if swaps.send(Swap { engine, before }).await.is_err() {
             return;
         }
-        let Ok(old) = old.await else { return };
-        let Ok(old) = old.await else { return };
+        let Ok(coming) = old.await else {
+            let version = &info.model.version;
+            let why =
+                format!("model {version}: its engine cannot take the place of the one before");
+            tracing::error!(
+                model = version,
+                "its engine cannot take the place of the one before, which goes on: restart the worker"
+            );
+            model_context.health.set_model_error(Some(why));
+            until_other(&mut assigned, ModelUse::Active, Some(&model)).await;
+            continue;
+        };
+        let mut old = Vec::with_capacity(coming.len());
+        for one in coming {
+            let Ok(engine) = one.await else { return };
+            old.push(engine);
+        }
         model_context.health.set_model(info.model.clone());
         model_context.health.set_model_error(None);
         model_context.metrics.model(&info);
         model_context.metrics.model_swaps.inc();
-        let (from, version) = (&old.info().model.version, &info.model.version);
+        let from = old.first().map(|old| old.info().model.version.as_str());
         tracing::info!(
             from,
-            model = version,
+            model = info.model.version,
             device = info.device,
             "another model answers images from here on"
         );

@@ -147,6 +147,12 @@ impl Trunk {
         Ok(Self { stem: packed_stem, scale, blocks })
     }
 
+    /// The same weights for another thread: a forward pass only reads them.
+    pub(crate) fn share(&self) -> Self {
+        let blocks = self.blocks.iter().map(Block::share).collect();
+        Self { stem: self.stem.share(), scale: self.scale, blocks }
+    }
+
     /// Normalised channels-last images `[N, 1, H, W]` of the stem's kind to the feature map
     /// `[N, features, H/32, W/32]`, fp32.
     pub(crate) fn forward(&self, images: &Tensor) -> Result<Tensor, TchError> {
@@ -166,6 +172,11 @@ impl Trunk {
 }
 
 impl Block {
+    fn share(&self) -> Self {
+        let shortcut = self.shortcut.as_ref().map(Convolution::share);
+        Self { inner: self.inner.each_ref().map(Convolution::share), shortcut, sum: self.sum }
+    }
+
     fn forward(&self, xs: Tensor) -> Result<Tensor, TchError> {
         let [first, second, third] = &self.inner;
         let ys = second.forward(&first.forward(&xs, true)?, true)?;
@@ -211,6 +222,16 @@ impl Convolution {
         let bias = from.bias.f_to_kind(Kind::Float)?;
         let (stride, padding) = (from.stride, from.padding);
         Ok(Self { weight: packed, scales, zeros, bias, stride, padding, x, y })
+    }
+
+    fn share(&self) -> Self {
+        Self {
+            weight: self.weight.shallow_clone(),
+            scales: self.scales.shallow_clone(),
+            zeros: self.zeros.shallow_clone(),
+            bias: self.bias.shallow_clone(),
+            ..*self
+        }
     }
 
     fn layer(&self) -> Layer {

@@ -6,6 +6,7 @@ mod journey;
 mod models;
 mod outages;
 mod recorded;
+mod replicas;
 mod shadow;
 mod stopping;
 mod suspects;

@@ -124,6 +124,57 @@ async fn what_was_handed_to_the_device_before_a_swap_is_the_old_models_and_the_r
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_swap_changes_the_engine_and_all_its_replicas() {
+    let rig = Rig::open().await;
+    rig.register(&["first", "second"]).await;
+    let (stepped, mut steps) = ScriptedEngine::stepped_replicas(2);
+    let (engines, mut stepped) = (engines(), Some(stepped));
+    engines.on("first", move || Ok(Box::new(stepped.take().expect("asked for once").of("first"))));
+    engines.on("second", || Ok(Box::new(ScriptedEngine::replicated(2, || otherwise).of("second"))));
+    let working = rig.follow(&engines, Rig::worker_settings_with(1, 64, 8));
+    let mut images = admit(&rig, Lane::Routine, 0..2).await;
+    steps.arrived().await;
+    steps.arrived().await;
+    rig.registry.activate("second", "test").await.expect("activated");
+    rig.until("the second is made", async || engines.asked("second") == 1).await;
+    steps.go();
+    steps.go();
+    rig.until("the second serves", async || serves(&working, "second")).await;
+    for seed in 2..12 {
+        let name = format!("incoming/north/{seed}.jpg");
+        images.push(rig.admit(&name, Lane::Routine, picture(seed)).await);
+    }
+    rig.until_quiet().await;
+    let versions = versions(&rig, &images).await;
+    assert_eq!(versions[..2], ["first", "first"]);
+    assert!(versions[2..].iter().all(|one| one == "second"), "{versions:?}");
+    working.stop().await.expect("a graceful stop");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_engine_with_too_few_replicas_changes_nothing_and_says_so() {
+    let rig = Rig::open().await;
+    rig.register(&["first", "second"]).await;
+    let engines = engines();
+    let two =
+        || Ok(Box::new(ScriptedEngine::replicated(2, || ScriptedEngine::answer).of("first")) as _);
+    engines.on("first", two);
+    let working = rig.follow(&engines, Rig::worker_settings());
+    rig.until("the first serves", async || serves(&working, "first")).await;
+    rig.registry.activate("second", "test").await.expect("activated");
+    rig.until("it is said", async || working.health.model_error().is_some()).await;
+    let images = admit(&rig, Lane::Routine, 0..3).await;
+    rig.until_quiet().await;
+    assert_eq!(versions(&rig, &images).await, ["first"; 3]);
+    engines.on("second", || Ok(Box::new(ScriptedEngine::replicated(2, || otherwise).of("second"))));
+    rig.registry.roll_back("test").await.expect("rolled back");
+    rig.until("all is well", async || working.health.model_error().is_none()).await;
+    rig.registry.activate("second", "test").await.expect("activated");
+    rig.until("the second serves", async || serves(&working, "second")).await;
+    working.stop().await.expect("a graceful stop");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_model_that_cannot_be_had_changes_nothing_that_is_served_and_is_tried_again() {
     type Made = fn() -> Result<Box<dyn Engine + Send>, ModelLoadError>;
     let bad: [(&str, Made); 6] = [
