@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use fantoccini::elements::Element;
 use fantoccini::error::CmdError;
 use fantoccini::key::Key;
 use fantoccini::{Client, ClientBuilder, Locator};
@@ -45,6 +46,15 @@ impl Drop for Driver {
 fn is_passing(error: &CmdError) -> bool {
     let words = error.to_string();
     ["stale element", "click intercepted", "not interactable"].iter().any(|why| words.contains(why))
+}
+
+/// Does something to an element, again where the page was in the middle of something: nothing was done then.
+async fn as_soon_as_possible(what: &str, act: impl AsyncFn() -> Result<(), CmdError>) {
+    let began = Instant::now();
+    while let Err(error) = act().await {
+        assert!(is_passing(&error) && began.elapsed() < PATIENCE, "{what}: {error}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }
 
 /// A driver, what it goes on writing, and its port. It chooses a port for IPv4 and IPv6 that may be taken for one of them
@@ -172,33 +182,20 @@ impl Browser {
     /// Clicks on the first element that matches, as soon as it can be clicked on: on the next one, where it is replaced in
     /// the middle of that, and once nothing lies over it any more.
     pub async fn click(&self, css: &str) {
-        let began = Instant::now();
-        loop {
-            let element = self.page.wait().at_most(PATIENCE).for_element(Locator::Css(css)).await;
-            match element.expect(css).click().await {
-                Ok(()) => return,
-                Err(error) if is_passing(&error) && began.elapsed() < PATIENCE => {
-                    tokio::time::sleep(Duration::from_millis(50)).await;
-                }
-                Err(error) => panic!("{css} is not clickable: {error}"),
-            }
-        }
+        as_soon_as_possible(css, async || self.element(css).await?.click().await).await;
     }
 
     /// Types into the first field that matches, in the place of what is there, as soon as it takes letters.
     pub async fn fill(&self, css: &str, text: &str) {
-        let began = Instant::now();
-        loop {
-            let field = self.page.wait().at_most(PATIENCE).for_element(Locator::Css(css)).await;
-            match field.expect(css).clear().await {
-                Ok(()) => break,
-                Err(error) if is_passing(&error) && began.elapsed() < PATIENCE => {
-                    tokio::time::sleep(Duration::from_millis(50)).await;
-                }
-                Err(error) => panic!("{css} takes no letters: {error}"),
-            }
-        }
-        self.page.find(Locator::Css(css)).await.expect(css).send_keys(text).await.expect("keys");
+        as_soon_as_possible(css, async || {
+            self.element(css).await?.clear().await?;
+            self.element(css).await?.send_keys(text).await
+        })
+        .await;
+    }
+
+    async fn element(&self, css: &str) -> Result<Element, CmdError> {
+        self.page.wait().at_most(PATIENCE).for_element(Locator::Css(css)).await
     }
 
     /// Has every request of a method whose path ends so wait in the page until `let_go`.
@@ -225,15 +222,16 @@ impl Browser {
     }
 
     pub async fn press(&self, keys: &str) {
-        let focus = self.page.active_element().await.expect("some element");
-        focus.send_keys(keys).await.expect("keys");
+        as_soon_as_possible(keys, async || self.page.active_element().await?.send_keys(keys).await)
+            .await;
     }
 
     /// Chooses files as the user's file dialog would.
     pub async fn choose(&self, files: &[PathBuf]) {
         let paths: Vec<_> = files.iter().map(|file| file.display().to_string()).collect();
-        let input = self.page.find(Locator::Css("#files")).await.expect("the input");
-        input.send_keys(&paths.join("\n")).await.expect("files");
+        let (input, paths) = ("#files", paths.join("\n"));
+        as_soon_as_possible(input, async || self.element(input).await?.send_keys(&paths).await)
+            .await;
     }
 
     /// Keeps a picture of the page for people to look at.

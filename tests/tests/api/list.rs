@@ -1,7 +1,6 @@
 //! The list in a real browser: its geometry, whatever is in it; the way through it by pointer, finger, keys and address; and
 //! lists of thousands.
 
-use fantoccini::Locator;
 use fantoccini::key::Key;
 use lobar_core::object::ImageId;
 use lobar_core::quarantine::NO_IMAGE;
@@ -317,7 +316,6 @@ async fn a_list_is_searched_by_id_name_and_accession_and_the_address_holds_it() 
     browser.text_becomes(&format!("{row} .patient"), "Doe, Jane").await;
     browser.text_becomes(&format!("{row} .patient"), "ID 72 · 4 y · F").await;
     browser.text_becomes(&format!("{row} .study"), "2026-03-01 14:25").await;
-    let field = browser.page.find(Locator::Css("#search")).await.expect("a field");
     for (text, found) in [
         ("muller", &ids[..1]),
         ("doe", &ids[1..3]),
@@ -326,8 +324,7 @@ async fn a_list_is_searched_by_id_name_and_accession_and_the_address_holds_it() 
         ("A-200", &ids[1..2]),
         ("nobody", &ids[..0]),
     ] {
-        field.clear().await.expect("cleared");
-        field.send_keys(&format!("{text}{}", Key::Enter)).await.expect("typed");
+        browser.fill("#search", &format!("{text}{}", Key::Enter)).await;
         browser.text_becomes("#count", &format!("Showing {0} of {0}", found.len())).await;
         let mut there = rows(&browser).await;
         let mut expected: Vec<_> = found.iter().map(ToString::to_string).collect();

@@ -1,6 +1,5 @@
 //! In Chromium, from the page to the provider's and back.
 
-use fantoccini::Locator;
 use fantoccini::key::Key;
 
 use super::{tell, with_provider};
@@ -10,8 +9,7 @@ use crate::fixture::{eventually, ready};
 /// Signs in at the provider's own page.
 async fn at_the_provider(browser: &Browser, name: &str) {
     for (css, text) in [("input[name=login]", name), ("input[name=password]", "x")] {
-        let field = browser.page.wait().for_element(Locator::Css(css)).await.expect(css);
-        field.send_keys(text).await.expect("keys");
+        browser.fill(css, text).await;
     }
     browser.click("button.login-submit").await;
 }
