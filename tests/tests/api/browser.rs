@@ -168,10 +168,15 @@ impl Browser {
     }
 
     pub async fn text_becomes(&self, css: &str, part: &str) {
-        eventually(&format!("{css} says {part}"), async || {
-            self.text(css).await.contains(part).then_some(())
-        })
-        .await;
+        let began = Instant::now();
+        loop {
+            let text = self.text(css).await;
+            if text.contains(part) {
+                return;
+            }
+            assert!(began.elapsed() < PATIENCE, "{css} says {text:?}, not {part:?}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 
     /// Whether a script comes to say true.
