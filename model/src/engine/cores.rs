@@ -1,7 +1,7 @@
 //! How an engine and its replicas share the cores of a machine.
 //!
 //! Threads of one engine wait for one another after every layer, and for longest where something else wants a core, as
-//! decoding does. Engines of one thread wait for nobody: on two cores, two of them answer a sixth more images than one of
+//! decoding does. Engines of one thread wait for nobody: on two cores, two of them answer an eighth more images than one of
 //! two threads (docs/benchmarks.md).
 
 /// Replicas that are chosen at most: each needs memory for the activations of a batch.
