@@ -122,9 +122,22 @@ impl Browser {
         builder.capabilities(options.as_object().expect("an object").clone());
         let driver_address = format!("http://127.0.0.1:{}", port.trim_end_matches('.'));
         let page = builder.connect(&driver_address).await.expect("a browser");
-        page.goto(address).await.expect("the page");
         let driver = Driver(driver, profile.path().to_owned());
-        Self { driver, driver_address, page, profile }
+        let browser = Self { driver, driver_address, page, profile };
+        if let Ok(milliseconds) = std::env::var("SLOW_PAGE_MS") {
+            browser.slow_down(milliseconds.parse().expect("a number")).await;
+        }
+        browser.page.goto(address).await.expect("the page");
+        browser
+    }
+
+    /// Answers come so many milliseconds later, and scripts run at a quarter of their speed: what a busy machine does now
+    /// and then, all the time. A test that looks at the page before it can have changed fails then, each time.
+    async fn slow_down(&self, milliseconds: u32) {
+        let network = json!({ "offline": false, "latency": milliseconds, "downloadThroughput": -1, "uploadThroughput": -1 });
+        self.devtools("Network.enable", json!({})).await;
+        self.devtools("Network.emulateNetworkConditions", network).await;
+        self.devtools("Emulation.setCPUThrottlingRate", json!({ "rate": 4 })).await;
     }
 
     /// A command of the DevTools protocol, for what WebDriver has no word for.
@@ -260,6 +273,10 @@ pub fn file(folder: &Path, name: &str, seed: u32) -> PathBuf {
     std::fs::write(&path, radiograph_jpeg(700, 600, seed)).expect("written");
     path
 }
+
+/// Shows what waits, if anything does: in one step, since the page may show it by itself at any time.
+pub const SHOW_NEWS: &str =
+    "const news = document.querySelector('#news'); if (!news.hidden) news.click()";
 
 /// The ids of the rows, from the top.
 pub async fn rows(browser: &Browser) -> Vec<String> {

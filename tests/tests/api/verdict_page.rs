@@ -238,6 +238,7 @@ async fn two_readers_on_one_list_read_no_image_twice_without_knowing() {
         for browser in [&jane, &olga] {
             let (Some(id), _) = open(browser).await else { continue };
             if given(&fixture, id).await.is_empty() {
+                browser.text_becomes(".opinion", "No verdict was given yet").await;
                 browser.run("document.querySelector('.stage').focus()").await;
                 browser.press("a").await;
                 eventually("it is kept", async || {

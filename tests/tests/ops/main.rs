@@ -10,6 +10,7 @@ mod dashboard;
 mod emulator;
 mod images;
 mod kubernetes;
+mod peers;
 mod proxy;
 mod real_services;
 mod terraform;

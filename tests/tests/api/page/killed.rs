@@ -10,7 +10,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use serde_json::Value;
 
-use crate::browser::{Browser, rows};
+use crate::browser::{Browser, SHOW_NEWS, rows};
 use crate::fixture::eventually;
 
 const ROUNDS: u32 = 3;
@@ -106,9 +106,7 @@ async fn a_kill_of_the_server_loses_no_verdict_and_the_page_misses_no_row() {
     browser.text_becomes("#connection", "live").await;
     // One whose acknowledgement was lost came twice, and may be admitted at any time.
     eventually("the page shows every image, without being loaded anew", async || {
-        if browser.run("return !document.querySelector('#news').hidden").await == true {
-            browser.click("#news").await;
-        }
+        browser.run(SHOW_NEWS).await;
         let (all, _) = known(&http, &page).await;
         let shown = BTreeSet::from_iter(rows(&browser).await);
         (acknowledged.is_subset(&all) && shown == all).then_some(())

@@ -1,0 +1,120 @@
+"""The network of a peer: grey levels, fp32 `[N, 1, 224, 224]`, to probabilities of pneumonia, `[N]`.
+
+Each is made of what `lobar export` writes, so all of them compute what Lobar computes.
+"""
+
+import pathlib
+
+import numpy
+from PIL import Image
+
+SIDE = 224
+# As `grey224-v1` normalises, scaled to grey levels of 0 to 255.
+MEAN, STD = 0.449 * 255, 0.226 * 255
+
+
+def picture(file):
+    """A file's grey levels, `[1, 224, 224]`. A JPEG is decoded at the smallest scale that leaves 448 pixels a side."""
+    image = Image.open(file)
+    image.draft("L", (2 * SIDE, 2 * SIDE))
+    grey = image.convert("L").resize((SIDE, SIDE), Image.Resampling.BILINEAR)
+    return numpy.asarray(grey, dtype=numpy.float32)[None]
+
+
+def quantize(model, out, files):
+    """Writes an ONNX model in 8-bit integers, with ranges from the pictures of `files`."""
+    from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantFormat, QuantType, quantize_static
+    from onnxruntime.quantization.shape_inference import quant_pre_process
+
+    class Pictures(CalibrationDataReader):
+        def __init__(self):
+            self.left = iter(files)
+
+        def get_next(self):
+            file = next(self.left, None)
+            return None if file is None else {"images": picture(file)[None]}
+
+    prepared = pathlib.Path(out).with_suffix(".prepared.onnx")
+    quant_pre_process(model, prepared, skip_symbolic_shape=True)
+    quantize_static(
+        prepared,
+        out,
+        Pictures(),
+        quant_format=QuantFormat.QDQ,
+        per_channel=True,
+        activation_type=QuantType.QUInt8,
+        weight_type=QuantType.QInt8,
+        calibrate_method=CalibrationMethod.MinMax,
+    )
+
+
+def onnxruntime(model, threads):
+    import onnxruntime as ort
+
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    return lambda images: session.run(["probability"], {"images": images})[0]
+
+
+def openvino(model, threads):
+    import openvino
+
+    settings = {"INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": 1, "PERFORMANCE_HINT": "LATENCY"}
+    compiled = openvino.Core().compile_model(model, "CPU", settings)
+    probability = compiled.output("probability")
+    return lambda images: compiled({"images": images})[probability]
+
+
+def torch(folder, threads, compiled):
+    """Trunk in torchvision, compiled in bf16 or as it is in fp32; the head of the TorchScript export."""
+    import torch
+    import torchvision
+    from safetensors.torch import load_file
+
+    torch.set_num_threads(threads)
+    torch.set_grad_enabled(False)
+    trunk = torchvision.models.resnet50()
+    trunk.load_state_dict(load_file(f"{folder}/model.safetensors"), strict=False)
+    trunk.fc = torch.nn.Identity()
+    trunk.eval()
+    head = torch.jit.load(f"{folder}/model.pt").eval()
+    temperature = temperature_of(head, trunk)
+    if compiled:
+        trunk = trunk.to(torch.bfloat16, memory_format=torch.channels_last)
+        trunk = torch.compile(trunk, dynamic=False)
+
+    def answer(images):
+        values = (torch.from_numpy(images) - MEAN) / STD
+        values = values.expand(-1, 3, -1, -1)
+        if compiled:
+            values = values.to(torch.bfloat16, memory_format=torch.channels_last)
+        logits = head.classify(trunk(values).float())[:, 0]
+        return torch.sigmoid(logits / temperature).numpy()
+
+    return answer
+
+
+def temperature_of(module, trunk):
+    """The calibration of an export, from what it answers on one picture."""
+    import torch
+
+    probability, _, logit = module(torch.full((1, 1, SIDE, SIDE), 100.0))
+    return float(logit / torch.logit(probability.double()))
+
+
+def load(name, folder, threads):
+    """The network `name`, from the folder of exports."""
+    match name:
+        case "onnxruntime-int8":
+            return onnxruntime(f"{folder}/int8.onnx", threads)
+        case "onnxruntime-fp32":
+            return onnxruntime(f"{folder}/model.onnx", threads)
+        case "openvino-int8":
+            return openvino(f"{folder}/int8.onnx", threads)
+        case "torch-bf16":
+            return torch(folder, threads, compiled=True)
+        case "torch-fp32":
+            return torch(folder, threads, compiled=False)
+    raise ValueError(f"there is no network {name}")
