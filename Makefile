@@ -1,7 +1,8 @@
 # The commands of this project, each a line or two. `make` alone lists them.
 #   CUDA=1      with run, build, bench: also fetch libtorch's CUDA libraries, and use them
 #   DATA=DIR    with run: where Lobar keeps what it stores (./data)
-#   ARGS='…'    with run: further arguments for `lobar up`; with test: for ops/run_suites.py
+#   ARGS='…'    with run: further arguments for `lobar up`; with test: for ops/run_suites.py;
+#                with bench, compare: their own
 
 TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
 DATA ?= ./data
@@ -16,7 +17,7 @@ ifeq ($(CUDA),1)
 export LOBAR_LIBTORCH_CUDA := $(CURDIR)/.libtorch-cuda/torch/lib/libtorch_cuda.so
 endif
 
-.PHONY: help run build test test-processors check bench
+.PHONY: help run build test test-processors check bench compare
 .NOTPARALLEL:
 
 help: ## list the commands
@@ -60,6 +61,8 @@ check: ## formatting, lints, documentation, dependencies, scripts, the page, the
 	$(LINT) REDOCLY_SUPPRESS_UPDATE_NOTICE=true redocly lint --config ops/lint/redocly.yaml --max-problems 20 $(TARGET)/openapi.json
 
 bench: build ## the figures of docs/benchmarks.md
-	$(LOBAR) bench engine
-	$(LOBAR) bench decode
-	$(LOBAR) bench pipeline
+	$(LOBAR) bench all $(ARGS)
+
+compare: build ## Lobar beside Python programs of the same network, on ARGS='PICTURE…'
+	@$(SETUP) test
+	.venv/bin/python tests/peers/compare.py --lobar $(LOBAR) $(ARGS)

@@ -171,7 +171,7 @@ pub enum Command {
 }
 
 /// The settings of a service.
-#[derive(Args)]
+#[derive(Args, Clone)]
 pub struct Service {
     /// Settings file; `lobar.toml` in the working directory when it exists.
     #[arg(long, env = "LOBAR_CONFIG", value_name = "FILE")]
@@ -279,6 +279,9 @@ pub struct Bench {
 
 #[derive(Subcommand)]
 pub enum BenchWhat {
+    /// Everything below in one run, with the machine that it ran on: medians of several rounds.
+    #[cfg(feature = "torch")]
+    All(Box<BenchAll>),
     /// The network's forward pass against the same network in plain libtorch.
     #[cfg(feature = "torch")]
     Engine {
@@ -305,6 +308,24 @@ pub enum BenchWhat {
     /// The whole journey, from stored JPEG to committed result, against the sum of its parts; or, with
     /// `--null`, the path of queues and store alone, on the services that the settings name.
     Pipeline(Box<Pipeline>),
+}
+
+#[derive(Args)]
+pub struct BenchAll {
+    /// Image files; a synthetic radiograph when left out.
+    pub files: Vec<PathBuf>,
+    /// How many images go through the whole journey in a round; through queues and store alone, ten times as many.
+    #[arg(long, default_value_t = 300)]
+    pub images: usize,
+    /// Rounds; the median is given.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=99))]
+    pub rounds: u64,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+    /// The engine, and where queues and store are; embedded ones in a temporary folder when left out.
+    #[command(flatten)]
+    pub service: Service,
 }
 
 #[derive(Args)]

@@ -4,7 +4,8 @@ usage: compare.py --lobar FILE [--baseline FILE] [--only WORD,…] [--images N] 
 
 Each round runs every contender in turn, alone: it is started and warmed, then the events of N stored pictures are sent, and
 the time is taken from the first event to the last committed answer. Then single events are sent on the idle system, from the
-event's being sent to its committed answer. Medians of the rounds are printed, and the ratios that design asks for.
+event's being sent to its committed answer. Before that the networks alone take turns: batches of 16 on one thread. Medians of
+the rounds are printed, and the ratios that docs/benchmarks.md names.
 
 With --baseline another executable of Lobar runs as well, and the exit code is 1 when the first one answers fewer than
 nine tenths of its images per second, or takes more than eleven tenths of its time for one image.
@@ -51,20 +52,29 @@ def main():
     with tempfile.TemporaryDirectory() as exports, Services() as services, open(arguments.log, "w") as log:
         contenders = list(all_contenders(arguments, exports, services, log))
         figures = {contender.name: [] for contender in contenders}
+        forward = [forward_rates(contenders, arguments, exports) for _ in range(arguments.rounds)]
         for number in range(arguments.rounds):
             for contender in contenders:
                 say(f"round {number + 1} of {arguments.rounds}: {contender.name}")
-                with contender:
-                    figures[contender.name].append(measure(contender, services, pictures, arguments))
+                try:
+                    with contender:
+                        figures[contender.name].append(measure(contender, services, pictures, arguments))
+                except (RuntimeError, OSError) as error:
+                    if isinstance(contender, Lobar):
+                        raise
+                    say(f"{contender.name} gave no figure this time: {error}")
                 services.forget()
-    report(arguments, contenders, figures)
+    forward = {name: statistics.median(rates[name] for rates in forward) for name in forward[0]}
+    report(arguments, forward, {name: rounds for name, rounds in figures.items() if rounds})
 
 
 def parse():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--lobar", required=True, help="the executable")
     parser.add_argument("--baseline", help="another one, to be held against")
-    parser.add_argument("--only", help="beside Lobar as installed, those whose names hold one of these words, separated by commas")
+    parser.add_argument(
+        "--only", help="beside Lobar as installed, those whose names hold one of these words, separated by commas"
+    )
     parser.add_argument("--images", type=int, default=400)
     parser.add_argument("--single", type=int, default=20)
     parser.add_argument("--rounds", type=int, default=3)
@@ -111,6 +121,22 @@ def export(arguments, folder):
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     say("quantizing the network for onnxruntime")
     networks.quantize(f"{folder}/model.onnx", f"{folder}/int8.onnx", arguments.pictures)
+
+
+def forward_rates(contenders, arguments, exports):
+    """Images per second of each network alone, batches of 16 on one thread."""
+    rates = {}
+    for precision in ["int8", "bf16"]:
+        say(f"the network alone: lobar {precision}")
+        command = [arguments.lobar, "bench", "engine", "--precision", precision, "--threads", "1", "--rounds", "5", "--json"]
+        said = subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout
+        rates[f"lobar {precision}"] = json.loads(said)["engine"]
+    for name in sorted({contender.network for contender in contenders if isinstance(contender, Consumer)}):
+        say(f"the network alone: {name}")
+        command = [sys.executable, networks.__file__, name, exports, "5"]
+        said = subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout
+        rates[name] = float(said.split()[-1])
+    return rates
 
 
 def measure(contender, services, pictures, arguments):
@@ -185,28 +211,37 @@ def until(contender, target, pause):
         time.sleep(pause)
 
 
-def report(arguments, contenders, figures):
+def report(arguments, forward, figures):
     rows = {}
-    for contender in contenders:
-        rounds = figures[contender.name]
-        rows[contender.name] = {
-            key: statistics.median(figure[key] for figure in rounds) if rounds[0][key] is not None else None
-            for key in rounds[0]
-        }
-    ratios = ratios_of(rows)
+    for name, rounds in figures.items():
+        measured = [key for key, value in rounds[0].items() if value is not None]
+        rows[name] = {key: statistics.median(figure[key] for figure in rounds) for key in measured}
+    ratios = {**forward_ratios(forward), **ratios_of(rows)}
     if arguments.json:
         run = {"machine": machine(), "images": arguments.images, "rounds": arguments.rounds}
-        print(json.dumps({**run, "figures": rows, "ratios": ratios}))
+        print(json.dumps({**run, "forward": forward, "figures": rows, "ratios": ratios}))
     else:
         print(", ".join(f"{key} {value}" for key, value in machine().items()))
+        print("the network alone, batches of 16 on one thread, images/s")
+        for name, rate in forward.items():
+            print(f"{name:42} {rate:8.1f}")
         print(f"{'':42} images/s  per core-second  one image, ms")
         for name, row in rows.items():
-            single = "" if row["single_ms"] is None else f"{row['single_ms']:.0f}"
+            single = f"{row['single_ms']:.0f}" if "single_ms" in row else ""
             print(f"{name:42} {row['images_per_second']:8.1f} {row['images_per_core_second']:16.1f} {single:>14}")
         for name, ratio in ratios.items():
             print(f"{name:60} {ratio:.2f}")
     if arguments.baseline and fell(rows):
         sys.exit(1)
+
+
+def forward_ratios(forward):
+    ratios = {}
+    for precision in ["int8", "bf16"]:
+        others = [rate for name, rate in forward.items() if precision in name and not name.startswith("lobar")]
+        if others:
+            ratios[f"forward in {precision} over the best peer's"] = forward[f"lobar {precision}"] / max(others)
+    return ratios
 
 
 def ratios_of(rows):
@@ -216,8 +251,8 @@ def ratios_of(rows):
     ratios = {}
 
     def add(words, mine, others, key, best):
-        values = [row[key] for row in others if row[key] is not None]
-        if values and mine[key] is not None:
+        values = [row[key] for row in others if key in row]
+        if values and key in mine:
             ratios[words] = mine[key] / best(values)
 
     def named(part):
@@ -237,7 +272,7 @@ def ratios_of(rows):
 def fell(rows):
     lobar, baseline = rows["lobar"], rows["baseline"]
     slower = lobar["images_per_second"] < (1 - TOLERATED) * baseline["images_per_second"]
-    later = lobar["single_ms"] is not None and lobar["single_ms"] > (1 + TOLERATED) * baseline["single_ms"]
+    later = "single_ms" in lobar and lobar["single_ms"] > (1 + TOLERATED) * baseline["single_ms"]
     if slower or later:
         say("Lobar is slower than the baseline by more than a tenth")
     return slower or later

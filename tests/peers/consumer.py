@@ -23,6 +23,7 @@ from botocore.config import Config
 
 import networks
 
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("network")

@@ -32,6 +32,7 @@ class Contender:
 
     def __enter__(self):
         dsn = self.services.database(self.database)
+        self.services.new_queue()
         self.store = psycopg.connect(dsn, autocommit=True)
         try:
             self.start(dsn)

@@ -1,4 +1,5 @@
-"""The services that all contenders use: `ops/services.sh`, a bucket that announces nothing, and a queue."""
+"""The services that all contenders use: `ops/services.sh`, a bucket that announces nothing, and a queue for each
+contender."""
 
 import json
 import os
@@ -42,11 +43,7 @@ class Services:
         self.s3 = boto3.client("s3", endpoint_url=endpoint, config=config)
         self.sqs = boto3.client("sqs", endpoint_url=endpoint, config=config)
         self.s3.create_bucket(Bucket=self.bucket)
-        dead = self.make_queue("compared-dead", {})
-        arn = self.sqs.get_queue_attributes(QueueUrl=dead, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-        redrive = json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": "50"})
-        self.queue_url = self.make_queue("compared", {"ReceiveMessageWaitTimeSeconds": "20", "RedrivePolicy": redrive})
-        self.uploads = f"sqs://compared?endpoint={endpoint}"
+        self.queues = 0
         return self
 
     def __exit__(self, *_):
@@ -56,6 +53,17 @@ class Services:
     def script(self, what, **ports):
         command = ["sh", f"{CHECKOUT}/ops/services.sh", what, self.services]
         subprocess.run(command, check=True, env={**os.environ, **ports}, stdout=subprocess.DEVNULL)
+
+    def new_queue(self):
+        """The next events go to a queue of their own: the emulator may still hand some of the last one's to a contender
+        that has ended while it waited for them."""
+        self.queues += 1
+        name = f"compared-{self.queues}"
+        dead = self.make_queue(f"{name}-dead", {})
+        arn = self.sqs.get_queue_attributes(QueueUrl=dead, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+        redrive = json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": "50"})
+        self.queue_url = self.make_queue(name, {"ReceiveMessageWaitTimeSeconds": "20", "RedrivePolicy": redrive})
+        self.uploads = f"sqs://{name}?endpoint={self.environment['LOBAR_S3_ENDPOINT']}"
 
     def make_queue(self, name, attributes):
         attributes = {"MessageRetentionPeriod": "604800", **attributes}

@@ -1,5 +1,7 @@
 //! `lobar bench`: figures of this machine, as a table and as JSON.
 
+#[cfg(feature = "torch")]
+mod all;
 mod decode;
 #[cfg(feature = "torch")]
 mod engine;
@@ -16,6 +18,8 @@ use lobar_console::outln;
 /// Measures what was asked for.
 pub fn run(args: Bench) -> Result<(), Failure> {
     match args.what {
+        #[cfg(feature = "torch")]
+        BenchWhat::All(args) => crate::block_on(all::run(*args)),
         #[cfg(feature = "torch")]
         BenchWhat::Engine { engine, rounds, json } => engine::run(&engine, rounds, json),
         BenchWhat::Decode { files, rounds, json } => decode::run(&files, rounds, json),
@@ -40,6 +44,10 @@ fn print(figures: &serde_json::Value, as_json: bool) {
         outln!("{figures}");
         return;
     }
+    print_table(figures);
+}
+
+fn print_table(figures: &serde_json::Value) {
     for (name, value) in figures.as_object().into_iter().flatten() {
         match value.as_f64() {
             Some(number) => outln!("{:<44} {number:>10.3}", name.replace('_', " ")),

@@ -27,18 +27,25 @@ const STUCK: Duration = Duration::from_secs(60);
 /// Notifications sent at once.
 const AT_ONCE: usize = 500;
 
-/// One run for each number of workers that was asked for.
+/// Prints [`figures`] for each number of workers that was asked for.
 pub async fn run(args: cli::Pipeline) -> Result<(), Failure> {
-    let folder = tempfile::tempdir().map_err(Failure::failed)?;
-    let given = args.service.given;
-    let data = given.data.clone().unwrap_or_else(|| LocalPath::at(folder.path()));
-    let given = PartialSettings { data: Some(data), ..given };
-    let settings = Settings::load(given, args.service.config)?;
-    for workers in args.workers {
-        let figures = measure(&settings, workers, args.images).await?;
-        print(&figures, args.json);
+    for &workers in &args.workers {
+        let figures = Box::pin(figures(args.images, workers, args.service.clone()));
+        print(&figures.await?, args.json);
     }
     Ok(())
+}
+
+/// One run on the services that the settings name, or on embedded ones in a temporary folder.
+pub async fn figures(
+    images: usize,
+    workers: usize,
+    service: cli::Service,
+) -> Result<Value, Failure> {
+    let folder = tempfile::tempdir().map_err(Failure::failed)?;
+    let data = service.given.data.clone().unwrap_or_else(|| LocalPath::at(folder.path()));
+    let given = PartialSettings { data: Some(data), ..service.given };
+    measure(&Settings::load(given, service.config)?, workers, images).await
 }
 
 /// Measures from the start of ingest, with every notification sent, to the last result committed.

@@ -11,7 +11,7 @@ use lobar_core::image::{Lane, State};
 use lobar_core::object_store::{ObjectStore as _, Upload};
 use lobar_imaging::{Limits, prepare};
 use lobar_model::engine::cores::Split;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{median, print, sample};
 use crate::cli;
@@ -30,10 +30,20 @@ struct Alone {
     forward: f64,
 }
 
-/// Puts `images` objects, then measures from the first event taken to the last result committed.
+/// Prints [`figures`] of what was asked for.
 pub async fn run(args: cli::Pipeline) -> Result<(), Failure> {
-    let cli::Pipeline { files, images, json: as_json, service, .. } = args;
-    let pictures = sample::pictures(&files)?;
+    let pictures = sample::pictures(&args.files)?;
+    let figures = Box::pin(figures(&pictures, args.images, args.service));
+    print(&figures.await?, args.json);
+    Ok(())
+}
+
+/// Puts `images` objects, then measures from the first event taken to the last result committed.
+pub async fn figures(
+    pictures: &[Vec<u8>],
+    images: usize,
+    service: cli::Service,
+) -> Result<Value, Failure> {
     let folder = tempfile::tempdir().map_err(Failure::failed)?;
     let given = PartialSettings {
         data: Some(LocalPath::at(folder.path())),
@@ -41,7 +51,7 @@ pub async fn run(args: cli::Pipeline) -> Result<(), Failure> {
         ..service.given
     };
     let settings = Settings::load(given, service.config)?;
-    let alone = alone(&settings, &pictures)?;
+    let alone = alone(&settings, pictures)?;
     let parts = Ports::open(&settings, &Roles::all()).await?;
     let mut running = Running::default();
     let mut ready = StartupMessage::new(&settings);
@@ -71,7 +81,7 @@ pub async fn run(args: cli::Pipeline) -> Result<(), Failure> {
     let Split { replicas, threads } = engine::split(&EngineChoice::of_worker(&settings));
     let engines = (replicas * threads).min(cores) as f64;
     let bound = (engines / alone.forward).min(cores as f64 / (alone.decode + alone.forward));
-    let figures = json!({
+    Ok(json!({
         "images": images,
         "cores": cores,
         "replicas": replicas,
@@ -81,9 +91,7 @@ pub async fn run(args: cli::Pipeline) -> Result<(), Failure> {
         "images_per_second": rate,
         "bound_images_per_second": bound,
         "share_of_bound": rate / bound,
-    });
-    print(&figures, as_json);
-    Ok(())
+    }))
 }
 
 async fn finished(parts: &Ports) -> Result<u64, Failure> {

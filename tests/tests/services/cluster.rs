@@ -101,7 +101,7 @@ impl Cluster {
         self.run_with(roles, &[])
     }
 
-    /// The same with other settings.
+    /// The same with other settings; an empty one is left out.
     pub fn run_with(&self, roles: &str, settings: &[(&str, String)]) -> Lobar {
         // Nodes that run no network are built without libtorch.
         let executable = if roles.contains("worker") { executable() } else { node_executable() };
@@ -115,7 +115,9 @@ impl Cluster {
         let mut environment = self.environment.clone();
         for (name, value) in settings {
             environment.retain(|(known, _)| known != name);
-            environment.push(((*name).to_owned(), value.clone()));
+            if !value.is_empty() {
+                environment.push(((*name).to_owned(), value.clone()));
+            }
         }
         let mut arguments = vec!["run", "--roles", roles];
         if roles.contains("api") {

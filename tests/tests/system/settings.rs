@@ -19,7 +19,7 @@ const WRONG: [(&str, &str); 9] = [
 ];
 
 /// Every command that reads the settings of a service, with what else it cannot do without.
-const COMMANDS: [&[&str]; 11] = [
+const COMMANDS: [&[&str]; 12] = [
     &["config"],
     &["up"],
     &["run", "--roles", "ingest,worker,api"],
@@ -29,6 +29,7 @@ const COMMANDS: [&[&str]; 11] = [
     &["model", "register", "x.safetensors"],
     &["data", "export", "--out", "out"],
     &["retrain", "--base", "base", "--out", "out"],
+    &["bench", "all"],
     &["bench", "pipeline"],
     &["predict", "x.png"],
 ];
