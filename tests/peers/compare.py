@@ -37,6 +37,8 @@ from services import Services
 # A contender that answers nothing for so many seconds is stuck.
 STUCK = 120
 WARM = 32
+# Batches of which the median is the figure of a network alone.
+FORWARD_ROUNDS = "5"
 # Requests at once that Flask is given: more do not make it faster.
 FLASK_AT_ONCE = 8
 TORCH = ["torch", "torchvision", "safetensors"]
@@ -124,16 +126,28 @@ def export(arguments, folder):
 
 
 def forward_rates(contenders, arguments, exports):
-    """Images per second of each network alone, batches of 16 on one thread."""
+    """Images per second of each network alone, batches of 16 on one thread, and of Lobar's in the same precisions."""
+    others = sorted({contender.network for contender in contenders if isinstance(contender, Consumer)})
     rates = {}
-    for precision in ["int8", "bf16"]:
+    for precision in sorted({name.rsplit("-", 1)[1] for name in others}):
         say(f"the network alone: lobar {precision}")
-        command = [arguments.lobar, "bench", "engine", "--precision", precision, "--threads", "1", "--rounds", "5", "--json"]
+        command = [
+            arguments.lobar,
+            "bench",
+            "engine",
+            "--precision",
+            precision,
+            "--threads",
+            "1",
+            "--rounds",
+            FORWARD_ROUNDS,
+            "--json",
+        ]
         said = subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout
         rates[f"lobar {precision}"] = json.loads(said)["engine"]
-    for name in sorted({contender.network for contender in contenders if isinstance(contender, Consumer)}):
+    for name in others:
         say(f"the network alone: {name}")
-        command = [sys.executable, networks.__file__, name, exports, "5"]
+        command = [sys.executable, networks.__file__, name, exports, FORWARD_ROUNDS]
         said = subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout
         rates[name] = float(said.split()[-1])
     return rates
@@ -222,7 +236,8 @@ def report(arguments, forward, figures):
         print(json.dumps({**run, "forward": forward, "figures": rows, "ratios": ratios}))
     else:
         print(", ".join(f"{key} {value}" for key, value in machine().items()))
-        print("the network alone, batches of 16 on one thread, images/s")
+        if forward:
+            print("the network alone, batches of 16 on one thread, images/s")
         for name, rate in forward.items():
             print(f"{name:42} {rate:8.1f}")
         print(f"{'':42} images/s  per core-second  one image, ms")
@@ -240,7 +255,7 @@ def forward_ratios(forward):
     for precision in ["int8", "bf16"]:
         others = [rate for name, rate in forward.items() if precision in name and not name.startswith("lobar")]
         if others:
-            ratios[f"forward in {precision} over the best peer's"] = forward[f"lobar {precision}"] / max(others)
+            ratios[f"the network alone in {precision} over the best peer's"] = forward[f"lobar {precision}"] / max(others)
     return ratios
 
 

@@ -3,6 +3,7 @@ contender."""
 
 import json
 import os
+import random
 import shlex
 import socket
 import subprocess
@@ -16,7 +17,9 @@ import psycopg
 from botocore.config import Config
 
 CHECKOUT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-PORTS = ["POSTGRES_PORT", "REDIS_PORT", "RABBITMQ_PORT", "AWS_PORT"]
+# RabbitMQ takes the two ports above its own as well.
+PORTS = {"POSTGRES_PORT": 0, "REDIS_PORT": 1, "AWS_PORT": 2, "RABBITMQ_PORT": 3}
+ALL_PORTS = 6
 
 
 class Services:
@@ -28,9 +31,8 @@ class Services:
         self.folder = tempfile.mkdtemp(prefix="lobar-compared-")
         os.chmod(self.folder, 0o755)
         self.services = f"{self.folder}/services"
-        # RabbitMQ's port has two more above it.
-        ports = {name: str(21000 + 10 * i + os.getpid() % 1000) for i, name in enumerate(PORTS)}
-        self.script("start", **ports)
+        first = first_free_port()
+        self.script("start", **{name: str(first + after) for name, after in PORTS.items()})
         shown = subprocess.run(
             ["sh", "-c", f". {shlex.quote(self.services)}/settings; env -0"], check=True, capture_output=True
         ).stdout.decode()
@@ -124,3 +126,16 @@ def event(bucket, key, size, etag, number):
         "s3": {"bucket": {"name": bucket}, "object": stored},
     }
     return json.dumps({"Records": [record]})
+
+
+def first_free_port():
+    """A port that is free, and so are those that follow it. None of them is one that connections are given."""
+    while True:
+        first = random.randrange(20_000, 30_000)
+        try:
+            for port in range(first, first + ALL_PORTS):
+                with socket.socket() as probe:
+                    probe.bind(("127.0.0.1", port))
+            return first
+        except OSError:
+            continue
