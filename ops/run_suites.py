@@ -3,8 +3,9 @@
     python3 ops/run_suites.py [--at-once N]
 
 A suite is one test executable, or the unit tests of all crates together. `cargo metadata` names them, so that a
-new one is run without being written down here. Each one's output is printed whole when it has ended. Ctrl-C ends all of them; so does SIGTERM. The exit status is 0 when all
-passed, 1 when some failed, 2 when they do not compile, 130 when they were interrupted.
+new one is run without being written down here. Each one's output is printed whole when it has ended, and why some
+failed again at the end. Ctrl-C ends all of them; so does SIGTERM. The exit status is 0 when all passed, 1 when some
+failed, 2 when they do not compile, 130 when they were interrupted.
 """
 
 import argparse
@@ -25,6 +26,8 @@ LONGEST_FIRST = ["system", "rabbitmq", "services", "backends", "ops", "api", "su
 LIMIT = 30 * 60
 # Seconds between two lines that say what is still running.
 REMINDER = 60
+# How many letters of a failed suite's output are repeated at the end.
+WORDS = 6000
 CARGO = os.environ.get("CARGO", "cargo")
 TEST = [CARGO, "test", "--locked", "--workspace"]
 
@@ -47,6 +50,7 @@ class Suites:
         self.running = {}
         self.stopped = False
         self.ended = []
+        self.said = {}
 
     def run(self, name, selection):
         """Runs a suite and prints its output. Whether it passed."""
@@ -79,6 +83,9 @@ class Suites:
                 output.seek(0)
                 shutil.copyfileobj(output, sys.stdout.buffer)
                 sys.stdout.flush()
+                if not passed:
+                    output.seek(0)
+                    self.said[name] = why(output.read().decode(errors="replace"))
             return passed
 
     def still_running(self):
@@ -91,6 +98,12 @@ class Suites:
             self.stopped = True
             for process, _ in self.running.values():
                 end(process)
+
+
+def why(output):
+    """What a suite says of its failures, or the last that it said; the end of it where it is long."""
+    begin = output.find("\nfailures:\n")
+    return output[begin if begin >= 0 else -WORDS:].strip()[-WORDS:]
 
 
 def end(process):
@@ -131,6 +144,9 @@ def main():
             print("Interrupted.", file=sys.stderr)
             return 130
 
+    # Again at the end, where people and tools look first.
+    for name, said in running.said.items():
+        print(f"\n==== {name} failed:\n{said}")
     print(f"\n{'suite':16}{'seconds':>8}{'of a core':>11}")
     for name, word, took, worked in sorted(running.ended, key=lambda one: -one[2]):
         print(f"{name:16}{took:8.0f}{worked:11.0f}  {'' if word == 'passed' else word}".rstrip())

@@ -24,6 +24,7 @@ const LONGEST = 1_000;
 const drafts = new Map();
 
 /** A button: its word, its key, what it gives. @typedef {[string, string, VerdictBody]} Choice */
+/** A verdict that was pressed: on what, and by what was on the screen. @typedef {{ image: ImageItem, verdict: VerdictBody, displayed: { displayed: string[], rendering: string | null } }} Press */
 
 /** Whether it was kept is not known yet. */
 const UNKNOWN = "Whether your verdict was kept is not known yet";
@@ -100,7 +101,10 @@ export class OpinionPanel {
     this.renewed = undefined;
     /** @type {ImageItem | null} */
     this.image = null;
-    this.busy = false;
+    /** What is on its way. @type {Press | null} */
+    this.giving = null;
+    /** What was pressed since then: it is given next, if that is kept. @type {Press | null} */
+    this.next = null;
     /** What came of the last press where it was not kept, and which verdict was the newest then. @type {{ words: string, newest: string | null } | null} */
     this.fault = null;
     /** How often a verdict was given here: what becomes known of an older one says nothing any more. */
@@ -221,18 +225,30 @@ export class OpinionPanel {
     return image && [image.id, image.status, image.withheld, image.result?.model.version, image.result?.flagged].join();
   }
 
-  /** @param {VerdictBody} verdict */
+  /** Gives a verdict, after the one that is on its way: of several that are pressed meanwhile the last one is meant. @param {VerdictBody} verdict */
   async give(verdict) {
-    const pressed = this.image;
-    if (this.busy || !pressed) return;
-    this.busy = true;
-    const displayed = this.displayed();
+    if (!this.image) return;
+    const press = { image: this.image, verdict, displayed: this.displayed() };
+    if (this.giving) {
+      this.next = JSON.stringify(verdict) === JSON.stringify(this.giving.verdict) ? null : press;
+      return;
+    }
+    this.giving = press;
+    while (this.giving) {
+      const kept = await this.send(this.giving);
+      this.giving = kept ? this.next : null;
+      this.next = null;
+    }
+  }
+
+  /** Sends a verdict; whether it was kept. @param {Press} press @returns {Promise<boolean>} */
+  async send({ image: pressed, verdict, displayed }) {
     // What was asked for after the verdict before says what is newest by now.
     await this.renewed;
     const image = this.image;
     if (!image || this.key(image) !== this.key(pressed)) {
-      this.busy = false;
-      return;
+      await this.tellNewer(pressed.id, "result");
+      return false;
     }
     this.fault = null;
     this.given += 1;
@@ -240,17 +256,19 @@ export class OpinionPanel {
       if (verdict.opinion === "own") {
         await api.giveOpinion(image.id, { label: verdict.label ?? null, rendering: displayed.rendering });
         this.changed(image.id);
-        return;
+        // What was pressed since then was pressed before the result was shown.
+        this.next = null;
+        return true;
       }
       const version = image.result?.model.version ?? null;
       const causes = verdict.opinion === "not_assessable" ? { causes: this.ticked() } : {};
       const note = this.note.value.trim() ? { note: this.note.value } : {};
       this.keep(image.id, await api.giveVerdict(image.id, { ...verdict, ...causes, ...note, model_version: version, ...displayed }, image.verdicts_etag));
+      return true;
     } catch (error) {
       if (api.isPassing(error)) this.find(image, verdict, error);
       else await this.refused(image, error);
-    } finally {
-      this.busy = false;
+      return false;
     }
   }
 

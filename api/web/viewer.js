@@ -56,6 +56,8 @@ export class Viewer {
     this.abort = new AbortController();
     /** How often the image was asked for: an answer that comes after that to a later question says nothing new. */
     this.asked = 0;
+    /** Until what was asked for last is there. @type {Promise<void>} */
+    this.newest = Promise.resolve();
     /** @type {string[]} */
     this.urls = [];
     /** @type {ModelCard | null} */
@@ -129,14 +131,19 @@ export class Viewer {
     this.heatPainted = false;
   }
 
-  /** Asks for the image again, after an event. */
-  async refresh() {
-    const id = this.id;
-    if (!id) return;
+  /** Asks for the image again, after an event; resolves when what was asked for last is there. */
+  refresh() {
+    this.newest = this.id ? this.ask(this.id) : Promise.resolve();
+    return this.newest;
+  }
+
+  /** @param {string} id */
+  async ask(id) {
     const turn = ++this.asked;
     try {
       const image = await api.image(id, this.abort.signal);
-      if (id !== this.id || turn !== this.asked) return;
+      if (id !== this.id) return;
+      if (turn !== this.asked) return await this.newest;
       if (image) this.image = image;
       this.draw(image ? null : "No image of this id is known.");
       if (image) this.view.priors.load(image);
@@ -149,7 +156,8 @@ export class Viewer {
       this.card = card;
       this.draw(null);
     } catch (error) {
-      if (api.isAbort(error) || id !== this.id || turn !== this.asked) return;
+      if (api.isAbort(error) || id !== this.id) return;
+      if (turn !== this.asked) return await this.newest;
       this.draw(api.wordsOf(error));
       // The event that it was asked for is not told again.
       if (api.isPassing(error)) this.askAgain(id);

@@ -2,17 +2,22 @@
 
 use std::io::Write;
 use std::net::{Ipv4Addr, TcpListener};
+use std::os::linux::net::SocketAddrExt as _;
+use std::os::unix::net::{SocketAddr, UnixListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::{LazyLock, Mutex, PoisonError};
 
 /// Outlives this process by a moment, and ends the server then.
 const GUARD: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/services/guard.sh");
 
 /// Ports for servers. They lie below those that the system gives to connections (32,768 and up on Linux), so that
 /// no connection gets one by chance before its server is there.
-const PORTS: std::ops::Range<u32> = 10_240..32_000;
+const PORTS: std::ops::Range<u16> = 10_240..32_000;
+/// How many ports a test process has to itself, so that no other one takes the port of a server that is about to start,
+/// or that is stopped for a while.
+const SHARE: u16 = 1_360;
 
 /// A port that nobody listens on, another one at each call.
 pub fn free_port() -> u16 {
@@ -21,23 +26,33 @@ pub fn free_port() -> u16 {
 
 /// The first of `count` neighbouring ports that nobody listens on, others at each call.
 pub fn free_ports(count: u16) -> u16 {
-    static NEXT: AtomicU32 = AtomicU32::new(0);
-    let span = PORTS.end - PORTS.start;
-    // Test processes that run at the same time begin at different places.
-    let begin = std::process::id().wrapping_mul(97) % span;
-    for _ in 0..span {
-        let next = NEXT.fetch_add(u32::from(count), Ordering::Relaxed);
-        let first = PORTS.start + begin.wrapping_add(next) % span;
-        let mut ports = first..first + u32::from(count);
-        let free = ports.all(|port| {
-            let port = u16::try_from(port).expect("below 65,536");
-            TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok()
-        });
-        if free {
-            return u16::try_from(first).expect("below 65,536");
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    static SHARES: LazyLock<(u16, UnixListener)> = LazyLock::new(take_share);
+    let share = SHARES.0;
+    for _ in 0..SHARE {
+        let place = NEXT.fetch_add(count, Ordering::Relaxed) % SHARE;
+        if place + count > SHARE {
+            continue;
+        }
+        let first = share + place;
+        if (first..first + count).all(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok())
+        {
+            return first;
         }
     }
-    panic!("no free port between {} and {}", PORTS.start, PORTS.end);
+    panic!("no free port between {share} and {}", share + SHARE);
+}
+
+/// The first port of a share that no other test process has. A socket with a name that only one process can have stands
+/// for it; the system removes it when the process ends, however it ends.
+fn take_share() -> (u16, UnixListener) {
+    for first in PORTS.step_by(usize::from(SHARE)) {
+        let name = SocketAddr::from_abstract_name(format!("lobar-test-ports-{first}"));
+        if let Ok(taken) = UnixListener::bind_addr(&name.expect("short")) {
+            return (first, taken);
+        }
+    }
+    panic!("all ports between {} and {} are other test processes'", PORTS.start, PORTS.end);
 }
 
 /// Whether this process is root, which some servers refuse to run as.

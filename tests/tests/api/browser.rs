@@ -198,9 +198,21 @@ impl Browser {
     }
 
     /// Clicks on the first element that matches, as soon as it can be clicked on: on the next one, where it is replaced in
-    /// the middle of that, and once nothing lies over it any more.
+    /// the middle of that, and once nothing lies over it any more. Again, as people do, where the page took no notice of it
+    /// because something had just come under the pointer (pointer.js).
     pub async fn click(&self, css: &str) {
-        as_soon_as_possible(css, async || self.element(css).await?.click().await).await;
+        let began = Instant::now();
+        loop {
+            self.run("window.unnoticed = true; document.addEventListener('click', () => { window.unnoticed = false; }, true)").await;
+            as_soon_as_possible(css, async || self.element(css).await?.click().await).await;
+            // It may have led to another page.
+            let unnoticed = self.page.execute("return window.unnoticed === true", Vec::new()).await;
+            if !unnoticed.is_ok_and(|unnoticed| unnoticed == true) {
+                return;
+            }
+            assert!(began.elapsed() < PATIENCE, "{css} takes no click");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
     }
 
     /// Types into the first field that matches, in the place of what is there, as soon as it takes letters.

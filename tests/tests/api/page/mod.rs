@@ -9,6 +9,7 @@ mod notification;
 mod pause;
 mod pictures;
 mod thumbnails;
+mod verdicts_in_a_row;
 
 use serde_json::json;
 
