@@ -2,6 +2,7 @@
 // nothing of it can be read or pressed.
 
 import { takeLink, takeRefusal } from "./address.js";
+import { isLocked, setLocked } from "./covered.js";
 import { byId } from "./elements.js";
 import { LinkForm } from "./link.js";
 import { onceClosed } from "./once.js";
@@ -79,13 +80,13 @@ function showOver(form) {
   dialog.replaceChildren(form.element);
   if (!dialog.open) dialog.showModal();
   // After the dialog has noted where the focus was.
-  document.documentElement.dataset.locked = "";
+  setLocked(true);
   form.focus();
 }
 
 function hide() {
   const dialog = byId("lock", HTMLDialogElement);
-  delete document.documentElement.dataset.locked;
+  setLocked(false);
   dialog.close();
   dialog.replaceChildren();
 }
@@ -108,8 +109,8 @@ async function lock() {
 export function setUpLock() {
   const dialog = byId("lock", HTMLDialogElement);
   dialog.addEventListener("cancel", (event) => event.preventDefault());
-  dialog.addEventListener("close", () => {
-    if ("locked" in document.documentElement.dataset) dialog.showModal();
-  });
+  // A browser closes a dialog at the second Escape whatever is said to the first.
+  dialog.addEventListener("keydown", (event) => { if (event.key === "Escape" && isLocked()) event.preventDefault(); });
+  dialog.addEventListener("close", () => { if (isLocked()) dialog.showModal(); });
   onLeave(() => dialog.replaceChildren());
 }

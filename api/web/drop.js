@@ -1,5 +1,6 @@
 // Files that are dropped on the page, wherever they fall.
 
+import { isCovered } from "./covered.js";
 import { byId } from "./elements.js";
 
 /** Whether something that is dragged has files. @param {DragEvent} event */
@@ -13,7 +14,7 @@ export function onDrop(take) {
     event.preventDefault();
     const isRefused = !take || document.querySelector("#lock[open]") !== null;
     if (event.dataTransfer && isRefused) event.dataTransfer.dropEffect = "none";
-    here.hidden = isRefused || !hasFiles(event) || document.querySelector("dialog[open]") !== null;
+    here.hidden = isRefused || !hasFiles(event) || isCovered();
   });
   addEventListener("dragleave", (event) => {
     // Leaving an element for one in it, or beside it, is not leaving the page.

@@ -1,5 +1,6 @@
 // Keys of the page, and a switch for whoever speaks to their computer or types beside it (WCAG 2.2, 2.1.4).
 
+import { isCovered } from "./covered.js";
 import { byId } from "./elements.js";
 import { FIXED, KEYS, originalOf } from "./keymap.js";
 
@@ -45,7 +46,7 @@ export function listen(hands) {
     const { target, key } = event;
     const { isOpen, stage, act, preset, arrow, enter, other } = hands();
     // What lies under a dialog is not in front of anybody.
-    if (document.querySelector("dialog[open]")) return;
+    if (isCovered()) return;
     if (event.ctrlKey || event.metaKey || event.altKey || !(target instanceof Element)) return;
     if (target.matches("input:not([type=range]), textarea, select")) return;
     const original = originalOf(key);

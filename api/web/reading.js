@@ -2,6 +2,7 @@
 
 import { open } from "./address.js";
 import { claim, list, release } from "./api.js";
+import { isCovered } from "./covered.js";
 import { byId, el } from "./elements.js";
 import { originalOf } from "./keymap.js";
 import { keysAreOff } from "./keys.js";
@@ -152,7 +153,7 @@ export class Claims {
     const { target } = event;
     if (originalOf(event.key) !== "U" || event.repeat || event.ctrlKey || event.metaKey || event.altKey) return;
     if (keysAreOff()) return;
-    if (document.querySelector("dialog[open]") || !(target instanceof Element)) return;
+    if (isCovered() || !(target instanceof Element)) return;
     if (target.matches("input:not([type=range]), textarea, select")) return;
     // Of people and the audit record there is no next image.
     if (byId("worklist").hidden && byId("viewer").hidden) return;

@@ -1,6 +1,7 @@
 // A verdict that was just given can be taken back for ten seconds, from wherever on the page: by a button and by a key.
 
 import * as api from "./api.js";
+import { isCovered } from "./covered.js";
 import { byId, el } from "./elements.js";
 import { keyElement, originalOf } from "./keymap.js";
 import { keysAreOff } from "./keys.js";
@@ -70,7 +71,7 @@ function wait() {
 addEventListener("keydown", (event) => {
   const { target } = event;
   if (originalOf(event.key) !== KEY || event.repeat || event.ctrlKey || event.metaKey || event.altKey || keysAreOff()) return;
-  if (document.querySelector("dialog[open]") || !(target instanceof Element)) return;
+  if (isCovered() || !(target instanceof Element)) return;
   if (target.matches("input:not([type=range]):not([type=checkbox]), textarea, select")) return;
   if (undo()) event.preventDefault();
 });

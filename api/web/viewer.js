@@ -37,6 +37,8 @@ const PAN = 60;
 const TONE = 0.02;
 /** The measure of the time from the address that asks for an image to its painted picture. */
 export const PAINTED = "image painted";
+/** The mark of the time at which a heatmap was painted. */
+const HEAT_PAINTED = "heatmap painted";
 
 export class Viewer {
   /**
@@ -410,6 +412,7 @@ export class Viewer {
       await main.heat.decode();
       await painted();
       if (id !== this.id || main !== this.view.main) return;
+      performance.mark(HEAT_PAINTED);
       this.heatPainted = true;
       for (const pane of [main, twin]) watch(pane.cover, id, model, "heatmap");
     } catch (error) {

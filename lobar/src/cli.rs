@@ -308,6 +308,25 @@ pub enum BenchWhat {
     /// The whole journey, from stored JPEG to committed result, against the sum of its parts; or, with
     /// `--null`, the path of queues and store alone, on the services that the settings name.
     Pipeline(Box<Pipeline>),
+    /// How long urgent images take while routine ones keep the worker full: open loop, from the answer to the upload to the
+    /// committed result, against fetching, decoding and two batches.
+    #[cfg(feature = "torch")]
+    Stat(Box<BenchStat>),
+}
+
+#[derive(Args)]
+pub struct BenchStat {
+    /// Image files; a synthetic radiograph when left out.
+    pub files: Vec<PathBuf>,
+    /// How many urgent images, one every quarter of a second.
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    pub images: u64,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+    /// The engine, and where queues and store are; embedded ones in a temporary folder when left out.
+    #[command(flatten)]
+    pub service: Service,
 }
 
 #[derive(Args)]

@@ -2,7 +2,9 @@
 
 Each is made of what `lobar export` writes, so all of them compute what Lobar computes.
 
-usage: networks.py NAME FOLDER ROUNDS    prints the images per second of batches of 16 on one thread, the median
+usage: networks.py NAME FOLDER ROUNDS [DEVICE BATCH]
+
+Prints the images per second of batches of BATCH (16), the median: on one thread of the CPU, or on another device of PyTorch's.
 """
 
 import pathlib
@@ -72,8 +74,8 @@ def openvino(model, threads):
     return lambda images: compiled({"images": images})[probability]
 
 
-def torch(folder, threads, compiled):
-    """Trunk in torchvision, compiled in bf16 or as it is in fp32; the head of the TorchScript export."""
+def torch(folder, threads, device="cpu", bf16=False, compiled=False):
+    """Trunk in torchvision, in bf16 or fp32, compiled or as it is; the head of the TorchScript export."""
     import torch
     import torchvision
     from safetensors.torch import load_file
@@ -85,19 +87,19 @@ def torch(folder, threads, compiled):
     trunk.eval()
     head = torch.jit.load(f"{folder}/model.pt").eval()
     temperature = temperature_of(head)
+    kind = torch.bfloat16 if bf16 else torch.float32
+    trunk = trunk.to(device, kind, memory_format=torch.channels_last)
+    head = head.to(device)
     if compiled:
-        trunk = trunk.to(torch.bfloat16, memory_format=torch.channels_last)
         trunk = torch.compile(trunk, dynamic=False)
 
     # In every thread that asks: the mode is a thread's own.
     @torch.no_grad()
     def answer(images):
-        values = (torch.from_numpy(images) - MEAN) / STD
-        values = values.expand(-1, 3, -1, -1)
-        if compiled:
-            values = values.to(torch.bfloat16, memory_format=torch.channels_last)
+        values = (torch.from_numpy(images).to(device) - MEAN) / STD
+        values = values.expand(-1, 3, -1, -1).to(kind, memory_format=torch.channels_last)
         logits = head.classify(trunk(values).float())[:, 0]
-        return torch.sigmoid(logits / temperature).numpy()
+        return torch.sigmoid(logits / temperature).cpu().numpy()
 
     return answer
 
@@ -111,8 +113,8 @@ def temperature_of(module):
     return float(logit / torch.logit(probability.double()))
 
 
-def load(name, folder, threads):
-    """The network `name`, from the folder of exports."""
+def load(name, folder, threads, device="cpu"):
+    """The network `name`, from the folder of exports; those of PyTorch on a device of its own."""
     match name:
         case "onnxruntime-int8":
             return onnxruntime(f"{folder}/int8.onnx", threads)
@@ -121,16 +123,20 @@ def load(name, folder, threads):
         case "openvino-int8":
             return openvino(f"{folder}/int8.onnx", threads)
         case "torch-bf16":
-            return torch(folder, threads, compiled=True)
+            return torch(folder, threads, device, bf16=True, compiled=True)
+        case "torch-eager-bf16":
+            return torch(folder, threads, device, bf16=True)
         case "torch-fp32":
-            return torch(folder, threads, compiled=False)
+            return torch(folder, threads, device)
     raise ValueError(f"there is no network {name}")
 
 
 def main():
-    name, folder, rounds = sys.argv[1:]
-    infer = load(name, folder, 1)
-    images = numpy.random.default_rng(7).integers(0, 256, (16, 1, SIDE, SIDE)).astype(numpy.float32)
+    name, folder, rounds = sys.argv[1:4]
+    device, batch = sys.argv[4:] or ["cpu", "16"]
+    infer = load(name, folder, 1, device)
+    images = numpy.random.default_rng(7).integers(0, 256, (int(batch), 1, SIDE, SIDE)).astype(numpy.float32)
+    infer(images)
     infer(images)
     times = []
     for _ in range(int(rounds)):

@@ -17,6 +17,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::failing_fetches::FailingFetches;
 use crate::health::WorkerHealth;
+use crate::lane_semaphore::LaneSemaphore;
 use crate::metrics::WorkerMetrics;
 use crate::model::ShadowQueue;
 use crate::services::Services;
@@ -42,8 +43,10 @@ pub(crate) struct Context {
     pub(crate) health: Arc<WorkerHealth>,
 
     pub(crate) slots: Slots,
-    pub(crate) fetches: Semaphore,
-    pub(crate) decoders: Arc<Semaphore>,
+    /// Files in memory at once, and their bytes, in KiB.
+    pub(crate) fetches: LaneSemaphore,
+    pub(crate) file_memory: LaneSemaphore,
+    pub(crate) decoders: LaneSemaphore,
     /// See `suspect`.
     pub(crate) suspect_permits: Arc<Semaphore>,
     pub(crate) waiting_suspects: AtomicUsize,

@@ -2,7 +2,7 @@
 //!
 //! A device's place is reserved first and the batch cut then. What waits is shared among the devices that have nothing to do. A
 //! second batch is handed over while one is computed only when it is full, so that the device need not wait for us, and images
-//! that trickle in still gather.
+//! that trickle in still gather; and only where batches are short, since an urgent image cannot overtake what was handed over.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,6 +23,9 @@ use crate::model::Swap;
 use crate::work::ms;
 use crate::work_item::{Decoded, End, Finished};
 
+/// Batches that take longer than this are not handed over ahead: what the device then waits for the next one, well below a
+/// millisecond, is nothing beside them.
+const SHORT: Duration = Duration::from_millis(50);
 /// How long the engine's thread may take to end.
 const CLOSING: Duration = Duration::from_secs(2);
 
@@ -31,6 +34,8 @@ pub(crate) struct Dispatcher {
     replicas: Replicas,
     swaps: mpsc::Receiver<Swap>,
     batcher: Batcher<Decoded>,
+    /// How long the last full batch took; nothing before the first one.
+    full_batch: Duration,
 }
 
 impl Dispatcher {
@@ -40,7 +45,7 @@ impl Dispatcher {
         swaps: mpsc::Receiver<Swap>,
     ) -> Self {
         let batcher = Batcher::new(context.settings.routine_patience);
-        Self { context, replicas, swaps, batcher }
+        Self { context, replicas, swaps, batcher, full_batch: Duration::ZERO }
     }
 
     /// Works until `complete` is cancelled and everything that came in has gone out.
@@ -112,14 +117,10 @@ impl Dispatcher {
 
     /// Hands batches over while there is a place and reason to.
     async fn feed(&mut self) {
-        let most = self.context.settings.capacity.batch();
-        let largest = self.replicas.info().max_batch.min(most).max(1);
+        let largest = self.largest();
         while let Some(place) = self.replicas.next() {
-            let most = match self.replicas.idle() {
-                0 if self.batcher.fills(largest) => largest,
-                0 => return,
-                idle => self.batcher.len().div_ceil(idle).min(largest),
-            };
+            let waiting = (self.batcher.len(), self.batcher.fills(largest));
+            let most = next_size(self.replicas.idle(), waiting, largest, self.full_batch);
             if most == 0 {
                 return;
             }
@@ -135,6 +136,12 @@ impl Dispatcher {
                 self.replicas.submit(place, images);
             }
         }
+    }
+
+    /// The largest batch.
+    fn largest(&self) -> usize {
+        let most = self.context.settings.capacity.batch();
+        self.replicas.info().max_batch.min(most).max(1)
     }
 
     async fn answered(
@@ -153,6 +160,9 @@ impl Dispatcher {
         };
         let Some(batch) = self.replicas.take_head(place) else { return Ok(()) };
         let images = batch.into_images(&reply);
+        if images.len() >= self.largest() {
+            self.full_batch = reply.busy;
+        }
         // The device gets its next batch before this one is written.
         Box::pin(self.feed()).await;
         let metrics = &self.context.metrics;
@@ -213,6 +223,21 @@ impl Dispatcher {
     }
 }
 
+/// How many images the next batch takes at most, 0 while it has to wait: of `waiting` ones, which are enough for a full batch
+/// or not, with so many `idle` devices. See the module's documentation.
+fn next_size(
+    idle: usize,
+    (waiting, is_full): (usize, bool),
+    largest: usize,
+    full_batch: Duration,
+) -> usize {
+    match idle {
+        0 if is_full && full_batch <= SHORT => largest,
+        0 => 0,
+        idle => waiting.div_ceil(idle).min(largest),
+    }
+}
+
 fn end(engine: &EngineInfo, image: &mut Decoded, answer: Answer) -> End {
     match answer {
         Answer::Prediction(prediction) => {
@@ -230,5 +255,23 @@ fn end(engine: &EngineInfo, image: &mut Decoded, answer: Answer) -> End {
             tracing::warn!(image = %image.item.claimed.id, error = why, "engine failed on an image; it is tried again");
             End::Retry
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_waits_is_shared_among_idle_devices() {
+        let size = |idle, waiting| next_size(idle, (waiting, waiting >= 16), 16, Duration::MAX);
+        assert_eq!([size(1, 5), size(2, 5), size(2, 40), size(3, 0)], [5, 3, 16, 0]);
+    }
+
+    #[test]
+    fn only_full_and_short_batches_are_handed_over_while_all_devices_are_busy() {
+        let size = |waiting, full_batch| next_size(0, (waiting, waiting >= 16), 16, full_batch);
+        assert_eq!([size(15, SHORT), size(16, SHORT), size(40, Duration::ZERO)], [0, 16, 16]);
+        assert_eq!(size(40, SHORT * 2), 0, "an urgent image could not overtake it");
     }
 }

@@ -12,6 +12,7 @@
 //! - `claim`: claims images in the store, and hands each to a task of its own.
 //! - `suspect`: images whose earlier attempt ended without a report take their turn, a few at a time or alone.
 //! - `work`: fetches and decodes one image.
+//! - `lane_semaphore`: lets urgent images fetch and decode before routine ones.
 //! - `failing_fetches`: tells an object that cannot be read from a bucket that is away.
 //! - [`batcher`]: which images go together; pure.
 //! - `device`: the thread that owns the engine.
@@ -32,6 +33,7 @@ pub mod finding;
 mod finish;
 mod health;
 mod intake;
+mod lane_semaphore;
 mod metrics;
 pub mod model;
 mod running;

@@ -25,12 +25,14 @@ use crate::failing_fetches::FailingFetches;
 use crate::finish::Finisher;
 use crate::health::WorkerHealth;
 use crate::intake;
+use crate::lane_semaphore::LaneSemaphore;
 use crate::model::{self, Assigned, EngineSource, Models, ShadowQueue, Swap, follow_assignment};
 use crate::services::Services;
 use crate::settings::WorkerSettings;
 use crate::slots::Slots;
 use crate::stage::{Ended, Stage};
 use crate::suspect;
+use crate::work;
 use crate::work_item::{Decoded, Finished, InFlight};
 use crate::worker::{WorkerError, WorkerPorts};
 
@@ -89,6 +91,7 @@ impl Running {
 
         let ModelContext { settings, metrics, health } = model_context.clone();
         let slots = Slots::new(&settings.capacity);
+        let of_lanes = |total| LaneSemaphore::new(total, settings.routine_patience);
         let (decoded, to_dispatch) = mpsc::channel(slots.total());
         let (finished, to_finish) = mpsc::channel(slots.total());
         let context = Arc::new(Context {
@@ -100,8 +103,9 @@ impl Running {
             metrics,
             health,
             slots,
-            fetches: Semaphore::new(settings.capacity.fetches()),
-            decoders: Arc::new(Semaphore::new(settings.capacity.decoders())),
+            fetches: of_lanes(settings.capacity.fetches()),
+            file_memory: of_lanes(work::kib(settings.file_memory)),
+            decoders: of_lanes(settings.capacity.decoders()),
             suspect_permits: Arc::new(Semaphore::new(suspect::MAX_CONCURRENT_SUSPECTS as usize)),
             waiting_suspects: AtomicUsize::new(0),
             in_flight: InFlight::default(),

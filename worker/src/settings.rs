@@ -39,7 +39,10 @@ pub struct WorkerSettings {
     pub unreadable: UnreadableObject,
     /// What a file may be at most.
     pub limits: Limits,
-    /// How many batches in a row may pass over waiting `routine` images.
+    /// What the files in memory may take together, bytes; one larger than that is alone.
+    pub file_memory: u64,
+    /// How many batches in a row may pass over waiting `routine` images, and how many urgent ones in a row where they wait to
+    /// be fetched or decoded.
     pub routine_patience: u32,
     /// How long one batch may take before the engine counts as hung.
     pub watchdog: Duration,
@@ -67,6 +70,7 @@ impl WorkerSettings {
             max_attempts: 5,
             unreadable: UnreadableObject::default(),
             limits: Limits::default(),
+            file_memory: 1 << 30,
             routine_patience: 3,
             watchdog: Duration::from_secs(120),
             drain: Duration::from_secs(20),

@@ -67,15 +67,19 @@ struct Ready {
 }
 
 async fn prepare(context: &Context, item: &mut WorkItem) -> Result<Ready, End> {
-    // Held until the bytes are gone again: bounds the files in memory.
-    let _room = context.fetches.acquire().await;
+    // Held until the bytes are gone again: bounds the files in memory, by number and by bytes.
+    let lane = item.claimed.lane;
+    let _place = context.fetches.acquire(lane, 1).await;
+    let largest = context.settings.limits.max_bytes as u64;
+    let bytes = item.claimed.object.size.map_or(largest, |size| size.min(largest));
+    let _room = context.file_memory.acquire(lane, kib(bytes)).await;
     let started = Instant::now();
     let fetching = fetch(context, &item.claimed, item.message.receive_count);
     let Fetched { bytes, metadata } = fetching.instrument(tracing::info_span!("fetch")).await?;
     let fetched = started.elapsed();
     context.metrics.stage("fetch", fetched.as_secs_f64());
 
-    let decoder = context.decoders.clone().acquire_owned().await;
+    let decoder = context.decoders.acquire(lane, 1).await;
     // Not while it waits: what ends the process meanwhile is another image.
     suspect::count_attempt(context, item).await?;
     item.basis.input = Some(hash(bytes.clone()).await?);
@@ -107,6 +111,11 @@ async fn prepare(context: &Context, item: &mut WorkItem) -> Result<Ready, End> {
     let timings_ms =
         BTreeMap::from([("fetch".into(), ms(fetched)), ("decode".into(), ms(decoded))]);
     Ok(Ready { prepared, other_patient, timings_ms })
+}
+
+/// Bytes in KiB, as many as hold them.
+pub(crate) fn kib(bytes: u64) -> usize {
+    usize::try_from(bytes.div_ceil(1 << 10)).unwrap_or(usize::MAX)
 }
 
 /// The digest of a file, for the record; in a step of its own, so that a decoder that gives up does not lose it.

@@ -43,6 +43,7 @@ const FILES: &[File] = &[
     web_file!("/web/columns.js", SCRIPT, "columns.js"),
     web_file!("/web/copy.js", SCRIPT, "copy.js"),
     web_file!("/web/course.js", SCRIPT, "course.js"),
+    web_file!("/web/covered.js", SCRIPT, "covered.js"),
     web_file!("/web/door.js", SCRIPT, "door.js"),
     web_file!("/web/drop.js", SCRIPT, "drop.js"),
     web_file!("/web/early.js", SCRIPT, "early.js"),

@@ -10,6 +10,10 @@ mod path;
 #[cfg(feature = "torch")]
 mod pipeline;
 mod sample;
+#[cfg(feature = "torch")]
+mod stat;
+#[cfg(feature = "torch")]
+mod system;
 
 use crate::cli::{Bench, BenchWhat};
 use crate::failure::Failure;
@@ -26,6 +30,8 @@ pub fn run(args: Bench) -> Result<(), Failure> {
         BenchWhat::Pipeline(args) if args.null => crate::block_on(path::run(*args)),
         #[cfg(feature = "torch")]
         BenchWhat::Pipeline(args) => crate::block_on(pipeline::run(*args)),
+        #[cfg(feature = "torch")]
+        BenchWhat::Stat(args) => crate::block_on(stat::run(*args)),
         #[cfg(not(feature = "torch"))]
         BenchWhat::Pipeline(_) => Err(Failure::usage(
             "this build has no network (feature `torch`); it can measure `pipeline --null` only",

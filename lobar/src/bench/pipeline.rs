@@ -5,21 +5,18 @@
 
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use lobar_core::engine::Engine as _;
-use lobar_core::image::{Lane, State};
-use lobar_core::object_store::{ObjectStore as _, Upload};
+use lobar_core::image::Lane;
 use lobar_imaging::{Limits, prepare};
 use lobar_model::engine::cores::Split;
 use serde_json::{Value, json};
 
+use super::system::System;
 use super::{median, print, sample};
 use crate::cli;
 use crate::engine::{self, EngineChoice};
 use crate::failure::{Failure, chain};
-use crate::service::{Ports, Running, roles, s3, worker};
-use crate::settings::{LocalPath, PartialSettings, Roles, Settings, Threads};
-use crate::startup_message::StartupMessage;
+use crate::settings::{Settings, Threads};
 
 /// Rounds in which each part is measured alone.
 const ROUNDS: usize = 5;
@@ -44,41 +41,25 @@ pub async fn figures(
     images: usize,
     service: cli::Service,
 ) -> Result<Value, Failure> {
-    let folder = tempfile::tempdir().map_err(Failure::failed)?;
-    let given = PartialSettings {
-        data: Some(LocalPath::at(folder.path())),
-        s3_listen: Some(([127, 0, 0, 1], 0).into()),
-        ..service.given
-    };
-    let settings = Settings::load(given, service.config)?;
-    let alone = alone(&settings, pictures)?;
-    let parts = Ports::open(&settings, &Roles::all()).await?;
-    let mut running = Running::default();
-    let mut ready = StartupMessage::new(&settings);
-    let start = parts.readiness.check("start");
-    let (address, _) = s3::start(&settings, &parts, &start, &mut running, &mut ready).await?;
-    let objects = roles::objects(&settings, Some(address)).await?;
+    let mut system = Box::pin(System::open(service)).await?;
+    let alone = alone(&system.settings, pictures)?;
     for n in 0..images {
-        let body = Bytes::from(pictures[n % pictures.len()].clone());
-        let key = format!("incoming/bench/{n}");
-        let upload = Upload { key, body, lane: Lane::Routine, metadata: Default::default() };
-        objects.put(upload).await.map_err(|e| Failure::failed(chain(&e)))?;
+        system.put(&n.to_string(), &pictures[n % pictures.len()], Lane::Routine).await?;
     }
-    worker::start(&settings, &parts, objects.clone(), Some(address), &mut running).await?;
+    system.work().await?;
 
     let began = Instant::now();
-    roles::ingest(&settings, &parts, (objects, None), None, &mut running)?;
-    while finished(&parts).await? < images as u64 {
+    system.ingest()?;
+    while system.finished().await? < images as u64 {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     let seconds = began.elapsed().as_secs_f64();
-    running.stop(Duration::from_secs(30), Duration::from_secs(5)).await?;
-    parts.close().await;
+    let Split { replicas, threads } = engine::split(&EngineChoice::of_worker(&system.settings));
+    system.close().await?;
 
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let rate = images as f64 / seconds;
     // An engine of one thread answers no more than it does alone; decoding takes what is left of the cores.
-    let Split { replicas, threads } = engine::split(&EngineChoice::of_worker(&settings));
     let engines = (replicas * threads).min(cores) as f64;
     let bound = (engines / alone.forward).min(cores as f64 / (alone.decode + alone.forward));
     Ok(json!({
@@ -92,16 +73,6 @@ pub async fn figures(
         "bound_images_per_second": bound,
         "share_of_bound": rate / bound,
     }))
-}
-
-async fn finished(parts: &Ports) -> Result<u64, Failure> {
-    let overview = parts.store.overview().await.map_err(|e| Failure::failed(chain(&e)))?;
-    let ended = overview.by_state.iter().filter(|(state, _)| state.is_terminal());
-    let stuck = overview.by_state.iter().find(|(state, n)| *state == State::Failed && *n > 0);
-    match stuck {
-        Some((_, n)) => Err(Failure::failed(format!("{n} images failed; see the log"))),
-        None => Ok(ended.map(|(_, n)| n).sum()),
-    }
 }
 
 /// The engine has one thread here, so that its core time is its wall time.

@@ -1,4 +1,4 @@
-//! How much memory this process may use, and the share of it that decoding pictures gets.
+//! How much memory this process may use, and the shares of it that files and decoding get.
 
 use std::fs::read_to_string;
 use std::path::{Path, PathBuf};
@@ -10,6 +10,12 @@ const UNKNOWN: u64 = 1 << 30;
 /// half is for files in flight, the network, and the rest.
 pub fn for_decoding() -> u64 {
     usable(Path::new("/")).map_or(UNKNOWN, |bytes| bytes / 2)
+}
+
+/// Bytes that the files which the worker has fetched may take together: an eighth of what the process may use.
+#[cfg(feature = "torch")]
+pub fn for_files() -> u64 {
+    usable(Path::new("/")).map_or(UNKNOWN, |bytes| bytes / 8)
 }
 
 /// The least of the machine's memory and the limits of the process's control groups (`memory.max`, or

@@ -12,7 +12,7 @@ use lobar_worker::{Capacity, Worker, WorkerHealth, WorkerMetrics, WorkerPorts, W
 use super::models::{self, TorchEngines};
 use super::ports::Ports;
 use super::running::Running;
-use super::{heartbeat, roles};
+use super::{heartbeat, memory, roles};
 use crate::engine::{self, EngineChoice};
 use crate::failure::Failure;
 use crate::settings::Settings;
@@ -48,7 +48,11 @@ pub async fn start(
             engine,
             metrics: WorkerMetrics::register(&parts.registry).map_err(Failure::failed)?,
         },
-        WorkerSettings { drain: settings.drain.seconds(), ..WorkerSettings::new(capacity) },
+        WorkerSettings {
+            drain: settings.drain.seconds(),
+            file_memory: memory::for_files(),
+            ..WorkerSettings::new(capacity)
+        },
     );
     let health = worker.health();
     let (liveness, pulses) = (parts.readiness.liveness(), health.pulses());

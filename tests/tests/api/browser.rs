@@ -197,6 +197,20 @@ impl Browser {
         eventually(script, async || (self.run(script).await == true).then_some(())).await;
     }
 
+    /// Waits until the picture of the open image, 700 pixels wide, is painted; it counts as seen only then.
+    pub async fn shows_its_picture(&self) {
+        let painted = "return document.querySelector('.picture').naturalWidth === 700 \
+            && performance.getEntriesByName('image painted').length > 0";
+        self.becomes(painted).await;
+    }
+
+    /// The same of its heatmap.
+    pub async fn shows_its_heatmap(&self) {
+        let painted = "return document.querySelector('.heat').naturalWidth === 448 \
+            && performance.getEntriesByName('heatmap painted').length > 0";
+        self.becomes(painted).await;
+    }
+
     /// Clicks on the first element that matches, as soon as it can be clicked on: on the next one, where it is replaced in
     /// the middle of that, and once nothing lies over it any more. Again, as people do, where the page took no notice of it
     /// because something had just come under the pointer (pointer.js).
@@ -320,10 +334,10 @@ async fn an_upload_on_the_page_turns_live_opens_and_shows_its_heatmap_on_request
     browser.text_becomes("#viewer .facts", "Suspected pneumonia").await;
     browser.text_becomes("#viewer .facts", "Decision support for research").await;
     browser.text_becomes("#viewer h1", "DOE JOHN.jpg").await;
-    browser.becomes("return document.querySelector('.picture').naturalWidth === 700").await;
+    browser.shows_its_picture().await;
     assert_eq!(browser.run("return document.querySelector('.heat').hidden").await, true);
     browser.press("h").await;
-    browser.becomes("return document.querySelector('.heat').naturalWidth === 448").await;
+    browser.shows_its_heatmap().await;
     browser.text_becomes(".legend", "influenced the score, not a lesion outline").await;
     let covered = "const a = document.querySelector('.heat').getBoundingClientRect(); \
         const b = document.querySelector('.picture').getBoundingClientRect(); \

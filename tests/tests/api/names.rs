@@ -45,7 +45,7 @@ async fn a_file_s_name_is_in_no_address_title_request_or_file_of_the_browser() {
     fixture.finish(&[id.parse().expect("an id")], &ready(0.93)).await;
     browser.click("tr[data-id] .open").await;
     browser.text_becomes("#viewer h1", NAME).await;
-    browser.becomes("return document.querySelector('.picture').naturalWidth === 700").await;
+    browser.shows_its_picture().await;
     browser.press("d").await;
     browser.text_becomes(".opinion", "labelled: no pneumonia").await;
     left(&browser, "in the viewer").await;

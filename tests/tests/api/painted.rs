@@ -43,7 +43,7 @@ async fn an_own_opinion_comes_first_then_the_result_and_then_a_verdict_that_may_
     browser.click("tr[data-id] .open").await;
     browser.text_becomes("#viewer .facts", "Your opinion first").await;
     browser.text_becomes(".opinion h2", "What do you see?").await;
-    browser.becomes("return document.querySelector('.picture').naturalWidth === 700").await;
+    browser.shows_its_picture().await;
     assert_eq!(
         browser
             .run(TELLS.replace("document.body", "document.querySelector('#viewer')").as_str())
@@ -65,7 +65,7 @@ async fn an_own_opinion_comes_first_then_the_result_and_then_a_verdict_that_may_
     browser.text_becomes("#viewer .facts", "Suspected pneumonia").await;
     browser.text_becomes(".opinion", "No verdict was given yet").await;
     browser.press("h").await;
-    browser.becomes("return document.querySelector('.heat').naturalWidth === 448").await;
+    browser.shows_its_heatmap().await;
     browser.screenshot("own-opinion-revealed.png").await;
     browser.press("h").await;
     eventually("the heatmap is on record as painted", async || {
@@ -90,10 +90,10 @@ async fn what_is_on_record_as_painted_is_what_could_be_seen() {
     let id = flagged(&fixture).await;
     let browser = Browser::open(&fixture.url(&format!("/#/images/{id}"))).await;
     browser.text_becomes("#viewer .facts", "Suspected pneumonia").await;
-    browser.becomes("return document.querySelector('.picture').naturalWidth === 700").await;
+    browser.shows_its_picture().await;
     // On, and then the tab is another one's.
     browser.press("h").await;
-    browser.becomes("return document.querySelector('.heat').naturalWidth === 448").await;
+    browser.shows_its_heatmap().await;
     let result = Visible::WORD | Visible::PROBABILITY;
     let stretches = async |count: usize| {
         eventually("stretches are on record", async || {

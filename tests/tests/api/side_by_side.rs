@@ -83,7 +83,7 @@ async fn each_sees_what_arrives_at_their_own_site_and_nothing_tells_of_the_other
 
     // The session of one ends in the middle of a verdict, while the other reads on.
     north.click(&format!("tr[data-id='{shown}'] .open")).await;
-    north.becomes("return document.querySelector('.picture').naturalWidth === 700").await;
+    north.shows_its_picture().await;
     north.text_becomes(".opinion", "No verdict was given yet").await;
     north.hold("POST", "/verdicts").await;
     north.press("d").await;

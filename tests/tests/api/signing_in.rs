@@ -118,7 +118,7 @@ async fn a_session_that_ends_in_the_middle_of_a_verdict_loses_nothing_and_shows_
     let token = fixture.token("uploader@north").await;
     let id = image(&fixture, &token).await;
     let browser = browser_of(&fixture, "jane", &format!("/#/images/{id}")).await;
-    browser.becomes("return document.querySelector('.picture').naturalWidth === 700").await;
+    browser.shows_its_picture().await;
     browser.text_becomes(".opinion", "No verdict was given yet").await;
     browser.press("i").await;
     // The verdict is on its way when the session ends.
@@ -141,7 +141,15 @@ async fn a_session_that_ends_in_the_middle_of_a_verdict_loses_nothing_and_shows_
         browser.run("document.querySelector('.door button').focus()").await;
         browser.press(keys).await;
     }
+    // Nor where the browser closes the dialog by itself, which the page hears of later.
+    browser
+        .run(
+            "document.querySelector('#lock').close(); \
+            document.body.dispatchEvent(new KeyboardEvent('keydown', { key: 'Escape', bubbles: true }))",
+        )
+        .await;
     browser.text_becomes("#lock", "The session of jane is over").await;
+    assert_eq!(browser.run("return location.hash").await, json!(format!("#/images/{id}")));
     browser.becomes(hidden).await;
     assert_eq!(fixture.verdicts.of(id).await.expect("asked"), []);
 
@@ -187,7 +195,7 @@ async fn after_signing_out_the_back_button_shows_nothing() {
     let browser = browser_of(&fixture, "jane", "/").await;
     browser.text_becomes("#count", "Showing 1 of 1").await;
     browser.click("tr[data-id] .open").await;
-    browser.becomes("return document.querySelector('.picture').naturalWidth === 700").await;
+    browser.shows_its_picture().await;
     let picture = browser.run("return document.querySelector('.picture').src").await;
     browser.click("#who > div > button:last-child").await;
     browser.text_becomes(".door h1", "Sign in").await;

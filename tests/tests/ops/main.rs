@@ -8,6 +8,7 @@
 mod compose;
 mod dashboard;
 mod emulator;
+mod gpu_day;
 mod images;
 mod kubernetes;
 mod peers;

@@ -19,7 +19,7 @@ const WRONG: [(&str, &str); 9] = [
 ];
 
 /// Every command that reads the settings of a service, with what else it cannot do without.
-const COMMANDS: [&[&str]; 12] = [
+const COMMANDS: [&[&str]; 13] = [
     &["config"],
     &["up"],
     &["run", "--roles", "ingest,worker,api"],
@@ -31,6 +31,7 @@ const COMMANDS: [&[&str]; 12] = [
     &["retrain", "--base", "base", "--out", "out"],
     &["bench", "all"],
     &["bench", "pipeline"],
+    &["bench", "stat"],
     &["predict", "x.png"],
 ];
 

@@ -114,9 +114,9 @@ async fn every_view_is_accessible_in_light_and_dark_and_at_the_double_size() {
     report.look(&browser, "list").await;
 
     browser.click(&format!("tr[data-id='{id}'] .open")).await;
-    browser.becomes("return document.querySelector('.picture').naturalWidth === 700").await;
+    browser.shows_its_picture().await;
     browser.press("h").await;
-    browser.becomes("return document.querySelector('.heat').naturalWidth === 448").await;
+    browser.shows_its_heatmap().await;
     report.look(&browser, "viewer").await;
     browser.press("s").await;
     browser.becomes("return document.querySelector('.twin .heat').checkVisibility()").await;
@@ -252,7 +252,7 @@ async fn the_keyboard_alone_leads_from_signing_in_to_a_verdict_and_out_again() {
     browser.becomes("return document.activeElement.id === 'list'").await;
     tab_to(&browser, "tr[data-id] .open").await;
     browser.press(&enter).await;
-    browser.becomes("return document.querySelector('.picture').naturalWidth === 700").await;
+    browser.shows_its_picture().await;
     browser.text_becomes(".opinion", "No verdict was given yet").await;
     tab_to(&browser, ".opinion [data-key=d]").await;
     browser.press(&enter).await;

@@ -74,7 +74,7 @@ async fn the_viewer_is_accessible_at_full_depth_with_its_tools_priors_and_notice
     report.look_at_all_widths(&browser, "the whole window").await;
     browser.press("t").await;
     browser.press("h").await;
-    browser.becomes("return document.querySelector('.heat').naturalWidth === 448").await;
+    browser.shows_its_heatmap().await;
     browser.press("m").await;
     browser.press("l").await;
     for key in [Key::Enter, Key::Right, Key::Right, Key::Enter] {

@@ -57,14 +57,14 @@ async fn fingers_alone_lead_from_signing_in_to_a_verdict_on_the_next_image_and_b
     let first = browser.run(first).await.as_str().expect("an id").to_owned();
     tap(&browser, "tr[data-id] .cell.waiting").await;
     browser.becomes(&format!("return location.hash === '#/images/{first}'")).await;
-    browser.becomes("return document.querySelector('.picture').naturalWidth === 700").await;
+    browser.shows_its_picture().await;
     tap(&browser, ".viewer-bar button:last-child").await;
     browser
         .becomes(&format!(
             "return location.hash.startsWith('#/images/') && !location.hash.endsWith('{first}')"
         ))
         .await;
-    browser.becomes("return document.querySelector('.picture').naturalWidth === 700").await;
+    browser.shows_its_picture().await;
     browser.text_becomes(".opinion", "No verdict was given yet").await;
     browser.becomes("document.querySelector('.opinion [data-key=d]').scrollIntoView({ block: 'center' }); return true").await;
     tap(&browser, ".opinion [data-key=d]").await;

@@ -117,9 +117,9 @@ async fn what_somebody_saw_is_not_in_the_browser_s_files_once_they_have_signed_o
     let ward = Ward::open().await;
     let browser = &ward.browser;
     browser.click("tr[data-id] .open").await;
-    browser.becomes("return document.querySelector('.picture').naturalWidth === 700").await;
+    browser.shows_its_picture().await;
     browser.press("h").await;
-    browser.becomes("return document.querySelector('.heat').naturalWidth === 448").await;
+    browser.shows_its_heatmap().await;
     let secret = secret(browser).await.remove(0);
     browser.click("#who > div > button:last-child").await;
     browser.text_becomes(".door h1", "Sign in").await;

@@ -39,7 +39,7 @@ async fn the_heatmap_lies_on_tall_and_wide_pictures_and_never_on_the_letterbox()
             browser.page.goto("about:blank").await.expect("goes");
             browser.view(&fixture, *id).await;
             browser.press("h").await;
-            browser.becomes("return document.querySelector('.heat').naturalWidth === 448").await;
+            browser.shows_its_heatmap().await;
             browser.drawn().await;
             fits(".stage > .layers", 448).await;
             browser.screenshot(&format!("heatmap-{width}-{id}.png")).await;

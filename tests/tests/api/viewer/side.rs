@@ -14,7 +14,7 @@ async fn the_heatmap_lies_on_the_picture_however_that_is_turned_and_on_a_narrow_
     let browser = Browser::open(&fixture.url("/")).await;
     browser.view(&fixture, id).await;
     browser.strike("h").await;
-    browser.becomes("return document.querySelector('.heat').naturalWidth === 448").await;
+    browser.shows_its_heatmap().await;
     let check = async |when: &str| {
         browser.drawn().await;
         let (picture, heat) = (browser.place(".picture").await, browser.place(".heat").await);

@@ -9,7 +9,7 @@ use lobar_core::queue::{Outgoing, Queue};
 use lobar_core::store::Store;
 use lobar_tests::kit;
 use lobar_tests::rig::{Rig, ScriptedEngine, score};
-use lobar_worker::Capacity;
+use lobar_worker::{Capacity, WorkerSettings};
 
 use super::{admit, assert_is, attempts, input, picture};
 
@@ -105,6 +105,19 @@ async fn urgent_images_overtake_a_backlog() {
     assert!(batches <= 6, "after {batches} batches");
     steps.go_on();
     rig.until_quiet().await;
+    working.stop().await.expect("a graceful stop");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_larger_than_what_they_may_take_in_memory_are_worked_on_one_by_one() {
+    let rig = Rig::open().await;
+    let images = admit(&rig, Lane::Routine, 0..12).await;
+    let urgent = admit(&rig, Lane::Stat, 100..102).await;
+    let settings = WorkerSettings { file_memory: 1, ..Rig::worker_settings() };
+    let working = rig.work(ScriptedEngine::truthful(), settings);
+    rig.until_quiet().await;
+    assert_eq!(rig.count(State::Ready).await, 14);
+    rig.assert_each_ended_once(&[images, urgent].concat()).await;
     working.stop().await.expect("a graceful stop");
 }
 

@@ -1,0 +1,146 @@
+//! How long urgent images take while routine ones keep the worker full: open loop, from the answer to the upload to the
+//! committed result.
+
+use std::time::Duration;
+
+use lobar_core::failure::PortError;
+use lobar_core::image::{Image, Lane};
+use lobar_core::object::ImageId;
+use lobar_core::time::{Clock as _, Stamp, SystemClock};
+use rand::Rng as _;
+use serde_json::{Value, json};
+
+use super::system::System;
+use super::{print, sample};
+use crate::cli;
+use crate::failure::{Failure, chain};
+
+/// Routine images that wait or are in work, at least.
+const BACKLOG: u64 = 200;
+/// Routine images that are uploaded at once.
+const AT_ONCE: usize = 50;
+/// Between two urgent images, in ms; by chance, so that they meet batches at any moment.
+const BETWEEN: std::ops::Range<u64> = 150..350;
+
+/// Prints [`figures`] of what was asked for.
+pub async fn run(args: cli::BenchStat) -> Result<(), Failure> {
+    let pictures = sample::pictures(&args.files)?;
+    let images = usize::try_from(args.images).unwrap_or(usize::MAX);
+    let figures = Box::pin(figures(&pictures, images, args.service));
+    print(&figures.await?, args.json);
+    Ok(())
+}
+
+/// Uploads `images` urgent images one after the other, however long they take, and as many routine ones as it needs.
+pub async fn figures(
+    pictures: &[Vec<u8>],
+    images: usize,
+    service: cli::Service,
+) -> Result<Value, Failure> {
+    let mut system = Box::pin(System::open(service)).await?;
+    system.work().await?;
+    system.ingest()?;
+    let (mut routine, mut urgent) = (0, Vec::new());
+    // The first of them meet a worker that has nothing to do.
+    while system.finished().await? < BACKLOG {
+        routine = fill(&system, pictures, routine, 0).await?;
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let (began, before) = (SystemClock.now(), system.finished().await?);
+    let mut next = tokio::time::Instant::now();
+    while urgent.len() < images {
+        routine = fill(&system, pictures, routine, urgent.len()).await?;
+        tokio::time::sleep_until(next).await;
+        next += Duration::from_millis(rand::rng().random_range(BETWEEN));
+        let n = urgent.len();
+        let picture = &pictures[n % pictures.len()];
+        let id = system.put(&format!("urgent/{n}"), picture, Lane::Stat).await?;
+        urgent.push((id, SystemClock.now()));
+    }
+    let rate = (system.finished().await? - before) as f64 / seconds(began, SystemClock.now());
+    let mut ended = Vec::new();
+    for &(id, uploaded) in &urgent {
+        ended.push((uploaded, until_finished(&system, id).await?));
+    }
+    system.close().await?;
+    Ok(of(&ended, rate))
+}
+
+/// Keeps a backlog of routine images; how many there were in all.
+async fn fill(
+    system: &System,
+    pictures: &[Vec<u8>],
+    routine: usize,
+    urgent: usize,
+) -> Result<usize, Failure> {
+    let unfinished = (routine + urgent) as u64 - system.finished().await?;
+    let more = if unfinished < BACKLOG { AT_ONCE } else { 0 };
+    for n in routine..routine + more {
+        system.put(&n.to_string(), &pictures[n % pictures.len()], Lane::Routine).await?;
+    }
+    Ok(routine + more)
+}
+
+async fn until_finished(system: &System, id: ImageId) -> Result<Image, Failure> {
+    let failed = |e: PortError| Failure::failed(chain(&e));
+    loop {
+        match system.ports.store.image(id).await.map_err(failed)? {
+            Some(image) if image.finished_at.is_some() => return Ok(image),
+            _ => tokio::time::sleep(Duration::from_millis(20)).await,
+        }
+    }
+}
+
+/// Percentiles of the times from upload to result, and the medians of their parts.
+fn of(ended: &[(Stamp, Image)], rate: f64) -> Value {
+    let finished = |image: &Image| image.finished_at.unwrap_or_default();
+    let took = ended.iter().map(|(uploaded, image)| seconds(*uploaded, finished(image)) * 1e3);
+    let took = sorted(took);
+    let part = |name: &str| {
+        let findings = ended.iter().filter_map(|(_, image)| image.finding.as_ref());
+        percentile(&sorted(findings.filter_map(|f| f.timings_ms.get(name).copied())), 50)
+    };
+    let (fetch, decode, infer) = (part("fetch"), part("decode"), part("infer"));
+    let limit = fetch + decode + 2.0 * infer;
+    json!({
+        "urgent_images": took.len(),
+        "images_per_second": rate,
+        "p50_ms": percentile(&took, 50),
+        "p99_ms": percentile(&took, 99),
+        "fetch_p50_ms": fetch,
+        "decode_p50_ms": decode,
+        "wait_for_the_engine_p50_ms": part("wait"),
+        "batch_p50_ms": infer,
+        "fetch_decode_and_two_batches_ms": limit,
+        "p99_over_that": percentile(&took, 99) / limit,
+    })
+}
+
+fn seconds(from: Stamp, to: Stamp) -> f64 {
+    (to.0 - from.0) as f64 / 1e6
+}
+
+fn sorted(values: impl Iterator<Item = f64>) -> Vec<f64> {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    values
+}
+
+/// The smallest value that so many of a hundred do not exceed, of values in order.
+fn percentile(values: &[f64], percent: usize) -> f64 {
+    let place = (values.len() * percent).div_ceil(100).max(1) - 1;
+    values.get(place).copied().unwrap_or(f64::NAN)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::percentile;
+
+    #[test]
+    fn a_percentile_is_one_of_the_values() {
+        let values: Vec<f64> = (1..=200).map(f64::from).collect();
+        assert_eq!((percentile(&values, 50), percentile(&values, 99)), (100.0, 198.0));
+        assert_eq!((percentile(&[7.0], 50), percentile(&[7.0], 99)), (7.0, 7.0));
+        assert!(percentile(&[], 50).is_nan());
+    }
+}
