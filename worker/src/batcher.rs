@@ -57,8 +57,9 @@ impl<T> Batcher<T> {
     }
 
     /// Takes the next batch: at most `max` images, none only when none waits. Each lane keeps its
-    /// order. Images that must be alone take turns with batches of the others.
-    pub fn cut(&mut self, max: usize) -> Vec<T> {
+    /// order. Images that must be alone take turns with batches of the others. Where `stat_apart`, a batch with `stat` images
+    /// has no others, so that it takes no longer than they need; unless `routine` ones have been passed over often enough.
+    pub fn cut(&mut self, max: usize, stat_apart: bool) -> Vec<T> {
         let max = max.max(1);
         let shared = self.waiting.stat.len() + self.waiting.routine.len();
         self.last_was_alone = !self.alone.is_empty() && (shared == 0 || !self.last_was_alone);
@@ -68,7 +69,8 @@ impl<T> Batcher<T> {
         let due = self.passed_over >= self.patience;
         let share = if due { (max / 4).max(1).min(self.waiting.routine.len()) } else { 0 };
         let stat = (max - share).min(self.waiting.stat.len());
-        let routine = (max - stat).min(self.waiting.routine.len());
+        let rest = if stat > 0 && stat_apart && !due { 0 } else { max - stat };
+        let routine = rest.min(self.waiting.routine.len());
         let starved = routine == 0 && !self.waiting.routine.is_empty();
         self.passed_over = if starved { self.passed_over + 1 } else { 0 };
         let mut batch: Vec<T> = self.waiting.stat.drain(..stat).collect();
@@ -95,9 +97,9 @@ mod tests {
         batcher.push(Lane::Routine, "r1");
         batcher.push(Lane::Routine, "r2");
         batcher.push(Lane::Stat, "s1");
-        assert_eq!(batcher.cut(2), ["s1", "r1"]);
-        assert_eq!(batcher.cut(2), ["r2"]);
-        assert!(batcher.cut(2).is_empty());
+        assert_eq!(batcher.cut(2, false), ["s1", "r1"]);
+        assert_eq!(batcher.cut(2, false), ["r2"]);
+        assert!(batcher.cut(2, false).is_empty());
     }
 
     #[test]
@@ -107,10 +109,24 @@ mod tests {
         for stat in 1..100 {
             batcher.push(Lane::Stat, stat);
         }
-        assert_eq!(batcher.cut(4), [1, 2, 3, 4]);
-        assert_eq!(batcher.cut(4), [5, 6, 7, 8]);
-        assert_eq!(batcher.cut(4), [9, 10, 11, 0]);
-        assert_eq!(batcher.cut(1), [12]);
+        assert_eq!(batcher.cut(4, false), [1, 2, 3, 4]);
+        assert_eq!(batcher.cut(4, false), [5, 6, 7, 8]);
+        assert_eq!(batcher.cut(4, false), [9, 10, 11, 0]);
+        assert_eq!(batcher.cut(1, false), [12]);
+    }
+
+    #[test]
+    fn urgent_images_are_computed_without_others_until_those_have_been_passed_over_often_enough() {
+        let mut batcher = Batcher::new(2);
+        for routine in 100..110 {
+            batcher.push(Lane::Routine, routine);
+        }
+        assert_eq!(batcher.cut(4, true), [100, 101, 102, 103], "none is urgent");
+        for stat in 1..4 {
+            batcher.push(Lane::Stat, stat);
+            let expected = if stat < 3 { vec![stat] } else { vec![stat, 104, 105, 106] };
+            assert_eq!(batcher.cut(4, true), expected);
+        }
     }
 
     #[test]
@@ -119,7 +135,10 @@ mod tests {
         batcher.push(Lane::Routine, 0);
         batcher.push(Lane::Stat, 1);
         batcher.push(Lane::Stat, 2);
-        assert_eq!([batcher.cut(1), batcher.cut(1), batcher.cut(1)], [[1], [0], [2]]);
+        assert_eq!(
+            [batcher.cut(1, false), batcher.cut(1, false), batcher.cut(1, false)],
+            [[1], [0], [2]]
+        );
     }
 
     #[test]
@@ -129,9 +148,9 @@ mod tests {
         batcher.push_alone("a2");
         batcher.push(Lane::Routine, "r1");
         batcher.push(Lane::Routine, "r2");
-        assert_eq!(batcher.cut(8), ["a1"]);
-        assert_eq!(batcher.cut(8), ["r1", "r2"]);
-        assert_eq!(batcher.cut(8), ["a2"]);
+        assert_eq!(batcher.cut(8, false), ["a1"]);
+        assert_eq!(batcher.cut(8, false), ["r1", "r2"]);
+        assert_eq!(batcher.cut(8, false), ["a2"]);
     }
 
     /// Random pushes and cuts: nothing lost, nothing doubled, order kept, sizes and the bound held.
@@ -151,10 +170,14 @@ mod tests {
                     *pushed.of_mut(lane) += 1;
                 }
                 let routine_waits = pushed.routine > seen.routine;
-                let max = random.random_range(1..6);
+                let (max, apart) = (random.random_range(1..6), random.random_bool(0.5));
                 let before = batcher.len();
-                let batch = batcher.cut(max);
-                assert_eq!(batch.len(), before.min(max), "work-conserving, seed {seed}");
+                let batch = batcher.cut(max, apart);
+                let full = before.min(max);
+                assert!(
+                    batch.len() == full || apart && !batch.is_empty(),
+                    "work-conserving, seed {seed}"
+                );
                 let fed = batch.iter().any(|(lane, _)| *lane == Lane::Routine);
                 hungry = if routine_waits && !fed { hungry + 1 } else { 0 };
                 assert!(hungry <= patience, "routine starved, seed {seed}");

@@ -2,7 +2,8 @@
 //!
 //! A device's place is reserved first and the batch cut then. What waits is shared among the devices that have nothing to do. A
 //! second batch is handed over while one is computed only when it is full, so that the device need not wait for us, and images
-//! that trickle in still gather; and only where batches are short, since an urgent image cannot overtake what was handed over.
+//! that trickle in still gather; and only where batches are short, since an urgent image cannot overtake what was handed over. Where
+//! they are not, urgent images are computed without routine ones beside them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,8 +24,8 @@ use crate::model::Swap;
 use crate::work::ms;
 use crate::work_item::{Decoded, End, Finished};
 
-/// Batches that take longer than this are not handed over ahead: what the device then waits for the next one, well below a
-/// millisecond, is nothing beside them.
+/// A full batch that takes longer than this keeps an urgent image waiting. Then none is handed over ahead: what the device
+/// waits for the next one, well below a millisecond, is nothing beside it.
 const SHORT: Duration = Duration::from_millis(50);
 /// How long the engine's thread may take to end.
 const CLOSING: Duration = Duration::from_secs(2);
@@ -125,7 +126,7 @@ impl Dispatcher {
                 return;
             }
             let mut images = Vec::with_capacity(most);
-            for one in self.batcher.cut(most) {
+            for one in self.batcher.cut(most, self.full_batch > SHORT) {
                 if one.item.lease_is_lost() {
                     self.context.finish(Finished::Image(one.item, End::Lost)).await;
                 } else {
