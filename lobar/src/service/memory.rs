@@ -12,10 +12,19 @@ pub fn for_decoding() -> u64 {
     usable(Path::new("/")).map_or(UNKNOWN, |bytes| bytes / 2)
 }
 
-/// Bytes that the files which the worker has fetched may take together: an eighth of what the process may use.
+/// What fetched files may take beside [`FILES_OF_A_CORE`]: four of the largest that are accepted.
 #[cfg(feature = "torch")]
-pub fn for_files() -> u64 {
-    usable(Path::new("/")).map_or(UNKNOWN, |bytes| bytes / 8)
+const FILES: u64 = 256 << 20;
+/// What they may take for each core that decodes: two of an uncompressed X-ray's size.
+#[cfg(feature = "torch")]
+const FILES_OF_A_CORE: u64 = 32 << 20;
+
+/// Bytes that the files which the worker has fetched may take together: what keeps so many `cores` busy, and an eighth of what the
+/// process may use at most.
+#[cfg(feature = "torch")]
+pub fn for_files(cores: usize) -> u64 {
+    let wanted = FILES + cores as u64 * FILES_OF_A_CORE;
+    usable(Path::new("/")).map_or(wanted, |bytes| wanted.min(bytes / 8))
 }
 
 /// The least of the machine's memory and the limits of the process's control groups (`memory.max`, or

@@ -50,7 +50,7 @@ pub async fn start(
         },
         WorkerSettings {
             drain: settings.drain.seconds(),
-            file_memory: memory::for_files(),
+            file_memory: memory::for_files(capacity.decoders()),
             ..WorkerSettings::new(capacity)
         },
     );
