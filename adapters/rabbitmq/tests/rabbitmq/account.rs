@@ -11,7 +11,7 @@ use rand::{Rng, SeedableRng};
 use tokio::task::JoinHandle;
 
 /// How long the queue may need to come to rest after the last fault.
-const RECOVERY: Duration = Duration::from_secs(90);
+const RECOVERY: Duration = Duration::from_secs(240);
 /// How long to bear an error.
 const PAUSE: Duration = Duration::from_millis(50);
 

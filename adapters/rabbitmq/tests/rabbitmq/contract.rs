@@ -25,7 +25,7 @@ struct Broker {
 
 #[async_trait]
 impl QueueHarness for Broker {
-    const LEASE: Duration = Duration::from_secs(4);
+    const LEASE: Duration = Duration::from_secs(8);
     const LISTEN: Duration = Duration::from_millis(300);
     const TELLS: Tells = Tells { others_leases: false, retried_from_leased: true, oldest: false };
 

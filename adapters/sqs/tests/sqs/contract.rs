@@ -22,7 +22,7 @@ struct Sqs {
 
 #[async_trait]
 impl QueueHarness for Sqs {
-    const LEASE: Duration = Duration::from_secs(3);
+    const LEASE: Duration = Duration::from_secs(6);
     const TELLS: Tells = Tells { retried_from_leased: false, oldest: false, ..Tells::ALL };
 
     async fn start() -> Self {
