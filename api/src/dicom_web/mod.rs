@@ -1,6 +1,7 @@
 //! DICOMweb (PS3.18). What others may do here, and what not: `docs/dicom-web.md`.
 
 mod address;
+mod keep;
 mod metadata;
 mod outcome;
 pub(crate) mod part10;

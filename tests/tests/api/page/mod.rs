@@ -4,6 +4,7 @@ mod columns;
 mod keys;
 mod killed;
 mod letterbox;
+mod live;
 mod lost_answers;
 mod notification;
 mod pause;
