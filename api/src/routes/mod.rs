@@ -7,6 +7,7 @@ mod copies;
 mod erasure;
 mod events;
 mod exposure;
+mod image_query;
 mod images;
 mod models;
 mod oidc;
@@ -51,13 +52,14 @@ use crate::problem::{Kind, Problem};
 /// What the handlers hold requests against, for the API document. Of pages: the default and the most.
 pub(crate) mod bounds {
     use super::{
-        audit, batches, exposure, images, models, people, priors, quarantine, tokens, uploads,
+        audit, batches, exposure, image_query, images, models, people, priors, quarantine, tokens,
+        uploads,
     };
 
     pub(crate) const AUDIT: (usize, usize) = (audit::DEFAULT_LIMIT, audit::MAX_LIMIT);
     pub(crate) const BATCHES: (usize, usize) = (batches::DEFAULT_LIMIT, batches::MAX_LIMIT);
     pub(crate) const IMAGES: (usize, usize) = (images::DEFAULT_LIMIT, images::MAX_LIMIT);
-    pub(crate) const SEARCH: usize = images::LONGEST_SEARCH;
+    pub(crate) const SEARCH: usize = image_query::LONGEST_SEARCH;
     pub(crate) const MODEL_CHANGES: (usize, usize) = (models::DEFAULT_LIMIT, models::MAX_LIMIT);
     pub(crate) const PEOPLE: (usize, usize) = (people::DEFAULT_LIMIT, people::MAX_LIMIT);
     pub(crate) const PRIORS: (usize, usize) = (priors::DEFAULT_LIMIT, priors::MAX_LIMIT);

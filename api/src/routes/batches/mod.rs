@@ -16,7 +16,7 @@ use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use super::images::narrowed;
+use super::image_query::narrowed;
 use super::parameters::read_limit;
 use crate::access::{Allowed, Need, need};
 use crate::batch::BatchItem;
