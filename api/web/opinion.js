@@ -228,9 +228,12 @@ export class OpinionPanel {
   /** Gives a verdict, after the one that is on its way: of several that are pressed meanwhile the last one is meant. @param {VerdictBody} verdict */
   async give(verdict) {
     if (!this.image) return;
-    const press = { image: this.image, verdict, displayed: this.displayed() };
+    // As they are now: what is kept meanwhile clears them.
+    const causes = verdict.opinion === "not_assessable" ? { causes: this.ticked() } : {};
+    const note = this.note.value.trim() ? { note: this.note.value } : {};
+    const press = { image: this.image, verdict: { ...verdict, ...causes, ...note }, displayed: this.displayed() };
     if (this.giving) {
-      this.next = JSON.stringify(verdict) === JSON.stringify(this.giving.verdict) ? null : press;
+      this.next = JSON.stringify(press.verdict) === JSON.stringify(this.giving.verdict) ? null : press;
       return;
     }
     this.giving = press;
@@ -261,9 +264,7 @@ export class OpinionPanel {
         return true;
       }
       const version = image.result?.model.version ?? null;
-      const causes = verdict.opinion === "not_assessable" ? { causes: this.ticked() } : {};
-      const note = this.note.value.trim() ? { note: this.note.value } : {};
-      this.keep(image.id, await api.giveVerdict(image.id, { ...verdict, ...causes, ...note, model_version: version, ...displayed }, image.verdicts_etag));
+      this.keep(image.id, await api.giveVerdict(image.id, { ...verdict, model_version: version, ...displayed }, image.verdicts_etag));
       return true;
     } catch (error) {
       if (api.isPassing(error)) this.find(image, verdict, error);

@@ -1,6 +1,6 @@
 //! Verdicts that are given one soon after the other: each of them counts, whatever the page hears in between.
 
-use lobar_core::verdict::Opinion;
+use lobar_core::verdict::{Cause, Opinion};
 use serde_json::json;
 
 use crate::browser::Browser;
@@ -32,16 +32,18 @@ async fn a_verdict_that_is_given_before_the_last_one_is_answered_is_kept_after_i
     // The event tells of it before the answer does.
     browser.text_becomes(".opinion", "labelled: no pneumonia").await;
     browser.becomes("return window.answers.length === 1").await;
-    browser.press("n").await;
-    browser.click(".causes .primary").await;
     browser.press("a").await;
+    browser.press("n").await;
+    browser.click(".causes input[value=rotation]").await;
+    browser.click(".causes .primary").await;
     browser.run("window.answers[0]()").await;
     browser.becomes("return window.answers.length === 2").await;
     browser.run("window.answers[1]()").await;
-    browser.text_becomes(".opinion", "agreed: pneumonia").await;
+    browser.text_becomes(".opinion", "found not assessable").await;
     let given = fixture.verdicts.of(id).await.expect("asked");
     assert_eq!(given.len(), 2, "the last one was meant");
-    assert_eq!(given[1].verdict.opinion, Opinion::Agree);
+    let causes = vec![Cause::Rotation];
+    assert_eq!(given[1].verdict.opinion, Opinion::NotAssessable { causes }, "as it was pressed");
     assert_eq!(browser.run("return window.answers.length").await, 2);
     browser.close().await;
 }
