@@ -28,7 +28,7 @@ run: build ## install what is missing, build, and start Lobar on this machine
 
 build: ## make target/release/lobar
 	@$(SETUP) build
-	@echo "Building Lobar: the first time takes about ten minutes on two cores, later times seconds."
+	@echo "Building Lobar: the first time takes ten to twenty minutes on two cores, later times seconds."
 	$(CARGO) build --locked --release -p lobar
 
 test: ## install what the tests need, build, run every suite

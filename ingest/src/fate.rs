@@ -72,7 +72,8 @@ impl<'a> Fates<'a> {
     /// What the job of an image continues. Where nothing is recorded here, it is what its message did.
     pub(crate) fn trace(&self, image: ImageId) -> Option<TraceContext> {
         let (span, upstream) = self.spans.get(&image)?;
-        span.in_scope(|| tracing::debug!("image admitted; its job is sent next"));
+        let trace = lobar_trace::trace_id(span);
+        span.in_scope(|| tracing::debug!(trace, "image admitted; its job is sent next"));
         lobar_trace::context(span).or(*upstream)
     }
 

@@ -294,6 +294,19 @@ pub enum BenchWhat {
         #[arg(long)]
         json: bool,
     },
+    /// How a worker's engines best share the cores: each split in turn, with decoding beside. What a worker does by itself where it
+    /// has four cores or more and nobody chose.
+    #[cfg(feature = "torch")]
+    Split {
+        #[command(flatten)]
+        engine: Engine,
+        /// Rounds; the median is given.
+        #[arg(long, default_value_t = 3)]
+        rounds: usize,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
     /// Decoding and resizing, on given files or on a synthetic radiograph.
     Decode {
         /// Image files.

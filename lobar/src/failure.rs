@@ -2,6 +2,11 @@
 
 use std::fmt;
 
+use serde_json::Value;
+
+use crate::log_line;
+use crate::settings::LogFormat;
+
 pub use lobar_core::failure::chain;
 
 /// What a command could not do, in words for the person at the terminal.
@@ -9,17 +14,31 @@ pub use lobar_core::failure::chain;
 pub struct Failure {
     message: String,
     code: u8,
+    format: LogFormat,
 }
 
 impl Failure {
     /// It was attempted and failed: exit code 1.
     pub fn failed(message: impl fmt::Display) -> Self {
-        Self { message: message.to_string(), code: 1 }
+        Self { message: message.to_string(), code: 1, format: LogFormat::Text }
     }
 
     /// Wrong usage or configuration: exit code 2.
     pub fn usage(message: impl fmt::Display) -> Self {
-        Self { message: message.to_string(), code: 2 }
+        Self { message: message.to_string(), code: 2, format: LogFormat::Text }
+    }
+
+    /// To be told as the log is written.
+    pub fn in_format(self, format: LogFormat) -> Self {
+        Self { format, ..self }
+    }
+
+    /// The line that tells of it.
+    pub fn line(&self) -> String {
+        match self.format {
+            LogFormat::Text => format!("lobar: {self}"),
+            LogFormat::Json => Value::Object(log_line::of("ERROR", &self.message)).to_string(),
+        }
     }
 
     /// The process's exit code.

@@ -23,6 +23,7 @@ mod exposure;
 mod failure;
 #[cfg(feature = "torch")]
 mod labelled;
+mod log_line;
 #[cfg(feature = "torch")]
 mod model_file;
 #[cfg(feature = "torch")]
@@ -42,6 +43,8 @@ mod retrain;
 mod runs;
 mod service;
 mod settings;
+#[cfg(feature = "torch")]
+mod split;
 mod startup_message;
 mod stop;
 mod telemetry;
@@ -59,10 +62,13 @@ use clap::Parser;
 
 use cli::{Cli, Command};
 use failure::Failure;
-use settings::{Roles, Settings};
+use settings::{LogFormat, Roles, Settings};
 
 fn main() -> ExitCode {
-    let command = Cli::parse().command;
+    let command = match Cli::try_parse() {
+        Ok(cli) => cli.command,
+        Err(error) => return not_understood(&error),
+    };
     if !matches!(command, Command::DecodeDicom) {
         decoding::isolate();
     }
@@ -71,10 +77,27 @@ fn main() -> ExitCode {
     match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            noteln!("lobar: {failure}");
+            noteln!("{}", failure.line());
             ExitCode::from(failure.code())
         }
     }
+}
+
+/// Help, or what is wrong with the arguments and the environment.
+fn not_understood(error: &clap::Error) -> ExitCode {
+    let failure = Failure::usage(error.to_string().trim_end());
+    if error.use_stderr() && is_json_wanted() {
+        noteln!("{}", failure.in_format(LogFormat::Json).line());
+    } else {
+        // As clap does it, with colours on a terminal. Nobody is left who could be told that it cannot be written.
+        let _ = error.print();
+    }
+    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
+}
+
+#[allow(clippy::disallowed_methods)] // the settings could not be read
+fn is_json_wanted() -> bool {
+    std::env::var("LOBAR_LOG_FORMAT").is_ok_and(|format| format.parse() == Ok(LogFormat::Json))
 }
 
 /// What was asked for did not arrive.
@@ -84,8 +107,8 @@ fn unwritten(error: std::io::Error) -> Failure {
 
 fn run(command: Command) -> Result<(), Failure> {
     match command {
-        Command::Up(args) => block_on(service::run(load(args)?, Roles::all())),
-        Command::Run { roles, service: args } => block_on(service::run(load(args)?, roles)),
+        Command::Up(args) => serve(args, Roles::all()),
+        Command::Run { roles, service: args } => serve(args, roles),
         Command::Upload(args) => block_on(upload::run(*args)),
         Command::Deidentify(args) => deidentify::run(&args),
         #[cfg(feature = "torch")]
@@ -133,6 +156,16 @@ fn run(command: Command) -> Result<(), Failure> {
 
 fn load(args: cli::Service) -> Result<Settings, Failure> {
     Settings::load(args.given, args.config)
+}
+
+/// Runs a service, whose failure is told as its log is written.
+fn serve(args: cli::Service, roles: Roles) -> Result<(), Failure> {
+    let mut format = args.given.log_format.unwrap_or_default();
+    let ended = load(args).and_then(|settings| {
+        format = settings.log_format;
+        block_on(service::run(settings, roles))
+    });
+    ended.map_err(|failure| failure.in_format(format))
 }
 
 fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {

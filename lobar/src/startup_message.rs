@@ -2,11 +2,16 @@
 
 use lobar_console::outln;
 use lobar_dicom::AeTitle;
+use serde_json::{Map, Value};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use crate::log_line;
 use crate::service::s3_key_file;
-use crate::settings::{Roles, Settings};
+use crate::settings::{LogFormat, Roles, Settings};
+
+/// What whoever starts it is told, whatever else.
+const NOTICE: &str = "Decision support for research. A clinician must view every image.";
 
 /// The addresses, as they became known.
 pub struct StartupMessage {
@@ -22,6 +27,7 @@ pub struct StartupMessage {
     bucket: String,
     keys: Keys,
     data: PathBuf,
+    format: LogFormat,
 }
 
 /// How somebody gets in while nobody can sign in.
@@ -54,11 +60,60 @@ impl StartupMessage {
             bucket: settings.bucket.to_string(),
             keys: given.map_or_else(|| Keys::File(s3_key_file::path(settings)), Keys::Given),
             data: settings.data.to_path_buf(),
+            format: settings.log_format,
         }
     }
 
-    /// Says where everything is, on standard output.
+    /// Says where everything is, on standard output, as the log is written.
     pub fn announce(&self, roles: &Roles) {
+        match self.format {
+            LogFormat::Text => self.as_text(roles),
+            LogFormat::Json => outln!("{}", Value::Object(self.as_json(roles))),
+        }
+    }
+
+    fn as_json(&self, roles: &Roles) -> Map<String, Value> {
+        let mut line = log_line::of("INFO", "started");
+        let mut add = |name: &str, value: String| {
+            line.insert(name.to_owned(), Value::String(value));
+        };
+        add("version", env!("CARGO_PKG_VERSION").to_owned());
+        add("roles", roles.to_string());
+        add("data", self.data.display().to_string());
+        if let Some(s3) = self.s3 {
+            add("s3", format!("http://{s3}"));
+            add("bucket", self.bucket.clone());
+            match &self.keys {
+                Keys::Given(access_key) => add("access_key", access_key.clone()),
+                Keys::File(path) => add("credentials_file", path.display().to_string()),
+            }
+        }
+        if let Some((title, address)) = &self.dicom {
+            add("dicom", format!("{title}@{address}"));
+        }
+        if let Some(page) = self.page_url() {
+            match &self.way_in {
+                Some(WayIn::FirstAdmin(secret)) => {
+                    add("first_admin", format!("{page}/#/link/{secret}"));
+                }
+                Some(WayIn::LocalUser) => {
+                    add("signing_in", "not needed on this machine".to_owned())
+                }
+                None => {}
+            }
+            add("page", page);
+        }
+        add("notice", NOTICE.to_owned());
+        line
+    }
+
+    fn page_url(&self) -> Option<String> {
+        let page = self.page?;
+        let host = self.host.as_ref().map(|host| format!("{host}:{}", page.port()));
+        Some(format!("{}://{}", self.scheme, host.unwrap_or_else(|| page.to_string())))
+    }
+
+    fn as_text(&self, roles: &Roles) {
         outln!("Lobar {} runs: {roles}.", env!("CARGO_PKG_VERSION"));
         outln!("  data  {}", self.data.display());
         match (self.s3, &self.keys) {
@@ -74,9 +129,7 @@ impl StartupMessage {
         if let Some((title, address)) = &self.dicom {
             outln!("  DICOM {title}@{address}");
         }
-        if let Some(page) = self.page {
-            let host = self.host.as_ref().map(|host| format!("{host}:{}", page.port()));
-            let page = format!("{}://{}", self.scheme, host.unwrap_or_else(|| page.to_string()));
+        if let Some(page) = self.page_url() {
             outln!("  page  {page}");
             match &self.way_in {
                 Some(WayIn::FirstAdmin(secret)) => {
@@ -91,7 +144,7 @@ impl StartupMessage {
                 None => {}
             }
         }
-        outln!("Decision support for research. A clinician must view every image.");
+        outln!("{NOTICE}");
     }
 }
 

@@ -57,6 +57,11 @@ pub fn context(span: &Span) -> Option<TraceContext> {
     imp::context(span)
 }
 
+/// The id of the trace that a span belongs to, in hexadecimal, as log lines have it; `None` where nothing is recorded.
+pub fn trace_id(span: &Span) -> Option<String> {
+    context(span).map(|context| format!("{:032x}", context.trace_id()))
+}
+
 /// Marks the work of `span` as failed. `why` must hold nothing personal.
 pub fn failed(span: &Span, why: &'static str) {
     imp::failed(span, why);

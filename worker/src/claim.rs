@@ -1,10 +1,13 @@
 //! Claiming images, and setting work going on those that are granted.
 //!
 //! A claimed image that may have taken a process down waits for its turn (see [`suspect`]) and is claimed
-//! anew then: [`claim`] and [`claim_in_turn`] call one another.
+//! anew then: [`start_granted`] and [`claim_in_turn`] call one another.
+//!
+//! A worker asks for one claim at a time, and what comes meanwhile is asked for together ([`Claims`]). How often: see
+//! [`crate::pace`].
 
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use lobar_consumer::{Cause, isolate};
@@ -13,9 +16,10 @@ use lobar_core::image::State;
 use lobar_core::object::ImageId;
 use lobar_core::queue::Settlement;
 use lobar_core::store::{Basis, Claim};
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{Notify, OwnedSemaphorePermit};
 
 use crate::context::Context;
+use crate::pace::Pace;
 use crate::suspect::{self, DeferredSuspect};
 use crate::work;
 use crate::work_item::{DeadLetter, Finished, InFlightGuard, LeasedMessage, WorkItem};
@@ -25,22 +29,71 @@ const UNKNOWN_IMAGE_RETRY_DELAY: Duration = Duration::from_secs(2);
 /// How often a job is received before it is put aside, when its image cannot be claimed.
 const MAX_RECEIVES: u32 = 5;
 
-/// Claims images, and sets work going on those that are granted. A first attempt is counted here, before
-/// a byte of them is read, a later one right before the image is decoded ([`suspect::count_attempt`]). `suspect_permit` is given to the one image that has waited for it.
-pub(crate) async fn claim(
-    context: &Arc<Context>,
-    images: Vec<(LeasedMessage, InFlightGuard)>,
-    mut suspect_permit: Option<OwnedSemaphorePermit>,
-) {
-    if images.is_empty() {
+/// Messages in hand, and the images that they are about.
+type Images = Vec<(LeasedMessage, InFlightGuard)>;
+
+/// Images whose claim is asked for next.
+#[derive(Default)]
+pub(crate) struct Claims {
+    waiting: Mutex<Images>,
+    more: Notify,
+    turn: tokio::sync::Mutex<Pace>,
+}
+
+impl Claims {
+    fn waiting(&self) -> MutexGuard<'_, Images> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// All that wait, once they need not wait for more.
+    async fn take(&self, pace: &Pace) -> Images {
+        loop {
+            let due = {
+                let mut waiting = self.waiting();
+                match pace.wait(waiting.iter().map(|(message, _)| message.lane)) {
+                    Some(due) => due,
+                    None => return std::mem::take(&mut *waiting),
+                }
+            };
+            let _ = tokio::time::timeout_at(due, self.more.notified()).await;
+        }
+    }
+}
+
+/// Claims images, and those that came while another claim was under way, and sets work going on those that are granted. A first
+/// attempt is counted here, before a byte of them is read, a later one right before the image is decoded
+/// ([`suspect::count_attempt`]).
+pub(crate) async fn claim(context: &Arc<Context>, images: Images) {
+    context.claims.waiting().extend(images);
+    context.claims.more.notify_one();
+    let mut pace = context.claims.turn.lock().await;
+    // Whoever had the turn before may have taken these too.
+    if context.claims.waiting().is_empty() {
         return;
     }
-    let (claims, cause) = ask(context, &images).await;
+    let images = context.claims.take(&pace).await;
+    let asked = ask(context, &images).await;
+    pace.ended();
+    drop(pace);
+    start_granted(context, images, asked, None).await;
+}
+
+/// Sets work going on images that are granted. `suspect_permit` is given to the one image that has waited for it.
+async fn start_granted(
+    context: &Arc<Context>,
+    images: Images,
+    (claims, cause): (Vec<Result<Claim, Arc<PortError>>>, Cause),
+    mut suspect_permit: Option<OwnedSemaphorePermit>,
+) {
     let (mut start, mut suspects) = (Vec::new(), Vec::new());
     for ((message, in_flight_guard), claim) in images.into_iter().zip(claims) {
         let settlement = match claim {
             Ok(Claim::Granted(claimed)) => {
                 message.span.record("attempt", claimed.attempt);
+                let trace = lobar_trace::trace_id(&message.span);
+                message
+                    .span
+                    .in_scope(|| tracing::debug!(trace, "image claimed; it is fetched next"));
                 let suspicious = !claimed.counted;
                 let item = WorkItem {
                     message,
@@ -98,7 +151,11 @@ fn claim_in_turn(
         };
         drop(place);
         match suspect_permit {
-            Some(_) => claim(&context, vec![(message, in_flight_guard)], suspect_permit).await,
+            Some(_) => {
+                let images = vec![(message, in_flight_guard)];
+                let asked = ask(&context, &images).await;
+                start_granted(&context, images, asked, suspect_permit).await;
+            }
             None => context.finish(Finished::Message(message, Settlement::Release)).await,
         }
     })

@@ -15,6 +15,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::claim::Claims;
 use crate::failing_fetches::FailingFetches;
 use crate::health::WorkerHealth;
 use crate::lane_semaphore::LaneSemaphore;
@@ -51,6 +52,7 @@ pub(crate) struct Context {
     pub(crate) suspect_permits: Arc<Semaphore>,
     pub(crate) waiting_suspects: AtomicUsize,
     pub(crate) in_flight: InFlight,
+    pub(crate) claims: Claims,
     pub(crate) services: Services,
     /// Images that the store would not give out, whose result it would not take, and whose object the
     /// bucket would not deliver, for good.

@@ -88,7 +88,7 @@ async fn accept_deliveries(
             Err(settlement) => context.finish(Finished::Message(message, settlement)).await,
         }
     }
-    claim::claim(&context, images, None).await;
+    claim::claim(&context, images).await;
 }
 
 /// The span of one job; it continues the one that its message names.

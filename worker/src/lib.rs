@@ -36,6 +36,7 @@ mod intake;
 mod lane_semaphore;
 mod metrics;
 pub mod model;
+mod pace;
 mod running;
 mod services;
 mod settings;

@@ -18,6 +18,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::claim::Claims;
 use crate::context::{Context, ModelContext};
 use crate::device::{Answer, Device, DeviceFault, Replicas, probe};
 use crate::dispatch::Dispatcher;
@@ -109,6 +110,7 @@ impl Running {
             suspect_permits: Arc::new(Semaphore::new(suspect::MAX_CONCURRENT_SUSPECTS as usize)),
             waiting_suspects: AtomicUsize::new(0),
             in_flight: InFlight::default(),
+            claims: Claims::default(),
             services: Services::new(settings.backoff),
             rejected_claims: Rejections::default(),
             rejected_results: Rejections::default(),

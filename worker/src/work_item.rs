@@ -117,6 +117,16 @@ pub(crate) enum Finished {
     Message(LeasedMessage, Settlement),
 }
 
+impl Finished {
+    /// The lane of its message.
+    pub(crate) fn lane(&self) -> Lane {
+        match self {
+            Self::Image(item, _) => item.message.lane,
+            Self::Message(message, _) => message.lane,
+        }
+    }
+}
+
 /// The images in this process's hands. A second job for one of them waits, since claiming it would
 /// void the first one's fence.
 #[derive(Clone, Debug, Default)]

@@ -9,7 +9,9 @@ mod null;
 mod path;
 #[cfg(feature = "torch")]
 mod pipeline;
-mod sample;
+pub mod sample;
+#[cfg(feature = "torch")]
+mod split;
 #[cfg(feature = "torch")]
 mod stat;
 #[cfg(feature = "torch")]
@@ -26,6 +28,8 @@ pub fn run(args: Bench) -> Result<(), Failure> {
         BenchWhat::All(args) => crate::block_on(all::run(*args)),
         #[cfg(feature = "torch")]
         BenchWhat::Engine { engine, rounds, json } => engine::run(&engine, rounds, json),
+        #[cfg(feature = "torch")]
+        BenchWhat::Split { engine, rounds, json } => split::run(&engine, rounds, json),
         BenchWhat::Decode { files, rounds, json } => decode::run(&files, rounds, json),
         BenchWhat::Pipeline(args) if args.null => crate::block_on(path::run(*args)),
         #[cfg(feature = "torch")]

@@ -2,6 +2,9 @@
 
 use std::path::PathBuf;
 
+#[cfg(feature = "torch")]
+use lobar_imaging::{Encoding, Extent, Limits, View, draw_view};
+
 use crate::failure::Failure;
 
 /// The files' bytes, or a drawn radiograph of 1500 × 1200 pixels in PNG when none are named.
@@ -13,6 +16,13 @@ pub fn pictures(files: &[PathBuf]) -> Result<Vec<Vec<u8>>, Failure> {
         std::fs::read(path).map_err(|e| Failure::failed(format!("{}: {e}", path.display())))
     };
     files.iter().map(read).collect()
+}
+
+/// The drawn radiograph as a JPEG.
+#[cfg(feature = "torch")]
+pub fn jpeg() -> Result<Vec<u8>, Failure> {
+    let view = View { voi: None, extent: Extent::Whole, encoding: Encoding::Jpeg(90) };
+    draw_view(&drawn()?, &Limits::default(), &view).map_err(|e| Failure::failed(e.to_string()))
 }
 
 /// Two dark lungs on grey with a fixed noise: compresses about as badly as a radiograph.

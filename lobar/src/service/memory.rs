@@ -27,6 +27,17 @@ pub fn for_files(cores: usize) -> u64 {
     usable(Path::new("/")).map_or(wanted, |bytes| wanted.min(bytes / 8))
 }
 
+/// What an engine takes for the activations of a full batch.
+#[cfg(feature = "torch")]
+const ENGINE: u64 = 256 << 20;
+
+/// Engines on the same weights that there is memory for: a quarter of what the process may use; 1 at least.
+#[cfg(feature = "torch")]
+pub fn for_replicas() -> usize {
+    let engines = usable(Path::new("/")).unwrap_or(UNKNOWN) / 4 / ENGINE;
+    usize::try_from(engines).unwrap_or(usize::MAX).max(1)
+}
+
 /// The least of the machine's memory and the limits of the process's control groups (`memory.max`, or
 /// `memory.limit_in_bytes` of version 1), bytes.
 fn usable(root: &Path) -> Option<u64> {

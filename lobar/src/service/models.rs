@@ -40,8 +40,12 @@ pub struct TorchEngines {
 
 impl TorchEngines {
     /// Weights from `files`, kept in the data folder.
-    pub fn new(settings: &Settings, files: Arc<dyn WeightFiles>) -> Result<Self, Failure> {
-        let options = engine::options(&EngineChoice::of_worker(settings));
+    pub fn new(
+        settings: &Settings,
+        choice: &EngineChoice,
+        files: Arc<dyn WeightFiles>,
+    ) -> Result<Self, Failure> {
+        let options = engine::options(choice);
         let folder = settings.data.join("models");
         Ok(Self { files, folder, options, loading: TaskTracker::new() })
     }

@@ -16,6 +16,7 @@ use super::{heartbeat, memory, roles};
 use crate::engine::{self, EngineChoice};
 use crate::failure::Failure;
 use crate::settings::Settings;
+use crate::split;
 
 /// How long a start waits for the active model before it goes on without; the worker does not.
 const FIRST_MODEL: Duration = Duration::from_secs(60);
@@ -28,16 +29,17 @@ pub async fn start(
     s3: Option<SocketAddr>,
     running: &mut Running,
 ) -> Result<(), Failure> {
-    let engines = Arc::new(TorchEngines::new(settings, roles::weights(settings, s3).await?)?);
+    let choice = split::of_worker(settings).await;
+    let weights = roles::weights(settings, s3).await?;
+    let engines = Arc::new(TorchEngines::new(settings, &choice, weights)?);
     let engine = match settings.model {
-        Some(_) => EngineSource::Pinned(pinned(settings).await?),
+        Some(_) => EngineSource::Pinned(pinned(choice.clone()).await?),
         None => {
             let registry = parts.models.clone();
             EngineSource::Assigned(Models { registry, engines: engines.clone() })
         }
     };
-    let replicas = engine::split(&EngineChoice::of_worker(settings)).replicas;
-    let capacity = Capacity::for_replicas(settings.batch.count(), replicas);
+    let capacity = Capacity::for_replicas(settings.batch.count(), engine::split(&choice).replicas);
     let capacity = capacity.map_err(Failure::usage)?;
     let worker = Worker::new(
         WorkerPorts {
@@ -81,8 +83,7 @@ pub async fn start(
 }
 
 /// The network of `LOBAR_MODEL`, whatever the registry says.
-async fn pinned(settings: &Settings) -> Result<Box<dyn Engine + Send>, Failure> {
-    let wanted = EngineChoice::of_worker(settings);
+async fn pinned(wanted: EngineChoice) -> Result<Box<dyn Engine + Send>, Failure> {
     let engine = tokio::task::spawn_blocking(move || engine::load(&wanted));
     let engine = engine.await.map_err(Failure::failed)??;
     models::warn_of_no_check(engine.info());

@@ -37,6 +37,24 @@ pub fn split(replicas: usize, threads: usize, cores: usize) -> Split {
     Split { replicas, threads }
 }
 
+/// Splits of `cores` that may be the quickest, of at most `most` engines: [`split`]'s own first, fewer engines of more threads, an engine
+/// for every second core (whose threads may be two to a core), and one that leaves a quarter to decoding.
+#[must_use]
+pub fn candidates(cores: usize, most: usize) -> Vec<Split> {
+    let cores = cores.max(1);
+    let most = most.clamp(1, MOST);
+    let mut splits = vec![split(0, 0, cores)];
+    let shared = [1, 2, 4].map(|threads| Split { replicas: cores / threads, threads });
+    let half = Split { replicas: cores / 2, threads: 1 };
+    for candidate in shared.into_iter().chain([half, split(1, 0, cores)]) {
+        if candidate.replicas > 0 && !splits.contains(&candidate) {
+            splits.push(candidate);
+        }
+    }
+    splits.retain(|split| split.replicas <= most);
+    splits
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -50,6 +68,18 @@ mod tests {
     fn every_core_has_an_engine_where_nothing_is_chosen() {
         assert_eq!([1, 2, 8].map(|cores| of(0, 0, cores)), [(1, 1), (2, 1), (8, 1)]);
         assert_eq!([of(0, 0, 64), of(0, 0, 40)], [(16, 4), (16, 2)]);
+    }
+
+    #[test]
+    fn candidates_are_different_and_within_cores_and_memory() {
+        let of = |cores, most| -> Vec<_> {
+            candidates(cores, most).iter().map(|one| (one.replicas, one.threads)).collect()
+        };
+        assert_eq!(of(1, 16), [(1, 1)]);
+        assert_eq!(of(2, 16), [(2, 1), (1, 2), (1, 1)]);
+        assert_eq!(of(8, 16), [(8, 1), (4, 2), (2, 4), (4, 1), (1, 6)]);
+        assert_eq!(of(64, 16), [(16, 4), (1, 48)]);
+        assert_eq!(of(8, 2), [(2, 4), (1, 6)]);
     }
 
     #[test]

@@ -117,6 +117,13 @@ impl TorchEngine {
         self.threads
     }
 
+    /// The same for another thread, on the same tensors, computing with so many threads of libtorch's. The weights stay packed for the
+    /// number that they were loaded with.
+    #[must_use]
+    pub fn with_threads(&self, threads: usize) -> Self {
+        Self { threads: i32::try_from(threads).unwrap_or(i32::MAX), ..self.share() }
+    }
+
     /// The same for another thread, on the same tensors.
     fn share(&self) -> Self {
         Self {

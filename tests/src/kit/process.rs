@@ -80,6 +80,8 @@ impl Lobar {
         }
         let mut child = command
             .env("LOBAR_LOG", "info")
+            // As on two cores, whatever the machine has: nothing is measured at the start.
+            .env("LOBAR_REPLICAS", "2")
             // Drawn pictures are unlike X-rays, and shall be answered.
             .env("LOBAR_UNLIKE", "warn")
             // The key pair is the data folder's own, also for another process that works on it.

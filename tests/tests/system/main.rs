@@ -12,6 +12,7 @@ mod full;
 mod health;
 mod kills;
 mod learning;
+mod logs;
 mod model_command;
 mod models;
 mod outputs;

@@ -1,7 +1,7 @@
 //! Finisher: commits what ended (store first, then signal, then queue settlement).
 //!
 //! One task takes all that has ended since it last looked, so that a batch is one transaction, and a
-//! slow store makes the transactions larger rather than more.
+//! slow store makes the transactions larger rather than more. How often it looks: see [`crate::pace`].
 //!
 //! [`store`] writes outcomes and says which message is due for which settlement; [`settle`] settles.
 
@@ -15,6 +15,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::context::Context;
+use crate::pace::Pace;
 use crate::work_item::{End, Finished, InFlightGuard, LeasedMessage, WorkItem};
 
 /// Most that one transaction finishes.
@@ -43,17 +44,35 @@ impl Finisher {
         complete: CancellationToken,
     ) {
         let mut batch = Vec::with_capacity(MAX_TRANSACTION);
+        let mut pace = Pace::default();
         loop {
+            let due = pace.wait(batch.iter().map(Finished::lane));
+            if due.is_none() && !batch.is_empty() {
+                self.finish(std::mem::take(&mut batch)).await;
+                pace.ended();
+                continue;
+            }
+            let waited = async {
+                match due {
+                    Some(due) if !batch.is_empty() => tokio::time::sleep_until(due).await,
+                    _ => std::future::pending().await,
+                }
+            };
+            let room = MAX_TRANSACTION.saturating_sub(batch.len()).max(1);
+            let mut more = Vec::new();
             tokio::select! {
                 biased;
-                count = finished.recv_many(&mut batch, MAX_TRANSACTION) => {
-                    if count == 0 {
+                count = finished.recv_many(&mut more, room) => {
+                    if count == 0 && batch.is_empty() {
                         return;
+                    } else if count == 0 {
+                        return self.finish(batch).await;
                     }
-                    self.finish(std::mem::take(&mut batch)).await;
                 }
                 () = complete.cancelled(), if !finished.is_closed() => finished.close(),
+                () = waited => {}
             }
+            batch.append(&mut more);
         }
     }
 

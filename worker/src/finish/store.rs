@@ -67,8 +67,9 @@ impl Finisher {
                     // An end without a result says nothing of whether results are taken.
                     stored |= accepted && matches!(completion.outcome, Outcome::Ready(_));
                     self.count(accepted, &completion.outcome);
+                    let trace = lobar_trace::trace_id(&span);
                     span.in_scope(|| {
-                        tracing::debug!(accepted, "result stored; its job is settled next")
+                        tracing::debug!(trace, accepted, "result stored; its job is settled next")
                     });
                     pending.push(settled(item, Settlement::Done));
                 }
