@@ -26,7 +26,7 @@ use lobar_core::time::Clock;
 use lobar_core::verdict::Verdicts;
 use lobar_core::worklist::Worklist;
 use lobar_oidc::{Oidc, OidcError};
-use prometheus::{IntGauge, Registry};
+use prometheus::{Histogram, HistogramOpts, IntGauge, Registry};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::runtime::Handle;
 use tokio::time::{MissedTickBehavior, interval, timeout};
@@ -174,6 +174,14 @@ impl Api {
         let runtime = Handle::current();
         let clients = IntGauge::new("lobar_sse_clients", "Connected clients of the event stream.")?;
         registry.register(Box::new(clients.clone()))?;
+        let delays = Histogram::with_opts(
+            HistogramOpts::new(
+                "lobar_event_delay_seconds",
+                "Time from the transaction that wrote an event to its being handed to the event streams.",
+            )
+            .buckets(vec![0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0]),
+        )?;
+        registry.register(Box::new(delays.clone()))?;
         let last = store.newest_position().await?;
         let hub = Arc::new(Hub::new(last, settings.lag, runtime.clone(), clients));
         let answers = Arc::new(ResponseCache::register(cache, &registry)?);
@@ -196,6 +204,7 @@ impl Api {
             answers: Arc::clone(&answers),
             arrivals,
             throughput,
+            delays,
             check: readiness.check("events"),
             poll: settings.poll,
         };

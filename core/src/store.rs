@@ -131,6 +131,8 @@ pub struct Claimed {
     pub object: ObjectVersion,
     /// Its lane.
     pub lane: Lane,
+    /// When it was admitted.
+    pub received_at: Stamp,
 }
 
 /// A claim as it is counted or given back. The attempt's number makes that idempotent: who does not know whether

@@ -1,6 +1,8 @@
 //! What the worker counts. Labels come from closed sets; nothing personal.
 
 use lobar_core::engine::EngineInfo;
+use lobar_core::image::Lane;
+use lobar_core::time::{Clock as _, Stamp, SystemClock};
 use prometheus::{
     Error, Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
     IntGaugeVec, Opts, Registry,
@@ -14,6 +16,7 @@ use crate::work_item::DeadLetter;
 pub struct WorkerMetrics {
     pub(crate) images: IntCounterVec,
     pub(crate) stage_seconds: HistogramVec,
+    pub(crate) finished_seconds: HistogramVec,
     pub(crate) batch_size: Histogram,
     pub(crate) busy_ratio: Gauge,
     pub(crate) in_flight: IntGauge,
@@ -36,6 +39,10 @@ impl WorkerMetrics {
     /// When the registry has metrics of these names already.
     pub fn register(registry: &Registry) -> Result<Self, Error> {
         let stages = &[0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0];
+        let waits = &[
+            0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1_800.0, 3_600.0,
+            14_400.0,
+        ];
         let metrics = Self {
             images: IntCounterVec::new(
                 Opts::new("lobar_images_total", "Images that reached a terminal state here"),
@@ -45,6 +52,14 @@ impl WorkerMetrics {
                 HistogramOpts::new("lobar_stage_seconds", "Time an image spends in each stage")
                     .buckets(stages.to_vec()),
                 &["stage"],
+            )?,
+            finished_seconds: HistogramVec::new(
+                HistogramOpts::new(
+                    "lobar_finished_seconds",
+                    "Time from an image's admission to its result, or to its being left to a person",
+                )
+                .buckets(waits.to_vec()),
+                &["lane"],
             )?,
             batch_size: Histogram::with_opts(
                 HistogramOpts::new("lobar_batch_size", "Images in a batch")
@@ -123,6 +138,7 @@ impl WorkerMetrics {
         }
         registry.register(Box::new(metrics.images.clone()))?;
         registry.register(Box::new(metrics.stage_seconds.clone()))?;
+        registry.register(Box::new(metrics.finished_seconds.clone()))?;
         registry.register(Box::new(metrics.batch_size.clone()))?;
         registry.register(Box::new(metrics.busy_ratio.clone()))?;
         registry.register(Box::new(metrics.in_flight.clone()))?;
@@ -156,7 +172,16 @@ impl WorkerMetrics {
         for stage in ["fetch", "decode", "wait", "infer"] {
             metrics.stage_seconds.with_label_values(&[stage]);
         }
+        for lane in Lane::ALL {
+            metrics.finished_seconds.with_label_values(&[lane.as_str()]);
+        }
         Ok(metrics)
+    }
+
+    /// An image that was admitted at `received_at` has its end.
+    pub(crate) fn finished(&self, lane: Lane, received_at: Stamp) {
+        let seconds = SystemClock.now().since(received_at).as_secs_f64();
+        self.finished_seconds.with_label_values(&[lane.as_str()]).observe(seconds);
     }
 
     /// From now on these weights answer.

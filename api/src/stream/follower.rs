@@ -10,7 +10,8 @@ use lobar_core::image::State;
 use lobar_core::position::Position;
 use lobar_core::signal::Signal;
 use lobar_core::store::{Resumed, Store};
-use lobar_core::time::Clock;
+use lobar_core::time::{Clock, Stamp};
+use prometheus::Histogram;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::Span;
@@ -33,6 +34,8 @@ pub(crate) struct Follower {
     pub(crate) arrivals: Arc<Throughput>,
     /// Images that workers finish.
     pub(crate) throughput: Arc<Throughput>,
+    /// From an event's transaction to the clients.
+    pub(crate) delays: Histogram,
     pub(crate) check: Check,
     pub(crate) poll: Duration,
 }
@@ -140,8 +143,12 @@ impl Follower {
                         self.answers.note(&events);
                         let spans: Vec<_> = events.iter().filter_map(push_span).collect();
                         let forgotten = self.answers.outdated_by(&events);
+                        let written: Vec<Stamp> = events.iter().map(|event| event.at).collect();
                         self.hub.hand_out(Batch::new(follows, events));
                         drop(spans);
+                        let now = self.clock.now();
+                        let delays = written.into_iter().map(|at| now.since(at).as_secs_f64());
+                        delays.for_each(|delay| self.delays.observe(delay));
                         self.answers.forget(&forgotten).await;
                     }
                     if !full {

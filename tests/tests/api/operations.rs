@@ -54,10 +54,14 @@ async fn a_scraper_gets_figures_of_now_although_nobody_asked_for_the_queues() {
     })
     .await;
     fixture.finish(&ids, &ready(0.5)).await;
-    eventually("and counted again", async || {
-        fixture.metrics().await.contains("lobar_images{state=\"ready\"} 3").then_some(())
+    let metrics = eventually("and counted again", async || {
+        let metrics = fixture.metrics().await;
+        metrics.contains("lobar_images{state=\"ready\"} 3").then_some(metrics)
     })
     .await;
+    let told = |line: &str| line.strip_prefix("lobar_event_delay_seconds_count ")?.parse().ok();
+    let delays: Option<u64> = metrics.lines().find_map(told);
+    assert!(delays.is_some_and(|events| events >= 3), "{delays:?}");
 }
 
 #[tokio::test]
@@ -85,6 +89,7 @@ async fn every_metric_of_the_queues_and_workers_has_its_name_and_its_labels() {
         r#"lobar_images{state="needs_human"} 0"#,
         r#"lobar_api_cache_lookups_total{outcome="error"} 0"#,
         "lobar_sse_clients 0",
+        r#"lobar_event_delay_seconds_bucket{le="0.05"} 0"#,
     ] {
         assert!(metrics.contains(&format!("{line}\n")), "{line}:\n{metrics}");
     }

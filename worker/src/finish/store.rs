@@ -12,7 +12,7 @@ use lobar_consumer::{Cause, isolate};
 use lobar_core::failure::PortError;
 use lobar_core::image::State;
 use lobar_core::queue::Settlement;
-use lobar_core::store::{Completion, Held, Outcome};
+use lobar_core::store::{Claimed, Completion, Held, Outcome};
 
 use tracing::Span;
 
@@ -66,7 +66,7 @@ impl Finisher {
                 Ok(accepted) => {
                     // An end without a result says nothing of whether results are taken.
                     stored |= accepted && matches!(completion.outcome, Outcome::Ready(_));
-                    self.count(accepted, &completion.outcome);
+                    self.count(accepted, &completion.outcome, &item.claimed);
                     let trace = lobar_trace::trace_id(&span);
                     span.in_scope(|| {
                         tracing::debug!(trace, accepted, "result stored; its job is settled next")
@@ -87,12 +87,16 @@ impl Finisher {
         self.release(release, pending).await;
     }
 
-    fn count(&self, accepted: bool, outcome: &Outcome) {
+    fn count(&self, accepted: bool, outcome: &Outcome, claimed: &Claimed) {
         let metrics = &self.context.metrics;
         if !accepted {
             return metrics.refused.inc();
         }
         metrics.images.with_label_values(&[ending(outcome).as_str()]).inc();
+        // A version that a newer one replaced kept nobody waiting.
+        if *outcome != Outcome::Superseded {
+            metrics.finished(claimed.lane, claimed.received_at);
+        }
     }
 
     /// Decides on images whose result is rejected for good; answers those whose attempt counts.

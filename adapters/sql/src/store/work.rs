@@ -33,6 +33,7 @@ pub struct ClaimRow {
     sequencer: Option<String>,
     size: Option<i64>,
     lane: String,
+    received_at: i64,
 }
 
 pub(super) async fn claim<D: Driver>(
@@ -140,8 +141,10 @@ async fn grant<D: Driver>(
     })
     .bind(now.0)
     .bind(i64::from(max_attempts));
-    sql.list(batch.iter().copied())
-        .push(") returning id, fence, attempts, bucket, key, version, etag, sequencer, size, lane");
+    sql.list(batch.iter().copied()).push(
+        ") returning id, fence, attempts, bucket, key, version, etag, sequencer, size, lane,
+                received_at",
+    );
     sql.all(tx).await
 }
 
@@ -181,6 +184,7 @@ impl ClaimRow {
                 size: self.size.and_then(|size| u64::try_from(size).ok()),
             },
             lane: lane(&self.lane),
+            received_at: Stamp(self.received_at),
         }
     }
 }

@@ -30,6 +30,7 @@ pub async fn a_claim_takes_a_queued_image_and_counts_its_first_attempt<H: StoreH
     assert!(claimed.object == one(), "what to fetch is what was notified");
     let image = image(&*store, one().id()).await;
     assert_eq!((image.state, image.attempts), (State::Analysing, 1));
+    assert_eq!(claimed.received_at, image.received_at);
     assert_eq!(told(&*store, one().id()).await, [State::Queued, State::Analysing]);
 
     // Named twice, it is claimed once.

@@ -32,6 +32,8 @@ pub struct FaultyStore {
     rival: Arc<dyn Queue>,
     /// Its switch.
     pub switch: Switch,
+    /// Off, claims wait.
+    pub claiming: Switch,
     /// What was put aside.
     pub quarantined: Mutex<Vec<Quarantined>>,
 }
@@ -43,8 +45,8 @@ impl FaultyStore {
         injector: Arc<Injector>,
         rival: Arc<dyn Queue>,
     ) -> Self {
-        let (switch, quarantined) = (Switch::default(), Mutex::default());
-        Self { inner, line, injector, rival, switch, quarantined }
+        let (switch, claiming) = (Switch::default(), Switch::default());
+        Self { inner, line, injector, rival, switch, claiming, quarantined: Mutex::default() }
     }
 
     /// An error where one is due; the store's own conflicts are made by `rival` instead.
@@ -98,6 +100,7 @@ impl Store for FaultyStore {
     }
     async fn claim(&self, ids: &[ImageId], max_attempts: u32) -> Result<Vec<Claim>, PortError> {
         self.switch.pass()?;
+        self.claiming.wait().await;
         if self.inject("store.claim", self.names_victim(ids.iter().copied()))? {
             self.take_and_give_back(ids).await?;
         }

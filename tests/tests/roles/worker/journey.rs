@@ -30,6 +30,30 @@ async fn every_image_gets_its_own_answer_once_whatever_the_batch() {
     }
     rig.assert_each_ended_once(&images).await;
     assert_eq!(working.metric("lobar_images_total"), 12.0);
+    let waits =
+        ["routine", "stat"].map(|lane| working.observations_of("lobar_finished_seconds", lane));
+    assert_eq!(waits, [12, 0]);
+    working.stop().await.expect("a graceful stop");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_received_while_a_claim_is_under_way_is_claimed_together() {
+    let rig = Rig::open().await;
+    let images = admit(&rig, Lane::Routine, 0..6).await;
+    rig.store.claiming.off();
+    let capacity = Capacity::for_batch(4).and_then(|capacity| capacity.with_receive(1));
+    let settings = Rig::worker_settings_for(capacity.expect("valid"));
+    let working = rig.work(ScriptedEngine::truthful(), settings);
+    rig.until("one is claimed", async || rig.store.claiming.held() == 1).await;
+    rig.until("all are received", async || rig.depth(Lane::Routine).await.in_flight == 6).await;
+    assert_eq!(rig.store.claiming.held(), 1, "one claim at a time");
+    rig.store.claiming.on();
+    rig.until_quiet().await;
+    for image in images {
+        assert_eq!(rig.image(image).await.state, State::Ready);
+    }
+    let claims = rig.injector.counts()["store.claim"].calls;
+    assert!(claims < 6, "{claims} claims of six images");
     working.stop().await.expect("a graceful stop");
 }
 
