@@ -150,6 +150,8 @@ fn the_dashboard_answers_each_question_that_operators_have() {
         "lobar_images",
         "lobar_images_total",
         "lobar_stage_seconds",
+        "lobar_finished_seconds",
+        "lobar_event_delay_seconds",
         "lobar_batch_size",
         "lobar_workers",
         "lobar_workers_wanted",
