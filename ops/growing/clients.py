@@ -40,9 +40,10 @@ def measure(place):
                 point[f"median since {name}, ms"] = statistics.median(one[since][0] for one in told)
                 point[f"last since {name}, ms"] = statistics.median(one[since][1] for one in told)
             point["server, MB"] = server.memory()
-            point["KB a client"] = max(point["server, MB"] - before, 0) * 1e3 / max(count - 1, 1)
+            point["KB a client"] = (point["server, MB"] - before) * 1e3 / (count - 1) if count > 1 else 0.0
             points.append(point)
-    return {"of": f"`lobar up`, one upload at a time, medians of {rounds}; all clients read by one thread here", "points": points}
+    of = f"`lobar up`, one upload at a time, medians of {rounds}; one thread here reads for all clients"
+    return {"of": f"{of}; KB for each after the first", "points": points}
 
 
 def open_files(wanted):
@@ -111,7 +112,7 @@ class Followers:
         return why + "docs/operating.md), and a caller who signed in 100 (`caller-streams` in docs/network.md)"
 
     def tell(self):
-        """Uploads an image; milliseconds from its last byte, and from the answer, until the median and the last client have it."""
+        """Uploads an image; milliseconds since it was sent, and since the answer, until the median and the last client knew."""
         self.uploads += 1
         body = picture(300_000, 20_000, self.uploads)
         head = "POST /v1/images HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/octet-stream\r\n"

@@ -7,7 +7,7 @@ SERVICES = ["LOBAR_STORE", "LOBAR_UPLOADS", "LOBAR_JOBS", "LOBAR_SIGNAL"]
 
 
 def measure(place):
-    images = 40 if place.small else 4000
+    images = 200 if place.small else 4000
     points = []
     for workers in place.steps([1, 2], [1, 2, 4, 8], []):
         words = ["--null", "--images", images, "--workers", workers, "--batch", 32, "--json"]
