@@ -9,6 +9,7 @@ mod compose;
 mod dashboard;
 mod emulator;
 mod gpu_day;
+mod growth;
 mod images;
 mod kubernetes;
 mod peers;
