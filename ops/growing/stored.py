@@ -30,9 +30,12 @@ def measure(place):
 
 def check(server, path, images):
     """What was filled in must be what Lobar sees."""
-    total = server.ask(path)[0]["total"]
-    if total != images:
-        raise Failed(f"{path}: {total} images in all, {images} were stored")
+    page = server.ask(path)[0]
+    if page["total"] != images:
+        raise Failed(f"{path}: {page['total']} images in all, {images} were stored")
+    unreadable = [item["reason"] for item in page["items"] if item["reason"] in ("result_unreadable", "record_unreadable")]
+    if unreadable or not any(item["result"] for item in page["items"]):
+        raise Failed(f"{path}: results that were stored cannot be read {unreadable}")
 
 
 def times(server, database, rounds):
