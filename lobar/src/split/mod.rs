@@ -89,7 +89,9 @@ fn decide(wanted: &EngineChoice, folder: &Path) -> Result<Split, Failure> {
         threads = split.threads,
         "engines share the cores as was quickest; LOBAR_REPLICAS and LOBAR_THREADS overrule it"
     );
-    kept::write(folder, &Kept { key, measured, chosen: split.into() })?;
+    if let Err(error) = kept::write(folder, &Kept { key, measured, chosen: split.into() }) {
+        tracing::warn!(%error, "the measured split of the cores was not kept; the next start measures it again");
+    }
     Ok(split)
 }
 

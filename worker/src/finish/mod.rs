@@ -46,7 +46,7 @@ impl Finisher {
         let mut batch = Vec::with_capacity(MAX_TRANSACTION);
         let mut pace = Pace::default();
         loop {
-            let due = pace.wait(batch.iter().map(Finished::lane));
+            let due = pace.wait(batch.iter().map(Finished::lane)).filter(|_| !batch.is_empty());
             if due.is_none() && !batch.is_empty() {
                 self.finish(std::mem::take(&mut batch)).await;
                 pace.ended();
@@ -54,15 +54,14 @@ impl Finisher {
             }
             let waited = async {
                 match due {
-                    Some(due) if !batch.is_empty() => tokio::time::sleep_until(due).await,
-                    _ => std::future::pending().await,
+                    Some(due) => tokio::time::sleep_until(due).await,
+                    None => std::future::pending().await,
                 }
             };
             let room = MAX_TRANSACTION.saturating_sub(batch.len()).max(1);
-            let mut more = Vec::new();
             tokio::select! {
                 biased;
-                count = finished.recv_many(&mut more, room) => {
+                count = finished.recv_many(&mut batch, room) => {
                     if count == 0 && batch.is_empty() {
                         return;
                     } else if count == 0 {
@@ -72,7 +71,6 @@ impl Finisher {
                 () = complete.cancelled(), if !finished.is_closed() => finished.close(),
                 () = waited => {}
             }
-            batch.append(&mut more);
         }
     }
 
