@@ -13,10 +13,9 @@ PAGE = "/v1/images?limit=50"
 COLD = 3
 
 
-def measure(place):
+def measure(place, points):
     sizes = place.steps([100, 400], [1_000, 10_000, 100_000, 1_000_000], [10_000_000])
     rounds = 5 if place.small else 100
-    points = []
     with place.data() as data:
         database = Database(data, sizes[-1], 20)
         for size in sizes:
@@ -25,14 +24,17 @@ def measure(place):
                 check(server, PAGE, size)
                 check(server, f"{PAGE}&flagged=true", database.flagged)
                 points.append({"stored images": size, **times(server, database, rounds)})
-    return {"of": f"pages of 50 images, over one kept connection, {rounds} of each; SQLite, 20 sites; ms", "points": points}
+    return {"of": f"pages of 50 images, over one kept connection, {rounds} of each; SQLite, 20 sites; ms"}
 
 
 def check(server, path, images):
     """What was filled in must be what Lobar sees."""
-    total = server.ask(path)[0]["total"]
-    if total != images:
-        raise Failed(f"{path}: {total} images in all, {images} were stored")
+    page = server.ask(path)[0]
+    if page["total"] != images:
+        raise Failed(f"{path}: {page['total']} images in all, {images} were stored")
+    unreadable = [item["reason"] for item in page["items"] if item["reason"] in ("result_unreadable", "record_unreadable")]
+    if unreadable or not any(item["result"] for item in page["items"]):
+        raise Failed(f"{path}: results that were stored cannot be read {unreadable}")
 
 
 def times(server, database, rounds):
