@@ -73,7 +73,7 @@ def parse():
     parser.add_argument("--json", help="file for the figures")
     size = parser.add_mutually_exclusive_group()
     size.add_argument("--small", action="store_true", help="a rehearsal")
-    size.add_argument("--full", action="store_true", help="one step further: an hour and 30 GB of disk")
+    size.add_argument("--full", action="store_true", help="one step further; ten million images take some 20 GB of disk")
     parser.add_argument("--only", nargs="+", choices=CURVES, metavar="NAME", help="these curves alone")
     return parser.parse_args()
 
