@@ -13,13 +13,14 @@ figure and of what was made larger. It is 0 where a figure does not grow and 1 w
 above 0 have no part in it. Every curve but `workers` starts a Lobar of its own, whatever the environment says, on ports of
 loopback that the kernel gives out, with its data in a temporary folder (TMPDIR).
 
-Each curve stands alone: one that fails is named with its reason, and the next one runs. The figures are written as JSON to --json
-after every curve. The exit code is 1 when a curve failed.
+Each curve stands alone: one that fails is named with its reason, what was measured of it is kept, and the next one runs. The
+figures are written as JSON to --json after every curve. The exit code is 1 when a curve failed.
 
 --small does everything in small: a rehearsal, whose figures mean nothing.
 """
 
 import argparse
+import http.client
 import json
 import math
 import os
@@ -36,6 +37,8 @@ from growing import clients, files, sites, stored, workers
 from growing.server import Failed, Workplace
 
 CURVES = {"workers": workers, "stored": stored, "clients": clients, "files": files, "sites": sites}
+# What ends a curve and not the others.
+FAILURES = (Failed, OSError, ValueError, LookupError, http.client.HTTPException, sqlite3.Error, subprocess.SubprocessError)
 
 
 def main():
@@ -49,13 +52,14 @@ def main():
         for name in arguments.only or CURVES:
             print(f"{name} …", file=sys.stderr, flush=True)
             began = time.monotonic()
+            curve = {"points": []}
             try:
-                curve = CURVES[name].measure(place)
-                curve["exponents"] = exponents(curve["points"])
-                print(table(name, curve), flush=True)
-            except (Failed, OSError, ValueError, LookupError, sqlite3.Error, subprocess.SubprocessError) as error:
-                failed, curve = True, {"failed": f"{type(error).__name__}: {error}"[-1000:]}
-                print(f"{name}: {curve['failed']}\n", flush=True)
+                # It adds its points one by one: those before a failure are kept.
+                curve.update(CURVES[name].measure(place, curve["points"]))
+            except FAILURES as error:
+                failed, curve["failed"] = True, f"{type(error).__name__}: {error}"[:1500]
+            curve["exponents"] = exponents(curve["points"])
+            print(table(name, curve), flush=True)
             curve["took_seconds"] = round(time.monotonic() - began, 1)
             figures["curves"][name] = curve
             if arguments.json:
@@ -69,7 +73,7 @@ def parse():
     parser.add_argument("--json", help="file for the figures")
     size = parser.add_mutually_exclusive_group()
     size.add_argument("--small", action="store_true", help="a rehearsal")
-    size.add_argument("--full", action="store_true", help="one step further: an hour and 30 GB of disk")
+    size.add_argument("--full", action="store_true", help="one step further; ten million images take some 20 GB of disk")
     parser.add_argument("--only", nargs="+", choices=CURVES, metavar="NAME", help="these curves alone")
     return parser.parse_args()
 
@@ -89,6 +93,8 @@ def machine(place):
 
 def exponents(points):
     """Of each column, how it grows with the first one."""
+    if not points:
+        return {}
     x, *columns = points[0]
     return {name: exponent([(point[x], point[name]) for point in points]) for name in columns}
 
@@ -102,13 +108,16 @@ def exponent(pairs):
 
 
 def table(name, curve):
+    title = f"{name}: {curve.get('of') or curve['failed']}\n"
+    if not curve["points"]:
+        return title
     columns = list(curve["points"][0])
     rows = [columns, ["---"] * len(columns)]
     rows += [[shown(point[column]) for column in columns] for point in curve["points"]]
     known = [curve["exponents"][column] for column in columns[1:]]
     rows.append(["**exponent**", *("–" if value is None else f"{value:+.2f}" for value in known)])
     lines = ["| " + " | ".join(row) + " |" for row in rows]
-    return "\n".join([f"{name}: {curve['of']}", "", *lines, ""])
+    return "\n".join([title, *lines, ""])
 
 
 def shown(value):

@@ -11,9 +11,8 @@ from .stored import COLD, PAGE, check
 FRESH = 1.1
 
 
-def measure(place):
+def measure(place, points):
     images, rounds = (200, 3) if place.small else (20_000, 50)
-    points = []
     for sites in place.steps([1, 10], [1, 10, 100, 1000], []):
         with place.data() as data:
             database = Database(data, images, sites)
@@ -29,7 +28,7 @@ def measure(place):
                 figures["figures of all"] = statistics.median(overview(server, 1 if place.small else 9))
                 points.append({"sites": sites, **figures})
     of = f"{images:,} stored images, pages of 50, `/v1/queues` for the figures (200 sites at most are in it); medians, SQLite; ms"
-    return {"of": of, "points": points}
+    return {"of": of}
 
 
 def overview(server, rounds):
