@@ -109,6 +109,14 @@ impl Lobar {
                 let text = std::fs::read_to_string(data.with_extension("log")).unwrap_or_default();
                 panic!("it did not become ready; its log ends:\n{}", tail(&text, 3000))
             });
+            if let Ok(started) = serde_json::from_str::<serde_json::Value>(&line) {
+                // With JSON chosen for the log it is one line.
+                let told = |name: &str| started[name].as_str().unwrap_or_default().to_owned();
+                (lobar.page, lobar.s3) = (told("page"), told("s3"));
+                lobar.dicom = told("dicom").rsplit('@').next().unwrap_or_default().to_owned();
+                lobar.said.push(line);
+                return lobar;
+            }
             let words: Vec<&str> = line.split_whitespace().collect();
             match words[..] {
                 ["S3", url, ..] => lobar.s3 = url.to_owned(),
