@@ -161,6 +161,7 @@ fn first_card(
         labels: ["NORMAL", "PNEUMONIA"].map(str::to_owned),
         sublabels: ["VIRAL", "BACTERIAL"].map(str::to_owned),
         preprocessing: Preprocessing::current(trained_side),
+        architecture: None,
         blocks: options.layout.blocks,
         width: options.layout.width,
         threshold: Some(0.5),

@@ -15,7 +15,7 @@ use lobar_core::population::Ages;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::network::Layout;
+use crate::network::{Architecture, Layout};
 use crate::preprocessing;
 
 pub use number::Interval;
@@ -46,7 +46,10 @@ pub struct Card {
     pub sublabels: [String; 2],
     /// What the weights were trained on and must be given.
     pub preprocessing: Preprocessing,
-    /// Blocks in each of the four stages: `[3, 4, 6, 3]` for ResNet-50.
+    /// The network's name where it is no residual network: `efficientnet-lite0`. Such a model teaches and is not served.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub architecture: Option<String>,
+    /// Blocks in each of the four stages: `[3, 4, 6, 3]` for ResNet-50; zeros where it is no residual network.
     pub blocks: [i64; 4],
     /// Channels after the first convolution: 64 for ResNet-50.
     pub width: i64,
@@ -184,6 +187,11 @@ pub enum CardError {
         /// What it could say.
         wanted: &'static str,
     },
+    /// A network that the engine does not run.
+    #[error(
+        "it is a teacher, an {0}, which the engine does not run: train a model from it with `lobar train --teacher`, and serve that"
+    )]
+    Teacher(String),
     /// Trained on other input than this program makes.
     #[error("it is bound to preprocessing {found}, this program does {}: use the matching release", describe(&Preprocessing::current(0)))]
     Preprocessing {
@@ -239,6 +247,7 @@ impl Card {
                 wanted: "NORMAL, PNEUMONIA and VIRAL, BACTERIAL",
             });
         }
+        let layout = self.layout()?;
         let threshold = self.threshold.ok_or(CardError::Missing("threshold"))?;
         if !(threshold > 0.0 && threshold < 1.0) {
             return Err(CardError::Invalid {
@@ -264,7 +273,7 @@ impl Card {
         }
         self.validation.as_ref().ok_or(CardError::Missing("evaluation on validation"))?;
         self.test.as_ref().ok_or(CardError::Missing("evaluation on the test split"))?;
-        Ok(Approved { threshold, temperature, layout: self.layout()? })
+        Ok(Approved { threshold, temperature, layout })
     }
 
     /// The ages of those whom the training images show. A card without them may name them in its sentence on the
@@ -277,8 +286,30 @@ impl Card {
     /// Depth and width of the network.
     ///
     /// # Errors
-    /// When they are absurd.
+    /// When they are absurd, or it is a teacher.
     pub fn layout(&self) -> Result<Layout, CardError> {
+        match &self.architecture {
+            Some(name) => Err(CardError::Teacher(name.clone())),
+            None => self.residual(),
+        }
+    }
+
+    /// The network, whether it may be served or only teaches.
+    ///
+    /// # Errors
+    /// When this program does not know it.
+    pub fn network(&self) -> Result<Architecture, CardError> {
+        match &self.architecture {
+            None => self.residual().map(Architecture::ResNet),
+            Some(name) => name.parse().map_err(|_| CardError::Invalid {
+                field: "architecture",
+                value: name.clone(),
+                wanted: "efficientnet-lite0",
+            }),
+        }
+    }
+
+    fn residual(&self) -> Result<Layout, CardError> {
         let plausible =
             self.blocks.iter().all(|n| (1..=64).contains(n)) && (1..=256).contains(&self.width);
         if plausible {
@@ -386,7 +417,10 @@ mod tests {
 
     #[test]
     fn a_card_without_what_serving_needs_is_refused_by_name() {
-        let damages: [(&str, Damage); 10] = [
+        let damages: [(&str, Damage); 11] = [
+            ("a teacher, an efficientnet-lite0", |c| {
+                c.architecture = Some("efficientnet-lite0".into());
+            }),
             ("no threshold", |c| c.threshold = None),
             ("no temperature", |c| c.temperature = None),
             ("no evaluation on validation", |c| c.validation = None),

@@ -39,12 +39,14 @@ fn details(text: &mut String, card: &Card) -> std::fmt::Result {
     let [normal, pneumonia] = &card.labels;
     let [viral, bacterial] = &card.sublabels;
     writeln!(text, "## What it is\n")?;
+    let network = match &card.architecture {
+        Some(name) => format!("A teacher, {}, which the engine does not run", line(name)),
+        None => format!("A ResNet with blocks {:?} of width {}", card.blocks, card.width),
+    };
     writeln!(
         text,
-        "A ResNet with blocks {:?} of width {}, made {}. It gives the probability of {pneumonia} against {normal} \
+        "{network}, made {}. It gives the probability of {pneumonia} against {normal} \
          and, as an experiment, of {bacterial} against {viral} given {pneumonia}.\n",
-        card.blocks,
-        card.width,
         line(&card.created_at)
     )?;
     let input = &card.preprocessing;

@@ -64,6 +64,7 @@ pub(crate) struct BatchNorm {
     bias: Tensor,
     running_mean: Tensor,
     running_var: Tensor,
+    epsilon: f64,
 }
 
 impl BatchNorm {
@@ -75,7 +76,13 @@ impl BatchNorm {
             bias: path.var("bias", &[features], Init::Const(0.0)),
             running_mean: path.zeros_no_train("running_mean", &[features]),
             running_var: path.ones_no_train("running_var", &[features]),
+            epsilon: EPSILON,
         }
+    }
+
+    /// One that adds another `epsilon` to the variance before its root is taken.
+    pub(crate) fn with_epsilon(path: &nn::Path, features: i64, epsilon: f64) -> Self {
+        Self { epsilon, ..Self::new(path, features, 1.0) }
     }
 
     /// A norm whose weights are frozen keeps its statistics too, and uses them, even in training.
@@ -88,7 +95,7 @@ impl BatchNorm {
             Some(&self.running_var),
             train,
             MOMENTUM,
-            EPSILON,
+            self.epsilon,
             false,
         )
     }

@@ -30,13 +30,13 @@ impl Layout {
 
 /// Images to the last feature map.
 #[derive(Debug)]
-pub struct Trunk {
+pub struct ResNet {
     conv1: Convolution,
     bn1: BatchNorm,
     stages: Vec<Vec<Bottleneck>>,
 }
 
-impl Trunk {
+impl ResNet {
     /// A trunk freshly initialised under `path`.
     #[must_use]
     pub fn new(path: &nn::Path, layout: Layout) -> Self {

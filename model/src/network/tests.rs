@@ -77,3 +77,46 @@ fn bf16_images_train_fp32_weights() {
     assert_eq!(gradient.kind(), Kind::Float);
     assert!(gradient.isfinite().all().int64_value(&[]) == 1);
 }
+
+/// What `ops/setup` fetched.
+fn imagenet() -> std::path::PathBuf {
+    std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../.imagenet/efficientnet-lite0.safetensors")
+}
+
+/// The drawn picture, on this program's scale: levels `(7x + 3y) mod 256`.
+fn drawn(side: i64) -> Tensor {
+    let level = |index: i64| ((index % side * 7 + index / side * 3) % 256) as f32;
+    let levels: Vec<f32> =
+        (0..side * side).map(|i| crate::preprocessing::normalise_level(level(i))).collect();
+    Tensor::from_slice(&levels).view([1, 1, side, side])
+}
+
+#[test]
+fn imagenet_weights_give_the_features_that_another_implementation_computes() {
+    let store = nn::VarStore::new(Device::Cpu);
+    let network = Network::of(&store.root(), Architecture::EfficientNetLite0);
+    crate::weights::Weights::open(&imagenet()).unwrap().fill_trunk(&store).unwrap();
+    let map = tch::no_grad(|| network.trunk_features(&drawn(96)));
+    assert_eq!(map.size(), [1, 1280, 3, 3]);
+    let pooled =
+        Vec::<f32>::try_from(map.mean_dim([2i64, 3].as_slice(), false, Kind::Float).view([-1]))
+            .unwrap();
+    // Of a NumPy program, in double precision, from the same weights and levels.
+    let sum: f32 = pooled.iter().sum();
+    assert!((sum - 528.353_24).abs() < 0.05, "{sum}");
+    for (channel, value) in [(0, 0.0), (3, 0.096_364), (1278, 2.905_005), (1279, 3.294_783)] {
+        assert!((pooled[channel] - value).abs() < 2e-3, "{channel}: {}", pooled[channel]);
+    }
+    assert_eq!(pooled.iter().filter(|value| **value > 0.01).count(), 366);
+}
+
+#[test]
+fn the_teachers_map_has_a_thirty_second_of_the_sides_and_its_own_number_of_channels() {
+    let store = nn::VarStore::new(Device::Cpu);
+    let network = Network::of(&store.root(), Architecture::EfficientNetLite0);
+    for (side, cells) in [(64, 2), (160, 5), (224, 7)] {
+        let map = tch::no_grad(|| network.trunk_features(&drawn(side)));
+        assert_eq!(map.size(), [1, Architecture::EfficientNetLite0.features(), cells, cells]);
+    }
+}

@@ -53,6 +53,7 @@ pub fn random_card(layout: Layout, seed: u64) -> Card {
         labels: ["NORMAL", "PNEUMONIA"].map(str::to_owned),
         sublabels: ["VIRAL", "BACTERIAL"].map(str::to_owned),
         preprocessing: Preprocessing::current(crate::preprocessing::SIDE as i64),
+        architecture: None,
         blocks: layout.blocks,
         width: layout.width,
         threshold: Some(0.5),
