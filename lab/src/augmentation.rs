@@ -5,6 +5,7 @@
 //! pictures at random keeps the network from learning that. Light (gamma, contrast, brightness, a
 //! gradient across the picture), sharpness and noise vary as they do between X-ray units.
 
+use image::{ExtendedColorType, ImageEncoder as _, ImageFormat};
 use rand::Rng;
 use rand::rngs::StdRng;
 use serde::{Deserialize, Serialize};
@@ -38,10 +39,21 @@ pub struct Augmentation {
     /// sharpness alone tells the classes apart too, because the originals have other sizes.
     #[serde(default)]
     pub coarse: f64,
+    /// Probability that what comes in from outside is one random grey, not black.
+    #[serde(default)]
+    pub border: f64,
+    /// Probability of a picture squeezed along one axis between bars, as one that was padded to another shape.
+    #[serde(default)]
+    pub letterbox: f64,
+    /// Probability of a passage through JPEG, of a quality between 20 and 95.
+    #[serde(default)]
+    pub jpeg: f64,
 }
 
 /// The least share of its pixels that either axis of a coarser picture keeps.
 const COARSEST: f64 = 0.35;
+/// The least share of the side that the squeezed axis of a letterboxed picture keeps.
+const NARROWEST: f32 = 0.6;
 
 impl Default for Augmentation {
     fn default() -> Self {
@@ -58,6 +70,9 @@ impl Default for Augmentation {
             noise: 0.03,
             erase: 0.4,
             coarse: 0.6,
+            border: 0.5,
+            letterbox: 0.2,
+            jpeg: 0.2,
         }
     }
 }
@@ -77,6 +92,9 @@ impl Augmentation {
         noise: 0.0,
         erase: 0.0,
         coarse: 0.0,
+        border: 0.0,
+        letterbox: 0.0,
+        jpeg: 0.0,
     };
 
     /// A changed copy of a square picture of `side`×`side` grey levels, on the scale 0.0..=255.0.
@@ -91,6 +109,7 @@ impl Augmentation {
         self.relight(&mut changed, side, random);
         self.resharpen(&mut changed, side, random);
         self.add_noise(&mut changed, random);
+        self.compress(&mut changed, side, random);
         self.erase_rectangle(&mut changed, side, random);
         changed
     }
@@ -108,18 +127,27 @@ impl Augmentation {
         lobar_imaging::resize(&small, size, (full, full))
     }
 
-    /// Flip, rotation, scale and shift in one bilinear resampling; black comes in from outside.
+    /// Flip, rotation, scale and shift in one bilinear resampling; black or one grey comes in from outside.
     fn move_about(&self, pixels: &[u8], side: usize, random: &mut StdRng) -> Vec<f32> {
         let mirror = if random.random_bool(self.flip) { -1.0 } else { 1.0 };
         let (sin, cos) = within(random, self.rotation).to_radians().sin_cos();
-        let (scale_x, scale_y) =
+        let (mut scale_x, mut scale_y) =
             (within(random, self.scale).exp(), within(random, self.scale).exp());
         let (shift_x, shift_y) = (within(random, self.shift), within(random, self.shift));
+        // Draws are taken only for what is asked for: runs of before stay as they were.
+        let outside = match self.border > 0.0 && random.random_bool(self.border) {
+            true => random.random_range(0.0..255.0_f32),
+            false => 0.0,
+        };
+        if self.letterbox > 0.0 && random.random_bool(self.letterbox) {
+            let narrow = random.random_range(NARROWEST..1.0);
+            *(if random.random_bool(0.5) { &mut scale_x } else { &mut scale_y }) *= narrow;
+        }
         let centre = (side as f32 - 1.0) / 2.0;
         let (shift_x, shift_y) = (shift_x * side as f32, shift_y * side as f32);
         let level = |x: i64, y: i64| {
             let inside = (0..side as i64).contains(&x) && (0..side as i64).contains(&y);
-            if inside { f32::from(pixels[y as usize * side + x as usize]) } else { 0.0 }
+            if inside { f32::from(pixels[y as usize * side + x as usize]) } else { outside }
         };
         let mut moved = Vec::with_capacity(side * side);
         for row in 0..side {
@@ -206,6 +234,20 @@ impl Augmentation {
         }
     }
 
+    /// Through JPEG and back, as films come from archives and phones.
+    fn compress(&self, pixels: &mut [f32], side: usize, random: &mut StdRng) {
+        if self.jpeg == 0.0 || !random.random_bool(self.jpeg) {
+            return;
+        }
+        let quality = random.random_range(20..=95);
+        let levels: Vec<u8> = pixels.iter().map(|level| level.round() as u8).collect();
+        if let Some(passed) = through_jpeg(&levels, side, quality) {
+            for (level, passed) in pixels.iter_mut().zip(passed) {
+                *level = f32::from(passed);
+            }
+        }
+    }
+
     /// Random erasing (Zhong et al. 2017): 2 to 20 % of the picture become one random level.
     fn erase_rectangle(&self, pixels: &mut [f32], side: usize, random: &mut StdRng) {
         if !random.random_bool(self.erase) {
@@ -222,6 +264,19 @@ impl Augmentation {
             row[left..left + width].fill(level);
         }
     }
+}
+
+/// A square grey picture as JPEG of this quality (1 to 100) gives it back; `None` if `pixels` is none.
+pub(crate) fn through_jpeg(pixels: &[u8], side: usize, quality: u8) -> Option<Vec<u8>> {
+    if pixels.len() != side * side {
+        return None;
+    }
+    let mut file = Vec::new();
+    let encoder = image::codecs::jpeg::JpegEncoder::new_with_quality(&mut file, quality);
+    let written = encoder.write_image(pixels, side as u32, side as u32, ExtendedColorType::L8);
+    written.ok()?;
+    let read = image::load_from_memory_with_format(&file, ImageFormat::Jpeg).ok()?;
+    Some(read.into_luma8().into_raw())
 }
 
 /// A uniform draw from `-limit..=limit`.
@@ -283,5 +338,32 @@ mod tests {
                 changed.iter().zip(&pixels).any(|(new, old)| (new - f32::from(*old)).abs() > 1.0)
             );
         }
+    }
+
+    #[test]
+    fn a_letterboxed_picture_has_bars_of_one_grey_on_two_opposite_sides() {
+        let white = vec![255; 64 * 64];
+        let bars = Augmentation { letterbox: 1.0, border: 1.0, ..Augmentation::NONE };
+        for seed in 0..20 {
+            let changed = bars.apply(&white, 64, &mut StdRng::seed_from_u64(seed));
+            let at = |x: usize, y: usize| changed[y * 64 + x];
+            let (beside, above) = (at(0, 32), at(32, 0));
+            assert!((at(32, 32) - 255.0).abs() < 1e-3);
+            let bar = beside.min(above);
+            assert!(bar < 254.9 && (beside.max(above) - 255.0).abs() < 1e-3, "{beside} {above}");
+            assert!((at(63, 32).min(at(32, 63)) - bar).abs() < 1e-3);
+        }
+    }
+
+    #[test]
+    fn a_passage_through_jpeg_keeps_the_picture_and_loses_detail_by_its_quality() {
+        let pixels = picture(64);
+        let lost = |quality| -> f64 {
+            let passed = through_jpeg(&pixels, 64, quality).unwrap();
+            let pairs = pixels.iter().zip(&passed);
+            pairs.map(|(a, b)| (f64::from(*a) - f64::from(*b)).abs()).sum::<f64>() / 4096.0
+        };
+        assert!(lost(95) < 6.0 && lost(20) > 2.0 * lost(95), "{} {}", lost(95), lost(20));
+        assert_eq!(through_jpeg(&pixels[1..], 64, 50), None);
     }
 }

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use lobar_console::noteln;
 use lobar_lab::mlflow::{Log, Target};
-use lobar_lab::training::{TrainOptions, train};
+use lobar_lab::training::{Distillation, TrainOptions, train};
 use lobar_model::engine::resolve_device;
 
 use crate::failure::{Failure, chain};
@@ -46,6 +46,13 @@ fn options(args: cli::Train, data: PathBuf) -> Result<TrainOptions, Failure> {
     let cuda = engine::cuda_library();
     let device = resolve_device(args.device, cuda.as_deref());
     options.device = device.map_err(|e| Failure::failed(chain(&e)))?;
+    options.architecture = args.architecture;
+    options.distillation = Distillation {
+        teachers: args.teachers,
+        share: args.teacher_share,
+        views: args.views,
+        consistency: args.consistency,
+    };
     options.batch = args.batch;
     options.rate = args.rate;
     options.decay = args.decay;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use lobar_console::noteln;
 use lobar_core::failure::chain;
 use lobar_model::card::Card;
-use lobar_model::network::Layout;
+use lobar_model::network::{Architecture, Layout};
 use lobar_model::weights::Weights;
 
 use super::RetrainOptions;
@@ -74,7 +74,8 @@ fn options(args: &RetrainOptions, run: &Run) -> Result<TrainOptions, LabError> {
     }
     options.device = args.device;
     if let Some(card) = &card {
-        options.layout = Layout { blocks: card.blocks, width: card.width };
+        options.architecture =
+            Architecture::ResNet(Layout { blocks: card.blocks, width: card.width });
         options.population.clone_from(&card.population);
     }
     if !options.population.ends_with(AND_LABELLED_HERE) {

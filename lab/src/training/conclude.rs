@@ -9,7 +9,7 @@ use lobar_core::engine::Engine as _;
 use lobar_core::population::Ages;
 use lobar_model::card::{Card, Metrics, Preprocessing, Training};
 use lobar_model::engine::{DeviceChoice, EngineOptions, TorchEngine};
-use lobar_model::network::Network;
+use lobar_model::network::{Architecture, Network};
 use lobar_model::precision::Precision;
 use lobar_model::precision::PrecisionChoice::{Auto, Only};
 use lobar_model::weights::{self, Weights};
@@ -45,7 +45,7 @@ pub(super) fn conclude(
     let unusable = |reason: String| TrainError::Conclude { path: best.to_owned(), reason };
     let trained = Weights::open(best)?;
     let store = nn::VarStore::new(Device::Cpu);
-    let _network = Network::with_layout(&store.root(), options.layout);
+    let _network = Network::of(&store.root(), options.architecture);
     trained.fill(&store)?;
 
     let model = options.out.join("model.safetensors");
@@ -150,8 +150,16 @@ fn first_card(
     let created_at = date::now();
     let version = options.version.clone().unwrap_or_else(|| {
         let short: String = sha256.chars().take(6).collect();
-        format!("resnet50-{}-{short}", created_at.split('T').next().unwrap_or_default())
+        format!(
+            "{}-{}-{short}",
+            options.architecture,
+            created_at.split('T').next().unwrap_or_default()
+        )
     });
+    let (architecture, blocks, width) = match options.architecture {
+        Architecture::ResNet(layout) => (None, layout.blocks, layout.width),
+        other => (Some(other.to_string()), [0; 4], 0),
+    };
     let trained_side = options.stages.last().map_or(0, |stage| stage.side as i64);
     // By way of text, where an f32 of 0.15 is 0.15; as a value it would be 0.15000000596.
     let settings: BTreeMap<String, serde_json::Value> =
@@ -161,9 +169,9 @@ fn first_card(
         labels: ["NORMAL", "PNEUMONIA"].map(str::to_owned),
         sublabels: ["VIRAL", "BACTERIAL"].map(str::to_owned),
         preprocessing: Preprocessing::current(trained_side),
-        architecture: None,
-        blocks: options.layout.blocks,
-        width: options.layout.width,
+        architecture,
+        blocks,
+        width,
         threshold: Some(0.5),
         temperature: Some(1.0),
         training: Training {

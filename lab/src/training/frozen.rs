@@ -4,7 +4,8 @@
 //! A layer is one with weights to multiply by, a convolution or a fully connected one, together with
 //! the batch norm that follows it. Layers are counted from the output: the two outputs are one layer,
 //! and a block's shortcut belongs to the layer whose result it is added to. So of ResNet-50 and its
-//! head the last 4 are the head, the last 13 the head and `layer4`, and 53 are all.
+//! head the last 4 are the head, the last 13 the head and `layer4`, and 53 are all; of EfficientNet-Lite0
+//! 53 are all too.
 
 use tch::Tensor;
 
@@ -16,7 +17,16 @@ fn place(name: &str) -> (u8, u32, u8) {
     let parts: Vec<&str> = name.split('.').collect();
     let digit = |part: &str| part.bytes().last().map_or(0, |last| last.saturating_sub(b'0'));
     match parts[..] {
-        ["conv1" | "bn1", ..] => (0, 0, 0),
+        ["conv1" | "bn1" | "_conv_stem" | "_bn0", ..] => (0, 0, 0),
+        ["_blocks", block, layer, ..] => {
+            let order = match layer {
+                "_expand_conv" | "_bn0" => 1,
+                "_depthwise_conv" | "_bn1" => 2,
+                _ => 3,
+            };
+            (1, block.parse().unwrap_or(0), order)
+        }
+        ["_conv_head" | "_bn1", ..] => (2, 0, 0),
         ["head", "bn0" | "fc1" | "bn1", ..] => (9, 0, 1),
         ["head", "fc2" | "bn2", ..] => (9, 0, 2),
         ["head", "fc3" | "bn3", ..] => (9, 0, 3),
@@ -57,7 +67,7 @@ mod tests {
     use tch::{Device, nn};
 
     use super::*;
-    use lobar_model::network::{Layout, Network};
+    use lobar_model::network::{Architecture, Layout, Network};
 
     fn learning(layout: Layout, last: Option<usize>) -> Vec<String> {
         let store = nn::VarStore::new(Device::Cpu);
@@ -96,6 +106,24 @@ mod tests {
         let all = learning(SMALL, None);
         assert!(all.iter().any(|name| name == "conv1.weight"));
         assert_eq!(learning(SMALL, Some(1000)).len(), all.len());
+    }
+
+    #[test]
+    fn a_teachers_last_layers_are_its_head_and_then_its_last_blocks() {
+        let with = |last| {
+            let store = nn::VarStore::new(Device::Cpu);
+            let _network = Network::of(&store.root(), Architecture::EfficientNetLite0);
+            let variables: Vec<(String, Tensor)> = store.variables().into_iter().collect();
+            freeze(&variables, Some(last)).expect("frozen");
+            let learns = variables.into_iter().filter(|(_, value)| value.requires_grad());
+            learns.map(|(name, _)| name).collect::<Vec<_>>()
+        };
+        assert!(with(53).iter().any(|name| name == "_conv_stem.weight"));
+        assert!(!with(52).iter().any(|name| name == "_conv_stem.weight" || name == "_bn0.weight"));
+        assert!(with(HEAD + 1).iter().any(|name| name == "_bn1.weight"));
+        assert!(!with(HEAD + 1).iter().any(|name| name.starts_with("_blocks.")));
+        assert!(with(HEAD + 2).iter().any(|name| name == "_blocks.15._bn2.bias"));
+        assert!(!with(HEAD + 2).iter().any(|name| name == "_blocks.15._bn1.bias"));
     }
 
     #[test]

@@ -4,13 +4,15 @@ use std::path::{Path, PathBuf};
 
 use lobar_model::network::Network;
 use lobar_model::weights::Weights;
-use tch::{Kind, Reduction, Tensor, nn};
+use tch::{Kind, Tensor, nn};
 
 use super::loader::{Batch, mixed};
+use super::loss::Loss;
 use super::optimiser::AdamW;
 use super::plan::State;
+use super::teacher::Teachers;
 use super::{TrainError, TrainOptions, average, checkpoint, frozen};
-use crate::dataset::{Class, Sample};
+use crate::dataset::Sample;
 
 /// A network with its weights by name, sorted.
 pub(super) struct Weighted {
@@ -22,7 +24,7 @@ pub(super) struct Weighted {
 impl Weighted {
     fn new(options: &TrainOptions) -> Self {
         let store = nn::VarStore::new(options.device);
-        let network = Network::with_layout(&store.root(), options.layout);
+        let network = Network::of(&store.root(), options.architecture);
         let mut variables: Vec<(String, Tensor)> = store.variables().into_iter().collect();
         variables.sort_by(|(one, _), (other, _)| one.cmp(other));
         Self { network, variables, store }
@@ -36,23 +38,30 @@ pub(super) struct Learner<'a> {
     /// What is evaluated and kept.
     pub(super) averaged: Weighted,
     optimiser: AdamW,
-    /// By class index: each class weighs the same over the training set.
-    class_weights: [f64; 2],
+    loss: Loss,
+    teachers: Option<Teachers>,
 }
 
 impl<'a> Learner<'a> {
-    /// Freshly initialised weights.
-    pub(super) fn new(options: &'a TrainOptions, train: &[Sample]) -> Self {
+    /// Freshly initialised weights, and the teachers of a run on data of this digest.
+    pub(super) fn new(
+        options: &'a TrainOptions,
+        train: &[Sample],
+        data_sha256: &str,
+    ) -> Result<Self, TrainError> {
+        let teachers = Teachers::open(options, data_sha256)?;
         tch::manual_seed(options.seed as i64);
         let (live, averaged) = (Weighted::new(options), Weighted::new(options));
         let variables =
             live.variables.iter().map(|(name, value)| (name.clone(), value.shallow_clone()));
         let optimiser = AdamW::new(variables.collect(), options.weight_decay);
-        let weight = |class: Class| {
-            let count = train.iter().filter(|sample| sample.class == class).count();
-            train.len() as f64 / (2.0 * count.max(1) as f64)
-        };
-        Self { options, live, averaged, optimiser, class_weights: Class::ALL.map(weight) }
+        let loss = Loss::new(options, train);
+        Ok(Self { options, live, averaged, optimiser, loss, teachers })
+    }
+
+    /// SHA-256s of the teachers, none without any.
+    pub(super) fn teacher_sha256(&self) -> Option<String> {
+        self.teachers.as_ref().map(Teachers::sha256)
     }
 
     /// Takes the weights of a file as those to begin with, head and all if it has one of ours; of several
@@ -63,7 +72,7 @@ impl<'a> Learner<'a> {
         for (place, file) in files.iter().enumerate() {
             let weights = Weights::open(file)?;
             let one = if place == 0 { &self.live } else { &Weighted::new(self.options) };
-            let features = self.options.layout.features();
+            let features = self.options.architecture.features();
             if weights.tensor("head.bn0.weight", &[features]).is_ok() {
                 weights.fill(&one.store)?;
             } else {
@@ -114,8 +123,12 @@ impl<'a> Learner<'a> {
         let side = ((batch.images.len() / batch.pneumonia.len()) as f64).sqrt() as i64;
         let images = Tensor::f_from_slice(&batch.images)?.f_view([count, 1, side, side])?;
         let images = images.f_to_device(options.device)?.f_to_kind(kind)?;
+        let told = match &self.teachers {
+            Some(teachers) => Some(teachers.answers(&images, options.distillation.views)?),
+            None => None,
+        };
         let output = self.live.network.forward(&images, true);
-        let loss = self.loss(batch, &output.pneumonia, &output.bacterial)?;
+        let loss = self.loss.of(batch, &output, told.as_ref())?;
         let value = loss.f_double_value(&[])?;
         if !value.is_finite() {
             return Err(TrainError::Diverged { step, loss: value });
@@ -127,43 +140,6 @@ impl<'a> Learner<'a> {
             average::follow(averages, live, since, options.average_decay)?;
         }
         Ok(value)
-    }
-
-    /// Smoothed cross-entropy of pneumonia, each class weighing the same over the training set, plus
-    /// that of bacterial against viral over the pictures where the label tells.
-    fn loss(
-        &self,
-        batch: &Batch,
-        pneumonia: &Tensor,
-        bacterial: &Tensor,
-    ) -> Result<Tensor, TrainError> {
-        let options = self.options;
-        let smoothing = options.smoothing as f32;
-        let smooth = |labels: &[f32]| -> Vec<f32> {
-            labels.iter().map(|label| label * (1.0 - smoothing) + smoothing / 2.0).collect()
-        };
-        let on_device = |values: &[f32]| Tensor::f_from_slice(values)?.f_to_device(options.device);
-        let weights: Vec<f32> = batch
-            .pneumonia
-            .iter()
-            .map(|&label| self.class_weights[usize::from(label > 0.5)] as f32)
-            .collect();
-        let main = pneumonia.f_binary_cross_entropy_with_logits(
-            &on_device(&smooth(&batch.pneumonia))?,
-            Some(&on_device(&weights)?),
-            None::<&Tensor>,
-            Reduction::Mean,
-        )?;
-        let told: Vec<f32> =
-            batch.bacterial.iter().map(|&label| f32::from(u8::from(label != 0.5))).collect();
-        let count = told.iter().sum::<f32>().max(1.0);
-        let second = bacterial.f_binary_cross_entropy_with_logits(
-            &on_device(&smooth(&batch.bacterial))?,
-            Some(&on_device(&told)?),
-            None::<&Tensor>,
-            Reduction::Sum,
-        )?;
-        Ok(main.f_add(&second.f_mul_scalar(options.subtype_weight / f64::from(count))?)?)
     }
 
     /// Writes all of it, and the state, to a checkpoint.

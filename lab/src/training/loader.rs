@@ -15,7 +15,7 @@ use crate::dataset::{Class, Etiology, Sample};
 /// What one step learns from.
 #[derive(Debug)]
 pub(crate) struct Batch {
-    /// Normalised grey levels, picture after picture.
+    /// Normalised grey levels, picture after picture, the views of one beside one another.
     pub(crate) images: Vec<f32>,
     /// 1 for pneumonia, 0 for normal.
     pub(crate) pneumonia: Vec<f32>,
@@ -30,14 +30,16 @@ pub(crate) struct DataLoader<'a> {
     pub(crate) pictures: Vec<Vec<u8>>,
     pub(crate) side: usize,
     pub(crate) batch: usize,
+    /// How often each picture is in a batch, changed differently. Divides `batch`.
+    pub(crate) views: usize,
     pub(crate) seed: u64,
     pub(crate) augmentation: &'a Augmentation,
 }
 
 impl DataLoader<'_> {
     /// Steps in an epoch. The last pictures that do not fill a batch wait for another epoch's order.
-    pub(crate) fn steps(samples: usize, batch: usize) -> usize {
-        samples / batch
+    pub(crate) fn steps(samples: usize, batch: usize, views: usize) -> usize {
+        samples / (batch / views)
     }
 
     /// Makes the batches of `epoch` from `first` on, in order, on `threads` threads: the first makes the
@@ -56,7 +58,7 @@ impl DataLoader<'_> {
                 let (sender, receiver) = sync_channel(1);
                 let order = order.clone();
                 scope.spawn(move || {
-                    let mine = order.chunks_exact(self.batch).skip(first + maker);
+                    let mine = order.chunks_exact(self.batch / self.views).skip(first + maker);
                     for chosen in mine.step_by(threads) {
                         if sender.send(self.batch(epoch, chosen)).is_err() {
                             return;
@@ -76,14 +78,19 @@ impl DataLoader<'_> {
     }
 
     fn batch(&self, epoch: usize, chosen: &[usize]) -> Batch {
-        let mut images = Vec::with_capacity(chosen.len() * self.side * self.side);
-        for &index in chosen {
-            let mut random = StdRng::seed_from_u64(mixed(self.seed, epoch as u64, index as u64));
+        let mut images = Vec::with_capacity(self.batch * self.side * self.side);
+        let views =
+            || chosen.iter().flat_map(|&index| (0..self.views).map(move |view| (index, view)));
+        for (index, view) in views() {
+            let seed = mixed(self.seed, epoch as u64, index as u64);
+            // The first view is what it is where there is but one.
+            let seed = if view == 0 { seed } else { mixed(seed, view as u64, 0) };
+            let mut random = StdRng::seed_from_u64(seed);
             let changed = self.augmentation.apply(&self.pictures[index], self.side, &mut random);
             images.extend(changed.into_iter().map(preprocessing::normalise_level));
         }
         let label = |value: &dyn Fn(&Sample) -> f32| {
-            chosen.iter().map(|&index| value(&self.samples[index])).collect()
+            views().map(|(index, _)| value(&self.samples[index])).collect()
         };
         Batch {
             images,
@@ -112,9 +119,8 @@ mod tests {
     use super::*;
     use crate::dataset::Split;
 
-    #[test]
-    fn batches_come_in_the_same_order_and_are_the_same_however_many_threads_make_them() {
-        let sample = |number: usize| Sample {
+    fn sample(number: usize) -> Sample {
+        Sample {
             name: format!("{number}.jpeg"),
             split: Split::Train,
             class: if number.is_multiple_of(2) { Class::Normal } else { Class::Pneumonia },
@@ -123,13 +129,18 @@ mod tests {
             original_size: None,
             sha256: String::new(),
             pixels: Vec::new(),
-        };
+        }
+    }
+
+    #[test]
+    fn batches_come_in_the_same_order_and_are_the_same_however_many_threads_make_them() {
         let samples: Vec<Sample> = (0..23).map(sample).collect();
         let source = DataLoader {
             samples: &samples,
             pictures: (0..23).map(|number| vec![number; 32 * 32]).collect(),
             side: 32,
             batch: 2,
+            views: 1,
             seed: 7,
             augmentation: &Augmentation::default(),
         };
@@ -140,8 +151,31 @@ mod tests {
             })
         };
         let alone = batches(1, 0);
-        assert_eq!(alone.len(), DataLoader::steps(23, 2));
+        assert_eq!(alone.len(), DataLoader::steps(23, 2, 1));
         assert_eq!(alone, batches(3, 0));
         assert_eq!(alone[4..], batches(3, 4));
+    }
+
+    #[test]
+    fn the_views_of_a_picture_stand_beside_one_another_and_differ() {
+        let samples = vec![sample(0), sample(1), sample(2)];
+        let mut source = DataLoader {
+            samples: &samples,
+            pictures: (0..3)
+                .map(|number| (0..32 * 32).map(|p| (p * (number + 3) % 251) as u8).collect())
+                .collect(),
+            side: 32,
+            batch: 4,
+            views: 2,
+            seed: 7,
+            augmentation: &Augmentation::default(),
+        };
+        let batch = source.batch(0, &[2, 1]);
+        assert_eq!(batch.pneumonia, [0.0, 0.0, 1.0, 1.0]);
+        let views: Vec<&[f32]> = batch.images.chunks(32 * 32).collect();
+        assert!(views.len() == 4 && views[0] != views[1] && views[2] != views[3]);
+        source.views = 1;
+        let alone = source.batch(0, &[2, 1]);
+        assert_eq!(views[0], &alone.images[..32 * 32]);
     }
 }

@@ -12,9 +12,11 @@ mod average;
 mod checkpoint;
 mod conclude;
 mod date;
+mod distillation;
 mod frozen;
 mod learner;
 mod loader;
+mod loss;
 mod optimiser;
 mod options;
 mod plan;
@@ -22,9 +24,11 @@ mod report;
 mod run;
 mod run_record;
 mod schedule;
+mod teacher;
 
 use std::path::PathBuf;
 
+pub use distillation::Distillation;
 pub use frozen::HEAD;
 pub use options::TrainOptions;
 pub use report::{Epoch, TrainReport};
@@ -55,6 +59,14 @@ pub enum TrainError {
         /// The checkpoint.
         path: PathBuf,
         /// What is wrong with it.
+        reason: String,
+    },
+    /// A teacher cannot be learnt from.
+    #[error("the teacher {path} cannot be used: {reason}", path = path.display())]
+    Teacher {
+        /// Its weights.
+        path: PathBuf,
+        /// What is wrong.
         reason: String,
     },
     /// The loss is no number any more.

@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
-use lobar_model::network::Layout;
+use lobar_model::network::Architecture;
 use tch::Device;
 
-use super::{Decay, ResolutionStage, TrainError};
+use super::{Decay, Distillation, ResolutionStage, TrainError};
 use crate::augmentation::Augmentation;
 
 /// Settings of a run. [`TrainOptions::new`] gives those that train a good model from scratch on a
@@ -57,8 +57,10 @@ pub struct TrainOptions {
     pub device: Device,
     /// Strength of the augmentation.
     pub augmentation: Augmentation,
-    /// Depth and width of the network.
-    pub layout: Layout,
+    /// The network that learns. Any but a residual network ends as a teacher, which is not served.
+    pub architecture: Architecture,
+    /// What it learns from beside labels: teachers, and other views of the same picture.
+    pub distillation: Distillation,
     /// Name of the finished model; made of the date and the weights if none.
     pub version: Option<String>,
     /// Revision of the sources that run, for the record.
@@ -99,7 +101,8 @@ impl TrainOptions {
             bf16: true,
             device: Device::Cpu,
             augmentation: Augmentation::default(),
-            layout: Layout::RESNET50,
+            architecture: Architecture::RESNET50,
+            distillation: Distillation::default(),
             version: None,
             revision: None,
             population: "Not stated by whoever trained it.".to_owned(),
@@ -130,6 +133,7 @@ impl TrainOptions {
         if self.subtype_weight < 0.0 || !self.subtype_weight.is_finite() {
             return wrong("the weight of the second output's loss must be at least 0");
         }
+        self.distillation.check(self.batch)?;
         if !(0.0..1.0).contains(&self.smoothing) || !(0.0..1.0).contains(&self.average_decay) {
             return wrong("smoothing and the average's decay must be at least 0 and below 1");
         }

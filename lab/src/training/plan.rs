@@ -1,5 +1,6 @@
 //! What a run was asked for and how far it is, as a checkpoint keeps it.
 
+use lobar_model::network::Architecture;
 use serde::{Deserialize, Serialize};
 
 use super::{Decay, Epoch, ResolutionStage, TrainOptions};
@@ -47,6 +48,21 @@ pub(super) struct Plan {
     pub(super) data_digest: String,
     #[serde(default)]
     augmentation: Augmentation,
+    /// The network where it is not the one that is served.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    architecture: Option<String>,
+    /// SHA-256 of the teachers, none without any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) teacher_sha256: Option<String>,
+    /// Share of the teachers' word in what is learnt from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    teacher_share: Option<f64>,
+    /// Views of each picture in a batch.
+    #[serde(default = "one_view")]
+    views: usize,
+    /// Weight of the loss between them.
+    #[serde(default)]
+    consistency: f64,
     /// The weights that it started from, none if from scratch.
     #[serde(default)]
     pub(super) init_sha256: Option<String>,
@@ -60,6 +76,10 @@ pub(super) struct Plan {
 
 fn is_none_added(added: &usize) -> bool {
     *added == 0
+}
+
+fn one_view() -> usize {
+    1
 }
 
 fn first_seed() -> u64 {
@@ -83,6 +103,17 @@ impl Plan {
             bf16: options.bf16,
             data_digest,
             augmentation: options.augmentation.clone(),
+            architecture: match options.architecture {
+                Architecture::ResNet(_) => None,
+                other => Some(other.to_string()),
+            },
+            teacher_sha256: None,
+            teacher_share: options
+                .distillation
+                .has_teachers()
+                .then_some(options.distillation.share),
+            views: options.distillation.views,
+            consistency: options.distillation.consistency,
             init_sha256: None,
             added_digest: joined.sha256.clone(),
             added: joined.added,

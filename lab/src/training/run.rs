@@ -84,7 +84,8 @@ impl<'a> Run<'a> {
         data: &'a Partition,
         joined: &Joined,
     ) -> Result<Self, TrainError> {
-        let steps_per_epoch = DataLoader::steps(data.train.len(), options.batch);
+        let views = options.distillation.views;
+        let steps_per_epoch = DataLoader::steps(data.train.len(), options.batch, views);
         if steps_per_epoch == 0 || data.validation.is_empty() {
             let (train, validation) = (data.train.len(), data.validation.len());
             return Err(TrainError::Options(format!(
@@ -93,7 +94,9 @@ impl<'a> Run<'a> {
             )));
         }
         let digest = dataset::digest(data.train.iter().chain(&data.validation));
-        let state = State::new(Plan::new(options, digest, joined));
+        let mut state = State::new(Plan::new(options, digest, joined));
+        let learner = Learner::new(options, &data.train, &state.plan.data_digest)?;
+        state.plan.teacher_sha256 = learner.teacher_sha256();
         let record =
             RunRecord::begin(options, &state.plan, data.train.len(), data.validation.len())?;
         Ok(Self {
@@ -105,7 +108,7 @@ impl<'a> Run<'a> {
                 peak_rate: options.rate,
                 decay: options.decay,
             },
-            learner: Learner::new(options, &data.train),
+            learner,
             state,
             record,
         })
@@ -169,6 +172,7 @@ impl<'a> Run<'a> {
             pictures: pictures(&data.train)?,
             side,
             batch: options.batch,
+            views: options.distillation.views,
             seed: options.seed,
             augmentation: &options.augmentation,
         };

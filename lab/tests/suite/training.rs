@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use lobar_lab::training::{Decay, HEAD, ResolutionStage, TrainError, TrainOptions, train};
-use lobar_model::network::Layout;
+use lobar_model::network::{Architecture, Layout};
 
 struct Folder(PathBuf);
 
@@ -61,7 +61,7 @@ fn options(data: &Folder, out: PathBuf) -> TrainOptions {
         threads: 1,
         checkpoint_every: 3,
         bf16: false,
-        layout: Layout { blocks: [1, 1, 1, 1], width: 8 },
+        architecture: Architecture::ResNet(Layout { blocks: [1, 1, 1, 1], width: 8 }),
         progress: false,
         ..TrainOptions::new(data.0.join("data"), out)
     }

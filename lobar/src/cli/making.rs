@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 use lobar_core::compute::DeviceChoice;
+use lobar_model::network::Architecture;
 
 use super::{DataExport, Engine, TrainingData};
 use crate::settings::{LocalPath, Threads, read};
@@ -20,6 +21,22 @@ pub struct Train {
     /// that began alike: `FILE,FILE`.
     #[arg(long, value_name = "FILE", value_delimiter = ',')]
     pub init: Vec<PathBuf>,
+    /// The network: `resnet50`, which is served, or `efficientnet-lite0`, which only teaches and for which
+    /// ImageNet weights can be had.
+    #[arg(long, value_name = "NAME", default_value = "resnet50")]
+    pub architecture: Architecture,
+    /// Learn from these models as well, from the mean of their answers: `FILE,FILE`.
+    #[arg(long = "teacher", value_name = "FILE", value_delimiter = ',')]
+    pub teachers: Vec<PathBuf>,
+    /// Share of the teachers' word in what is learnt, 0 to 1; the rest is the label's.
+    #[arg(long, value_name = "SHARE", default_value_t = 0.7)]
+    pub teacher_share: f64,
+    /// How often each image is in a batch, changed differently.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub views: usize,
+    /// Weight of the loss that makes the answers to the views of one image alike; needs two views or more.
+    #[arg(long, value_name = "WEIGHT", default_value_t = 0.0)]
+    pub consistency: f64,
     /// Resolutions and their epochs in order: `128:15,224:3`. A third number lets only so many of the
     /// last layers learn, 4 being the head: `224:3:4,224:10`.
     #[arg(long, value_name = "SIDE:EPOCHS[:LAST]", value_delimiter = ',')]
