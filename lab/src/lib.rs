@@ -7,11 +7,13 @@
 pub mod augmentation;
 pub mod bench;
 pub mod dataset;
+mod date;
 mod error;
 pub mod evaluation;
 pub mod exploration;
 pub mod export;
 pub mod labelled;
+pub mod looks;
 pub mod mlflow;
 pub mod novelty;
 pub mod quantization;
@@ -19,6 +21,7 @@ pub mod report;
 pub mod retrain;
 pub mod revision;
 pub mod runs;
+pub mod stress;
 pub mod training;
 pub mod training_data;
 

@@ -4,7 +4,9 @@ use lobar_console::{noteln, outln};
 use lobar_core::engine::Engine as _;
 use lobar_lab::dataset::{Split, digest, read};
 use lobar_lab::evaluation::{ask, evaluate};
+use lobar_lab::looks;
 use lobar_lab::report::{EvaluatedSplit, EvaluationReport, Mistakes};
+use lobar_lab::stress::{ask_altered, rows};
 use lobar_model::weights::Weights;
 use serde_json::json;
 
@@ -26,15 +28,23 @@ pub fn run(args: &cli::Evaluate) -> Result<(), Failure> {
     let mut engine = engine::load(&wanted)?;
     let samples = read(&data.folder, &[split]).map_err(|e| Failure::failed(chain(&e)))?;
     let answers = ask(&mut engine, &samples).map_err(|e| Failure::failed(chain(&e)))?;
-    let info = engine.info();
-    let evaluation = evaluate(&answers, info.threshold);
+    let info = engine.info().clone();
+    let mut evaluation = evaluate(&answers, info.threshold);
+    let data_sha256 = digest(&samples);
+    let looks = match split {
+        Split::Test => looks::note_or_warn(&data.folder, &data_sha256, &info.model.version),
+        _ => None,
+    };
+    if !args.no_stress {
+        let altered = ask_altered(&mut engine, &samples).map_err(|e| Failure::failed(chain(&e)))?;
+        evaluation.stress = rows(&answers, &altered, info.threshold);
+    }
     if let Some(out) = &args.out {
         let failed = |e: &dyn std::error::Error| Failure::failed(chain(e));
         let weights =
             Weights::open(&model_file::find(wanted.model.as_ref())?).map_err(|e| failed(&e))?;
         let card = weights.card().ok_or_else(|| Failure::failed("the model carries no card"))?;
         let mistakes = Mistakes::of(&samples, &answers, info.threshold).map_err(|e| failed(&e))?;
-        let data_sha256 = digest(&samples);
         let part =
             EvaluatedSplit { split: split.name(), data_sha256, evaluation: &evaluation, mistakes };
         let report = EvaluationReport {
@@ -50,13 +60,25 @@ pub fn run(args: &cli::Evaluate) -> Result<(), Failure> {
         }
     }
     print(&match args.json {
-        true => json!({ "model": info.model, "split": args.split, "evaluation": evaluation })
-            .to_string(),
+        true => json!({
+            "model": info.model,
+            "split": args.split,
+            "models_shown_this_split": looks,
+            "evaluation": evaluation,
+        })
+        .to_string(),
         false => format!(
             "model {} on {} ({})\n\n{evaluation}",
             info.model.version, args.split, info.device
         ),
     });
+    if let Some(looks) = looks {
+        noteln!(
+            "{looks} model(s) have been shown this test split ({}). Whoever chooses among models by it has made it a \
+             validation set.",
+            looks::FILE
+        );
+    }
     Ok(())
 }
 

@@ -3,6 +3,7 @@
 use lobar_core::engine::{Engine, EngineError, NetworkInput};
 use lobar_core::finding::Heatmap;
 
+use super::Calibration;
 use crate::dataset::{Class, Etiology, Sample, sharpness};
 
 /// Answers, with what is true, one entry a picture.
@@ -69,6 +70,26 @@ pub fn ask(engine: &mut dyn Engine, samples: &[Sample]) -> Result<Predictions, E
 }
 
 impl Predictions {
+    /// Adds the answers on further pictures.
+    pub fn append(&mut self, more: Self) {
+        self.probability.extend(more.probability);
+        self.is_pneumonia.extend(more.is_pneumonia);
+        self.bacterial.extend(more.bacterial);
+        self.is_bacterial.extend(more.is_bacterial);
+        self.patient.extend(more.patient);
+        self.original_size.extend(more.original_size);
+        self.sharpness.extend(more.sharpness);
+        self.heatmap.extend(more.heatmap);
+        self.novel.extend(more.novel);
+    }
+
+    /// The same once the logits, taken at temperature 1, are calibrated.
+    #[must_use]
+    pub fn calibrated(&self, calibration: Calibration) -> Self {
+        let probability = self.logits().into_iter().map(|logit| calibration.probability(logit));
+        Self { probability: probability.collect(), ..self.clone() }
+    }
+
     /// The logits behind the probabilities, at the engine's temperature.
     #[must_use]
     pub fn logits(&self) -> Vec<f64> {

@@ -32,6 +32,25 @@ impl Calibration {
     /// are.
     #[must_use]
     pub fn fit(logits: &[f64], positive: &[bool]) -> Self {
+        Self::weighted(logits, positive, [1.0, 1.0])
+    }
+
+    /// The same with both classes weighing alike, whatever the share of the ill: what a model says is then right
+    /// where one in two is ill, and elsewhere off by the logarithm of the odds alone.
+    #[must_use]
+    pub fn fit_prior_neutral(logits: &[f64], positive: &[bool]) -> Self {
+        let count = |class: bool| positive.iter().filter(|&&it| it == class).count().max(1) as f64;
+        Self::weighted(logits, positive, [1.0 / count(false), 1.0 / count(true)])
+    }
+
+    /// The probability of a logit.
+    #[must_use]
+    pub fn probability(self, logit: f64) -> f64 {
+        1.0 / (1.0 + (-(logit + self.bias) / self.temperature).exp())
+    }
+
+    /// By the weight of each class, normal first.
+    fn weighted(logits: &[f64], positive: &[bool], weights: [f64; 2]) -> Self {
         let loss = |bias: f64, temperature: f64| -> f64 {
             logits
                 .iter()
@@ -39,7 +58,8 @@ impl Calibration {
                 .map(|(logit, &positive)| {
                     let logit = (logit + bias) / temperature;
                     let against = if positive { -logit } else { logit };
-                    against.max(0.0) + (-against.abs()).exp().ln_1p()
+                    let loss = against.max(0.0) + (-against.abs()).exp().ln_1p();
+                    loss * weights[usize::from(positive)]
                 })
                 .sum()
         };
@@ -120,6 +140,25 @@ mod tests {
         let Calibration { bias, temperature } = Calibration::fit(&logits, &positive);
         assert!((temperature - 4.0).abs() < 1e-3, "{temperature}");
         assert!((bias + 2.0).abs() < 1e-3, "{bias}");
+    }
+
+    #[test]
+    fn a_prior_neutral_calibration_does_not_move_when_one_class_is_shown_more_often() {
+        let (logits, positive) =
+            (vec![-2.0, -1.0, 0.5, 1.0, 2.5], vec![false, true, false, true, true]);
+        let fitted = Calibration::fit_prior_neutral(&logits, &positive);
+        let repeated = |values: &[f64]| [values, values].concat();
+        let (mut more, mut labels) = (logits.clone(), positive.clone());
+        for (&logit, &ill) in logits.iter().zip(&positive).filter(|(_, ill)| **ill) {
+            more.extend(repeated(&[logit]));
+            labels.extend([ill, ill]);
+        }
+        let again = Calibration::fit_prior_neutral(&more, &labels);
+        assert!((fitted.bias - again.bias).abs() < 1e-3, "{fitted:?} {again:?}");
+        assert!((fitted.temperature - again.temperature).abs() < 1e-3);
+        assert!(Calibration::fit(&more, &labels).bias > fitted.bias + 0.2);
+        let half = Calibration { bias: 1.0, temperature: 2.0 }.probability(-1.0);
+        assert!((half - 0.5).abs() < 1e-12);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use lobar_model::card::Metrics;
+use lobar_model::card::{Metrics, StressRow};
 use serde::{Deserialize, Serialize};
 
 use super::bootstrap::intervals;
@@ -52,6 +52,9 @@ pub struct Evaluation {
     pub subtype_auc: Option<f64>,
     /// More on the second output; `None` where no cause is labelled.
     pub subtype: Option<SubtypeFigures>,
+    /// The same images changed; empty where that was not tried.
+    #[serde(default)]
+    pub stress: Vec<StressRow>,
     /// What the original's format alone would reach.
     pub shortcut: Option<Shortcut>,
     /// What the sharpness of the network's input alone would reach: the AUC by the variance of the
@@ -94,6 +97,7 @@ pub fn evaluate(answers: &Predictions, threshold: f64) -> Evaluation {
         scores: ScoreHistogram::of(probability, is_pneumonia),
         subtype_auc: subtype.as_ref().and_then(|it| it.auc),
         subtype,
+        stress: Vec::new(),
         shortcut: shortcut(&answers.original_size, is_pneumonia),
         sharpness_auc: roc_auc(&answers.sharpness, is_pneumonia).map(|auc| auc.max(1.0 - auc)),
     }
@@ -125,6 +129,9 @@ impl Evaluation {
         keep("subtype_auc", serde_json::to_value(self.subtype_auc));
         keep("shortcut", serde_json::to_value(self.shortcut));
         keep("sharpness_auc", serde_json::to_value(self.sharpness_auc));
+        if !self.stress.is_empty() {
+            keep(StressRow::FIELD, serde_json::to_value(&self.stress));
+        }
         Some(Metrics {
             images: self.images,
             auc: self.auc?,

@@ -27,7 +27,33 @@ impl fmt::Display for Evaluation {
                 shortcut.images, shortcut.by_height, shortcut.by_aspect_ratio
             )?;
         }
-        write!(f, "\nat the model's threshold {}\nat threshold {}", self.at_threshold, self.at_half)
+        write!(
+            f,
+            "\nat the model's threshold {}\nat threshold {}",
+            self.at_threshold, self.at_half
+        )?;
+        if self.stress.is_empty() {
+            return Ok(());
+        }
+        writeln!(f, "\n{:<38} {:>6} {:>6} {:>6}  flips", "changed", "AUC", "sens.", "spec.")?;
+        for row in &self.stress {
+            let bound = match row.is_within_bound() {
+                Some(true) => ", within its bound",
+                Some(false) => ", beyond its bound",
+                None => "",
+            };
+            writeln!(
+                f,
+                "{:<38} {:>6} {:>6} {:>6}  {} to flagged, {} to not flagged{bound}",
+                row.change,
+                figure(row.auc, None),
+                figure(row.sensitivity, None),
+                figure(row.specificity, None),
+                row.to_flagged,
+                row.to_not_flagged
+            )?;
+        }
+        Ok(())
     }
 }
 

@@ -11,7 +11,6 @@
 mod average;
 mod checkpoint;
 mod conclude;
-mod date;
 mod distillation;
 mod frozen;
 mod learner;

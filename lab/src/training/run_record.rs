@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::plan::Plan;
-use super::{Epoch, TrainError, TrainOptions, checkpoint, date};
+use super::{Epoch, TrainError, TrainOptions, checkpoint};
+use crate::date;
 
 /// Name of the record within a run's folder.
 pub const FILE: &str = "run.json";

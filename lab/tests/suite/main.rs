@@ -1,6 +1,7 @@
 //! The laboratory as its users have it: training runs, reports, and that serving answers as training did.
 #![allow(clippy::unwrap_used)] // helpers of tests
 
+mod distillation;
 mod report;
 mod serving_equals_training;
 mod training;

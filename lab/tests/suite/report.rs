@@ -175,7 +175,7 @@ fn an_evaluation_is_a_whole_page_that_shows_the_figures_of_its_json() {
         json["device"].as_str().unwrap(),
         json["data_sha256"]["val"].as_str().unwrap(),
         "Experimental",
-        "does not say how often",
+        "Nobody counted how many models",
     ] {
         assert!(text.contains(said), "{said} is not on the page");
     }

@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use lobar_lab::training::{Decay, HEAD, ResolutionStage, TrainError, TrainOptions, train};
 use lobar_model::network::{Architecture, Layout};
 
-struct Folder(PathBuf);
+pub(crate) struct Folder(pub(crate) PathBuf);
 
 impl Folder {
-    fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str) -> Self {
         let path =
             std::env::temp_dir().join(format!("lobar-training-{name}-{}", std::process::id()));
         let _ = std::fs::remove_dir_all(&path);
@@ -25,7 +25,7 @@ impl Drop for Folder {
 }
 
 /// Stripes across for the ill, stripes along for the healthy: plain to see, whatever the light.
-fn write_pictures(folder: &Path) {
+pub(crate) fn write_pictures(folder: &Path) {
     for (split, people) in [("train", 0..40), ("test", 40..48)] {
         for (class, prefix) in [("NORMAL", "IM"), ("PNEUMONIA", "person")] {
             let at = folder.join(split).join(class);
@@ -49,7 +49,7 @@ fn write_pictures(folder: &Path) {
     }
 }
 
-fn options(data: &Folder, out: PathBuf) -> TrainOptions {
+pub(crate) fn options(data: &Folder, out: PathBuf) -> TrainOptions {
     TrainOptions {
         stages: vec![
             ResolutionStage { last_layers: Some(HEAD + 3), ..ResolutionStage::new(32, 2) },

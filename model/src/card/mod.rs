@@ -7,6 +7,7 @@
 
 pub mod number;
 mod precisions;
+mod stress;
 mod words;
 
 use std::collections::{BTreeMap, HashMap};
@@ -20,6 +21,7 @@ use crate::preprocessing;
 
 pub use number::Interval;
 pub use precisions::{PrecisionFigures, Precisions};
+pub use stress::StressRow;
 pub use words::{Shortcut, model_card};
 
 /// Metadata key under which the card's JSON lies. The only one in safetensors, which writes several

@@ -8,7 +8,7 @@ use serde_json::Value;
 use serde::{Deserialize, Serialize};
 
 use super::number::{Interval, figure, percent, with_interval};
-use super::{Card, Metrics};
+use super::{Card, Metrics, StressRow};
 
 /// AUC of pneumonia against normal by the original's format alone, either way round: what one could answer
 /// without looking at the picture. It lies in a card's [`Metrics::more`] under `shortcut`.
@@ -30,6 +30,7 @@ pub fn model_card(card: &Card) -> String {
     // Writing to a String cannot fail.
     let _ = details(&mut text, card);
     let _ = figures(&mut text, card);
+    let _ = stress(&mut text, card);
     let _ = caveats(&mut text, card);
     let _ = training(&mut text, card);
     text
@@ -110,6 +111,50 @@ fn figures(text: &mut String, card: &Card) -> std::fmt::Result {
         "\nIntervals are of 95 %, patients drawn again. Accuracy, sensitivity and specificity are at the model's \
          threshold.\n"
     )
+}
+
+/// The stress table, of the test split where it was made there.
+fn stress(text: &mut String, card: &Card) -> std::fmt::Result {
+    let rows = |metrics: &Metrics| -> Option<Vec<StressRow>> {
+        serde_json::from_value(metrics.more.get(StressRow::FIELD)?.clone()).ok()
+    };
+    let test = card.test.as_ref().and_then(|it| Some(("test", rows(it)?)));
+    let validation = || card.validation.as_ref().and_then(|it| Some(("validation", rows(it)?)));
+    let Some((split, rows)) = test.or_else(validation) else { return Ok(()) };
+    writeln!(text, "## Changed images\n")?;
+    writeln!(
+        text,
+        "The images of {split}, changed in ways that change nothing for a radiologist, at the same threshold. A flip is \
+         an image that is answered otherwise than as it was.\n"
+    )?;
+    writeln!(
+        text,
+        "| changed | AUC | sensitivity | specificity | flips | most flips |\n|---|---|---|---|---|---|"
+    )?;
+    for row in &rows {
+        let most = row.most_flips.map_or("–".to_owned(), |most| {
+            let kept = if row.is_within_bound() == Some(true) { "kept" } else { "**missed**" };
+            format!("{} ({kept})", percent(Some(most)))
+        });
+        writeln!(
+            text,
+            "| {} | {} | {} | {} | {} of {} | {most} |",
+            line(&row.change),
+            figure(row.auc),
+            percent(row.sensitivity),
+            percent(row.specificity),
+            row.flips(),
+            row.images
+        )?;
+    }
+    if let Some(lowest) = StressRow::lowest_sensitivity(&rows) {
+        writeln!(
+            text,
+            "\nThe lowest sensitivity under any of these changes is {}.",
+            percent(Some(lowest))
+        )?;
+    }
+    writeln!(text)
 }
 
 fn caveats(text: &mut String, card: &Card) -> std::fmt::Result {

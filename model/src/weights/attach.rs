@@ -11,6 +11,15 @@ use super::write::finite_bytes;
 use super::{WeightsError, torch};
 use crate::card::Card;
 
+/// Exchanges the card of a file. Every tensor stays as it is, to the bit.
+///
+/// # Errors
+/// When it is no safetensors file, or cannot be written.
+pub fn exchange_card(path: &Path, card: &Card) -> Result<(), WeightsError> {
+    // No tensor's name begins so.
+    attach(path, path, "\0", &[], card)
+}
+
 /// Writes to `to` what the file `from` holds, with `tensors` in half precision in place of all
 /// whose names begin with `prefix`, and with this `card`. Every other tensor stays as it is, to the
 /// bit. `from` and `to` may be the same; `to` is written whole or not at all.

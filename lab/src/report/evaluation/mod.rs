@@ -3,6 +3,7 @@
 mod baselines;
 mod figures;
 mod plots;
+mod stress;
 mod words;
 
 use std::path::{Path, PathBuf};
@@ -16,8 +17,8 @@ use super::page::{page, section};
 use super::{Mistakes, ReportError, gallery, model_card, number};
 use crate::evaluation::Evaluation;
 
-/// Figure of a card's test metrics that tells how often the test split has been looked at while
-/// models of this kind were being made. Whoever counts it writes it; a report repeats it.
+/// Figure of a card's test metrics that tells how many models had been shown the test split by then, this one
+/// included, see [`crate::looks`].
 pub const TEST_LOOKS: &str = "looks";
 
 /// A model's evaluation, ready to be written.
@@ -119,6 +120,9 @@ impl EvaluationReport<'_> {
             (section(&id("figures"), &on("Figures"), &figures::figures(it)))
             (section(&id("plots"), &on("Curves"), &plots::plots(it)?))
             (section(&id("confusion"), &on("Right and wrong"), &figures::confusion(it)))
+            @if !it.stress.is_empty() {
+                (section(&id("stress"), &on("Changed images"), &stress::stress(&it.stress)))
+            }
             (section(&id("baselines"), &on("What could be said without looking"), &baselines::baselines(it)))
             (section(&id("subtype"), &on("Bacterial or viral, experimental"), &figures::subtype(it)))
             (section(&id("mistakes"), &on("The mistakes"), &self.mistakes(part)))
@@ -154,14 +158,14 @@ impl EvaluationReport<'_> {
                         "Split: by patient. Training, validation and test share nobody; the program refuses data where they do."
                     }
                     li {
-                        "Threshold: on validation the highest, and so the one of highest specificity, that still flags 95 % of \
-                         pneumonia. Temperature and bias were fitted on validation too. All of it was frozen before the test split \
-                         was measured."
+                        "Threshold: on validation the highest, and so the one of highest specificity, that still flags the wanted \
+                         share of pneumonia. Temperature and bias were fitted on validation too. All of it was frozen before the \
+                         test split was measured."
                     }
                     li {
                         @match looks {
-                            Some(looks) => { "The card says that the test split has been looked at this often: " (looks) "." }
-                            None => { "The card does not say how often the test split has been looked at." }
+                            Some(looks) => { "Models that this test split had been shown to, this one included: " (looks) "." }
+                            None => { "Nobody counted how many models this test split had been shown to." }
                         }
                     }
                     li {
