@@ -17,7 +17,7 @@ ifeq ($(CUDA),1)
 export LOBAR_LIBTORCH_CUDA := $(CURDIR)/.libtorch-cuda/torch/lib/libtorch_cuda.so
 endif
 
-.PHONY: help run build test test-processors check bench compare
+.PHONY: help run build imagenet test test-processors check bench compare
 .NOTPARALLEL:
 
 help: ## list the commands
@@ -31,6 +31,9 @@ build: ## make target/release/lobar
 	@echo "Building Lobar: the first time takes ten to twenty minutes on two cores, later times seconds."
 	$(CARGO) build --locked --release -p lobar
 
+imagenet: ## fetch ImageNet weights for a teacher, see docs/training.md
+	python3 ops/setup/imagenet.py .imagenet
+
 test: ## install what the tests need, build, run every suite
 	@$(SETUP) test
 	@echo "Building and testing Lobar: the first time takes about half an hour on two cores."
@@ -40,7 +43,7 @@ test: ## install what the tests need, build, run every suite
 	$(CARGO) test --locked -p lobar-opener --no-default-features
 	CARGO=$(CARGO) LOBAR_BIN=$(TARGET)/debug/lobar python3 ops/run_suites.py $(ARGS)
 
-test-processors: ## the numeric suites as other processors would compute them
+test-processors: imagenet ## the numeric suites as other processors would compute them
 	@$(SETUP) build
 	CARGO=$(CARGO) sh ops/test-processors.sh
 

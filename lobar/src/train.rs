@@ -53,6 +53,7 @@ fn options(args: cli::Train, data: PathBuf) -> Result<TrainOptions, Failure> {
         views: args.views,
         consistency: args.consistency,
     };
+    options.balance_groups = args.balance_groups;
     options.batch = args.batch;
     options.rate = args.rate;
     options.decay = args.decay;

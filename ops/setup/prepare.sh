@@ -129,6 +129,7 @@ if [ "$what" = check ]; then
 elif [ "$what" = test ]; then
     python3 "$here/test_venv.py" "$checkout/tests/requirements.txt" "$checkout/tests/requirements-alone.txt" \
         "$checkout/.venv"
+    python3 "$here/imagenet.py" "$checkout/.imagenet"
     python3 "$here/node_packages.py" "$checkout/tests/provider" "$checkout/.provider"
     python3 "$here/node_packages.py" "$checkout/tests/clients" "$checkout/.clients"
     python3 "$here/ohif.py" "$checkout/.provider" "$checkout/.ohif"

@@ -4,7 +4,7 @@ use lobar_core::engine::{Engine, EngineError, NetworkInput};
 use lobar_core::finding::Heatmap;
 
 use super::Calibration;
-use crate::dataset::{Class, Etiology, Sample, sharpness};
+use crate::dataset::{Class, Corner, Etiology, Sample, burnt_in_text, sharpness};
 
 /// Answers, with what is true, one entry a picture.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -23,6 +23,8 @@ pub struct Predictions {
     pub original_size: Vec<Option<(u32, u32)>>,
     /// Variance of the Laplacian of the network's input.
     pub sharpness: Vec<f64>,
+    /// The corners in which text is burnt in.
+    pub text: Vec<Vec<Corner>>,
     /// What spoke for pneumonia, where the engine explains itself.
     pub heatmap: Vec<Option<Heatmap>>,
     /// Whether the picture is unlike those that the model was trained on, where the engine checks it.
@@ -62,6 +64,7 @@ pub fn ask(engine: &mut dyn Engine, samples: &[Sample]) -> Result<Predictions, E
             answers.patient.push(sample.patient.clone());
             answers.original_size.push(sample.original_size);
             answers.sharpness.push(sharpness(&sample.pixels, NetworkInput::SIDE));
+            answers.text.push(burnt_in_text(&sample.pixels));
             answers.novel.push(answer.novelty.map(|_| answer.is_novel()));
             answers.heatmap.push(answer.heatmap);
         }
@@ -79,6 +82,7 @@ impl Predictions {
         self.patient.extend(more.patient);
         self.original_size.extend(more.original_size);
         self.sharpness.extend(more.sharpness);
+        self.text.extend(more.text);
         self.heatmap.extend(more.heatmap);
         self.novel.extend(more.novel);
     }

@@ -6,9 +6,10 @@ use lobar_model::card::{Metrics, StressRow};
 use serde::{Deserialize, Serialize};
 
 use super::bootstrap::intervals;
+use super::groups::groups;
 use super::shortcut::shortcut;
 use super::{
-    AtThreshold, Bin, Interval, PrecisionRecallPoint, Predictions, Ranking, RocPoint,
+    AtThreshold, Bin, GroupFigures, Interval, PrecisionRecallPoint, Predictions, Ranking, RocPoint,
     ScoreHistogram, Shortcut, SubtypeFigures, brier, chosen, expected_calibration_error,
     reliability, roc_auc,
 };
@@ -52,6 +53,9 @@ pub struct Evaluation {
     pub subtype_auc: Option<f64>,
     /// More on the second output; `None` where no cause is labelled.
     pub subtype: Option<SubtypeFigures>,
+    /// The films with text in a corner, and those without; empty where none has any.
+    #[serde(default)]
+    pub groups: Vec<GroupFigures>,
     /// The same images changed; empty where that was not tried.
     #[serde(default)]
     pub stress: Vec<StressRow>,
@@ -97,6 +101,7 @@ pub fn evaluate(answers: &Predictions, threshold: f64) -> Evaluation {
         scores: ScoreHistogram::of(probability, is_pneumonia),
         subtype_auc: subtype.as_ref().and_then(|it| it.auc),
         subtype,
+        groups: groups(answers, threshold),
         stress: Vec::new(),
         shortcut: shortcut(&answers.original_size, is_pneumonia),
         sharpness_auc: roc_auc(&answers.sharpness, is_pneumonia).map(|auc| auc.max(1.0 - auc)),
@@ -129,6 +134,9 @@ impl Evaluation {
         keep("subtype_auc", serde_json::to_value(self.subtype_auc));
         keep("shortcut", serde_json::to_value(self.shortcut));
         keep("sharpness_auc", serde_json::to_value(self.sharpness_auc));
+        if !self.groups.is_empty() {
+            keep("groups", serde_json::to_value(&self.groups));
+        }
         if !self.stress.is_empty() {
             keep(StressRow::FIELD, serde_json::to_value(&self.stress));
         }
@@ -156,6 +164,7 @@ mod tests {
             patient: ["a", "a", "b", "c", "d", "d"].map(str::to_owned).to_vec(),
             original_size: vec![None; 6],
             sharpness: vec![3.0, 2.0, 1.0, 9.0, 8.0, 2.5],
+            text: vec![Vec::new(); 6],
             heatmap: vec![None; 6],
             novel: vec![None; 6],
         }

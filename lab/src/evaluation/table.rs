@@ -32,6 +32,25 @@ impl fmt::Display for Evaluation {
             "\nat the model's threshold {}\nat threshold {}",
             self.at_threshold, self.at_half
         )?;
+        if !self.groups.is_empty() {
+            writeln!(
+                f,
+                "\n{:<38} {:>6} {:>6} {:>6}  normal, pneumonia",
+                "burnt-in text", "AUC", "sens.", "spec."
+            )?;
+        }
+        for it in &self.groups {
+            writeln!(
+                f,
+                "{:<38} {:>6} {:>6} {:>6}  {}, {}",
+                it.group,
+                figure(it.auc, None),
+                figure(it.sensitivity, None),
+                figure(it.specificity, None),
+                it.normal,
+                it.pneumonia
+            )?;
+        }
         if self.stress.is_empty() {
             return Ok(());
         }

@@ -121,6 +121,7 @@ pub(super) mod tests {
             brightness: 100.0,
             contrast: 50.0,
             sharpness: 300.0,
+            text: Vec::new(),
             levels: [1.0 / 32.0; 32],
             // Far from every other: half of all bits differ.
             hash: std::array::from_fn(|word| {

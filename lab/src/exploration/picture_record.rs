@@ -6,7 +6,9 @@ use lobar_model::preprocessing::SIDE;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use crate::dataset::{Class, Etiology, Manifest, Split, decoded, identify, sharpness};
+use crate::dataset::{
+    Class, Corner, Etiology, Manifest, Split, burnt_in_text, decoded, identify, sharpness,
+};
 
 /// Bins of a picture's grey levels.
 pub(super) const LEVEL_BINS: usize = 32;
@@ -40,6 +42,8 @@ pub struct PictureRecord {
     pub contrast: f64,
     /// Variance of its Laplacian.
     pub sharpness: f64,
+    /// The corners in which text is burnt in.
+    pub text: Vec<Corner>,
     /// Shares of its pixels in 32 bins of grey levels.
     pub levels: [f32; LEVEL_BINS],
     /// Difference hash: whether each of 16 × 16 cells is brighter than its left neighbour.
@@ -104,6 +108,7 @@ impl PictureRecord {
             brightness,
             contrast,
             sharpness: sharpness(pixels, SIDE),
+            text: burnt_in_text(pixels),
             levels: levels(pixels),
             hash: difference_hash(pixels).map_err(refused)?,
             gate,

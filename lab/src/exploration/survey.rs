@@ -6,9 +6,12 @@ use std::path::Path;
 use rayon::prelude::*;
 use serde::Serialize;
 
+use super::burnt_in::burnt_in;
 use super::picture_record::LEVEL_BINS;
 use super::samples::{Shown, samples};
-use super::{Group, PictureRecord, SingleNumber, UnreadableFile, duplicates, numbers, warnings};
+use super::{
+    BurntIn, Group, PictureRecord, SingleNumber, UnreadableFile, duplicates, numbers, warnings,
+};
 use crate::dataset::{Class, DatasetError, Etiology, Split, files, manifest_of};
 
 /// What lies in a folder.
@@ -34,6 +37,8 @@ pub struct Survey {
     pub near_duplicates: Vec<Group>,
     /// Single numbers, and how far they separate classes and splits.
     pub numbers: Vec<SingleNumber>,
+    /// Text burnt into the films' corners, by split and class.
+    pub burnt_in: Vec<BurntIn>,
     /// Mean shares of pixels in 32 bins of grey levels.
     pub levels: Vec<Levels>,
     /// Every picture.
@@ -139,6 +144,7 @@ fn of(records: Vec<PictureRecord>) -> Survey {
         exact_duplicates: duplicates::exact(&records),
         near_duplicates: duplicates::near(&records),
         numbers: numbers::numbers(&records),
+        burnt_in: burnt_in(&records),
         levels: levels(&records),
         records,
         samples: Vec::new(),

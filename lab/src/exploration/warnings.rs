@@ -6,6 +6,10 @@ use crate::evaluation::roc_auc;
 
 /// An AUC from which a single number deserves a warning.
 const SEPARATES: f64 = 0.7;
+/// The ratio of odds from which a unit's text deserves a warning,
+const CONFOUNDED: f64 = 2.0;
+/// if so many films have it.
+const FEWEST_WITH_TEXT: u64 = 10;
 /// A class with less than this share of a split is rare.
 const RARE: f64 = 0.2;
 
@@ -33,6 +37,7 @@ pub(super) fn warnings(it: &Survey) -> Vec<String> {
     }
     duplicates(it, &mut all);
     numbers(it, &mut all);
+    burnt_in(it, &mut all);
     balance(it, &mut all);
     for (reason, count) in &it.refused_by_serving {
         all.push(format!(
@@ -103,6 +108,32 @@ fn numbers(it: &Survey, all: &mut Vec<String>) {
     {
         all.push(format!(
             "Whether the original's size is known separates the classes with AUC {auc:.2}: figures by size are about one class."
+        ));
+    }
+}
+
+/// Text that names a unit, where the unit tells the class. What was true of one split need not be of the other.
+fn burnt_in(it: &Survey, all: &mut Vec<String>) {
+    for found in &it.burnt_in {
+        let (films, ratio) = (found.normal + found.pneumonia, found.odds_ratio());
+        if films < FEWEST_WITH_TEXT || (1.0 / CONFOUNDED..CONFOUNDED).contains(&ratio) {
+            continue;
+        }
+        let (more, factor) = match ratio > 1.0 {
+            true => ("ill", ratio),
+            false => ("normal", 1.0 / ratio),
+        };
+        all.push(format!(
+            "Text is burnt in at the {} of {} of {}: {} of {} labelled pneumonia, {} of {} labelled normal, odds {factor:.1} \
+             times those of the others for the {more}. It names a unit, and a network can learn the unit instead of lungs: \
+             train with --balance-groups, and look at the group's own figures in the evaluation.",
+            found.corner.name(),
+            amount(films, "image", "images"),
+            found.split.name(),
+            found.pneumonia,
+            found.of_pneumonia,
+            found.normal,
+            found.of_normal,
         ));
     }
 }

@@ -12,7 +12,6 @@ use super::optimiser::AdamW;
 use super::plan::State;
 use super::teacher::Teachers;
 use super::{TrainError, TrainOptions, average, checkpoint, frozen};
-use crate::dataset::Sample;
 
 /// A network with its weights by name, sorted.
 pub(super) struct Weighted {
@@ -44,18 +43,14 @@ pub(super) struct Learner<'a> {
 
 impl<'a> Learner<'a> {
     /// Freshly initialised weights, and the teachers of a run on data of this digest.
-    pub(super) fn new(
-        options: &'a TrainOptions,
-        train: &[Sample],
-        data_sha256: &str,
-    ) -> Result<Self, TrainError> {
+    pub(super) fn new(options: &'a TrainOptions, data_sha256: &str) -> Result<Self, TrainError> {
         let teachers = Teachers::open(options, data_sha256)?;
         tch::manual_seed(options.seed as i64);
         let (live, averaged) = (Weighted::new(options), Weighted::new(options));
         let variables =
             live.variables.iter().map(|(name, value)| (name.clone(), value.shallow_clone()));
         let optimiser = AdamW::new(variables.collect(), options.weight_decay);
-        let loss = Loss::new(options, train);
+        let loss = Loss::new(options);
         Ok(Self { options, live, averaged, optimiser, loss, teachers })
     }
 

@@ -19,6 +19,8 @@ pub(crate) struct Batch {
     pub(crate) images: Vec<f32>,
     /// 1 for pneumonia, 0 for normal.
     pub(crate) pneumonia: Vec<f32>,
+    /// How much each weighs in the loss of pneumonia, see [`super::balance`].
+    pub(crate) weights: Vec<f32>,
     /// 1 for bacterial, 0 for viral, 0.5 where the label says neither.
     pub(crate) bacterial: Vec<f32>,
 }
@@ -28,6 +30,8 @@ pub(crate) struct Batch {
 pub(crate) struct DataLoader<'a> {
     pub(crate) samples: &'a [Sample],
     pub(crate) pictures: Vec<Vec<u8>>,
+    /// One for each sample.
+    pub(crate) weights: &'a [f32],
     pub(crate) side: usize,
     pub(crate) batch: usize,
     /// How often each picture is in a batch, changed differently. Divides `batch`.
@@ -95,6 +99,7 @@ impl DataLoader<'_> {
         Batch {
             images,
             pneumonia: label(&|sample| f32::from(u8::from(sample.class == Class::Pneumonia))),
+            weights: views().map(|(index, _)| self.weights[index]).collect(),
             bacterial: label(&|sample| match sample.subtype {
                 Some(Etiology::Bacterial) => 1.0,
                 Some(Etiology::Viral) => 0.0,
@@ -138,6 +143,7 @@ mod tests {
         let source = DataLoader {
             samples: &samples,
             pictures: (0..23).map(|number| vec![number; 32 * 32]).collect(),
+            weights: &[1.0; 23],
             side: 32,
             batch: 2,
             views: 1,
@@ -164,6 +170,7 @@ mod tests {
             pictures: (0..3)
                 .map(|number| (0..32 * 32).map(|p| (p * (number + 3) % 251) as u8).collect())
                 .collect(),
+            weights: &[1.0; 3],
             side: 32,
             batch: 4,
             views: 2,

@@ -6,14 +6,11 @@ use tch::{Device, Kind, Reduction, TchError, Tensor};
 use super::TrainOptions;
 use super::loader::Batch;
 use super::teacher::Told;
-use crate::dataset::{Class, Sample};
 
-/// Cross-entropy of pneumonia, each class weighing the same over the training set, plus that of bacterial against
+/// Cross-entropy of pneumonia, each picture with its weight, plus that of bacterial against
 /// viral over the pictures where the label tells, plus the distance between views of one picture.
 #[derive(Debug)]
 pub(super) struct Loss {
-    /// By class index.
-    class_weights: [f64; 2],
     smoothing: f32,
     subtype_weight: f64,
     /// Of the teachers in the target.
@@ -24,13 +21,8 @@ pub(super) struct Loss {
 }
 
 impl Loss {
-    pub(super) fn new(options: &TrainOptions, train: &[Sample]) -> Self {
-        let weight = |class: Class| {
-            let count = train.iter().filter(|sample| sample.class == class).count();
-            train.len() as f64 / (2.0 * count.max(1) as f64)
-        };
+    pub(super) fn new(options: &TrainOptions) -> Self {
         Self {
-            class_weights: Class::ALL.map(weight),
             smoothing: options.smoothing as f32,
             subtype_weight: options.subtype_weight,
             share: options.distillation.share,
@@ -47,14 +39,9 @@ impl Loss {
         output: &Output,
         told: Option<&Told>,
     ) -> Result<Tensor, TchError> {
-        let weights: Vec<f32> = batch
-            .pneumonia
-            .iter()
-            .map(|&label| self.class_weights[usize::from(label > 0.5)] as f32)
-            .collect();
         let main = output.pneumonia.f_binary_cross_entropy_with_logits(
             &self.target(&batch.pneumonia, told.map(|told| &told.pneumonia))?,
-            Some(&self.on_device(&weights)?),
+            Some(&self.on_device(&batch.weights)?),
             None::<&Tensor>,
             Reduction::Mean,
         )?;
@@ -101,7 +88,6 @@ mod tests {
 
     fn loss() -> Loss {
         Loss {
-            class_weights: [1.0, 1.0],
             smoothing: 0.0,
             subtype_weight: 0.0,
             share: 0.5,
@@ -112,7 +98,12 @@ mod tests {
     }
 
     fn batch() -> Batch {
-        Batch { images: Vec::new(), pneumonia: vec![1.0, 1.0], bacterial: vec![0.5, 0.5] }
+        Batch {
+            images: Vec::new(),
+            pneumonia: vec![1.0, 1.0],
+            bacterial: vec![0.5, 0.5],
+            weights: vec![1.0, 1.0],
+        }
     }
 
     fn output(logits: [f32; 2]) -> Output {

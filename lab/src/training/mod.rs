@@ -9,6 +9,7 @@
 //! split, and a weights file whose card says all of it.
 
 mod average;
+mod balance;
 mod checkpoint;
 mod conclude;
 mod distillation;

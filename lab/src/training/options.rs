@@ -31,6 +31,8 @@ pub struct TrainOptions {
     pub decay: Decay,
     /// AdamW's weight decay.
     pub weight_decay: f64,
+    /// Whether classes weigh alike within the films of each X-ray unit, told by burnt-in text, instead of over all.
+    pub balance_groups: bool,
     /// Label smoothing: a label of 1 becomes `1 - smoothing / 2`.
     pub smoothing: f64,
     /// Weight of the bacterial-or-viral loss beside the pneumonia loss.
@@ -89,6 +91,7 @@ impl TrainOptions {
             rate: 1e-3,
             decay: Decay::Cosine,
             weight_decay: 0.05,
+            balance_groups: false,
             smoothing: 0.05,
             subtype_weight: 1.0,
             average_decay: 0.998,

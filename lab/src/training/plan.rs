@@ -48,6 +48,9 @@ pub(super) struct Plan {
     pub(super) data_digest: String,
     #[serde(default)]
     augmentation: Augmentation,
+    /// Whether classes weigh alike within each unit's films.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    balance_groups: bool,
     /// The network where it is not the one that is served.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     architecture: Option<String>,
@@ -103,6 +106,7 @@ impl Plan {
             bf16: options.bf16,
             data_digest,
             augmentation: options.augmentation.clone(),
+            balance_groups: options.balance_groups,
             architecture: match options.architecture {
                 Architecture::ResNet(_) => None,
                 other => Some(other.to_string()),

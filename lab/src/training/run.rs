@@ -10,7 +10,9 @@ use super::learner::Learner;
 use super::loader::DataLoader;
 use super::plan::{Plan, State};
 use super::schedule::{Position, Schedule};
-use super::{Epoch, RunRecord, TrainError, TrainOptions, TrainReport, checkpoint, conclude};
+use super::{
+    Epoch, RunRecord, TrainError, TrainOptions, TrainReport, balance, checkpoint, conclude,
+};
 use crate::dataset::{self, Joined, Partition, Split};
 use crate::evaluation;
 
@@ -74,6 +76,8 @@ struct Run<'a> {
     data: &'a Partition,
     schedule: Schedule,
     learner: Learner<'a>,
+    /// Of each training picture in the loss.
+    weights: Vec<f32>,
     state: State,
     record: RunRecord,
 }
@@ -95,7 +99,7 @@ impl<'a> Run<'a> {
         }
         let digest = dataset::digest(data.train.iter().chain(&data.validation));
         let mut state = State::new(Plan::new(options, digest, joined));
-        let learner = Learner::new(options, &data.train, &state.plan.data_digest)?;
+        let learner = Learner::new(options, &state.plan.data_digest)?;
         state.plan.teacher_sha256 = learner.teacher_sha256();
         let record =
             RunRecord::begin(options, &state.plan, data.train.len(), data.validation.len())?;
@@ -109,6 +113,7 @@ impl<'a> Run<'a> {
                 decay: options.decay,
             },
             learner,
+            weights: balance::weights(&data.train, options.balance_groups),
             state,
             record,
         })
@@ -167,9 +172,11 @@ impl<'a> Run<'a> {
         let pictures = |samples: &[dataset::Sample]| {
             dataset::pictures(samples, side).map_err(TrainError::Options)
         };
+        let weights = self.weights.clone();
         let source = DataLoader {
             samples: &data.train,
             pictures: pictures(&data.train)?,
+            weights: &weights,
             side,
             batch: options.batch,
             views: options.distillation.views,

@@ -37,6 +37,10 @@ pub struct Train {
     /// Weight of the loss that makes the answers to the views of one image alike; needs two views or more.
     #[arg(long, value_name = "WEIGHT", default_value_t = 0.0)]
     pub consistency: f64,
+    /// Let normal and ill weigh alike within the films of each X-ray unit, told by the text burnt into their corners,
+    /// so that the unit does not tell the class.
+    #[arg(long)]
+    pub balance_groups: bool,
     /// Resolutions and their epochs in order: `128:15,224:3`. A third number lets only so many of the
     /// last layers learn, 4 being the head: `224:3:4,224:10`.
     #[arg(long, value_name = "SIDE:EPOCHS[:LAST]", value_delimiter = ',')]

@@ -47,6 +47,28 @@ pub(super) fn figures(it: &Evaluation) -> Markup {
     }
 }
 
+/// The films that one unit may have made, told by the text in their corners.
+pub(super) fn groups(it: &Evaluation) -> Markup {
+    let rows: Vec<Vec<String>> = it
+        .groups
+        .iter()
+        .map(|it| {
+            vec![
+                it.group.clone(),
+                count(it.normal),
+                count(it.pneumonia),
+                figure(it.auc),
+                percent(it.sensitivity),
+                percent(it.specificity),
+            ]
+        })
+        .collect();
+    html! {
+        p { "Text in a corner names the unit. Where the figures of one group are far from those of the others, the model knows the unit." }
+        (table(&["", "normal", "pneumonia", "AUC", "sensitivity", "specificity"], &rows))
+    }
+}
+
 /// Matrix and classification report at both thresholds.
 pub(super) fn confusion(it: &Evaluation) -> Markup {
     let both = [

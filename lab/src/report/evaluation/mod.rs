@@ -120,6 +120,9 @@ impl EvaluationReport<'_> {
             (section(&id("figures"), &on("Figures"), &figures::figures(it)))
             (section(&id("plots"), &on("Curves"), &plots::plots(it)?))
             (section(&id("confusion"), &on("Right and wrong"), &figures::confusion(it)))
+            @if !it.groups.is_empty() {
+                (section(&id("groups"), &on("By burnt-in text"), &figures::groups(it)))
+            }
             @if !it.stress.is_empty() {
                 (section(&id("stress"), &on("Changed images"), &stress::stress(&it.stress)))
             }
