@@ -4,7 +4,7 @@ import { el } from "./elements.js";
 import { watch } from "./exposure.js";
 import { identityFacts } from "./patient.js";
 import { bandElement, verdictElement } from "./rows.js";
-import { band, clock, duration, figure, standing, validated, warningWords } from "./words.js";
+import { band, clock, duration, figure, meaning, standing, validated, warningWords } from "./words.js";
 
 /** @import { ModelCard } from "./api.js" */
 /** @import { ImageItem, ResultBody } from "./types.js" */
@@ -45,7 +45,7 @@ function facts(image, card) {
   /** @type {[string, string | null | undefined][]} */
   const rows = [
     ...identityFacts(image),
-    ["Score", result && `${figure(result.probability)} on the model's own scale from 0 to 1; not a probability`],
+    ["Score", result && `${figure(result.probability)} ${meaning(result, card)}`],
     ["Threshold", result && [figure(result.threshold), validated(result, card)].filter(Boolean).join("; ")],
     ["Subtype", subtype && `${subtype.label.toLowerCase()} (experimental)`],
     ["Priority", image.priority],

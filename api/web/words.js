@@ -157,6 +157,16 @@ export function validated(result, card) {
   return `on ${number(images)} validation images, from where the model was trained: sensitivity ${sensitivity}, specificity ${specificity}; other places may differ`;
 }
 
+/**
+ * What a score means, as far as the card of the model that gave it says.
+ * @param {ResultBody} result
+ * @param {ModelCard | null} card
+ */
+export function meaning(result, card) {
+  if (card?.score_is_probability !== true || card.threshold !== result.threshold) return "on the model's own scale from 0 to 1; not a probability";
+  return `on a scale from 0 to 1: where half of the images show pneumonia, about ${Math.round(result.probability * 100)} of 100 with this score do`;
+}
+
 /** Seconds as people say them. @param {number} seconds */
 export function duration(seconds) {
   if (seconds < 10) return `${Math.max(0, seconds).toFixed(1)} s`;

@@ -71,6 +71,10 @@ pub struct Card {
     /// How the precisions of the engine compare; none in models for which it was not measured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub precisions: Option<Precisions>,
+    /// Whether a score may be told as a probability: calibration errors of at most
+    /// [`Card::MOST_CALIBRATION_ERROR`] on validation and on the test split. None in cards of before it was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub score_is_probability: Option<bool>,
     /// Whom the training images show, and so for whom the figures hold.
     pub population: String,
     /// Their ages in completed years; none in cards that were written before there was this field, see [`Card::ages`].
@@ -278,6 +282,19 @@ impl Card {
         Ok(Approved { threshold, temperature, layout })
     }
 
+    /// The largest calibration error (15 bins) with which a score is told as a probability.
+    pub const MOST_CALIBRATION_ERROR: f64 = 0.05;
+
+    /// Says in the card whether a score may be told as a probability, by its own figures. What was not measured
+    /// counts as too large.
+    pub fn judge_calibration(&mut self) {
+        let is_small = |metrics: &Option<Metrics>| {
+            let error = metrics.as_ref().and_then(|it| it.more.get("calibration_error")?.as_f64());
+            error.is_some_and(|error| error <= Self::MOST_CALIBRATION_ERROR)
+        };
+        self.score_is_probability = Some(is_small(&self.validation) && is_small(&self.test));
+    }
+
     /// The ages of those whom the training images show. A card without them may name them in its sentence on the
     /// population: `Children aged 1 to 5 …`.
     #[must_use]
@@ -413,6 +430,26 @@ mod tests {
         card.ages = Some(Ages { from: 0, to: 17 });
         let read = Card::from_metadata(&card.to_metadata().unwrap()).unwrap().unwrap();
         assert_eq!(read.ages(), Some(Ages { from: 0, to: 17 }));
+    }
+
+    #[test]
+    fn a_score_is_a_probability_only_where_both_calibration_errors_were_measured_and_are_small() {
+        let mut card = random_card(Layout::RESNET50, 7);
+        let judged = |card: &mut Card, validation: f64, test: Option<f64>| {
+            let set = |metrics: &mut Option<Metrics>, error: Option<f64>| {
+                let more = &mut metrics.as_mut().unwrap().more;
+                more.remove("calibration_error");
+                more.extend(error.map(|error| ("calibration_error".to_owned(), error.into())));
+            };
+            set(&mut card.validation, Some(validation));
+            set(&mut card.test, test);
+            card.judge_calibration();
+            card.score_is_probability
+        };
+        assert_eq!(judged(&mut card, 0.03, Some(0.05)), Some(true));
+        assert_eq!(judged(&mut card, 0.03, Some(0.06)), Some(false));
+        assert_eq!(judged(&mut card, 0.06, Some(0.03)), Some(false));
+        assert_eq!(judged(&mut card, 0.03, None), Some(false));
     }
 
     type Damage = fn(&mut Card);

@@ -160,6 +160,13 @@ fn stress(text: &mut String, card: &Card) -> std::fmt::Result {
 fn caveats(text: &mut String, card: &Card) -> std::fmt::Result {
     writeln!(text, "## What to know\n")?;
     writeln!(text, "- *Not flagged* is not *normal*: it looks for one thing.")?;
+    let score = match card.score_is_probability {
+        Some(true) => {
+            "Its calibration was measured and is good: where half are ill, a score is about the share of the ill."
+        }
+        _ => "A score is a place on the model's own scale, and no probability.",
+    };
+    writeln!(text, "- {score}")?;
     writeln!(text, "- Bacterial or viral is experimental, whatever its figures.")?;
     let measured = card.test.as_ref().map(|it| ("test", it)).into_iter();
     for (split, metrics) in measured.chain(card.validation.as_ref().map(|it| ("validation", it))) {

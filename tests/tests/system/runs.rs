@@ -1,4 +1,5 @@
-//! `lobar train` as its user runs it: its record, the table of runs, the log at an MLflow server.
+//! `lobar train` as its user runs it: its record, the table of runs, the log at an MLflow server, teachers; and
+//! `lobar evaluate` of what came of it.
 
 use std::path::Path;
 use std::process::{Command, Output};
@@ -70,4 +71,51 @@ fn a_run_whose_mlflow_server_is_away_ends_well_and_says_that_nothing_was_logged(
     let told = train(dir.path(), "alone", &["--mlflow", &nowhere]);
     assert!(String::from_utf8_lossy(&told.stderr).contains("MLflow"));
     assert!(runs(dir.path(), &[]).contains("finished"));
+}
+
+/// `lobar COMMAND` on the folder's test split with the model of a run.
+fn lobar(folder: &Path, command: &str, run: &str, more: &[&str]) -> Output {
+    let model = folder.join("runs").join(run).join("model.safetensors");
+    let mut lobar = Command::new(executable());
+    lobar.arg(command).arg("--model").arg(model).args(["--device", "cpu"]).args(more);
+    lobar.current_dir(folder).output().expect("runs")
+}
+
+#[test]
+fn a_model_learns_from_a_teacher_that_is_not_served_and_its_evaluation_counts_flips_and_looks() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let at = dir.path();
+    train(at, "teacher", &["--architecture", "efficientnet-lite0", "--name", "teacher"]);
+    let picture = at.join("data/test/NORMAL/IM-0014-0001.png");
+    let picture = picture.to_str().expect("a path");
+    let refused = lobar(at, "predict", "teacher", &[picture]);
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert!(!refused.status.success() && said.contains("lobar train --teacher"), "{said}");
+
+    let teacher = at.join("runs/teacher/model.safetensors");
+    let teacher = teacher.to_str().expect("a path");
+    let views = ["--teacher", teacher, "--views", "2", "--consistency", "0.1", "--balance-groups"];
+    train(at, "student", &views);
+    let record: Value = serde_json::from_str(
+        &std::fs::read_to_string(at.join("runs/student/run.json")).expect("a record"),
+    )
+    .expect("JSON");
+    assert_eq!(record["settings"]["views"], 2);
+    assert_eq!(record["settings"]["balance_groups"], true);
+
+    let evaluate = |more: &[&str]| -> Value {
+        let more = [&["--data", "data", "--json"], more].concat();
+        let told = lobar(at, "evaluate", "student", &more);
+        assert!(told.status.success(), "{}", String::from_utf8_lossy(&told.stderr));
+        serde_json::from_slice(&told.stdout).expect("JSON")
+    };
+    let whole = evaluate(&[]);
+    let rows = whole["evaluation"]["stress"].as_array().expect("rows");
+    assert_eq!((rows.len(), &rows[0]["images"]), (22, &8.into()));
+    assert!(rows.iter().any(|row| row["change"] == "cropped by 2 %" && row["most_flips"].is_f64()));
+    // Its training had shown it the test split already, and it is the only one.
+    assert_eq!(whole["models_shown_this_split"], 1);
+    let quick = evaluate(&["--no-stress"]);
+    assert_eq!(quick["evaluation"]["stress"].as_array().map(Vec::len), Some(0));
+    assert_eq!(quick["evaluation"]["auc"], whole["evaluation"]["auc"]);
 }

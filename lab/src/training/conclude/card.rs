@@ -55,6 +55,7 @@ pub(super) fn first_card(
         test: Some(Metrics::default()),
         novelty: None,
         precisions: None,
+        score_is_probability: None,
         population: options.population.clone(),
         ages: Ages::in_words(&options.population),
         created_at,

@@ -86,6 +86,7 @@ pub(super) fn conclude(
             None
         }
     };
+    draft.card.judge_calibration();
     draft.write()?;
     if let Some((answers, test)) = &test {
         parts.push(draft.part("test", &data.test, answers, test)?);

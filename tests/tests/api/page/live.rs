@@ -221,6 +221,27 @@ async fn a_score_is_shown_as_its_place_and_never_as_a_probability() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_score_is_told_as_a_share_only_where_the_card_says_that_calibration_is_good() {
+    let fixture = Fixture::open().await;
+    let model = NewModel {
+        version: "test-1".into(),
+        key: "test-1/a.safetensors".into(),
+        sha256: "ab".repeat(32),
+        bytes: 1_000,
+        card: json!({ "version": "test-1", "threshold": 0.4, "score_is_probability": true }),
+    };
+    fixture.models.register(&model, "ada").await.expect("registered");
+    let ids = fixture.admit(["incoming/north/0.jpg".to_owned()]).await;
+    fixture.finish(&ids, &ready(0.78)).await;
+    let browser = Browser::open(&fixture.url("/")).await;
+    browser.click(&format!("tr[data-id='{}'] .open", ids[0])).await;
+    let share =
+        "0.780 on a scale from 0 to 1: where half of the images show pneumonia, about 78 of 100";
+    browser.text_becomes("#viewer .facts", share).await;
+    browser.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_page_without_its_server_says_so_and_looks_stale() {
     let fixture = Fixture::open().await;
     fixture.admit(["incoming/north/0.jpg".to_owned()]).await;
