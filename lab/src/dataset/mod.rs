@@ -9,6 +9,7 @@
 //! Further folders may add pictures to train on ([`Partition::join`]); what is measured on stays that of the
 //! first.
 
+mod cases;
 mod digest;
 mod folder;
 mod identity;
@@ -22,6 +23,7 @@ mod tests;
 
 use std::path::PathBuf;
 
+pub use cases::read_cases;
 pub use digest::digest;
 pub use folder::{Class, Etiology, Split, read};
 pub(crate) use folder::{decoded, files, manifest_of};

@@ -174,6 +174,7 @@ fn first_card(
         test: Some(Metrics::default()),
         novelty: None,
         precisions: None,
+        site: None,
         population: options.population.clone(),
         ages: Ages::in_words(&options.population),
         created_at,

@@ -4,7 +4,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 /// Now, as RFC 3339 in UTC to the second: `2026-11-21T09:30:00Z`.
-pub(super) fn now() -> String {
+pub(crate) fn now() -> String {
     rfc3339(OffsetDateTime::now_utc())
 }
 

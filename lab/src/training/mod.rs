@@ -11,7 +11,7 @@
 mod average;
 mod checkpoint;
 mod conclude;
-mod date;
+pub(crate) mod date;
 mod frozen;
 mod learner;
 mod loader;

@@ -7,6 +7,7 @@
 
 pub mod number;
 mod precisions;
+pub mod site;
 mod words;
 
 use std::collections::{BTreeMap, HashMap};
@@ -20,6 +21,7 @@ use crate::preprocessing;
 
 pub use number::Interval;
 pub use precisions::{PrecisionFigures, Precisions};
+pub use site::SiteCalibration;
 pub use words::{Shortcut, model_card};
 
 /// Metadata key under which the card's JSON lies. The only one in safetensors, which writes several
@@ -66,6 +68,9 @@ pub struct Card {
     /// How the precisions of the engine compare; none in models for which it was not measured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub precisions: Option<Precisions>,
+    /// The calibration to a site that threshold and temperature come from; none in models whose own are from validation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub site: Option<SiteCalibration>,
     /// Whom the training images show, and so for whom the figures hold.
     pub population: String,
     /// Their ages in completed years; none in cards that were written before there was this field, see [`Card::ages`].
