@@ -7,7 +7,7 @@ use lobar_console::{noteln, outln};
 use lobar_core::audit::Action;
 use lobar_core::model_registry::ModelRegistry;
 use lobar_core::time::SystemClock;
-use lobar_lab::dataset::{Sample, read_cases};
+use lobar_lab::dataset::{DatasetError, Sample, read_cases};
 use lobar_lab::labelled::of_site;
 use lobar_lab::site_calibration::{CalibrateOptions, Outcome, calibrate, default_version};
 use lobar_model::card::site::CaseSource;
@@ -34,7 +34,12 @@ pub async fn run(args: cli::Calibrate) -> Result<(), Failure> {
         let outcome = fitted(&args, &settings, &model, samples, args.out.as_deref())?;
         return tell(&args, &outcome, None);
     }
-    refuse_nowhere(&settings.store)?;
+    refuse_nowhere(&settings.store).map_err(|failure| match (&args.labels, args.register) {
+        (Some(_), false) => {
+            Failure::failed(format!("{failure}; or name a model's file with --model"))
+        }
+        _ => failure,
+    })?;
     let opener = opener(&settings, Arc::new(SystemClock));
     let done = with_store(&args, &settings, &opener).await;
     opener.close().await;
@@ -130,7 +135,13 @@ async fn refuse_version(
 async fn from_folder(args: &cli::Calibrate, settings: &Settings) -> Result<Vec<Sample>, Failure> {
     let labels = args.labels.as_deref().unwrap_or(Path::new(""));
     let data = bring_from(labels, args.data_cache.clone(), || Ok(settings.clone())).await?;
-    read_cases(&data.folder).map_err(|e| Failure::failed(format!("--labels: {}", chain(&e))))
+    read_cases(&data.folder).map_err(|error| match error {
+        DatasetError::Empty { path, .. } => Failure::usage(format!(
+            "--labels: {} holds no pictures; name a folder with NORMAL and PNEUMONIA, or with train or val of these",
+            path.display()
+        )),
+        error => Failure::failed(chain(&error)),
+    })
 }
 
 /// What doctors said of the site's images, which goes on record.

@@ -43,7 +43,9 @@ pub(super) fn write(
     of_parent(&mut card.validation, &outcome.calibration.parent);
     of_parent(&mut card.test, &outcome.calibration.parent);
     let draft = out.with_extension("calibrating");
-    let written = checked(model, &draft, &mut card, outcome, cases, samples, options);
+    let temperature = parent.temperature.unwrap_or(1.0);
+    let asked = Asked { cases, samples, options };
+    let written = checked(model, &draft, &mut card, outcome, temperature, &asked);
     let placed = written.and_then(|()| {
         let failed = |source| weights::WeightsError::Io { path: out.to_owned(), source };
         Ok(std::fs::rename(&draft, out).map_err(failed)?)
@@ -54,23 +56,39 @@ pub(super) fn write(
     placed
 }
 
+/// What the revision is asked.
+struct Asked<'a> {
+    /// What was fitted on.
+    cases: &'a Cases,
+    /// Their images.
+    samples: &'a [Sample],
+    /// How the model is run.
+    options: &'a EngineOptions,
+}
+
 fn checked(
     model: &Path,
     draft: &Path,
     card: &mut Card,
     outcome: &Outcome,
-    cases: &Cases,
-    samples: &[Sample],
-    options: &EngineOptions,
+    parent_temperature: f64,
+    asked: &Asked<'_>,
 ) -> Result<(), CalibrateError> {
+    let Asked { cases, samples, options } = asked;
     let bias = outcome.calibration.bias;
     weights::shift_pneumonia(model, draft, bias, card)?;
     let fitted = Calibration { bias, temperature: outcome.temperature };
+    let plain = Calibration { bias: 0.0, temperature: parent_temperature };
     let mut engine = TorchEngine::load(draft, options)?;
     let answers = ask(&mut engine, samples)?;
-    let away = cases.logit.iter().zip(&answers.probability);
-    let difference =
-        away.map(|(logit, said)| (fitted.probability(*logit) - said).abs()).fold(0.0, f64::max);
+    let logits = answers.logits().into_iter().map(|it| it * outcome.temperature - bias);
+    // A low temperature makes much of a rounding, and a certain answer hides its logit: either scale may tell that they agree.
+    let away =
+        cases.logit.iter().zip(logits).zip(&answers.probability).map(|((logit, said), p)| {
+            let before = (plain.probability(*logit) - plain.probability(said)).abs();
+            before.min((fitted.probability(*logit) - p).abs())
+        });
+    let difference = away.fold(0.0, f64::max);
     if difference > ROUNDING + engine.info().tolerance {
         return Err(CalibrateError::Unlike { difference });
     }
