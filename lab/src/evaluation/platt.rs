@@ -86,7 +86,7 @@ mod tests {
         // Eight of ten are positive at logit 3, two of ten at 1. The targets are 11/12 and 1/12, their means 0.75 and 0.25,
         // so the probability at 3 is 0.75 and that at 1 is 0.25: sigmoid of ±ln 3, around 2.
         let logits: Vec<f64> = [3.0; 10].into_iter().chain([1.0; 10]).collect();
-        let positive: Vec<bool> = (0..20).map(|n| (n < 8) || n >= 18).collect();
+        let positive: Vec<bool> = (0..20).map(|n| !(8..18).contains(&n)).collect();
         let fitted = Calibration::fit_few(&logits, &positive).unwrap();
         assert!((fitted.bias + 2.0).abs() < 1e-6, "{fitted:?}");
         assert!((fitted.temperature - 1.0 / 3.0_f64.ln()).abs() < 1e-6, "{fitted:?}");
