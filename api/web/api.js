@@ -11,7 +11,7 @@ export { Problem, isAbort, isPassing, wordsOf };
  * @typedef {object} ModelCard
  * @property {number | null} [threshold] its operating point, 0 to 1
  * @property {boolean | null} [score_is_probability] whether its calibration was measured and is good
- * @property {{ images?: number, specificity?: number, specificity_at_half?: number, confusion?: { true_negative: number, false_positive: number, true_positive?: number, false_negative?: number } } | null} [validation] figures on validation images, shares 0 to 1
+ * @property {{ images?: number, at_threshold_of?: string, specificity?: number, specificity_at_half?: number, confusion?: { true_negative: number, false_positive: number, true_positive?: number, false_negative?: number } } | null} [validation] figures on validation images, shares 0 to 1
  */
 
 /** The last event that the page was told of: no answer may be older, whichever server process gives it. */

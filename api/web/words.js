@@ -130,12 +130,19 @@ export function standing(result, card) {
 }
 
 /**
+ * A card's figures on validation images, where they were measured at its own threshold: those of a model that was calibrated to a
+ * site are its parent's.
+ * @param {ModelCard | null} card
+ */
+const ownFigures = (card) => (card?.validation?.at_threshold_of ? {} : (card?.validation ?? {}));
+
+/**
  * Of a hundred normal validation images, how many score lower than a result at least; null where the card does not tell.
  * @param {ResultBody} result
  * @param {ModelCard | null} card
  */
 export function shareBelow(result, card) {
-  const { images, specificity, specificity_at_half: atHalf } = card?.validation ?? {};
+  const { images, specificity, specificity_at_half: atHalf } = ownFigures(card);
   /** @type {[number, number | undefined][]} */
   const known = [[result.threshold, specificity], [0.5, atHalf]];
   const below = known.filter(([at, share]) => result.probability >= at && Number.isFinite(share)).map(([, share]) => share ?? 0);
@@ -150,7 +157,7 @@ export function shareBelow(result, card) {
  * @param {ModelCard | null} card
  */
 export function validated(result, card) {
-  const { images, confusion } = card?.validation ?? {};
+  const { images, confusion } = ownFigures(card);
   const { true_positive: flagged = 0, false_negative: missed = 0, true_negative: clear = 0, false_positive: wrong = 0 } = confusion ?? {};
   if (card?.threshold !== result.threshold || !images || flagged + missed === 0 || clear + wrong === 0) return null;
   const [sensitivity, specificity] = [flagged / (flagged + missed), clear / (clear + wrong)].map(figure);

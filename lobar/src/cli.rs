@@ -1,6 +1,8 @@
 //! The command line.
 
 mod audit;
+#[cfg(feature = "torch")]
+mod calibrate;
 mod deidentify;
 mod erase;
 mod exposure;
@@ -20,6 +22,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 pub use audit::{Audit, Format};
+#[cfg(feature = "torch")]
+pub use calibrate::Calibrate;
 pub use deidentify::{DatesWanted, Deidentify};
 pub use erase::{Erase, EraseArgs};
 pub use exposure::{Exposure, ReportArgs};
@@ -79,6 +83,10 @@ pub enum Command {
     /// changes.
     #[cfg(feature = "torch")]
     Retrain(Box<Retrain>),
+    /// Fit a model's threshold and calibration to one site, on what doctors said of its images or on labelled images, with
+    /// intervals: a revision of the model, which nobody is shown before it is activated. docs/site-calibration.md.
+    #[cfg(feature = "torch")]
+    Calibrate(Box<Calibrate>),
     /// Compare training runs in a table.
     #[cfg(feature = "torch")]
     Runs {

@@ -5,6 +5,8 @@
 mod audit;
 mod bench;
 mod build_info;
+#[cfg(feature = "torch")]
+mod calibrate;
 mod cli;
 mod columns;
 #[cfg(feature = "torch")]
@@ -117,6 +119,8 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Train(args) => train::run(args),
         #[cfg(feature = "torch")]
         Command::Retrain(args) => block_on(retrain::run(*args)),
+        #[cfg(feature = "torch")]
+        Command::Calibrate(args) => block_on(calibrate::run(*args)),
         #[cfg(feature = "torch")]
         Command::Runs { folder, json } => runs::run(&folder, json),
         #[cfg(feature = "torch")]

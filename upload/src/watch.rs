@@ -96,7 +96,10 @@ pub fn verdict(image: &Value) -> String {
             let ageless =
                 warnings.is_some_and(|said| said.iter().any(|code| code == "age_unknown"));
             let more = if ageless { "\tage unknown: it may be outside the model's" } else { "" };
-            format!("{word}\tscore {score:.3}{more}")
+            // A score alone, beside "not flagged", would read as confidence in that.
+            let against = result["threshold"].as_f64();
+            let against = against.map_or_else(String::new, |at| format!(", threshold {at:.3}"));
+            format!("{word}\tscore {score:.3}{against}{more}")
         }
         Some("superseded") => "Superseded by a newer upload".into(),
         Some("removed") => "Removed from the bucket".into(),
@@ -128,6 +131,9 @@ mod tests {
         let image =
             json!({ "status": "ready", "result": { "flagged": true, "probability": 0.917 } });
         assert_eq!(verdict(&image), "Suspected pneumonia\tscore 0.917");
+        let result = json!({ "flagged": false, "probability": 0.677, "threshold": 0.859 });
+        let text = verdict(&json!({ "status": "ready", "result": result }));
+        assert_eq!(text, "Not flagged\tscore 0.677, threshold 0.859");
         let result = json!({ "flagged": false, "probability": 0.1, "warnings": ["age_unknown"] });
         let text = verdict(&json!({ "status": "ready", "result": result }));
         assert!(text.ends_with("age unknown: it may be outside the model's"), "{text}");

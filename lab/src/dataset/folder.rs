@@ -98,7 +98,7 @@ pub fn read(folder: &Path, splits: &[Split]) -> Result<Vec<Sample>, DatasetError
     let manifest = manifest_of(folder)?;
     files(folder, splits)?
         .into_par_iter()
-        .map(|(split, class, path)| sample(split, class, &path, &manifest))
+        .map(|(split, class, path)| sample(split, class, &path, &manifest, |_| None))
         .collect()
 }
 
@@ -133,7 +133,7 @@ pub(crate) fn manifest_of(folder: &Path) -> Result<Manifest, DatasetError> {
 }
 
 /// Files of one class; a class folder that does not exist has none.
-fn pictures(folder: &Path) -> Result<Vec<PathBuf>, DatasetError> {
+pub(super) fn pictures(folder: &Path) -> Result<Vec<PathBuf>, DatasetError> {
     let failed = |source| DatasetError::Read { path: folder.to_owned(), source };
     let entries = match std::fs::read_dir(folder) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -151,15 +151,18 @@ fn pictures(folder: &Path) -> Result<Vec<PathBuf>, DatasetError> {
     Ok(found)
 }
 
-fn sample(
+/// One picture. `else_patient` says of a file of this SHA-256 who is shown where neither its name nor the manifest does.
+pub(super) fn sample(
     split: Split,
     class: Class,
     path: &Path,
     manifest: &Manifest,
+    else_patient: impl Fn(&str) -> Option<String>,
 ) -> Result<Sample, DatasetError> {
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let bytes = std::fs::read(path)
         .map_err(|source| DatasetError::Read { path: path.to_owned(), source })?;
+    let sha256 = hex::encode(Sha256::digest(&bytes));
     let row = manifest.row(split.name(), &name);
     let identity = identify(&name);
     let subtype =
@@ -169,6 +172,7 @@ fn sample(
     let patient = identity
         .map(|identity| identity.patient)
         .or_else(|| row.map(|row| row.patient.clone()))
+        .or_else(|| else_patient(&sha256))
         .ok_or_else(|| DatasetError::NoPatient { path: path.to_owned() })?;
     let decoded = decoded(&bytes)
         .map_err(|e| DatasetError::Decode { path: path.to_owned(), reason: e.to_string() })?;
@@ -176,7 +180,7 @@ fn sample(
         patient,
         subtype: subtype.filter(|_| class == Class::Pneumonia),
         original_size: row.and_then(|row| row.original_size).or(decoded.size()),
-        sha256: hex::encode(Sha256::digest(&bytes)),
+        sha256,
         pixels: decoded.input.pixels().to_vec(),
         name,
         split,

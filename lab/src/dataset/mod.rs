@@ -10,6 +10,7 @@
 //! first.
 
 mod burnt_in;
+mod cases;
 mod digest;
 mod folder;
 mod identity;
@@ -24,6 +25,7 @@ mod tests;
 use std::path::PathBuf;
 
 pub use burnt_in::{Corner, burnt_in_text};
+pub use cases::read_cases;
 pub use digest::digest;
 pub use folder::{Class, Etiology, Split, read};
 pub(crate) use folder::{decoded, files, manifest_of};

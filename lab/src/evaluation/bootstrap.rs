@@ -13,7 +13,7 @@ const DRAWS: usize = 1000;
 
 /// Intervals of the figures that `measure` takes of a choice of pictures (indices, with repeats).
 /// A figure that most draws could not give has none. The same pictures give the same intervals.
-pub(super) fn intervals<const N: usize>(
+pub(crate) fn intervals<const N: usize>(
     patients: &[String],
     measure: impl Fn(&[usize]) -> [Option<f64>; N],
 ) -> [Option<Interval>; N] {

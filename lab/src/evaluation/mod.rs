@@ -14,6 +14,7 @@ mod groups;
 mod histogram;
 mod measure;
 mod operating_point;
+mod platt;
 mod roc;
 mod scores;
 mod shortcut;
@@ -25,6 +26,7 @@ pub use lobar_model::card::{Interval, Shortcut};
 pub use answers::{Predictions, ask};
 pub use at_threshold::AtThreshold;
 pub use averages::Averages;
+pub(crate) use bootstrap::intervals;
 pub use calibration::{Bin, Calibration, brier, expected_calibration_error, reliability};
 pub use confusion::{ClassReport, Confusion};
 pub use curves::{PrecisionRecallPoint, Ranking, RocPoint};
@@ -37,6 +39,6 @@ pub use scores::{Scores, score};
 pub use subtype::SubtypeFigures;
 
 /// The entries of a bootstrap draw.
-fn chosen(scores: &[f64], truth: &[bool], choice: &[usize]) -> (Vec<f64>, Vec<bool>) {
+pub(crate) fn chosen(scores: &[f64], truth: &[bool], choice: &[usize]) -> (Vec<f64>, Vec<bool>) {
     choice.iter().map(|&index| (scores[index], truth[index])).unzip()
 }

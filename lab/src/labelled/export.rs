@@ -18,7 +18,7 @@ use crate::error::LabError;
 /// Labels asked for at once, and pictures after which the manifest is written.
 const PAGE: usize = 200;
 /// Objects fetched and decoded at once.
-const AT_ONCE: usize = 4;
+pub(super) const AT_ONCE: usize = 4;
 
 /// What an export did.
 #[derive(Debug, Default)]
@@ -42,11 +42,13 @@ pub struct Exported {
 }
 
 /// An image with its newest label.
-struct LabelledImage {
-    class: Class,
+pub(super) struct LabelledImage {
+    pub(super) class: Class,
     /// Its place in the order of labels: later ones are newer.
-    order: usize,
-    object: ObjectVersion,
+    pub(super) order: usize,
+    pub(super) object: ObjectVersion,
+    /// Whether the network answered it.
+    pub(super) has_result: bool,
 }
 
 /// Adds what is new, takes up labels that changed, and takes out what bears no label any more. What cannot be
@@ -84,7 +86,9 @@ pub async fn export(source: &LabelPorts, folder: &mut Folder) -> Result<Exported
 }
 
 /// Every labelled image.
-async fn labels(verdicts: &dyn Verdicts) -> Result<BTreeMap<ImageId, LabelledImage>, LabError> {
+pub(super) async fn labels(
+    verdicts: &dyn Verdicts,
+) -> Result<BTreeMap<ImageId, LabelledImage>, LabError> {
     let (mut wanted, mut after, mut order) = (BTreeMap::new(), None, 0);
     loop {
         let page = verdicts.labelled(after, PAGE).await;
@@ -97,7 +101,9 @@ async fn labels(verdicts: &dyn Verdicts) -> Result<BTreeMap<ImageId, LabelledIma
                 Label::Pneumonia => Class::Pneumonia,
             };
             order += 1;
-            wanted.insert(one.image, LabelledImage { class, order, object: one.object });
+            let has_result = one.finding.is_some();
+            wanted
+                .insert(one.image, LabelledImage { class, order, object: one.object, has_result });
         }
     }
 }
@@ -220,7 +226,8 @@ mod tests {
         ] {
             let picture = Picture { class, content: content.to_owned(), size: (1, 1) };
             folder.add(id(n), picture, b"").expect("added");
-            wanted.insert(id(n), LabelledImage { class, order, object: object.clone() });
+            let image = LabelledImage { class, order, object: object.clone(), has_result: true };
+            wanted.insert(id(n), image);
         }
         let classes = agreed(&folder, &wanted);
         let expected = [Class::Normal, Class::Normal, Class::Pneumonia];

@@ -7,6 +7,7 @@
 mod export;
 mod folder;
 mod picture;
+mod site;
 
 use std::sync::Arc;
 
@@ -16,6 +17,7 @@ use lobar_core::verdict::Verdicts;
 pub use export::{Exported, export};
 pub use folder::{Folder, Picture};
 pub(crate) use folder::{replace, unwritable};
+pub use site::{SiteImages, of_site};
 
 /// Where labels and images come from.
 pub struct LabelPorts {

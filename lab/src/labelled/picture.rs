@@ -28,12 +28,32 @@ pub(crate) enum NoPicture {
     Unreadable(String),
 }
 
-/// Fetches an object and decodes it by the steps of serving but for the gate: a doctor took it for a chest
-/// X-ray.
+/// An object as the network gets it.
+pub(crate) struct Fetched {
+    /// 224 × 224 grey levels.
+    pub(crate) input: NetworkInput,
+    /// SHA-256 of the object's bytes, lower-case hexadecimal.
+    pub(crate) sha256: String,
+    /// Width and height of the upright original in pixels.
+    pub(crate) size: (u32, u32),
+}
+
+/// The same as a picture to keep.
 pub(crate) async fn decoded(
     objects: &dyn ObjectStore,
     object: &ObjectVersion,
 ) -> Result<Decoded, NoPicture> {
+    let Fetched { input, sha256, size } = fetched(objects, object).await?;
+    let png = encode(&input).map_err(|error| NoPicture::Unreadable(error.to_string()))?;
+    Ok(Decoded { png, content: sha256[..DIGITS].to_owned(), size })
+}
+
+/// Fetches an object and decodes it by the steps of serving but for the gate: a doctor took it for a chest
+/// X-ray.
+pub(crate) async fn fetched(
+    objects: &dyn ObjectStore,
+    object: &ObjectVersion,
+) -> Result<Fetched, NoPicture> {
     let limits = Limits::default();
     let fetched = objects.fetch(object, limits.max_bytes as u64).await;
     let fetched = fetched.map_err(|error| match error {
@@ -44,16 +64,15 @@ pub(crate) async fn decoded(
     let decode = move || {
         let radiograph = lobar_imaging::decode(&bytes, &limits)?;
         let input = lobar_imaging::network_input(&radiograph)?;
-        let content = hex::encode(Sha256::digest(&bytes));
-        Ok::<_, Rejection>((input, content, (radiograph.width, radiograph.height)))
+        let sha256 = hex::encode(Sha256::digest(&bytes));
+        Ok::<_, Rejection>((input, sha256, (radiograph.width, radiograph.height)))
     };
     let done = tokio::task::spawn_blocking(decode).await;
     let unreadable = |why: String| NoPicture::Unreadable(why);
     let refused = |rejection: Rejection| unreadable(rejection.to_string());
-    let (input, content, size) =
+    let (input, sha256, size) =
         done.map_err(|error| unreadable(error.to_string()))?.map_err(refused)?;
-    let png = encode(&input).map_err(|error| unreadable(error.to_string()))?;
-    Ok(Decoded { png, content: content[..DIGITS].to_owned(), size })
+    Ok(Fetched { input, sha256, size })
 }
 
 fn encode(input: &NetworkInput) -> Result<Vec<u8>, png::EncodingError> {

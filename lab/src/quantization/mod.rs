@@ -89,6 +89,23 @@ pub(crate) fn attach(
     let (name, tensor) = ranges.tensor()?;
     weights::attach(model, out, PREFIX, &[(name, &tensor)], &card)?;
 
+    let ranged_on = ranged_on.len() as u64;
+    card.precisions = Some(measure(out, options, &data.validation, threshold, ranged_on)?);
+    weights::attach(out, out, PREFIX, &[(ranges.tensor()?.0, &tensor)], &card)?;
+    Ok(card)
+}
+
+/// Has the model at `model`, whose activations were ranged on so many images, answer `samples` in every precision that this CPU has.
+///
+/// # Errors
+/// See [`QuantizeError`].
+pub(crate) fn measure(
+    model: &Path,
+    options: &EngineOptions,
+    samples: &[Sample],
+    threshold: f64,
+    ranged_on: u64,
+) -> Result<Precisions, QuantizeError> {
     let mut reference: Option<Predictions> = None;
     let mut figures = Vec::new();
     let mut threads = 0;
@@ -98,7 +115,7 @@ pub(crate) fn attach(
             precision: PrecisionChoice::Only(precision),
             ..options.clone()
         };
-        let mut engine = match TorchEngine::load(out, &options) {
+        let mut engine = match TorchEngine::load(model, &options) {
             Err(error @ LoadError::Precision { .. }) => {
                 tracing::warn!(%error, "this precision is not measured");
                 continue;
@@ -107,19 +124,12 @@ pub(crate) fn attach(
         };
         threads = engine.threads().unsigned_abs().into();
         let began = Instant::now();
-        let answers = ask(&mut engine, &data.validation)?;
-        let rate = data.validation.len() as f64 / began.elapsed().as_secs_f64();
+        let answers = ask(&mut engine, samples)?;
+        let rate = samples.len() as f64 / began.elapsed().as_secs_f64();
         let exact = reference.get_or_insert_with(|| answers.clone());
         figures.push(compare(precision, exact, &answers, threshold, rate)?);
     }
-    card.precisions = Some(Precisions {
-        images: data.validation.len() as u64,
-        ranged_on: ranged_on.len() as u64,
-        threads,
-        figures,
-    });
-    weights::attach(out, out, PREFIX, &[(ranges.tensor()?.0, &tensor)], &card)?;
-    Ok(card)
+    Ok(Precisions { images: samples.len() as u64, ranged_on, threads, figures })
 }
 
 /// Training images at equal distances through all of them, so that both classes are among them.

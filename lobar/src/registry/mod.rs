@@ -30,6 +30,8 @@ use crate::settings::Settings;
 use lobar_opener::url::StoreUrl;
 
 pub use examine::examine;
+#[cfg(feature = "torch")]
+pub use register::is_version;
 
 /// How long workers are told of a change before they are left to notice it.
 const TELL: Duration = Duration::from_secs(2);

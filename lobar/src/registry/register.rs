@@ -72,7 +72,7 @@ fn taken(version: &str, registered: &str) -> Failure {
 /// Whether a text can name a version: 1 to 100 letters, digits, `.`, `_` or `-`, the first a letter or digit,
 /// so that it is the same word in a key, an address and a command; and no word that has a meaning of its
 /// own there.
-fn is_version(text: &str) -> bool {
+pub fn is_version(text: &str) -> bool {
     text.len() <= 100
         && text.bytes().next().is_some_and(|first| first.is_ascii_alphanumeric())
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))

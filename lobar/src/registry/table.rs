@@ -18,19 +18,29 @@ pub fn models(list: &ModelList) -> String {
         let stage =
             if model.shadow { format!("{}, shadow", model.stage) } else { model.stage.into() };
         let figures = &model.card["test"];
+        let is_own = figures["at_threshold_of"].is_null();
+        let at_own = |figure: &Value| if is_own { share(figure) } else { "-".into() };
         vec![
             model.version.clone(),
             stage,
             minutes(&model.registered_at),
             share(&figures["auc"]),
-            share(&figures["sensitivity"]),
-            share(&figures["specificity"]),
+            at_own(&figures["sensitivity"]),
+            at_own(&figures["specificity"]),
             share(&model.card["threshold"]),
             model.sha256.chars().take(12).collect(),
         ]
     });
     let head = ["VERSION", "STAGE", "REGISTERED", "AUC", "SENS", "SPEC", "THRESHOLD", "SHA-256"];
     let mut text = columns(&head, lines);
+    for model in &list.items {
+        if let Some(site) = site(&model.card) {
+            text.push_str(&format!(
+                "{}: threshold and calibration are fitted to site {site}.\n",
+                model.version
+            ));
+        }
+    }
     if list.pinned {
         text.push_str(
             "LOBAR_MODEL is set: a worker with these settings serves that file instead.\n",
@@ -43,8 +53,9 @@ pub fn models(list: &ModelList) -> String {
 pub fn model(model: &ModelItem) -> String {
     let card = serde_json::to_string_pretty(&model.card).unwrap_or_default();
     let shadow = if model.shadow { ", shadow" } else { "" };
+    let site = site(&model.card).map_or_else(String::new, |site| format!("site        {site}\n"));
     format!(
-        "version     {}\nstage       {}{shadow}, since {}\nregistered  {}\nSHA-256     {}\nbytes       {}\ncard        {card}\n",
+        "version     {}\nstage       {}{shadow}, since {}\nregistered  {}\nSHA-256     {}\nbytes       {}\n{site}card        {card}\n",
         model.version,
         model.stage,
         minutes(&model.changed_at),
@@ -112,6 +123,20 @@ pub fn history(history: &History) -> String {
         vec![revision, minutes(&change.at), action, version, change.by.clone().unwrap_or_default()]
     });
     columns(&["REVISION", "AT (UTC)", "ACTION", "VERSION", "BY"], lines)
+}
+
+/// The site that a model was calibrated to, on what, and of which model it is a revision; none of others.
+fn site(card: &Value) -> Option<String> {
+    let site = card.get("site")?;
+    let text = |value: &Value| value.as_str().unwrap_or("?").to_owned();
+    Some(format!(
+        "{}, on {} images of {} patients, {} with pneumonia, from {}",
+        text(&site["site"]),
+        site["images"],
+        site["patients"],
+        site["pneumonias"],
+        text(&site["parent"]["version"])
+    ))
 }
 
 fn share(value: &Value) -> String {

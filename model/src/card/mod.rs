@@ -7,6 +7,7 @@
 
 pub mod number;
 mod precisions;
+pub mod site;
 mod stress;
 mod words;
 
@@ -21,6 +22,7 @@ use crate::preprocessing;
 
 pub use number::Interval;
 pub use precisions::{PrecisionFigures, Precisions};
+pub use site::SiteCalibration;
 pub use stress::StressRow;
 pub use words::{Shortcut, model_card};
 
@@ -75,6 +77,9 @@ pub struct Card {
     /// [`Card::MOST_CALIBRATION_ERROR`] on validation and on the test split. None in cards of before it was asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub score_is_probability: Option<bool>,
+    /// The calibration to a site that threshold and temperature come from; none in models whose own are from validation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub site: Option<SiteCalibration>,
     /// Whom the training images show, and so for whom the figures hold.
     pub population: String,
     /// Their ages in completed years; none in cards that were written before there was this field, see [`Card::ages`].

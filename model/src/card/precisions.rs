@@ -8,10 +8,10 @@ use crate::precision::Precision;
 const ACCEPTED_AUC_LOSS: f64 = 0.002;
 
 /// What was measured when the model was quantized: every precision that the CPU there had, against fp32, on
-/// the validation images.
+/// the validation images; or on the images of a site, when it was calibrated to one.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Precisions {
-    /// Validation images asked.
+    /// Images asked: of validation, or of the site.
     pub images: u64,
     /// Training images on which the ranges of 8-bit activations were chosen; 0 without them.
     pub ranged_on: u64,
@@ -81,6 +81,6 @@ impl std::fmt::Display for Precisions {
                 row.images_per_second
             )?;
         }
-        write!(f, "on {} validation images, {} threads", self.images, self.threads)
+        write!(f, "on {} images, {} threads", self.images, self.threads)
     }
 }

@@ -8,7 +8,7 @@ use serde_json::Value;
 use serde::{Deserialize, Serialize};
 
 use super::number::{Interval, figure, percent, with_interval};
-use super::{Card, Metrics, StressRow};
+use super::{Card, Metrics, StressRow, site};
 
 /// AUC of pneumonia against normal by the original's format alone, either way round: what one could answer
 /// without looking at the picture. It lies in a card's [`Metrics::more`] under `shortcut`.
@@ -72,8 +72,8 @@ fn figures(text: &mut String, card: &Card) -> std::fmt::Result {
     if let (Some(threshold), Some(temperature)) = (card.threshold, card.temperature) {
         writeln!(
             text,
-            "It flags an image at a probability of {threshold:.4} or more (temperature {temperature:.4}); both were \
-             chosen on validation and then frozen.\n"
+            "It flags an image at a probability of {threshold:.4} or more (temperature {temperature:.4}); {}.\n",
+            site::chosen(card)
         )?;
     }
     let columns: Vec<(&str, &Metrics)> = [("validation", &card.validation), ("test", &card.test)]
@@ -108,9 +108,10 @@ fn figures(text: &mut String, card: &Card) -> std::fmt::Result {
     row("AUC, bacterial against viral (experimental)", &|it| figure(number(it, "subtype_auc")))?;
     writeln!(
         text,
-        "\nIntervals are of 95 %, patients drawn again. Accuracy, sensitivity and specificity are at the model's \
-         threshold.\n"
-    )
+        "\nIntervals are of 95 %, patients drawn again. {}\n",
+        site::threshold_of_figures(card)
+    )?;
+    card.site.as_ref().map_or(Ok(()), |it| writeln!(text, "{}", it.section()))
 }
 
 /// The stress table, of the test split where it was made there.
@@ -182,7 +183,8 @@ fn caveats(text: &mut String, card: &Card) -> std::fmt::Result {
         if let Some(auc) = number(metrics, "sharpness_auc") {
             writeln!(text, "- On {split} sharpness alone separates them with an AUC of {auc:.3}.")?;
         }
-        if let Some(half) = number(metrics, "accuracy_at_half") {
+        let half = number(metrics, "accuracy_at_half").filter(|_| !site::are_of_another(metrics));
+        if let Some(half) = half {
             writeln!(
                 text,
                 "- On {split} it answers {} rightly at its own threshold and {} at 0.5.",

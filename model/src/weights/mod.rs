@@ -11,7 +11,7 @@ mod write;
 
 use std::path::{Path, PathBuf};
 
-pub use attach::{attach, exchange_card};
+pub use attach::{attach, exchange_card, shift_pneumonia};
 pub use random::{random, random_card};
 pub use read::Weights;
 pub use write::{Precision, write, write_in};

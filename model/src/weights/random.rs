@@ -64,6 +64,7 @@ pub fn random_card(layout: Layout, seed: u64) -> Card {
         novelty: None,
         precisions: None,
         score_is_probability: None,
+        site: None,
         population: "None: random weights that know nothing. For tests only.".to_owned(),
         ages: None,
         created_at: "1970-01-01T00:00:00Z".to_owned(),

@@ -227,3 +227,26 @@ fn values_that_are_not_numbers_are_refused_by_the_name_of_their_tensor() {
         "{error}"
     );
 }
+
+#[test]
+fn a_shifted_bias_is_all_that_differs_and_weights_without_one_are_refused() {
+    let (from, to) = (file("shift-from"), file("shift-to"));
+    random(&from, SMALL, 3).unwrap();
+    let card = Weights::open(&from).unwrap().card().unwrap().clone();
+    shift_pneumonia(&from, &to, -0.75, &card).unwrap();
+    let value = |path: &PathBuf, name: &str, size: &[i64]| -> f64 {
+        Weights::open(path).unwrap().tensor(name, size).unwrap().double_value(&[0])
+    };
+    let of = |path| value(path, "head.pneumonia.bias", &[1]);
+    assert!((of(&to) - (of(&from) - 0.75)).abs() < 1e-6);
+    assert_eq!(value(&to, "head.bacterial.bias", &[1]), value(&from, "head.bacterial.bias", &[1]));
+
+    let bytes = 1.0_f32.to_le_bytes();
+    let view = TensorView::new(Dtype::F32, vec![1], &bytes).unwrap();
+    safetensors::serialize_to_file([("bias", view)], None, &from).unwrap();
+    let error = shift_pneumonia(&from, &to, 1.0, &card).unwrap_err();
+    assert!(error.to_string().contains("head.pneumonia.bias is missing"), "{error}");
+    for path in [from, to] {
+        std::fs::remove_file(path).unwrap();
+    }
+}

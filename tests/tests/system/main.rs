@@ -21,6 +21,7 @@ mod reading_dicom;
 mod retrieving;
 mod runs;
 mod settings;
+mod site_calibration;
 mod site_keys;
 mod soak;
 mod streams;

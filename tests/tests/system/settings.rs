@@ -19,7 +19,7 @@ const WRONG: [(&str, &str); 9] = [
 ];
 
 /// Every command that reads the settings of a service, with what else it cannot do without.
-const COMMANDS: [&[&str]; 13] = [
+const COMMANDS: [&[&str]; 14] = [
     &["config"],
     &["up"],
     &["run", "--roles", "ingest,worker,api"],
@@ -29,6 +29,7 @@ const COMMANDS: [&[&str]; 13] = [
     &["model", "register", "x.safetensors"],
     &["data", "export", "--out", "out"],
     &["retrain", "--base", "base", "--out", "out"],
+    &["calibrate", "--site", "north"],
     &["bench", "all"],
     &["bench", "pipeline"],
     &["bench", "stat"],

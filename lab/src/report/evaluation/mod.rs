@@ -161,9 +161,17 @@ impl EvaluationReport<'_> {
                         "Split: by patient. Training, validation and test share nobody; the program refuses data where they do."
                     }
                     li {
-                        "Threshold: on validation the highest, and so the one of highest specificity, that still flags the wanted \
-                         share of pneumonia. Temperature and bias were fitted on validation too. All of it was frozen before the \
-                         test split was measured."
+                        @match &card.site {
+                            Some(site) => {
+                                "Threshold, temperature and bias were fitted on images of a site: " (site.line()) ". They were frozen \
+                                 before these images were measured."
+                            }
+                            None => {
+                                "Threshold: on validation the highest, and so the one of highest specificity, that still flags 95 % of \
+                                 pneumonia. Temperature and bias were fitted on validation too. All of it was frozen before the test split \
+                                 was measured."
+                            }
+                        }
                     }
                     li {
                         @match looks {

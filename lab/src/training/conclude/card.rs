@@ -56,6 +56,7 @@ pub(super) fn first_card(
         novelty: None,
         precisions: None,
         score_is_probability: None,
+        site: None,
         population: options.population.clone(),
         ages: Ages::in_words(&options.population),
         created_at,
