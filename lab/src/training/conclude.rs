@@ -86,7 +86,8 @@ pub(super) fn conclude(
         test.more.insert(TEST_LOOKS.to_owned(), 1.into());
     }
     weights::write(&draft, &store, Some(&card))?;
-    card = match novelty::attach(&mut engine, &draft, &draft, data, card.clone()) {
+    let shown = novelty::Shown { data, outliers: None };
+    card = match novelty::attach(&mut engine, &draft, &draft, shown, card.clone()) {
         Ok(card) => card,
         Err(error @ FitError::TooFew(..)) => {
             tracing::warn!(%error, "the model cannot tell what it was not trained for");
