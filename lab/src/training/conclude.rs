@@ -38,10 +38,11 @@ pub(super) struct Concluded {
 /// folder.
 pub(super) fn conclude(
     options: &TrainOptions,
-    data: &Partition,
+    shown: novelty::Shown<'_>,
     best: &Path,
     plan: &Plan,
 ) -> Result<Concluded, TrainError> {
+    let data = shown.data;
     let unusable = |reason: String| TrainError::Conclude { path: best.to_owned(), reason };
     let trained = Weights::open(best)?;
     let store = nn::VarStore::new(Device::Cpu);
@@ -86,7 +87,6 @@ pub(super) fn conclude(
         test.more.insert(TEST_LOOKS.to_owned(), 1.into());
     }
     weights::write(&draft, &store, Some(&card))?;
-    let shown = novelty::Shown { data, outliers: None };
     card = match novelty::attach(&mut engine, &draft, &draft, shown, card.clone()) {
         Ok(card) => card,
         Err(error @ FitError::TooFew(..)) => {

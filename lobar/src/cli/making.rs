@@ -66,6 +66,8 @@ pub struct Train {
     #[arg(long, env = "LOBAR_DEVICE", value_name = "DEVICE", default_value = "auto", value_parser = read::<DeviceChoice>())]
     pub device: DeviceChoice,
     #[command(flatten)]
+    pub outliers: Outliers,
+    #[command(flatten)]
     pub mlflow: Mlflow,
 }
 
