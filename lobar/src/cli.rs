@@ -30,7 +30,9 @@ pub use exposure::{Exposure, ReportArgs};
 #[cfg(feature = "torch")]
 pub use learning::{DataExport, Retrain};
 #[cfg(feature = "torch")]
-pub use making::{DataReport, DataWhat, Evaluate, Export, Mlflow, Novelty, Quantize, Train};
+pub use making::{
+    DataReport, DataWhat, Evaluate, Export, Mlflow, Novelty, Outliers, Quantize, Train,
+};
 pub use model::Model;
 pub use people::{GrantArgs, LinkArgs, PeopleArgs, Site, Token, User};
 pub use quarantine::{Quarantine, Which};

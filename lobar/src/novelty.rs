@@ -4,7 +4,7 @@ use std::path::Path;
 
 use lobar_console::outln;
 use lobar_lab::dataset::Split;
-use lobar_lab::novelty::{fit, trial};
+use lobar_lab::novelty::{Outliers, Shown, fit, trial};
 use lobar_model::engine::TorchEngine;
 use serde_json::json;
 
@@ -16,13 +16,21 @@ use crate::{model_file, training_data};
 /// Fits the check to a model's own training pictures, or says what it does.
 pub fn run(args: &cli::Novelty) -> Result<(), Failure> {
     match args {
-        cli::Novelty::Fit { data, out, split_seed, name, engine } => {
-            fit_file(data, out, *split_seed, name.as_deref(), engine)
+        cli::Novelty::Fit { data, out, split_seed, name, outliers, engine } => {
+            let outliers = films(outliers)?;
+            fit_file(data, out, *split_seed, name.as_deref(), outliers.as_ref(), engine)
         }
-        cli::Novelty::Report { data, split, split_seed, json, engine } => {
-            report(data, split, *split_seed, *json, engine)
+        cli::Novelty::Report { data, split, split_seed, json, outliers, engine } => {
+            let outliers = films(outliers)?;
+            report(data, split, *split_seed, *json, outliers.as_ref(), engine)
         }
     }
+}
+
+/// The films out of scope, where a folder of them is named.
+fn films(args: &cli::Outliers) -> Result<Option<Outliers>, Failure> {
+    let read = args.folder.as_deref().map(Outliers::read).transpose();
+    read.map_err(|e| Failure::failed(chain(&e)))
 }
 
 fn fit_file(
@@ -30,12 +38,14 @@ fn fit_file(
     out: &Path,
     split_seed: u64,
     name: Option<&str>,
+    outliers: Option<&Outliers>,
     engine: &cli::Engine,
 ) -> Result<(), Failure> {
     let model = model_file::find(engine.model.as_ref())?;
     let parts = training_data::parts(data, &[Split::Train, Split::Val], split_seed)?;
     let options = engine::options(&EngineChoice::from(engine));
-    let card = fit(&model, out, &options, &parts, name).map_err(|e| Failure::failed(chain(&e)))?;
+    let shown = Shown { data: &parts, outliers };
+    let card = fit(&model, out, &options, shown, name).map_err(|e| Failure::failed(chain(&e)))?;
     let Some(novelty) = &card.novelty else {
         return Err(Failure::failed("the check was not written"));
     };
@@ -52,6 +62,7 @@ fn report(
     split: &str,
     split_seed: u64,
     as_json: bool,
+    outliers: Option<&Outliers>,
     engine: &cli::Engine,
 ) -> Result<(), Failure> {
     let mut torch: TorchEngine = engine::load(&EngineChoice::from(engine))?;
@@ -66,7 +77,8 @@ fn report(
             )));
         }
     };
-    let trial = trial(&mut torch, split, &samples).map_err(|e| Failure::failed(chain(&e)))?;
+    let trial =
+        trial(&mut torch, split, &samples, outliers).map_err(|e| Failure::failed(chain(&e)))?;
     print(&if as_json { json!(trial).to_string() } else { trial.to_string() });
     Ok(())
 }

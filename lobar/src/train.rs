@@ -68,6 +68,7 @@ fn options(args: cli::Train, data: PathBuf) -> Result<TrainOptions, Failure> {
     if let Some(population) = args.population {
         options.population = population;
     }
+    options.outliers = args.outliers.folder;
     if let Some(threads) = args.threads {
         options.threads = threads.count();
     }

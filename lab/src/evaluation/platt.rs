@@ -69,12 +69,6 @@ impl Calibration {
         (slope > 0.0 && bias.is_finite() && temperature.is_finite())
             .then_some(Self { bias, temperature })
     }
-
-    /// The probability of a logit, 0..=1.
-    #[must_use]
-    pub fn probability(&self, logit: f64) -> f64 {
-        1.0 / (1.0 + (-(logit + self.bias) / self.temperature).exp())
-    }
 }
 
 #[cfg(test)]

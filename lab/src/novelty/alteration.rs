@@ -1,5 +1,7 @@
 //! X-rays changed so that they no longer are what the network was trained on, and some that still are.
 
+use super::placement::Placement;
+
 /// Pixels a side.
 const SIDE: usize = lobar_core::engine::NetworkInput::SIDE;
 
@@ -12,6 +14,20 @@ pub enum Alteration {
     Moved,
     /// Left and right exchanged.
     Mirrored,
+    /// A black border of 5 to 25 % of the film's width and height on every side.
+    PaddedBlack,
+    /// The same in grey.
+    PaddedGrey,
+    /// The same in white.
+    PaddedWhite,
+    /// Made a square by black bars above and below, as originals 1.1 to 1.9 times as wide as high.
+    Landscape,
+    /// Made a square by black bars beside it, as originals 1.1 to 1.5 times as high as wide.
+    Portrait,
+    /// Turned by 5° to either side.
+    FiveDegrees,
+    /// Turned by 10° to either side.
+    TenDegrees,
     /// Black for white.
     Inverted,
     /// A quarter turn clockwise.
@@ -31,11 +47,22 @@ pub enum Alteration {
 }
 
 impl Alteration {
-    /// All of them, those that leave an X-ray an X-ray first.
-    pub const ALL: [Self; 11] = [
+    /// Those that leave an X-ray one that a model answers.
+    pub const IN_SCOPE: [Self; 10] = [
         Self::Brighter,
         Self::Moved,
         Self::Mirrored,
+        Self::PaddedBlack,
+        Self::PaddedGrey,
+        Self::PaddedWhite,
+        Self::Landscape,
+        Self::Portrait,
+        Self::FiveDegrees,
+        Self::TenDegrees,
+    ];
+
+    /// Those after which it is for a person.
+    pub const OUT_OF_SCOPE: [Self; 8] = [
         Self::Inverted,
         Self::QuarterTurn,
         Self::HalfTurn,
@@ -53,6 +80,13 @@ impl Alteration {
             Self::Brighter => "15 grey levels brighter",
             Self::Moved => "moved by 8 pixels",
             Self::Mirrored => "mirrored",
+            Self::PaddedBlack => "a black border of 5 to 25 %",
+            Self::PaddedGrey => "a grey border of 5 to 25 %",
+            Self::PaddedWhite => "a white border of 5 to 25 %",
+            Self::Landscape => "letterboxed to a square, bars above and below",
+            Self::Portrait => "letterboxed to a square, bars beside it",
+            Self::FiveDegrees => "turned by 5°",
+            Self::TenDegrees => "turned by 10°",
             Self::Inverted => "inverted",
             Self::QuarterTurn => "turned by 90°",
             Self::HalfTurn => "upside down",
@@ -70,10 +104,20 @@ impl Alteration {
         let at = |x: usize, y: usize| pixels.get(y * SIDE + x).copied().unwrap_or(0);
         let last = SIDE - 1;
         let (right, below) = (which % 2, which / 2 % 2);
+        // How strong, 1 to 5.
+        let step = (which % 5 + 1) as f32;
+        let turn = |degrees: f32| if right == 0 { degrees } else { -degrees };
         match self {
             Self::Brighter => pixels.iter().map(|grey| grey.saturating_add(15)).collect(),
             Self::Moved => draw(|x, y| at(x.saturating_sub(8 * right), y.saturating_sub(8))),
             Self::Mirrored => draw(|x, y| at(last - x, y)),
+            Self::PaddedBlack => Placement::padded(0.05 * step, 0).apply(pixels),
+            Self::PaddedGrey => Placement::padded(0.05 * step, 128).apply(pixels),
+            Self::PaddedWhite => Placement::padded(0.05 * step, 255).apply(pixels),
+            Self::Landscape => Placement::letterboxed(0.9 + 0.2 * step, 0).apply(pixels),
+            Self::Portrait => Placement::letterboxed((1.0 + 0.1 * step).recip(), 0).apply(pixels),
+            Self::FiveDegrees => Placement::turned(turn(5.0), 0).apply(pixels),
+            Self::TenDegrees => Placement::turned(turn(10.0), 0).apply(pixels),
             Self::Inverted => pixels.iter().map(|grey| 255 - grey).collect(),
             Self::QuarterTurn => draw(|x, y| at(y, last - x)),
             Self::HalfTurn => draw(|x, y| at(last - x, last - y)),
@@ -147,7 +191,7 @@ mod tests {
     #[test]
     fn every_alteration_gives_a_whole_picture() {
         let picture = draw(|x, y| super::super::drawing::hash(x / 9, y / 9, 5));
-        for alteration in Alteration::ALL {
+        for alteration in Alteration::IN_SCOPE.into_iter().chain(Alteration::OUT_OF_SCOPE) {
             for which in 0..4 {
                 let changed = alteration.apply(&picture, which);
                 assert_eq!(changed.len(), SIDE * SIDE, "{alteration:?}");

@@ -2,27 +2,28 @@
 
 use std::path::Path;
 
-use lobar_core::engine::{Engine as _, NetworkInput};
 use lobar_model::card::{self, Card};
 use lobar_model::engine::{EngineOptions, LoadError, TorchEngine};
-use lobar_model::novelty::{METHOD, NoveltyDetector, in_channels};
+use lobar_model::novelty::METHOD_WITH_HEAD;
 use lobar_model::weights::{Weights, WeightsError};
-use tch::{Kind, TchError, Tensor};
+use tch::{Kind, TchError};
 
-use crate::dataset::{Partition, Sample};
+use super::axes::fit_axes;
+use super::head::fit_head;
+use super::{Outliers, exposure};
+use crate::dataset::Partition;
 use crate::revision::{RevisionError, revised};
 
-/// Axes of the features that are kept in each cell of the grid, at most.
-const CHANNELS: usize = 32;
-/// Axes of all cells together, at most.
-const AXES: usize = 128;
-/// Fewest training images for one axis: a variance of fewer is chance.
-const IMAGES_AN_AXIS: usize = 8;
-/// Axes weaker than this share of the strongest are rounding.
-const WEAKEST: f64 = 1e-5;
-/// Share of validation images that may lie above the threshold: so many real X-rays go to a person
-/// although nothing is wrong with them.
-pub const ACCEPTED_SHARE: f64 = 0.005;
+/// Share of validation films, as they are and padded, letterboxed and turned, that may lie above the
+/// threshold of the distance …
+const ABOVE_DISTANCE: f64 = 0.002;
+/// … and of the head …
+const ABOVE_HEAD: f64 = 0.008;
+/// … whose two parts have it in this proportion: what was made, films that were given.
+const PARTS: [f64; 2] = [0.25 * ABOVE_HEAD, 0.75 * ABOVE_HEAD];
+/// Share of them that may lie above either: so many real X-rays go to a person although nothing is wrong
+/// with them.
+pub const ACCEPTED_SHARE: f64 = ABOVE_DISTANCE + ABOVE_HEAD;
 
 /// Why a check could not be fitted.
 #[derive(Debug, thiserror::Error)]
@@ -46,9 +47,18 @@ pub enum FitError {
     Torch(#[from] TchError),
 }
 
-/// Fits the check to the images that the model at `model` was trained on and writes the model with it
-/// to `out`, under `name` or its own name and `-novelty`. Features are taken as the engine computes
-/// them when it serves. The network's tensors stay as they are, to the bit.
+/// What a check is fitted to.
+#[derive(Clone, Copy, Debug)]
+pub struct Shown<'a> {
+    /// The images that the model was trained on, and those of validation.
+    pub data: &'a Partition,
+    /// Films that are given as out of scope, when there are any.
+    pub outliers: Option<&'a Outliers>,
+}
+
+/// Fits the check to what the model at `model` was trained on and writes the model with it to `out`, under
+/// `name` or its own name and `-novelty`. Features are taken as the engine computes them when it serves.
+/// The network's tensors stay as they are, to the bit.
 ///
 /// # Errors
 /// See [`FitError`].
@@ -56,15 +66,19 @@ pub fn fit(
     model: &Path,
     out: &Path,
     options: &EngineOptions,
-    data: &Partition,
+    shown: Shown<'_>,
     name: Option<&str>,
 ) -> Result<Card, FitError> {
     let weights = Weights::open(model)?;
     let (card, _) = weights.approve()?;
-    let card = revised(card, data, name, "novelty", card.novelty.is_some())?;
+    let mut card = revised(card, shown.data, name, "novelty", card.novelty.is_some())?;
+    // They counted what another check found.
+    for figures in card.precisions.iter_mut().flat_map(|precisions| &mut precisions.figures) {
+        figures.novel = None;
+    }
     let bare = EngineOptions { explanations: false, ..options.clone() };
     let mut engine = TorchEngine::load(model, &bare)?;
-    attach(&mut engine, model, out, data, card)
+    attach(&mut engine, model, out, shown, card)
 }
 
 /// Fits the check with an engine that runs the weights in `model`, and writes them with it and `card`
@@ -73,92 +87,55 @@ pub(crate) fn attach(
     engine: &mut TorchEngine,
     model: &Path,
     out: &Path,
-    data: &Partition,
+    shown: Shown<'_>,
     mut card: Card,
 ) -> Result<Card, FitError> {
+    let Shown { data, outliers } = shown;
+    let none_given = Outliers::default();
+    let outliers = outliers.unwrap_or(&none_given);
     let too_few = || FitError::TooFew(data.train.len(), data.validation.len());
-    let train = features(engine, &data.train)?;
-    let mut check = fit_axes(&train)?.ok_or_else(too_few)?;
-    let mut distances: Vec<f64> = check
-        .distances(&features(engine, &data.validation)?)?
-        .f_to_kind(Kind::Double)?
-        .try_into()?;
-    distances.sort_by(f64::total_cmp);
-    let above = (distances.len() as f64 * ACCEPTED_SHARE).floor() as usize;
-    let last_accepted = distances.len().checked_sub(above + 1).ok_or_else(too_few)?;
-    check.threshold = distances[last_accepted];
-    if !(check.threshold.is_finite() && check.threshold > 0.0) {
+    if data.train.is_empty() || data.validation.is_empty() {
         return Err(too_few());
     }
+    let in_scope = exposure::shown_in_scope(engine, &data.train)?;
+    let mut check = fit_axes(&in_scope)?.ok_or_else(too_few)?;
+    let out_of_scope = exposure::shown_out_of_scope(engine, &data.train, outliers)?;
+    let validation = exposure::validation(engine, &data.validation)?.f_to_kind(Kind::Float)?;
+    let distances: Vec<f64> = check.distances(&validation)?.f_to_kind(Kind::Double)?.try_into()?;
+    let validation = validation.f_sub(&check.mean)?;
+    let mut head =
+        fit_head(&in_scope, &out_of_scope, &check.mean, &validation, PARTS)?.ok_or_else(too_few)?;
+    let surprises: Vec<f64> = head.surprise(&validation)?.try_into()?;
+    check.threshold = threshold(&distances, ABOVE_DISTANCE).ok_or_else(too_few)?;
+    head.threshold = threshold(&surprises, ABOVE_HEAD).ok_or_else(too_few)?;
+    let above = distances
+        .iter()
+        .zip(&surprises)
+        .filter(|(d, s)| **d > check.threshold || **s > head.threshold)
+        .count();
     card.novelty = Some(card::Novelty {
-        method: METHOD.to_owned(),
+        method: METHOD_WITH_HEAD.to_owned(),
         threshold: check.threshold,
-        fitted_images: data.train.len() as u64,
-        validation_images: data.validation.len() as u64,
+        fitted_images: in_scope.size().first().map_or(0, |&images| images as u64),
+        validation_images: distances.len() as u64,
         validation_unlike: above as u64,
+        head: Some(card::NoveltyHead {
+            threshold: head.threshold,
+            shown: out_of_scope.numbers(),
+            outliers: outliers.fitting.len() as u64,
+            outliers_sha256: outliers.digest(),
+        }),
     });
+    check.head = Some(head);
     check.write(model, out, &card)?;
     Ok(card)
 }
 
-/// Features of pictures on the grid, `[N, 9, features]`, on the CPU.
-fn features(engine: &mut TorchEngine, samples: &[Sample]) -> Result<Tensor, FitError> {
-    let mut all = Vec::new();
-    for samples in samples.chunks(engine.info().max_batch) {
-        let inputs: Vec<NetworkInput> =
-            samples.iter().filter_map(|s| NetworkInput::new(s.pixels.clone())).collect();
-        all.push(engine.grid_features(&inputs)?);
-    }
-    if all.is_empty() {
-        return Err(FitError::TooFew(0, 0));
-    }
-    Ok(Tensor::f_cat(&all, 0)?)
-}
-
-/// The check of training features `[N, 9, features]`, its threshold still open, every number as half
-/// precision will keep it; `None` when there is nothing to tell images apart by.
-pub(super) fn fit_axes(train: &Tensor) -> Result<Option<NoveltyDetector>, TchError> {
-    let _no_grad = tch::no_grad_guard();
-    let images = train.size().first().copied().unwrap_or(0) as usize;
-    let most = |number: usize| number.min(images / IMAGES_AN_AXIS);
-    let over_images = [0i64];
-    let pooled = train.f_mean_dim([1i64].as_slice(), false, Kind::Float)?;
-    let mean = rounded(&pooled.f_mean_dim(over_images.as_slice(), false, Kind::Float)?)?;
-    let Some(channels) = whitened(&pooled.f_sub(&mean)?, most(CHANNELS))? else { return Ok(None) };
-    let channels = rounded(&channels)?;
-    let placed = in_channels(train, &mean, &channels)?;
-    let centre = placed.f_mean_dim(over_images.as_slice(), true, Kind::Float)?;
-    let Some(axes) = whitened(&placed.f_sub(&centre)?, most(AXES))? else { return Ok(None) };
-    let axes = rounded(&axes)?;
-    let offset = centre.f_matmul(&axes.f_transpose(0, 1)?)?.f_squeeze_dim(0)?;
-    Ok(Some(NoveltyDetector {
-        mean,
-        channels,
-        axes,
-        offset: rounded(&offset)?,
-        threshold: f64::NAN,
-    }))
-}
-
-/// The strongest axes of centred rows `[N, width]`, scaled to variance 1: `[axes, width]`; `None` when
-/// there is none.
-fn whitened(rows: &Tensor, most: usize) -> Result<Option<Tensor>, TchError> {
-    let (number, width) = rows.size2()?;
-    let covariance = rows.f_transpose(0, 1)?.f_matmul(rows)?.f_div_scalar(number.max(1))?;
-    // Ascending.
-    let (strength, axes) = covariance.f_to_kind(Kind::Double)?.f_linalg_eigh("L")?;
-    let strengths: Vec<f64> = (&strength).try_into()?;
-    let strongest = strengths.last().copied().unwrap_or(0.0);
-    let usable = strengths.iter().rev().take_while(|s| **s > WEAKEST * strongest).count();
-    let kept = usable.min(most) as i64;
-    if kept == 0 || strongest <= 0.0 {
-        return Ok(None);
-    }
-    let scale = strength.f_narrow(0, width - kept, kept)?.f_sqrt()?;
-    let axes = axes.f_narrow(1, width - kept, kept)?.f_div(&scale)?;
-    Ok(Some(axes.f_transpose(0, 1)?.f_to_kind(Kind::Float)?.f_contiguous()?))
-}
-
-fn rounded(tensor: &Tensor) -> Result<Tensor, TchError> {
-    tensor.f_to_kind(Kind::Half)?.f_to_kind(Kind::Float)
+/// The least figure that no more than `share` of them exceed; `None` unless it is a positive number.
+fn threshold(figures: &[f64], share: f64) -> Option<f64> {
+    let mut sorted = figures.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let above = (sorted.len() as f64 * share).floor() as usize;
+    let last_accepted = sorted.len().checked_sub(above + 1)?;
+    Some(sorted[last_accepted]).filter(|figure| figure.is_finite() && *figure > 0.0)
 }

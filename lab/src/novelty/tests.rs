@@ -3,13 +3,15 @@
 use std::path::{Path, PathBuf};
 
 use lobar_core::engine::{Engine, NetworkInput, Prediction};
-use lobar_model::card::Card;
+use lobar_model::card::{Card, Novelty};
 use lobar_model::engine::{EngineOptions, LoadError, TorchEngine};
 use lobar_model::network::Layout;
+use lobar_model::novelty::{METHOD, NoveltyDetector};
 use lobar_model::weights::{self, Weights, WeightsError};
 use tch::{Device, Kind, Tensor};
 
-use super::fit::fit_axes;
+use super::axes::fit_axes;
+use super::head::fit_head;
 use super::*;
 use crate::dataset::{Class, Partition, Sample, Split, digest};
 use crate::export::{ExportOptions, Format, export};
@@ -70,6 +72,11 @@ fn options() -> EngineOptions {
     EngineOptions { threads: 1, max_batch: 8, ..EngineOptions::default() }
 }
 
+/// What a check is fitted to, when no films are given.
+fn shown(data: &Partition) -> Shown<'_> {
+    Shown { data, outliers: None }
+}
+
 /// A model of random weights whose card names the images of [`data`].
 fn model(path: &Path) -> Card {
     weights::random(path, SMALL, 5).unwrap();
@@ -92,9 +99,14 @@ fn a_fitted_model_answers_as_before_and_tells_what_is_unlike_its_training() {
     let folder = Folder::new("novelty-fitted");
     let (before, after) = (folder.file("before.safetensors"), folder.file("after.safetensors"));
     let old = model(&before);
-    let card = fit(&before, &after, &options(), &data(), None).unwrap();
+    let card = fit(&before, &after, &options(), shown(&data()), None).unwrap();
     assert_eq!(card.version, format!("{}-novelty", old.version));
-    assert_eq!(card.novelty.as_ref().unwrap().fitted_images, 48);
+    let novelty = card.novelty.unwrap();
+    // A copy beside every image; a padded, a letterboxed and a turned one.
+    assert_eq!((novelty.fitted_images, novelty.validation_images), (2 * 48, 4 * 20));
+    let head = novelty.head.unwrap();
+    assert_eq!((head.outliers, head.outliers_sha256), (0, None));
+    assert_eq!(head.shown.values().sum::<u64>(), 16 + 9);
 
     let alike: Vec<_> = data().validation.into_iter().map(|sample| sample.pixels).collect();
     let unlike: Vec<_> = alike.iter().map(|pixels| Alteration::HalfTurn.apply(pixels, 0)).collect();
@@ -113,12 +125,15 @@ fn a_model_that_has_a_check_gets_another_only_under_another_name() {
     let folder = Folder::new("novelty-named");
     let path = folder.file("model.safetensors");
     model(&path);
-    fit(&path, &path, &options(), &data(), Some("first")).unwrap();
-    let again = fit(&path, &path, &options(), &data(), None);
+    fit(&path, &path, &options(), shown(&data()), Some("first")).unwrap();
+    let again = fit(&path, &path, &options(), shown(&data()), None);
     assert!(
         matches!(again, Err(FitError::Revision(RevisionError::Named(name))) if name == "first")
     );
-    assert_eq!(fit(&path, &path, &options(), &data(), Some("second")).unwrap().version, "second");
+    assert_eq!(
+        fit(&path, &path, &options(), shown(&data()), Some("second")).unwrap().version,
+        "second"
+    );
 }
 
 #[test]
@@ -128,7 +143,7 @@ fn images_that_the_model_was_not_trained_on_are_refused() {
     model(&path);
     let mut other = data();
     other.validation.pop();
-    let refused = fit(&path, &folder.file("out.safetensors"), &options(), &other, None);
+    let refused = fit(&path, &folder.file("out.safetensors"), &options(), shown(&other), None);
     assert!(
         matches!(refused, Err(FitError::Revision(RevisionError::OtherData { .. }))),
         "{refused:?}"
@@ -140,7 +155,7 @@ fn a_card_that_speaks_of_a_check_is_not_served_without_it() {
     let folder = Folder::new("novelty-missing");
     let path = folder.file("model.safetensors");
     model(&path);
-    let card = fit(&path, &path, &options(), &data(), None).unwrap();
+    let card = fit(&path, &path, &options(), shown(&data()), None).unwrap();
     weights::attach(&path, &path, "novelty.", &[], &card).unwrap();
     let refused = TorchEngine::load(&path, &options());
     assert!(
@@ -150,11 +165,33 @@ fn a_card_that_speaks_of_a_check_is_not_served_without_it() {
 }
 
 #[test]
+fn a_model_with_the_distance_alone_is_served_by_the_distance_alone() {
+    let folder = Folder::new("novelty-first");
+    let path = folder.file("model.safetensors");
+    model(&path);
+    let mut card = fit(&path, &path, &options(), shown(&data()), None).unwrap();
+    let inputs: Vec<_> = (48..52).filter_map(|i| NetworkInput::new(sample(i).pixels)).collect();
+    let features = TorchEngine::load(&path, &options()).unwrap().grid_features(&inputs).unwrap();
+    let check = NoveltyDetector::read(&Weights::open(&path).unwrap(), card.novelty.as_ref(), SMALL);
+    let check = NoveltyDetector { head: None, ..check.unwrap().unwrap() };
+    let novelty = card.novelty.take().unwrap();
+    card.novelty = Some(Novelty { method: METHOD.to_owned(), head: None, ..novelty });
+    check.write(&path, &path, &card).unwrap();
+    let pictures: Vec<_> = inputs.iter().map(|input| input.pixels().to_vec()).collect();
+    let distances: Vec<f64> =
+        check.distances(&features).unwrap().to_kind(Kind::Double).try_into().unwrap();
+    for (answer, distance) in answers(&path, &pictures).iter().zip(distances) {
+        let served = answer.novelty.unwrap();
+        assert!((served - distance / check.threshold).abs() < 1e-3, "{served}");
+    }
+}
+
+#[test]
 fn an_export_as_weights_keeps_the_check_and_one_as_a_module_goes_without() {
     let folder = Folder::new("novelty-exported");
     let path = folder.file("model.safetensors");
     model(&path);
-    let card = fit(&path, &path, &options(), &data(), None).unwrap();
+    let card = fit(&path, &path, &options(), shown(&data()), None).unwrap();
     let pictures: Vec<_> = data().validation.into_iter().map(|sample| sample.pixels).collect();
     let exported = |format, name| {
         let out = folder.file(name);
@@ -193,6 +230,69 @@ fn distances_are_about_one_and_grow_with_the_shift_and_with_features_out_of_thei
     assert!((0.7..1.2).contains(&usual), "{usual}");
     assert!(mean(&features(500, 3.0)) > 2.0 * usual);
     assert!(mean(&features(500, 0.0).flip([1])) > 2.0 * usual);
+}
+
+/// As [`features`], but for 20 of 64 features of one cell, which differ by a standard deviation.
+fn elsewhere(images: i64) -> Tensor {
+    let features = features(images, 0.0);
+    let _ = features.narrow(1, 4, 1).narrow(2, 0, 20).g_add_scalar_(1.0);
+    features
+}
+
+#[test]
+fn the_head_finds_what_it_was_shown_where_the_distance_sees_next_to_nothing() {
+    tch::manual_seed(4);
+    let in_scope = features(2000, 0.0);
+    let check = fit_axes(&in_scope).unwrap().unwrap();
+    let given = exposure::Shown { kind: "given".into(), features: elsewhere(200), count: 1.0 };
+    let shown = exposure::OutOfScope { made: Vec::new(), given: vec![given] };
+    let centred = |features: Tensor| features - &check.mean;
+    let validation = centred(features(500, 0.0));
+    let head = fit_head(&in_scope, &shown, &check.mean, &validation, [0.01, 0.01]).unwrap();
+    let head = head.unwrap();
+    let above = |centred: &Tensor| {
+        let surprises: Vec<f64> = head.surprise(centred).unwrap().try_into().unwrap();
+        // As likely out of scope as in it.
+        surprises.iter().filter(|surprise| **surprise > 2f64.ln()).count()
+    };
+    assert!(above(&validation) <= 6, "{}", above(&validation));
+    let found = above(&centred(elsewhere(100)));
+    assert!(found >= 90, "{found}");
+    let mean = |rows: &Tensor| check.distances(rows).unwrap().mean(Kind::Double).double_value(&[]);
+    let (usual, these) = (mean(&features(200, 0.0)), mean(&elsewhere(200)));
+    assert!((these - usual).abs() < 0.15 * usual, "{usual} {these}");
+}
+
+#[test]
+fn films_that_were_given_go_to_a_person_and_their_number_stands_in_the_card() {
+    let folder = Folder::new("novelty-given");
+    let path = folder.file("model.safetensors");
+    model(&path);
+    let film = |which: usize| {
+        let mut pixels = sample(which).pixels;
+        for row in pixels.chunks_mut(NetworkInput::SIDE).skip(60).take(60) {
+            row[60..120].fill(220);
+        }
+        Outlier { sha256: which.to_string(), pixels, refused: false }
+    };
+    let outliers = Outliers {
+        fitting: (100..140).map(film).collect(),
+        measuring: (140..160).map(film).collect(),
+    };
+    let data = data();
+    let given = Shown { data: &data, outliers: Some(&outliers) };
+    let card = fit(&path, &path, &options(), given, None).unwrap();
+    let head = card.novelty.unwrap().head.unwrap();
+    assert_eq!((head.outliers, head.shown["films given"]), (40, 5 * 40));
+    assert_eq!(head.outliers_sha256, outliers.digest());
+    let mut engine = TorchEngine::load(&path, &options()).unwrap();
+    let report = trial(&mut engine, "validation", &data.validation, Some(&outliers)).unwrap();
+    let unlike = |name: &str| report.rows.iter().find(|row| row.pictures.contains(name)).unwrap();
+    assert!(unlike("given as out of scope").novel >= 18, "{report}");
+    assert!(unlike("as they are").novel <= 1, "{report}");
+    for name in ["black border", "white border", "bars beside", "turned by 5°", "turned by 10°"] {
+        assert_eq!(unlike(name).images, data.validation.len(), "{name}");
+    }
 }
 
 #[test]

@@ -8,7 +8,7 @@ use lobar_imaging::{
 };
 use serde::Serialize;
 
-use super::{Alteration, Drawing};
+use super::{Alteration, Drawing, Outlier, Outliers};
 use crate::dataset::Sample;
 
 /// Most X-rays that are altered, in each way; taken evenly from all.
@@ -43,11 +43,12 @@ pub struct Trial {
     pub device: String,
     /// Where the X-rays are from: `validation`, `test`.
     pub split: String,
-    /// X-rays as they are; then altered; then drawings.
+    /// X-rays as they are; then altered; then drawings; then films that were given as out of scope.
     pub rows: Vec<Row>,
 }
 
-/// Shows the engine `samples` as they are and altered, and drawings.
+/// Shows the engine `samples` as they are and altered, drawings, and of `outliers` those that are there to
+/// measure on.
 ///
 /// # Errors
 /// A batch failed, or a picture has another size than the network reads.
@@ -55,13 +56,14 @@ pub fn trial(
     engine: &mut dyn Engine,
     split: &str,
     samples: &[Sample],
+    outliers: Option<&Outliers>,
 ) -> Result<Trial, EngineError> {
     let mut rows = Vec::new();
     let input = |pixels: Vec<u8>| NetworkInput::new(pixels);
     let whole = samples.iter().map(|sample| input(sample.pixels.clone())).collect();
     rows.push(row(engine, "X-rays as they are", whole)?);
     let step = samples.len().div_ceil(MOST_ALTERED).max(1);
-    for alteration in Alteration::ALL {
+    for alteration in Alteration::IN_SCOPE.into_iter().chain(Alteration::OUT_OF_SCOPE) {
         let altered = samples.iter().step_by(step).enumerate();
         let altered = altered.map(|(which, s)| input(alteration.apply(&s.pixels, which)));
         rows.push(row(engine, alteration.name(), altered.collect())?);
@@ -69,6 +71,10 @@ pub fn trial(
     for drawing in Drawing::ALL {
         let drawn = (0..DRAWN).map(|which| passed(drawing, which));
         rows.push(row(engine, drawing.name(), drawn.collect())?);
+    }
+    if let Some(outliers) = outliers {
+        let films = outliers.measuring.iter().map(Outlier::input).collect();
+        rows.push(row(engine, "films given as out of scope, not fitted to", films)?);
     }
     let info = engine.info();
     Ok(Trial {
@@ -80,7 +86,7 @@ pub fn trial(
 }
 
 /// A drawing as the network would read it; `None` when the gate refuses its shape.
-fn passed(drawing: Drawing, which: u32) -> Option<NetworkInput> {
+pub(super) fn passed(drawing: Drawing, which: u32) -> Option<NetworkInput> {
     let (width, height) = drawing.size();
     let chroma = Chroma { mean: 0.0, strong: 0.0 };
     let pixels = drawing.draw(which);

@@ -45,6 +45,9 @@ pub enum TrainError {
     /// The data cannot be used.
     #[error(transparent)]
     Dataset(#[from] crate::dataset::DatasetError),
+    /// The films that the model is not for cannot be used.
+    #[error(transparent)]
+    Outliers(#[from] crate::novelty::OutliersError),
     /// The output folder cannot be written.
     #[error("cannot write {path}: {source}", path = path.display())]
     Write {

@@ -69,6 +69,9 @@ pub struct TrainOptions {
     pub revision: Option<String>,
     /// Whom the pictures show: stands wherever a figure of the model is shown.
     pub population: String,
+    /// Films that the model is not for, which the check on novelty is shown; see
+    /// [`crate::novelty::Outliers`].
+    pub outliers: Option<PathBuf>,
     /// Show a progress bar if standard error is a terminal.
     pub progress: bool,
 }
@@ -109,6 +112,7 @@ impl TrainOptions {
             version: None,
             revision: None,
             population: "Not stated by whoever trained it.".to_owned(),
+            outliers: None,
             progress: true,
         }
     }

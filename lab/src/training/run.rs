@@ -15,6 +15,7 @@ use super::{
 };
 use crate::dataset::{self, Joined, Partition, Split};
 use crate::evaluation;
+use crate::novelty::{Outliers, Shown};
 
 /// Trains until the plan is done, going on with the run in `options.out` if there is one.
 /// `on_epoch` is told of every finished epoch.
@@ -35,6 +36,8 @@ pub fn train(
         more.extend(dataset::read(folder, &[Split::Train])?);
     }
     let joined = data.join(more);
+    // Before a night's work, not after it.
+    let outliers = options.outliers.as_deref().map(Outliers::read).transpose()?;
     std::fs::create_dir_all(&options.out)
         .map_err(|source| TrainError::Write { path: options.out.clone(), source })?;
     let mut run = Run::new(options, &data, &joined)?;
@@ -44,7 +47,12 @@ pub fn train(
         run.stage(place.stage, &bar, &mut on_epoch)?;
     }
     bar.finish_and_clear();
-    let concluded = conclude::conclude(options, &data, &run.best_path(), &run.state.plan)?;
+    let concluded = conclude::conclude(
+        options,
+        Shown { data: &data, outliers: outliers.as_ref() },
+        &run.best_path(),
+        &run.state.plan,
+    )?;
     run.record.finish(&concluded.card);
     run.record.write(&options.out)?;
     Ok(TrainReport {

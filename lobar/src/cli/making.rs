@@ -87,6 +87,8 @@ pub struct Train {
     #[arg(long, env = "LOBAR_DEVICE", value_name = "DEVICE", default_value = "auto", value_parser = read::<DeviceChoice>())]
     pub device: DeviceChoice,
     #[command(flatten)]
+    pub outliers: Outliers,
+    #[command(flatten)]
     pub mlflow: Mlflow,
 }
 
@@ -146,9 +148,12 @@ pub enum Novelty {
         /// Seed by which validation was cut out of the training images when the model was trained.
         #[arg(long, default_value_t = 1)]
         split_seed: u64,
-        /// Name of the model with the check; the model's own and `-novelty` when left out.
+        /// Name of the model with the check; the model's own and `-novelty` when left out. A model that has
+        /// a check already gets a new one only under a new name.
         #[arg(long, value_name = "NAME")]
         name: Option<String>,
+        #[command(flatten)]
+        outliers: Outliers,
         #[command(flatten)]
         engine: Engine,
     },
@@ -167,8 +172,20 @@ pub enum Novelty {
         #[arg(long)]
         json: bool,
         #[command(flatten)]
+        outliers: Outliers,
+        #[command(flatten)]
         engine: Engine,
     },
+}
+
+/// Films that a model is not for.
+#[derive(Args)]
+pub struct Outliers {
+    /// Films that the model is not for, such as adults' where it knows children: JPEG, PNG and DICOM files in
+    /// this folder and those below it. The check is fitted to half of them, by a fixed rule that keeps
+    /// films whose names begin with one number together; the other half is what a report measures.
+    #[arg(long = "outliers", value_name = "DIR")]
+    pub folder: Option<PathBuf>,
 }
 
 #[derive(Args)]

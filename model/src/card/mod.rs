@@ -5,6 +5,7 @@
 //! A card may be incomplete while a model is being trained. [`Card::approve`] says whether it may be
 //! served: only with its own threshold, its own evaluation, and preprocessing that this program does.
 
+mod novelty;
 pub mod number;
 mod precisions;
 pub mod site;
@@ -20,6 +21,7 @@ use serde_json::Value;
 use crate::network::{Architecture, Layout};
 use crate::preprocessing;
 
+pub use novelty::{Novelty, NoveltyHead};
 pub use number::Interval;
 pub use precisions::{PrecisionFigures, Precisions};
 pub use site::SiteCalibration;
@@ -127,21 +129,6 @@ pub struct Training {
     pub images: u64,
     /// The settings of the run that matter: epochs, sides, augmentation, seed.
     pub settings: BTreeMap<String, Value>,
-}
-
-/// How the check on novelty was fitted. Its tensors lie beside the network's, under `novelty.`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Novelty {
-    /// Name of the measure of distance: `mahalanobis-grid-v1`.
-    pub method: String,
-    /// The distance above which an image is unlike the training images.
-    pub threshold: f64,
-    /// Images that the distance was fitted to.
-    pub fitted_images: u64,
-    /// Images, of other patients, that the threshold was chosen on.
-    pub validation_images: u64,
-    /// Of those, how many lie above the threshold.
-    pub validation_unlike: u64,
 }
 
 /// What an evaluation found. Shares are 0..=1.
@@ -282,6 +269,7 @@ impl Card {
                 wanted: "a range of years, the youngest first",
             });
         }
+        self.novelty.as_ref().map_or(Ok(()), Novelty::approve)?;
         self.validation.as_ref().ok_or(CardError::Missing("evaluation on validation"))?;
         self.test.as_ref().ok_or(CardError::Missing("evaluation on the test split"))?;
         Ok(Approved { threshold, temperature, layout })
@@ -351,17 +339,6 @@ impl Card {
 fn describe(preprocessing: &Preprocessing) -> String {
     let Preprocessing { version, side, mean, std, .. } = preprocessing;
     format!("{version} ({side} pixels, mean {mean}, std {std})")
-}
-
-impl std::fmt::Display for Novelty {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { method, threshold, fitted_images, validation_images, validation_unlike } = self;
-        write!(
-            f,
-            "{method}, fitted to {fitted_images} images; above {threshold:.3} lie {validation_unlike} of \
-             {validation_images} validation images"
-        )
-    }
 }
 
 #[cfg(test)]
@@ -461,10 +438,22 @@ mod tests {
 
     #[test]
     fn a_card_without_what_serving_needs_is_refused_by_name() {
-        let damages: [(&str, Damage); 11] = [
+        let unknown = |c: &mut Card| {
+            let head = None;
+            let method = "nearest-neighbour-v9".to_owned();
+            let novelty = Novelty { method, head, ..Novelty::default() };
+            c.novelty = Some(Novelty { threshold: 1.0, ..novelty });
+        };
+        let headless = |c: &mut Card| {
+            let method = crate::novelty::METHOD_WITH_HEAD.to_owned();
+            c.novelty = Some(Novelty { method, threshold: 1.0, ..Novelty::default() });
+        };
+        let damages: [(&str, Damage); 13] = [
             ("a teacher, an efficientnet-lite0", |c| {
                 c.architecture = Some("efficientnet-lite0".into());
             }),
+            ("nearest-neighbour-v9", unknown),
+            ("head-v2 without a head", headless),
             ("no threshold", |c| c.threshold = None),
             ("no temperature", |c| c.temperature = None),
             ("no evaluation on validation", |c| c.validation = None),

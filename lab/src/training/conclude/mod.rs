@@ -45,10 +45,11 @@ pub(super) struct Concluded {
 /// folder.
 pub(super) fn conclude(
     options: &TrainOptions,
-    data: &Partition,
+    shown: novelty::Shown<'_>,
     best: &Path,
     plan: &Plan,
 ) -> Result<Concluded, TrainError> {
+    let data = shown.data;
     let trained = Weights::open(best)?;
     let store = nn::VarStore::new(Device::Cpu);
     let _network = Network::of(&store.root(), options.architecture);
@@ -56,6 +57,7 @@ pub(super) fn conclude(
     let card = card::first_card(options, data, plan, trained.sha256());
     let mut draft = Draft {
         options,
+        shown,
         data,
         best,
         store,
@@ -120,6 +122,8 @@ struct Calibrated {
 /// A model on its way to its card.
 struct Draft<'a> {
     options: &'a TrainOptions,
+    /// What the check on novelty is fitted to.
+    shown: novelty::Shown<'a>,
     data: &'a Partition,
     best: &'a Path,
     store: nn::VarStore,
@@ -219,7 +223,7 @@ impl Draft<'_> {
         self.write()?;
         let mut engine = self.torch_engine(false)?;
         let card = self.card.clone();
-        match novelty::attach(&mut engine, &self.path, &self.path, self.data, card) {
+        match novelty::attach(&mut engine, &self.path, &self.path, self.shown, card) {
             Ok(card) => self.card = card,
             Err(error @ FitError::TooFew(..)) => {
                 tracing::warn!(%error, "the model cannot tell what it was not trained for");
