@@ -26,6 +26,7 @@ use crate::{cli, labelled, model_file};
 /// Runs the command.
 pub async fn run(args: cli::Calibrate) -> Result<(), Failure> {
     let settings = Settings::load(args.service.given.clone(), args.service.config.clone())?;
+    refuse_folder(args.out.as_deref())?;
     let has_model = settings.model.is_some() && args.of.is_none();
     if args.labels.is_some() && has_model && !args.register {
         // Files alone: nobody needs a store for them.
@@ -44,6 +45,17 @@ pub async fn run(args: cli::Calibrate) -> Result<(), Failure> {
     let done = with_store(&args, &settings, &opener).await;
     opener.close().await;
     done
+}
+
+/// Refuses a file that could not be written in the end, before anything is computed.
+fn refuse_folder(out: Option<&Path>) -> Result<(), Failure> {
+    let folder = out.and_then(Path::parent).filter(|folder| !folder.as_os_str().is_empty());
+    match folder.filter(|folder| !folder.is_dir()) {
+        Some(folder) => {
+            Err(Failure::usage(format!("--out: there is no folder {}", folder.display())))
+        }
+        None => Ok(()),
+    }
 }
 
 async fn with_store(

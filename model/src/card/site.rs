@@ -111,7 +111,7 @@ pub(super) fn chosen(card: &Card) -> String {
     match &card.site {
         None => "both were chosen on validation and then frozen".to_owned(),
         Some(it) => format!(
-            "both were fitted on images of the site {}, and hold at every other site as well once this model is \
+            "both were fitted on images of the site {}, and apply at every other site as well once this model is \
              active",
             it.site
         ),
@@ -124,8 +124,8 @@ pub(super) fn threshold_of_figures(card: &Card) -> String {
     match measured {
         None => "Accuracy, sensitivity and specificity are at the model's threshold.".to_owned(),
         Some(it) => format!(
-            "Only AUC and average precision are this model's: the others were measured with the probabilities of {} at its \
-             threshold of {}, before the calibration to a site.",
+            "AUC and average precision hold for this model. All that depends on a threshold or a probability was measured with those \
+             of {}, whose threshold is {}, before the calibration to a site.",
             it.more.get(AT_THRESHOLD_OF).and_then(|it| it.as_str()).unwrap_or("another model"),
             figure(it.more.get(AT_THRESHOLD).and_then(serde_json::Value::as_f64)),
         ),
@@ -226,8 +226,8 @@ mod tests {
         let words = model_card(&card);
         for shown in [
             "north, 412 images of 380 patients, 140 with pneumonia, by verdicts, from random-7",
-            "hold at every other site as well",
-            "probabilities of random-7 at its threshold of 0.859",
+            "apply at every other site as well",
+            "with those of random-7, whose threshold is 0.859",
         ] {
             assert!(words.contains(shown), "{shown} is not in {words}");
         }

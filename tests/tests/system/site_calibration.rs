@@ -113,6 +113,8 @@ fn labelled_images_of_a_site_give_a_file_that_answers_at_the_new_threshold() {
     let told = refused(&mut calibrate(&["--sensitivity", "0.99"]), 1);
     assert!(told.contains("61 patients with pneumonia") && told.contains("300 and 60"), "{told}");
     refused(&mut calibrate(&["--sensitivity", "1"]), 2);
+    let nowhere = folder.path().join("nowhere/a.safetensors");
+    assert!(refused(&mut calibrate(&["--out", text(&nowhere)]), 2).contains("no folder"));
     std::fs::remove_dir_all(&labelled).expect("removed");
     let told = refused(&mut calibrate(&[]), 2);
     assert!(told.contains("NORMAL and PNEUMONIA"), "{told}");

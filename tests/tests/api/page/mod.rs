@@ -9,6 +9,7 @@ mod lost_answers;
 mod notification;
 mod pause;
 mod pictures;
+mod site_calibration;
 mod thumbnails;
 mod verdicts_in_a_row;
 
