@@ -9,6 +9,11 @@ use super::logistic;
 
 /// Axes of the features that the head sees in each cell of the grid, at most.
 const CHANNELS: usize = 128;
+/// Weight decay of the part for what was made: there are many, and an X-ray upside down differs in few
+/// features.
+const DECAY_MADE: f64 = 0.03;
+/// Weight decay of the part for films that were given: there are few.
+const DECAY_GIVEN: f64 = 0.3;
 /// Cells of the grid.
 const CELLS: i64 = 9;
 
@@ -38,11 +43,12 @@ pub(super) fn fit_head(
     let _no_grad = tch::no_grad_guard();
     let Some((_, channels)) = fit_channels(in_scope, CHANNELS)? else { return Ok(None) };
     let (mut weights, mut biases) = (Vec::new(), Vec::new());
-    for (shown, share) in [&shown.made, &shown.given].into_iter().zip(shares) {
+    let parts = [(&shown.made, DECAY_MADE), (&shown.given, DECAY_GIVEN)];
+    for ((shown, decay), share) in parts.into_iter().zip(shares) {
         if shown.is_empty() {
             continue;
         }
-        let mut part = fit_part(in_scope, shown, mean, &channels)?;
+        let mut part = fit_part(in_scope, (shown, decay), mean, &channels)?;
         part.settle(validation, share)?;
         weights.push(part.weight);
         biases.push(part.bias);
@@ -58,7 +64,7 @@ pub(super) fn fit_head(
 /// by chance larger than the others. Then the axes are multiplied out, for a head that is one matrix.
 fn fit_part(
     in_scope: &Tensor,
-    shown: &[Shown],
+    (shown, decay): (&[Shown], f64),
     mean: &Tensor,
     channels: &Tensor,
 ) -> Result<Part, TchError> {
@@ -82,7 +88,7 @@ fn fit_part(
     let spread = rows.f_square()?.f_mean_dim(over_rows.as_slice(), true, Kind::Float)?.f_sqrt()?;
     let spread = spread.f_clamp_min(f64::from(f32::EPSILON))?;
     let rows = rows.f_div(&spread)?;
-    let (weights, biases) = logistic::fit(&rows, &class, &weight, sets.len() as i64)?;
+    let (weights, biases) = logistic::fit(&rows, &class, &weight, sets.len() as i64, decay)?;
     Part::of(&weights, &biases, [&centre, &spread], channels)
 }
 

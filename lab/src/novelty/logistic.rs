@@ -6,14 +6,12 @@ use tch::{Kind, TchError, Tensor};
 const STEPS: usize = 150;
 /// Its first rate; the last is 0, along a cosine.
 const RATE: f64 = 0.01;
-/// Half the factor of the weights' squared sum in the loss.
-const DECAY: f64 = 0.3;
 /// Decay of Adam's moments.
 const MOMENTS: (f64, f64) = (0.9, 0.999);
 
 /// Weights `[width, classes]` and biases `[classes]` by which rows `[N, width]`, of variance about 1, belong
 /// to their `class` (int64 `[N]`, of 0 to `classes`); rows count as much as their `weight` `[N]`, of sum 1.
-/// Starts at zero and takes no chances: the same rows give the same answer.
+/// `decay` times half the squared sum of the weights is part of the loss. Starts at zero and takes no chances: the same rows give the same answer.
 ///
 /// # Errors
 /// libtorch's.
@@ -22,6 +20,7 @@ pub(super) fn fit(
     class: &Tensor,
     weight: &Tensor,
     classes: i64,
+    decay: f64,
 ) -> Result<(Tensor, Tensor), TchError> {
     let _no_grad = tch::no_grad_guard();
     let (_, width) = rows.size2()?;
@@ -34,8 +33,8 @@ pub(super) fn fit(
     for step in 1..=STEPS {
         let logits = rows.f_matmul(&weights.value)?.f_add(&biases.value)?;
         let error = logits.f_softmax(1, Kind::Float)?.f_sub(&wanted)?.f_mul(&weight)?;
-        let decay = weights.value.f_mul_scalar(DECAY)?;
-        weights.step(step, &transposed.f_matmul(&error)?.f_add(&decay)?)?;
+        let shrink = weights.value.f_mul_scalar(decay)?;
+        weights.step(step, &transposed.f_matmul(&error)?.f_add(&shrink)?)?;
         biases.step(step, &error.f_sum_dim_intlist([0i64].as_slice(), false, Kind::Float)?)?;
     }
     Ok((weights.value, biases.value))
@@ -83,7 +82,7 @@ mod tests {
         let rows = centres.index_select(0, &class)
             + Tensor::randn([300, 2], (Kind::Float, Device::Cpu)) * 0.3;
         let weight = Tensor::full([300], 1.0 / 300.0, (Kind::Float, Device::Cpu));
-        let (weights, biases) = fit(&rows, &class, &weight, 3).unwrap();
+        let (weights, biases) = fit(&rows, &class, &weight, 3, 0.1).unwrap();
         let found = (rows.matmul(&weights) + biases).argmax(1, false);
         let right = found.eq_tensor(&class).sum(Kind::Int64).int64_value(&[]);
         assert!(right > 290, "{right}");
