@@ -270,8 +270,11 @@ fn films_that_were_given_go_to_a_person_and_their_number_stands_in_the_card() {
     model(&path);
     let film = |which: usize| {
         let mut pixels = sample(which).pixels;
-        for row in pixels.chunks_mut(NetworkInput::SIDE).skip(60).take(60) {
-            row[60..120].fill(220);
+        // Stripes over the middle.
+        for row in pixels.chunks_mut(NetworkInput::SIDE).skip(30).take(160) {
+            for (x, grey) in row[30..190].iter_mut().enumerate() {
+                *grey = if x % 8 < 4 { 20 } else { 230 };
+            }
         }
         Outlier { sha256: which.to_string(), pixels, refused: false }
     };
