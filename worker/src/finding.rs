@@ -62,9 +62,9 @@ pub fn unusable(detail: impl Into<String>) -> Outcome {
 /// The sentence that goes with an image unlike the training data.
 fn unlike(novelty: f64) -> String {
     let far =
-        if novelty.is_finite() { format!("{novelty:.2} times") } else { "farther than".to_owned() };
+        if novelty.is_finite() { format!("{novelty:.2} times") } else { "more than".to_owned() };
     format!(
-        "Unlike the training data: {far} the accepted distance from it. The network's answer may mean nothing."
+        "Unlike the training data: {far} what is accepted. The network's answer may mean nothing."
     )
 }
 
