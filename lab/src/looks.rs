@@ -62,7 +62,7 @@ pub fn note(folder: &Path, data_sha256: &str, model: &str) -> std::io::Result<u6
 pub fn note_or_warn(folder: &Path, data_sha256: &str, model: &str) -> Option<u64> {
     note(folder, data_sha256, model)
         .inspect_err(|error| {
-            tracing::warn!(%error, file = FILE, "this look at the test split is not counted: the data folder cannot be written");
+            tracing::warn!(%error, "this look at the test split is not counted: the data folder cannot be written");
         })
         .ok()
 }

@@ -100,9 +100,9 @@ impl Member {
         }
         if !same_data {
             tracing::warn!(
-                teacher = card.version,
-                "training: the teacher was trained on other data; if this run's validation or test images are among \
-                 them, its figures will be too good"
+                "training: the teacher {} was trained on other data; if this run's validation or test images are among \
+                 them, its figures will be too good",
+                card.version
             );
         }
         let mut store = nn::VarStore::new(options.device);
