@@ -18,7 +18,7 @@ use tokio::time::timeout;
 
 use crate::figures::{Moment, QueueFigures, QueueReading};
 use crate::gauges::Gauges;
-use crate::throughput::Throughput;
+use lobar_core::scaling::Throughput;
 
 /// How old figures may be that a request gets.
 const FRESH: Duration = Duration::from_secs(1);

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use lobar_core::image::{Lane, Lanes, State};
 use lobar_core::presence::PresentWorker;
 use lobar_core::queue::Depth;
-use lobar_core::scaling::{Decision, Load};
+use lobar_core::scaling::{Decision, Load, capacity};
 use lobar_core::store::Overview;
 use lobar_core::time::Stamp;
 use serde::Serialize;
@@ -187,15 +187,6 @@ impl Counted {
             images: State::ALL.map(|state| (state.as_str(), counted(state))).into(),
         }
     }
-}
-
-/// Images a second of which all workers together are capable. One that has not worked yet counts as
-/// one like the others.
-fn capacity(members: &[PresentWorker]) -> Option<f64> {
-    let seconds = members.iter().filter_map(|member| member.load.seconds_per_image);
-    let rates: Vec<f64> = seconds.filter(|seconds| *seconds > 0.0).map(f64::recip).collect();
-    let mean = rates.iter().sum::<f64>() / rates.len() as f64;
-    (!rates.is_empty()).then_some(mean * members.len() as f64)
 }
 
 impl Moment {

@@ -51,7 +51,6 @@ mod server;
 mod settings;
 mod statement;
 mod stream;
-mod throughput;
 mod timestamp;
 mod tls;
 mod verdict;

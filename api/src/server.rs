@@ -48,8 +48,8 @@ use crate::response_cache::ResponseCache;
 use crate::routes;
 use crate::settings::ApiSettings;
 use crate::stream::{Follower, Hub, follow};
-use crate::throughput::Throughput;
 use crate::tls::{Tls, TlsError};
+use lobar_core::scaling::Throughput;
 
 /// Time for the goodbye of open streams to be written before connections are drained.
 const GOODBYE: Duration = Duration::from_millis(100);

@@ -52,7 +52,8 @@ use lobar_core::engine::NoveltyPolicy;
 ///
 /// Decision support for research. A clinician must view every image.
 #[derive(Parser)]
-#[command(name = "lobar", version, max_term_width = 100)]
+// The last one given holds: `autoscale` gives a worker its own after those that it was given itself.
+#[command(name = "lobar", version, max_term_width = 100, args_override_self = true)]
 pub struct Cli {
     #[command(subcommand)]
     pub command: Command,
@@ -67,9 +68,16 @@ pub enum Command {
         /// Which: any of s3, ingest, dicom, worker, api, separated by commas.
         #[arg(long, value_name = "ROLES")]
         roles: Roles,
+        /// Stop as at SIGTERM when standard input ends: for a process that starts this one.
+        #[arg(long, hide = true)]
+        stop_at_eof: bool,
         #[command(flatten)]
         service: Service,
     },
+    /// Run as many worker processes on this machine as the backlog asks for, one a GPU or a group of cores: starts them, and
+    /// drains those that are not needed. Takes the settings of `run --roles worker`. docs/autoscaling.md.
+    #[cfg(feature = "torch")]
+    Autoscale(Service),
     /// Upload files and folders: in parallel, resumable.
     Upload(Box<Upload>),
     /// Take persons out of DICOM files: PS3.15, Annex E. On this machine alone; docs/deidentify.md.

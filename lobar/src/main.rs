@@ -109,8 +109,10 @@ fn unwritten(error: std::io::Error) -> Failure {
 
 fn run(command: Command) -> Result<(), Failure> {
     match command {
-        Command::Up(args) => serve(args, Roles::all()),
-        Command::Run { roles, service: args } => serve(args, roles),
+        Command::Up(args) => serve(args, Roles::all(), false),
+        Command::Run { roles, stop_at_eof, service: args } => serve(args, roles, stop_at_eof),
+        #[cfg(feature = "torch")]
+        Command::Autoscale(args) => serve(args, Roles::autoscale(), false),
         Command::Upload(args) => block_on(upload::run(*args)),
         Command::Deidentify(args) => deidentify::run(&args),
         #[cfg(feature = "torch")]
@@ -163,11 +165,11 @@ fn load(args: cli::Service) -> Result<Settings, Failure> {
 }
 
 /// Runs a service, whose failure is told as its log is written.
-fn serve(args: cli::Service, roles: Roles) -> Result<(), Failure> {
+fn serve(args: cli::Service, roles: Roles, stop_at_eof: bool) -> Result<(), Failure> {
     let mut format = args.given.log_format.unwrap_or_default();
     let ended = load(args).and_then(|settings| {
         format = settings.log_format;
-        block_on(service::run(settings, roles))
+        block_on(service::run(settings, roles, stop_at_eof))
     });
     ended.map_err(|failure| failure.in_format(format))
 }

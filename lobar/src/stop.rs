@@ -1,4 +1,5 @@
-//! Stop signals: the first SIGTERM or SIGINT drains, the second exits.
+//! What tells a process to stop: the first SIGTERM or SIGINT drains, the second exits. A worker that an autoscaler started
+//! drains at the end of its standard input too, which ends with the autoscaler.
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -26,4 +27,19 @@ pub fn on_signal(tasks: &tokio_util::task::TaskTracker) -> Result<CancellationTo
         }
     });
     Ok(stop)
+}
+
+/// Cancels `stop` when standard input ends. On a thread of its own, which nobody waits for: a read cannot be called off.
+pub fn at_eof(stop: CancellationToken) -> Result<(), Failure> {
+    let read = move || {
+        let _ = std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());
+        if !stop.is_cancelled() {
+            tracing::info!(
+                "stopping: the process that started this one has ended; work in flight is finished first"
+            );
+            stop.cancel();
+        }
+    };
+    let thread = std::thread::Builder::new().name("stdin".into()).spawn(read);
+    thread.map(drop).map_err(Failure::failed)
 }

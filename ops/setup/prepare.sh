@@ -104,6 +104,7 @@ if [ "$what" = test ]; then
     need redis-server redis-server
     need prometheus prometheus
     need openssl openssl
+    need systemd-analyze systemd
     need djpeg libjpeg-turbo-progs
     need storescu dcmtk
     # Its service is not started: see install_missing.

@@ -21,7 +21,7 @@ use super::batch::Batch;
 use super::hub::{Hub, PAGE};
 use crate::readiness::Check;
 use crate::response_cache::ResponseCache;
-use crate::throughput::Throughput;
+use lobar_core::scaling::Throughput;
 
 /// What the follower works with.
 pub(crate) struct Follower {
@@ -101,9 +101,9 @@ impl Follower {
         // A verdict is no work.
         for event in events.iter().filter(|event| !event.verdict) {
             if event.state == State::Queued {
-                self.arrivals.count(event.at);
+                self.arrivals.count(1, event.at);
             } else if is_worked_off(event.state) {
-                self.throughput.count(event.at);
+                self.throughput.count(1, event.at);
             }
         }
     }

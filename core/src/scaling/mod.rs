@@ -6,11 +6,14 @@
 
 #[cfg(test)]
 mod simulator;
+mod throughput;
 
 use std::time::Duration;
 
 use crate::image::Lanes;
+use crate::presence::PresentWorker;
 use crate::time::Stamp;
+pub use throughput::Throughput;
 
 /// How much faster than images arrive the workers should be: what has piled up shrinks.
 const HEADROOM: f64 = 1.25;
@@ -151,6 +154,15 @@ pub fn decide(policy: &Policy, before: Option<&Decision>, load: &Load, now: Stam
     let wanted = peak.max(standing - (standing / 4).max(1));
     let reason = if wanted == bounded { reason } else { ScalingReason::Calming };
     Decision { wanted, reason, each, calm: Some((now, bounded)) }
+}
+
+/// Images a second of which all workers together are capable; `None` where none has computed one yet. A worker that has
+/// not worked yet counts as one like the others.
+pub fn capacity(workers: &[PresentWorker]) -> Option<f64> {
+    let seconds = workers.iter().filter_map(|worker| worker.load.seconds_per_image);
+    let rates: Vec<f64> = seconds.filter(|seconds| *seconds > 0.0).map(f64::recip).collect();
+    let mean = rates.iter().sum::<f64>() / rates.len() as f64;
+    (!rates.is_empty()).then_some(mean * workers.len() as f64)
 }
 
 /// Images a second of one worker.

@@ -63,8 +63,8 @@ impl<'a> Dependencies<'a> {
         let up = up.map_err(Failure::failed)?;
         parts.registry.register(Box::new(up.clone())).map_err(Failure::failed)?;
         let mut all = Self { parts, up, all: Vec::new() };
-        if [Role::Ingest, Role::Dicom, Role::Worker, Role::Api].iter().any(|role| roles.has(*role))
-        {
+        let on_store = [Role::Ingest, Role::Dicom, Role::Worker, Role::Api, Role::Autoscale];
+        if on_store.iter().any(|role| roles.has(*role)) {
             all.of_roles(roles, objects);
         }
         if is_local(settings, roles) {
@@ -104,12 +104,14 @@ impl<'a> Dependencies<'a> {
                 Box::pin(async move { uploads.depth().await.map(drop) })
             });
         }
-        // The api has a check of its own.
-        let needed = !roles.has(Role::Api);
-        self.add("bucket", "the uploads bucket cannot be read", needed, move || {
-            let objects = objects.clone();
-            Box::pin(async move { objects.check().await })
-        });
+        if !roles.has(Role::Autoscale) {
+            // The api has a check of its own.
+            let needed = !roles.has(Role::Api);
+            self.add("bucket", "the uploads bucket cannot be read", needed, move || {
+                let objects = objects.clone();
+                Box::pin(async move { objects.check().await })
+            });
+        }
         if let Some(presence) = self.parts.presence.clone() {
             self.add("signal", "the signal's service does not answer", false, move || {
                 let presence = presence.clone();

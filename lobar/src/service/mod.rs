@@ -4,6 +4,8 @@
 //! readiness goes red, receiving stops, streams close, what is in flight completes, the rest is
 //! given back, and the embedded S3 endpoint, which the others read from, goes last.
 
+#[cfg(feature = "torch")]
+mod autoscale;
 mod dependencies;
 mod descriptors;
 pub mod dicom;
@@ -35,7 +37,7 @@ use lobar_opener::Opener;
 use lobar_opener::url::QueueUrl;
 
 use crate::failure::Failure;
-use crate::settings::{Roles, Settings};
+use crate::settings::{Role, Roles, Settings};
 use crate::stop;
 use crate::telemetry::{self, Telemetry};
 pub use ports::{Ports, failed, opener};
@@ -44,19 +46,27 @@ pub use running::Running;
 /// How long after the drain a role may take to notice, before it is left behind.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// Runs `roles` until told to stop, or until one of them fails.
-pub async fn run(settings: Settings, roles: Roles) -> Result<(), Failure> {
+/// Runs `roles` until told to stop, or until one of them fails. With `stop_at_eof` the end of standard input tells it so too.
+pub async fn run(settings: Settings, roles: Roles, stop_at_eof: bool) -> Result<(), Failure> {
     let telemetry = telemetry::start(&settings, &roles)?;
-    let ended = Box::pin(serve(settings, roles, &telemetry)).await;
+    let ended = Box::pin(serve(settings, roles, stop_at_eof, &telemetry)).await;
     telemetry.end().await;
     ended
 }
 
-async fn serve(settings: Settings, roles: Roles, telemetry: &Telemetry) -> Result<(), Failure> {
+async fn serve(
+    settings: Settings,
+    roles: Roles,
+    stop_at_eof: bool,
+    telemetry: &Telemetry,
+) -> Result<(), Failure> {
     validate::validate(&settings, &roles)?;
     lobar_imaging::limit_decoding_memory(memory::for_decoding());
     let tasks = tokio_util::task::TaskTracker::new();
     let stop = stop::on_signal(&tasks)?;
+    if stop_at_eof {
+        stop::at_eof(stop.clone())?;
+    }
     let (registry, readiness) = (prometheus::Registry::new(), lobar_api::Readiness::default());
     telemetry.register(&registry)?;
     // From the start on: a process that waits for a service shall raise the alert of one that is not ready.
@@ -89,7 +99,7 @@ async fn serve(settings: Settings, roles: Roles, telemetry: &Telemetry) -> Resul
         },
     };
     parts.readiness.stopping();
-    let drain = settings.drain.seconds();
+    let drain = drain(&settings, &roles);
     let stopped = running.stop(drain, GRACE).await;
     parts.close().await;
     tracing::info!("stopped");
@@ -97,6 +107,12 @@ async fn serve(settings: Settings, roles: Roles, telemetry: &Telemetry) -> Resul
         Some(failure) => Err(failure),
         None => stopped,
     }
+}
+
+/// How long what is in flight may take to complete. Worker processes have as long, and each a little to end.
+fn drain(settings: &Settings, roles: &Roles) -> Duration {
+    let own = settings.drain.seconds();
+    if roles.has(Role::Autoscale) { own + 3 * GRACE } else { own }
 }
 
 /// Brings the databases to this release's schema, and says what it did. Every start does the same, but for

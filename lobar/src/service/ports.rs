@@ -94,7 +94,8 @@ impl Ports {
             let name = format!("jobs-{}", lane.as_str());
             waiting.out(async || opener.queue("jobs", &settings.jobs, &name).await).await
         };
-        let needs_uploads = [Role::S3, Role::Ingest, Role::Api].iter().any(|role| roles.has(*role));
+        let reads_uploads = [Role::S3, Role::Ingest, Role::Api, Role::Autoscale];
+        let needs_uploads = reads_uploads.iter().any(|role| roles.has(*role));
         let uploads = match needs_uploads {
             true => {
                 let open = async || opener.queue("uploads", &settings.uploads, "uploads").await;

@@ -84,6 +84,10 @@ pub async fn start(
     if roles.has(Role::Worker) {
         super::worker::start(settings, parts, objects, s3, running).await?;
     }
+    #[cfg(feature = "torch")]
+    if roles.has(Role::Autoscale) {
+        super::autoscale::start(settings, parts, running)?;
+    }
     started.pass();
     ready.announce(roles);
     Ok(())

@@ -122,6 +122,9 @@ pub struct Settings {
     pub scale_target: SomeSeconds,
     pub scale_floor: Workers,
     pub scale_ceiling: Workers,
+    pub scale_calm: Seconds,
+    /// `None`: one a GPU, or one for every two cores.
+    pub scale_processes: Option<Replicas>,
     pub events_retention: RetentionPeriod,
     /// Of what waits nothing is deleted.
     pub quarantine_retention: RetentionPeriod,
@@ -209,6 +212,7 @@ impl Settings {
     /// How many workers there should be for a load.
     pub fn scaling(&self) -> Policy {
         let (floor, ceiling) = (self.scale_floor.get(), self.scale_ceiling.get());
-        Policy::within(self.scale_target.seconds(), floor, ceiling)
+        let calm = self.scale_calm.seconds();
+        Policy { calm, ..Policy::within(self.scale_target.seconds(), floor, ceiling) }
     }
 }

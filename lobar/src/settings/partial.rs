@@ -162,6 +162,12 @@ pub struct PartialSettings {
     /// Most workers wanted, whatever the load.
     #[arg(long, env = "LOBAR_SCALE_CEILING", value_name = "N", value_parser = read::<Workers>())]
     pub scale_ceiling: Option<Workers>,
+    /// Seconds for which fewer workers must have been enough before one step down.
+    #[arg(long, env = "LOBAR_SCALE_CALM", value_name = "SECONDS", value_parser = read::<Seconds>())]
+    pub scale_calm: Option<Seconds>,
+    /// Worker processes that `lobar autoscale` runs at most; one a GPU, or one for every two cores, when left out.
+    #[arg(long, env = "LOBAR_SCALE_PROCESSES", value_name = "N", value_parser = read::<Replicas>())]
+    pub scale_processes: Option<Replicas>,
     /// How long events are kept, for pages that come back: days (`30d`), hours (`12h`), `forever`.
     #[arg(long, env = "LOBAR_EVENTS_RETENTION", value_name = "TIME", value_parser = read::<RetentionPeriod>())]
     pub events_retention: Option<RetentionPeriod>,
@@ -294,6 +300,8 @@ impl PartialSettings {
             scale_target: self.scale_target.or(other.scale_target),
             scale_floor: self.scale_floor.or(other.scale_floor),
             scale_ceiling: self.scale_ceiling.or(other.scale_ceiling),
+            scale_calm: self.scale_calm.or(other.scale_calm),
+            scale_processes: self.scale_processes.or(other.scale_processes),
             events_retention: self.events_retention.or(other.events_retention),
             quarantine_retention: self.quarantine_retention.or(other.quarantine_retention),
             results_retention: self.results_retention.or(other.results_retention),

@@ -56,6 +56,10 @@ pub fn toml(settings: &Settings) -> String {
     lines.number("scale_target", settings.scale_target);
     lines.number("scale_floor", settings.scale_floor);
     lines.number("scale_ceiling", settings.scale_ceiling);
+    lines.number("scale_calm", settings.scale_calm);
+    if let Some(processes) = settings.scale_processes {
+        lines.number("scale_processes", processes);
+    }
     lines.text("events_retention", settings.events_retention);
     lines.text("quarantine_retention", settings.quarantine_retention);
     lines.text("results_retention", settings.results_retention);

@@ -16,10 +16,12 @@ pub enum Role {
     Worker,
     /// HTTP, events, the page.
     Api,
+    /// Starts and drains worker processes: `lobar autoscale`.
+    Autoscale,
 }
 
 impl Role {
-    /// Every role, in the order in which they start.
+    /// The roles that one process may have at once, in the order in which they start.
     pub const ALL: [Role; 5] = [Role::S3, Role::Ingest, Role::Dicom, Role::Worker, Role::Api];
 
     /// Its word on the command line.
@@ -30,6 +32,7 @@ impl Role {
             Role::Dicom => "dicom",
             Role::Worker => "worker",
             Role::Api => "api",
+            Role::Autoscale => "autoscale",
         }
     }
 }
@@ -42,6 +45,12 @@ impl Roles {
     /// All of them.
     pub fn all() -> Self {
         Self(Role::ALL.into())
+    }
+
+    /// The one that runs other processes.
+    #[cfg(feature = "torch")]
+    pub fn autoscale() -> Self {
+        Self([Role::Autoscale].into())
     }
 
     /// Whether `role` is among them.

@@ -63,6 +63,8 @@ pub fn settle(
         scale_target: given.scale_target.unwrap_or(SomeSeconds::of::<60>()),
         scale_floor: given.scale_floor.unwrap_or(Workers::of::<1>()),
         scale_ceiling: given.scale_ceiling.unwrap_or(Workers::of::<10>()),
+        scale_calm: given.scale_calm.unwrap_or(Seconds::of::<180>()),
+        scale_processes: given.scale_processes,
         events_retention: given.events_retention.unwrap_or(RetentionPeriod::days::<30>()),
         quarantine_retention: given.quarantine_retention.unwrap_or(RetentionPeriod::days::<90>()),
         results_retention: given.results_retention.unwrap_or(RetentionPeriod::FOREVER),

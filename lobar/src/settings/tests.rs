@@ -63,6 +63,8 @@ const TABLE: &[(&str, &str, &[&str])] = &[
     ("scale_target", "90", &["0", "1.5"]),
     ("scale_floor", "2", &["-1", "10001"]),
     ("scale_ceiling", "20", &["x", "10001"]),
+    ("scale_calm", "30", &["-1", "86401"]),
+    ("scale_processes", "4", &["0", "257"]),
     ("events_retention", "7d", &["", "7", "0d", "7w"]),
     ("quarantine_retention", "36h", &["", "-1d"]),
     ("results_retention", "3650d", &["", "never"]),

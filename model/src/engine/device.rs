@@ -53,6 +53,14 @@ pub fn resolve_device(choice: DeviceChoice, library: Option<&Path>) -> Result<De
     }
 }
 
+/// How many CUDA devices can be used; none where CUDA is not there. `library` as for [`resolve_device`].
+pub fn cuda_devices(library: Option<&Path>) -> usize {
+    match cuda(0, library) {
+        Ok(_) => usize::try_from(Cuda::device_count()).unwrap_or(0),
+        Err(_) => 0,
+    }
+}
+
 fn cuda(index: usize, library: Option<&Path>) -> Result<Device, CudaError> {
     if let Some(path) = library {
         load_library(path)?;

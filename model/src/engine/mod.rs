@@ -32,7 +32,7 @@ use lobar_core::engine::{
 use lobar_core::finding::Heatmap;
 use tch::{Device, Kind, TchError, Tensor};
 
-pub use device::{CudaError, resolve_device};
+pub use device::{CudaError, cuda_devices, resolve_device};
 pub use load::LoadError;
 pub use lobar_core::compute::DeviceChoice;
 pub use proof::{BF16_TOLERANCE, FOLDING_TOLERANCE, INT8_TOLERANCE};

@@ -276,12 +276,25 @@ impl Browser {
             .await;
     }
 
+    /// What is on the screen, as PNG. The driver gives the page ten seconds for it, which a busy machine may exceed.
+    pub async fn png(&self) -> Vec<u8> {
+        let began = Instant::now();
+        loop {
+            match self.page.screenshot().await {
+                Ok(png) => return png,
+                Err(error) => {
+                    let is_late = error.to_string().contains("Timed out receiving message");
+                    assert!(is_late && began.elapsed() < PATIENCE, "a screenshot: {error}");
+                }
+            }
+        }
+    }
+
     /// Keeps a picture of the page for people to look at.
     pub async fn screenshot(&self, name: &str) {
         let folder = workspace().join("target/screenshots");
         std::fs::create_dir_all(&folder).expect("a folder");
-        let png = self.page.screenshot().await.expect("a screenshot");
-        std::fs::write(folder.join(name), png).expect("written");
+        std::fs::write(folder.join(name), self.png().await).expect("written");
     }
 
     pub async fn close(self) {

@@ -72,7 +72,7 @@ impl Painted {
         assert!(upright && row[0] > origin[0] && column[1] > origin[1], "it is turned: {said}");
         let step =
             [(row[0] - origin[0]) / (size[0] - 1.0), (column[1] - origin[1]) / (size[1] - 1.0)];
-        let png = browser.page.screenshot().await.expect("a screenshot");
+        let png = browser.png().await;
         let screen = image::load_from_memory(&png).expect("a picture").into_luma8();
         Some(Self { screen, origin, step })
     }

@@ -15,5 +15,6 @@ mod kubernetes;
 mod peers;
 mod proxy;
 mod real_services;
+mod systemd;
 mod terraform;
 mod tools;

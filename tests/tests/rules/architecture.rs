@@ -44,6 +44,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("lobar-endpoint", &["lobar-core"]),
     ("lobar-ingest", &["lobar-core", "lobar-consumer", "lobar-trace"]),
     ("lobar-worker", &["lobar-core", "lobar-consumer", "lobar-imaging", "lobar-trace"]),
+    ("lobar-autoscale", &["lobar-core", "lobar-consumer"]),
     ("lobar-signin", &["lobar-core"]),
     ("lobar-oidc", &["lobar-core"]),
     (

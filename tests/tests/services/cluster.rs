@@ -108,10 +108,29 @@ impl Cluster {
         self.run_as(&executable, roles, settings)
     }
 
+    /// `lobar autoscale`.
+    pub fn autoscale(&self, settings: &[(&str, String)]) -> Lobar {
+        self.start(&executable(), "autoscale", &["autoscale"], settings)
+    }
+
     /// The same by another executable.
     pub fn run_as(&self, executable: &Path, roles: &str, settings: &[(&str, String)]) -> Lobar {
+        let mut arguments = vec!["run", "--roles", roles];
+        if roles.contains("api") {
+            arguments.extend(["--listen", &self.listen]);
+        }
+        self.start(executable, roles, &arguments, settings)
+    }
+
+    fn start(
+        &self,
+        executable: &Path,
+        name: &str,
+        arguments: &[&str],
+        settings: &[(&str, String)],
+    ) -> Lobar {
         let number = self.started.fetch_add(1, Ordering::Relaxed);
-        let data = self.folder.path().join(format!("{roles}-{number}"));
+        let data = self.folder.path().join(format!("{name}-{number}"));
         let mut environment = self.environment.clone();
         for (name, value) in settings {
             environment.retain(|(known, _)| known != name);
@@ -119,11 +138,7 @@ impl Cluster {
                 environment.push(((*name).to_owned(), value.clone()));
             }
         }
-        let mut arguments = vec!["run", "--roles", roles];
-        if roles.contains("api") {
-            arguments.extend(["--listen", &self.listen]);
-        }
-        Lobar::start_with(executable, &arguments, &data, &environment)
+        Lobar::start_with(executable, arguments, &data, &environment)
     }
 
     /// What each process has logged.

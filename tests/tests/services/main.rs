@@ -4,6 +4,7 @@
 #![allow(unreachable_pub, clippy::disallowed_methods, clippy::print_stdout)] // a suite exports nothing, spawns and prints
 
 mod accounts;
+mod autoscale;
 mod cluster;
 mod collector;
 mod health;

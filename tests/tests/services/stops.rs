@@ -13,7 +13,7 @@ use super::cluster::{Cluster, Jobs};
 const GRACE: Duration = Duration::from_secs(40);
 
 /// Attempts that were counted beyond the first of each image.
-async fn wasted_attempts(cluster: &Cluster) -> i64 {
+pub async fn wasted_attempts(cluster: &Cluster) -> i64 {
     let pool = PgPoolOptions::new().max_connections(1).connect(&cluster.database.url()).await;
     let pool = pool.expect("connected");
     let wasted: i64 =

@@ -19,10 +19,11 @@ const WRONG: [(&str, &str); 9] = [
 ];
 
 /// Every command that reads the settings of a service, with what else it cannot do without.
-const COMMANDS: [&[&str]; 14] = [
+const COMMANDS: [&[&str]; 15] = [
     &["config"],
     &["up"],
     &["run", "--roles", "ingest,worker,api"],
+    &["autoscale"],
     &["doctor"],
     &["migrate"],
     &["model", "list"],

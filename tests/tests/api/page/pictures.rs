@@ -142,7 +142,7 @@ fn clear(score: f64) -> Outcome {
 /// Writes what is on the screen into the documents, as small as it gets.
 async fn keep(browser: &Browser, name: &str) {
     browser.drawn().await;
-    let png = browser.page.screenshot().await.expect("a screenshot");
+    let png = browser.png().await;
     let read = ImageReader::new(Cursor::new(png)).with_guessed_format().expect("read");
     let picture = read.decode().expect("a picture").to_rgb8();
     let mut bytes = Vec::new();

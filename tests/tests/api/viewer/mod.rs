@@ -146,7 +146,7 @@ impl Browser {
 
     /// What is on the screen.
     pub(crate) async fn screen(&self) -> RgbImage {
-        let png = self.page.screenshot().await.expect("a screenshot");
+        let png = self.png().await;
         let read = image::ImageReader::new(Cursor::new(png)).with_guessed_format().expect("read");
         read.decode().expect("a picture").to_rgb8()
     }

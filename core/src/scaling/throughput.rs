@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 
-use lobar_core::time::Stamp;
+use crate::time::Stamp;
 
 const BUCKET: i64 = 10_000_000;
 const BUCKETS: i64 = 60;
@@ -12,17 +12,17 @@ const LATELY: i64 = 6;
 
 /// Images, counted in buckets of ten seconds.
 #[derive(Debug, Default)]
-pub(crate) struct Throughput(Mutex<VecDeque<(i64, u64)>>);
+pub struct Throughput(Mutex<VecDeque<(i64, u64)>>);
 
 impl Throughput {
-    /// Counts one image that arrived or was finished at `at`.
-    pub(crate) fn count(&self, at: Stamp) {
+    /// Counts `images` that arrived or were finished at `at`.
+    pub fn count(&self, images: u64, at: Stamp) {
         let mut buckets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let bucket = at.0.div_euclid(BUCKET);
         match buckets.back_mut() {
             // An event that is a little late counts where counting is.
-            Some((last, count)) if *last >= bucket => *count += 1,
-            _ => buckets.push_back((bucket, 1)),
+            Some((last, count)) if *last >= bucket => *count += images,
+            _ => buckets.push_back((bucket, images)),
         }
         while buckets.front().is_some_and(|(first, _)| *first <= bucket - BUCKETS) {
             buckets.pop_front();
@@ -31,7 +31,7 @@ impl Throughput {
 
     /// Images a second in the best ten seconds of the last ten minutes, so that quiet times do not
     /// make the workers look slow; `None` when there was none.
-    pub(crate) fn best(&self, now: Stamp) -> Option<f64> {
+    pub fn best(&self, now: Stamp) -> Option<f64> {
         let buckets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let oldest = now.0.div_euclid(BUCKET) - BUCKETS;
         let best = buckets.iter().filter(|(at, _)| *at > oldest).map(|(_, count)| *count).max()?;
@@ -39,7 +39,7 @@ impl Throughput {
     }
 
     /// Images a second over the last minute.
-    pub(crate) fn lately(&self, now: Stamp) -> f64 {
+    pub fn lately(&self, now: Stamp) -> f64 {
         let buckets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         // The bucket of now is not full yet.
         let last = now.0.div_euclid(BUCKET);
@@ -58,9 +58,9 @@ mod tests {
         let throughput = Throughput::default();
         assert_eq!(throughput.best(Stamp(0)), None);
         for i in 0..50 {
-            throughput.count(Stamp(i * 100_000));
+            throughput.count(1, Stamp(i * 100_000));
         }
-        throughput.count(Stamp(2 * BUCKET));
+        throughput.count(1, Stamp(2 * BUCKET));
         assert_eq!(throughput.best(Stamp(3 * BUCKET)), Some(5.0));
         assert_eq!(throughput.best(Stamp(61 * BUCKET)), Some(0.1));
         assert_eq!(throughput.best(Stamp(700 * BUCKET)), None);
@@ -70,7 +70,7 @@ mod tests {
     fn what_arrives_is_a_mean_over_the_last_full_minute() {
         let throughput = Throughput::default();
         for i in 0..120 {
-            throughput.count(Stamp(i * 500_000));
+            throughput.count(1, Stamp(i * 500_000));
         }
         assert_eq!(throughput.lately(Stamp(6 * BUCKET)), 2.0);
         assert_eq!(throughput.lately(Stamp(9 * BUCKET)), 1.0);
