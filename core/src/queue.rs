@@ -12,6 +12,9 @@
 //! - A retried message comes back after its delay, not before.
 //! - A released message comes back at once and its receive count does not grow.
 //! - A dead message is kept aside with its reason and is not received again.
+//! - Dead letters are listed with their reasons and stay where they are.
+//! - A redriven message is received as if it had never been received before.
+//! - Redriving moves no more dead letters than asked for.
 //! - A trace context travels with its message through retry, release and dead letter.
 //! - A delayed message is not received before its time.
 //! - Every item of a batch has a result of its own.
@@ -103,6 +106,19 @@ pub enum Settlement {
     },
 }
 
+/// A message that is kept aside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeadLetter {
+    /// Its content.
+    pub body: Bytes,
+    /// Why it was put aside; `None` where the broker did it by itself, after too many receives.
+    pub reason: Option<String>,
+    /// When it was first sent.
+    pub sent_at: Stamp,
+    /// What the work on it would continue.
+    pub trace: Option<TraceContext>,
+}
+
 /// How many messages there are, by what they are waiting for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Depth {
@@ -151,6 +167,14 @@ pub trait Queue: Send + Sync {
 
     /// Ends leases; one result an item, in order.
     async fn settle(&self, settlements: Vec<(Receipt, Settlement)>) -> Vec<Result<(), LeaseError>>;
+
+    /// Up to `max` messages that are kept aside, the oldest first as far as the broker keeps them in order. They stay
+    /// dead; while a broker is asked they may be missing for another who asks.
+    async fn dead_letters(&self, max: usize) -> Result<Vec<DeadLetter>, PortError>;
+
+    /// Puts up to `max` messages that are kept aside back onto the queue; how many. A crash or an error in between may
+    /// leave one of them in both places, never in none.
+    async fn redrive(&self, max: usize) -> Result<usize, PortError>;
 
     /// How many messages there are.
     async fn depth(&self) -> Result<Depth, PortError>;

@@ -13,6 +13,7 @@ mod making;
 mod model;
 mod people;
 mod quarantine;
+mod queue;
 #[cfg(feature = "torch")]
 mod training_data;
 mod whose;
@@ -36,6 +37,7 @@ pub use making::{
 pub use model::Model;
 pub use people::{GrantArgs, LinkArgs, PeopleArgs, Site, Token, User};
 pub use quarantine::{Quarantine, Which};
+pub use queue::{Queue, QueueName};
 #[cfg(feature = "torch")]
 pub use training_data::TrainingData;
 pub use whose::Whose;
@@ -122,6 +124,9 @@ pub enum Command {
     /// Messages that ingest put aside: list, show, replay, discard.
     #[command(subcommand)]
     Quarantine(Box<Quarantine>),
+    /// The queues: how many messages they have, and their dead letters: list, dead, redrive.
+    #[command(subcommand)]
+    Queue(Box<Queue>),
     /// The record of who saw and did what: verify, export, checkpoint.
     #[command(subcommand)]
     Audit(Box<Audit>),

@@ -37,6 +37,7 @@ mod predict;
 #[cfg(feature = "torch")]
 mod quantize;
 mod quarantine;
+mod queue;
 mod reconcile;
 mod registry;
 #[cfg(feature = "torch")]
@@ -131,6 +132,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Token(command) => block_on(people::token(*command)),
         Command::Site(command) => block_on(people::site(*command)),
         Command::Quarantine(command) => block_on(quarantine::run(*command)),
+        Command::Queue(command) => block_on(queue::run(*command)),
         Command::Audit(command) => block_on(audit::run(*command)),
         Command::Erase(command) => block_on(erase::run(*command)),
         Command::Exposure(command) => block_on(exposure::run(*command)),

@@ -82,9 +82,9 @@ impl Envelope {
         self.publication(&topology.ladder(), &delay.key, None)
     }
 
-    /// To be kept aside.
-    pub(super) fn aside(self, topology: &Topology, reason: &str) -> Publication {
-        self.publication("", &topology.dead, Some(reason))
+    /// To be kept aside. Without a reason, where the broker did it by itself.
+    pub(super) fn aside(self, topology: &Topology, reason: Option<&str>) -> Publication {
+        self.publication("", &topology.dead, reason)
     }
 
     fn publication(self, exchange: &str, key: &str, reason: Option<&str>) -> Publication {
@@ -113,6 +113,12 @@ impl Envelope {
         let (exchange, key) = (ShortString::from(exchange), ShortString::from(key));
         Publication { exchange, key, body: self.body, properties }
     }
+}
+
+/// Why a message was kept aside; `None` where the broker did it by itself.
+pub(super) fn reason(delivered: &Delivered) -> Option<String> {
+    let headers = delivered.properties.headers().as_ref()?;
+    headers.inner().get(REASON).and_then(text).map(str::to_owned)
 }
 
 /// A text of whichever kind a sender has chosen.

@@ -20,6 +20,7 @@ mod address;
 mod consumer;
 mod consumer_channel;
 mod consumer_state;
+mod dead_letters;
 mod envelope;
 mod error;
 mod examine;

@@ -6,7 +6,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use lapin::Channel;
 use lobar_core::failure::PortError;
-use lobar_core::queue::{Delivery, Depth, LeaseError, Outgoing, Queue, Receipt, Settlement};
+use lobar_core::queue::{
+    DeadLetter, Delivery, Depth, LeaseError, Outgoing, Queue, Receipt, Settlement,
+};
 use lobar_core::time::Clock;
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -15,6 +17,7 @@ use tokio_util::task::TaskTracker;
 
 use super::consumer_channel::count;
 use super::consumer_state::ConsumerState;
+use super::dead_letters;
 use super::envelope::Envelope;
 use super::error::BrokerError;
 use super::publisher::Publisher;
@@ -216,6 +219,16 @@ impl Queue for RabbitQueue {
 
     async fn settle(&self, settlements: Vec<(Receipt, Settlement)>) -> Vec<Result<(), LeaseError>> {
         settle::settle(&self.0, settlements).await
+    }
+
+    async fn dead_letters(&self, max: usize) -> Result<Vec<DeadLetter>, PortError> {
+        let listed = dead_letters::list(&self.0, max).await;
+        listed.map_err(|fault| fault.during("rabbitmq queue: dead letters"))
+    }
+
+    async fn redrive(&self, max: usize) -> Result<usize, PortError> {
+        let moved = dead_letters::redrive(&self.0, max).await;
+        moved.map_err(|fault| fault.during("rabbitmq queue: redrive"))
     }
 
     async fn depth(&self) -> Result<Depth, PortError> {

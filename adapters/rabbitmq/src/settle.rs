@@ -95,7 +95,7 @@ fn copy(lane: &QueueInner, mut envelope: Envelope, settlement: Settlement) -> Op
         }
         Settlement::Dead { reason } => {
             envelope.received = received;
-            Some(envelope.aside(topology, &reason))
+            Some(envelope.aside(topology, Some(&reason)))
         }
     }
 }

@@ -19,7 +19,7 @@ use super::batches::{BatchRow, CountRow, FailedRow};
 use super::commitments::CommitmentRow;
 use super::exposure::{CaseRow, ExposureRow, OpinionRow};
 use super::quarantine::{EntryRow, KeptRow};
-use super::queue::MessageRow;
+use super::queue::{DeadRow, MessageRow};
 use super::registry::{AssignmentRow, ChangeRow, ComparisonRow, ModelRow};
 use super::statement::{Binds, Reads};
 use super::store::{ClaimRow, ErasedRow, EventRow, ImageRow, ObjectRow, StoredRow, TombstoneRow};
@@ -86,6 +86,7 @@ pub trait Driver:
     + Reads<CommitmentRow>
     + Reads<ComparisonRow>
     + Reads<CountRow>
+    + Reads<DeadRow>
     + Reads<EntryRow>
     + Reads<ErasedRow>
     + Reads<EventRow>

@@ -21,6 +21,7 @@
 
 mod batch;
 mod connection;
+mod dead_letters;
 mod error;
 mod examine;
 mod leases;
@@ -37,7 +38,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use lobar_core::failure::PortError;
-use lobar_core::queue::{Delivery, Depth, LeaseError, Outgoing, Queue, Receipt, Settlement};
+use lobar_core::queue::{
+    DeadLetter, Delivery, Depth, LeaseError, Outgoing, Queue, Receipt, Settlement,
+};
 use lobar_core::time::Clock;
 use tokio::sync::oneshot;
 use tokio_util::task::TaskTracker;
@@ -130,6 +133,14 @@ impl Queue for SqsQueue {
 
     async fn settle(&self, settlements: Vec<(Receipt, Settlement)>) -> Vec<Result<(), LeaseError>> {
         self.lane.settle(settlements).await
+    }
+
+    async fn dead_letters(&self, max: usize) -> Result<Vec<DeadLetter>, PortError> {
+        self.lane.list_dead(max).await
+    }
+
+    async fn redrive(&self, max: usize) -> Result<usize, PortError> {
+        self.lane.redrive(max).await
     }
 
     async fn depth(&self) -> Result<Depth, PortError> {

@@ -67,6 +67,15 @@ impl QueueInner {
         sent.into_iter().map(|sent| sent.map_err(|refusal| refusal.into_port(SEND))).collect()
     }
 
+    /// Sends messages that are encoded already, to be received at once.
+    pub(super) async fn send_encoded(
+        &self,
+        messages: Vec<EncodedMessage>,
+    ) -> Vec<Result<(), SqsError>> {
+        let entries = messages.into_iter().map(|wire| Entry { wire, delay: 0 });
+        self.send_entries(&self.connection.url, entries.collect()).await
+    }
+
     /// Sends each copy to `url`, then deletes what it is a copy of. A failure to delete is told too:
     /// there are two of them then, of which a receiver must expect any number.
     pub(super) async fn replace(

@@ -80,6 +80,10 @@ actions! {
     QuarantineViewed "quarantine_viewed",
     /// A message in quarantine was replayed or discarded.
     QuarantineChanged "quarantine_changed",
+    /// Dead letters of a queue were shown, which may bear the names of objects.
+    QueueViewed "queue_viewed",
+    /// Dead letters of a queue were put back onto it; the detail says which queue.
+    QueueChanged "queue_changed",
     /// This record was read.
     AuditRead "audit_read",
     /// The network answered an image.

@@ -40,8 +40,8 @@ fn kind(action: Option<Action>) -> Kind {
         }
         Action::PatientChanged => (("110110", "Patient Record"), "U"),
         Action::ModelChanged | Action::Reconciled => (ACTIVITY, "U"),
-        Action::QuarantineViewed => (ACTIVITY, "R"),
-        Action::QuarantineChanged | Action::BatchRetried => (ACTIVITY, "U"),
+        Action::QuarantineViewed | Action::QueueViewed => (ACTIVITY, "R"),
+        Action::QuarantineChanged | Action::QueueChanged | Action::BatchRetried => (ACTIVITY, "U"),
         Action::AuditRead | Action::ExposureRead => (RECORD, "R"),
         Action::Pruned => (RECORD, "D"),
         Action::Inferred | Action::NotAssessed => (ACTIVITY, "E"),

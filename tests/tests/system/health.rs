@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
-use lobar_core::queue::Outgoing;
+use lobar_core::queue::{Outgoing, Settlement};
 use lobar_core::time::SystemClock;
 use lobar_opener::Opener;
 use lobar_testkit::services::free_port;
@@ -158,6 +158,48 @@ async fn uploads_of_another_bucket_are_told_of_and_the_command_line_lists_shows_
     assert_eq!(refused.status.code(), Some(1), "{}", said(&refused));
     let wrong = site.run(&["quarantine", "replay"]);
     assert_eq!(wrong.status.code(), Some(2), "which is not said: {}", said(&wrong));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn dead_letters_are_listed_and_put_back_by_command_and_that_is_on_record() {
+    let site = Site::open("s3,ingest,api");
+    let opener = Opener::new(Arc::new(SystemClock));
+    let url = format!("sqlite:{}", site.data().join("queues.db").display());
+    let url = url.parse().expect("a queue's URL");
+    let queue = opener.queue("jobs", &url, "jobs-stat").await.expect("the queue");
+    assert!(queue.send(vec![Outgoing::now("of Doe_Jane"); 3]).await.iter().all(Result::is_ok));
+    let lease = Duration::from_secs(60);
+    let taken = queue.receive(2, Duration::ZERO, lease).await.expect("received");
+    let dead = Settlement::Dead { reason: "nobody reads this".into() };
+    let ends = taken.into_iter().map(|one| (one.receipt, dead.clone())).collect();
+    assert!(queue.settle(ends).await.iter().all(Result::is_ok));
+
+    let ask = |arguments: &[&str]| -> Value {
+        let output = site.run(&[&["queue"], arguments, &["--json"]].concat());
+        assert!(output.status.success(), "{}", said(&output));
+        serde_json::from_slice(&output.stdout).expect("one JSON object")
+    };
+    let of_stat = |list: Value| {
+        (list["queues"]["stat"]["ready"].clone(), list["queues"]["stat"]["dead"].clone())
+    };
+    assert_eq!(of_stat(ask(&["list"])), (json!(1), json!(2)));
+    let told = ask(&["dead", "stat", "--limit", "1"]);
+    assert_eq!(told["items"].as_array().map(Vec::len), Some(1));
+    assert_eq!(told["items"][0]["reason"], "nobody reads this");
+    assert!(!told.to_string().contains("Doe"), "only where it is asked for: {told}");
+    assert!(said(&site.run(&["queue", "dead", "stat"])).contains("nobody reads this"));
+    assert_eq!(ask(&["dead", "stat", "--bodies"])["items"][0]["message"], "of Doe_Jane");
+
+    assert_eq!(ask(&["redrive", "stat", "--limit", "1"])["redriven"], 1);
+    assert_eq!(ask(&["redrive", "stat"])["redriven"], 1);
+    assert_eq!(ask(&["redrive", "stat"])["redriven"], 0, "again is no error");
+    assert_eq!(of_stat(ask(&["list"])), (json!(3), json!(0)));
+    let record = said(&site.run(&["audit", "export"]));
+    for word in ["queue_viewed", "queue_changed"] {
+        assert!(record.contains(word), "{record}");
+    }
+    assert!(!record.contains("Doe"), "{record}");
+    opener.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

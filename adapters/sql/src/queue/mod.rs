@@ -17,14 +17,16 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use lobar_core::failure::PortError;
-use lobar_core::queue::{Delivery, Depth, LeaseError, Outgoing, Queue, Receipt, Settlement};
+use lobar_core::queue::{
+    DeadLetter, Delivery, Depth, LeaseError, Outgoing, Queue, Receipt, Settlement,
+};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::{BATCH, Db, DbError, Driver};
 use receipt::LeaseReceipt;
 
-pub(super) use statements::MessageRow;
+pub(super) use statements::{DeadRow, MessageRow};
 
 /// How often a waiting receiver looks by itself, unless it is told otherwise.
 const POLL: Duration = Duration::from_millis(200);
@@ -157,6 +159,16 @@ impl<D: Driver> Queue for SqlQueue<D> {
             }
         }
         answers
+    }
+
+    async fn dead_letters(&self, max: usize) -> Result<Vec<DeadLetter>, PortError> {
+        self.list_dead(max).await.map_err(|fault| fault.during("queue: dead letters"))
+    }
+
+    async fn redrive(&self, max: usize) -> Result<usize, PortError> {
+        let redriven = self.redrive_dead(max).await;
+        self.db.notifier().notify(&self.name);
+        redriven.map_err(|fault| fault.during("queue: redrive"))
     }
 
     async fn depth(&self) -> Result<Depth, PortError> {

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use lobar_core::queue::{Delivery, Depth, Outgoing, Settlement};
+use lobar_core::queue::{DeadLetter, Delivery, Depth, Outgoing, Settlement};
 use lobar_core::time::Stamp;
 use lobar_core::trace::TraceContext;
 
@@ -118,6 +118,34 @@ impl<D: Driver> SqlQueue<D> {
         Ok(ids(self.db.relaxed(statement).await?))
     }
 
+    pub(super) async fn list_dead(&self, max: usize) -> Result<Vec<DeadLetter>, DbError> {
+        let dead = Sql::<D>::new(
+            "select body, dead_reason, sent_at, trace from message
+             where queue = $1 and dead_reason is not null order by id limit $2",
+        )
+        .bind(self.name.as_str())
+        .bind(i64::try_from(max).unwrap_or(i64::MAX));
+        let rows: Vec<DeadRow> = self.db.fetch_all(dead).await?;
+        Ok(rows.into_iter().map(DeadRow::letter).collect())
+    }
+
+    /// As if they had just been sent, but for their age.
+    pub(super) async fn redrive_dead(&self, max: usize) -> Result<usize, DbError> {
+        let statement = |now: Stamp| {
+            let mut sql = Sql::<D>::new(
+                "with dead as materialized (
+                   select id from message where queue = $1 and dead_reason is not null
+                   order by id limit $2",
+            );
+            sql.push(D::SKIP_LOCKED).push(
+                ") update message set dead_reason = null, receives = 0, ready_at = $3
+                 where id in (select id from dead) returning id",
+            );
+            sql.bind(self.name.as_str()).bind(i64::try_from(max).unwrap_or(i64::MAX)).bind(now.0)
+        };
+        Ok(self.db.execute::<(i64,)>(statement).await?.len())
+    }
+
     pub(super) async fn count(&self) -> Result<Depth, DbError> {
         let now = self.db.now();
         let counts = Sql::<D>::new(
@@ -156,6 +184,26 @@ fn held<D: Driver>(mut sql: Sql<D>, batch: &[LeaseReceipt], now: Stamp) -> Sql<D
 
 fn ids(rows: Vec<(i64,)>) -> HashSet<i64> {
     rows.into_iter().map(|(id,)| id).collect()
+}
+
+/// A message that is kept aside.
+#[derive(sqlx::FromRow)]
+pub struct DeadRow {
+    body: Vec<u8>,
+    dead_reason: String,
+    sent_at: i64,
+    trace: Option<String>,
+}
+
+impl DeadRow {
+    fn letter(self) -> DeadLetter {
+        DeadLetter {
+            body: self.body.into(),
+            reason: Some(self.dead_reason),
+            sent_at: Stamp(self.sent_at),
+            trace: self.trace.as_deref().and_then(TraceContext::parse),
+        }
+    }
 }
 
 impl MessageRow {

@@ -7,7 +7,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use lobar_core::failure::PortError;
-use lobar_core::queue::{Delivery, Depth, LeaseError, Outgoing, Queue, Receipt, Settlement};
+use lobar_core::queue::{
+    DeadLetter, Delivery, Depth, LeaseError, Outgoing, Queue, Receipt, Settlement,
+};
 
 use super::Switch;
 use crate::rig::inject::{Fault, Injector, Kind};
@@ -160,6 +162,14 @@ impl Queue for FaultyQueue {
             }
         }
         merge(errors, answers)
+    }
+    async fn dead_letters(&self, max: usize) -> Result<Vec<DeadLetter>, PortError> {
+        self.switch.pass()?;
+        self.inner.dead_letters(max).await
+    }
+    async fn redrive(&self, max: usize) -> Result<usize, PortError> {
+        self.switch.pass()?;
+        self.inner.redrive(max).await
     }
     async fn depth(&self) -> Result<Depth, PortError> {
         self.switch.pass()?;
