@@ -40,6 +40,8 @@ impl Launcher {
         let place = &self.places[place];
         let mut command = Command::new(&self.program);
         command.args(&self.arguments).args(&place.arguments).stdin(Stdio::piped());
+        // A Ctrl-C on the terminal is for the autoscaler: a worker ends at once when it is told to stop a second time.
+        command.process_group(0);
         let runtime = tokio::runtime::Handle::current();
         // A process has the cores of the thread that starts it, from its first instruction on.
         let start = || {
@@ -116,18 +118,20 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_process_runs_on_the_cores_of_its_place_and_has_its_arguments() {
+    async fn a_process_has_the_cores_and_arguments_of_its_place_and_a_process_group_of_its_own() {
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join("said");
         let cores = core_groups(1).expect("known").remove(0);
         let core = cores.last().copied().expect("one");
         let arguments = vec!["worker".into(), file.clone().into()];
         let place = Place { arguments, cores: vec![core] };
-        let script = "grep Cpus_allowed_list /proc/self/status > \"$1\"";
+        let script = "{ cut -d ' ' -f 5 /proc/$$/stat; echo $$; grep Cpus_allowed_list /proc/self/status; } > \"$1\"";
         let mut process = launcher(script, place).start(0).expect("started");
         assert!(process.ended().await.expect("ended").success());
         let said = std::fs::read_to_string(file).expect("written");
         assert_eq!(said.split_whitespace().last(), Some(core.to_string().as_str()), "{said}");
+        let mut lines = said.lines();
+        assert_eq!(lines.next(), lines.next(), "its group is called as it is: {said}");
         assert!(core_groups(1).expect("known").remove(0) == cores, "this process keeps its own");
     }
 
