@@ -8,6 +8,7 @@
 mod compose;
 mod dashboard;
 mod emulator;
+mod github;
 mod gpu_day;
 mod growth;
 mod images;

@@ -2,10 +2,11 @@
 //! outlives its autoscaler.
 
 use std::collections::HashMap;
+use std::net::TcpListener;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
-use lobar_testkit::services::free_port;
 use lobar_tests::kit::{BulkUpload, Lobar, answer, workspace};
 
 use super::accounts::{account, until_quiet};
@@ -30,7 +31,7 @@ impl Autoscaled {
 
     /// With so many workers at most, seconds for a backlog, and seconds until one that is not needed goes.
     async fn start_with(cluster: &Arc<Cluster>, [processes, target, calm]: [u32; 3]) -> Self {
-        let listen = format!("127.0.0.1:{}", free_port());
+        let listen = format!("127.0.0.1:{}", ports_in_a_row(processes + 1));
         let settings = [
             ("LOBAR_METRICS_LISTEN", listen.clone()),
             ("LOBAR_SCALE_PROCESSES", processes.to_string()),
@@ -75,6 +76,29 @@ impl Autoscaled {
     fn workers(&self) -> Vec<u32> {
         children(self.process.pid())
     }
+}
+
+/// The first of so many free ports in a row: the workers tell of themselves at those after the autoscaler's. Below those that
+/// the system gives out by itself (from 32768 on), of which other tests take one after the other.
+fn ports_in_a_row(many: u32) -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let many = u16::try_from(many).expect("a few");
+    let from = (std::process::id() % 200) as u16 * 100;
+    let first = || 11_000 + (from + NEXT.fetch_add(many, Ordering::Relaxed)) % 20_000;
+    let is_free = |port: u16| TcpListener::bind(("127.0.0.1", port)).is_ok();
+    let mut blocks = std::iter::repeat_with(first).take(1_000);
+    let free = blocks.find(|first| (*first..first + many).all(is_free));
+    free.expect("ports in a row that nobody uses")
+}
+
+/// What the processes said of their errors.
+fn errors(cluster: &Cluster) -> Vec<String> {
+    let logs = cluster.logs();
+    let lines = logs
+        .iter()
+        .flat_map(|log| log.lines())
+        .filter(|line| line.to_lowercase().contains("error"));
+    lines.map(str::to_owned).collect()
 }
 
 /// The processes whose parent is this one.
@@ -126,7 +150,7 @@ async fn workers_follow_the_backlog_up_and_down_and_none_is_ended_with_work_in_i
     assert_eq!((account.lost, account.duplicated, account.unexpected), (0, 0, 0), "{account:?}");
     assert_eq!(wasted_attempts(&cluster).await, 0, "scale-in costs no attempt");
     let figures = autoscaled.figures().await;
-    assert_eq!(figures["ends_total{how=\"crashed\"}"], 0.0, "{figures:?}");
+    assert_eq!(figures["ends_total{how=\"crashed\"}"], 0.0, "{figures:?}: {:?}", errors(&cluster));
     assert!(figures["ends_total{how=\"drained\"}"] >= 2.0, "{figures:?}");
 
     let workers = autoscaled.workers();
@@ -216,7 +240,7 @@ async fn three_thousand_images_move_one_to_four_workers() {
     println!("{account:?}\n{figures:?}");
     assert_eq!((account.lost, account.duplicated, account.unexpected), (0, 0, 0), "{account:?}");
     assert_eq!(wasted_attempts(&cluster).await, 0, "scale-in costs no attempt");
-    assert_eq!(figures["ends_total{how=\"crashed\"}"], 0.0, "{figures:?}");
+    assert_eq!(figures["ends_total{how=\"crashed\"}"], 0.0, "{figures:?}: {:?}", errors(&cluster));
     let most = samples.iter().map(|sample| sample.running).fold(0.0, f64::max);
     assert_eq!(most, 4.0, "workers at once");
     std::fs::write(workspace().join("docs/pictures/autoscale.svg"), plot(&samples))
