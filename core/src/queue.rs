@@ -23,6 +23,10 @@
 //! - Depth counts what is ready, in flight, delayed and dead.
 //! - Messages survive closing and opening the queue.
 //! - Two receivers never hold the same message.
+//!
+//! Messages may be of a group, such as the site that an image comes from. Brokers that can let groups take turns, so
+//! that who sends few need not wait until the many of another are through (docs/adr/0051-groups-take-turns.md says which
+//! can). Among the messages of one group the one sent first comes first, as far as the broker keeps an order at all.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -47,6 +51,9 @@ pub struct Outgoing {
     pub delay: Duration,
     /// What its receiver's work continues.
     pub trace: Option<TraceContext>,
+    /// Among whose messages it takes its turn: at most 63 ASCII letters, digits, `.`, `_`, `-`, as the name of a site.
+    /// Those without one are a group too.
+    pub group: Option<String>,
 }
 
 impl Outgoing {
@@ -57,12 +64,18 @@ impl Outgoing {
 
     /// A message that can be received after `delay`.
     pub fn later(body: impl Into<Bytes>, delay: Duration) -> Self {
-        Self { body: body.into(), delay, trace: None }
+        Self { body: body.into(), delay, trace: None, group: None }
     }
 
     /// The same message, whose receiver continues `trace`.
     pub fn traced(mut self, trace: Option<TraceContext>) -> Self {
         self.trace = trace;
+        self
+    }
+
+    /// The same message, of a group.
+    pub fn of_group(mut self, group: Option<String>) -> Self {
+        self.group = group;
         self
     }
 }

@@ -18,8 +18,15 @@ use crate::item::QuarantineReason;
 use crate::outage::{Outage, Service};
 use crate::rejection::Operation;
 
-/// An image that needs a job, and what the work on it continues.
-pub(crate) type Needed = (ImageId, Option<TraceContext>);
+/// An image that needs a job.
+#[derive(Clone)]
+pub(crate) struct Needed {
+    pub(crate) image: ImageId,
+    /// Whose turn its job takes; `None` where that is not known.
+    pub(crate) site: Option<String>,
+    /// What the work on it continues.
+    pub(crate) trace: Option<TraceContext>,
+}
 
 /// What became of one job.
 type Sent = Result<(), Arc<PortError>>;
@@ -55,8 +62,11 @@ impl Intake {
             accepted |= matches!(admission, Admission::New(_));
             changed |= !matches!(admission, Admission::Pending(_));
             if !matches!(admission, Admission::Settled(_)) {
-                let needs = (admission.id(), fates.trace(admission.id()));
-                needed.of_mut(image.lane).push((place, needs));
+                let id = admission.id();
+                let site = image.object.site().map(str::to_owned);
+                needed
+                    .of_mut(image.lane)
+                    .push((place, Needed { image: id, site, trace: fates.trace(id) }));
             }
         }
         // A page need not wait until the jobs are durable.
@@ -128,7 +138,7 @@ impl Intake {
     async fn send_all(&self, needed: &Lanes<Vec<Indexed<Needed>>>) -> Lanes<Vec<Indexed<Sent>>> {
         let send = async |lane| {
             let (places, images): (Vec<usize>, Vec<Needed>) =
-                needed.of(lane).iter().copied().unzip();
+                needed.of(lane).iter().cloned().unzip();
             let sent = self.send(lane, &images).await;
             places.into_iter().zip(sent).collect()
         };
@@ -147,7 +157,10 @@ impl Intake {
         if images.is_empty() {
             return Vec::new();
         }
-        let job = |&(image, trace): &Needed| Outgoing::now(Job { image }.encode()).traced(trace);
+        let job = |needed: &Needed| {
+            let job = Outgoing::now(Job { image: needed.image }.encode());
+            job.traced(needed.trace).of_group(needed.site.clone())
+        };
         let jobs = images.iter().map(job).collect();
         let sent = self.jobs.of(lane).send(jobs).await;
         let accepted = sent.iter().filter(|sent| sent.is_ok()).count();

@@ -49,10 +49,11 @@ impl Ingest {
         let older_than = settings.sweep_after.max(waiting);
         let found = self.intake.store.sweep(older_than, settings.sweep_limit).await;
         let found = found.map_err(Outage::of(Service::Store))?;
-        // The trace of a job that is lost is lost with it.
+        // The trace of a job that is lost is lost with it. What is swept takes turns as one more group: its site is a
+        // question for each image, and it has waited long enough.
         let mut lanes: Lanes<Vec<Needed>> = Lanes::default();
         for &(image, lane) in &found {
-            lanes.of_mut(lane).push((image, None));
+            lanes.of_mut(lane).push(Needed { image, site: None, trace: None });
         }
         let (mut swept, mut failed) = (0, None);
         // One lane's queue may be away: the other lane's images get their jobs all the same.

@@ -179,7 +179,8 @@ impl Queue for RabbitQueue {
     async fn send(&self, messages: Vec<Outgoing>) -> Vec<Result<(), PortError>> {
         let lane = &self.0;
         let now = lane.clock.now();
-        let batch = messages.into_iter().map(|Outgoing { body, delay, trace }| {
+        // A queue of RabbitMQ knows no groups: it is first in, first out.
+        let batch = messages.into_iter().map(|Outgoing { body, delay, trace, group: _ }| {
             let envelope = Envelope::new(body, now, trace);
             if delay.is_zero() {
                 envelope.first(&lane.topology)

@@ -29,6 +29,7 @@ struct Held {
     id: String,
     handle: String,
     letter: DeadLetter,
+    group: Option<String>,
 }
 
 impl QueueInner {
@@ -51,7 +52,7 @@ impl QueueInner {
                 trace: letter.trace,
                 ..MessageAttributes::default()
             };
-            message::encode(&letter.body, &notes)
+            (message::encode(&letter.body, &notes), one.group.clone())
         });
         let sent = self.send_encoded(again.collect()).await;
         let (mut back, mut left, mut failed) = (Vec::new(), Vec::new(), None);
@@ -117,6 +118,7 @@ impl QueueInner {
             .wait_time_seconds(i32::try_from(POLL.as_secs()).unwrap_or(1))
             .visibility_timeout(i32::try_from(HIDDEN.as_secs()).unwrap_or(60))
             .message_system_attribute_names(Attribute::SentTimestamp)
+            .message_system_attribute_names(Attribute::MessageGroupId)
             .message_attribute_names(message::OURS)
             .message_attribute_names(TraceContext::HEADER);
         Ok(clients.call(ask.send()).await?.messages.unwrap_or_default())
@@ -125,14 +127,16 @@ impl QueueInner {
     /// `None` for a message without an id or a receipt, which SQS does not send.
     fn read_dead(&self, message: &Message) -> Option<Held> {
         let (body, notes) = message::decode(message);
-        let sent = message.attributes().and_then(|all| all.get(&Attribute::SentTimestamp));
-        let sent = sent.and_then(|millis| millis.parse::<i64>().ok()?.checked_mul(1_000));
+        let said = |name: Attribute| message.attributes()?.get(&name);
+        let sent = said(Attribute::SentTimestamp)
+            .and_then(|millis| millis.parse::<i64>().ok()?.checked_mul(1_000));
         let sent_at = notes.sent_at.or(sent.map(Stamp)).unwrap_or_else(|| self.clock.now());
         let letter = DeadLetter { body, reason: notes.reason, sent_at, trace: notes.trace };
         Some(Held {
             id: message.message_id()?.to_owned(),
             handle: message.receipt_handle()?.to_owned(),
             letter,
+            group: said(Attribute::MessageGroupId).cloned(),
         })
     }
 

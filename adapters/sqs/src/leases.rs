@@ -24,6 +24,8 @@ pub(super) struct Lease {
     pub(super) sent_at: Stamp,
     /// What the work on it continues.
     pub(super) trace: Option<TraceContext>,
+    /// Its message group.
+    pub(super) group: Option<String>,
     /// When the request that brought it began.
     pub(super) received: Instant,
     /// When its lease ends.
@@ -128,6 +130,7 @@ mod tests {
             count: 1,
             sent_at: Stamp(0),
             trace: None,
+            group: None,
             received,
             deadline: received + LEASE,
         }

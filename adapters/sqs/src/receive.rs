@@ -123,6 +123,7 @@ impl QueueInner {
             .visibility_timeout(lease_seconds(lease))
             .message_system_attribute_names(Attribute::ApproximateReceiveCount)
             .message_system_attribute_names(Attribute::SentTimestamp)
+            .message_system_attribute_names(Attribute::MessageGroupId)
             .message_system_attribute_names(Attribute::ApproximateFirstReceiveTimestamp)
             .message_attribute_names(message::OURS)
             .message_attribute_names(TraceContext::HEADER);
@@ -170,6 +171,7 @@ impl QueueInner {
             count: notes.count.saturating_add(receives.unwrap_or(1)),
             sent_at: notes.sent_at.or(sent).unwrap_or_else(|| self.clock.now()),
             trace: notes.trace,
+            group: said(Attribute::MessageGroupId).cloned(),
             received,
             deadline: received + lease.min(self.longest_lease),
         };

@@ -31,6 +31,7 @@ pub(super) struct Copy {
     pub(super) due: Option<Stamp>,
     pub(super) reason: Option<String>,
     pub(super) trace: Option<TraceContext>,
+    pub(super) group: Option<String>,
 }
 
 impl Copy {
@@ -43,6 +44,7 @@ impl Copy {
             due: None,
             reason: None,
             trace: held.trace,
+            group: held.group.clone(),
         }
     }
 }
@@ -51,6 +53,9 @@ impl Copy {
 struct Entry {
     wire: EncodedMessage,
     delay: i32,
+    /// Its message group: on a standard queue, whose fair share it takes.
+    /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-fair-queues.html>
+    group: Option<String>,
 }
 
 impl QueueInner {
@@ -61,18 +66,18 @@ impl QueueInner {
             let notes =
                 MessageAttributes { due, trace: message.trace, ..MessageAttributes::default() };
             let wire = message::encode(&message.body, &notes);
-            Entry { wire, delay: delay(message.delay) }
+            Entry { wire, delay: delay(message.delay), group: message.group }
         });
         let sent = self.send_entries(&self.connection.url, entries.collect()).await;
         sent.into_iter().map(|sent| sent.map_err(|refusal| refusal.into_port(SEND))).collect()
     }
 
-    /// Sends messages that are encoded already, to be received at once.
+    /// Sends messages that are encoded already, of their groups, to be received at once.
     pub(super) async fn send_encoded(
         &self,
-        messages: Vec<EncodedMessage>,
+        messages: Vec<(EncodedMessage, Option<String>)>,
     ) -> Vec<Result<(), SqsError>> {
-        let entries = messages.into_iter().map(|wire| Entry { wire, delay: 0 });
+        let entries = messages.into_iter().map(|(wire, group)| Entry { wire, delay: 0, group });
         self.send_entries(&self.connection.url, entries.collect()).await
     }
 
@@ -96,7 +101,7 @@ impl QueueInner {
                 };
                 let left = copy.due.map_or(Duration::ZERO, |due| due.since(now));
                 let wire = message::encode(&copy.body, &notes);
-                (held, Entry { wire, delay: delay(left) })
+                (held, Entry { wire, delay: delay(left), group: copy.group })
             })
             .unzip();
         let mut results = self.send_entries(url, entries).await;
@@ -142,6 +147,7 @@ impl QueueInner {
                 // Said even when zero: a queue may have a delay of its own.
                 .delay_seconds(entry.delay)
                 .set_message_attributes(entry.wire.attributes)
+                .set_message_group_id(entry.group)
                 .build()
                 .map_err(|_| SqsError::Unbuildable)
         });

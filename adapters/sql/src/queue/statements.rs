@@ -1,6 +1,6 @@
 //! The statements of a queue.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use lobar_core::queue::{DeadLetter, Delivery, Depth, Outgoing, Settlement};
@@ -20,37 +20,79 @@ pub struct MessageRow {
     body: Vec<u8>,
     sent_at: i64,
     trace: Option<String>,
+    turn: i64,
 }
 
 impl<D: Driver> SqlQueue<D> {
+    /// A message gets the turn after its group's last, or the one that is received next, whichever is later: start-time fair
+    /// queueing (Goyal, Vin and Cheng, SIGCOMM 1996), whose virtual time is the lowest turn that waits.
     pub(super) async fn insert(&self, batch: &[Outgoing]) -> Result<(), DbError> {
         let insert = |now: Stamp| {
-            let mut sql = Sql::<D>::new(
-                "insert into message (queue, body, sent_at, ready_at, trace) values ",
-            );
+            let mut sql =
+                Sql::<D>::new("with sent (body, ready_at, trace, of_group, place) as (values ");
+            let mut places: HashMap<&str, i64> = HashMap::new();
             sql.rows(batch.iter().map(|message| {
+                let group = message.group.as_deref().unwrap_or_default();
+                let place = places.entry(group).or_default();
                 let trace = message.trace.map(|trace| trace.to_string());
-                (self.name.as_str(), &message.body[..], now.0, now.plus(message.delay).0, trace)
+                let row = (&message.body[..], now.plus(message.delay).0, trace, group, *place);
+                *place += 1;
+                row
             }));
+            sql.push("), next (turn) as (select coalesce((select turn from message where queue = ");
+            sql.arg(self.name.as_str());
+            sql.push(
+                " and dead_reason is null and leased = 0 order by turn, id limit 1),
+                 (select max(turn) from message where queue = ",
+            );
+            sql.arg(self.name.as_str());
+            sql.push(
+                " and dead_reason is null and leased = 1), 0)),
+                last (of_group, turn) as (select of_group, (select max(turn) from message
+                   where queue = ",
+            );
+            sql.arg(self.name.as_str());
+            sql.push(
+                " and dead_reason is null and message.of_group = named.of_group)
+                 from (select distinct of_group from sent) as named)
+                insert into message (queue, body, sent_at, ready_at, trace, of_group, turn)
+                select ",
+            );
+            sql.arg(self.name.as_str()).push(", body, ").arg(now.0);
+            sql.push(
+                ", ready_at, trace, sent.of_group,
+                   place + case when last.turn >= next.turn then last.turn + 1 else next.turn end
+                 from sent join last on last.of_group = sent.of_group cross join next",
+            );
             sql
         };
         self.db.execute::<(i64,)>(insert).await.map(drop)
     }
 
-    /// Leases what is ready, the longest ready first.
+    /// Leases what is ready: what was on lease first, then by turns.
     pub(super) async fn take(&self, max: usize, lease: Duration) -> Result<Vec<Delivery>, DbError> {
         let statement = |now: Stamp| {
             let mut sql = Sql::<D>::new(
-                "with ready as materialized (
+                "with lapsed as materialized (
                    select id from message
-                   where queue = $1 and dead_reason is null and ready_at <= $2
+                   where queue = $1 and dead_reason is null and leased = 1 and ready_at <= $2
                    order by ready_at, id limit $3",
             );
             sql.push(D::SKIP_LOCKED).push(
-                ") update message set lease = lease + 1, leased = 1, receives = receives + 1,
+                "), waiting as materialized (
+                   select id from message
+                   where queue = $1 and dead_reason is null and leased = 0 and ready_at <= $2
+                   order by turn, id limit $3",
+            );
+            sql.push(D::SKIP_LOCKED).push(
+                "), ready as materialized (
+                   select id from (select 0 as kind, id from lapsed
+                                   union all select 1, id from waiting) as both_kinds
+                   order by kind limit $3
+                 ) update message set lease = lease + 1, leased = 1, receives = receives + 1,
                    ready_at = $4
                  where id in (select id from ready) returning id, lease, receives, body, sent_at,
-                   trace",
+                   trace, turn",
             );
             sql.bind(self.name.as_str())
                 .bind(now.0)
@@ -58,7 +100,7 @@ impl<D: Driver> SqlQueue<D> {
                 .bind(now.plus(lease).0)
         };
         let mut taken: Vec<MessageRow> = self.db.relaxed(statement).await?;
-        taken.sort_by_key(|row| row.id);
+        taken.sort_by_key(|row| (row.turn, row.id));
         Ok(taken.into_iter().map(MessageRow::delivery).collect())
     }
 
@@ -129,7 +171,8 @@ impl<D: Driver> SqlQueue<D> {
         Ok(rows.into_iter().map(DeadRow::letter).collect())
     }
 
-    /// As if they had just been sent, but for their age.
+    /// As if they had just been sent, but for their age. They are received next: the turn that they had means nothing to a
+    /// queue that has been empty since.
     pub(super) async fn redrive_dead(&self, max: usize) -> Result<usize, DbError> {
         let statement = |now: Stamp| {
             let mut sql = Sql::<D>::new(
@@ -138,7 +181,10 @@ impl<D: Driver> SqlQueue<D> {
                    order by id limit $2",
             );
             sql.push(D::SKIP_LOCKED).push(
-                ") update message set dead_reason = null, receives = 0, ready_at = $3
+                ") update message set dead_reason = null, receives = 0, ready_at = $3,
+                   turn = coalesce((select turn from message as waiting
+                     where queue = $1 and dead_reason is null and leased = 0
+                     order by turn, id limit 1), 0)
                  where id in (select id from dead) returning id",
             );
             sql.bind(self.name.as_str()).bind(i64::try_from(max).unwrap_or(i64::MAX)).bind(now.0)

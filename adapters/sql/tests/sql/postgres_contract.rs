@@ -511,6 +511,7 @@ mod accounts {
 mod queue {
     lobar_testkit::queue_contract!(super::SharedQueue);
     lobar_testkit::queue_model!(super::SharedQueue);
+    lobar_testkit::queue_turns!(super::SharedQueue);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

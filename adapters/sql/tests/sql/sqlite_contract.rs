@@ -534,6 +534,7 @@ mod accounts {
 mod queue_in_its_own_file {
     lobar_testkit::queue_contract!(super::OwnFile);
     lobar_testkit::queue_model!(super::OwnFile);
+    lobar_testkit::queue_turns!(super::OwnFile);
 }
 
 mod queue_in_the_store_s_file {

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use aws_sdk_sqs::types::{Message, MessageSystemAttributeName};
 use lobar_core::failure::PortError;
 use lobar_core::queue::{Delivery, LeaseError, Outgoing, Queue as _, Settlement};
 use lobar_core::time::{Clock as _, ManualClock, SystemClock};
@@ -103,8 +104,12 @@ async fn a_receive_asks_for_a_long_poll_the_lease_and_what_is_known_of_a_message
     assert_eq!(asked["WaitTimeSeconds"], 20);
     assert_eq!(asked["VisibilityTimeout"], 30);
     assert_eq!(asked["MaxNumberOfMessages"], 10);
-    let names =
-        json!(["ApproximateReceiveCount", "SentTimestamp", "ApproximateFirstReceiveTimestamp"]);
+    let names = json!([
+        "ApproximateReceiveCount",
+        "SentTimestamp",
+        "MessageGroupId",
+        "ApproximateFirstReceiveTimestamp"
+    ]);
     assert_eq!(asked["MessageSystemAttributeNames"], names);
 }
 
@@ -231,6 +236,37 @@ async fn a_dead_message_lies_in_the_dead_letter_queue_with_its_reason_as_others_
     assert_eq!(message.body(), Some("{\"not\":\"understood\"}"));
     let attributes = message.message_attributes().expect("attributes");
     assert_eq!(attributes["lobar.reason"].string_value(), Some("malformed"));
+}
+
+/// The groups of all messages that lie on a queue, as others read them; one that lies there twice once.
+async fn groups(url: &str) -> Vec<String> {
+    let sqs = ministack::shared().await.sqs().await;
+    let every = MessageSystemAttributeName::All;
+    let receive = sqs.receive_message().queue_url(url).message_system_attribute_names(every);
+    let receive = receive.visibility_timeout(0).max_number_of_messages(10);
+    let received = receive.send().await.expect("received");
+    let of = |message: &Message| {
+        message.attributes()?.get(&MessageSystemAttributeName::MessageGroupId).cloned()
+    };
+    received.messages().iter().map(|one| of(one).unwrap_or_default()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_group_of_a_message_is_sqs_s_message_group_and_stays_with_every_copy_of_it() {
+    let ministack = ministack::shared().await;
+    let queues = ministack.queues(100).await;
+    let queue = queue(&queues.name, ministack.url()).await;
+    let grouped = Outgoing::now("a").of_group(Some("north".into()));
+    queue.send(vec![grouped]).await.remove(0).expect("sent");
+    assert_eq!(groups(&queues.url).await, ["north"]);
+    let taken = take(&queue, 1).await.remove(0);
+    settle(&queue, &taken, Settlement::Release).await.expect("released");
+    let taken = take(&queue, 1).await.remove(0);
+    let dead = Settlement::Dead { reason: "malformed".into() };
+    settle(&queue, &taken, dead).await.expect("put aside");
+    assert_eq!(groups(&queues.dead_url).await, ["north"]);
+    assert_eq!(queue.redrive(1).await.expect("redriven"), 1);
+    assert_eq!(groups(&queues.url).await, ["north"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

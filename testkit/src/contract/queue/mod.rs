@@ -4,6 +4,7 @@ mod leases;
 mod messages;
 pub mod model;
 mod settlements;
+mod turns;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +15,7 @@ use lobar_core::queue::{Delivery, Depth, Outgoing, Queue, Receipt, Settlement};
 pub use leases::*;
 pub use messages::*;
 pub use settlements::*;
+pub use turns::*;
 
 /// The port's documentation.
 pub const DOCUMENTATION: &str = include_str!("../../../../core/src/queue.rs");

@@ -248,9 +248,13 @@ async fn pictures_of_the_documents() {
 #[test]
 fn each_picture_of_the_documents_is_small_and_shown_in_one() {
     let root = workspace();
-    let pages: String = ["README.md", "docs/worklist.md", "docs/viewer.md"]
-        .map(|page| std::fs::read_to_string(root.join(page)).expect(page))
-        .concat();
+    let documents = std::fs::read_dir(root.join("docs")).expect("a folder");
+    let pages: String = documents
+        .map(|entry| entry.expect("a file").path())
+        .chain([root.join("README.md")])
+        .filter(|path| path.extension().is_some_and(|ending| ending == "md"))
+        .map(|path| std::fs::read_to_string(path).expect("a page"))
+        .collect();
     let pictures = std::fs::read_dir(root.join("docs/pictures")).expect("a folder");
     for picture in pictures {
         let picture = picture.expect("a file");
