@@ -45,6 +45,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("lobar-ingest", &["lobar-core", "lobar-consumer", "lobar-trace"]),
     ("lobar-worker", &["lobar-core", "lobar-consumer", "lobar-imaging", "lobar-trace"]),
     ("lobar-autoscale", &["lobar-core", "lobar-consumer"]),
+    ("lobar-plan", &["lobar-core"]),
     ("lobar-signin", &["lobar-core"]),
     ("lobar-oidc", &["lobar-core"]),
     (
