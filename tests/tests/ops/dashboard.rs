@@ -119,8 +119,8 @@ async fn assert_known(prometheus: &Prometheus) {
 /// The queries by which KEDA scales the workers.
 fn scaling_queries() -> Vec<String> {
     let mut queries = Vec::new();
-    for name in ["worker-by-need.yaml", "worker-by-depth.yaml"] {
-        for document in yaml(&file(&format!("ops/kubernetes/keda/{name}"))) {
+    for name in ["by-need", "by-depth"] {
+        for document in yaml(&file(&format!("ops/kubernetes/keda/{name}/scaledobject.yaml"))) {
             let triggers = document.pointer("/spec/triggers").and_then(Value::as_array);
             for trigger in triggers.into_iter().flatten() {
                 if trigger["type"] == "prometheus" {

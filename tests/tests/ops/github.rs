@@ -5,7 +5,7 @@ use std::process::Command;
 use lobar_tests::kit::workspace;
 use serde_json::Value;
 
-use crate::tools::{file, python, run, text};
+use crate::tools::{file, python, run};
 
 const WORKFLOWS: [&str; 2] = [".github/workflows/check.yml", ".github/workflows/release.yml"];
 
@@ -19,6 +19,14 @@ fn github_s_schemas_find_the_workflows_right_and_every_job_has_a_time_limit() {
     let dependabot = file(".github/dependabot.yml");
     run(python("check-jsonschema").args(["--builtin-schema", "vendor.dependabot"]).arg(dependabot));
 }
+
+/// Stands for `kubectl`.
+const KUBECTL: &str = r#"#!/bin/sh
+printf '%s\n' "$*" >> "$RUNNER_TEMP/asked"
+[ "$1" = kustomize ] || exit 0
+for part in account settings network ingest worker api; do cat "$2/../../base/$part.yaml"; echo ---; done
+cat "$2/../../dicom/dicom.yaml"
+"#;
 
 /// A YAML file of the repository, as JSON.
 fn yaml(path: &str) -> Value {
@@ -62,20 +70,15 @@ fn a_release_builds_the_images_that_there_are_and_deploys_every_role_from_them()
     }
     let steps = release["jobs"]["deploy"]["steps"].as_array().expect("a list");
     let script = steps.iter().find_map(|step| step["run"].as_str()).expect("a script");
-    // The script's own words on a copy of the manifests, with a `kubectl` that notes what it is asked for.
+    // The script's own words, with a `kubectl` that notes what it is asked for, and renders by putting one file after another.
     let folder = tempfile::tempdir().expect("a folder");
     let manifests = folder.path().join("ops/kubernetes");
-    std::fs::create_dir_all(&manifests).expect("a folder");
-    for entry in file("ops/kubernetes").read_dir().expect("a folder").flatten() {
-        if entry.path().is_file() {
-            std::fs::copy(entry.path(), manifests.join(entry.file_name())).expect("copied");
-        }
-    }
+    run(Command::new("mkdir").arg(folder.path().join("ops")));
+    run(Command::new("cp").arg("-r").arg(file("ops/kubernetes")).arg(&manifests));
     let bin = folder.path().join("bin");
     std::fs::create_dir(&bin).expect("a folder");
     let kubectl = bin.join("kubectl");
-    std::fs::write(&kubectl, "#!/bin/sh\nprintf '%s\\n' \"$*\" >> \"$RUNNER_TEMP/asked\"\n")
-        .expect("written");
+    std::fs::write(&kubectl, KUBECTL).expect("written");
     run(Command::new("chmod").arg("+x").arg(&kubectl));
     let path = format!("{}:{}", bin.display(), std::env::var("PATH").expect("a PATH"));
     run(Command::new("bash")
@@ -87,21 +90,24 @@ fn a_release_builds_the_images_that_there_are_and_deploys_every_role_from_them()
             ("KUBECONFIG_TEXT", "x"),
             ("REGISTRY", "images.example/lobar"),
             ("VERSION", "v9.9.9"),
+            ("OVERLAY", "ops/kubernetes/overlays/rabbitmq"),
         ]));
     let asked = std::fs::read_to_string(folder.path().join("asked")).expect("it was asked");
+    let rendered = std::fs::read_to_string(folder.path().join("lobar.yaml")).expect("there");
     for role in ["ingest", "worker", "dicom", "api"] {
-        assert!(asked.contains(&format!("apply -f ops/kubernetes/{role}.yaml")), "{asked}");
-        assert!(asked.contains(&format!("deployment/lobar-{role}")), "{asked}");
-        let manifest =
-            std::fs::read_to_string(manifests.join(format!("{role}.yaml"))).expect("there");
-        assert!(manifest.contains("image: images.example/lobar/lobar-"), "{role}");
-        assert!(!manifest.contains("image: lobar-"), "{role} keeps an image of before");
-        let name = format!("name: lobar-{role}\n");
-        assert!(text(&format!("ops/kubernetes/{role}.yaml")).contains(&name), "{role}");
+        let applied = format!("lobar.yaml -l app.kubernetes.io/component={role}\n");
+        assert!(asked.contains(&applied), "{asked}");
+        assert!(asked.contains(&format!("deployment/lobar-{role}\n")), "{asked}");
+        assert!(rendered.contains(&format!("\n  name: lobar-{role}\n")), "{role}");
+    }
+    let migrate = std::fs::read_to_string(folder.path().join("migrate.yaml")).expect("there");
+    for image in [&rendered, &migrate] {
+        assert!(image.contains("image: images.example/lobar/lobar-node:v9.9.9"), "{image}");
+        assert!(!image.contains("image: lobar-"), "an image of before is kept");
     }
     let (migrated, first) = (
         asked.find("job/lobar-migrate --").or(asked.find("job/lobar-migrate")),
-        asked.find("ingest.yaml"),
+        asked.find("component=ingest"),
     );
     assert!(migrated < first, "the schema comes first: {asked}");
 }

@@ -1,27 +1,43 @@
 //! Kubernetes: by its schemas, KEDA by its own, and by what the pods are told.
 
-use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::LazyLock;
 
 use lobar_tests::kit::executable;
 use serde_json::Value;
 
 use crate::tools::{at, file, python, run, said, text, yaml};
 
-/// The YAML files of a folder.
-fn files(folder: &str) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(file(folder)).expect("readable");
+/// The YAML files of a folder and of those within it.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).expect("readable");
     let paths = entries.map(|entry| entry.expect("readable").path());
-    paths.filter(|path| path.extension().is_some_and(|e| e == "yaml")).collect()
+    let mut all = Vec::new();
+    for path in paths {
+        if path.is_dir() {
+            all.extend(files(&path));
+        } else if path.extension().is_some_and(|extension| extension == "yaml") {
+            all.push(path);
+        }
+    }
+    all
 }
 
-fn documents(kind: &str) -> Vec<Value> {
-    let all = files("ops/kubernetes").into_iter().flat_map(|path| yaml(&path));
-    all.filter(|document| document["kind"] == kind).collect()
+/// Everything in `ops/kubernetes`, read once.
+fn everything() -> &'static [Value] {
+    static ALL: LazyLock<Vec<Value>> = LazyLock::new(|| {
+        files(&file("ops/kubernetes")).iter().flat_map(|path| yaml(path)).collect()
+    });
+    &ALL
 }
 
-fn named<'a>(documents: &'a [Value], name: &str) -> &'a Value {
+pub(crate) fn documents(kind: &str) -> Vec<Value> {
+    everything().iter().filter(|document| document["kind"] == kind).cloned().collect()
+}
+
+pub(crate) fn named<'a>(documents: &'a [Value], name: &str) -> &'a Value {
     let found = documents.iter().find(|document| document["metadata"]["name"] == name);
     found.unwrap_or_else(|| panic!("there is no {name}"))
 }
@@ -37,30 +53,65 @@ fn containers(pod: &Value) -> &Vec<Value> {
     pod["containers"].as_array().expect("containers")
 }
 
-#[test]
-fn the_schemas_of_kubernetes_find_every_file_right() {
-    let mut validate = python("kubernetes-validate");
-    validate.arg("--strict").args(files("ops/kubernetes"));
-    run(&mut validate);
+/// The schema of a kind that is not Kubernetes' own.
+fn schema(kind: &str) -> PathBuf {
+    file("tests/tests/ops/schemas").join(format!("{kind}.json"))
+}
+
+/// What its schema, Kubernetes' own or that of its kind, says against each document.
+pub(crate) fn faults(documents: &[Value]) -> Vec<String> {
+    let dir = tempfile::tempdir().expect("a folder");
+    let mut kinds: BTreeMap<String, Vec<PathBuf>> = BTreeMap::new();
+    for (at, document) in documents.iter().enumerate() {
+        let kind = document["kind"].as_str().expect("a kind").to_owned();
+        let path = dir.path().join(format!("{at}.yaml"));
+        std::fs::write(&path, document.to_string()).expect("written");
+        let foreign = schema(&kind).exists();
+        kinds.entry(if foreign { kind } else { String::new() }).or_default().push(path);
+    }
+    let checked = kinds.iter().map(|(kind, paths)| {
+        let mut check = if kind.is_empty() {
+            let mut check = python("kubernetes-validate");
+            check.arg("--strict");
+            check
+        } else {
+            let mut check = python("check-jsonschema");
+            check.arg("--schemafile").arg(schema(kind));
+            check
+        };
+        check.args(paths).output().expect("runs")
+    });
+    checked.filter(|output| !output.status.success()).map(|output| said(&output)).collect()
 }
 
 #[test]
-fn the_schema_of_scaled_objects_finds_both_right_and_a_misspelt_field_wrong() {
-    let schema = file("tests/tests/ops/scaledobject.schema.json");
-    let check = |path: &std::path::Path| {
-        let mut check = python("check-jsonschema");
-        check.arg("--schemafile").arg(&schema).arg(path).output().expect("runs")
-    };
-    let scaled = files("ops/kubernetes/keda");
-    assert_eq!(scaled.len(), 2);
-    let dir = tempfile::tempdir().expect("a folder");
-    for path in &scaled {
-        let checked = check(path);
-        assert!(checked.status.success(), "{}", said(&checked));
-        let text = std::fs::read_to_string(path).expect("readable");
-        let wrong = dir.path().join("wrong.yaml");
-        std::fs::write(&wrong, text.replace("maxReplicaCount", "maxReplicas")).expect("written");
-        assert!(!check(&wrong).status.success(), "a misspelt field is not seen");
+fn the_schemas_find_every_document_right() {
+    let found = faults(everything());
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+#[test]
+fn the_schemas_of_other_makers_find_a_misspelt_field_wrong() {
+    let wrong = [
+        ("ScaledObject", "maxReplicaCount", 4),
+        ("TriggerAuthentication", "spec", 2),
+        ("PodMonitor", "podMetricsEndpoints", 1),
+        ("NodePool", "consolidateAfter", 1),
+        ("Kustomization", "resources", 3),
+        ("Component", "resources", 10),
+    ];
+    for (kind, field, how_many) in wrong {
+        let right = documents(kind);
+        assert!(right.len() <= how_many && !right.is_empty(), "{kind}: {}", right.len());
+        let misspelt = right.iter().map(|document| {
+            let text = document.to_string().replacen(&format!("\"{field}\""), "\"speck\"", 1);
+            serde_json::from_str(&text).expect("JSON")
+        });
+        let found = faults(&misspelt.collect::<Vec<_>>()).concat();
+        for at in 0..right.len() {
+            let seen = found.contains(&format!("{at}.yaml"));
+            assert!(seen, "{kind} {at}: a misspelt {field} is not seen: {found}");
+        }
     }
 }
 
@@ -69,8 +120,7 @@ fn what_is_scaled_leaves_its_number_to_the_scaler_and_outlives_its_drain() {
     let deployments = documents("Deployment");
     let settings = documents("ConfigMap");
     let settings = at(named(&settings, "lobar-settings"), "/data");
-    for path in files("ops/kubernetes/keda") {
-        let scaled = yaml(&path).remove(0);
+    for scaled in documents("ScaledObject") {
         let target = at(&scaled, "/spec/scaleTargetRef/name").as_str().expect("a name");
         assert!(at(named(&deployments, target), "/spec").get("replicas").is_none());
         let (least, most) =
@@ -119,9 +169,9 @@ fn the_api_outlives_the_proxy_that_leads_to_it() {
 fn pods_run_our_commands_with_settings_that_lobar_takes() {
     let help = run(Command::new(executable()).args(["run", "--help"]));
     let (maps, secrets) = (documents("ConfigMap"), documents("Secret"));
-    let settings = at(named(&maps, "lobar-settings"), "/data").as_object().expect("data");
+    let settings = maps.iter().flat_map(|map| at(map, "/data").as_object().expect("data").keys());
     let hidden = at(named(&secrets, "lobar-secrets"), "/stringData").as_object().expect("data");
-    for name in settings.keys().chain(hidden.keys()).filter(|name| name.starts_with("LOBAR_")) {
+    for name in settings.chain(hidden.keys()).filter(|name| name.starts_with("LOBAR_")) {
         // The value of one that may hold a password is not shown.
         let known = [format!("[env: {name}=]"), format!("[env: {name}]")];
         assert!(known.iter().any(|known| help.contains(known)), "{name} is no setting");
