@@ -39,9 +39,10 @@ impl WorkerMetrics {
     /// When the registry has metrics of these names already.
     pub fn register(registry: &Registry) -> Result<Self, Error> {
         let stages = &[0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0];
+        // The service levels' own bounds are among them: 10 s, 60 s and 15 minutes.
         let waits = &[
-            0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1_800.0, 3_600.0,
-            14_400.0,
+            0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 900.0, 1_800.0,
+            3_600.0, 14_400.0,
         ];
         let metrics = Self {
             images: IntCounterVec::new(
@@ -159,6 +160,9 @@ impl WorkerMetrics {
         }
         for operation in ["claim", "complete", "retried", "released", "fetch", "settle"] {
             metrics.rejections.with_label_values(&[operation]);
+        }
+        for how in ["retried", "released"] {
+            metrics.returned.with_label_values(&[how]);
         }
         for reason in DeadLetter::ALL {
             metrics.dead_letters.with_label_values(&[reason.code()]);
