@@ -23,13 +23,14 @@ need() { command -v "$1" >/dev/null 2>&1 || missing="$missing $2"; }
 # shellcheck disable=SC2086  # the pattern is to be expanded
 needs_file() { ls $1 >/dev/null 2>&1 || missing="$missing $2"; }
 
-# Debian starts the service of what it installs, and Orthanc's takes images from anybody on port 4242. The tests start one
-# of their own; the service is neither started now (policy-rc.d) nor with the machine (update-rc.d, which tells systemd too).
-keep_orthanc_down() {
+# Debian starts the service of what it installs, and these two listen on all addresses: Orthanc's takes images from anybody on
+# port 4242, Alertmanager's gossips on 9094. The tests start their own or none; the services are neither started now
+# (policy-rc.d) nor with the machine (update-rc.d, which tells systemd too).
+keep_down() {
     policy=/usr/sbin/policy-rc.d
     if [ ! -e "$policy" ]; then
         # shellcheck disable=SC2016  # the script is to expand it
-        printf '#!/bin/sh\n[ "$1" != orthanc ] || exit 101\n' >"$policy"
+        printf '#!/bin/sh\ncase $1 in orthanc | prometheus-alertmanager) exit 101 ;; esac\n' >"$policy"
         chmod 755 "$policy"
         trap 'rm -f "$policy"' EXIT
     fi
@@ -44,7 +45,7 @@ install_missing() {
     fi
     say "Installing from the distribution:$missing. This takes a minute or less."
     export DEBIAN_FRONTEND=noninteractive
-    case "$missing " in *" orthanc "*) keep_orthanc_down ;; esac
+    case "$missing " in *" orthanc "* | *" prometheus-alertmanager "*) keep_down ;; esac
     log=$(mktemp)
     # shellcheck disable=SC2086  # one word a package
     if ! { apt-get update && apt-get install -y --no-install-recommends -o DPkg::Lock::Timeout=300 $missing; } \
@@ -54,10 +55,12 @@ install_missing() {
         stop "apt-get could not install$missing; its own last words stand above."
     fi
     rm -f "$log"
-    case "$missing " in *" orthanc "*)
-        rc=0; update-rc.d orthanc disable >/dev/null 2>&1 || rc=$?
-        [ "$rc" -eq 0 ] || say "Orthanc's service could not be disabled; the tests do not use it." ;;
-    esac
+    for service in orthanc prometheus-alertmanager; do
+        case "$missing " in *" $service "*)
+            rc=0; update-rc.d "$service" disable >/dev/null 2>&1 || rc=$?
+            [ "$rc" -eq 0 ] || say "The service $service could not be disabled; the tests do not use it." ;;
+        esac
+    done
 }
 
 # at_least FOUND WANTED: both as MAJOR.MINOR, whatever follows.
@@ -103,6 +106,8 @@ if [ "$what" = test ]; then
     need chromedriver chromium-driver
     need redis-server redis-server
     need prometheus prometheus
+    # Its service is not started: see install_missing.
+    need amtool prometheus-alertmanager
     need openssl openssl
     need systemd-analyze systemd
     need djpeg libjpeg-turbo-progs

@@ -41,6 +41,8 @@ impl Prometheus {
             flag("config.file", &folder.join("prometheus.yml").display()),
             flag("storage.tsdb.path", &folder.join("tsdb").display()),
             flag("web.listen-address", &listen),
+            // As in ops/compose: the alerts' pages.
+            flag("web.user-assets", &workspace().join("docs").display()),
             flag("log.level", &"warn"),
         ];
         let command: Vec<&str> =
@@ -73,6 +75,11 @@ impl Prometheus {
         let answer: Value = serde_json::from_str(&answer).expect("JSON");
         let names = answer["data"].as_array().expect("a list").iter();
         names.map(|name| name.as_str().expect("text").to_owned()).collect()
+    }
+
+    /// What it answers at a path of its own.
+    pub async fn page(&self, path: &str) -> Option<String> {
+        self.get(path, &[]).await
     }
 
     /// Waits until `condition` holds.

@@ -191,9 +191,12 @@ fn the_example_names_every_secret_and_holds_none() {
     let given: BTreeSet<&str> = given
         .map(|line| line.strip_suffix('=').unwrap_or_else(|| panic!("{line} holds something")))
         .collect();
-    let compose = text(FILE);
-    let asked: BTreeSet<&str> =
-        compose.split("${").skip(1).map(|rest| rest.split(":?").next().expect("a name")).collect();
+    let written = text(FILE);
+    let mut asked: BTreeSet<&str> =
+        written.split("${").skip(1).map(|rest| rest.split(":?").next().expect("a name")).collect();
+    let compose = compose();
+    let secrets = compose["secrets"].as_object().into_iter().flatten();
+    asked.extend(secrets.map(|(_, from)| from["environment"].as_str().expect("a variable")));
     assert_eq!(given, asked);
     let ignored = text("ops/compose/.gitignore");
     assert!(ignored.contains("/.env") && ignored.contains("/secrets/"));

@@ -5,6 +5,7 @@
 
 #![allow(clippy::disallowed_methods, reason = "a test owns its process: it reads the environment")]
 
+mod alerts;
 mod compose;
 mod dashboard;
 mod emulator;
