@@ -1,6 +1,5 @@
-output "settings" {
-  description = "Environment of the Lobar processes."
-  value = merge(
+locals {
+  settings = merge(
     {
       LOBAR_BUCKET  = aws_s3_bucket.uploads.bucket
       LOBAR_MODELS  = "s3://${aws_s3_bucket.models.bucket}"
@@ -8,6 +7,11 @@ output "settings" {
     },
     var.jobs_on_sqs ? { LOBAR_JOBS = "sqs://${var.name}-jobs" } : {},
   )
+}
+
+output "settings" {
+  description = "Environment of the Lobar processes."
+  value       = local.settings
 }
 
 output "uploads_queue_url" {

@@ -112,6 +112,17 @@ data "aws_iam_policy_document" "role" {
     }
   }
 
+  # To read what is encrypted with it, and to write anew.
+  dynamic "statement" {
+    for_each = var.kms_key_arn == null ? [] : [var.kms_key_arn]
+
+    content {
+      sid       = "Key"
+      actions   = ["kms:Decrypt", "kms:GenerateDataKey"]
+      resources = [statement.value]
+    }
+  }
+
   dynamic "statement" {
     for_each = [for wanted in local.queue_statements[each.key] : wanted if length(wanted.on) > 0]
 

@@ -47,6 +47,24 @@ variable "noncurrent_days" {
   default     = 30
 }
 
+variable "kms_key_arn" {
+  description = "A key of KMS to encrypt both buckets with, in place of S3's own. The roles may use it; its policy has to let them."
+  type        = string
+  default     = null
+}
+
+variable "cors_origins" {
+  description = "Origins whose pages may upload by presigned URLs: https://lobar.example. Without any, no page may."
+  type        = list(string)
+  default     = []
+}
+
+variable "access_log_days" {
+  description = "For how long it is kept who asked the buckets, and the balancer, for what. 0: nothing is written. Keys may name patients."
+  type        = number
+  default     = 90
+}
+
 variable "jobs_on_sqs" {
   description = "Also make the job queues, for those who set LOBAR_JOBS=sqs://… instead of RabbitMQ or Postgres."
   type        = bool

@@ -1,5 +1,5 @@
 terraform {
-  required_version = ">= 1.6"
+  required_version = ">= 1.11" # platform/ writes passwords without keeping them
 
   required_providers {
     aws = {

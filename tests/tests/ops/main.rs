@@ -16,6 +16,7 @@ mod images;
 mod kubernetes;
 mod overlays;
 mod peers;
+mod platform;
 mod proxy;
 mod real_services;
 mod systemd;

@@ -7,7 +7,7 @@
 //! mirrors usually lie, or from the registry.
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Output};
 
 use serde_json::Value;
@@ -19,9 +19,9 @@ use crate::tools::{file, said};
 const PROVIDER: &str = "registry.terraform.io/hashicorp/aws";
 
 /// A copy of ops/terraform beside an emulator.
-struct Trial {
+pub(crate) struct Trial {
     emulator: Emulator,
-    folder: PathBuf,
+    pub(crate) folder: PathBuf,
     configuration: Configuration,
 }
 
@@ -61,17 +61,39 @@ impl Configuration {
     }
 }
 
+/// The files of the configuration and of the module in it.
+pub(crate) fn configuration() -> Vec<PathBuf> {
+    let folders = [file("ops/terraform"), file("ops/terraform/platform")];
+    let entries = folders.iter().flat_map(|folder| std::fs::read_dir(folder).expect("readable"));
+    let paths = entries.map(|entry| entry.expect("readable").path());
+    paths.filter(|path| path.extension().is_some_and(|extension| extension == "tf")).collect()
+}
+
 impl Trial {
-    fn start() -> Self {
+    /// With what its modules and providers need; nothing, with a word on the terminal, where that cannot be had.
+    pub(crate) fn start() -> Option<Self> {
+        if !is_there("terraform") {
+            left_out("there is no terraform on the PATH");
+            return None;
+        }
+        let trial = Self::copy();
+        let init = trial.terraform(&["init", "-no-color", "-input=false"]);
+        if matches!(trial.configuration, Configuration::Registry) && !init.status.success() {
+            left_out(&format!("its provider for AWS cannot be had: {}", said(&init)));
+            return None;
+        }
+        assert!(init.status.success(), "{}", said(&init));
+        Some(trial)
+    }
+
+    fn copy() -> Self {
         let emulator = Emulator::start();
         let folder = emulator.folder().join("terraform");
         std::fs::create_dir(&folder).expect("a folder");
-        for entry in std::fs::read_dir(file("ops/terraform")).expect("readable") {
-            let path = entry.expect("readable").path();
-            if path.extension().is_some_and(|extension| extension == "tf") {
-                let name = path.file_name().expect("a name");
-                std::fs::copy(&path, folder.join(name)).expect("copied");
-            }
+        for path in configuration() {
+            let copy = folder.join(path.strip_prefix(file("ops/terraform")).expect("below it"));
+            std::fs::create_dir_all(copy.parent().expect("a folder")).expect("a folder");
+            std::fs::copy(&path, copy).expect("copied");
         }
         // Terraform's own way to change a configuration from beside it. The emulator has no host name for
         // each bucket.
@@ -80,7 +102,7 @@ impl Trial {
         Self { emulator, folder, configuration: Configuration::find() }
     }
 
-    fn terraform(&self, arguments: &[&str]) -> Output {
+    pub(crate) fn terraform(&self, arguments: &[&str]) -> Output {
         let mut command = Command::new("terraform");
         command.args(arguments).current_dir(&self.folder).envs(self.emulator.environment());
         command.envs([("CHECKPOINT_DISABLE", "1"), ("TF_IN_AUTOMATION", "1")]);
@@ -103,7 +125,7 @@ impl Trial {
         command.output().expect("terraform runs")
     }
 
-    fn must(&self, arguments: &[&str]) -> Output {
+    pub(crate) fn must(&self, arguments: &[&str]) -> Output {
         let output = self.terraform(arguments);
         assert!(output.status.success(), "terraform {arguments:?}:\n{}", said(&output));
         output
@@ -125,21 +147,14 @@ fn is_there(program: &str) -> bool {
 
 #[test]
 fn what_terraform_makes_is_complete_stays_as_it_is_and_announces_uploads() {
-    if !is_there("terraform") {
-        return left_out("there is no terraform on the PATH");
-    }
-    let trial = Trial::start();
+    let Some(trial) = Trial::start() else { return };
     let plain = ["-no-color", "-input=false"];
     let with = |command: &[&'static str], more: &[&'static str]| [command, &plain, more].concat();
-    trial.must(&["fmt", "-check", "-diff"]);
-    let init = trial.terraform(&with(&["init"], &[]));
-    if matches!(trial.configuration, Configuration::Registry) && !init.status.success() {
-        return left_out(&format!("its provider for AWS cannot be had: {}", said(&init)));
-    }
-    assert!(init.status.success(), "{}", said(&init));
+    trial.must(&["fmt", "-check", "-diff", "-recursive"]);
     trial.must(&["validate", "-no-color"]);
 
-    let variables = ["-var=bucket=xrays-trial", "-var=jobs_on_sqs=true"];
+    let page = "-var=cors_origins=[\"https://lobar.example\"]";
+    let variables = ["-var=bucket=xrays-trial", "-var=jobs_on_sqs=true", page];
     trial.must(&with(&["apply", "-auto-approve"], &variables));
     let again = trial.terraform(&with(&["plan", "-detailed-exitcode"], &variables));
     assert_eq!(again.status.code(), Some(0), "a second plan changes something:\n{}", said(&again));
@@ -155,6 +170,7 @@ fn what_terraform_makes_is_complete_stays_as_it_is_and_announces_uploads() {
     emulator.ask(&["s3", "rm", "s3://xrays-trial/incoming/north/a.jpeg", "--quiet"]);
     emulator.assert_received(queue, "incoming/north/a.jpeg", "ObjectRemoved");
     assert_queues(emulator, queue);
+    assert_access(emulator);
     assert_policies(emulator, &outputs["policy_arns"]["value"]);
 }
 
@@ -183,6 +199,25 @@ fn assert_queues(emulator: &Emulator, uploads: &str) {
     assert_eq!(statements[0]["Principal"]["Service"], "s3.amazonaws.com");
     let source = &statements[0]["Condition"]["ArnEquals"]["aws:SourceArn"];
     assert_eq!(source, "arn:aws:s3:::xrays-trial");
+}
+
+/// The buckets answer by TLS alone, to the pages that are listed, and it is kept who asked.
+fn assert_access(emulator: &Emulator) {
+    for bucket in ["xrays-trial", "xrays-trial-models", "xrays-trial-logs"] {
+        let policy = emulator.ask(&["s3api", "get-bucket-policy", "--bucket", bucket]);
+        let policy: Value =
+            serde_json::from_str(policy["Policy"].as_str().expect("a policy")).expect("JSON");
+        let statements = policy["Statement"].as_array().expect("statements");
+        let tls = statements.iter().find(|statement| statement["Sid"] == "TlsOnly");
+        let tls = tls.unwrap_or_else(|| panic!("{bucket} answers without TLS"));
+        assert_eq!(tls["Effect"], "Deny");
+        assert_eq!(tls["Condition"]["Bool"]["aws:SecureTransport"], "false");
+    }
+    let cors = emulator.ask(&["s3api", "get-bucket-cors", "--bucket", "xrays-trial"]);
+    let origins = &cors["CORSRules"][0]["AllowedOrigins"];
+    assert_eq!(*origins, serde_json::json!(["https://lobar.example"]));
+    let logging = emulator.ask(&["s3api", "get-bucket-logging", "--bucket", "xrays-trial"]);
+    assert_eq!(logging["LoggingEnabled"]["TargetBucket"], "xrays-trial-logs");
 }
 
 /// Nobody may do everything, and only who must may delete images, store and receive.
@@ -224,9 +259,8 @@ fn assert_policies(emulator: &Emulator, arns: &Value) {
 
 #[test]
 fn no_path_of_a_mirror_is_in_the_configuration() {
-    for entry in std::fs::read_dir(file("ops/terraform")).expect("readable") {
-        let path = entry.expect("readable").path();
+    for path in configuration() {
         let text = std::fs::read_to_string(&path).expect("readable");
-        assert!(!text.contains("filesystem_mirror"), "{}", Path::new(&path).display());
+        assert!(!text.contains("filesystem_mirror"), "{}", path.display());
     }
 }
