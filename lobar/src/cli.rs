@@ -12,6 +12,7 @@ mod learning;
 mod making;
 mod model;
 mod people;
+mod plan;
 mod quarantine;
 mod queue;
 #[cfg(feature = "torch")]
@@ -36,6 +37,7 @@ pub use making::{
 };
 pub use model::Model;
 pub use people::{GrantArgs, LinkArgs, PeopleArgs, Site, Token, User};
+pub use plan::Plan;
 pub use quarantine::{Quarantine, Which};
 pub use queue::{Queue, QueueName};
 #[cfg(feature = "torch")]
@@ -80,6 +82,9 @@ pub enum Command {
     /// drains those that are not needed. Takes the settings of `run --roles worker`. docs/autoscaling.md.
     #[cfg(feature = "torch")]
     Autoscale(Service),
+    /// Plan capacity: how many workers so many images need, how long they wait, and what that costs, by a simulation with the policy
+    /// itself, beside other ways of sizing. Starts nothing. docs/planning.md.
+    Plan(Box<Plan>),
     /// Upload files and folders: in parallel, resumable.
     Upload(Box<Upload>),
     /// Take persons out of DICOM files: PS3.15, Annex E. On this machine alone; docs/deidentify.md.

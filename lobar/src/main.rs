@@ -32,6 +32,7 @@ mod model_file;
 mod novelty;
 mod on_record;
 mod people;
+mod plan;
 #[cfg(feature = "torch")]
 mod predict;
 #[cfg(feature = "torch")]
@@ -114,6 +115,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Run { roles, stop_at_eof, service: args } => serve(args, roles, stop_at_eof),
         #[cfg(feature = "torch")]
         Command::Autoscale(args) => serve(args, Roles::autoscale(), false),
+        Command::Plan(args) => block_on(plan::run(*args)),
         Command::Upload(args) => block_on(upload::run(*args)),
         Command::Deidentify(args) => deidentify::run(&args),
         #[cfg(feature = "torch")]

@@ -1,5 +1,7 @@
 //! The ways of sizing beside one another, and the inverse: the fewest workers that do.
 
+use lobar_core::time::Stamp;
+
 use crate::report::Report;
 use crate::simulation::{Run, simulate};
 use crate::sizing::{BacklogPerInstance, Fixed, Lobar, QueueLength, Sizing};
@@ -49,6 +51,9 @@ impl Plan {
     /// The smallest fixed number of workers that achieves the goal. More workers are taken to be no worse, which losses can
     /// belie by one.
     pub fn fewest(&self) -> Option<u32> {
+        if self.is_hopeless() {
+            return None;
+        }
         let achieves = |workers: u32| self.outcome(&mut Fixed(workers)).report.met == Some(true);
         let (mut too_few, mut enough) = (self.too_few(), None);
         while enough.is_none() {
@@ -70,6 +75,14 @@ impl Plan {
             }
         }
         Some(enough)
+    }
+
+    /// Whether no number of workers finishes in time: what comes comes too late, or all workers together do too few a second.
+    fn is_hopeless(&self) -> bool {
+        let Some(time) = self.goal.finished_by else { return false };
+        let last = self.arrivals.last().map_or(Stamp(0), |arrival| arrival.at);
+        let most = self.worker.together.unwrap_or(f64::INFINITY) * time.as_secs_f64();
+        last >= Stamp(0).plus(time) || self.arrivals.len() as f64 > most
     }
 
     /// Workers that cannot be enough whatever happens: all their time is less than the work.
@@ -124,6 +137,12 @@ mod tests {
         assert_eq!(Plan { goal: half, ..plan() }.fewest(), Some(3));
         let second = Goal { finished_by: Some(Duration::from_secs(30)), wait: None };
         assert_eq!(Plan { goal: second, ..plan() }.fewest(), None, "they come for a minute");
+        let worker = WorkerModel { together: Some(9.0), ..plan().worker };
+        assert_eq!(
+            Plan { worker, ..plan() }.fewest(),
+            None,
+            "nine a second, however many there are"
+        );
     }
 
     #[test]
