@@ -15,6 +15,8 @@ resource "aws_ecs_service" "node" {
   desired_count   = var.is.nodes
   launch_type     = "FARGATE"
   propagate_tags  = "SERVICE"
+  # Two of each are in two zones, also after one was away.
+  availability_zone_rebalancing = "ENABLED"
 
   network_configuration {
     subnets         = [for subnet in aws_subnet.private : subnet.id]
@@ -51,6 +53,8 @@ resource "aws_ecs_service" "worker" {
   task_definition = aws_ecs_task_definition.role["worker"].arn
   desired_count   = var.is.worker.least
   propagate_tags  = "SERVICE"
+  # It would end busy workers to have them elsewhere.
+  availability_zone_rebalancing = "DISABLED"
 
   dynamic "capacity_provider_strategy" {
     for_each = local.on_gpu ? [aws_ecs_capacity_provider.gpu[0].name] : []

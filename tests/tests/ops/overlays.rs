@@ -1,5 +1,5 @@
-//! The overlays of `ops/kubernetes`, as kustomize puts them together. kubectl of 1.24 or newer, which has it in it, is in no
-//! Debian package of the releases that set-up knows: where it is missing this says so on the terminal and does nothing, unless
+//! The overlays of `ops/kubernetes`, as kustomize puts them together. It is in kubectl; that of Debian 12 is too old for it, so
+//! set-up does not install one. Without one of 1.24 or newer this says so on the terminal and does nothing, unless
 //! `REQUIRE_KUBECTL=1`.
 
 use std::io::Write;
