@@ -19,11 +19,12 @@ const WRONG: [(&str, &str); 9] = [
 ];
 
 /// Every command that reads the settings of a service, with what else it cannot do without.
-const COMMANDS: [&[&str]; 15] = [
+const COMMANDS: [&[&str]; 16] = [
     &["config"],
     &["up"],
     &["run", "--roles", "ingest,worker,api"],
     &["autoscale"],
+    &["plan", "--images", "10", "--rate", "1"],
     &["doctor"],
     &["migrate"],
     &["model", "list"],
