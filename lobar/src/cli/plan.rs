@@ -25,7 +25,7 @@ pub struct Plan {
     #[arg(long, value_name = "SHARE", default_value_t = 0.0, value_parser = share)]
     pub stat: f64,
     /// Take the images of the store instead, of the last so long, as they arrived; and say how long they really took.
-    #[arg(long, value_name = "TIME", conflicts_with_all = ["images", "stat", "over"], value_parser = read::<SessionTime>())]
+    #[arg(long, value_name = "TIME", conflicts_with_all = ["images", "arrivals", "stat", "over"], value_parser = read::<SessionTime>())]
     pub from_store: Option<SessionTime>,
     /// The time of day at which the plan begins.
     #[arg(long, value_name = "HH:MM", value_parser = time_of_day)]

@@ -53,10 +53,10 @@ async fn since_then<S: Store + ?Sized>(store: &S, since: Stamp) -> Result<Vec<Im
     loop {
         let page = store.list(&filter, after, PAGE).await;
         let page = page.map_err(|e| Failure::failed(chain(&e)))?;
-        let read = page.items.len();
+        let older = page.items.last().is_none_or(|image| image.received_at < since);
         images.extend(page.items.into_iter().take_while(|image| image.received_at >= since));
         after = page.next;
-        if after.is_none() || images.len() % PAGE != 0 || read == 0 {
+        if older || after.is_none() {
             return Ok(images);
         }
     }
