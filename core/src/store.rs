@@ -38,6 +38,7 @@
 //! - An event names the site of its image.
 //! - The overview tells of each registered site and of no other.
 //! - Events are numbered in the order of commit, without gaps for a reader that resumes.
+//! - The history of an image is its own events, the oldest first.
 //! - Concurrent writers never let a reader miss an event.
 //! - A reader resumes at every position that it was given, and from the start.
 //! - A position of events that a restore has lost is not resumed at, even where their numbers are given again.
@@ -449,6 +450,9 @@ pub trait Store: Send + Sync {
 
     /// Up to `limit` events numbered above `after`, in order, whatever `after` is: see [`Store::resume`].
     async fn events(&self, after: Seq, limit: usize) -> Result<Vec<Event>, PortError>;
+
+    /// Up to `limit` events of one image, the oldest first. Those that were pruned are missing.
+    async fn image_events(&self, id: ImageId, limit: usize) -> Result<Vec<Event>, PortError>;
 
     /// Up to `limit` events after a position, or why they do not join it. Events that it answers were all kept at one
     /// moment: nothing is pruned from between them.

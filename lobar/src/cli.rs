@@ -6,6 +6,7 @@ mod calibrate;
 mod deidentify;
 mod erase;
 mod exposure;
+mod image;
 #[cfg(feature = "torch")]
 mod learning;
 #[cfg(feature = "torch")]
@@ -29,6 +30,7 @@ pub use calibrate::Calibrate;
 pub use deidentify::{DatesWanted, Deidentify};
 pub use erase::{Erase, EraseArgs};
 pub use exposure::{Exposure, ReportArgs};
+pub use image::ImageStory;
 #[cfg(feature = "torch")]
 pub use learning::{DataExport, Retrain};
 #[cfg(feature = "torch")]
@@ -132,6 +134,8 @@ pub enum Command {
     /// The queues: how many messages they have, and their dead letters: list, dead, redrive.
     #[command(subcommand)]
     Queue(Box<Queue>),
+    /// What became of one image: its state, attempts, times and events. docs/operating.md.
+    Image(Box<ImageStory>),
     /// The record of who saw and did what: verify, export, checkpoint.
     #[command(subcommand)]
     Audit(Box<Audit>),
@@ -353,6 +357,27 @@ pub enum BenchWhat {
     /// committed result, against fetching, decoding and two batches.
     #[cfg(feature = "torch")]
     Stat(Box<BenchStat>),
+    /// How long the images of a quiet site take, all of them routine: alone, and while another site's bulk upload waits.
+    #[cfg(feature = "torch")]
+    Site(Box<BenchSite>),
+}
+
+#[derive(Args)]
+pub struct BenchSite {
+    /// Image files; a synthetic radiograph when left out.
+    pub files: Vec<PathBuf>,
+    /// How many images of the quiet site, alone and again beside the bulk upload.
+    #[arg(long, default_value_t = 40, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    pub images: u64,
+    /// How many images the other site has uploaded before the quiet one goes on.
+    #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    pub bulk: u64,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+    /// The engine, and where queues and store are; embedded ones in a temporary folder when left out.
+    #[command(flatten)]
+    pub service: Service,
 }
 
 #[derive(Args)]

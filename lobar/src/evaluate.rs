@@ -15,24 +15,34 @@ use crate::engine::{self, EngineChoice};
 use crate::failure::{Failure, chain};
 use crate::{model_file, training_data};
 
+/// What training cuts out of its images to choose on, beside the folders' own splits.
+const VALIDATION: &str = "validation";
+
 /// Evaluates a model on labelled images, at the threshold in its card, through the engine that
 /// serves.
 pub fn run(args: &cli::Evaluate) -> Result<(), Failure> {
-    let split =
-        Split::ALL.into_iter().find(|split| split.name() == args.split).ok_or_else(|| {
-            let known: Vec<_> = Split::ALL.iter().map(|split| split.name()).collect();
-            Failure::usage(format!("--split is {:?}; splits are {}", args.split, known.join(", ")))
-        })?;
+    let split = Split::ALL.into_iter().find(|split| split.name() == args.split);
+    if split.is_none() && args.split != VALIDATION {
+        let known: Vec<_> = Split::ALL.iter().map(|split| split.name()).collect();
+        return Err(Failure::usage(format!(
+            "--split is {:?}; it can be {VALIDATION}, {}",
+            args.split,
+            known.join(", ")
+        )));
+    }
     let data = training_data::bring(&args.data)?;
     let wanted = EngineChoice::from(&args.engine);
     let mut engine = engine::load(&wanted)?;
-    let samples = read(&data.folder, &[split]).map_err(|e| Failure::failed(chain(&e)))?;
+    let samples = match split {
+        Some(split) => read(&data.folder, &[split]).map_err(|e| Failure::failed(chain(&e)))?,
+        None => data.parts(&[Split::Train, Split::Val], args.split_seed)?.validation,
+    };
     let answers = ask(&mut engine, &samples).map_err(|e| Failure::failed(chain(&e)))?;
     let info = engine.info().clone();
     let mut evaluation = evaluate(&answers, info.threshold);
     let data_sha256 = digest(&samples);
     let looks = match split {
-        Split::Test => looks::note_or_warn(&data.folder, &data_sha256, &info.model.version),
+        Some(Split::Test) => looks::note_or_warn(&data.folder, &data_sha256, &info.model.version),
         _ => None,
     };
     if !args.no_stress {
@@ -46,7 +56,7 @@ pub fn run(args: &cli::Evaluate) -> Result<(), Failure> {
         let card = weights.card().ok_or_else(|| Failure::failed("the model carries no card"))?;
         let mistakes = Mistakes::of(&samples, &answers, info.threshold).map_err(|e| failed(&e))?;
         let part =
-            EvaluatedSplit { split: split.name(), data_sha256, evaluation: &evaluation, mistakes };
+            EvaluatedSplit { split: &args.split, data_sha256, evaluation: &evaluation, mistakes };
         let report = EvaluationReport {
             card,
             sha256: &info.model.sha256,

@@ -23,6 +23,7 @@ mod evaluate;
 mod export;
 mod exposure;
 mod failure;
+mod image;
 #[cfg(feature = "torch")]
 mod labelled;
 mod log_line;
@@ -135,6 +136,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Site(command) => block_on(people::site(*command)),
         Command::Quarantine(command) => block_on(quarantine::run(*command)),
         Command::Queue(command) => block_on(queue::run(*command)),
+        Command::Image(args) => block_on(image::run(*args)),
         Command::Audit(command) => block_on(audit::run(*command)),
         Command::Erase(command) => block_on(erase::run(*command)),
         Command::Exposure(command) => block_on(exposure::run(*command)),

@@ -11,11 +11,15 @@ mod path;
 mod pipeline;
 pub mod sample;
 #[cfg(feature = "torch")]
+mod site;
+#[cfg(feature = "torch")]
 mod split;
 #[cfg(feature = "torch")]
 mod stat;
 #[cfg(feature = "torch")]
 mod system;
+#[cfg(feature = "torch")]
+mod times;
 
 use crate::cli::{Bench, BenchWhat};
 use crate::failure::Failure;
@@ -36,6 +40,8 @@ pub fn run(args: Bench) -> Result<(), Failure> {
         BenchWhat::Pipeline(args) => crate::block_on(pipeline::run(*args)),
         #[cfg(feature = "torch")]
         BenchWhat::Stat(args) => crate::block_on(stat::run(*args)),
+        #[cfg(feature = "torch")]
+        BenchWhat::Site(args) => crate::block_on(site::run(*args)),
         #[cfg(not(feature = "torch"))]
         BenchWhat::Pipeline(_) => Err(Failure::usage(
             "this build has no network (feature `torch`); it can measure `pipeline --null` only",

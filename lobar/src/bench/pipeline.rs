@@ -44,7 +44,7 @@ pub async fn figures(
     let mut system = Box::pin(System::open(service)).await?;
     let alone = alone(&system.settings, pictures)?;
     for n in 0..images {
-        system.put(&n.to_string(), &pictures[n % pictures.len()], Lane::Routine).await?;
+        system.put("bench", &n.to_string(), &pictures[n % pictures.len()], Lane::Routine).await?;
     }
     system.work().await?;
 

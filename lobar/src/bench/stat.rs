@@ -3,7 +3,6 @@
 
 use std::time::Duration;
 
-use lobar_core::failure::PortError;
 use lobar_core::image::{Image, Lane};
 use lobar_core::object::ImageId;
 use lobar_core::time::{Clock as _, Stamp, SystemClock};
@@ -11,10 +10,13 @@ use rand::Rng as _;
 use serde_json::{Value, json};
 
 use super::system::System;
+use super::times::{percentile, seconds, sorted, until_finished};
 use super::{print, sample};
 use crate::cli;
-use crate::failure::{Failure, chain};
+use crate::failure::Failure;
 
+/// Where all of them come from.
+const SITE: &str = "bench";
 /// Routine images that wait or are in work, at least.
 const BACKLOG: u64 = 200;
 /// Routine images that are uploaded at once.
@@ -55,7 +57,7 @@ pub async fn figures(
         next += Duration::from_millis(rand::rng().random_range(BETWEEN));
         let n = urgent.len();
         let picture = &pictures[n % pictures.len()];
-        let id = system.put(&format!("urgent/{n}"), picture, Lane::Stat).await?;
+        let id = system.put(SITE, &format!("urgent/{n}"), picture, Lane::Stat).await?;
         urgent.push((id, SystemClock.now()));
     }
     let rate = (system.finished().await? - before) as f64 / seconds(began, SystemClock.now());
@@ -81,19 +83,9 @@ async fn fill(
     let more = if unfinished < BACKLOG { AT_ONCE } else { 0 };
     for n in routine.len()..routine.len() + more {
         let picture = &pictures[n % pictures.len()];
-        routine.push(system.put(&n.to_string(), picture, Lane::Routine).await?);
+        routine.push(system.put(SITE, &n.to_string(), picture, Lane::Routine).await?);
     }
     Ok(())
-}
-
-async fn until_finished(system: &System, id: ImageId) -> Result<Image, Failure> {
-    let failed = |e: PortError| Failure::failed(chain(&e));
-    loop {
-        match system.ports.store.image(id).await.map_err(failed)? {
-            Some(image) if image.finished_at.is_some() => return Ok(image),
-            _ => tokio::time::sleep(Duration::from_millis(20)).await,
-        }
-    }
 }
 
 /// Percentiles of the times from upload to result, and the medians of their parts; of the routine images `beside` them how
@@ -124,33 +116,4 @@ fn of(ended: &[(Stamp, Image)], beside: &[Image], rate: f64) -> Value {
         "fetch_decode_and_two_batches_ms": limit,
         "p99_over_that": percentile(&took, 99) / limit,
     })
-}
-
-fn seconds(from: Stamp, to: Stamp) -> f64 {
-    (to.0 - from.0) as f64 / 1e6
-}
-
-fn sorted(values: impl Iterator<Item = f64>) -> Vec<f64> {
-    let mut values: Vec<f64> = values.collect();
-    values.sort_by(f64::total_cmp);
-    values
-}
-
-/// The smallest value that so many of a hundred do not exceed, of values in order.
-fn percentile(values: &[f64], percent: usize) -> f64 {
-    let place = (values.len() * percent).div_ceil(100).max(1) - 1;
-    values.get(place).copied().unwrap_or(f64::NAN)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::percentile;
-
-    #[test]
-    fn a_percentile_is_one_of_the_values() {
-        let values: Vec<f64> = (1..=200).map(f64::from).collect();
-        assert_eq!((percentile(&values, 50), percentile(&values, 99)), (100.0, 198.0));
-        assert_eq!((percentile(&[7.0], 50), percentile(&[7.0], 99)), (7.0, 7.0));
-        assert!(percentile(&[], 50).is_nan());
-    }
 }

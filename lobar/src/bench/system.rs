@@ -45,14 +45,15 @@ impl System {
         Ok(Self { settings, ports, objects, address, running, _folder: folder })
     }
 
-    /// Uploads a picture under a name; the image that it becomes.
+    /// Uploads a picture of a site under a name; the image that it becomes.
     pub(super) async fn put(
         &self,
+        site: &str,
         name: &str,
         picture: &[u8],
         lane: Lane,
     ) -> Result<ImageId, Failure> {
-        let (key, body) = (format!("incoming/bench/{name}"), Bytes::copy_from_slice(picture));
+        let (key, body) = (format!("incoming/{site}/{name}"), Bytes::copy_from_slice(picture));
         let upload = Upload { key, body, lane, metadata: Default::default() };
         Ok(self.objects.put(upload).await.map_err(|e| Failure::failed(chain(&e)))?.id())
     }

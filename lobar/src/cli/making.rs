@@ -115,9 +115,12 @@ pub struct Mlflow {
 pub struct Evaluate {
     #[command(flatten)]
     pub data: TrainingData,
-    /// Which split.
+    /// Which images: the folder `train`, `val` or `test`, or `validation`, as training cuts it out of the first two.
     #[arg(long, default_value = "test")]
     pub split: String,
+    /// Seed by which validation was cut out when the model was trained.
+    #[arg(long, default_value_t = 1)]
+    pub split_seed: u64,
     /// Write `evaluation.json`, `model-card.md` and `report.html` into this folder.
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,

@@ -60,7 +60,6 @@ pub use retention::{AuditRetention, RetentionPeriod};
 pub use roles::{Role, Roles};
 pub use session_time::SessionTime;
 pub use sites::SomeSites;
-#[cfg(feature = "torch")]
 pub use source::read;
 pub use switch::Switch;
 

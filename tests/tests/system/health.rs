@@ -11,7 +11,7 @@ use lobar_core::queue::{Outgoing, Settlement};
 use lobar_core::time::SystemClock;
 use lobar_opener::Opener;
 use lobar_testkit::services::free_port;
-use lobar_tests::kit::{Client, Lobar, answer, executable};
+use lobar_tests::kit::{Client, Lobar, answer, executable, radiograph_jpeg};
 use nix::sys::ptrace;
 use nix::sys::wait::{WaitPidFlag, waitpid};
 use nix::unistd::Pid;
@@ -200,6 +200,37 @@ async fn dead_letters_are_listed_and_put_back_by_command_and_that_is_on_record()
     }
     assert!(!record.contains("Doe"), "{record}");
     opener.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_story_of_an_image_is_told_by_command_without_its_key_and_that_is_on_record() {
+    let site = Site::open("s3,ingest,api");
+    let picture = radiograph_jpeg(300, 300, 1);
+    let head =
+        "--b\r\ncontent-disposition: form-data; name=\"file\"; filename=\"Doe_Jane.jpg\"\r\n\r\n";
+    let body = [head.as_bytes(), picture.as_slice(), b"\r\n--b--\r\n"].concat();
+    let upload = reqwest::Client::new().post(format!("{}/v1/images", site.lobar.page));
+    let upload = upload.header("content-type", "multipart/form-data; boundary=b").body(body);
+    let sent = upload.send().await.expect("an answer");
+    let receipt: Value = sent.json().await.expect("JSON");
+    let id = receipt["id"].as_str().expect("an id").to_owned();
+    let page = format!("{}/v1/images/{id}", site.lobar.page);
+    until(&page, "it is admitted", |status, _| status == 200).await;
+    let output = site.run(&["image", &id, "--json"]);
+    assert!(output.status.success(), "{}", said(&output));
+    let story: Value = serde_json::from_slice(&output.stdout).expect("one JSON object");
+    assert_eq!((&story["state"], &story["attempts"]), (&json!("queued"), &json!(0)));
+    assert_eq!(story["events"][0]["what"], "queued");
+    let told = said(&site.run(&["image", &id]));
+    assert!(told.contains("not finished for") && told.contains("queued"), "{told}");
+    for text in [story.to_string(), told] {
+        assert!(!text.contains("Doe"), "a key stands in: {text}");
+    }
+    let nobody = site.run(&["image", "00000000-0000-0000-0000-000000000000"]);
+    assert_eq!(nobody.status.code(), Some(1));
+    assert!(said(&nobody).contains("knows no image"), "{}", said(&nobody));
+    let record = said(&site.run(&["audit", "export"]));
+    assert!(record.contains("queue_viewed") && record.contains(&id), "{record}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

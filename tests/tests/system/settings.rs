@@ -19,7 +19,7 @@ const WRONG: [(&str, &str); 9] = [
 ];
 
 /// Every command that reads the settings of a service, with what else it cannot do without.
-const COMMANDS: [&[&str]; 16] = [
+const COMMANDS: [&[&str]; 17] = [
     &["config"],
     &["up"],
     &["run", "--roles", "ingest,worker,api"],
@@ -35,6 +35,7 @@ const COMMANDS: [&[&str]; 16] = [
     &["bench", "all"],
     &["bench", "pipeline"],
     &["bench", "stat"],
+    &["bench", "site"],
     &["predict", "x.png"],
 ];
 

@@ -36,6 +36,21 @@ pub(super) async fn after<D: Driver>(
     from(db, Seq(seq.0.saturating_add(1)), limit).await
 }
 
+/// Those of one image.
+pub(super) async fn of<D: Driver>(
+    db: &Db<D>,
+    image: ImageId,
+    limit: usize,
+) -> Result<Vec<Event>, DbError> {
+    let wanted = Sql::<D>::new(
+        "select seq, image, state, at, verdict, trace,
+           coalesce((select site from image where image.id = event.image),
+             (select site from erasure where erasure.image = event.image)) as site
+         from event where image = $1 order by seq limit $2",
+    );
+    read(db, wanted.bind(image.0).bind(rows(limit))).await
+}
+
 /// One statement reads the event of the position and those behind it, so it sees all of them or not that one. Where it
 /// saw none of that number, how far was pruned is asked afterwards: if that is no further than the position, nothing
 /// behind the position was gone when it read.

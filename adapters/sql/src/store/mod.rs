@@ -124,6 +124,10 @@ impl<D: Driver> Store for Db<D> {
         events::after(self, after, limit).await.map_err(|fault| fault.during("store: events"))
     }
 
+    async fn image_events(&self, id: ImageId, limit: usize) -> Result<Vec<Event>, PortError> {
+        events::of(self, id, limit).await.map_err(|fault| fault.during("store: image events"))
+    }
+
     async fn resume(&self, position: Position, limit: usize) -> Result<Resumed, PortError> {
         events::resume(self, position, limit).await.map_err(|fault| fault.during("store: resume"))
     }

@@ -52,6 +52,28 @@ pub async fn events_are_numbered_in_the_order_of_commit_without_gaps_for_a_reade
     }
 }
 
+pub async fn the_history_of_an_image_is_its_own_events_the_oldest_first<H: StoreHarness>() {
+    let harness = H::start().await;
+    let store = harness.open().await;
+    let objects = ["1", "2"].map(|n| object(&format!("incoming/north/{n}.jpg"), "v1", None));
+    for object in &objects {
+        admit(&*store, object).await;
+    }
+    for object in &objects {
+        let claimed = granted(&*store, object.id()).await;
+        assert!(complete(&*store, &claimed, ready(0.1)).await);
+    }
+    let whole = store.events(Seq(0), 1_000).await.expect("events");
+    for object in &objects {
+        let own: Vec<Event> =
+            whole.iter().filter(|event| event.image == object.id()).cloned().collect();
+        assert_eq!(store.image_events(object.id(), 100).await.expect("a history"), own);
+        assert_eq!(store.image_events(object.id(), 2).await.expect("a history"), own[..2]);
+    }
+    let nobody = object("incoming/north/3.jpg", "v1", None).id();
+    assert!(store.image_events(nobody, 100).await.expect("a history").is_empty());
+}
+
 pub async fn an_event_names_the_site_of_its_image<H: StoreHarness>() {
     let harness = H::start().await;
     let store = harness.open().await;

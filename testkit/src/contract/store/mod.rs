@@ -112,6 +112,7 @@ macro_rules! store_contract {
             of_several_that_store_the_bytes_of_a_dead_image_once_more_one_at_a_time_may_until_it_is_done_or_its_lease_lapses,
             everything_survives_closing_and_opening_the_store,
             events_are_numbered_in_the_order_of_commit_without_gaps_for_a_reader_that_resumes,
+            the_history_of_an_image_is_its_own_events_the_oldest_first,
             concurrent_writers_never_let_a_reader_miss_an_event,
             a_reader_resumes_at_every_position_that_it_was_given_and_from_the_start,
             a_position_of_events_that_a_restore_has_lost_is_not_resumed_at_even_where_their_numbers_are_given_again,

@@ -167,6 +167,10 @@ impl Store for FaultyStore {
         self.switch.pass()?;
         self.line.around(self.inner.events(after, limit)).await
     }
+    async fn image_events(&self, id: ImageId, limit: usize) -> Result<Vec<Event>, PortError> {
+        self.switch.pass()?;
+        self.line.around(self.inner.image_events(id, limit)).await
+    }
     async fn resume(&self, position: Position, limit: usize) -> Result<Resumed, PortError> {
         self.switch.pass()?;
         self.line.around(self.inner.resume(position, limit)).await
