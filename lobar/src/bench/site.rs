@@ -29,27 +29,36 @@ pub async fn run(args: cli::BenchSite) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Uploads `images` of the quiet site, then `bulk` of the busy one and `images` of the quiet one again.
+/// Uploads `images` of the quiet site, then, on a system of its own, `bulk` of the busy one and `images` of the quiet one.
 async fn figures(
     pictures: &[Vec<u8>],
     images: usize,
     bulk: usize,
     service: cli::Service,
 ) -> Result<Value, Failure> {
-    let mut system = Box::pin(System::open(service)).await?;
+    let mut system = Box::pin(System::open(service.clone())).await?;
     system.work().await?;
     system.ingest()?;
-    let alone = quiet(&system, pictures, 0..images).await?;
+    let alone = quiet(&system, pictures, images).await?;
+    system.close().await?;
+
+    let mut system = Box::pin(System::open(service)).await?;
     let mut upload = Vec::new();
     for n in 0..bulk {
         let picture = &pictures[n % pictures.len()];
         upload.push(system.put(BUSY, &n.to_string(), picture, Lane::Routine).await?);
     }
-    let (began, before) = (SystemClock.now(), system.finished().await?);
-    let beside = quiet(&system, pictures, images..2 * images).await?;
-    let ended = SystemClock.now();
-    let waiting = (bulk + 2 * images) as u64 - system.finished().await?;
-    let rate = (system.finished().await? - before) as f64 / seconds(began, ended);
+    // Whoever uploads next finds all of it in the queue of jobs.
+    system.ingest()?;
+    while system.known().await? < bulk as u64 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    system.work().await?;
+    let began = SystemClock.now();
+    let beside = quiet(&system, pictures, images).await?;
+    let done = system.finished().await?;
+    let waiting = (bulk + images) as u64 - done;
+    let rate = done as f64 / seconds(began, SystemClock.now());
     let mut last = began;
     for id in upload {
         last = last.max(until_finished(&system, id).await?.finished_at.unwrap_or_default());
@@ -70,15 +79,15 @@ async fn figures(
     }))
 }
 
-/// Uploads the images of these numbers, whatever becomes of them, and waits for their results.
+/// Uploads so many images, whatever becomes of them, and waits for their results.
 async fn quiet(
     system: &System,
     pictures: &[Vec<u8>],
-    numbers: std::ops::Range<usize>,
+    images: usize,
 ) -> Result<Vec<(Stamp, Image)>, Failure> {
     let (mut uploaded, mut ended) = (Vec::new(), Vec::new());
     let mut next = Instant::now();
-    for n in numbers {
+    for n in 0..images {
         tokio::time::sleep_until(next).await;
         next += Duration::from_millis(rand::rng().random_range(BETWEEN));
         let picture = &pictures[n % pictures.len()];

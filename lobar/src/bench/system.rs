@@ -70,6 +70,13 @@ impl System {
         roles::ingest(&self.settings, &self.ports, objects, None, &mut self.running)
     }
 
+    /// How many images were admitted.
+    pub(super) async fn known(&self) -> Result<u64, Failure> {
+        let overview = self.ports.store.overview().await;
+        let overview = overview.map_err(|e| Failure::failed(chain(&e)))?;
+        Ok(overview.by_state.iter().map(|(_, n)| n).sum())
+    }
+
     /// How many images are finished.
     ///
     /// # Errors
