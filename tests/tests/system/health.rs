@@ -205,6 +205,7 @@ async fn dead_letters_are_listed_and_put_back_by_command_and_that_is_on_record()
 #[tokio::test(flavor = "multi_thread")]
 async fn the_story_of_an_image_is_told_by_command_without_its_key_and_that_is_on_record() {
     let site = Site::open("s3,ingest,api");
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let picture = radiograph_jpeg(300, 300, 1);
     let head =
         "--b\r\ncontent-disposition: form-data; name=\"file\"; filename=\"Doe_Jane.jpg\"\r\n\r\n";
